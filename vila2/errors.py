@@ -1,0 +1,57 @@
+"""Every error that vila2 raises on purpose: each names what is wrong and how to mend it.
+
+    Vila2Error
+    ├── DataError      a file, sample, shard, layer or view
+    ├── RecipeError    a recipe or a setting on the command line
+    ├── ModelError     weights, configuration, or an input that does not fit the model
+    ├── TrainingError  a stage that cannot be trained as asked
+    ├── EngineError    a captioning engine
+    └── RunError       a run folder, a step, a lock
+"""
+
+from __future__ import annotations
+
+
+class Vila2Error(Exception):
+    """Base of all deliberate errors.
+
+    Args:
+        what: what is wrong, naming the file, the key or the plugin.
+        mend: what the reader can do about it; shown after the message.
+    """
+
+    def __init__(self, what: str, *, mend: str = "") -> None:
+        super().__init__(what if not mend else f"{what}\n  mend: {mend}")
+        self.what = what
+        self.mend = mend
+
+    def __reduce__(self):  # keeps `mend` when a worker process sends the error home
+        return (_rebuild, (type(self), self.what, self.mend))
+
+
+def _rebuild(kind: type[Vila2Error], what: str, mend: str) -> Vila2Error:
+    return kind(what, mend=mend)
+
+
+class DataError(Vila2Error):
+    """A file, sample, shard, layer or view is not what it should be."""
+
+
+class RecipeError(Vila2Error):
+    """A recipe, or a setting given on the command line, is wrong."""
+
+
+class ModelError(Vila2Error):
+    """Weights, a configuration, or an input that does not fit the model."""
+
+
+class TrainingError(Vila2Error):
+    """A stage cannot be trained as asked."""
+
+
+class EngineError(Vila2Error):
+    """A captioning engine failed or was asked for something it cannot do."""
+
+
+class RunError(Vila2Error):
+    """A run folder, one of its steps, or its lock."""
