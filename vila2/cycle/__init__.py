@@ -1,0 +1,1 @@
+"""The VILA² cycle: rounds of self-augmentation."""

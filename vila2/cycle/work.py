@@ -1,0 +1,116 @@
+"""The work of a run's steps: functions of a folder, settings and input folders.
+
+A step may be killed at any moment and is called again with the same folder; each of these goes on
+from what it finds there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vila2.run.recipe import DatasetSpec, Recipe
+    from vila2.run.steps import Run, StepResult
+
+
+def open_dataset(run: Run, name: str, spec: DatasetSpec) -> StepResult:
+    """A named dataset of the recipe: imported once, or used where it lies (source ``shards``)."""
+    if spec.source == "shards":
+        return run.existing(f"data-{name}", Path(spec.path))
+    inputs = {"file": spec.path} if spec.path else {}
+    return run.step(
+        f"data-{name}", import_dataset, settings={"name": name, **spec.model_dump(exclude={"path"})}, inputs=inputs
+    )
+
+
+def import_dataset(
+    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+) -> dict[str, Any]:
+    """Reads a source into shards in the step's folder."""
+    from vila2.data.shards import write_dataset
+    from vila2.sources import open_source
+
+    options = dict(settings["options"])
+    samples = open_source(settings["source"], path=inputs.get("file"), **options)
+    with progress.task(f"import {settings['name']}", options.get("count")) as task:
+        info = write_dataset(folder, samples, name=settings["name"], progress=task)
+    return {"samples": info.count, "rejected": dict(info.rejected)}
+
+
+def model_settings(recipe: Recipe) -> dict[str, Any]:
+    """What the starting model is a function of."""
+    return recipe.model.model_dump() | {"seed": recipe.seed}
+
+
+def assemble(
+    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+) -> dict[str, Any]:
+    """Puts the pretrained parts together with a fresh projector, or takes an existing VLM."""
+    from vila2.model.assemble import assemble as assemble_parts
+    from vila2.model.generalist import load_generalist
+    from vila2.train.stage import save_model
+
+    settings = dict(settings)
+    pretrained = settings.pop("pretrained")
+    with progress.task("assemble the model", 1) as task:
+        if pretrained:
+            generalist = load_generalist(pretrained, dtype=settings["dtype"])
+            model, processor = generalist.model, generalist.processor
+        else:
+            model, processor = assemble_parts(settings.pop("vision"), settings.pop("language"), **settings)
+        save_model(model, processor, folder / "model")
+        task.advance()
+    return {"parameters": sum(p.numel() for p in model.parameters())}
+
+
+def train(folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any) -> dict[str, Any]:
+    """Trains one stage; see :func:`vila2.train.stage.train_stage`."""
+    from vila2.train.stage import train_stage
+
+    return train_stage(folder, settings, inputs, progress)
+
+
+def evaluate(folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any) -> dict[str, Any]:
+    """Scores a model on the recipe's benchmarks; see :mod:`vila2.evaluate.benchmarks`."""
+    from vila2.caption.transformers_engine import TransformersEngine
+    from vila2.evaluate.benchmarks import run_benchmarks
+    from vila2.model.generalist import load_generalist
+
+    engine = TransformersEngine(load_generalist(inputs["model"] / "model", dtype=settings["dtype"]))
+    datasets = {name.removeprefix("data."): path for name, path in inputs.items() if name.startswith("data.")}
+    return run_benchmarks(engine, settings["benchmarks"], datasets, folder, seed=settings["seed"], progress=progress)
+
+
+def recaption(
+    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+) -> dict[str, Any]:
+    """Lets a model write a layer about a dataset's images; the step's folder is the layer."""
+    from vila2.caption.engine import GenerationSettings
+    from vila2.caption.recaption import recaption as write_layer
+    from vila2.caption.transformers_engine import TransformersEngine
+    from vila2.data.mixtures import select_share
+    from vila2.data.shards import ShardDataset
+    from vila2.model.generalist import load_generalist
+
+    engine = TransformersEngine(load_generalist(inputs["model"] / "model", dtype=settings["dtype"]))
+    seed = settings["seed"]
+    info = write_layer(
+        ShardDataset.open(inputs["data"]),
+        engine,
+        folder=folder,
+        layer=settings["layer"],
+        prompts=settings["prompts"],
+        settings=GenerationSettings(
+            max_new_tokens=settings["max_new_tokens"],
+            temperature=settings["temperature"],
+            repetition_penalty=settings["repetition_penalty"],
+            seed=seed,
+        ),
+        seed=seed,
+        batch_size=settings["batch_size"],
+        select=lambda key: select_share(key, settings["share"], seed),
+        progress=progress,
+    )
+    return {"captions": info.count, "status": dict(info.statuses)}

@@ -1,0 +1,133 @@
+"""Benchmarks: ask a model about a dataset's images and score what it says, item by item.
+
+Two kinds: ``captions`` asks for a description of each image, ``questions`` asks each question that a
+sample carries. Item scores are kept as (numerator, denominator) pairs, so that precision (correct out
+of mentioned) and accuracy (right out of one) get their intervals the same way: a bootstrap over items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vila2.caption.engine import Answer, Engine, GenerationSettings, Request
+from vila2.data.atomic import write_json_atomic
+from vila2.data.sample import Sample
+from vila2.data.shards import ShardDataset
+from vila2.evaluate.answers import exact_match
+from vila2.evaluate.captions import score_captions
+from vila2.evaluate.intervals import ratio_bootstrap
+
+if TYPE_CHECKING:
+    from vila2.evaluate.captions import Items
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question about one sample, with its right answer and the skill it asks for."""
+
+    item: str
+    sample: Sample
+    kind: str
+    question: str
+    answer: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a benchmark found: items by measure, and what the model said."""
+
+    items: dict[str, Items] = field(default_factory=dict)
+    said: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run_benchmarks(
+    engine: Engine,
+    benchmarks: Sequence[Mapping[str, Any]],
+    datasets: Mapping[str, Path],
+    folder: Path,
+    *,
+    seed: int,
+    progress: Any,
+) -> dict[str, Any]:
+    """Runs every benchmark and writes ``items.json`` and ``said-NAME.json`` into ``folder``.
+
+    Returns:
+        ``measures``: one row per number, each with its 95% interval.
+    """
+    measures, items = [], {}
+    for benchmark in benchmarks:
+        dataset = ShardDataset.open(datasets[benchmark["dataset"]])
+        count = min(len(dataset), benchmark["limit"] or len(dataset))
+        samples = [dataset[index] for index in range(count)]
+        run = _captions if benchmark["kind"] == "captions" else _questions
+        outcome = run(engine, samples, benchmark, progress)
+        write_json_atomic(folder / f"said-{benchmark['name']}.json", outcome.said)
+        for name, item in outcome.items.items():
+            value, low, high = ratio_bootstrap(item.numerators, item.denominators, seed=seed)
+            measures.append(
+                {"benchmark": benchmark["name"], "name": name, "value": value, "low": low, "high": high}
+                | {"count": len(item.keys), "unit": item.unit, "higher_is_better": item.higher_is_better}
+            )
+            items[f"{benchmark['name']}/{name}"] = asdict(item)
+    write_json_atomic(folder / "items.json", items)
+    return {"measures": measures}
+
+
+def questions_of(sample: Sample) -> list[Question]:
+    """The questions a sample carries: ``meta["questions"]``, or else the exchanges of its conversation."""
+    if "questions" in sample.meta:
+        rows = [(q["kind"], q["question"], q["answer"]) for q in sample.meta["questions"]]
+    else:
+        kind = sample.meta.get("kind", "all")
+        pairs = zip(sample.turns, sample.turns[1:], strict=False)
+        rows = [(kind, a.text.strip(), b.text) for a, b in pairs if (a.role, b.role) == ("user", "assistant")]
+    return [Question(f"{sample.key}#{n}", sample, *row) for n, row in enumerate(rows)]
+
+
+def _captions(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any) -> Outcome:
+    prompt = benchmark["prompt"] or "Describe the image in details."
+    requests = [Request(sample.key, sample.images, prompt) for sample in samples]
+    answers = _ask(engine, requests, benchmark, progress)
+    texts = [answer.text for answer in answers]
+    said = [{"key": s.key, "prompt": prompt, "text": text} for s, text in zip(samples, texts, strict=True)]
+    return Outcome(score_captions(samples, texts), said)
+
+
+def _questions(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any) -> Outcome:
+    from vila2.evaluate.captions import Items
+
+    questions = [question for sample in samples for question in questions_of(sample)]
+    form = benchmark["prompt"] or "{question}"
+    requests = [Request(q.item, q.sample.images, form.replace("{question}", q.question)) for q in questions]
+    answers = _ask(engine, requests, benchmark, progress)
+    outcome = Outcome()
+    right = [float(exact_match(a.text, q.answer)) for a, q in zip(answers, questions, strict=True)]
+    for kind in dict.fromkeys(question.kind for question in questions):
+        chosen = [n for n, question in enumerate(questions) if question.kind == kind]
+        outcome.items[kind] = Items.of_means([questions[n].item for n in chosen], [right[n] for n in chosen])
+    for question, answer, score in zip(questions, answers, right, strict=True):
+        outcome.said.append(
+            {"item": question.item, "kind": question.kind, "question": question.question}
+            | {"answer": question.answer, "said": answer.text, "right": bool(score)}
+        )
+    return outcome
+
+
+def _ask(
+    engine: Engine, requests: Sequence[Request], benchmark: Mapping[str, Any], progress: Any
+) -> list[Answer]:
+    settings = GenerationSettings(max_new_tokens=benchmark["max_new_tokens"])
+    size = benchmark["batch_size"]
+    # Prompts of one length together: nothing is padded, and the answer does not depend on its neighbours.
+    order = sorted(range(len(requests)), key=lambda n: (len(requests[n].prompt), requests[n].key))
+    answers: dict[int, Answer] = {}
+    with progress.task(f"benchmark {benchmark['name']}", len(requests)) as task:
+        for start in range(0, len(order), size):
+            chunk = order[start : start + size]
+            for n, answer in zip(chunk, engine.generate([requests[n] for n in chunk], settings), strict=True):
+                answers[n] = answer
+            task.advance(len(chunk))
+    return [answers[n] for n in range(len(requests))]

@@ -1,0 +1,1 @@
+"""From encoded samples to batches: collation and the isolation of branches."""

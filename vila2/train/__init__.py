@@ -1,0 +1,1 @@
+"""Stages, the trainer, freezing, checkpoints and LoRA."""

@@ -1,0 +1,56 @@
+"""What a stage trains and what it leaves alone, said out loud."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from vila2.errors import TrainingError
+from vila2.model.generalist import parts_of
+
+PARTS = ("vision", "projector", "language")
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """One part of the model: how many parameters it has, and whether they are trained."""
+
+    name: str
+    parameters: int
+    trained: bool
+
+    def __str__(self) -> str:
+        return f"{self.name:<10} {self.parameters:>14,} parameters  {'trained' if self.trained else 'frozen'}"
+
+
+def freeze_all_but(model: torch.nn.Module, train: Sequence[str]) -> tuple[PartState, ...]:
+    """Lets only the named parts learn.
+
+    Args:
+        model: any image-text-to-text model whose parts are known.
+        train: any of "vision", "projector", "language".
+
+    Returns:
+        The state of every part, in the order of the data flow.
+
+    Raises:
+        TrainingError: an unknown part, or a model in which a part cannot be told apart.
+    """
+    unknown = set(train) - set(PARTS)
+    if unknown:
+        raise TrainingError(f"unknown part {sorted(unknown)[0]!r} to train", mend=f"use {', '.join(PARTS)}")
+    parts = parts_of(model)
+    model.requires_grad_(False)
+    for name in train:
+        parts[name].requires_grad_(True)
+    # Tied embeddings belong to the language model, wherever else they appear.
+    return tuple(
+        PartState(name, sum(p.numel() for p in parts[name].parameters()), name in train) for name in PARTS
+    )
+
+
+def frozen_modules(model: torch.nn.Module, train: Sequence[str]) -> list[torch.nn.Module]:
+    """The parts to keep in eval mode, so that dropout and batch statistics of a frozen part rest too."""
+    return [module for name, module in parts_of(model).items() if name in PARTS and name not in train]
