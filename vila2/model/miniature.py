@@ -1,0 +1,124 @@
+"""The miniature vision tower: a small convolutional encoder in Hugging Face form, for the miniature world."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from huggingface_hub.dataclasses import strict
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import BaseModelOutput
+
+
+@strict
+class MiniatureVisionConfig(PreTrainedConfig):
+    """Sizes of the miniature vision tower.
+
+    Attributes:
+        image_size: side of the square input in pixels; ``patch_size`` pixels make one output cell.
+        hidden_size: width of one output cell: learnt features followed by ``coordinate_size`` fixed ones.
+        stem_sizes: channels after each of the three halvings of the resolution.
+        blocks: residual blocks at the last resolution.
+    """
+
+    model_type = "vila2_miniature_vision"
+
+    image_size: int = 96
+    patch_size: int = 8
+    num_channels: int = 3
+    hidden_size: int = 128
+    coordinate_size: int = 24
+    stem_sizes: list[int] | tuple[int, ...] = (32, 64, 128)
+    blocks: int = 3
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions added to their input; [B, C, H, W] to the same shape."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(channels)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        inner = torch.relu(self.first_norm(self.first(features)))
+        return torch.relu(features + self.second_norm(self.second(inner)))
+
+
+def _halve(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
+
+
+def grid_coordinates(rows: int, columns: int, size: int) -> torch.Tensor:
+    """Fixed sine and cosine coordinates [rows * columns, size], row-major; ``size`` is a multiple of 4.
+
+    Frequencies double from half a period over the image, so the first pair alone tells left from right.
+    """
+    frequencies = math.pi * 2.0 ** torch.arange(size // 4)
+    parts = []
+    for count, axis in ((rows, 0), (columns, 1)):
+        phase = ((torch.arange(count) + 0.5) / count)[:, None] * frequencies
+        wave = torch.cat([phase.sin(), phase.cos()], dim=1)
+        parts.append(wave[:, None].expand(-1, columns, -1) if axis == 0 else wave[None].expand(rows, -1, -1))
+    return torch.cat(parts, dim=2).reshape(rows * columns, size)
+
+
+class MiniatureVisionModel(PreTrainedModel):
+    """Convolutional encoder whose cells carry their own coordinates, since a convolution does not know where it is."""
+
+    config_class = MiniatureVisionConfig
+    base_model_prefix = "vision"
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+
+    def __init__(self, config: MiniatureVisionConfig) -> None:
+        super().__init__(config)
+        first, second, third = config.stem_sizes
+        self.stem = nn.Sequential(
+            _halve(config.num_channels, first),
+            nn.Conv2d(first, first, 3, padding=1, bias=False),
+            nn.BatchNorm2d(first),
+            nn.ReLU(),
+            _halve(first, second),
+            ResidualBlock(second),
+            _halve(second, third),
+        )
+        self.blocks = nn.Sequential(*(ResidualBlock(third) for _ in range(config.blocks)))
+        self.features = nn.Conv2d(third, config.hidden_size - config.coordinate_size, 1, bias=False)
+        self.features_norm = nn.BatchNorm2d(config.hidden_size - config.coordinate_size)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        else:
+            super()._init_weights(module)
+
+    def forward(
+        self, pixel_values: torch.Tensor, return_dict: bool | None = None, **kwargs: object
+    ) -> BaseModelOutput | tuple[torch.Tensor]:
+        """Encode images.
+
+        Args:
+            pixel_values: [B, 3, image_size, image_size], normalised to about -1..1.
+
+        Returns:
+            ``last_hidden_state`` [B, cells, hidden_size], cells row-major.
+        """
+        maps = self.features_norm(self.features(self.blocks(self.stem(pixel_values))))
+        batch, _, rows, columns = maps.shape
+        # Computed here and not kept as a buffer: a non-persistent buffer does not survive loading on "meta".
+        coordinates = grid_coordinates(rows, columns, self.config.coordinate_size).to(maps)
+        hidden = torch.cat([maps.flatten(2).transpose(1, 2), coordinates.expand(batch, -1, -1)], dim=2)
+        return BaseModelOutput(last_hidden_state=hidden) if return_dict is not False else (hidden,)
+
+
+AutoConfig.register(MiniatureVisionConfig.model_type, MiniatureVisionConfig)
+AutoModel.register(MiniatureVisionConfig, MiniatureVisionModel)

@@ -1,0 +1,162 @@
+"""Short questions about a scene with one- or two-word answers, asked only where the answer is clear."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from vila2.sources.world import relations
+from vila2.sources.world.scene import Scene, WorldObject
+from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES, plural
+
+KINDS: tuple[str, ...] = (
+    "existence", "colour", "shape", "count", "left_right", "front_behind", "closest", "farthest", "reading",
+)  # fmt: skip
+
+#: How often each kind is asked in the SFT set: what a specialist will later bring is scarce here.
+SFT_MIX = MappingProxyType(
+    {"existence": 0.28, "colour": 0.12, "shape": 0.10, "count": 0.10, "left_right": 0.19, "front_behind": 0.17,
+     "closest": 0.01, "farthest": 0.01, "reading": 0.02}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, its kind (one of ``KINDS``) and its only right answer, in lower case."""
+
+    kind: str
+    question: str
+    answer: str
+
+
+def questions(scene: Scene, rng: np.random.Generator, kinds: Iterable[str] | None = None) -> list[Question]:
+    """Every question of the given kinds that this scene answers clearly, each at most once, in random order.
+
+    Existence asks as many absent as present objects; left/right and front/behind ask every pair in both orders.
+
+    Raises:
+        ValueError: if a kind is not one of ``KINDS``.
+    """
+    found: list[Question] = []
+    for kind in KINDS if kinds is None else kinds:
+        if kind not in _ASK:
+            raise ValueError(f"unknown kind of question {kind!r}; the kinds are {', '.join(KINDS)}")
+        found += _ASK[kind](scene, rng)
+    return [found[i] for i in rng.permutation(len(found))]
+
+
+def sample_questions(
+    scene: Scene, rng: np.random.Generator, count: int, mix: dict[str, float] | None = None
+) -> list[Question]:
+    """``count`` different questions (fewer if the scene has not as many), kinds drawn by ``mix`` (``SFT_MIX``)."""
+    mix = dict(SFT_MIX if mix is None else mix)
+    pools = {kind: questions(scene, rng, [kind]) for kind in mix}
+    chosen: list[Question] = []
+    # A kind that a scene does not offer is not made up for by another draw of a scarce one: its weight is lost.
+    for _ in range(count * 4):
+        kinds = list(mix)
+        kind = kinds[int(rng.choice(len(kinds), p=np.array(list(mix.values())) / sum(mix.values())))]
+        if pools[kind] and len(chosen) < count:
+            chosen.append(pools[kind].pop())
+    return chosen
+
+
+def _coin(rng: np.random.Generator) -> bool:
+    return bool(rng.random() < 0.5)
+
+
+def _unique(scene: Scene) -> list[WorldObject]:
+    return [thing for thing in scene.objects if relations.is_unique(scene, thing)]
+
+
+def _existence(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    present = sorted({(thing.colour, thing.shape) for thing in scene.objects})
+    asked = [present[i] for i in rng.permutation(len(present))[:3]]
+    absent: list[tuple[str, str]] = []
+    while len(absent) < len(asked):
+        colour, shape = present[int(rng.integers(len(present)))]
+        # Two negatives in three share the colour or the shape with a present object.
+        match int(rng.integers(3)):
+            case 0:
+                colour = list(COLOURS)[int(rng.integers(len(COLOURS)))]
+            case 1:
+                shape = SHAPES[int(rng.integers(len(SHAPES)))]
+            case _:
+                colour = list(COLOURS)[int(rng.integers(len(COLOURS)))]
+                shape = SHAPES[int(rng.integers(len(SHAPES)))]
+        if (colour, shape) not in present and (colour, shape) not in absent:
+            absent.append((colour, shape))
+    pairs = [(pair, "yes") for pair in asked] + [(pair, "no") for pair in absent]
+    return [Question("existence", f"Is there a {colour} {shape}?".replace(" a orange", " an orange"), answer)
+            for (colour, shape), answer in pairs]  # fmt: skip
+
+
+def _colour(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    shapes = [thing.shape for thing in scene.objects]
+    return [Question("colour", f"What color is the {thing.shape}?", thing.colour)
+            for thing in scene.objects if shapes.count(thing.shape) == 1]  # fmt: skip
+
+
+def _shape(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    colours = [thing.colour for thing in scene.objects]
+    return [Question("shape", f"What shape is the {thing.colour} object?", thing.shape)
+            for thing in scene.objects if colours.count(thing.colour) == 1]  # fmt: skip
+
+
+def _count(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    found = [("objects", len(scene.objects))]
+    for shape in SHAPES:
+        number = sum(thing.shape == shape for thing in scene.objects)
+        # Most shapes are there once or not at all: thin those out, so that "one" is not the answer to give.
+        if number >= 2 or rng.random() < (0.35 if number == 1 else 0.12):
+            found.append((plural(shape), number))
+    for colour in COLOURS:
+        number = sum(thing.colour == colour for thing in scene.objects)
+        if number >= 2:
+            found.append((f"{colour} objects", number))
+    return [Question("count", f"How many {noun} are there?", NUMBERS[number]) for noun, number in found]
+
+
+def _pairs(scene: Scene, rng: np.random.Generator) -> list[tuple[WorldObject, WorldObject]]:
+    unique = _unique(scene)
+    return [(one, other) for one in unique for other in unique if one is not other]
+
+
+def _left_right(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    return [Question("left_right", f"Is the {one.name} left or right of the {other.name}?", answer)
+            for one, other in _pairs(scene, rng) if (answer := relations.left_right(one, other))]  # fmt: skip
+
+
+def _front_behind(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    return [Question("front_behind", f"Is the {one.name} in front of or behind the {other.name}?", answer)
+            for one, other in _pairs(scene, rng) if (answer := relations.front_behind(one, other))]  # fmt: skip
+
+
+def _extreme(scene: Scene, thing: WorldObject | None, word: str) -> list[Question]:
+    if thing is None:
+        return []
+    preposition = "to" if word == "closest" else "from"
+    return [Question(word, f"Which object is {word} {preposition} the camera?", thing.name)]
+
+
+def _closest(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    return _extreme(scene, relations.closest(scene), "closest")
+
+
+def _farthest(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    return _extreme(scene, relations.farthest(scene), "farthest")
+
+
+def _reading(scene: Scene, rng: np.random.Generator) -> list[Question]:
+    signs = [thing for thing in scene.objects if thing.word is not None]
+    if len(signs) == 1 and _coin(rng):
+        return [Question("reading", "What does the sign say?", str(signs[0].word))]
+    return [Question("reading", f"What does the sign on the {thing.name} say?", str(thing.word))
+            for thing in signs if relations.is_unique(scene, thing)]  # fmt: skip
+
+
+_ASK: dict[str, Callable[[Scene, np.random.Generator], list[Question]]] = {
+    "existence": _existence, "colour": _colour, "shape": _shape, "count": _count, "left_right": _left_right,
+    "front_behind": _front_behind, "closest": _closest, "farthest": _farthest, "reading": _reading,
+}  # fmt: skip

@@ -1,0 +1,230 @@
+"""Scenes of the miniature world: objects on a ground plane, sampled deterministically with their exact truth."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from vila2.sources.world import geometry
+from vila2.sources.world.vocabulary import COLOURS, SHAPES, SIZES, TEST_SIGN_WORDS, TRAIN_SIGN_WORDS
+
+#: Every split has its own stream of scenes; "vision" and "language" are for making the shipped parts only.
+SPLITS: tuple[str, ...] = ("vision", "language", "pretrain", "sft", "specialist", "test")
+
+#: Width, height and length of a shape in units of its size.
+_PROPORTIONS = {
+    "cube": (0.88, 0.88, 0.88),
+    "ball": (1.0, 1.0, 1.0),
+    "cylinder": (0.8, 1.1, 0.8),
+    "cone": (1.05, 1.2, 1.05),
+    "diamond": (1.05, 1.35, 1.05),
+}
+_NEAR, _FAR = 2.6, 5.4
+_LEAST_VISIBLE = 0.6
+_LETTER_PITCH, _SIGN_HEIGHT, _SIGN_GAP = 8, 11, 2
+
+
+@dataclass(frozen=True, slots=True)
+class WorldObject:
+    """One solid on the ground.
+
+    Attributes:
+        centre: (x, y, z) in metres in the camera frame: +x right, +y down, +z forward.
+        dimensions: (width, height, length) in metres; yaw turns the object about the vertical, in radians.
+        word: the word on the sign standing on the object, if it carries one.
+        box: the projected silhouette as (x0, y0, x1, y1) in unit coordinates of the image; the sign is not in it.
+        visibility: the share of the silhouette that nothing hides, 0..1.
+    """
+
+    shape: str
+    colour: str
+    size: str
+    centre: tuple[float, float, float]
+    dimensions: tuple[float, float, float]
+    yaw: float
+    word: str | None
+    box: tuple[float, float, float, float]
+    visibility: float
+
+    @property
+    def depth(self) -> float:
+        """Distance along the viewing direction in metres: the one distance of this world."""
+        return self.centre[2]
+
+    @property
+    def name(self) -> str:
+        """Colour and shape, the way questions call the object."""
+        return f"{self.colour} {self.shape}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that is true of one image. ``K`` holds the camera's intrinsics in pixels, ``size`` the image's side."""
+
+    key: str
+    objects: tuple[WorldObject, ...]
+    K: tuple[tuple[float, ...], ...] = geometry.INTRINSICS
+    size: int = geometry.SIZE
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of plain JSON values from which :meth:`from_json` restores an equal scene."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Scene":
+        """The scene that :meth:`to_json` wrote."""
+        objects = tuple(
+            WorldObject(**{k: tuple(v) if isinstance(v, list) else v for k, v in one.items()})
+            for one in value["objects"]
+        )
+        return cls(value["key"], objects, tuple(tuple(row) for row in value["K"]), value["size"])
+
+
+def generator(*names: object) -> np.random.Generator:
+    """A random generator that depends on nothing but the names given, on every platform."""
+    digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
+
+
+def sample_scene(split: str, seed: int, index: int) -> Scene:
+    """The scene number ``index`` of a split's stream; the same values always give the same scene.
+
+    Raises:
+        ValueError: if the split is not one of ``SPLITS``.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}; the splits of the miniature world are {', '.join(SPLITS)}")
+    rng = generator("scene", split, seed, index)
+    words = TEST_SIGN_WORDS if split == "test" else TRAIN_SIGN_WORDS
+    count = int(rng.choice([2, 3, 4, 5], p=[0.2, 0.3, 0.3, 0.2]))
+    signs = int(rng.choice([0, 1, 2], p=[0.4, 0.4, 0.2]))
+    while True:
+        drafts = _draft_objects(rng, count, signs, words)
+        objects = _finish(drafts) if drafts is not None else None
+        if objects is not None:
+            return Scene(f"{split}-{seed}-{index:06d}", objects)
+
+
+def sign_box(thing: WorldObject) -> tuple[int, int, int, int] | None:
+    """The pixels (x0, y0, x1, y1), end exclusive, of an object's sign, or None if it has none."""
+    if thing.word is None:
+        return None
+    x0, y0, x1, _ = (side * geometry.SIZE for side in thing.box)
+    width = _LETTER_PITCH * len(thing.word) + 3
+    left = round((x0 + x1) / 2 - width / 2)
+    bottom = round(y0) - _SIGN_GAP
+    return left, bottom - _SIGN_HEIGHT, left + width, bottom
+
+
+def _pick(rng: np.random.Generator, values: tuple[str, ...]) -> str:
+    return values[int(rng.integers(len(values)))]
+
+
+def _draft_objects(
+    rng: np.random.Generator, count: int, signs: int, words: tuple[str, ...]
+) -> list[WorldObject] | None:
+    """Objects with attributes and places but without visibility, or None if they do not fit."""
+    drafts: list[WorldObject] = []
+    for position in range(count):
+        shape, colour, size = _pick(rng, SHAPES), _pick(rng, tuple(COLOURS)), _pick(rng, tuple(SIZES))
+        if drafts and rng.random() < 0.4:  # shared attributes make counts above one and hard negatives
+            other = drafts[int(rng.integers(len(drafts)))]
+            shape, colour = (other.shape, colour) if rng.random() < 0.6 else (shape, other.colour)
+        word = _pick(rng, words) if position < signs else None
+        for _ in range(12):
+            candidate = _place(rng, shape, colour, size, word)
+            if candidate is not None and all(_apart(candidate, other) for other in drafts):
+                drafts.append(candidate)
+                break
+        else:
+            return None
+    order = rng.permutation(count)
+    return [drafts[i] for i in order]
+
+
+def _place(rng: np.random.Generator, shape: str, colour: str, size: str, word: str | None) -> WorldObject | None:
+    scale = SIZES[size] * (0.94 + 0.12 * rng.random())
+    width, height, length = (round(scale * part, 4) for part in _PROPORTIONS[shape])
+    z = round(_NEAR + (_FAR - _NEAR) * rng.random(), 4)
+    x = round((rng.random() * 2 - 1) * geometry.SIZE / 2 / geometry.FOCAL * z, 4)
+    centre = (x, round(geometry.CAMERA_HEIGHT - height / 2, 4), z)
+    yaw = round(np.pi / 2 * rng.random(), 4)
+    thing = WorldObject(shape, colour, size, centre, (width, height, length), yaw, word, (0.0,) * 4, 1.0)
+    box = tuple(round(side / geometry.SIZE, 4) for side in geometry.silhouette_box(thing))
+    if box[0] < 0.01 or box[1] < 0.01 or box[2] > 0.99 or box[3] > 0.99:
+        return None
+    thing = WorldObject(shape, colour, size, centre, (width, height, length), yaw, word, box, 1.0)
+    sign = sign_box(thing)
+    if sign is not None and (sign[0] < 0 or sign[1] < 0 or sign[2] > geometry.SIZE):
+        return None
+    return thing
+
+
+def _apart(one: WorldObject, other: WorldObject) -> bool:
+    """Whether two objects stand clear of each other and of each other's signs."""
+    gap = np.hypot(one.centre[0] - other.centre[0], one.centre[2] - other.centre[2])
+    if gap < 0.62 * (one.dimensions[0] + other.dimensions[0]):
+        return False
+    first, second = sign_box(one), sign_box(other)
+    if first and second and _overlap(first, second, 1):
+        return False
+    for sign, owner, thing in ((first, one, other), (second, other, one)):
+        body = tuple(side * geometry.SIZE for side in thing.box)
+        # A nearer object would hide the sign; a sign may hide a little of what is farther.
+        if sign and _overlap(sign, body, 0) and thing.depth < owner.depth:
+            return False
+    return True
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...], margin: float) -> bool:
+    return a[0] < b[2] + margin and b[0] < a[2] + margin and a[1] < b[3] + margin and b[1] < a[3] + margin
+
+
+def owners(objects: tuple[WorldObject, ...] | list[WorldObject], step: float = 1.0) -> tuple[np.ndarray, list[int]]:
+    """Which object each pixel shows, signs hiding what is behind them.
+
+    Args:
+        objects: the objects of a scene.
+        step: side of a sampled square in pixels.
+
+    Returns:
+        an int8 array [size/step, size/step] of object numbers, -1 for ground, sky and signs, and the number of
+        sampled squares in every object's whole silhouette.
+    """
+    side = int(geometry.SIZE / step)
+    grid = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(step)
+    nearest = np.full((side, side), np.inf, dtype=np.float32)
+    owner = np.full((side, side), -1, dtype=np.int8)
+    areas = []
+    for number, thing in enumerate(objects):
+        x0, y0, x1, y1 = (int(edge * side) for edge in thing.box)
+        window = np.s_[y0 : y1 + 1, x0 : x1 + 1]
+        depth, _ = geometry.cast(thing, grid[window[1]], grid[window[0]])
+        areas.append(int(np.isfinite(depth).sum()))
+        closer = depth < nearest[window]
+        owner[window][closer] = number
+        nearest[window] = np.minimum(nearest[window], depth)
+    for thing in objects:
+        sign = sign_box(thing)
+        if sign is not None:
+            x0, y0, x1, y1 = (int(edge / step) for edge in sign)
+            owner[y0:y1, x0:x1] = -1
+    return owner, areas
+
+
+def _finish(drafts: list[WorldObject]) -> tuple[WorldObject, ...] | None:
+    owner, areas = owners(drafts)
+    finished = []
+    for number, (thing, area) in enumerate(zip(drafts, areas, strict=True)):
+        visibility = round(float((owner == number).sum()) / max(area, 1), 3)
+        if visibility < _LEAST_VISIBLE:
+            return None
+        finished.append(
+            WorldObject(
+                thing.shape, thing.colour, thing.size, thing.centre, thing.dimensions, thing.yaw, thing.word,
+                thing.box, visibility,
+            )
+        )  # fmt: skip
+    return tuple(finished)

@@ -1,0 +1,62 @@
+"""The miniature world as a source of samples: alt-text pairs, instructions, or test scenes with questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
+from vila2.errors import DataError
+from vila2.sources.world import generator, world_samples
+
+CONTENTS = ("alt_text", "instructions", "test")
+
+
+def read(
+    path: Path | None = None,
+    *,
+    split: str,
+    count: int,
+    content: str = "alt_text",
+    seed: int = 0,
+    start: int = 0,
+    questions: int = 12,
+    prompts: Sequence[str] = ("Describe the image in details.",),
+) -> Iterator[Sample]:
+    """Scenes of one split as samples; the truth about each travels in ``meta["scene"]``.
+
+    Args:
+        path: unused, the world is made, not read.
+        split: which stream of scenes ("pretrain", "sft", "specialist", "test").
+        count, start, seed: which scenes of the stream.
+        content: "alt_text" pairs each image with short noisy text, as the web does; "instructions" gives
+            a detailed caption and questions, as isolated exchanges about one image; "test" carries the
+            detailed caption and, in ``meta["questions"]``, what to ask.
+        questions: per scene, at the most (of each kind, in a test split).
+        prompts: one of them, by the scene, asks for the detailed caption.
+
+    Raises:
+        DataError: unknown content.
+    """
+    if content not in CONTENTS:
+        raise DataError(f"the world has no content {content!r}", mend=f"use one of {', '.join(CONTENTS)}")
+    for row in world_samples(split, seed, count, start, questions):
+        meta = {"scene": row["scene"]}
+        if content == "test":
+            meta["questions"] = row["questions"]
+        yield Sample(row["key"], (row["image_bytes"],), tuple(_turns(row, content, prompts)), meta)
+
+
+def _turns(row: dict[str, Any], content: str, prompts: Sequence[str]) -> list[Turn]:
+    if content == "alt_text":
+        return [user(ImagePart()), assistant(row["alt_text"])]
+    if content == "test":
+        return [user(ImagePart()), assistant(row["detailed_caption"])]
+    prompt = prompts[int(generator("prompt", row["key"]).integers(len(prompts)))]
+    exchanges = [(prompt, row["detailed_caption"])]
+    exchanges += [(asked["question"], asked["answer"]) for asked in row["questions"]]
+    turns = [user(ImagePart())]
+    for branch, (question, answer) in enumerate(exchanges, start=1):
+        turns += [user(question, branch=branch), assistant(answer, branch=branch)]
+    return turns
