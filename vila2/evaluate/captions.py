@@ -63,23 +63,25 @@ def score_captions(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str,
 
 
 def _against_scenes(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:
-    from vila2.sources.world import Scene, caption_scores
+    from vila2.sources.world import Scene, caption_scores, check_caption
 
     keys = [sample.key for sample in samples]
-    rows = [
-        caption_scores(Scene.from_json(sample.meta["scene"]), text)
-        for sample, text in zip(samples, texts, strict=True)
-    ]
+    scenes = [Scene.from_json(sample.meta["scene"]) for sample in samples]
+    rows = [caption_scores(scene, text) for scene, text in zip(scenes, texts, strict=True)]
+    claims = [check_caption(scene, text) for scene, text in zip(scenes, texts, strict=True)]
+    mentioned = [float(row["mentioned_objects"]) for row in rows]
+    hallucinated = [float(row["hallucinated_objects"]) for row in rows]
+    present = [float(len(scene.objects)) for scene in scenes]
+    found = [row["object_recall"] * count for row, count in zip(rows, present, strict=True)]
 
-    def ratio(right: str, out_of: str) -> Items:
-        return Items(keys, [float(row[right]) for row in rows], [float(row[out_of]) for row in rows])
+    def precision(kind: str) -> Items:
+        judged = [[c.status for c in own if c.kind == kind and c.status != "unverified"] for own in claims]
+        return Items(keys, [float(own.count("supported")) for own in judged], [float(len(own)) for own in judged])
 
     return {
-        "object precision": ratio("objects_right", "objects_mentioned"),
-        "object recall": ratio("objects_right", "objects_present"),
-        "hallucinated objects": Items.of_means(
-            keys, [row["objects_mentioned"] - row["objects_right"] for row in rows], "count", False
-        ),
-        "relation precision": ratio("relations_right", "relations_mentioned"),
-        "read-text precision": ratio("texts_right", "texts_mentioned"),
+        "object precision": Items(keys, [m - h for m, h in zip(mentioned, hallucinated, strict=True)], mentioned),
+        "object recall": Items(keys, found, present),
+        "hallucinated objects": Items.of_means(keys, hallucinated, "count", False),
+        "relation precision": precision("relation"),
+        "read-text precision": precision("text"),
     }

@@ -1,0 +1,151 @@
+"""From a finished run to its results: models, changes between them, layers, and captions side by side."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vila2 import __version__
+from vila2.data.atomic import write_json_atomic
+from vila2.data.images import image_extension
+from vila2.data.layers import Layer, original_layer
+from vila2.data.mixtures import select_share
+from vila2.data.shards import ShardDataset
+from vila2.evaluate.captions import Items, claims_about, score_captions
+from vila2.evaluate.intervals import paired_ratio_bootstrap, ratio_bootstrap
+from vila2.report.page import write_report
+from vila2.report.summary import summary_table
+
+if TYPE_CHECKING:
+    from vila2.cycle.rounds import Cycle, Generalist
+    from vila2.run.recipe import Recipe
+
+# Layer quality needs no more captions than this for a tight interval.
+_LAYER_SAMPLE = 1000
+
+
+def write_results(cycle: Cycle, history: Sequence[Generalist], folder: Path) -> dict[str, Any]:
+    """Writes ``results.json`` and ``report.html`` into the run's folder.
+
+    Returns:
+        ``report`` (path), ``summary`` (columns and rows for the terminal) and ``results``.
+    """
+    from vila2.run.recipe_file import recipe_to_yaml
+
+    recipe = cycle.recipe
+    dataset = ShardDataset.open(cycle.data[recipe.recaptioned].folder)
+    layers = {"original": original_layer(dataset)} | {
+        name: Layer.open(step.folder) for name, step in cycle.layers.items()
+    }
+    results = {
+        "title": recipe.report.title or recipe.name,
+        "recipe": {"name": recipe.name, "seed": recipe.seed, "text": recipe_to_yaml(recipe)},
+        "vila2_version": __version__,
+        "models": [_model(generalist) for generalist in history],
+        "changes": _changes(history, recipe.seed),
+        "layers": [_layer(name, layer, dataset, recipe.seed) for name, layer in layers.items()],
+        "examples": _examples(recipe, dataset, layers),
+        "notes": list(recipe.report.notes),
+    }
+    write_json_atomic(folder / "results.json", results)
+    write_report(results, folder / "report.html")
+    return {"report": str(folder / "report.html"), "summary": summary_table(results), "results": results}
+
+
+def _model(generalist: Generalist) -> dict[str, Any]:
+    shown = ("trained", "parameters_trained", "samples", "steps", "loss")
+    return {
+        "name": generalist.name,
+        "round": generalist.round,
+        "stages": [
+            {"name": name} | {field: step.results[field] for field in shown}
+            for name, step in generalist.stages.items()
+        ],
+        "measures": generalist.scores.results["measures"],
+    }
+
+
+def _changes(history: Sequence[Generalist], seed: int) -> list[dict[str, Any]]:
+    """Each model against the one before it, item by item."""
+    changes = []
+    for before, after in zip(history, history[1:], strict=False):
+        old, new = _items(before), _items(after)
+        for name, item in new.items():
+            if name not in old or old[name].keys != item.keys:
+                continue
+            benchmark, _, measure = name.partition("/")
+            difference, low, high = paired_ratio_bootstrap(
+                (item.numerators, item.denominators), (old[name].numerators, old[name].denominators), seed=seed
+            )
+            changes.append(
+                {"benchmark": benchmark, "name": measure, "from": before.name, "to": after.name}
+                | {"difference": difference, "low": low, "high": high}
+            )
+    return changes
+
+
+def _items(generalist: Generalist) -> dict[str, Items]:
+    stored = json.loads((generalist.scores.folder / "items.json").read_text())
+    return {name: Items(**item) for name, item in stored.items()}
+
+
+def _layer(name: str, layer: Any, dataset: ShardDataset, seed: int) -> dict[str, Any]:
+    statistics = layer.statistics()
+    return {
+        "name": name,
+        "written_by": layer.info.get("written_by"),
+        "captions": statistics.count,
+        "words_mean": statistics.words_mean,
+        "words_sd": statistics.words_sd,
+        "status": dict(statistics.statuses),
+        "measures": _layer_measures(layer, dataset, seed),
+    }
+
+
+def _layer_measures(layer: Any, dataset: ShardDataset, seed: int) -> list[dict[str, Any]]:
+    """How true the captions of a layer are, where the dataset carries the truth."""
+    samples, texts = [], []
+    for index in range(min(len(dataset), _LAYER_SAMPLE)):
+        sample = dataset[index]
+        usable = [row.text for row in layer.get(sample.key) if row.status == "ok"]
+        if usable and ("scene" in sample.meta or sample.meta.get("references")):
+            samples.append(sample)
+            texts.append(usable[0])
+    if not samples:
+        return []
+    rows = []
+    for name, item in score_captions(samples, texts).items():
+        value, low, high = ratio_bootstrap(item.numerators, item.denominators, seed=seed)
+        rows.append(
+            {"benchmark": "captions", "name": name, "value": value, "low": low, "high": high}
+            | {"count": len(item.keys), "unit": item.unit, "higher_is_better": item.higher_is_better}
+        )
+    return rows
+
+
+def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Images with the captions of every round, as in the paper's Figure 4; chosen by hash, not by eye."""
+    share = recipe.cycle.share
+    keys = [n for n, key in enumerate(dataset.keys()) if share >= 1 or select_share(key, share, recipe.seed)]
+    step = max(1, len(keys) // max(1, recipe.report.examples))
+    examples = []
+    for index in keys[::step][: recipe.report.examples]:
+        sample = dataset[index]
+        captions = []
+        for name, layer in layers.items():
+            for row in layer.get(sample.key):
+                claims = [asdict(claim) for claim in claims_about(sample, row.text)]
+                captions.append(
+                    {"layer": name, "prompt": row.prompt, "text": row.text, "status": row.status, "claims": claims}
+                )
+        examples.append({"key": sample.key, "image": _data_uri(sample.images[0]), "truth": None, "captions": captions})
+    return examples
+
+
+def _data_uri(image: bytes) -> str:
+    kind = {"jpg": "jpeg"}.get(image_extension(image), image_extension(image))
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"

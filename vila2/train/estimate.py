@@ -1,0 +1,66 @@
+"""How much memory a stage will take, before it takes it.
+
+An estimate, not a promise: weights, gradients and Adam's two moments are exact; activations follow
+the usual count of a transformer layer (Korthikanti et al. 2022, "Reducing activation recomputation",
+section 4.1) and logits are counted apart, because a small model with a large vocabulary is all logits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from vila2.run.recipe import StageSpec
+
+# Bytes of activations per token, layer and hidden unit at two bytes a value; four bytes double it.
+_ACTIVATION_BYTES = 34
+_MOMENTS_BYTES = 8  # Adam's two moments in float32
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a model's memory depends on: parameters by part, and the language model's shape."""
+
+    parameters: dict[str, int]
+    hidden: int
+    layers: int
+    vocabulary: int
+
+    @classmethod
+    def of(cls, model: torch.nn.Module) -> Sizes:
+        """Sizes of a model, which may live on the meta device."""
+        from vila2.model.generalist import parts_of
+
+        text = model.config.get_text_config()
+        parts = {name: sum(p.numel() for p in module.parameters()) for name, module in parts_of(model).items()}
+        return cls(parts, text.hidden_size, text.num_hidden_layers, text.vocab_size)
+
+
+def stage_memory(sizes: Sizes, stage: StageSpec, *, tokens: int, value_bytes: int) -> dict[str, int]:
+    """Bytes on one device by purpose.
+
+    Args:
+        sizes: of the model.
+        stage: what is trained, and how.
+        tokens: length of a typical sample.
+        value_bytes: 4 for float32, 2 for bfloat16 and float16.
+    """
+    total = sum(sizes.parameters.values())
+    trained = sum(sizes.parameters[part] for part in stage.train)
+    if stage.lora:
+        # Two factors of rank r on each of the seven linear maps of a layer, about 2 h r each.
+        adapters = 14 * sizes.layers * sizes.hidden * stage.lora.rank
+        trained = adapters + (sizes.parameters["projector"] if "projector" in stage.train else 0)
+    batch = stage.device_batch_size or stage.batch_size
+    per_layer = 2 if stage.gradient_checkpointing else _ACTIVATION_BYTES
+    activations = batch * tokens * sizes.hidden * sizes.layers * per_layer * value_bytes // 2
+    return {
+        "weights": total * value_bytes,
+        "gradients": trained * value_bytes,
+        "optimiser": trained * _MOMENTS_BYTES,
+        "activations": activations,
+        "logits": 2 * batch * tokens * sizes.vocabulary * 4,
+    }
