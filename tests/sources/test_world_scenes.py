@@ -38,7 +38,7 @@ def test_splits_and_seeds_share_no_scene():
 
 
 def test_unknown_split_is_named():
-    with pytest.raises(ValueError, match="'train'.*sft"):
+    with pytest.raises(ValueError, match=r"'train'.*sft"):
         sample_scene("train", 0, 0)
 
 

@@ -6,7 +6,15 @@ from collections import Counter
 import pytest
 
 from vila2.sources.world import (
-    KINDS, SFT_MIX, alt_text, caption_scores, check_caption, detailed_caption, generator, questions, sample_questions,
+    KINDS,
+    SFT_MIX,
+    alt_text,
+    caption_scores,
+    check_caption,
+    detailed_caption,
+    generator,
+    questions,
+    sample_questions,
     sample_scene,
 )  # fmt: skip
 from vila2.sources.world.relations import centre_u
@@ -101,7 +109,7 @@ def test_the_sft_mix_is_scarce_where_specialists_come_in():
 
 
 def test_unknown_kind_is_named():
-    with pytest.raises(ValueError, match="'smell'.*existence"):
+    with pytest.raises(ValueError, match=r"'smell'.*existence"):
         questions(SCENES[0], generator(0), ["smell"])
 
 

@@ -117,7 +117,7 @@ def _mentions(scene: Scene, text: str) -> list[Mention]:
         size, colour, shape = _normal(hit["size"]), _normal(hit["colour"]), _normal(hit["shape"])
         shape = None if shape == "object" else shape
         number = _number((hit["det"] or "").lower(), bool(hit["plural"]))
-        if number is None and not (size or colour or shape) or (number == -1):
+        if (number is None and not (size or colour or shape)) or number == -1:
             continue  # "the object", "cubes": nothing is said that could be checked
         spans = tuple((name, *hit.span(name)) for name in ("size", "colour") if hit[name])
         fitting = tuple(i for i, thing in enumerate(scene.objects) if _fits(thing, size, colour, shape))

@@ -1,0 +1,180 @@
+"""Teaching of the miniature language model: text about scenes whose cells are told as sums of words."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from language_text import Lesson, lesson, test_questions
+from tokenizer_part import ASSISTANT, END, USER, make_tokenizer
+from torch import nn
+from torch.nn import functional as F
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from vila2.sources.world.questions import KINDS
+from vila2.sources.world.vocabulary import COLOURS, SHAPES, SIZES
+
+CELLS = 36
+_WORDS = {"shape": SHAPES, "colour": tuple(COLOURS), "size": tuple(SIZES), "letter": tuple("abcdefghijklmnopqrstuvwxyz")}
+#: How often a told attribute is wrong or missing: the eye that will be put in this place errs, too.
+_ERROR = {"shape": 0.06, "colour": 0.02, "size": 0.04, "letter": 0.03}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Lessons as tensors; T counts the trunk and all branches.
+
+    cells [B, 144, features]; ids, labels, positions [B, T]; mask [B, 1, T, T] boolean; images [B]: first image slot.
+    """
+
+    cells: torch.Tensor
+    ids: torch.Tensor
+    labels: torch.Tensor
+    positions: torch.Tensor
+    mask: torch.Tensor
+    first: list[int]
+
+
+class ToldImage(nn.Module):
+    """36 prefix vectors from told cells: sums of the language model's own word vectors, gated by corner and placed."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int) -> None:
+        super().__init__()
+        words = [word for group in _WORDS.values() for word in group]
+        self.register_buffer("ids", torch.tensor([tokenizer.convert_tokens_to_ids(word) for word in words]))
+        self.centre = nn.Parameter(torch.randn(width) * 0.02)
+        self.corner = nn.Parameter(1 + 0.5 * torch.randn(4, width))
+        self.rows = nn.Parameter(torch.randn(6, width) * 0.02)
+        self.columns = nn.Parameter(torch.randn(6, width) * 0.02)
+
+    def forward(self, cells: torch.Tensor, embedding: nn.Embedding) -> torch.Tensor:
+        """[B, 144, features] to [B, 36, width]."""
+        table = torch.cat([embedding(self.ids), self.centre[None]])
+        small = (cells @ table).reshape(len(cells), 6, 2, 6, 2, -1)
+        packed = torch.einsum("brickd,ikd->brcd", small, self.corner.reshape(2, 2, -1))
+        return (packed + self.rows[:, None] + self.columns).flatten(1, 2)
+
+
+def told_cells(told: dict[str, np.ndarray], rng: np.random.Generator | None) -> np.ndarray:
+    """[144, features] shares of every word and of the centre mark; with ``rng`` some of it wrong or missing."""
+    parts = []
+    for name in _WORDS:
+        shares = told[name][:, 1:]
+        if rng is not None:
+            # An error holds for the whole object, as the eye's errors do.
+            mapping = np.where(rng.random(shares.shape[1]) < _ERROR[name], rng.integers(0, shares.shape[1], shares.shape[1]),
+                               np.arange(shares.shape[1]))  # fmt: skip
+            swapped = np.zeros_like(shares)
+            np.add.at(swapped.T, mapping, shares.T)
+            shares = swapped * (0.8 + 0.4 * rng.random((len(shares), 1), dtype=np.float32))
+            shares = shares * (rng.random((len(shares), 1)) > 0.04)
+        parts.append(shares)
+    return np.concatenate([*parts, told["centre"][:, 1:]], axis=1).astype(np.float32)
+
+
+def assemble(lessons: list[Lesson], tokenizer: PreTrainedTokenizerFast, noise: bool) -> Batch:
+    """Lay out lessons as trees: one trunk with the image, branches that do not see each other."""
+    user, assistant, end = (tokenizer.convert_tokens_to_ids(token) for token in (USER, ASSISTANT, END))
+    rows, first = [], []
+    for one in lessons:
+        trunk = [user] * one.chat + [0] * CELLS
+        first.append(int(one.chat))
+        ids, labels = list(trunk), [-100] * len(trunk)
+        positions, branch = list(range(len(trunk))), [0] * len(trunk)
+        for number, (question, answer) in enumerate(one.branches, start=1):
+            asked = [*tokenizer.encode(question, add_special_tokens=False), end, assistant] if one.chat else []
+            said = [*tokenizer.encode(answer, add_special_tokens=False), end]
+            ids += asked + said
+            labels += [-100] * len(asked) + said
+            positions += range(len(trunk), len(trunk) + len(asked) + len(said))
+            branch += [number] * (len(asked) + len(said))
+        rows.append((ids, labels, positions, branch))
+    longest = max(len(row[0]) for row in rows)
+    padded = [np.array([row[part] + [fill] * (longest - len(row[part])) for row in rows])
+              for part, fill in enumerate((0, -100, 0, -1))]  # fmt: skip
+    ids, labels, positions, branch = (torch.from_numpy(array) for array in padded)
+    mask = (branch[:, :, None] == branch[:, None, :]) | (branch[:, None, :] == 0)
+    mask &= torch.ones(longest, longest, dtype=torch.bool).tril()
+    rng = np.random.default_rng() if noise else None
+    cells = torch.from_numpy(np.stack([told_cells(one.cells, rng) for one in lessons]))
+    return Batch(cells, ids, labels, positions, mask[:, None], first)
+
+
+def logits_of(model: LlamaForCausalLM, told: ToldImage, batch: Batch) -> torch.Tensor:
+    """Next-token logits at the labelled positions, [labels, vocabulary]."""
+    vectors = model.get_input_embeddings()(batch.ids)
+    prefix = told(batch.cells, model.get_input_embeddings())
+    rows = [torch.cat([v[:f], p, v[f + CELLS :]]) for v, p, f in zip(vectors, prefix, batch.first, strict=True)]
+    mask = torch.zeros(batch.mask.shape).masked_fill(~batch.mask, torch.finfo(torch.float32).min)
+    hidden = model.model(inputs_embeds=torch.stack(rows), attention_mask=mask, position_ids=batch.positions,
+                         use_cache=False).last_hidden_state  # fmt: skip
+    return model.lm_head(hidden[:, :-1][batch.labels[:, 1:] != -100])
+
+
+@torch.no_grad()
+def exam(model: LlamaForCausalLM, told: ToldImage, tokenizer: PreTrainedTokenizerFast, count: int = 200) -> dict[str, float]:
+    """Share of answers right in every token, per kind, on told scenes of another seed without errors."""
+    model.eval()
+    right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
+    for start in range(0, count, 20):
+        papers = [test_questions(77, index, KINDS) for index in range(start, start + 20)]
+        batch = assemble([paper for paper, _ in papers], tokenizer, noise=False)
+        labels = batch.labels[:, 1:]
+        hits = iter((logits_of(model, told, batch).argmax(-1) == labels[labels != -100]).tolist())
+        for paper, asked in papers:
+            for one in asked:
+                answer = [*tokenizer.encode(one.answer, add_special_tokens=False), None]
+                right[one.kind].append(all([next(hits) for _ in answer]))
+    model.train()
+    return {kind: round(sum(hits) / max(len(hits), 1), 3) for kind, hits in right.items()}
+
+
+def make_language(out: Path, minutes: float, seed: int = 0, size: int = 12, rate: float = 2e-3) -> None:
+    """Train the language model for ``minutes`` and write it to ``out`` in Hugging Face form, fp16."""
+    torch.manual_seed(seed)
+    tokenizer = make_tokenizer()
+    end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=128, intermediate_size=384, num_hidden_layers=5, num_attention_heads=4,
+        num_key_value_heads=4, max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=end, pad_token_id=pad,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    told = ToldImage(tokenizer, config.hidden_size)
+    parameters = [*model.parameters(), *told.parameters()]
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
+    optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.05)
+    ahead = ThreadPoolExecutor(1)
+
+    def prepare(step: int) -> Batch:
+        return assemble([lesson(seed, step * size + i) for i in range(size)], tokenizer, noise=True)
+
+    begin, step, coming = time.monotonic(), 0, ahead.submit(prepare, 0)
+    while (done := (time.monotonic() - begin) / (60 * minutes)) < 1:
+        batch, coming = coming.result(), ahead.submit(prepare, step + 1)
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1, (step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+        labels = batch.labels[:, 1:]
+        loss = F.cross_entropy(logits_of(model, told, batch), labels[labels != -100])
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        step += 1
+        if step % 50 == 0:
+            scores = exam(model, told, tokenizer, 60) if step % 500 == 0 else ""
+            print(f"step {step} loss {loss.item():.3f} done {done:.2f} {scores}", flush=True)
+    scores = exam(model, told, tokenizer, 400)
+    print(json.dumps(scores, indent=1))
+    model.half().save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=pad, do_sample=False,
+                     max_new_tokens=120).save_pretrained(out)  # fmt: skip
+    record = {"scenes": step * size, "steps": step, "batch": size, "minutes": minutes, "seed": seed}
+    (out / "teaching.json").write_text(json.dumps({**record, "told_scene_accuracy": scores}, indent=2) + "\n")

@@ -1,0 +1,86 @@
+"""What the miniature language model reads: exchanges and captions about scenes that it is told, not shown."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tokenizer_part import PROMPTS
+from vision_part import cell_targets
+
+from vila2.sources.world.captions import detailed_caption
+from vila2.sources.world.questions import Question, sample_questions
+from vila2.sources.world.relations import is_unique
+from vila2.sources.world.scene import Scene, generator, sample_scene
+
+#: Kinds asked while the language model is taught: closest, farthest and reading are scarce, as later in SFT.
+LANGUAGE_MIX = {
+    "existence": 0.26, "colour": 0.10, "shape": 0.08, "count": 0.08, "left_right": 0.22, "front_behind": 0.20,
+    "closest": 0.012, "farthest": 0.012, "reading": 0.036,
+}  # fmt: skip
+
+#: How often each kind of prompt stands before a description.
+_PROMPT_MIX = {"brief": 0.25, "long": 0.55, "spatial": 0.12, "text": 0.08}
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One scene told in words.
+
+    Attributes:
+        cells: name -> [144, classes] shares of what the cells show (see ``vision_part.cell_targets``).
+        chat: whether the branches are exchanges after a user token, or plain texts.
+        branches: (question, answer) pairs; the question of a plain text is empty.
+    """
+
+    cells: dict[str, np.ndarray]
+    chat: bool
+    branches: tuple[tuple[str, str], ...]
+
+
+def lesson(seed: int, index: int, questions: int = 9) -> Lesson:
+    """The lesson number ``index``: three in four are exchanges, the others plain captions."""
+    rng = generator("lesson", seed, index)
+    scene = _respell(sample_scene("language", seed, index), rng)
+    chat = bool(rng.random() < 0.75)
+    if chat:
+        asked = sample_questions(scene, rng, questions, LANGUAGE_MIX)
+        branches = [(one.question, one.answer) for one in asked] + [_description(scene, rng)]
+    else:
+        branches = [("", detailed_caption(scene, rng, words=0.2)) for _ in range(3)]
+    return Lesson(cell_targets(scene), chat, tuple(branches))
+
+
+def test_questions(seed: int, index: int, kinds: tuple[str, ...]) -> tuple[Lesson, list[Question]]:
+    """A held-out lesson of questions only, two of each kind at most, with their kinds."""
+    rng = generator("exam", seed, index)
+    scene = sample_scene("language", seed, index)
+    asked = [one for kind in kinds for one in sample_questions(scene, rng, 2, {kind: 1.0})]
+    return Lesson(cell_targets(scene), True, tuple((q.question, q.answer) for q in asked)), asked
+
+
+def _respell(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Put random letters on the signs, so that the model learns to spell and not to know the words."""
+    letters = string.ascii_lowercase
+    return replace(
+        scene,
+        objects=tuple(
+            thing
+            if thing.word is None
+            else replace(thing, word="".join(letters[int(rng.integers(26))] for _ in thing.word))
+            for thing in scene.objects
+        ),
+    )
+
+
+def _description(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
+    kinds = list(_PROMPT_MIX)
+    kind = kinds[int(rng.choice(len(kinds), p=list(_PROMPT_MIX.values())))]
+    prompt = PROMPTS[kind][int(rng.integers(len(PROMPTS[kind])))]
+    if kind == "text":
+        signs = [f'The sign on the {t.name} says "{t.word}".' for t in scene.objects if t.word and is_unique(scene, t)]
+        return prompt, " ".join(signs) or "There is no text in the image."
+    spatial, words = (1.0, 0.0) if kind == "spatial" else (0.4, 0.2)
+    drafts = [detailed_caption(scene, rng, spatial=spatial, words=words) for _ in range(2)]
+    return prompt, min(drafts, key=len) if kind == "brief" else max(drafts, key=len)

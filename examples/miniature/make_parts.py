@@ -1,0 +1,37 @@
+"""Make the small pretrained parts that ship with the miniature world: a vision tower and a language model.
+
+    python examples/miniature/make_parts.py vision --minutes 20 --threads 1
+    python examples/miniature/make_parts.py language --minutes 25 --threads 1
+
+Only scenes of the "vision" and "language" splits are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from language_part import make_language
+from vision_part import make_vision
+
+PARTS = Path(__file__).parents[2] / "vila2" / "sources" / "world" / "parts"
+
+
+def main() -> None:
+    """Parse the command line and make the part it names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["vision", "language"])
+    parser.add_argument("--minutes", type=float, required=True, help="wall-clock minutes of training")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="folder to write, by default the one in the package")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    out = options.out or PARTS / options.part
+    make = make_vision if options.part == "vision" else make_language
+    make(out, options.minutes, seed=options.seed)
+
+
+if __name__ == "__main__":
+    main()
