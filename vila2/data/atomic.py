@@ -1,0 +1,76 @@
+"""Files that are either complete under their name or not there at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path in the same folder, renamed to ``path`` when the block ends well.
+
+    The file is forced to disk before the rename and the folder after it, so that neither a kill nor
+    a power cut leaves half a file under the final name. When the block raises, the temporary file is
+    removed and ``path`` is as it was.
+
+    Args:
+        path: the final name; its folder is made when missing.
+
+    Yields:
+        The path to write to. Its suffix is that of ``path``, since some writers look at it.
+    """
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{final.stem[:80]}.", suffix=f".tmp{final.suffix}", dir=final.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _force_to_disk(temporary)
+        os.chmod(temporary, _file_mode())  # mkstemp makes files that only their owner can read
+        os.replace(temporary, final)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    _force_to_disk(final.parent)
+
+
+def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes ``data`` to ``path``: afterwards the file holds all of it, or what it held before."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
+    """Writes ``text`` as UTF-8, with its line ends as they stand; see :func:`write_bytes_atomic`."""
+    write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def write_json_atomic(path: str | os.PathLike[str], value: Any, *, indent: int | None = 2) -> None:
+    """Writes ``value`` as JSON with a final line end; see :func:`write_bytes_atomic`.
+
+    Raises:
+        TypeError: ``value`` holds something JSON has no form for; nothing is written.
+    """
+    write_text_atomic(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+
+
+def _force_to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _file_mode() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
