@@ -32,14 +32,14 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _force_to_disk(temporary)
+        _sync(temporary)
         os.chmod(temporary, _file_mode())  # mkstemp makes files that only their owner can read
         os.replace(temporary, final)
     except BaseException:
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    _force_to_disk(final.parent)
+    sync_folder(final.parent)
 
 
 def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
@@ -62,7 +62,12 @@ def write_json_atomic(path: str | os.PathLike[str], value: Any, *, indent: int |
     write_text_atomic(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
 
 
-def _force_to_disk(path: Path) -> None:
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Forces a folder's list of names to disk, after something in it was renamed."""
+    _sync(Path(folder))
+
+
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
