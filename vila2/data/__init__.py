@@ -1,0 +1,1 @@
+"""The data room: samples, shards with their offset index, layers, views, mixtures."""

@@ -1,0 +1,376 @@
+"""Layers: what one annotator said about the images of a dataset, one Parquet file per shard."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+
+from vila2.data.atomic import write_bytes_atomic, write_json_atomic
+from vila2.data.sample import Turn
+from vila2.data.shards import ShardDataset, file_sha256
+from vila2.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Status = Literal["ok", "empty", "refusal", "truncated", "repetition", "error"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+_CACHED_SHARDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What an annotator said about one sample.
+
+    Attributes:
+        key: the sample's key.
+        prompt: what it was asked, "" where nothing was.
+        text: what it said.
+        status: "ok" for a text to train on; everything else says why it is none.
+        detail: one line for a reader, e.g. the words that were repeated.
+        tokens: how many were generated, 0 where unknown.
+        turns: the exchanges themselves, where they are more than ``prompt`` and ``text``.
+    """
+
+    key: str
+    prompt: str
+    text: str
+    status: Status
+    detail: str = ""
+    tokens: int = 0
+    turns: tuple[Turn, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise DataError(
+                f"{self.key}: unknown status {self.status!r} of an annotation",
+                mend=f"use one of {', '.join(STATUSES)}",
+            )
+        if self.status == "ok" and not (self.text.strip() or self.turns):
+            raise DataError(f"{self.key}: an annotation without text can not be ok", mend="mark it as empty")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerStatistics:
+    """The paper's Table 1 line of a layer.
+
+    Attributes:
+        count: annotations.
+        words_mean, words_sd: words per usable annotation, counted by ``str.split``; population deviation.
+        statuses: annotations by status.
+    """
+
+    count: int
+    words_mean: float
+    words_sd: float
+    statuses: dict[str, int] = field(default_factory=dict)
+
+
+class ReadLayer(Protocol):
+    """What can be read as a layer: a :class:`Layer`, or the original text of a dataset."""
+
+    name: str
+    digest: str
+
+    def get(self, key: str) -> tuple[Annotation, ...]:
+        """The annotations of a sample, in the order they were made; none where it was left out."""
+        ...
+
+    def shard(self, shard_no: int) -> Mapping[str, tuple[Annotation, ...]]:
+        """The annotations of one shard's samples, by key."""
+        ...
+
+    def rows(self) -> Iterator[Annotation]:
+        """All annotations."""
+        ...
+
+    def statistics(self) -> LayerStatistics:
+        """Counts and words."""
+        ...
+
+
+class LayerWriter:
+    """Writes a layer, one shard at a time, so that an interrupted job goes on with the next shard.
+
+    Args:
+        folder: the layer's own folder (``DATASET/layers/NAME``, or the folder of a run's step).
+        name: the layer's name, such as "self-1".
+
+    Raises:
+        DataError: a name that a view could not hold.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        if not _NAME.match(name) or name == "original":
+            raise DataError(
+                f"a layer can not be named {name!r}",
+                mend="use letters, digits, '_', '-' and '.'; `original` is the text in the shards",
+            )
+        self.folder = Path(folder)
+        self.name = name
+
+    def has(self, shard_no: int) -> bool:
+        """Whether this shard was written already, by this process or an earlier one."""
+        return self._path(shard_no).exists()
+
+    def write_shard(self, shard_no: int, rows: Sequence[Annotation]) -> None:
+        """Writes the annotations of one shard's samples; the file appears whole or not at all.
+
+        Raises:
+            DataError: a text that can not be stored as UTF-8.
+        """
+        import pyarrow.parquet as pq
+
+        try:
+            table = _to_table(rows)
+        except (UnicodeError, ValueError) as error:
+            raise DataError(
+                f"layer {self.name}, shard {shard_no}: an annotation can not be stored ({error})",
+                mend="mark it as status 'error' and leave its text out",
+            ) from error
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomic(self._path(shard_no), buffer.getvalue())
+
+    def finish(self, info: Mapping[str, Any]) -> Layer:
+        """Writes layer.json, after which the layer can be opened.
+
+        Args:
+            info: JSON-able facts such as engine, model digest, prompts and settings.
+        """
+        import pyarrow.parquet as pq
+
+        for leftover in self.folder.glob(".*.tmp.*"):  # of a writer that was killed
+            leftover.unlink()
+        statuses: Counter[str] = Counter()
+        shards = []
+        for path in sorted(self.folder.glob("[0-9]*.parquet")):
+            column = pq.read_table(path, columns=["status"]).column("status").to_pylist()
+            statuses.update(column)
+            shards.append({"name": path.name, "rows": len(column), "sha256": file_sha256(path)})
+        content = {
+            "version": VERSION,
+            "name": self.name,
+            "count": sum(shard["rows"] for shard in shards),
+            "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
+            "shards": shards,
+            "info": dict(info),
+        }
+        write_json_atomic(self.folder / "layer.json", content)
+        return Layer.open(self.folder)
+
+    def _path(self, shard_no: int) -> Path:
+        return self.folder / f"{shard_no:06d}.parquet"
+
+
+class Layer:
+    """A finished layer.
+
+    Attributes:
+        name: such as "self-1".
+        digest: of its files' digests.
+        info: what the writer said about engine, prompts and settings.
+        statuses: annotations by status.
+    """
+
+    def __init__(self, folder: Path, content: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.name: str = content["name"]
+        self.count: int = content["count"]
+        self.statuses: dict[str, int] = dict(content["statuses"])
+        self.info: dict[str, Any] = dict(content["info"])
+        self._shards = {int(Path(s["name"]).stem): (folder / s["name"], s["sha256"]) for s in content["shards"]}
+        self.digest = hashlib.sha256("\n".join(sha for _, sha in self._shards.values()).encode()).hexdigest()
+        self._cache: dict[int, dict[str, tuple[Annotation, ...]]] = {}
+        self._places: dict[str, int] | None = None
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Layer:
+        """Opens a layer's folder.
+
+        Raises:
+            DataError: no finished layer there, or one of its files is missing.
+        """
+        folder = Path(folder)
+        file = folder / "layer.json"
+        if not file.is_file():
+            state = "the layer is not finished" if any(folder.glob("*.parquet")) else "no layer here"
+            raise DataError(f"{folder}: {state} (no layer.json)", mend="run the job that writes it again")
+        try:
+            content = json.loads(file.read_bytes())
+            if content["version"] != VERSION:
+                raise ValueError(f"version {content['version']} instead of {VERSION}")
+            layer = cls(folder, content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{file}: can not be read ({error})", mend="write the layer again") from error
+        for path, _ in layer._shards.values():
+            if not path.is_file():
+                raise DataError(f"{path}: is missing", mend="run the job that writes the layer again")
+        return layer
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cache": {}, "_places": None}
+
+    def shard_files(self) -> dict[int, tuple[Path, str]]:
+        """File and sha256 of each shard's annotations, by shard number."""
+        return dict(self._shards)
+
+    def shard(self, shard_no: int) -> Mapping[str, tuple[Annotation, ...]]:
+        """The annotations of one shard's samples, by key; empty where the job left the shard out."""
+        if shard_no not in self._shards:
+            return {}
+        rows = self._cache.get(shard_no)
+        if rows is None:
+            rows = by_key(_read_rows(self._shards[shard_no][0]))
+            while len(self._cache) >= _CACHED_SHARDS:
+                self._cache.pop(next(iter(self._cache)), None)
+            self._cache[shard_no] = rows
+        return rows
+
+    def get(self, key: str) -> tuple[Annotation, ...]:
+        """The annotations of a sample, in the order they were made; none where it was left out.
+
+        The first call reads all keys; :meth:`shard` is the way through a large layer.
+        """
+        import pyarrow.parquet as pq
+
+        if self._places is None:
+            self._places = {
+                known: shard_no
+                for shard_no, (path, _) in self._shards.items()
+                for known in pq.read_table(path, columns=["key"]).column("key").to_pylist()
+            }
+        shard_no = self._places.get(key)
+        return () if shard_no is None else self.shard(shard_no).get(key, ())
+
+    def rows(self) -> Iterator[Annotation]:
+        """All annotations, in the order of the shards."""
+        for path, _ in self._shards.values():
+            yield from _read_rows(path)
+
+    def statistics(self) -> LayerStatistics:
+        """Counts, and words per usable annotation."""
+        return summarise(self.rows())
+
+
+class OriginalLayer:
+    """The text in a dataset's shards, read as a layer: an annotation for each answer of the assistant.
+
+    A sample without any has one with status "empty".
+    """
+
+    name = "original"
+
+    def __init__(self, dataset: ShardDataset) -> None:
+        self.digest = dataset.digest
+        self.info: dict[str, Any] = {}
+        self._dataset = dataset
+
+    def get(self, key: str) -> tuple[Annotation, ...]:
+        """The answers in a sample.
+
+        Raises:
+            DataError: the dataset has no such sample.
+        """
+        return original_annotations(key, self._dataset[self._dataset.find(key)].turns)
+
+    def shard(self, shard_no: int) -> Mapping[str, tuple[Annotation, ...]]:
+        """The answers in one shard's samples, by key."""
+        return {
+            sample.key: original_annotations(sample.key, sample.turns)
+            for sample in self._dataset.iterate(shard_no)
+        }
+
+    def rows(self) -> Iterator[Annotation]:
+        """All answers, in the order of the dataset."""
+        for sample in self._dataset:
+            yield from original_annotations(sample.key, sample.turns)
+
+    def statistics(self) -> LayerStatistics:
+        """Counts, and words per answer."""
+        return summarise(self.rows())
+
+
+def original_layer(dataset: ShardDataset) -> OriginalLayer:
+    """The original text of a dataset, read as a layer."""
+    return OriginalLayer(dataset)
+
+
+def original_annotations(key: str, turns: Iterable[Turn]) -> tuple[Annotation, ...]:
+    """The assistant's turns as annotations, each with the user's turn before it as its prompt."""
+    annotations, prompt = [], ""
+    for turn in turns:
+        if turn.role == "user":
+            prompt = turn.text.strip()
+        elif turn.role == "assistant":
+            status: Status = "ok" if turn.text.strip() else "empty"
+            annotations.append(Annotation(key, prompt, turn.text, status))
+            prompt = ""
+    return tuple(annotations) or (Annotation(key, prompt, "", "empty", "the sample has no original text"),)
+
+
+def summarise(rows: Iterable[Annotation]) -> LayerStatistics:
+    """Counts annotations by status, and the words of the usable ones (the paper's Table 1)."""
+    statuses: Counter[str] = Counter()
+    words: list[int] = []
+    for row in rows:
+        statuses[row.status] += 1
+        if row.status == "ok":
+            words.append(len(row.text.split()))
+    mean = statistics.fmean(words) if words else 0.0
+    deviation = statistics.pstdev(words, mean) if words else 0.0
+    counts = {status: statuses[status] for status in STATUSES if statuses[status]}
+    return LayerStatistics(sum(statuses.values()), mean, deviation, counts)
+
+
+def by_key(rows: Iterable[Annotation]) -> dict[str, tuple[Annotation, ...]]:
+    """Groups annotations by their sample's key, keeping their order."""
+    grouped: dict[str, list[Annotation]] = {}
+    for row in rows:
+        grouped.setdefault(row.key, []).append(row)
+    return {key: tuple(annotations) for key, annotations in grouped.items()}
+
+
+def _to_table(rows: Sequence[Annotation]) -> pa.Table:
+    import pyarrow as pa
+
+    fields = {
+        "key": pa.string(),
+        "prompt": pa.string(),
+        "text": pa.string(),
+        "status": pa.string(),
+        "detail": pa.string(),
+        "tokens": pa.int32(),
+    }
+    columns: dict[str, Any] = {
+        name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in fields.items()
+    }
+    turns = [None if row.turns is None else json.dumps([turn.to_json() for turn in row.turns]) for row in rows]
+    columns["turns"] = pa.array(turns, pa.string())
+    return pa.table(columns)
+
+
+def _read_rows(path: Path) -> Iterator[Annotation]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        columns = pq.read_table(path).to_pydict()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: can not be read ({error})", mend="write the layer again") from error
+    names = ("key", "prompt", "text", "status", "detail", "tokens", "turns")
+    for key, prompt, text, status, detail, tokens, turns in zip(*(columns[n] for n in names), strict=True):
+        parsed = None if turns is None else tuple(Turn.from_json(turn) for turn in json.loads(turns))
+        yield Annotation(key, prompt, text, status, detail, tokens, parsed)

@@ -1,0 +1,261 @@
+"""A dataset on disk: random access to the samples of its shards through their offset indexes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vila2.data.atomic import write_bytes_atomic
+from vila2.data.offset_index import OffsetIndex, index_tar
+from vila2.data.packed_sample import unpack_sample
+from vila2.data.sample import Sample
+from vila2.data.shard_writing import (
+    UNFINISHED,
+    VERSION,
+    DatasetInfo,
+    Reject,
+    ShardInfo,
+    dataset_digest,
+    write_dataset,
+)
+from vila2.errors import DataError
+
+__all__ = ["DatasetInfo", "Reject", "ShardDataset", "ShardInfo", "write_dataset"]
+
+_OPEN_SHARDS = 128  # per process; half of the smallest usual limit on open files
+
+
+class _OpenShard:
+    """An open tar with its index; closed when the last reader lets go of it."""
+
+    def __init__(self, path: Path, index: OffsetIndex) -> None:
+        self.path = path
+        self.index = index
+        self._descriptor = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+
+    def sample(self, place: int) -> Sample:
+        members = self.index.members(place)
+        start = min(offset for _, offset, _ in members)
+        length = max(offset + size for _, offset, size in members) - start
+        span = os.pread(self._descriptor, length, start)  # one read: a sample's members are neighbours
+        if len(span) != length:
+            raise DataError(f"{self.path}: the tar ends inside sample {self.index.key(place)!r}", mend=_MEND)
+        contents = [(ext, span[offset - start : offset - start + size]) for ext, offset, size in members]
+        return unpack_sample(self.index.key(place), contents, where=str(self.path))
+
+
+_MEND = "a shard must not change after it was written: fetch or write the dataset again"
+
+
+class ShardDataset:
+    """Samples by number, from a dataset folder or from foreign WebDataset tars.
+
+    Can be pickled and forked for the workers of a data loader: open files are not shared.
+    """
+
+    def __init__(self, name: str, folder: Path, paths: tuple[Path, ...], shards: tuple[ShardInfo, ...], own: bool):
+        self.name = name
+        self.folder = folder
+        self.shards = shards
+        self.rejected: dict[str, int] = {}
+        self._paths = paths
+        self._own = own
+        self._starts = list(accumulate((shard.count for shard in shards), initial=0))
+        self._open: dict[int, _OpenShard] = {}
+        self._numbers: dict[str, int] | None = None
+
+    @classmethod
+    def open(cls, folder: Path | str) -> ShardDataset:
+        """Opens a dataset.
+
+        Args:
+            folder: a folder with dataset.json; or a tar, a folder of tars or a glob of tars made by others,
+                which are indexed when they are opened first.
+
+        Raises:
+            DataError: nothing there, an import that did not finish, a missing or changed shard.
+        """
+        folder = Path(folder)
+        if (folder / "dataset.json").is_file():
+            return cls._open_own(folder)
+        if (folder / UNFINISHED).exists():
+            raise DataError(f"{folder}: the import of this dataset did not finish", mend="run it again")
+        if folder.is_file():
+            return cls._open_foreign(folder.parent, [folder])
+        if folder.is_dir():
+            tars = sorted(folder.glob("*.tar")) or sorted(folder.glob("shards/*.tar"))
+            return cls._open_foreign(folder, tars)
+        tars = sorted(Path(folder.anchor or ".").glob(str(folder.relative_to(folder.anchor))))
+        return cls._open_foreign(folder, tars)
+
+    @classmethod
+    def _open_own(cls, folder: Path) -> ShardDataset:
+        file = folder / "dataset.json"
+        try:
+            content: dict[str, Any] = json.loads(file.read_bytes())
+            if content["version"] != VERSION:
+                raise ValueError(f"version {content['version']} instead of {VERSION}")
+            shards = tuple(ShardInfo(**shard) for shard in content["shards"])
+            name, rejected = content["name"], content["rejected"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{file}: can not be read ({error})", mend="import the dataset again") from error
+        paths = tuple(folder / "shards" / shard.name for shard in shards)
+        for path, shard in zip(paths, shards, strict=True):
+            size = path.stat().st_size if path.exists() else None
+            if size != shard.bytes:
+                state = "is missing" if size is None else f"has {size} bytes instead of {shard.bytes}"
+                raise DataError(f"{path}: {state}", mend=_MEND)
+        dataset = cls(name, folder, paths, shards, own=True)
+        dataset.rejected = rejected
+        return dataset
+
+    @classmethod
+    def _open_foreign(cls, folder: Path, tars: list[Path]) -> ShardDataset:
+        if not tars:
+            raise DataError(
+                f"{folder}: no dataset here, neither dataset.json nor .tar files",
+                mend="make one with `vila2 data import`",
+            )
+        infos = []
+        for path in tars:
+            index = _load_index(path, None)
+            infos.append(ShardInfo(path.name, len(index), index.bytes, index.sha256))
+        name = tars[0].stem if len(tars) == 1 else folder.name or folder.resolve().name
+        return cls(name, folder, tuple(tars), tuple(infos), own=False)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the shards' digests."""
+        return dataset_digest(self.shards)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The tars."""
+        return self._paths
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, number: int) -> Sample:
+        shard_no, place = self.locate(number)
+        return self._shard(shard_no).sample(place)
+
+    def __iter__(self) -> Iterator[Sample]:
+        for shard_no in range(len(self.shards)):
+            yield from self.iterate(shard_no)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}, "_numbers": None}
+
+    def locate(self, number: int) -> tuple[int, int]:
+        """Shard number of a sample, and its place there.
+
+        Raises:
+            IndexError: no sample has this number.
+        """
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"{self.folder}: sample {number} of {len(self)}")
+        number %= len(self)
+        shard_no = bisect_right(self._starts, number) - 1
+        return shard_no, number - self._starts[shard_no]
+
+    def iterate(self, shard_no: int) -> Iterator[Sample]:
+        """The samples of one shard, in order."""
+        shard = self._shard(shard_no)
+        return (shard.sample(place) for place in range(len(shard.index)))
+
+    def shard_range(self, shard_no: int) -> range:
+        """The numbers of a shard's samples."""
+        return range(self._starts[shard_no], self._starts[shard_no + 1])
+
+    def keys(self) -> list[str]:
+        """All keys, in order."""
+        return [key for shard_no in range(len(self.shards)) for key in self.shard_keys(shard_no)]
+
+    def shard_keys(self, shard_no: int) -> list[str]:
+        """The keys of one shard, in order."""
+        return self._shard(shard_no).index.keys()
+
+    def shard_texts(self, shard_no: int) -> np.ndarray:
+        """Whether each sample of a shard has text to train on; bool [samples]."""
+        return self._shard(shard_no).index.texts
+
+    def find(self, key: str) -> int:
+        """The number of the sample with this key.
+
+        Raises:
+            DataError: no sample has it.
+        """
+        if self._numbers is None:
+            self._numbers = {known: number for number, known in enumerate(self.keys())}
+        if key not in self._numbers:
+            raise DataError(f"{self.folder}: no sample has the key {key!r}", mend="`vila2 data preview` shows keys")
+        return self._numbers[key]
+
+    def ignored(self) -> dict[str, int]:
+        """Members that are neither image nor text nor JSON, counted by extension."""
+        counts: Counter[str] = Counter()
+        for shard_no in range(len(self.shards)):
+            counts.update(self._shard(shard_no).index.ignored)
+        return dict(counts)
+
+    def index(self, shard_no: int) -> OffsetIndex:
+        """The offset index of a shard."""
+        return self._shard(shard_no).index
+
+    def _shard(self, shard_no: int) -> _OpenShard:
+        shard = self._open.get(shard_no)
+        if shard is None:
+            path, info = self._paths[shard_no], self.shards[shard_no]
+            shard = _OpenShard(path, _load_index(path, info if self._own else None))
+            while len(self._open) >= _OPEN_SHARDS:  # the oldest goes; a thread that still reads it keeps it open
+                self._open.pop(next(iter(self._open)), None)
+            self._open[shard_no] = shard
+        return shard
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _load_index(path: Path, info: ShardInfo | None) -> OffsetIndex:
+    """A tar's index from beside it; made from the tar where it is missing, damaged or out of date.
+
+    A new index is kept beside the tar where the folder can be written to, else in memory.
+    """
+    file = path.with_suffix(".index")
+    try:
+        index = OffsetIndex.from_bytes(file.read_bytes(), where=str(file))
+        if _is_current(index, path, info):
+            return index
+    except (FileNotFoundError, DataError):
+        pass  # made anew below
+    index = index_tar(path, foreign=info is None)
+    if info is not None and index.sha256 != info.sha256:
+        raise DataError(f"{path}: the tar's content differs from what dataset.json says", mend=_MEND)
+    with suppress(OSError):  # in a read-only folder the index lives in this process alone
+        write_bytes_atomic(file, index.to_bytes())
+    return index
+
+
+def _is_current(index: OffsetIndex, path: Path, info: ShardInfo | None) -> bool:
+    if info is not None:
+        return index.sha256 == info.sha256
+    stat = path.stat()
+    return (index.bytes, index.mtime_ns) == (stat.st_size, stat.st_mtime_ns)

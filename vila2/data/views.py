@@ -1,0 +1,157 @@
+"""Views: how the layers of a sample become one conversation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from vila2.data.layers import Annotation
+from vila2.data.packed_sample import has_text
+from vila2.data.sample import ImagePart, Part, Sample, TextPart, Turn, assistant, user
+from vila2.errors import DataError
+
+ViewKind = Literal["only", "concat", "dialogue", "tree"]
+KINDS: tuple[ViewKind, ...] = get_args(ViewKind)
+_FORM = re.compile(r"\s*([\w-]+)\s*\(([^()]*)\)\s*")
+_LAYER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A kind and its layers.
+
+    - ``only(L)``: the image and one text. ``only(original)`` is the sample as it is.
+    - ``concat(original,L)``: the paper's template (section 2.1.1): both texts, the original first.
+    - ``dialogue(original,L,...)``: the original, then every exchange of the layers, in order.
+    - ``tree(original,L,...)``: the same, but each exchange sees only the image and the original.
+
+    Raises:
+        DataError: an unknown kind, or layers that do not fit it.
+    """
+
+    kind: ViewKind
+    layers: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise DataError(f"unknown view {self.kind!r}", mend=f"use one of {', '.join(KINDS)}")
+        for layer in self.layers:
+            if not _LAYER.match(layer):
+                raise DataError(f"{layer!r} in view {self} is no name of a layer", mend=_EXAMPLE)
+        if len(set(self.layers)) != len(self.layers):
+            raise DataError(f"view {self} names a layer twice", mend="name each layer once")
+        if self.kind == "only" and len(self.layers) != 1:
+            raise DataError(f"view {self} needs exactly one layer", mend="only(original), only(self-1)")
+        if self.kind == "concat" and len(self.layers) < 2:
+            raise DataError(f"view {self} needs two layers", mend="concat(original,self-1)")
+        if not self.layers:
+            raise DataError(f"view {self} names no layer", mend=_EXAMPLE)
+        if "original" in self.layers[1:]:
+            raise DataError(f"view {self}: the original text comes first", mend="name `original` first")
+
+    @classmethod
+    def parse(cls, text: str) -> View:
+        """Reads "kind(layer,...)".
+
+        Raises:
+            DataError: another form.
+        """
+        match = _FORM.fullmatch(text)
+        if not match:
+            raise DataError(f"{text!r} is no view", mend=_EXAMPLE)
+        layers = [name.strip() for name in match.group(2).split(",")]
+        return cls(match.group(1), tuple(layers) if layers != [""] else ())  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return f"{self.kind}({','.join(self.layers)})"
+
+
+_EXAMPLE = "write only(original), concat(original,self-1), dialogue(original,self-1,ocr) or tree(...)"
+
+
+def apply_view(
+    view: View, sample: Sample, annotations: Mapping[str, Sequence[Annotation]]
+) -> Sample | None:
+    """Builds a sample's conversation from its layers.
+
+    Only annotations with status "ok" are used; of several, ``only`` and ``concat`` take the first. Where a
+    layer has none, ``concat``, ``dialogue`` and ``tree`` leave it out. Turns of a layer name it in ``source``.
+
+    Args:
+        view: what to build.
+        sample: with its original turns.
+        annotations: of this sample, by layer.
+
+    Returns:
+        The sample with new turns, or None where nothing is left to train on.
+    """
+    usable = {
+        layer: [row for row in annotations.get(layer, ()) if row.status == "ok"]
+        for layer in view.layers
+        if layer != "original"
+    }
+    if view.kind == "only" and "original" not in view.layers:
+        rows = usable[view.layers[0]]
+        shown = sample.with_turns((_images(sample),) if sample.images else ())
+        turns = _append(shown, [_answer(rows[0], view.layers[0])]) if rows else ()
+    elif view.kind in ("only", "concat"):
+        added = [_answer(rows[0], layer) for layer, rows in usable.items() if rows]
+        turns = _append(_trunk(view, sample), added)
+    else:
+        exchanges = [_exchange(row, layer) for layer, rows in usable.items() for row in rows]
+        turns = _append(_trunk(view, sample), exchanges, isolated=view.kind == "tree")
+    viewed = sample.with_turns(turns)
+    return viewed if has_text(viewed) else None
+
+
+def _images(sample: Sample) -> Turn:
+    return user(*(ImagePart(index) for index in range(len(sample.images))))
+
+
+def _trunk(view: View, sample: Sample) -> Sample:
+    """What the layers are added to: the original conversation, or the images alone."""
+    if "original" in view.layers:
+        return sample
+    return sample.with_turns((_images(sample),) if sample.images else ())
+
+
+def _answer(row: Annotation, layer: str) -> list[Turn]:
+    """The annotation's last word, without the question."""
+    if row.turns:
+        answers = [turn for turn in row.turns if turn.role == "assistant"]
+        return [replace(turn, source=layer, branch=0) for turn in answers[:1]]
+    return [assistant(row.text, source=layer)]
+
+
+def _exchange(row: Annotation, layer: str) -> list[Turn]:
+    if row.turns is not None:
+        return [replace(turn, source=layer, branch=0) for turn in row.turns]
+    asked = [user(row.prompt, source=layer)] if row.prompt else []
+    return [*asked, assistant(row.text, source=layer)]
+
+
+def _append(trunk: Sample, exchanges: Sequence[Sequence[Turn]], *, isolated: bool = False) -> tuple[Turn, ...]:
+    """Adds exchanges to a conversation, or as branches of their own.
+
+    A conversation that has branches already gets further ones: added to its trunk, they would be seen by all.
+    """
+    turns = list(trunk.turns)
+    last = max((turn.branch for turn in turns), default=0)
+    for number, exchange in enumerate(exchanges, start=last + 1):
+        if isolated or last:
+            turns += [replace(turn, branch=number) for turn in exchange]
+        elif exchange and turns and exchange[0].role == turns[-1].role == "user":
+            # The picture and the first question are one utterance, as a user would make it.
+            turns[-1] = replace(turns[-1], parts=_joined(turns[-1].parts, exchange[0].parts))
+            turns += exchange[1:]
+        else:
+            turns += exchange
+    return tuple(turns)
+
+
+def _joined(first: tuple[Part, ...], second: tuple[Part, ...]) -> tuple[Part, ...]:
+    if first and isinstance(first[-1], TextPart) and first[-1].text:
+        return (*first, TextPart("\n"), *second)
+    return (*first, *second)
