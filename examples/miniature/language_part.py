@@ -16,6 +16,7 @@ from tokenizer_part import ASSISTANT, END, USER, make_tokenizer
 from torch import nn
 from torch.nn import functional as F
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from vision_part import save_half
 
 from vila2.sources.world.questions import KINDS
 from vila2.sources.world.vocabulary import COLOURS, SHAPES, SIZES
@@ -127,7 +128,7 @@ def exam(model: LlamaForCausalLM, told: ToldImage, tokenizer: PreTrainedTokenize
         batch = assemble([paper for paper, _ in papers], tokenizer, noise=False)
         labels = batch.labels[:, 1:]
         hits = iter((logits_of(model, told, batch).argmax(-1) == labels[labels != -100]).tolist())
-        for paper, asked in papers:
+        for _, asked in papers:
             for one in asked:
                 answer = [*tokenizer.encode(one.answer, add_special_tokens=False), None]
                 right[one.kind].append(all([next(hits) for _ in answer]))
@@ -172,7 +173,7 @@ def make_language(out: Path, minutes: float, seed: int = 0, size: int = 12, rate
             print(f"step {step} loss {loss.item():.3f} done {done:.2f} {scores}", flush=True)
     scores = exam(model, told, tokenizer, 400)
     print(json.dumps(scores, indent=1))
-    model.half().save_pretrained(out)
+    save_half(model, out)
     tokenizer.save_pretrained(out)
     GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=pad, do_sample=False,
                      max_new_tokens=120).save_pretrained(out)  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
 from vila2.model.miniature import MiniatureVisionConfig, MiniatureVisionModel
 from vila2.sources.world.glyphs import PITCH
@@ -116,10 +117,17 @@ def probe(model: MiniatureVisionModel, heads: nn.ModuleDict, count: int = 500) -
     return {name: round(score, 4) for name, score in scores.items()}
 
 
+def save_half(model: PreTrainedModel, out: Path) -> None:
+    """Write a model's weights in fp16, with a configuration that loads them as fp32."""
+    model.eval().half().save_pretrained(out)
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps({**config, "dtype": "float32"}, indent=2) + "\n")
+
+
 def make_vision(out: Path, minutes: float, seed: int = 0, batch: int = 48, rate: float = 3e-3) -> None:
     """Train the tower for ``minutes`` and write it to ``out`` in Hugging Face form, fp16, with its probe scores."""
     torch.manual_seed(seed)
-    model = MiniatureVisionModel(MiniatureVisionConfig()).to(memory_format=torch.channels_last)
+    model = MiniatureVisionModel(MiniatureVisionConfig(frozen_statistics=False)).to(memory_format=torch.channels_last)
     heads = nn.ModuleDict({name: nn.Linear(model.config.hidden_size, classes) for name, classes in HEADS.items()})
     parameters = [*model.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.02)
@@ -141,8 +149,9 @@ def make_vision(out: Path, minutes: float, seed: int = 0, batch: int = 48, rate:
             print(f"step {step} images {step * batch} loss {loss.item():.3f} done {done:.2f}", flush=True)
     scores = probe(model, heads)
     print(json.dumps(scores, indent=1))
-    model.eval().half().save_pretrained(out)
-    processor = {"image_processor_type": "ViTImageProcessor", **IMAGE_SETTINGS}
+    model.config.frozen_statistics = True
+    save_half(model, out)
+    processor = {"image_processor_type": "ViTImageProcessorPil", **IMAGE_SETTINGS}
     (out / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
     record = {"scenes": (step - 1) * batch, "steps": step - 1, "batch": batch, "minutes": minutes, "seed": seed}
     (out / "teaching.json").write_text(json.dumps({**record, "probe": scores}, indent=2) + "\n")

@@ -21,6 +21,8 @@ class MiniatureVisionConfig(PreTrainedConfig):
         hidden_size: width of one output cell: learnt features followed by ``coordinate_size`` fixed ones.
         stem_sizes: channels after each of the three halvings of the resolution.
         blocks: residual blocks at the last resolution.
+        frozen_statistics: keep the batch statistics that the tower was taught with, also in training mode: the few
+            images of a step, or ``model.train()`` around a frozen tower, must not move them.
     """
 
     model_type = "vila2_miniature_vision"
@@ -32,6 +34,7 @@ class MiniatureVisionConfig(PreTrainedConfig):
     coordinate_size: int = 24
     stem_sizes: list[int] | tuple[int, ...] = (32, 64, 128)
     blocks: int = 3
+    frozen_statistics: bool = True
 
 
 class ResidualBlock(nn.Module):
@@ -100,6 +103,15 @@ class MiniatureVisionModel(PreTrainedModel):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         else:
             super()._init_weights(module)
+
+    def train(self, mode: bool = True) -> MiniatureVisionModel:
+        """Set training mode; batch norms stay in evaluation mode if the statistics are frozen."""
+        super().train(mode)
+        if self.config.frozen_statistics:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     def forward(
         self, pixel_values: torch.Tensor, return_dict: bool | None = None, **kwargs: object

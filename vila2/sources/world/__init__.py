@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from vila2.sources.world.captions import alt_text, detailed_caption
@@ -11,10 +12,13 @@ from vila2.sources.world.scene import SPLITS, Scene, WorldObject, generator, sam
 from vila2.sources.world.truth import caption_scores, check_caption
 
 __all__ = [
-    "KINDS", "SFT_MIX", "SPLITS", "Question", "Scene", "WorldObject", "alt_text", "caption_scores", "check_caption",
-    "detailed_caption", "generator", "questions", "render", "sample_questions", "sample_scene", "sign_box",
-    "world_samples",
+    "KINDS", "PARTS", "SFT_MIX", "SPLITS", "Question", "Scene", "WorldObject", "alt_text", "caption_scores",
+    "check_caption", "detailed_caption", "generator", "questions", "render", "sample_questions", "sample_scene",
+    "sign_box", "world_samples",
 ]  # fmt: skip
+
+#: The folder of the small pretrained parts, ``vision`` and ``language``; what they were taught is in its README.md.
+PARTS = Path(__file__).parent / "parts"
 
 
 def world_samples(split: str, seed: int, count: int, start: int = 0, questions_per_scene: int = 12
