@@ -1,0 +1,1 @@
+"""Captioning: engines, prompts, marks, and the jobs that write captions for datasets and folders."""

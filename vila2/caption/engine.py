@@ -1,0 +1,95 @@
+"""The engine protocol: what turns images and a prompt into text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from vila2.errors import EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question about one sample.
+
+    Attributes:
+        key: names the request; sampling is seeded by it, so it should differ between requests.
+        images: encoded image files, shown before the prompt in this order.
+        prompt: what is asked.
+    """
+
+    key: str
+    images: tuple[bytes, ...]
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an engine says.
+
+    Attributes:
+        text: the answer without the prompt, special tokens, and white space around it.
+        finish: "stop" where the model ended by itself, "length" where ``max_new_tokens`` cut it.
+        tokens: how many tokens were generated, the end token not counted.
+    """
+
+    text: str
+    finish: Literal["stop", "length"]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSettings:
+    """How to generate.
+
+    Attributes:
+        max_new_tokens: an answer that is not over by then is cut.
+        temperature: 0 takes the likeliest token each time.
+        top_p: sample from the likeliest tokens that hold this much probability; used with a temperature.
+        repetition_penalty: above 1 makes tokens that the answer already holds less likely.
+        seed: of sampling.
+
+    Raises:
+        EngineError: a value outside its range.
+    """
+
+    max_new_tokens: int = 512
+    temperature: float = 0.0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "max_new_tokens": (self.max_new_tokens >= 1, "1 or more"),
+            "temperature": (self.temperature >= 0, "0 or more"),
+            "top_p": (0 < self.top_p <= 1, "above 0, at most 1"),
+            "repetition_penalty": (self.repetition_penalty > 0, "above 0; 1 switches it off"),
+        }
+        for name, (fits, allowed) in ranges.items():
+            if not fits:
+                raise EngineError(f"{name} = {getattr(self, name)}", mend=f"give a value {allowed}")
+
+
+class Engine(Protocol):
+    """Anything that answers requests.
+
+    Attributes:
+        name: for a reader, e.g. the model's name.
+        digest: of the weights; two engines with the same digest give the same answers.
+    """
+
+    name: str
+    digest: str
+
+    def generate(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
+        """Answers a batch, in the order of the requests.
+
+        Neither the order nor the company of a request in its batch changes its answer.
+
+        Raises:
+            DataError: an image cannot be decoded; nothing was generated yet.
+            EngineError: the engine cannot do what is asked.
+        """
+        ...

@@ -1,0 +1,99 @@
+"""The description of a captioning job, which guards its output against being mixed with another's."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vila2.caption.engine import Engine, GenerationSettings
+from vila2.caption.prompts import find_prompt
+from vila2.data.atomic import write_json_atomic
+from vila2.errors import DataError, RunError
+
+
+def describe_job(
+    engine: Engine, prompts: Sequence[str], settings: GenerationSettings, seed: int
+) -> dict[str, Any]:
+    """Everything that captions are a function of, besides the images; JSON-able."""
+    found = [find_prompt(name) for name in prompts]
+    return {
+        "engine": engine.name,
+        "digest": engine.digest,
+        "prompts": [prompt.name for prompt in found],  # their order decides which image gets which
+        "prompt_texts": {prompt.name: prompt.text for prompt in found},
+        "settings": asdict(settings),
+        "seed": seed,
+    }
+
+
+def keep_job(path: Path, job: Mapping[str, Any], *, where: Path, mend: str) -> None:
+    """Writes the description, or compares with the one that is there from an earlier run.
+
+    Raises:
+        DataError: the earlier run had other settings, each of which is named.
+    """
+    if not path.exists():
+        write_json_atomic(path, job)
+        return
+    try:
+        earlier = json.loads(path.read_text())
+    except ValueError as error:
+        raise DataError(f"{path}: can not be read ({error})", mend=mend) from error
+    check_same_job(earlier, job, where=where, mend=mend)
+
+
+def check_same_job(earlier: Mapping[str, Any], job: Mapping[str, Any], *, where: Path, mend: str) -> None:
+    """Raises:
+    DataError: ``earlier`` differs from ``job`` in anything that ``job`` holds.
+    """
+    old, new = _flat(earlier), _flat(dict(job))
+    names = sorted(name for name in new.keys() | old.keys() if old.get(name) != new.get(name))
+    names = [name for name in names if name.partition(".")[0] in job]
+    if names:
+        changes = "; ".join(
+            f"{name}: {_short(old.get(name))} there, {_short(new.get(name))} now" for name in names
+        )
+        raise DataError(f"{where} was begun with other settings ({changes})", mend=mend)
+
+
+@contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Holds a folder or file for this process; released when it ends, however it ends.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(
+                f"{path} is being written by another process", mend="wait for it, or write elsewhere"
+            ) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "absent"
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

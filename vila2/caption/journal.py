@@ -1,0 +1,88 @@
+"""Journals: append-only files of JSON lines that survive a kill in the middle of a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from vila2.errors import DataError
+
+
+class Journal:
+    """Finished work, one checksummed JSON line per entry, each on disk before the next begins.
+
+    Opening one reads what is there and cuts off whatever is not whole: the last line of a process
+    that was killed while it wrote.
+
+    Args:
+        path: of the file; it appears with the first entry.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries: list[Any] = []
+        if path.exists():
+            self.entries = cut_broken_tail(path, _checked)
+
+    def append(self, entry: Any) -> None:
+        """Adds an entry; it is on disk when this returns."""
+        text = json.dumps(entry, ensure_ascii=False)
+        with self.path.open("ab") as file:
+            append_lines(file, [f"{zlib.crc32(text.encode()):08x} {text}"])
+        self.entries.append(entry)
+
+    def remove(self) -> None:
+        """Deletes the file, once what it holds is kept elsewhere."""
+        self.path.unlink(missing_ok=True)
+
+
+def cut_broken_tail(path: Path, parse: Callable[[bytes], Any], *, only_last: bool = False) -> list[Any]:
+    """Reads a file of lines and truncates it before the first line that is not whole.
+
+    Args:
+        path: an existing file.
+        parse: of one line without its line end; raises ValueError for a broken one.
+        only_last: refuse to cut where whole lines follow the broken one.
+
+    Returns:
+        What ``parse`` made of each line that is left.
+
+    Raises:
+        DataError: with ``only_last``, a broken line that is not the last one.
+    """
+    entries, good = [], 0
+    with path.open("r+b") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                if not line.endswith(b"\n"):
+                    raise ValueError("no line end")
+                entries.append(parse(line[:-1]))
+            except ValueError as error:
+                if only_last and file.read(1):
+                    raise DataError(
+                        f"{path}, line {number}: can not be read ({error})",
+                        mend="mend or delete the line; what it held is then made again",
+                    ) from error
+                file.truncate(good)
+                os.fsync(file.fileno())
+                break
+            good += len(line)
+    return entries
+
+
+def append_lines(file: BinaryIO, lines: Iterable[str]) -> None:
+    """Writes lines in one go and waits until they are on disk."""
+    file.write("".join(line + "\n" for line in lines).encode())
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _checked(line: bytes) -> Any:
+    checksum, _, text = line.partition(b" ")
+    if int(checksum, 16) != zlib.crc32(text):
+        raise ValueError("wrong checksum")
+    return json.loads(text)

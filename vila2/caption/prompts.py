@@ -1,0 +1,72 @@
+"""The paper's four captioning prompts, and which image gets which."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vila2.errors import RecipeError
+
+#: VILA² section 2.1.1, word for word; the image comes first.
+PROMPTS = {
+    "simple": "Describe the image briefly.",
+    "long-v1": "Describe the image in details.",
+    "long-v2": "Elaborate on the visual and narrative elements of the image in detail.",
+    "long-v3": (
+        "Instead of describing the imaginary content, only describing the content one can determine "
+        "confidently from the image. Do not describe the contents by itemizing them in list form. "
+        "Minimize aesthetic descriptions as much as possible."
+    ),
+}
+
+#: "a mixture of these prompts by randomly selecting from versions v1 to v3" (section 2.1.1).
+DEFAULT_PROMPTS = ("long-v1", "long-v2", "long-v3")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt; one that is not the paper's is named by its text."""
+
+    name: str
+    text: str
+
+
+def find_prompt(name_or_text: str) -> Prompt:
+    """The paper's prompt of this name, or a prompt of one's own.
+
+    Args:
+        name_or_text: a key of :data:`PROMPTS`, or any text of more than one word.
+
+    Raises:
+        RecipeError: a single word that is no known name, so most likely a slip.
+    """
+    if name_or_text in PROMPTS:
+        return Prompt(name_or_text, PROMPTS[name_or_text])
+    text = name_or_text.strip()
+    if len(text.split()) > 1:
+        return Prompt(text, text)
+    near = difflib.get_close_matches(text, PROMPTS, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise RecipeError(
+        f"unknown prompt {name_or_text!r}",
+        mend=f"{hint}use {', '.join(PROMPTS)}, or a prompt's text (two words or more)",
+    )
+
+
+def choose_prompt(names: Sequence[str], key: str, seed: int) -> Prompt:
+    """The prompt for one image: random over images, always the same for one image and seed.
+
+    Args:
+        names: names or texts to choose from.
+        key: of the sample.
+        seed: of the choice.
+
+    Raises:
+        RecipeError: no names, or an unknown one.
+    """
+    if not names:
+        raise RecipeError("no prompts are given", mend=f"name at least one of {', '.join(PROMPTS)}")
+    number = int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:8], "big")
+    return find_prompt(names[number % len(names)])

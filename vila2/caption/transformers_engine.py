@@ -1,0 +1,216 @@
+"""The transformers engine: batched generation with any image-text-to-text model."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from vila2.caption.engine import Answer, GenerationSettings, Request
+from vila2.data.images import decode_image
+from vila2.errors import EngineError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vila2.model.generalist import Generalist
+
+_UTTERANCE = "\ue000"  # stands for an answer when the end of a turn is looked up in the chat template
+
+
+class TransformersEngine:
+    """Answers with ``transformers``' own ``generate``.
+
+    An answer depends on its request alone: batches are padded on the left and masked, the repetition
+    penalty counts only what was generated, and sampling noise is seeded per request.
+
+    Args:
+        generalist: a loaded model with its processor.
+
+    Raises:
+        EngineError: the processor cannot build a prompt with an image.
+    """
+
+    def __init__(self, generalist: Generalist) -> None:
+        self.model = generalist.model
+        self.processor = generalist.processor
+        self.name = generalist.name
+        self.digest = generalist.digest
+        self.tokenizer = self.processor.tokenizer
+        if not (getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template):
+            raise EngineError(
+                f"the processor of {self.name} has no chat template",
+                mend="use an instruction-tuned model, or put a chat_template.jinja into the model's folder",
+            )
+        self.end_tokens = self._find_end_tokens()
+        if not self.end_tokens:
+            raise EngineError(
+                f"{self.name} names no end-of-sequence token",
+                mend="set eos_token_id in its generation_config.json",
+            )
+
+    def generate(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
+        """Answers a batch; see :class:`vila2.caption.engine.Engine`.
+
+        Raises:
+            DataError: an image cannot be decoded; nothing was generated yet.
+            EngineError: a prompt holds the model's image token, or the batch does not fit into memory.
+        """
+        if not requests:
+            return []
+        inputs = self._inputs(requests)
+        length = inputs["input_ids"].shape[1]
+        config = GenerationConfig(
+            max_new_tokens=settings.max_new_tokens,
+            do_sample=False,  # sampling is done by _steering, request by request
+            eos_token_id=self.end_tokens,
+            pad_token_id=self._pad_token_id,
+            bos_token_id=self.tokenizer.bos_token_id,
+            use_cache=True,
+        )
+        with self._prepared(config), torch.inference_mode():
+            try:
+                output = self.model.generate(
+                    **inputs,
+                    generation_config=config,
+                    logits_processor=self._steering(requests, settings, length),
+                )
+            except torch.OutOfMemoryError as error:
+                raise EngineError(
+                    f"{len(requests)} images with {length} tokens each do not fit into memory",
+                    mend="use a smaller batch size, or bfloat16 weights",
+                ) from error
+        return [self._answer(row) for row in output[:, length:].tolist()]
+
+    @property
+    def _pad_token_id(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        return self.end_tokens[0] if pad is None else pad
+
+    def _inputs(self, requests: Sequence[Request]) -> dict[str, Any]:
+        """Token ids (batch, length), attention mask and image tensors, on the model's device."""
+        pictures = [
+            [decode_image(data, where=f"{request.key} (image {n})") for n, data in enumerate(request.images)]
+            for request in requests
+        ]
+        self._check_prompts(requests)
+        messages = [_message(request.prompt, own) for request, own in zip(requests, pictures, strict=True)]
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token  # masked, so any token will do
+        batch = self.processor.apply_chat_template(
+            messages,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            processor_kwargs={"padding": True, "padding_side": "left", "return_tensors": "pt"},
+        )
+        batch.pop("token_type_ids", None)
+        floats = {
+            name: value.to(self.model.dtype) for name, value in batch.items() if value.is_floating_point()
+        }
+        return {name: value.to(self.model.device) for name, value in (dict(batch) | floats).items()}
+
+    def _check_prompts(self, requests: Sequence[Request]) -> None:
+        image_token = getattr(self.processor, "image_token", None)
+        for request in requests:
+            if image_token and image_token in request.prompt:
+                raise EngineError(
+                    f"{request.key}: the prompt holds {image_token!r}, which stands for an image in {self.name}",
+                    mend="leave it out: images are put before the prompt by themselves",
+                )
+
+    def _steering(
+        self, requests: Sequence[Request], settings: GenerationSettings, length: int
+    ) -> LogitsProcessorList:
+        steps: list[LogitsProcessor] = []
+        if settings.repetition_penalty != 1:
+            # Without the offset the penalty would fall on the prompt and on the padding.
+            steps.append(
+                RepetitionPenaltyLogitsProcessor(settings.repetition_penalty, prompt_ignore_length=length)
+            )
+        if settings.temperature > 0:
+            steps.append(TemperatureLogitsWarper(settings.temperature))
+            if settings.top_p < 1:
+                steps.append(TopPLogitsWarper(settings.top_p))
+            steps.append(SeededNoise([request.key for request in requests], settings.seed, self.model.device))
+        return LogitsProcessorList(steps)
+
+    @contextmanager
+    def _prepared(self, config: GenerationConfig) -> Iterator[None]:
+        """The model in evaluation mode and without generation defaults of its own; restored afterwards."""
+        training, defaults = self.model.training, self.model.generation_config
+        self.model.eval()
+        # `generate` fills gaps from the model's own defaults (sampling, penalties): nothing may leak in.
+        self.model.generation_config = config
+        try:
+            yield
+        finally:
+            self.model.generation_config = defaults
+            self.model.train(training)
+
+    def _answer(self, tokens: list[int]) -> Answer:
+        ends = [place for place, token in enumerate(tokens) if token in self.end_tokens]
+        kept = tokens[: ends[0]] if ends else tokens
+        text = self.tokenizer.decode(kept, skip_special_tokens=True).strip()
+        return Answer(text, "stop" if ends else "length", len(kept))
+
+    def _find_end_tokens(self) -> list[int]:
+        """What ends an answer: the model's end tokens, the tokenizer's, and the chat template's.
+
+        Some chat models list only their end of text, and end a turn by another token.
+        """
+        own = getattr(self.model.generation_config, "eos_token_id", None)
+        ends = [*(own if isinstance(own, list | tuple) else [own]), self.tokenizer.eos_token_id]
+        special = "|".join(
+            re.escape(token) for token in sorted(self.tokenizer.all_special_tokens, key=len)[::-1]
+        )
+        rendered = self.processor.apply_chat_template(
+            [
+                {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "?"}]},
+                {"role": "assistant", "content": [{"type": "text", "text": _UTTERANCE}]},
+            ],
+            tokenize=False,
+        )
+        after = re.match(rf"\s*({special})", rendered.partition(_UTTERANCE)[2]) if special else None
+        if after:
+            ends.append(self.tokenizer.convert_tokens_to_ids(after.group(1)))
+        return list(dict.fromkeys(int(token) for token in ends if token is not None))
+
+
+class SeededNoise(LogitsProcessor):
+    """Makes the likeliest token a fair sample, with noise that belongs to the request.
+
+    Adding Gumbel noise to log-probabilities and taking the largest is sampling from them; with a
+    generator per request, what else is in the batch cannot change a sample.
+    """
+
+    def __init__(self, keys: Sequence[str], seed: int, device: torch.device) -> None:
+        self.generators = [torch.Generator(device).manual_seed(_stable_seed(seed, key)) for key in keys]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        noise = torch.empty(scores.shape, dtype=torch.float32, device=scores.device)
+        for row, generator in zip(noise, self.generators, strict=True):
+            row.exponential_(generator=generator)
+        return scores.float() - noise.log()
+
+
+def _stable_seed(seed: int, key: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:7], "big")
+
+
+def _message(prompt: str, pictures: Sequence[Image]) -> list[dict[str, Any]]:
+    """A conversation of one user turn: the images, then the prompt (VILA² section 2.1.1)."""
+    content: list[dict[str, Any]] = [{"type": "image", "image": picture} for picture in pictures]
+    return [{"role": "user", "content": [*content, {"type": "text", "text": prompt}]}]

@@ -1,0 +1,1 @@
+"""Evaluation: measures of text, answers and captions, benchmarks, and their intervals."""

@@ -1,0 +1,135 @@
+"""Measures with confidence intervals, from a bootstrap over items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from vila2.errors import DataError
+
+_DRAWS_AT_ONCE = 4_000_000  # bounds the memory of a bootstrap over many items
+
+
+class Interval(NamedTuple):
+    """A value and the ends of its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number of a report.
+
+    Attributes:
+        name: what is measured.
+        value: over all items.
+        low, high: ends of the confidence interval.
+        count: items.
+        unit: "share", "words", "score" or the like.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    count: int
+    unit: str = ""
+
+
+def bootstrap(values: Sequence[float], *, seed: int, resamples: int = 2000, level: float = 0.95) -> Interval:
+    """The mean of the items' values with its percentile interval.
+
+    Args:
+        values: one per item.
+        seed: of the resampling.
+        resamples: how many times the items are drawn anew, with replacement.
+        level: share of the resampled means that the interval holds.
+
+    Raises:
+        DataError: no values, or one that is no finite number.
+    """
+    return ratio_bootstrap(values, np.ones(len(values)), seed=seed, resamples=resamples, level=level)
+
+
+def paired_bootstrap(
+    a: Sequence[float], b: Sequence[float], *, seed: int, resamples: int = 2000, level: float = 0.95
+) -> Interval:
+    """The mean of b - a over the same items, with its interval.
+
+    Pairing takes out what makes an item hard for both, so the interval is narrower than that of two
+    separate means; b is better than a at this level where the interval lies above 0.
+
+    Raises:
+        DataError: a and b differ in length, are empty, or hold a value that is no finite number.
+    """
+    if len(a) != len(b):
+        raise DataError(
+            f"{len(a)} and {len(b)} values can not be paired", mend="score both on the same items"
+        )
+    difference = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
+    return bootstrap(difference, seed=seed, resamples=resamples, level=level)
+
+
+def ratio_bootstrap(
+    numerators: Sequence[float],
+    denominators: Sequence[float],
+    *,
+    seed: int,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """sum(numerators) / sum(denominators) with its interval, e.g. precision: correct out of mentioned.
+
+    Items are resampled whole, since the statements of one caption are not independent.
+
+    Args:
+        numerators: one per item.
+        denominators: one per item, 0 or more.
+        seed, resamples, level: as of :func:`bootstrap`.
+
+    Returns:
+        The ratio; all zeros where the denominators sum to 0, that is where nothing was measured.
+
+    Raises:
+        DataError: the lengths differ, there are no items, or a value is no finite number.
+    """
+    top = _checked(numerators, "numerators")
+    bottom = _checked(denominators, "denominators")
+    if len(top) != len(bottom):
+        raise DataError(
+            f"{len(top)} numerators but {len(bottom)} denominators", mend="give one of each per item"
+        )
+    if (bottom < 0).any():
+        raise DataError("a denominator is below 0", mend="give counts")
+    if bottom.sum() == 0:
+        return Interval(0.0, 0.0, 0.0)
+    ratios = _resampled_ratios(top, bottom, np.random.default_rng(seed), resamples)
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(top.sum() / bottom.sum()), float(low), float(high))
+
+
+def _resampled_ratios(
+    top: np.ndarray, bottom: np.ndarray, random: np.random.Generator, resamples: int
+) -> np.ndarray:
+    """The ratio of each resample, [resamples]; draws in which nothing was measured are left out."""
+    ratios = []
+    rows = max(1, _DRAWS_AT_ONCE // len(top))
+    for start in range(0, resamples, rows):
+        drawn = random.integers(0, len(top), size=(min(rows, resamples - start), len(top)))
+        sums, weights = top[drawn].sum(axis=1), bottom[drawn].sum(axis=1)
+        ratios.append(sums[weights > 0] / weights[weights > 0])
+    return np.concatenate(ratios)
+
+
+def _checked(values: Sequence[float], name: str) -> np.ndarray:
+    array = np.asarray(values, dtype=np.float64)
+    if not len(array):
+        raise DataError(f"no {name} to take an interval of", mend="score at least one item")
+    if not np.isfinite(array).all():
+        raise DataError(f"one of the {name} is no finite number", mend="leave unscored items out")
+    return array

@@ -1,0 +1,116 @@
+"""Measures of caption text: length, variety, and agreement with human captions (CIDEr-D)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from vila2.errors import DataError
+
+_TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_LONGEST = 4  # words of an n-gram
+_SIGMA = 6.0  # of CIDEr-D's length penalty, in words
+
+
+def tokens(text: str) -> list[str]:
+    """Lowercase words without punctuation."""
+    return _TOKEN.findall(text.lower().replace("’", "'"))
+
+
+def word_statistics(texts: Sequence[str]) -> tuple[float, float]:
+    """Mean and population deviation of the words per text, as in the paper's Table 1 ("17.1 ± 25.9").
+
+    Words are what white space separates. No texts give (0, 0).
+    """
+    counts = np.array([len(text.split()) for text in texts], dtype=np.float64)
+    return (float(counts.mean()), float(counts.std())) if len(counts) else (0.0, 0.0)
+
+
+def distinct_n(texts: Sequence[str], n: int) -> float:
+    """Share of distinct n-grams among all n-grams of the texts, in 0..1; 0 where there are none.
+
+    Over a whole corpus it falls as the corpus grows: compare corpora of one size.
+    """
+    grams: Counter[tuple[str, ...]] = Counter()
+    for text in texts:
+        grams.update(_grams(tokens(text), n))
+    total = grams.total()
+    return len(grams) / total if total else 0.0
+
+
+def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
+    """CIDEr-D of each candidate (Vedantam et al. 2015), in 0..10.
+
+    A stand-in for pycocoevalcap's: the same scorer, but on lowercase words found by a regular
+    expression instead of the Penn Treebank tokenizer, which needs Java; there is no stemming. Figures
+    are comparable with each other, not with published ones to the last digit. As there, document
+    frequencies come from the references given here: scores over different sets are not comparable,
+    and with a single item every score is 0.
+
+    Args:
+        candidates: one text per item.
+        references: the human texts of each item.
+
+    Returns:
+        One score per item; the corpus score is their mean.
+
+    Raises:
+        DataError: the lengths differ, or an item has no reference.
+    """
+    if len(candidates) != len(references):
+        raise DataError(
+            f"{len(candidates)} candidates but {len(references)} sets of references",
+            mend="give one set for each",
+        )
+    if missing := [number for number, own in enumerate(references) if not own]:
+        raise DataError(f"item {missing[0]} has no references", mend="leave items without references out")
+    reference_grams = [[_all_grams(tokens(text)) for text in own] for own in references]
+    frequency = Counter(gram for own in reference_grams for gram in set().union(*own))
+    log_items = np.log(max(len(references), 1))
+    weight = {gram: log_items - np.log(count) for gram, count in frequency.items()}
+    scores = []
+    for text, own in zip(candidates, reference_grams, strict=True):
+        candidate = _Vector(_all_grams(tokens(text)), weight, log_items)
+        others = [_Vector(grams, weight, log_items) for grams in own]
+        scores.append(10.0 * sum(candidate.similarity(other) for other in others) / len(others))
+    return scores
+
+
+class _Vector:
+    """The TF-IDF weights of one text's n-grams, n = 1..4, with their norm for each n."""
+
+    def __init__(self, grams: Counter, weight: dict[tuple[str, ...], float], unseen: float) -> None:
+        self.values = {gram: count * float(weight.get(gram, unseen)) for gram, count in grams.items()}
+        squares = [0.0] * _LONGEST
+        for gram, value in self.values.items():
+            squares[len(gram) - 1] += value * value
+        self.norms = [square**0.5 for square in squares]
+        # pycocoevalcap takes the number of bigrams for the length of a text.
+        self.length = sum(count for gram, count in grams.items() if len(gram) == 2)
+
+    def similarity(self, reference: _Vector) -> float:
+        """Mean over n of the clipped cosine, times the penalty on differing lengths."""
+        dots = [0.0] * _LONGEST
+        for gram, value in self.values.items():
+            other = reference.values.get(gram)
+            if other is not None:
+                dots[len(gram) - 1] += min(value, other) * other
+        total = 0.0
+        for dot, own, other in zip(dots, self.norms, reference.norms, strict=True):
+            total += dot / (own * other) if own and other else 0.0
+        difference = self.length - reference.length
+        return total / _LONGEST * float(np.exp(-(difference**2) / (2 * _SIGMA**2)))
+
+
+def _grams(words: Sequence[str], n: int) -> zip:
+    return zip(*(words[start:] for start in range(n)), strict=False)
+
+
+def _all_grams(words: Sequence[str]) -> Counter:
+    grams: Counter[tuple[str, ...]] = Counter()
+    for n in range(1, _LONGEST + 1):
+        grams.update(_grams(words, n))
+    return grams
