@@ -42,12 +42,12 @@ _THERE = re.compile(
 def normalise_answer(text: str) -> str:
     """An answer in the form in which VQA compares: lowercase, without punctuation and articles, numbers as digits.
 
-    Follows the VQA evaluation: commas inside numbers go, stops stay only between digits, other
-    punctuation becomes a space, number words up to ten become digits, and "dont" reads "don't".
+    Follows the VQA evaluation: commas inside numbers go, stops stay only between digits ("U.S."
+    reads "us"), other punctuation becomes a space, number words up to ten become digits, and "dont" reads "don't".
     """
     text = text.lower().replace("’", "'").replace("\n", " ").replace("\t", " ")
     text = _BETWEEN_DIGITS.sub("", text)
-    text = _LONE_STOP.sub(" ", _PUNCTUATION.sub(" ", text))
+    text = _LONE_STOP.sub("", _PUNCTUATION.sub(" ", text))
     words = [_NUMBERS.get(word, word) for word in text.split() if word not in _ARTICLES]
     return " ".join(_CONTRACTIONS.get(word, word) for word in words)
 

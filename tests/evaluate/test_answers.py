@@ -1,0 +1,74 @@
+"""Short answers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vila2.errors import DataError
+from vila2.evaluate.answers import exact_match, normalise_answer, vqa_accuracy, yes_no
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("The red cube.", "red cube"),
+        ("TWO", "2"),
+        ("none", "0"),
+        ("1,000 people", "1000 people"),
+        ("3.5", "3.5"),
+        ("it's  a\ndog!", "it's dog"),
+        ("dont", "don't"),
+        ("black/white", "black white"),
+        ("U.S.", "us"),
+        ("", ""),
+    ],
+)
+def test_answers_are_normalised_as_in_vqa(text: str, normal: str) -> None:
+    assert normalise_answer(text) == normal
+
+
+@given(st.text(max_size=40))
+def test_normalising_twice_changes_nothing_more(text: str) -> None:
+    assert normalise_answer(normalise_answer(text)) == normalise_answer(text)
+    assert exact_match(text, text)
+
+
+def test_exact_match_ignores_form_only() -> None:
+    assert exact_match("A dog.", "dog")
+    assert exact_match("two", "2")
+    assert not exact_match("red cube", "cube")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Yes.", "yes"),
+        ("yes, there is a dog", "yes"),
+        ("**Yes**", "yes"),
+        ("No", "no"),
+        ("no, there is none", "no"),
+        ("Not really", "no"),
+        ("There is a red cube.", "yes"),
+        ("There is no red cube.", "no"),
+        ("There isn’t one", "no"),
+        ("It is not red", "no"),
+        ("Nobody knows", None),
+        ("A yes or no answer", None),
+        ("", None),
+    ],
+)
+def test_yes_and_no_are_read_from_the_opening(text: str, said: str | None) -> None:
+    assert yes_no(text) == said
+
+
+@pytest.mark.parametrize(("matches", "score"), [(0, 0.0), (1, 0.3), (2, 0.6), (3, 0.9), (4, 1.0), (10, 1.0)])
+def test_vqa_accuracy_of_ten_people(matches: int, score: float) -> None:
+    assert vqa_accuracy("Two", ["2"] * matches + ["three"] * (10 - matches)) == pytest.approx(score)
+
+
+def test_vqa_accuracy_needs_references() -> None:
+    assert vqa_accuracy("a dog", ["dog"]) == 1.0
+    with pytest.raises(DataError):
+        vqa_accuracy("dog", [])
