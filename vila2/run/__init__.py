@@ -1,0 +1,1 @@
+"""The run: its recipe, its steps, and how far it has come."""

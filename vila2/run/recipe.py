@@ -1,0 +1,247 @@
+"""The recipe: what a whole run is made of, as one frozen value that every command reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+#: The paper's Table 8 (A.5): the defaults of the stages that have these names. Also there, and the
+#: defaults of every stage: cosine schedule, 3% warm-up, no weight decay, one epoch.
+STAGE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "align": {
+        "train": ["projector"],
+        "style": "plain",
+        "learning_rate": 1e-3,
+        "batch_size": 1024,
+        "deepspeed": 2,
+    },
+    "pretrain": {
+        "train": ["projector", "language"],
+        "style": "plain",
+        "learning_rate": 5e-5,
+        "batch_size": 1024,
+        "deepspeed": 3,
+    },
+    "sft": {
+        "train": ["projector", "language", "vision"],
+        "style": "chat",
+        "learning_rate": 2e-5,
+        "batch_size": 1024,
+        "deepspeed": 3,
+    },
+}
+
+
+def _no_truth_values(value: Any) -> Any:
+    # Python counts true as 1; in a recipe `batch_size: true` is a slip.
+    if isinstance(value, bool):
+        raise PydanticCustomError("number_expected", "should be a number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_truth_values)]
+Number = Annotated[float, BeforeValidator(_no_truth_values)]
+Count = Annotated[Whole, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Part(BaseModel):
+    """Base of every part of a recipe: frozen, and a key that does not exist is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+
+class DatasetSpec(Part):
+    """Where a dataset comes from."""
+
+    source: Text = Field(
+        description="a source such as llava, folder, img2dataset or world; `shards`: a dataset folder"
+    )
+    path: Text | None = Field(default=None, description="the source's file or folder")
+    options: dict[str, Any] = Field(default_factory=dict, description="what else the source is told")
+
+
+class ModelSpec(Part):
+    """What the run starts from: a vision tower and a language model, or an existing VLM."""
+
+    vision: Text | None = Field(default=None, description="hub id, folder or builtin: of a vision tower")
+    language: Text | None = Field(
+        default=None, description="hub id, folder, GGUF file or builtin: of a causal LM"
+    )
+    pretrained: Text | None = Field(
+        default=None, description="hub id or folder of a VLM, in place of the two parts"
+    )
+    gguf_file: Text | None = Field(default=None, description="the GGUF file to take from `language`")
+    projector: Literal["mlp_downsample"] = Field(
+        default="mlp_downsample", description="2x2 patches side by side, normed, two linear layers"
+    )
+    vision_feature_layer: Whole = Field(default=-2, description="the vision tower's layer that is looked at")
+    chat_template: Text | None = Field(
+        default=None, description="name or text, where the language model has none"
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="of the weights")
+
+
+class MixtureEntry(Part):
+    """One dataset of a mixture."""
+
+    dataset: Text = Field(description="a name under `data`")
+    view: Text = Field(default="only(original)", description="how its layers become conversations")
+    weight: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="passes over it in one epoch")
+
+
+class LoraSpec(Part):
+    """Low-rank adapters on the language model, merged into it when the stage ends."""
+
+    rank: Count = Field(default=64, description="of each adapter")
+    alpha: Annotated[Number, Field(gt=0)] = Field(
+        default=16, description="an adapter counts alpha / rank times"
+    )
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = Field(default=0.0, description="on an adapter's input")
+    quantize: Literal["nf4"] | None = Field(default=None, description="nf4: frozen weights in 4 bits (QLoRA)")
+
+
+class StageSpec(Part):
+    """What is trained, on which mixture, with which optimisation."""
+
+    train: Annotated[tuple[Literal["projector", "language", "vision"], ...], Field(min_length=1)] = Field(
+        description="the parts of the model that learn"
+    )
+    mixture: Annotated[tuple[MixtureEntry, ...], Field(min_length=1)] = Field(
+        description="the datasets it trains on, with their weights"
+    )
+    style: Literal["plain", "chat"] = Field(
+        description="plain: image and text; chat: the model's chat template"
+    )
+    learning_rate: Annotated[Number, Field(gt=0)] = Field(
+        description="the highest, reached after the warm-up"
+    )
+    batch_size: Count = Field(description="samples in one optimiser step, over all devices")
+    device_batch_size: Count | None = Field(
+        default=None,
+        description="samples at a time on one device; by default batch_size. Accumulation follows",
+    )
+    epochs: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="passes over the mixture")
+    max_steps: Count | None = Field(default=None, description="optimiser steps, in place of epochs")
+    warmup_ratio: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        default=0.03, description="share of steps that warm up"
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        default="cosine", description="after the warm-up"
+    )
+    weight_decay: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="AdamW's")
+    max_length: Count = Field(default=4096, description="tokens of one sample; the rest is cut")
+    max_questions: Count | None = Field(default=None, description="exchanges of one sample at most")
+    gradient_checkpointing: bool = Field(default=False, description="less memory, about a third more time")
+    lora: LoraSpec | None = Field(default=None, description="train adapters in place of the language model")
+    deepspeed: Annotated[Whole, Field(ge=1, le=3)] | None = Field(
+        default=None, description="ZeRO stage, on GPUs"
+    )
+    save_steps: Count | None = Field(default=None, description="optimiser steps between checkpoints")
+
+
+class CycleSpec(Part):
+    """The self-augmentation loop (paper section 2.1)."""
+
+    rounds: Annotated[Whole, Field(ge=0)] = Field(
+        default=1, description="of recaptioning; 0 trains VILA_0 alone"
+    )
+    stage: Text = Field(default="pretrain", description="the stage that trains on the new captions")
+    recaption: Text | None = Field(default=None, description="the dataset; by default the stage's first")
+    view: Text = Field(
+        default="concat(original,{layer})", description="how the newest {layer} joins the original"
+    )
+    prompts: Annotated[tuple[Text, ...], Field(min_length=1)] = Field(
+        default=("long-v1", "long-v2", "long-v3"), description="one is chosen for each image, by hash"
+    )
+    share: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=1.0, description="of the images that are recaptioned"
+    )
+    max_new_tokens: Count = Field(default=256, description="of one caption")
+    temperature: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0, description="0: the likeliest token, always"
+    )
+    repetition_penalty: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="1: none")
+    batch_size: Count = Field(default=16, description="images captioned at a time")
+
+
+class BenchmarkSpec(Part):
+    """One thing that every VILA_i is measured by."""
+
+    name: Name = Field(description="in the report")
+    kind: Literal["captions", "questions"] = Field(description="describe each image, or answer its questions")
+    dataset: Text = Field(description="a name under `data`")
+    prompt: Text | None = Field(default=None, description="what is asked; {question} stands for the question")
+    max_new_tokens: Count = Field(default=128, description="of one answer")
+    batch_size: Count = Field(default=16, description="requests at a time")
+    limit: Count | None = Field(default=None, description="samples at most")
+
+
+class ReportSpec(Part):
+    """What the report shows."""
+
+    title: Text | None = Field(default=None, description="by default the run's name")
+    examples: Annotated[Whole, Field(ge=0)] = Field(
+        default=12, description="images shown with every round's caption"
+    )
+    notes: tuple[Text, ...] = Field(default=(), description="what a reader must know about the figures")
+
+
+class Recipe(Part):
+    """A whole run."""
+
+    name: Name = Field(description="of the run")
+    seed: Annotated[Whole, Field(ge=0)] = Field(default=0, description="of everything random in the run")
+    output: Text = Field(
+        default="runs/{name}", description="the run's folder, from where the command is given"
+    )
+    threads: Count | None = Field(default=None, description="CPU threads; by default torch's choice")
+    data: Annotated[dict[Name, DatasetSpec], Field(min_length=1)] = Field(description="the datasets, by name")
+    model: ModelSpec = Field(description="what the run starts from")
+    stages: Annotated[dict[Name, StageSpec], Field(min_length=1)] = Field(
+        description="in the order of training"
+    )
+    cycle: CycleSpec = Field(default_factory=CycleSpec, description="the rounds")
+    evaluate: tuple[BenchmarkSpec, ...] = Field(default=(), description="the benchmarks")
+    report: ReportSpec = Field(default_factory=ReportSpec, description="the page at the end")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _give_stage_defaults(cls, raw: Any) -> Any:
+        return with_stage_defaults(raw)
+
+    @model_validator(mode="after")
+    def _check_across(self) -> Recipe:
+        from vila2.run.recipe_checks import cross_problems
+
+        problems = cross_problems(self.model_dump())
+        if problems:
+            lines = "; ".join(f"{'.'.join(map(str, p.where))}: {p.what}" for p in problems)
+            raise PydanticCustomError("across", "{lines}", {"lines": lines})
+        return self
+
+    @property
+    def folder(self) -> str:
+        """``output`` with the name filled in."""
+        return self.output.replace("{name}", self.name)
+
+    @property
+    def recaptioned(self) -> str:
+        """The name of the dataset whose captions are rewritten."""
+        stage = self.stages.get(self.cycle.stage) or next(iter(self.stages.values()))
+        return self.cycle.recaption or stage.mixture[0].dataset
+
+
+def with_stage_defaults(raw: Any) -> Any:
+    """A raw recipe whose stages align, pretrain and sft have the paper's settings where they say nothing."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("stages"), Mapping):
+        return raw
+    stages = {
+        name: {**STAGE_DEFAULTS.get(name, {}), **stage} if isinstance(stage, Mapping) else stage
+        for name, stage in raw["stages"].items()
+    }
+    return {**raw, "stages": stages}

@@ -1,0 +1,209 @@
+"""What must hold between the parts of a recipe: names that exist, views that parse, stages in order.
+
+Works on raw values, so that a recipe with a misspelt key still has everything else checked. What has
+the wrong type is passed over here, since the recipe's own types report it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from vila2.errors import DataError
+from vila2.run.nearest import did_you_mean
+from vila2.run.recipe import CycleSpec, MixtureEntry, with_stage_defaults
+
+Where = tuple[str | int, ...]
+
+#: The order in which the named stages make sense (paper section 3).
+STAGE_ORDER = ("align", "pretrain", "sft")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong in a recipe: the path of keys to it, and what is wrong with it."""
+
+    where: Where
+    what: str
+
+
+def cross_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None) -> list[Problem]:
+    """All the problems between the parts of a raw recipe.
+
+    Args:
+        raw: the recipe as plain values.
+        known: names that exist outside the recipe: ``source`` and ``prompt``; absent ones are not checked.
+    """
+    recipe = _mapping(with_stage_defaults(raw))
+    known = known or {}
+    return [
+        *_source_problems(_mapping(recipe.get("data")), known.get("source")),
+        *_model_problems(recipe),
+        *_stage_problems(recipe),
+        *_cycle_problems(recipe, known.get("prompt")),
+        *_benchmark_problems(recipe),
+    ]
+
+
+def _source_problems(data: Mapping[str, Any], sources: Collection[str] | None) -> Iterator[Problem]:
+    for name, spec in data.items():
+        source = _mapping(spec).get("source")
+        if not isinstance(source, str):
+            continue
+        if sources is not None and source not in {*sources, "shards"}:
+            yield Problem(("data", name, "source"), _unknown("source", source, {*sources, "shards"}))
+        if source == "shards" and not spec.get("path"):
+            yield Problem(("data", name), "source `shards` needs `path`, the dataset's folder")
+
+
+def _model_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
+    if not isinstance(recipe.get("model"), Mapping):
+        return
+    model = recipe["model"]
+    parts = [key for key in ("vision", "language") if model.get(key)]
+    if model.get("pretrained"):
+        if parts:
+            yield Problem(
+                ("model", parts[0]), "give either `pretrained`, or `vision` and `language`, not both"
+            )
+        if "align" in _mapping(recipe.get("stages")):
+            yield Problem(
+                ("stages", "align"),
+                "alignment teaches a fresh projector; `model.pretrained` has a trained one: leave this stage out",
+            )
+    elif len(parts) < 2:
+        missing = " and ".join(f"`{key}`" for key in ("vision", "language") if key not in parts)
+        yield Problem(("model",), f"{missing} missing: give `vision` and `language`, or `pretrained`")
+
+
+def _stage_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
+    stages, data = _mapping(recipe.get("stages")), _mapping(recipe.get("data"))
+    named = [name for name in stages if name in STAGE_ORDER]
+    for before, after in pairwise(named):
+        if STAGE_ORDER.index(before) > STAGE_ORDER.index(after):
+            yield Problem(
+                ("stages", after), f"comes before stage {before!r}: write the stages in order of training"
+            )
+    for name, stage in stages.items():
+        stage = _mapping(stage)
+        for number, entry in enumerate(_sequence(stage.get("mixture"))):
+            yield from _entry_problems(("stages", name, "mixture", number), _mapping(entry), data)
+        yield from _training_problems(("stages", name), stage)
+
+
+def _entry_problems(where: Where, entry: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Problem]:
+    yield from _dataset_problems((*where, "dataset"), entry.get("dataset"), data)
+    text = entry.get("view", MixtureEntry.model_fields["view"].default)
+    if not isinstance(text, str):
+        return
+    layers, problem = _layers_of(text)
+    if problem:
+        yield Problem((*where, "view"), problem)
+    elif extra := [layer for layer in layers if layer != "original"]:
+        yield Problem(
+            (*where, "view"),
+            f"there is no layer {extra[0]!r} when VILA_0 is trained: write only(original) here, "
+            "and in `cycle.view` how later rounds use their captions",
+        )
+
+
+def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Problem]:
+    parts = [part for part in _sequence(stage.get("train")) if isinstance(part, str)]
+    twice = [part for part, count in Counter(parts).items() if count > 1]
+    if twice:
+        yield Problem((*where, "train"), f"names {twice[0]!r} twice")
+    if stage.get("lora") is not None and parts and ("language" not in parts or "vision" in parts):
+        yield Problem(
+            (*where, "train"),
+            "LoRA trains the language model, and the projector in full: write [projector, language] or [language]",
+        )
+    batch, device = stage.get("batch_size"), stage.get("device_batch_size")
+    if _whole(batch) and _whole(device) and batch % device:
+        yield Problem((*where, "device_batch_size"), f"{device} does not divide batch_size {batch}")
+
+
+def _cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) -> Iterator[Problem]:
+    cycle, stages, data = (_mapping(recipe.get(key)) for key in ("cycle", "stages", "data"))
+    for number, prompt in enumerate(_sequence(cycle.get("prompts"))):
+        # Two words or more are a prompt's text; a single unknown one is a slip.
+        if (
+            prompts is not None
+            and isinstance(prompt, str)
+            and len(prompt.split()) == 1
+            and prompt not in prompts
+        ):
+            yield Problem(("cycle", "prompts", number), _unknown("prompt", prompt, prompts))
+    view = cycle.get("view", CycleSpec.model_fields["view"].default)
+    if isinstance(view, str):
+        yield from _cycle_view_problems(view)
+    recaption = cycle.get("recaption")
+    yield from _dataset_problems(("cycle", "recaption"), recaption, data)
+    name = cycle.get("stage", CycleSpec.model_fields["stage"].default)
+    if cycle.get("rounds") == 0 or not isinstance(name, str) or not stages:
+        return
+    if name not in stages:
+        where = ("cycle", "stage") if "stage" in cycle else ("cycle",)
+        yield Problem(where, _unknown("stage", name, stages))
+    elif isinstance(recaption, str) and recaption in data:
+        mixture = _sequence(_mapping(stages[name]).get("mixture"))
+        if mixture and recaption not in [_mapping(entry).get("dataset") for entry in mixture]:
+            yield Problem(
+                ("cycle", "recaption"),
+                f"{recaption!r} is not in the mixture of stage {name!r}, so nothing would learn from its new captions",
+            )
+
+
+def _cycle_view_problems(view: str) -> Iterator[Problem]:
+    if "{layer}" not in view:
+        yield Problem(
+            ("cycle", "view"), f"{view!r} does not use the newest layer: write concat(original,{{layer}})"
+        )
+    else:
+        _, problem = _layers_of(view.replace("{layer}", "self-1"))
+        if problem:
+            yield Problem(("cycle", "view"), problem)
+
+
+def _benchmark_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
+    data, seen = _mapping(recipe.get("data")), set()
+    for number, benchmark in enumerate(_sequence(recipe.get("evaluate"))):
+        benchmark = _mapping(benchmark)
+        yield from _dataset_problems(("evaluate", number, "dataset"), benchmark.get("dataset"), data)
+        name = benchmark.get("name")
+        if isinstance(name, str) and name in seen:
+            yield Problem(("evaluate", number, "name"), f"two benchmarks are called {name!r}")
+        seen |= {name} if isinstance(name, str) else set()
+
+
+def _dataset_problems(where: Where, name: Any, data: Mapping[str, Any]) -> Iterator[Problem]:
+    if isinstance(name, str) and data and name not in data:
+        yield Problem(where, _unknown("dataset", name, data))
+
+
+def _layers_of(view: str) -> tuple[tuple[str, ...], str]:
+    """The layers of a view, and what is wrong with it."""
+    from vila2.data.views import View
+
+    try:
+        return View.parse(view).layers, ""
+    except DataError as error:
+        return (), f"{error.what}; {error.mend}" if error.mend else error.what
+
+
+def _unknown(kind: str, name: str, known: Collection[str]) -> str:
+    return f"there is no {kind} {name!r}; {did_you_mean(name, known)}"
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _sequence(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
