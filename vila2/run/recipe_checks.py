@@ -117,8 +117,9 @@ def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Probl
         yield Problem((*where, "train"), f"names {twice[0]!r} twice")
     if stage.get("lora") is not None and parts and ("language" not in parts or "vision" in parts):
         yield Problem(
-            (*where, "train"),
-            "LoRA trains the language model, and the projector in full: write [projector, language] or [language]",
+            (*where, "lora"),
+            f"LoRA trains the language model, and the projector in full, but `train` is [{', '.join(parts)}]: "
+            "write train: [projector, language] or [language]",
         )
     batch, device = stage.get("batch_size"), stage.get("device_batch_size")
     if _whole(batch) and _whole(device) and batch % device:

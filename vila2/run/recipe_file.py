@@ -1,0 +1,178 @@
+"""Recipes in files: reading with overrides, every problem at its line, and writing back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from vila2.errors import RecipeError
+from vila2.run.recipe import Recipe
+from vila2.run.recipe_checks import Problem, Where, cross_problems
+from vila2.run.recipe_overrides import apply_override
+from vila2.run.recipe_shape import describe, keys_at, suggest_key, suggest_value
+from vila2.run.recipe_yaml import read_yaml, write_yaml
+
+#: Keys whose value is a path when it names something beside the recipe.
+_PATH_KEYS = {"path", "vision", "language", "pretrained", "image_root"}
+_SHOWN_PROBLEMS = 30
+
+
+def load_recipe(
+    path: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    *,
+    known: Mapping[str, Collection[str]] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Recipe:
+    """Reads a recipe and checks all that can be checked without touching the data.
+
+    A relative path under ``data`` or ``model`` that exists beside the recipe is taken from there;
+    otherwise it stays as it is: a hub id, a ``builtin:`` part, or a path from the working directory.
+
+    Args:
+        path: of the YAML file.
+        overrides: ``a.b=c`` each; the value is YAML, a number in the path counts a list from 0.
+        known: names that exist outside the recipe, ``source`` and ``prompt``; absent ones are not checked.
+        environment: for ``${VAR}``; by default the process's.
+
+    Raises:
+        RecipeError: with every problem as ``file:line: key: what is wrong``.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(
+            f"{path}: {error.strerror or error}", mend="give the path of a recipe; examples/ has some"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: this is not UTF-8 text ({error})", mend="save it as UTF-8") from error
+    marked = read_yaml(text, where=str(path), environment=environment)
+    sources = _Sources(str(path), marked.lines)
+    problems = list(marked.problems)
+    if not isinstance(marked.value, dict):
+        raise RecipeError(
+            f"{path}: a recipe is a mapping of keys", mend=f"its keys are {', '.join(keys_at(()))}"
+        )
+    _resolve_paths(marked.value, path.parent)
+    for override in overrides:
+        problems += apply_override(marked.value, override, sources.overridden, environment)
+    problems += find_problems(marked.value, known)
+    if problems:
+        raise _report(problems, sources)
+    return Recipe.model_validate(marked.value)
+
+
+def find_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None) -> list[Problem]:
+    """Everything wrong with the plain values of a recipe, in no order."""
+    problems = []
+    try:
+        Recipe.model_validate(raw)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=True)
+        problems = [_problem_of(detail, raw) for detail in details if detail["type"] != "across"]
+    return problems + cross_problems(raw, known)
+
+
+def recipe_to_yaml(recipe: Recipe) -> str:
+    """The recipe with every default written out, as YAML that ``load_recipe`` reads to an equal value."""
+    return write_yaml(recipe.model_dump(mode="json"))
+
+
+@dataclass(slots=True)
+class _Sources:
+    """Where each key of the raw recipe was written."""
+
+    path: str
+    lines: Mapping[Where, int]
+    overridden: dict[Where, str]
+
+    def __init__(self, path: str, lines: Mapping[Where, int]) -> None:
+        self.path, self.lines, self.overridden = path, lines, {}
+
+    def place(self, where: Where) -> tuple[int, str]:
+        """Sort key and text of the nearest written key at or above ``where``."""
+        for end in range(len(where), -1, -1):
+            if where[:end] in self.overridden:
+                return 1 << 30, f"--set {self.overridden[where[:end]]}"
+            if where[:end] in self.lines:
+                return self.lines[where[:end]], f"{self.path}:{self.lines[where[:end]]}"
+        return 1, f"{self.path}:1"
+
+
+def _report(problems: Sequence[Problem], sources: _Sources) -> RecipeError:
+    placed = sorted(
+        {(*sources.place(p.where), ".".join(map(str, p.where)) or "recipe", p.what) for p in problems}
+    )
+    lines = [f"{place}: {key}: {what}" for _, place, key, what in placed]
+    if len(lines) == 1:
+        return RecipeError(lines[0], mend="nothing was run; mend it and give the command again")
+    shown = [f"  {line}" for line in lines[:_SHOWN_PROBLEMS]]
+    if len(lines) > _SHOWN_PROBLEMS:
+        shown.append(f"  ... and {len(lines) - _SHOWN_PROBLEMS} more")
+    return RecipeError(
+        "\n".join([f"{len(lines)} problems in the recipe", *shown]),
+        mend="nothing was run; mend them and give the command again",
+    )
+
+
+def _problem_of(detail: Any, raw: Any) -> Problem:
+    """One of pydantic's errors in the words of a recipe."""
+    where = tuple(part for part in detail["loc"] if part != "[key]")
+    message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    match detail["type"]:
+        case "extra_forbidden":
+            return Problem(where, f"there is no such key; {suggest_key(where)}")
+        case "missing":
+            return Problem(where, f"is missing ({describe(where)})")
+        case "literal_error":
+            return Problem(where, f"{detail['input']!r} {suggest_value(where, detail['input'])}")
+        case "string_pattern_mismatch":
+            return Problem(where, f"{detail['input']!r} is no name: use letters, digits, - and _")
+        case "model_type" | "dict_type":
+            return Problem(
+                where, f"should be a mapping of keys, not {_shown(detail['input'])}{_keys_hint(where)}"
+            )
+        case "tuple_type":
+            return Problem(where, f"should be a list, not {_shown(detail['input'])}")
+    return Problem(where, f"{message}, not {_shown(detail['input'])}")
+
+
+def _keys_hint(where: Where) -> str:
+    keys = keys_at(where)
+    return f"; its keys are {', '.join(keys)}" if keys else ""
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _resolve_paths(raw: dict[str, Any], beside: Path) -> None:
+    for holder in _path_holders(raw):
+        for key in _PATH_KEYS & holder.keys():
+            if isinstance(holder[key], str) and holder[key]:
+                holder[key] = _resolved(holder[key], beside)
+
+
+def _path_holders(raw: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    data = raw.get("data")
+    specs = [spec for spec in data.values() if isinstance(spec, dict)] if isinstance(data, dict) else []
+    options = [spec["options"] for spec in specs if isinstance(spec.get("options"), dict)]
+    model = [raw["model"]] if isinstance(raw.get("model"), dict) else []
+    yield from (*specs, *options, *model)
+
+
+def _resolved(text: str, beside: Path) -> str:
+    path = Path(text).expanduser() if text.startswith("~") else Path(text)
+    if path.is_absolute():
+        return str(path)
+    found = beside / path
+    return str(found.resolve()) if found.exists() else text

@@ -1,0 +1,84 @@
+"""Overrides from the command line: ``stages.sft.epochs=2`` put into the plain values of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_origin
+
+from vila2.errors import RecipeError
+from vila2.run.nearest import did_you_mean
+from vila2.run.recipe_checks import Problem, Where
+from vila2.run.recipe_shape import keys_at, suggest_key, type_at
+from vila2.run.recipe_yaml import read_yaml
+
+
+def apply_override(
+    raw: dict[str, Any],
+    override: str,
+    overridden: dict[Where, str],
+    environment: Mapping[str, str] | None = None,
+) -> list[Problem]:
+    """Puts one override into a raw recipe, in place.
+
+    Args:
+        raw: plain values, changed.
+        override: ``a.b=c``; ``c`` is YAML, and a number in the path counts a list from 0.
+        overridden: filled with the override's text under its path, for error messages.
+        environment: for ``${VAR}`` in the value.
+
+    Returns:
+        Problems with the path; the value is checked with the rest of the recipe.
+
+    Raises:
+        RecipeError: not of the form ``key=value``, or the value is no YAML.
+    """
+    path, equals, text = override.partition("=")
+    if not equals or not all(path.strip().split(".")):
+        raise RecipeError(
+            f"--set {override}: not of the form key=value", mend="write for example --set seed=1"
+        )
+    where: Where = tuple(int(part) if part.isdigit() else part for part in path.strip().split("."))
+    overridden[where] = override
+    marked = read_yaml(text, where=f"--set {override}", environment=environment)
+    problems = [Problem((*where, *problem.where), problem.what) for problem in marked.problems]
+    holder, problem = _holder(raw, where, made := [])
+    overridden.update(dict.fromkeys(made, override))
+    if problem:
+        overridden[problem.where] = override
+        return [*problems, problem]
+    holder[where[-1]] = marked.value
+    return problems
+
+
+def _holder(raw: Any, where: Where, made: list[Where]) -> tuple[Any, Problem | None]:
+    """The mapping or list that the last key of ``where`` stands in; ``made`` is filled with what is new."""
+    value = raw
+    for depth, key in enumerate(where):
+        here, last = where[: depth + 1], depth == len(where) - 1
+        if isinstance(value, list):
+            if not isinstance(key, int) or key >= len(value):
+                return None, Problem(here, f"the list has {len(value)} entries: count from 0")
+        else:
+            problem = _missing(value, here, last)
+            if problem:
+                return None, problem
+        if last:
+            return value, None
+        if isinstance(value, dict) and value.get(key) is None:
+            value[key] = {}
+            made.append(here)
+        value = value[key]
+    raise AssertionError("a path has at least one key")
+
+
+def _missing(value: Any, here: Where, last: bool) -> Problem | None:
+    """Why ``here`` can not be reached or made, or None."""
+    if not isinstance(value, dict):
+        return Problem(here[:-1], f"holds {value!r}, which has no keys")
+    above, key = type_at(here[:-1]), here[-1]
+    if above is Any or above == dict[str, Any] or key in value or key in keys_at(here[:-1]):
+        return None
+    if get_origin(above) is dict:
+        # A name the user chose: a new one can be added whole, but not from inside.
+        return None if last else Problem(here, f"there is no {key!r} here; {did_you_mean(str(key), value)}")
+    return Problem(here, f"there is no such key; {suggest_key(here)}")
