@@ -96,7 +96,7 @@ def recaption(
 
     engine = TransformersEngine(load_generalist(inputs["model"] / "model", dtype=settings["dtype"]))
     seed = settings["seed"]
-    info = write_layer(
+    layer = write_layer(
         ShardDataset.open(inputs["data"]),
         engine,
         folder=folder,
@@ -113,4 +113,4 @@ def recaption(
         select=lambda key: select_share(key, settings["share"], seed),
         progress=progress,
     )
-    return {"captions": info.count, "status": dict(info.statuses)}
+    return {"captions": layer.count, "status": dict(layer.statuses)}

@@ -10,18 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vila2.caption.engine import Answer, Engine, GenerationSettings, Request
 from vila2.data.atomic import write_json_atomic
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.evaluate.answers import exact_match
-from vila2.evaluate.captions import score_captions
+from vila2.evaluate.captions import Items, score_captions
 from vila2.evaluate.intervals import ratio_bootstrap
-
-if TYPE_CHECKING:
-    from vila2.evaluate.captions import Items
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +94,6 @@ def _captions(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str,
 
 
 def _questions(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any) -> Outcome:
-    from vila2.evaluate.captions import Items
-
     questions = [question for sample in samples for question in questions_of(sample)]
     form = benchmark["prompt"] or "{question}"
     requests = [Request(q.item, q.sample.images, form.replace("{question}", q.question)) for q in questions]
@@ -106,14 +101,21 @@ def _questions(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str
     outcome = Outcome()
     right = [float(exact_match(a.text, q.answer)) for a, q in zip(answers, questions, strict=True)]
     for kind in dict.fromkeys(question.kind for question in questions):
-        chosen = [n for n, question in enumerate(questions) if question.kind == kind]
-        outcome.items[kind] = Items.of_means([questions[n].item for n in chosen], [right[n] for n in chosen])
+        outcome.items[kind] = _by_sample([(q, r) for q, r in zip(questions, right, strict=True) if q.kind == kind])
     for question, answer, score in zip(questions, answers, right, strict=True):
         outcome.said.append(
             {"item": question.item, "kind": question.kind, "question": question.question}
             | {"answer": question.answer, "said": answer.text, "right": bool(score)}
         )
     return outcome
+
+
+def _by_sample(scored: Sequence[tuple[Question, float]]) -> Items:
+    """Right answers out of questions, sample by sample: questions about one image are not independent."""
+    right: dict[str, list[float]] = {}
+    for question, score in scored:
+        right.setdefault(question.sample.key, []).append(score)
+    return Items(list(right), [sum(own) for own in right.values()], [float(len(own)) for own in right.values()])
 
 
 def _ask(

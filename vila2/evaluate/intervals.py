@@ -109,20 +109,55 @@ def ratio_bootstrap(
     if bottom.sum() == 0:
         return Interval(0.0, 0.0, 0.0)
     ratios = _resampled_ratios(top, bottom, np.random.default_rng(seed), resamples)
-    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.nanquantile(ratios, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(top.sum() / bottom.sum()), float(low), float(high))
+
+
+def paired_ratio_bootstrap(
+    a: tuple[Sequence[float], Sequence[float]],
+    b: tuple[Sequence[float], Sequence[float]],
+    *,
+    seed: int,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """The ratio of b minus the ratio of a over the same items, with its interval.
+
+    Args:
+        a, b: numerators and denominators, as of :func:`ratio_bootstrap`, the same items in the same order.
+        seed, resamples, level: as of :func:`bootstrap`.
+
+    Raises:
+        DataError: the numbers of items differ, or as :func:`ratio_bootstrap` raises.
+    """
+    if len(a[0]) != len(b[0]):
+        raise DataError(f"{len(a[0])} and {len(b[0])} items can not be paired", mend="score both on the same items")
+    before = ratio_bootstrap(*a, seed=seed, resamples=1, level=level).value
+    after = ratio_bootstrap(*b, seed=seed, resamples=1, level=level).value
+    # One seed draws the same items for both.
+    ratios = [
+        _resampled_ratios(
+            _checked(top, "numerators"), _checked(bottom, "denominators"), np.random.default_rng(seed), resamples
+        )
+        for top, bottom in (a, b)
+    ]
+    differences = ratios[1] - ratios[0]
+    if np.isnan(differences).all():  # one of the two measured nothing
+        return Interval(after - before, after - before, after - before)
+    low, high = np.nanquantile(differences, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(after - before, float(low), float(high))
 
 
 def _resampled_ratios(
     top: np.ndarray, bottom: np.ndarray, random: np.random.Generator, resamples: int
 ) -> np.ndarray:
-    """The ratio of each resample, [resamples]; draws in which nothing was measured are left out."""
+    """The ratio of each resample, [resamples]; NaN for a draw in which nothing was measured."""
     ratios = []
     rows = max(1, _DRAWS_AT_ONCE // len(top))
     for start in range(0, resamples, rows):
         drawn = random.integers(0, len(top), size=(min(rows, resamples - start), len(top)))
         sums, weights = top[drawn].sum(axis=1), bottom[drawn].sum(axis=1)
-        ratios.append(sums[weights > 0] / weights[weights > 0])
+        ratios.append(np.divide(sums, weights, out=np.full(len(sums), np.nan), where=weights > 0))
     return np.concatenate(ratios)
 
 
