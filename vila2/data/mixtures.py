@@ -81,9 +81,9 @@ class ViewedDataset:
         shard_no, place = self.dataset.locate(int(self._numbers[number]))
         return self.dataset.index(shard_no).key(place)
 
-    def keys(self) -> Iterator[str]:
+    def keys(self) -> list[str]:
         """The keys of the usable samples, without reading them."""
-        return (self.key(number) for number in range(len(self)))
+        return [self.key(number) for number in range(len(self))]
 
     def _usable(self) -> np.ndarray:
         dropped, lacking, found = Counter[str](), Counter[str](), Counter[str]()

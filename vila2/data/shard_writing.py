@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vila2.data.atomic import sync_folder, write_bytes_atomic, write_json_atomic
-from vila2.data.images import decode_image
+from vila2.data.images import decode_image, image_extension
 from vila2.data.member_names import split_member
 from vila2.data.offset_index import IndexBuilder
 from vila2.data.packed_sample import has_text, pack_sample, says_something
@@ -282,6 +282,10 @@ def _check(sample: Sample) -> Packed | Reject:
             decode_image(data, where=f"{sample.key}, image {number}")
         except DataError as error:
             return reject("corrupt-image", error.what)
+        try:
+            image_extension(data)
+        except DataError as error:
+            return reject("unknown-format", f"image {number}: {error.what}")
     try:
         return sample, pack_sample(sample)
     except UnicodeError as error:

@@ -244,8 +244,8 @@ def _load_index(path: Path, info: ShardInfo | None) -> OffsetIndex:
         index = OffsetIndex.from_bytes(file.read_bytes(), where=str(file))
         if _is_current(index, path, info):
             return index
-    except (FileNotFoundError, DataError):
-        pass  # made anew below
+    except (OSError, DataError):
+        pass  # missing or damaged: made anew below
     index = index_tar(path, foreign=info is None)
     if info is not None and index.sha256 != info.sha256:
         raise DataError(f"{path}: the tar's content differs from what dataset.json says", mend=_MEND)

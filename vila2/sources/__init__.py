@@ -1,0 +1,75 @@
+"""Sources: readers that turn what others have into samples, and the table of their names."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from vila2.errors import DataError
+
+if TYPE_CHECKING:
+    from vila2.data.sample import Sample
+    from vila2.data.shards import Reject
+
+#: Every source: its name, and the function ``read(path, **options)`` that reads it.
+SOURCES: dict[str, str] = {
+    "captions": "vila2.sources.captions:read",
+    "folder": "vila2.sources.folder:read",
+    "huggingface": "vila2.sources.huggingface:read",
+    "img2dataset": "vila2.sources.img2dataset:read",
+    "llava": "vila2.sources.llava:read",
+    "world": "vila2.sources.world.source:read",
+}
+
+
+def open_source(name: str, **options: Any) -> Iterator[Sample | Reject]:
+    """Reads a source by its name.
+
+    Args:
+        name: one of :data:`SOURCES`.
+        options: the source's own, ``path`` among them. All sources know ``start`` and ``count``.
+
+    Returns:
+        Samples, and a ``Reject`` for every input that can not become one.
+
+    Raises:
+        DataError: an unknown source or option, naming the nearest known one, or a missing option.
+    """
+    read = _find(name)
+    parameters = inspect.signature(read).parameters
+    for option in options:
+        if option not in parameters:
+            raise DataError(f"source {name!r} has no option {option!r}", mend=_nearest(option, parameters))
+    for option, parameter in parameters.items():
+        needed = parameter.default is inspect.Parameter.empty
+        if needed and options.get(option) is None:
+            raise DataError(f"source {name!r} needs the option {option!r}", mend=_summary(read))
+    return read(**options)
+
+
+def source_options(name: str) -> dict[str, inspect.Parameter]:
+    """The options of a source.
+
+    Raises:
+        DataError: an unknown source.
+    """
+    return dict(inspect.signature(_find(name)).parameters)
+
+
+def _find(name: str) -> Callable[..., Iterator[Sample | Reject]]:
+    if name not in SOURCES:
+        raise DataError(f"unknown source {name!r}", mend=_nearest(name, SOURCES))
+    module, _, function = SOURCES[name].partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _nearest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return (f"did you mean {near[0]!r}? " if near else "") + f"known: {', '.join(sorted(known))}"
+
+
+def _summary(read: Callable[..., Any]) -> str:
+    return (inspect.getdoc(read) or "").splitlines()[0]
