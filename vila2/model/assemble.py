@@ -1,0 +1,227 @@
+"""Puts a model of the family together from a pretrained vision tower and a pretrained language model."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from vila2.errors import ModelError
+from vila2.model.configuration import Vila2Config
+from vila2.model.gguf import load_gguf
+from vila2.model.loading import Location, loading, locate
+from vila2.model.modeling import Vila2ForConditionalGeneration, check_feature_layer
+from vila2.model.processing import (
+    IMAGE_TOKEN,
+    Vila2Processor,
+    end_tokens,
+    prepare_tokenizer,
+    template_with_parts,
+)
+from vila2.model.projectors import build_projector
+
+
+def assemble(
+    vision: str | Path,
+    language: str | Path,
+    *,
+    projector: str = "mlp_downsample",
+    vision_feature_layer: int = -2,
+    gguf_file: str | None = None,
+    chat_template: str | None = None,
+    dtype: str | torch.dtype = "float32",
+    seed: int = 0,
+    trust_remote_code: bool = False,
+) -> tuple[Vila2ForConditionalGeneration, Vila2Processor]:
+    """A model whose projector is fresh and whose other parts are pretrained.
+
+    Args:
+        vision: hub id, folder or ``builtin:world/vision``; of a model of images and text, such as CLIP,
+            the vision tower is taken.
+        language: hub id, folder, ``.gguf`` file, ``builtin:world/language`` or ``package:NAME/FILE.gguf``.
+        projector: name in :data:`vila2.model.projectors.PROJECTORS`.
+        vision_feature_layer: see :class:`Vila2Config`; -1 for a tower that gives its last features only.
+        gguf_file: which GGUF file, where ``language`` has several.
+        chat_template: a Jinja template instead of the tokenizer's own.
+        dtype: of all weights.
+        seed: of the projector's weights.
+        trust_remote_code: whether code that a checkpoint brings along may run.
+
+    Returns:
+        The model, in eval mode, and its processor.
+
+    Raises:
+        ModelError: a part that cannot be found, loaded or fitted to the others.
+    """
+    kind = _dtype(dtype)
+    tower, image_processor = _load_vision(vision, kind, trust_remote_code)
+    causal, tokenizer = _load_language(language, gguf_file, kind, trust_remote_code)
+    prepare_tokenizer(tokenizer)
+    fit_vocabulary(causal, tokenizer)
+    for part in (tower, causal):
+        part.config.name_or_path = ""  # where it lay on this machine is no part of the model
+    config = Vila2Config(
+        vision_config=tower.config,
+        text_config=causal.config,
+        projector=projector,
+        vision_feature_layer=vision_feature_layer,
+        image_size=list(_image_size(image_processor, str(vision))),
+        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        head_bias=getattr(causal.get_output_embeddings(), "bias", None) is not None,
+        tie_word_embeddings=causal.config.tie_word_embeddings,
+        dtype=kind,
+    )
+    check_feature_layer(config)
+    processor = Vila2Processor(
+        image_processor,
+        tokenizer,
+        chat_template=template_with_parts(chat_template or tokenizer.chat_template, tokenizer),
+        patch_size=tower.config.patch_size,
+        projector=projector,
+    )
+    tokenizer.chat_template = processor.chat_template  # one template, wherever a reader looks for it
+    model = _join(config, tower, causal, seed)
+    model.generation_config = copy.deepcopy(causal.generation_config)
+    model.generation_config.eos_token_id = end_tokens(processor)
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model, processor
+
+
+def fit_vocabulary(causal: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Gives a language model a row for every token; new rows start as the mean of the others.
+
+    Embeddings that have rows to spare stay as they are.
+    """
+    causal.config.pad_token_id = tokenizer.pad_token_id
+    rows = causal.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        causal.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        with torch.no_grad():
+            for layer in (causal.get_input_embeddings(), causal.get_output_embeddings()):
+                layer.weight[rows:] = layer.weight[:rows].float().mean(0).to(layer.weight.dtype)
+                if getattr(layer, "bias", None) is not None:
+                    layer.bias[rows:] = layer.bias[:rows].mean()
+    if causal.get_input_embeddings().padding_idx is not None:
+        # It was the end token, as a rule, whose embedding would never learn.
+        causal.get_input_embeddings().padding_idx = tokenizer.pad_token_id
+
+
+def _join(
+    config: Vila2Config, tower: PreTrainedModel, causal: PreTrainedModel, seed: int
+) -> Vila2ForConditionalGeneration:
+    """The model around the loaded parts, which are moved into it and not copied."""
+    with torch.device("meta"):
+        model = Vila2ForConditionalGeneration(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = build_projector(config.projector, tower.config.hidden_size, causal.config.hidden_size)
+    model.model.multi_modal_projector = fresh.to(config.dtype)
+    model.model.vision_tower = tower
+    model.model.language_model = causal.base_model
+    model.lm_head = causal.get_output_embeddings()
+    model.tie_weights()
+    model.eval()
+    _check_head(model, causal.eval())
+    return model
+
+
+@torch.no_grad()
+def _check_head(model: Vila2ForConditionalGeneration, causal: PreTrainedModel) -> None:
+    """Text must mean the same to the model as to its language model, whose head may do more than multiply."""
+    ids = torch.arange(8)[None] % causal.config.vocab_size
+    ids[ids == model.config.image_token_id] += 1
+    ours, theirs = model(input_ids=ids).logits, causal(input_ids=ids).logits
+    if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3):
+        raise ModelError(
+            f"language model {causal.config.model_type!r} does more to its logits than one linear layer"
+            f" (they differ by {float((ours - theirs).abs().max()):.3g})",
+            mend="use a language model with a plain output layer, such as Llama, Qwen, SmolLM or Mistral",
+        )
+
+
+def _load_vision(
+    name: str | Path, dtype: torch.dtype, trust_remote_code: bool
+) -> tuple[PreTrainedModel, Any]:
+    """The vision tower and its image processor."""
+    location = locate(name)
+    with loading("vision tower", name):
+        config = _config_of(location, trust_remote_code)
+        config = getattr(config, "vision_config", config)
+        tower = AutoModel.from_pretrained(
+            location.path,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+        )
+    for attribute in ("hidden_size", "patch_size"):
+        if not hasattr(tower.config, attribute):
+            raise ModelError(
+                f"vision tower {name}: its configuration ({tower.config.model_type}) has no {attribute}",
+                mend="use a vision transformer such as SigLIP, CLIP, DINOv2 or ViT",
+            )
+    with loading("image processor of", name):
+        # Without torchvision this is the class that works, and with it the pixels stay the same.
+        processor = AutoImageProcessor.from_pretrained(
+            location.path, backend="pil", trust_remote_code=trust_remote_code
+        )
+    return tower, processor
+
+
+def _load_language(
+    name: str | Path, gguf_file: str | None, dtype: torch.dtype, trust_remote_code: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The causal language model and its tokenizer."""
+    location = locate(name, gguf_file=gguf_file)
+    with loading("tokenizer of", name):
+        extra = {"gguf_file": location.gguf_file} if location.gguf_file else {}
+        tokenizer = AutoTokenizer.from_pretrained(location.path, trust_remote_code=trust_remote_code, **extra)
+    with loading("language model", name):
+        if location.gguf_file:
+            return load_gguf(location, dtype), tokenizer
+        causal = AutoModelForCausalLM.from_pretrained(
+            location.path, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code
+        )
+    return causal, tokenizer
+
+
+def _config_of(location: Location, trust_remote_code: bool) -> Any:
+    if location.is_local and '"vila2_' in Path(location.path, "config.json").read_text():
+        import vila2.model.miniature  # noqa: F401 - a tower of ours registers itself on import
+    return AutoConfig.from_pretrained(location.path, trust_remote_code=trust_remote_code)
+
+
+def _image_size(image_processor: Any, name: str) -> tuple[int, int]:
+    """Height and width that the image processor gives to every image, found by trying two shapes."""
+    from PIL import Image
+
+    sizes = {
+        tuple(
+            image_processor(images=[Image.new("RGB", shape)], return_tensors="pt")["pixel_values"].shape[-2:]
+        )
+        for shape in ((64, 48), (40, 90))
+    }
+    if len(sizes) > 1:
+        raise ModelError(
+            f"the image processor of {name} gives images of different sizes {sorted(sizes)}",
+            mend="set its size to a fixed height and width, or do_center_crop, in preprocessor_config.json",
+        )
+    return sizes.pop()
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(kind, torch.dtype):
+        raise ModelError(f"unknown dtype {dtype!r}", mend="use float32, bfloat16 or float16")
+    return kind

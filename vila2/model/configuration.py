@@ -1,0 +1,73 @@
+"""The family's configuration: a vision tower, a projector, a causal language model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
+
+
+@strict
+class Vila2Config(PreTrainedConfig):
+    """What a model of the family is made of.
+
+    Attributes:
+        vision_config: configuration of any vision tower that has ``image_size`` and ``patch_size``.
+        text_config: configuration of any causal language model.
+        projector: name in :data:`vila2.model.projectors.PROJECTORS`.
+        vision_feature_layer: which of the tower's hidden states the projector reads: 0 is the embedding,
+            -2 the output of the last layer but one (VILA), -1 the tower's own output, behind its last norm.
+        image_size: height and width in pixels of the images that the processor makes; the tower's own
+            size where it is None.
+        image_token_id: the token that stands in the text for one projected image token.
+        head_bias: whether the language model's output layer has a bias.
+    """
+
+    model_type = "vila2"
+    sub_configs_defaults = {  # noqa: RUF012 - transformers' own declaration
+        "vision_config": SubConfigSpec(config_class=AutoConfig, model_type="siglip_vision_model"),
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="qwen2"),
+    }
+
+    vision_config: dict | PreTrainedConfig | None = None
+    text_config: dict | PreTrainedConfig | None = None
+    projector: str = "mlp_downsample"
+    vision_feature_layer: int = -2
+    image_size: list[int] | tuple[int, ...] | None = None
+    image_token_id: int | None = None
+    head_bias: bool = False
+    tie_word_embeddings: bool = False
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if isinstance(self.vision_config, dict) and self.vision_config.get("model_type", "").startswith(
+            "vila2_"
+        ):
+            # A tower of ours registers itself on import; it needs torch, so no sooner than it is asked for.
+            import vila2.model.miniature  # noqa: F401
+        super().__post_init__(**kwargs)
+        if self.text_config.tie_word_embeddings:
+            self.tie_word_embeddings = True
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the tower's patches for images of ``image_size``."""
+        height, width = self.image_size or pair(self.vision_config.image_size)
+        down, across = pair(self.vision_config.patch_size)
+        return height // down, width // across
+
+    @property
+    def tokens_per_image(self) -> int:
+        """How many tokens of the language model an image of ``image_size`` becomes."""
+        from vila2.model.projectors import projected_tokens
+
+        return projected_tokens(self.projector, *self.grid)
+
+
+def pair(size: int | list[int] | tuple[int, ...]) -> tuple[int, int]:
+    """Height and width from a number or a pair."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+AutoConfig.register(Vila2Config.model_type, Vila2Config)

@@ -1,0 +1,33 @@
+"""Causal language models from GGUF files: dequantised, and free to be trained and saved."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from vila2.model.loading import Location
+
+
+def load_gguf(location: Location, dtype: torch.dtype) -> PreTrainedModel:
+    """Reads a language model from a GGUF file.
+
+    transformers marks such a model as quantised and refuses to save it, although its weights are plain
+    numbers by then; so they move into a fresh model of the same configuration.
+
+    Args:
+        location: with ``gguf_file``.
+        dtype: of the weights.
+    """
+    read = AutoModelForCausalLM.from_pretrained(location.path, gguf_file=location.gguf_file, dtype=dtype)
+    settings = copy.deepcopy(read.config).to_dict()
+    settings.pop("quantization_config", None)
+    settings.pop("_name_or_path", None)
+    config = AutoConfig.for_model(**settings)
+    config.dtype = dtype
+    model = AutoModelForCausalLM.from_config(config)
+    model.load_state_dict(read.state_dict(), assign=True)
+    model.tie_weights()
+    model.generation_config = read.generation_config
+    return model

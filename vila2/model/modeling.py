@@ -1,0 +1,263 @@
+"""The model: image features are projected into the places that the text keeps for them, then the text goes on.
+
+embeddings = embed(input_ids)
+features   = project(vision_tower(pixel_values))
+embeddings[input_ids == image_token] = features
+logits     = head(language_model(embeddings))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModel, AutoModelForImageTextToText, GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import (
+    BaseModelOutputWithPast,
+    BaseModelOutputWithPooling,
+    CausalLMOutputWithPast,
+)
+
+from vila2.errors import ModelError
+from vila2.model.configuration import Vila2Config, pair
+from vila2.model.projectors import build_projector
+
+
+class Vila2PreTrainedModel(PreTrainedModel):
+    """What the family's models have in common."""
+
+    config_class = Vila2Config
+    base_model_prefix = "model"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012 - transformers' own declaration
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+
+class Vila2Model(Vila2PreTrainedModel):
+    """Vision tower, projector and language model, without the language model's output layer."""
+
+    def __init__(self, config: Vila2Config) -> None:
+        super().__init__(config)
+        self.vision_tower = AutoModel.from_config(config.vision_config)
+        self.multi_modal_projector = build_projector(
+            config.projector, config.vision_config.hidden_size, config.text_config.hidden_size
+        )
+        self.language_model = AutoModel.from_config(config.text_config)
+        check_feature_layer(config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.language_model.set_input_embeddings(value)
+
+    def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+        """Encodes and projects images.
+
+        Args:
+            pixel_values: [images, 3, height, width], as the processor makes them.
+
+        Returns:
+            ``last_hidden_state`` [images, rows * columns, C], the vision features that were projected;
+            ``pooler_output`` [images, tokens per image, hidden size of the language model].
+
+        Raises:
+            ModelError: the tower gives fewer patches than the image has.
+        """
+        down, across = pair(self.config.vision_config.patch_size)
+        rows, columns = pixel_values.shape[-2] // down, pixel_values.shape[-1] // across
+        features = self._vision_features(pixel_values)
+        if features.shape[1] < rows * columns:
+            raise ModelError(
+                f"the vision tower gives {features.shape[1]} features for {rows} x {columns} patches",
+                mend="use a tower whose patch_size is the size of one feature in pixels",
+            )
+        # Class and register tokens come first in every tower that has them.
+        features = features[:, -rows * columns :]
+        projected = self.multi_modal_projector(features, rows, columns)
+        return BaseModelOutputWithPooling(last_hidden_state=features, pooler_output=projected)
+
+    def _vision_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """One layer of the vision tower, [images, tokens, C]; no graph is kept of a frozen tower."""
+        layer = self.config.vision_feature_layer
+        learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.vision_tower.parameters())
+        with torch.set_grad_enabled(learns):
+            pixel_values = pixel_values.to(self.vision_tower.dtype)
+            if layer == -1:
+                return self.vision_tower(pixel_values=pixel_values).last_hidden_state
+            # A list asks for this one state only, so that the others need not be kept.
+            outputs = self.vision_tower(pixel_values=pixel_values, output_hidden_states=[layer])
+            return outputs.hidden_states[layer]
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Any = None,
+        inputs_embeds: torch.Tensor | None = None,
+        mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """Reads text with images in it.
+
+        Args:
+            input_ids: [B, L], with ``image_token_id`` once for every projected image token.
+            pixel_values: [images of the whole batch, 3, height, width], in the order of their places.
+            attention_mask: [B, L]; or [B, 1, L, L], boolean (True: may attend) or to be added, which
+                isolates parts of a sequence and needs ``position_ids``.
+            position_ids: [B, L].
+            inputs_embeds: [B, L, hidden size] instead of ``input_ids``, images included.
+            mm_encoder_outputs: {"image": what :meth:`get_image_features` returned} instead of ``pixel_values``.
+
+        Raises:
+            ModelError: the text has another number of image tokens than its images need.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ModelError("give either input_ids or inputs_embeds", mend="leave one of them out")
+        if inputs_embeds is None:
+            inputs_embeds = self.get_input_embeddings()(input_ids)
+            features = self._projected(pixel_values, mm_encoder_outputs)
+            if features is not None:
+                places = self._places(input_ids, features)
+                inputs_embeds = inputs_embeds.masked_scatter(places, features.to(inputs_embeds.dtype))
+            elif past_key_values is None or past_key_values.get_seq_length() == 0:
+                self._places(input_ids, None)
+        elif pixel_values is not None:
+            raise ModelError("inputs_embeds and pixel_values exclude each other", mend="pass input_ids")
+        return self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=self._additive_where_needed(attention_mask, inputs_embeds.dtype),
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            **kwargs,
+        )
+
+    def _projected(self, pixel_values: Any, encoded: dict[str, Any] | None) -> torch.Tensor | None:
+        """Projected image tokens [images, tokens per image, hidden size], where there are images."""
+        if encoded and encoded.get("image") is not None:
+            return encoded["image"].pooler_output
+        return None if pixel_values is None else self.get_image_features(pixel_values).pooler_output
+
+    def _places(self, input_ids: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
+        """Where image tokens go, [B, L, 1]; checks that there are as many places as tokens."""
+        places = input_ids == self.config.image_token_id
+        if not torch.compiler.is_compiling():
+            found = int(places.sum())
+            images, each = features.shape[:2] if features is not None else (0, self.config.tokens_per_image)
+            if found != images * each:
+                raise ModelError(
+                    f"{images} images need {images * each} image tokens ({each} each), but the text has {found}"
+                    f" of them (id {self.config.image_token_id}) in {len(input_ids)} sequences",
+                    mend="make text and images with the model's own processor, and cut no sequence within an image",
+                )
+        return places.unsqueeze(-1)
+
+    def _additive_where_needed(self, mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
+        """A 4D boolean mask as one to be added, for the attention that adds it; any other mask as it is."""
+        if not isinstance(mask, torch.Tensor) or mask.dim() != 4 or mask.dtype != torch.bool:
+            return mask
+        if self.config.text_config._attn_implementation != "eager":
+            return mask
+        return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(
+            ~mask, torch.finfo(dtype).min
+        )
+
+
+class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
+    """The model with the language model's output layer: trains, and generates text from images and text."""
+
+    _tied_weights_keys = {"lm_head.weight": ""}  # noqa: RUF012 - named in __init__, as every language model does
+
+    def __init__(self, config: Vila2Config) -> None:
+        super().__init__(config)
+        self.model = Vila2Model(config)
+        text = config.text_config
+        self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=config.head_bias)
+        embedding = self.get_input_embeddings()
+        name = next(name for name, module in self.named_modules() if module is embedding)
+        self._tied_weights_keys = {"lm_head.weight": f"{name}.weight"}
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.model.set_input_embeddings(value)
+
+    def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+        """Encodes and projects images; see :meth:`Vila2Model.get_image_features`."""
+        return self.model.get_image_features(pixel_values, **kwargs)
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Any = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Predicts each next token; inputs as in :meth:`Vila2Model.forward`.
+
+        Args:
+            labels: [B, L], the tokens themselves; -100 where the loss does not look.
+            logits_to_keep: how many positions from the end to predict at (0: all), or which.
+
+        Returns:
+            ``loss`` where there are labels, ``logits`` [B, positions kept, vocabulary], ``past_key_values``.
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            pixel_values=pixel_values,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            mm_encoder_outputs=mm_encoder_outputs,
+            **kwargs,
+        )
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(outputs.last_hidden_state[:, kept])
+        loss = None
+        if labels is not None:
+            vocabulary = self.config.text_config.vocab_size
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=vocabulary, **kwargs)
+        return CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+
+def check_feature_layer(config: Vila2Config) -> None:
+    """Raises a ModelError where the vision tower has no hidden state ``vision_feature_layer``."""
+    layer, layers = config.vision_feature_layer, getattr(config.vision_config, "num_hidden_layers", None)
+    kind = config.vision_config.model_type
+    if layers is None and layer != -1:
+        raise ModelError(
+            f"vision tower {kind!r} gives its last features only, not vision_feature_layer={layer}",
+            mend="set vision_feature_layer to -1",
+        )
+    if layers is not None and not -layers - 1 <= layer <= layers:
+        raise ModelError(
+            f"vision_feature_layer={layer}, but vision tower {kind!r} has {layers} layers",
+            mend=f"choose a layer from {-layers - 1} to {layers}",
+        )
+
+
+AutoModel.register(Vila2Config, Vila2Model)
+AutoModelForImageTextToText.register(Vila2Config, Vila2ForConditionalGeneration)

@@ -1,0 +1,149 @@
+"""The processor: images to pixels, placeholders to image tokens, messages to text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
+
+from vila2.model.configuration import Vila2Config, pair
+from vila2.model.projectors import projected_tokens
+
+IMAGE_TOKEN = "<image>"
+PAD_TOKEN = "<pad>"
+
+# For a tokenizer without a chat template: roles as words, every turn of the assistant ends with the end token.
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] == 'assistant' %}"
+    "{{ 'Assistant: ' + message['content'] + eos_token + '\\n' }}"
+    "{% else %}{{ message['role'].capitalize() + ': ' + message['content'] + '\\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+
+# Put before a template that joins strings: every message's parts become one string, images in their place.
+_PARTS_TO_STRINGS = (
+    "{%- set flat = namespace(messages=[]) -%}{%- for message in messages -%}"
+    "{%- set content = namespace(text='') -%}{%- if message['content'] is string -%}"
+    "{%- set content.text = message['content'] -%}{%- else -%}{%- for part in message['content'] -%}"
+    "{%- set content.text = content.text + ('IMAGE' if part['type'] == 'image' else part['text']) -%}"
+    "{%- endfor -%}{%- endif -%}"
+    "{%- set flat.messages = flat.messages + [dict(message, content=content.text)] -%}{%- endfor -%}"
+    "{%- set messages = flat.messages -%}"
+)
+
+
+class Vila2Processor(ProcessorMixin):
+    """Image processor and tokenizer of one model.
+
+    Args:
+        image_processor: gives every image the same size.
+        tokenizer: knows ``image_token`` as a special token.
+        chat_template: takes messages whose content is a string or a list of parts.
+        patch_size: of the vision tower, in pixels.
+        projector: name of the model's projector; with the patch size it tells the tokens per image.
+        image_token: stands in a text for one image, and in the token ids for one image token.
+    """
+
+    def __init__(
+        self,
+        image_processor: Any = None,
+        tokenizer: Any = None,
+        chat_template: str | None = None,
+        patch_size: int | list[int] = 14,
+        projector: str = "mlp_downsample",
+        image_token: str = IMAGE_TOKEN,
+    ) -> None:
+        self.patch_size = patch_size
+        self.projector = projector
+        self.image_token = image_token
+        self.image_token_id = tokenizer.convert_tokens_to_ids(image_token)
+        super().__init__(image_processor, tokenizer, chat_template=chat_template)
+
+    def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
+        """What the placeholder of image number ``image_idx`` becomes."""
+        height, width = image_inputs["pixel_values"][image_idx].shape[-2:]
+        down, across = pair(self.patch_size)
+        return self.image_token * projected_tokens(self.projector, height // down, width // across)
+
+
+def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, image_token: str = IMAGE_TOKEN) -> None:
+    """Gives a language model's tokenizer what the family needs, in place.
+
+    The image token becomes special. A padding token that is missing, or that is also the end token and so
+    would be taken out of the loss or end a generation, is replaced by one of its own. Padding goes to the
+    left, where generation wants it.
+    """
+    special: dict[str, Any] = {}
+    if tokenizer.pad_token is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        special["pad_token"] = PAD_TOKEN
+    tokenizer.add_special_tokens(
+        special | {"additional_special_tokens": [image_token]}, replace_extra_special_tokens=False
+    )
+    tokenizer.padding_side = "left"
+
+
+def template_with_parts(
+    template: str | None, tokenizer: PreTrainedTokenizerBase, image_token: str = IMAGE_TOKEN
+) -> str:
+    """A chat template that takes text and image parts.
+
+    Args:
+        template: of the language model; None for the plain default.
+        tokenizer: renders the template.
+
+    Returns:
+        The template itself where it already puts images in their place, else the same template behind a
+        preamble that turns the parts of every message into one string.
+    """
+    template = template or PLAIN_TEMPLATE
+    return (
+        template
+        if _takes_parts(template, tokenizer, image_token)
+        else (_PARTS_TO_STRINGS.replace("IMAGE", image_token) + template)
+    )
+
+
+def _takes_parts(template: str, tokenizer: PreTrainedTokenizerBase, image_token: str) -> bool:
+    """Whether parts and the string that they amount to give the same text."""
+    from jinja2 import TemplateError
+
+    parts = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
+    render = tokenizer.apply_chat_template
+    try:
+        given = render([{"role": "user", "content": parts}], chat_template=template, tokenize=False)
+    except (TemplateError, TypeError):  # such as joining a string and a list
+        return False
+    text = f"{image_token}What is it?"
+    return given == render([{"role": "user", "content": text}], chat_template=template, tokenize=False)
+
+
+def end_tokens(processor: ProcessorMixin) -> list[int]:
+    """The tokens that end an answer: the tokenizer's end token, and what the template puts behind an answer."""
+    tokenizer = processor.tokenizer
+    said = "\ue000"
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "What?"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": said}]},
+    ]
+    behind = processor.apply_chat_template(messages, tokenize=False).rpartition(said)[2]
+    ends = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
+    first = _first_special(behind, tokenizer.all_special_tokens)
+    if first is not None:
+        ends.append(tokenizer.convert_tokens_to_ids(first))
+    return sorted(set(ends))
+
+
+def _first_special(text: str, special: Sequence[str]) -> str | None:
+    """The special token that a text begins with, white space aside."""
+    longest_first = sorted(special, key=len, reverse=True)
+    match = (
+        re.match(r"\s*(" + "|".join(re.escape(token) for token in longest_first) + ")", text)
+        if special
+        else None
+    )
+    return match.group(1) if match else None
+
+
+AutoProcessor.register(Vila2Config, Vila2Processor)
