@@ -12,7 +12,7 @@ from typing import Any
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
     """A temporary path in the same folder, renamed to ``path`` when the block ends well.
 
     The file is forced to disk before the rename and the folder after it, so that neither a kill nor
@@ -21,45 +21,52 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: the final name; its folder is made when missing.
+        durable: False leaves out forcing to disk, for what is worth nothing after a power cut.
 
     Yields:
         The path to write to. Its suffix is that of ``path``, since some writers look at it.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{final.stem[:80]}.", suffix=f".tmp{final.suffix}", dir=final.parent)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{final.stem[:80]}.", suffix=f".tmp{final.suffix}", dir=final.parent
+    )
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        _sync(temporary)
+        if durable:
+            _sync(temporary)
         os.chmod(temporary, _file_mode())  # mkstemp makes files that only their owner can read
         os.replace(temporary, final)
     except BaseException:
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    sync_folder(final.parent)
+    if durable:
+        sync_folder(final.parent)
 
 
-def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+def write_bytes_atomic(path: str | os.PathLike[str], data: bytes, *, durable: bool = True) -> None:
     """Writes ``data`` to ``path``: afterwards the file holds all of it, or what it held before."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=durable) as temporary:
         temporary.write_bytes(data)
 
 
-def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
+def write_text_atomic(path: str | os.PathLike[str], text: str, *, durable: bool = True) -> None:
     """Writes ``text`` as UTF-8, with its line ends as they stand; see :func:`write_bytes_atomic`."""
-    write_bytes_atomic(path, text.encode("utf-8"))
+    write_bytes_atomic(path, text.encode("utf-8"), durable=durable)
 
 
-def write_json_atomic(path: str | os.PathLike[str], value: Any, *, indent: int | None = 2) -> None:
+def write_json_atomic(
+    path: str | os.PathLike[str], value: Any, *, indent: int | None = 2, durable: bool = True
+) -> None:
     """Writes ``value`` as JSON with a final line end; see :func:`write_bytes_atomic`.
 
     Raises:
         TypeError: ``value`` holds something JSON has no form for; nothing is written.
     """
-    write_text_atomic(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+    write_text_atomic(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n", durable=durable)
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:

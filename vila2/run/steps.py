@@ -1,0 +1,330 @@
+"""Steps: a run's nodes, each done once for its function, settings and inputs.
+
+RUN/steps/NAME-DIGEST/     a step's output, kept when the step is killed, so that it can go on
+RUN/steps/.../done.json    written last: from then on the step is never done again
+RUN/steps/.../error.txt    what went wrong, until the step succeeds
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vila2.data.atomic import write_json_atomic, write_text_atomic
+from vila2.errors import RunError, Vila2Error
+from vila2.run.digests import canonical_json, digest_path, digest_value
+from vila2.run.displays import FileDisplay
+from vila2.run.lock import RunLock
+from vila2.run.progress import Board, StepState
+
+if TYPE_CHECKING:
+    from vila2.run.recipe import Recipe
+
+StepFunction = Callable[[Path, Mapping[str, Any], Mapping[str, Path], Board], Mapping[str, Any] | None]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_FOLDER_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step is known by, and what it gave.
+
+    Attributes:
+        name: of the step.
+        digest: of its function, settings and inputs.
+        folder: where its output lies.
+        results: what its function returned; empty where it has not run (``done`` is False).
+        done: whether it has run.
+    """
+
+    name: str
+    digest: str
+    folder: Path
+    results: Mapping[str, Any]
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step as a run met it: done before, begun before (partial), or still to do."""
+
+    name: str
+    digest: str
+    folder: Path
+    state: Literal["done", "partial", "pending"]
+
+
+class Run:
+    """A run's folder, held by this process. Made by :meth:`open`; a context manager."""
+
+    def __init__(self, folder: Path, *, dry: bool, board: Board) -> None:
+        self.folder = folder
+        self.dry = dry
+        self.board = board
+        self.plan: list[PlannedStep] = []
+        self._outside: dict[str, str] = {}
+        self._lock: RunLock | None = None
+        self._file: FileDisplay | None = None
+        self._log: logging.Handler | None = None
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        dry: bool = False,
+        progress: Board | None = None,
+        planned: Sequence[PlannedStep] = (),
+    ) -> Run:
+        """Opens a run's folder, new or begun before.
+
+        Args:
+            folder: of the run.
+            dry: nothing is run or written, not even the folder; ``plan`` says what would be.
+            progress: shows what is under way.
+            planned: the ``plan`` of a dry walk over the same steps, so that it is known how many there are.
+
+        Raises:
+            RunError: another process runs it, or the folder can not be written.
+        """
+        folder = Path(folder)
+        run = cls(folder, dry=dry, board=progress or Board())
+        if dry:
+            return run
+        try:
+            (folder / "steps").mkdir(parents=True, exist_ok=True)
+            run._lock = RunLock(folder)
+        except OSError as error:
+            raise RunError(
+                f"{folder}: {error.strerror or error}", mend="name a folder that can be written, with --out"
+            ) from error
+        run.board.steps = [StepState(step.name, step.digest, _standing(step)) for step in planned]
+        run._file = FileDisplay(folder / "progress.json")
+        run.board.displays.append(run._file)
+        run._log = _log_to(folder / "run.log")
+        run._file.write(run.board)
+        return run
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if kind is None:
+            self.close("finished")
+        elif issubclass(kind, Exception):
+            self.close("failed", str(error) or kind.__name__)
+        else:
+            self.close("stopped")
+
+    def close(self, state: str = "stopped", error: str = "") -> None:
+        """Leaves the folder for others; ``state`` is what ``vila2 status`` will say of the run."""
+        if self._file is not None:
+            self._file.state, self._file.error = state, error
+            self._file.write(self.board)
+            self.board.displays.remove(self._file)
+            self._file = None
+        if self._log is not None:
+            logging.getLogger("vila2").removeHandler(self._log)
+            self._log.close()
+            self._log = None
+        if self._lock is not None:
+            self._lock.release()
+
+    def step(
+        self,
+        name: str,
+        function: StepFunction,
+        *,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, StepResult | str | Path],
+        version: int = 1,
+    ) -> StepResult:
+        """A step's result: of an earlier run where it is done, else of running it now.
+
+        Args:
+            name: of the step; letters, digits, ``.``, ``_`` and ``-``.
+            function: called with the step's folder, the settings, the folder or file of every input, and
+                the progress. It may be killed at any moment and is then called again with the same folder.
+                It returns what is worth keeping in ``done.json``.
+            settings: everything the output is a function of besides the inputs (JSON-able).
+            inputs: other steps, or paths from outside the run; a text that is no path there is (a hub id)
+                stands for itself.
+            version: of the function; a higher one makes the step be done again.
+
+        Raises:
+            RunError: a name, setting or result that can not be kept, or a damaged ``done.json``.
+            Exception: whatever the function raises; its text is left in ``error.txt``.
+        """
+        record = self._record(name, function, settings, inputs, version)
+        digest = digest_value({key: record[key] for key in ("function", "version", "settings", "inputs")})
+        folder = step_folder(self.folder, name, digest)
+        done = read_done(folder, digest)
+        state = "done" if done else "partial" if folder.is_dir() else "pending"
+        self.plan.append(PlannedStep(name, digest, folder, state))
+        if done or self.dry:
+            if done and not self.dry:
+                self.board.stand(self._standing_of(name, digest), "kept")
+            return StepResult(name, digest, folder, done["results"] if done else {}, bool(done))
+        paths = {
+            key: value.folder if isinstance(value, StepResult) else Path(value)
+            for key, value in inputs.items()
+        }
+        results = self._do(function, folder, record | {"digest": digest}, paths)
+        return StepResult(name, digest, folder, results, True)
+
+    def existing(self, name: str, path: str | os.PathLike[str]) -> StepResult:
+        """Something made outside the run, in the place of a step's result.
+
+        Raises:
+            RunError: there is nothing at ``path``.
+        """
+        return StepResult(name, self._digest_outside(path), Path(path), {}, True)
+
+    def keep_recipe(self, recipe: Recipe) -> None:
+        """Writes the recipe, as it is run, to ``recipe.yaml``; a dry run writes nothing."""
+        from vila2.run.recipe_file import recipe_to_yaml
+
+        if not self.dry:
+            write_text_atomic(self.folder / "recipe.yaml", recipe_to_yaml(recipe))
+
+    def _record(
+        self,
+        name: str,
+        function: StepFunction,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, StepResult | str | Path],
+        version: int,
+    ) -> dict[str, Any]:
+        if not _NAME.fullmatch(name):
+            raise RunError(f"{name!r} is no name for a step", mend="use letters, digits, `.`, `_` and `-`")
+        digests = {
+            key: value.digest if isinstance(value, StepResult) else self._digest_input(value)
+            for key, value in inputs.items()
+        }
+        return {
+            "name": name,
+            "function": f"{function.__module__}.{function.__qualname__}",
+            "version": version,
+            "settings": _plain(dict(settings), f"the settings of step {name!r}"),
+            "inputs": digests,
+        }
+
+    def _do(
+        self, function: StepFunction, folder: Path, record: dict[str, Any], inputs: Mapping[str, Path]
+    ) -> Mapping[str, Any]:
+        standing = self._standing_of(record["name"], record["digest"])
+        folder.mkdir(parents=True, exist_ok=True)
+        started = time.time()
+        self.board.stand(standing, "running")
+        try:
+            returned = function(folder, record["settings"], inputs, self.board)
+            results = _plain(dict(returned or {}), f"the results of step {record['name']!r}")
+            _settle(folder)
+            seconds = time.time() - started
+            times = {"seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+            write_json_atomic(folder / "done.json", record | {"results": results} | times)
+        except Exception as error:
+            standing.error = _error_text(error)
+            write_text_atomic(folder / "error.txt", standing.error + "\n")
+            error.add_note(f"in step {record['name']} ({folder})")
+            self.board.stand(standing, "failed")
+            raise
+        except BaseException:  # stopped from outside: the step goes on when the run is started again
+            self.board.stand(standing, "partial")
+            raise
+        (folder / "error.txt").unlink(missing_ok=True)
+        standing.seconds, standing.error = seconds, ""
+        self.board.stand(standing, "done")
+        return results
+
+    def _standing_of(self, name: str, digest: str) -> StepState:
+        for standing in self.board.steps:
+            if (standing.name, standing.digest) == (name, digest):
+                return standing
+        self.board.steps.append(StepState(name, digest))
+        return self.board.steps[-1]
+
+    def _digest_input(self, value: str | Path) -> str:
+        return self._digest_outside(value) if os.path.exists(value) else digest_value({"named": str(value)})
+
+    def _digest_outside(self, path: str | os.PathLike[str]) -> str:
+        # One digest for the whole run: what changes under way is noticed by the next run.
+        key = os.path.abspath(path)
+        if key not in self._outside:
+            self._outside[key] = digest_path(path)
+        return self._outside[key]
+
+
+def step_folder(run: Path, name: str, digest: str) -> Path:
+    """Where a step of this name and digest puts its output."""
+    return run / "steps" / f"{name}-{digest[:_FOLDER_DIGITS]}"
+
+
+def read_done(folder: Path, digest: str | None = None) -> dict[str, Any] | None:
+    """What a step's ``done.json`` holds, or None where it is not done.
+
+    Raises:
+        RunError: the file is damaged, or belongs to another step.
+    """
+    path = folder / "done.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise RunError(
+            f"{path} is damaged ({error})", mend=f"delete {folder} to do the step again"
+        ) from error
+    if not isinstance(data, dict) or "results" not in data or digest not in (None, data.get("digest")):
+        raise RunError(f"{path} does not belong to this step", mend=f"delete {folder} to do the step again")
+    return data
+
+
+def _standing(step: PlannedStep) -> Literal["pending", "partial"]:
+    return "partial" if step.state == "partial" else "pending"
+
+
+def _plain(value: dict[str, Any], what: str) -> dict[str, Any]:
+    """The value as it is after a turn through JSON, so that first and later runs see the same."""
+    try:
+        return json.loads(canonical_json(value))
+    except (TypeError, ValueError) as error:
+        raise RunError(
+            f"{what} can not be kept as JSON: {error}",
+            mend="give texts, finite numbers, lists and mappings of them",
+        ) from error
+
+
+def _settle(folder: Path) -> None:
+    """Forces a step's files to disk, so that no power cut leaves ``done.json`` without them."""
+    for above, _, names in os.walk(folder):
+        for path in (above, *(os.path.join(above, name) for name in names)):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def _error_text(error: Exception) -> str:
+    if isinstance(error, Vila2Error):
+        return str(error)
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def _log_to(path: Path) -> logging.Handler:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    log = logging.getLogger("vila2")
+    log.setLevel(min(log.level or logging.INFO, logging.INFO))
+    log.addHandler(handler)
+    return handler
