@@ -1,0 +1,46 @@
+"""``vila2 report``: writes a run's HTML page again from its results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run (or a results.json).")],
+    out: Annotated[Path | None, typer.Option("--out", help="The page; by default RUN/report.html.")] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> None:
+    """Write the report of a run again from its results, without running anything."""
+    from vila2.report.page import write_report
+    from vila2.report.results import read_results
+
+    source = _results_file(run)
+    page = out if out is not None else source.parent / "report.html"
+    results = read_results(source)
+    write_report(results, page)
+    typer.echo(str(page))
+    if open_page:
+        import webbrowser
+
+        if not webbrowser.open(page.resolve().as_uri()):
+            typer.echo(f"no browser could be started; open {page} yourself", err=True)
+
+
+def _results_file(run: Path) -> Path:
+    from vila2.errors import RunError
+
+    if run.is_file():
+        return run
+    if not run.is_dir():
+        raise RunError(f"{run}: no such run folder", mend="`vila2 run RECIPE` makes one and prints its path")
+    source = run / "results.json"
+    if not source.is_file():
+        raise RunError(
+            f"{run}: no results.json, so the run is not finished (or this is no run folder)",
+            mend=f"`vila2 run RECIPE` writes it at its end and goes on where it stopped; "
+            f"`vila2 status {run}` shows how far it is",
+        )
+    return source

@@ -1,0 +1,119 @@
+"""Examples as the page shows them: an image and, round by round, its captions with their marks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from vila2.report.marked_text import Segment, cut_into_segments
+from vila2.report.results import Caption, Example, LayerResult
+
+_COUNTED = (
+    ("fact", "supported fact", "supported facts"),
+    ("spatial", "spatial statement", "spatial statements"),
+    ("hallucination", "hallucination", "hallucinations"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionView:
+    """A caption; ``summary`` counts what is marked in it, in words."""
+
+    layer: str
+    written_by: str
+    prompt: str
+    status: str
+    segments: tuple[Segment, ...]
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An example; ``tags`` name the filters that show it."""
+
+    key: str
+    image: str | None
+    truth: str
+    captions: tuple[CaptionView, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A choice above the examples."""
+
+    tag: str
+    label: str
+    count: int
+
+
+def example_cards(examples: Sequence[Example], layers: Sequence[LayerResult]) -> tuple[Card, ...]:
+    """The cards, in the order given."""
+    writers = {layer.name: layer.written_by or "" for layer in layers}
+    return tuple(
+        Card(
+            example.key,
+            example.image,
+            example.truth or "",
+            tuple(_caption_view(caption, writers) for caption in example.captions),
+            _tags(example),
+        )
+        for example in examples
+    )
+
+
+def filters(cards: Sequence[Card]) -> tuple[Filter, ...]:
+    """What the examples can be narrowed to; nothing where that would show all or none of them alike."""
+    offered = (
+        ("changed", "only examples that changed"),
+        ("gained", "only where a hallucination appeared"),
+        ("lost", "only where a hallucination went"),
+    )
+    counts = [Filter(tag, label, sum(tag in card.tags for card in cards)) for tag, label in offered]
+    return tuple(one for one in counts if one.tag == "changed" or one.count)
+
+
+def _caption_view(caption: Caption, writers: dict[str, str]) -> CaptionView:
+    segments = cut_into_segments(caption.text, caption.claims)
+    # What a reader sees is counted: "a red cube" that is not there is one hallucination, though its shape and
+    # its colour are claims of their own.
+    counts = {mark: sum(segment.mark == mark for segment in segments) for mark, _, _ in _COUNTED}
+    words = [f"{counts[mark]} {one if counts[mark] == 1 else many}" for mark, one, many in _COUNTED if counts[mark]]
+    return CaptionView(
+        caption.layer,
+        writers.get(caption.layer, ""),
+        caption.prompt or "",
+        caption.status,
+        segments,
+        ", ".join(words),
+    )
+
+
+def _tags(example: Example) -> tuple[str, ...]:
+    """How an example's captions differ from round to round.
+
+    "changed": what is said to be so differs (where nothing was checked: the text). "gained" and "lost":
+    something is stated wrongly that the round before did not state, or the reverse.
+    """
+    rounds: dict[str, list[Caption]] = {}
+    for caption in example.captions:
+        rounds.setdefault(caption.layer, []).append(caption)
+    tags = set()
+    for before, after in pairwise(rounds.values()):
+        if _content(before) != _content(after):
+            tags.add("changed")
+        if _wrong(after) - _wrong(before):
+            tags.add("gained")
+        if _wrong(before) - _wrong(after):
+            tags.add("lost")
+    return tuple(sorted(tags))
+
+
+def _content(captions: Sequence[Caption]) -> frozenset[tuple[str, ...]]:
+    claims = frozenset((c.kind, c.subject, c.status) for caption in captions for c in caption.claims)
+    return claims or frozenset((caption.status, caption.text) for caption in captions)
+
+
+def _wrong(captions: Sequence[Caption]) -> frozenset[tuple[str, str]]:
+    return frozenset((c.kind, c.subject) for caption in captions for c in caption.claims if c.status == "contradicted")

@@ -1,0 +1,77 @@
+"""Writes the report: one self-contained HTML page that loads nothing and needs no script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from vila2.data.atomic import write_text_atomic
+from vila2.report import loss_chart as loss
+from vila2.report import measure_table as tables
+from vila2.report import words_chart as words
+from vila2.report.example_cards import example_cards, filters
+from vila2.report.layer_rows import layer_rows
+from vila2.report.results import Results, parse_results
+from vila2.report.verdict import verdict
+
+# HTML has no place for these, or (halves of surrogate pairs) UTF-8 has none. Line breaks and tabs stay.
+_NOT_FOR_HTML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def write_report(results: Mapping[str, Any] | Results, path: Path) -> None:
+    """Renders the page; the same results give the same bytes.
+
+    Args:
+        results: the content of results.json, see :class:`vila2.report.results.Results`.
+        path: of the HTML file; written atomically, its folder is made where missing.
+
+    Raises:
+        DataError: the results are not as they should be, or a claim lies outside its text.
+    """
+    write_text_atomic(path, render_page(results))
+
+
+def render_page(results: Mapping[str, Any] | Results) -> str:
+    """The page as text.
+
+    Raises:
+        DataError: see :func:`write_report`.
+    """
+    results = parse_results(results)
+    # Captions are what a model, or the web, wrote: everything is escaped, whatever a template's name is.
+    environment = Environment(
+        loader=PackageLoader("vila2.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    cards = example_cards(results.examples, results.layers)
+    page = environment.get_template("page.jinja").render(
+        results=results,
+        sentences=verdict(results),
+        models=tables.model_table(results.models, results.changes),
+        compared=len(results.changes),
+        bar=(tables.BAR_WIDTH, tables.BAR_HEIGHT),
+        layers=layer_rows(results.layers),
+        words=words.words_chart(results.layers),
+        words_size=(words.WIDTH, words.ROW_HEIGHT),
+        quality=tables.layer_table(results.layers),
+        panels=loss.loss_panels(results.models),
+        panel_size=(loss.WIDTH, loss.HEIGHT),
+        styles=loss.STYLES,
+        cards=cards,
+        filters=filters(cards),
+        checked=any(caption.claims for example in results.examples for caption in example.captions),
+    )
+    return _NOT_FOR_HTML.sub(_visible, page)
+
+
+def _visible(found: re.Match[str]) -> str:
+    """One sign for one character: the control picture of C0 controls, else the replacement character."""
+    code = ord(found.group())
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"

@@ -1,0 +1,272 @@
+"""What a finished run has to show: the typed form of RUN/results.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from vila2.errors import DataError
+
+Unit = Literal["share", "percent", "words", "score", "count"]
+
+# Named in errors before the list is cut: one wrong writer makes the same mistake in every row.
+_SHOWN_PROBLEMS = 8
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+#: A number, or None where there is none (0 of 0, a diverged loss); JSON's NaN reads as None.
+Number = Annotated[float | None, BeforeValidator(_finite)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class RecipeText(_Value):
+    """The recipe as run.
+
+    Attributes:
+        name: of the recipe.
+        seed: everything random follows from it.
+        text: the whole recipe as YAML, overrides applied.
+    """
+
+    name: str
+    seed: int
+    text: str = ""
+
+
+class Measure(_Value):
+    """One number with its 95% interval.
+
+    Attributes:
+        benchmark, name: together they name the measure.
+        value, low, high: in ``unit``; None where nothing could be measured (0 of 0).
+        count: items measured.
+        unit: "share" (0..1, shown as percent), "percent" (0..100), "words", "score" or "count".
+        higher_is_better: None where neither direction is good in itself (length).
+    """
+
+    benchmark: str
+    name: str
+    value: Number
+    low: Number
+    high: Number
+    count: int = Field(ge=0)
+    unit: Unit = "share"
+    higher_is_better: bool | None = True
+
+
+class StageResult(_Value):
+    """One trained stage.
+
+    Attributes:
+        name: "align", "pretrain", "sft", ...
+        trained: the parts of the model that were trained, e.g. ("projector",).
+        parameters_trained, samples, steps: how many.
+        loss: (step, loss) as logged; None where it was not finite.
+    """
+
+    name: str
+    trained: tuple[str, ...] = ()
+    parameters_trained: int = Field(0, ge=0)
+    samples: int = Field(0, ge=0)
+    steps: int = Field(0, ge=0)
+    loss: tuple[tuple[int, Number], ...] = ()
+
+
+class ModelResult(_Value):
+    """VILA_i: how it was trained and what it scores."""
+
+    name: str
+    round: int = Field(ge=0)
+    stages: tuple[StageResult, ...] = ()
+    measures: tuple[Measure, ...] = ()
+
+
+class Change(_Value):
+    """The paired difference between two models on one measure, ``to`` minus ``from_`` (JSON: ``from``).
+
+    Attributes:
+        difference, low, high: with the 95% interval of a paired bootstrap, in the measure's unit.
+    """
+
+    benchmark: str
+    name: str
+    from_: str = Field(alias="from")
+    to: str
+    difference: Number
+    low: Number
+    high: Number
+
+    @property
+    def direction(self) -> int:
+        """1 if it rose, -1 if it fell, 0 if the interval includes zero and so it cannot be told."""
+        if self.low is None or self.high is None:
+            return 0
+        return 1 if self.low > 0 else -1 if self.high < 0 else 0
+
+
+class LayerResult(_Value):
+    """The captions of one layer over the training images.
+
+    Attributes:
+        written_by: the model that wrote them; None of the original text.
+        captions: how many.
+        words_mean, words_sd: words per caption (paper: Table 1, "Avg #Words").
+        status: number of captions by status ("ok", "truncated", ...).
+        measures: how true they are, where the truth is known.
+    """
+
+    name: str
+    written_by: str | None = None
+    captions: int = Field(ge=0)
+    words_mean: Number
+    words_sd: Number
+    status: Mapping[str, int] = Field(default_factory=dict)
+    measures: tuple[Measure, ...] = ()
+
+
+class ClaimMark(_Value):
+    """One checked statement: characters ``start`` to ``end`` (exclusive) of a caption's text."""
+
+    kind: Literal["object", "attribute", "relation", "text", "count"]
+    start: int
+    end: int
+    status: Literal["supported", "contradicted", "unverified"]
+    detail: str = ""
+    subject: str = ""
+
+
+class Caption(_Value):
+    """What one layer says about an image."""
+
+    layer: str
+    prompt: str | None = None
+    text: str
+    status: str = "ok"
+    claims: tuple[ClaimMark, ...] = ()
+
+
+class Example(_Value):
+    """An image with the captions of every round.
+
+    Attributes:
+        image: a ``data:`` URI; nothing else may stand here, the page loads nothing from outside.
+        truth: what is really to be seen, if it is known in words.
+    """
+
+    key: str
+    image: str | None = Field(None, pattern=r"^data:image/[a-z0-9.-]+;base64,[A-Za-z0-9+/=]*$")
+    truth: str | None = None
+    captions: tuple[Caption, ...] = ()
+
+
+class Results(_Value):
+    """Everything the page shows; sections that are missing or empty are left out of the page.
+
+    Attributes:
+        title: heading of the page.
+        recipe: as run.
+        vila2_version: that ran it.
+        models: VILA_0, VILA_1, ... in order.
+        changes: paired differences between models.
+        layers: the original text, then each round's captions.
+        examples: images with the captions of each round.
+        notes: honest sentences about the run, e.g. what the shipped parts were taught.
+    """
+
+    title: str
+    recipe: RecipeText
+    vila2_version: str
+    models: tuple[ModelResult, ...] = ()
+    changes: tuple[Change, ...] = ()
+    layers: tuple[LayerResult, ...] = ()
+    examples: tuple[Example, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that :func:`parse_results` reads."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def parse_results(data: Mapping[str, Any] | Results) -> Results:
+    """Checks results and gives them their types.
+
+    Args:
+        data: the content of results.json, or results that are already typed.
+
+    Raises:
+        DataError: a wrong, missing or unknown entry (all named at once), or a claim whose span lies outside
+            its text (names the example's key).
+    """
+    if isinstance(data, Results):
+        results = data
+    else:
+        try:
+            results = Results.model_validate(data)
+        except ValidationError as error:
+            raise DataError(
+                f"results are not as the report needs them:\n{_problems(error)}",
+                mend="write them with vila2.report.results.Results(...).to_json()",
+            ) from error
+    for kind, names in (("model", [m.name for m in results.models]), ("layer", [r.name for r in results.layers])):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DataError(f"results: {kind} {twice[0]!r} stands there twice", mend=f"give every {kind} its own name")
+    for example in results.examples:
+        _check_spans(example)
+    return results
+
+
+def read_results(path: Path) -> Results:
+    """Reads a results.json.
+
+    Raises:
+        DataError: it cannot be read, is not JSON, or not what a run writes.
+    """
+    again = "run `vila2 run RECIPE` again: finished steps are kept, only the results are written anew"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}", mend=again) from error
+    except ValueError as error:  # broken JSON, or bytes that are not UTF-8
+        raise DataError(f"{path}: not JSON: {error}", mend=again) from error
+    try:
+        return parse_results(data)
+    except DataError as error:
+        raise DataError(f"{path}: {error.what}", mend=again) from error
+
+
+def _problems(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False)
+    lines = [f"  {_place(problem['loc'])}: {problem['msg']}" for problem in found[:_SHOWN_PROBLEMS]]
+    if len(found) > _SHOWN_PROBLEMS:
+        lines.append(f"  and {len(found) - _SHOWN_PROBLEMS} more")
+    return "\n".join(lines)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """("examples", 0, "key") -> examples[0].key"""
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return place.removeprefix(".") or "results"
+
+
+def _check_spans(example: Example) -> None:
+    for caption in example.captions:
+        for claim in caption.claims:
+            if not 0 <= claim.start < claim.end <= len(caption.text):
+                raise DataError(
+                    f"example {example.key!r}, layer {caption.layer!r}: {claim.kind} claim {claim.subject!r} spans "
+                    f"characters {claim.start} to {claim.end} of a text of {len(caption.text)}",
+                    mend="a span counts characters (not bytes or tokens) of the caption's text, end exclusive, "
+                    "and covers at least one",
+                )
