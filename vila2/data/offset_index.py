@@ -206,6 +206,7 @@ def index_tar(path: Path, *, foreign: bool = True) -> OffsetIndex:
                         base, group = named[0], []
                     group.append((named[1], info.offset_data, info.size))
                     tar.members = []  # or tarfile keeps them all
+                check_tar_end(tar)
             _close_group(builder, file.fileno(), path, base, group)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(
@@ -214,6 +215,20 @@ def index_tar(path: Path, *, foreign: bool = True) -> OffsetIndex:
         ) from error
     mtime_ns = stat.st_mtime_ns if foreign else None
     return builder.build(sha256=sha256, size=stat.st_size, mtime_ns=mtime_ns, ignored=ignored)
+
+
+def check_tar_end(tar: tarfile.TarFile) -> None:
+    """Checks, after the last member was read, that a tar ends as it should.
+
+    ``tarfile`` takes a tar that was cut between two members, or goes on with garbage, for a whole one.
+
+    Raises:
+        tarfile.ReadError: no end mark where the next member would start.
+    """
+    assert tar.fileobj is not None
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("it stops without an end mark")
 
 
 def _close_group(

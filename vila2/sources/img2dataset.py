@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vila2.data.member_names import member_kind, split_member
+from vila2.data.offset_index import check_tar_end
 from vila2.data.packed_sample import has_text, pair_turns, unpack_sample
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
@@ -79,6 +80,7 @@ def _read_tar(path: Path) -> Iterator[Sample | Reject]:
                 file = tar.extractfile(info)
                 group.append((named[1], file.read() if file else b""))
                 tar.members = []  # or tarfile keeps them all
+            check_tar_end(tar)
         if base is not None:
             yield _unpack(path, base, group)
     except (tarfile.TarError, OSError, EOFError) as error:
