@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from vila2.caption.engine import Answer, Engine, GenerationSettings, Request
@@ -9,6 +10,9 @@ from vila2.caption.marks import mark
 from vila2.data.images import decode_image
 from vila2.data.layers import Annotation
 from vila2.errors import DataError
+
+# A decoder's message may name an object in memory, which would make two equal jobs differ.
+_ADDRESS = re.compile(r"\s*<[\w.]+ object at 0x[0-9a-f]+>")
 
 
 def annotate(engine: Engine, requests: Sequence[Request], settings: GenerationSettings) -> list[Annotation]:
@@ -55,6 +59,6 @@ def _undecodable(requests: Sequence[Request]) -> dict[int, str]:
             try:
                 decode_image(image, where=request.key)
             except DataError as error:
-                errors[number] = error.what
+                errors[number] = _ADDRESS.sub("", error.what)
                 break
     return errors

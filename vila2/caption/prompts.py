@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vila2.errors import RecipeError
+from vila2.run.nearest import did_you_mean
 
 #: VILA² section 2.1.1, word for word; the image comes first.
 PROMPTS = {
@@ -47,11 +47,9 @@ def find_prompt(name_or_text: str) -> Prompt:
     text = name_or_text.strip()
     if len(text.split()) > 1:
         return Prompt(text, text)
-    near = difflib.get_close_matches(text, PROMPTS, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
     raise RecipeError(
         f"unknown prompt {name_or_text!r}",
-        mend=f"{hint}use {', '.join(PROMPTS)}, or a prompt's text (two words or more)",
+        mend=f"{did_you_mean(text, PROMPTS)} (a prompt of one's own has two words or more)",
     )
 
 

@@ -1,0 +1,161 @@
+"""Recaptioning a dataset: a model writes a layer of captions beside the shards (VILA² section 2.1)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vila2.caption.annotate import annotate
+from vila2.caption.engine import Engine, GenerationSettings, Request
+from vila2.caption.job import check_same_job, describe_job, keep_job, only_writer
+from vila2.caption.journal import Journal
+from vila2.caption.prompts import choose_prompt
+from vila2.data.layers import Annotation, Layer, LayerWriter
+from vila2.data.shards import ShardDataset
+from vila2.run.progress import Board
+
+if TYPE_CHECKING:
+    from vila2.run.progress import Progress, Task
+
+_FIELDS = tuple(field.name for field in fields(Annotation) if field.name != "turns")
+_MEND = "use the same settings, another layer name, or delete this layer's folder"
+
+
+def recaption(
+    dataset: ShardDataset,
+    engine: Engine,
+    *,
+    folder: Path,
+    layer: str,
+    prompts: Sequence[str],
+    settings: GenerationSettings,
+    seed: int,
+    batch_size: int,
+    select: Callable[[str], bool] | None = None,
+    progress: Progress | None = None,
+) -> Layer:
+    """Lets an engine describe the images of a dataset.
+
+    Killed at any moment and called again, it goes on after the last finished batch, and the layer is
+    the same, byte for byte, as of a job that was never disturbed: batches are cut by place in the
+    dataset, and a batch is kept only whole.
+
+    Args:
+        dataset: its images are described; its text is not shown to the engine.
+        engine: who describes.
+        folder: of the layer: ``DATASET/layers/NAME``, or the folder of a run's step.
+        layer: name of the layer, e.g. "self-1".
+        prompts: names of the paper's prompts or texts; each image gets one by hash of (key, seed).
+        settings: of generation.
+        seed: of the choice of prompts.
+        batch_size: images that are described together.
+        select: which keys to describe; all of them by default.
+        progress: shows how far it is.
+
+    Returns:
+        The finished layer. Its annotations hold whatever the engine said, each with its mark
+        (:mod:`vila2.caption.marks`).
+
+    Raises:
+        DataError: the folder holds a layer that was begun with other settings, or no image is selected.
+        EngineError: the engine cannot do what is asked.
+        RunError: another process writes this layer.
+    """
+    folder = Path(folder)
+    writer = LayerWriter(folder, layer)
+    job = describe_job(engine, prompts, settings, seed)
+    job |= {"layer": layer, "dataset": dataset.digest, "selection": _selection(dataset, select)}
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_writer(folder):
+        if (folder / "layer.json").exists():
+            finished = Layer.open(folder)
+            check_same_job(finished.info, job, where=folder, mend=_MEND)
+            return finished
+        keep_job(folder / "job.json", job, where=folder, mend=_MEND)
+        work = _Work(dataset, engine, writer, tuple(prompts), settings, seed, batch_size, select)
+        with (progress or Board()).task(f"caption {layer}", job["selection"]["count"]) as task:
+            task.advance(work.finished())  # one leap, which the display leaves out of the rate
+            for shard_no in range(len(dataset.shards)):
+                work.describe_shard(shard_no, task)
+        finished = writer.finish(job)
+        (folder / "job.json").unlink(missing_ok=True)
+        return finished
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What stays the same from shard to shard."""
+
+    dataset: ShardDataset
+    engine: Engine
+    writer: LayerWriter
+    prompts: tuple[str, ...]
+    settings: GenerationSettings
+    seed: int
+    batch_size: int
+    select: Callable[[str], bool] | None
+
+    def finished(self) -> int:
+        """How many images an earlier process described."""
+        count = 0
+        for shard_no in range(len(self.dataset.shards)):
+            if self.writer.has(shard_no):
+                count += sum(1 for _ in _selected(self.dataset, shard_no, self.select))
+            else:
+                count += sum(len(batch) for batch in self._journal(shard_no).entries)
+        return count
+
+    def describe_shard(self, shard_no: int, task: Task) -> None:
+        """Describes a shard's images and writes them, or finds that this was done."""
+        journal = self._journal(shard_no)
+        if self.writer.has(shard_no):
+            journal.remove()  # left where a kill came between the two
+            return
+        numbers = dict(_selected(self.dataset, shard_no, self.select))
+        rows = {row["key"]: Annotation(**row) for batch in journal.entries for row in batch}
+        for batch in _batches(numbers, self.batch_size):
+            # Under an earlier, other batch size a part of the batch may be finished.
+            requests = [self._request(numbers[key]) for key in batch if key not in rows]
+            if not requests:
+                continue
+            new = annotate(self.engine, requests, self.settings)
+            journal.append([{name: getattr(row, name) for name in _FIELDS} for row in new])
+            rows |= {row.key: row for row in new}
+            task.advance(len(new))
+        self.writer.write_shard(shard_no, [rows[key] for key in numbers])
+        journal.remove()
+
+    def _journal(self, shard_no: int) -> Journal:
+        return Journal(self.writer.folder / f"{shard_no:06d}.partial.jsonl")
+
+    def _request(self, number: int) -> Request:
+        sample = self.dataset[number]
+        return Request(sample.key, sample.images, choose_prompt(self.prompts, sample.key, self.seed).text)
+
+
+def _selected(
+    dataset: ShardDataset, shard_no: int, select: Callable[[str], bool] | None
+) -> Iterator[tuple[str, int]]:
+    """Key and number of each sample of a shard that is to be described."""
+    for key, number in zip(dataset.shard_keys(shard_no), dataset.shard_range(shard_no), strict=True):
+        if select is None or select(key):
+            yield key, number
+
+
+def _selection(dataset: ShardDataset, select: Callable[[str], bool] | None) -> dict[str, Any]:
+    """How many samples are selected, and a digest of which."""
+    digest, count = hashlib.sha256(), 0
+    for shard_no in range(len(dataset.shards)):
+        for key, _ in _selected(dataset, shard_no, select):
+            digest.update(key.encode() + b"\0")
+            count += 1
+    return {"count": count, "digest": digest.hexdigest()}
+
+
+def _batches(keys: Iterable[str], size: int) -> Iterator[list[str]]:
+    ordered = list(keys)
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
