@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from report_results import small
 
@@ -19,6 +19,8 @@ _numbers = st.floats(-1e9, 1e9, allow_nan=False)
 
 
 @given(_numbers, _numbers, st.integers(1, 8))
+@example(5e-324, 5e-324, 4)
+@example(1e9, 1e9 + 1e-7, 4)
 @settings(deadline=None)
 def test_an_axis_holds_its_values_and_has_distinct_ticks(one: float, other: float, wanted: int) -> None:
     low, high = sorted((one, other))

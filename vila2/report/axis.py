@@ -36,8 +36,8 @@ def make_axis(low: float, high: float, start: float, end: float, *, wanted: int 
         wanted: about how many ticks.
         whole: of whole numbers (steps), with ticks only at such.
     """
-    if high - low <= 1e-6 * max(abs(low), abs(high)):  # equal, or no ticks could tell them apart
-        high = low + (abs(low) or 1.0)
+    if high - low <= max(1e-6 * max(abs(low), abs(high)), 1e-12):  # no ticks could tell them apart
+        high = low + max(abs(low), 1.0)
     step = _round_step((high - low) / max(1, wanted))
     if whole:
         step = max(1.0, step)
