@@ -36,7 +36,7 @@ def load_recipe(
 
     Args:
         path: of the YAML file.
-        overrides: ``a.b=c`` each; the value is YAML, a number in the path counts a list from 0.
+        overrides: ``a.b=c`` each; see :func:`vila2.run.recipe_overrides.apply_override`.
         known: names that exist outside the recipe, ``source`` and ``prompt``; absent ones are not checked.
         environment: for ``${VAR}``; by default the process's.
 
@@ -75,13 +75,19 @@ def find_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None) 
         Recipe.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        problems = [_problem_of(detail, raw) for detail in details if detail["type"] != "across"]
+        problems = [_problem_of(detail) for detail in details if not _told_elsewhere(detail)]
     return problems + cross_problems(raw, known)
+
+
+def _told_elsewhere(detail: Any) -> bool:
+    # Entries with problems of their own are not counted, and then the list seems too short.
+    too_short = detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
+    return too_short or detail["type"] == "across"
 
 
 def recipe_to_yaml(recipe: Recipe) -> str:
     """The recipe with every default written out, as YAML that ``load_recipe`` reads to an equal value."""
-    return write_yaml(recipe.model_dump(mode="json"))
+    return write_yaml(recipe.model_dump())
 
 
 @dataclass(slots=True)
@@ -121,7 +127,7 @@ def _report(problems: Sequence[Problem], sources: _Sources) -> RecipeError:
     )
 
 
-def _problem_of(detail: Any, raw: Any) -> Problem:
+def _problem_of(detail: Any) -> Problem:
     """One of pydantic's errors in the words of a recipe."""
     where = tuple(part for part in detail["loc"] if part != "[key]")
     message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
@@ -138,6 +144,10 @@ def _problem_of(detail: Any, raw: Any) -> Problem:
             return Problem(
                 where, f"should be a mapping of keys, not {_shown(detail['input'])}{_keys_hint(where)}"
             )
+        case "too_short":
+            return Problem(where, f"needs at least {detail['ctx']['min_length']} entry")
+        case "string_too_short":
+            return Problem(where, "is empty")
         case "tuple_type":
             return Problem(where, f"should be a list, not {_shown(detail['input'])}")
     return Problem(where, f"{message}, not {_shown(detail['input'])}")

@@ -9,7 +9,7 @@ from vila2.errors import RecipeError
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe_checks import Problem, Where
 from vila2.run.recipe_shape import keys_at, suggest_key, type_at
-from vila2.run.recipe_yaml import read_yaml
+from vila2.run.recipe_yaml import read_setting
 
 
 def apply_override(
@@ -22,7 +22,8 @@ def apply_override(
 
     Args:
         raw: plain values, changed.
-        override: ``a.b=c``; ``c`` is YAML, and a number in the path counts a list from 0.
+        override: ``a.b=c``; ``c`` is a word, a number, ``[...]`` or ``{...}``, and a number in the path
+            counts a list from 0.
         overridden: filled with the override's text under its path, for error messages.
         environment: for ``${VAR}`` in the value.
 
@@ -39,7 +40,7 @@ def apply_override(
         )
     where: Where = tuple(int(part) if part.isdigit() else part for part in path.strip().split("."))
     overridden[where] = override
-    marked = read_yaml(text, where=f"--set {override}", environment=environment)
+    marked = read_setting(text, where=f"--set {override}", environment=environment)
     problems = [Problem((*where, *problem.where), problem.what) for problem in marked.problems]
     holder, problem = _holder(raw, where, made := [])
     overridden.update(dict.fromkeys(made, override))

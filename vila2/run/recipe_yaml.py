@@ -30,7 +30,10 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that YAML 1.1 or 1.2 would take for something else."""
+    """Quotes every text that YAML 1.1 or 1.2 would take for something else, and writes no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 for _tag, _form, _first in [
@@ -83,6 +86,24 @@ def read_yaml(text: str, *, where: str, environment: Mapping[str, str] | None = 
     return marked
 
 
+def read_setting(text: str, *, where: str, environment: Mapping[str, str] | None = None) -> Marked:
+    """Reads a value as it is written on a command line: a list, a mapping, a quoted text, or a plain word.
+
+    A plain word may hold what YAML gives a meaning in a document, as in ``a: b`` or ``# 1``.
+
+    Raises:
+        RecipeError: a list, mapping or quoted text that does not end well.
+    """
+    text = text.strip()
+    if text[:1] in tuple("[{'\""):
+        return read_yaml(text, where=where, environment=environment)
+    marked = Marked()
+    reader = _Reader(marked, os.environ if environment is None else environment)
+    node = yaml.ScalarNode(reader.resolver.resolve(yaml.ScalarNode, text, (True, False)), text)
+    marked.value = reader.read_scalar(node, ())
+    return marked
+
+
 def write_yaml(value: Any) -> str:
     """Plain values as YAML that :func:`read_yaml` reads back to the same, except for ``${VAR}`` in texts."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
@@ -107,7 +128,7 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             above = (*above, node)
             return [self.read(item, (*where, n), above) for n, item in enumerate(node.value)]
-        return self._read_scalar(node, where)
+        return self.read_scalar(node, where)
 
     def _read_mapping(
         self, node: yaml.MappingNode, where: Where, above: tuple[yaml.Node, ...]
@@ -147,7 +168,8 @@ class _Reader:
                 self._problem(where, "`<<` takes a mapping")
         return merged
 
-    def _read_scalar(self, node: yaml.ScalarNode, where: Where) -> Any:
+    def read_scalar(self, node: yaml.ScalarNode, where: Where) -> Any:
+        """The plain value of a scalar, with its variables filled in."""
         text, tag = node.value, node.tag
         if tag == _STRING and "${" in text:
             text = self._fill_in(text, where)

@@ -1,0 +1,86 @@
+"""The ``vila2`` command: its sub-commands, and what a reader sees when something is wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from vila2.cli import data, env, recaption, report, run, status
+from vila2.errors import Vila2Error
+
+
+class _Commands(TyperGroup):
+    """Turns deliberate errors and Ctrl-C into a message and an exit code, for every command alike."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Vila2Error as error:
+            if ctx.params.get("debug"):
+                raise
+            show_error(error)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("\nstopped; the same command goes on where this one was", err=True)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    name="vila2",
+    help="A visual language model that improves itself: train it, let it rewrite the captions of its own "
+    "pretraining images, retrain it on them, and see what changed.",
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+app.command()(run.run)
+app.command()(status.status)
+app.command()(recaption.recaption)
+app.command()(report.report)
+app.command()(env.env)
+
+
+def show_error(error: Vila2Error) -> None:
+    """Prints what is wrong, where it came from, and how to mend it."""
+    typer.echo(f"error: {error.what}", err=True)
+    for note in getattr(error, "__notes__", ()):
+        typer.echo(f"  {note}", err=True)
+    if error.mend:
+        typer.echo(f"mend: {error.mend}", err=True)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from vila2 import __version__
+
+        typer.echo(f"vila2 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="VILA2_DEBUG", help="Show where an error came from.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
+    ] = False,
+) -> None:
+    # On the terminal only what needs attention; a run's folder has all of it in run.log.
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    logging.getLogger().handlers[0].setLevel(logging.DEBUG if debug else logging.WARNING)
+    # Fork-unsafe thread pools of tokenizers would warn in every data worker.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
