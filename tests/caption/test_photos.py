@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from conftest import picture
+from tiny_llava import picture
 from typer.testing import CliRunner
 
 from vila2.caption.engine import Answer, GenerationSettings, Request
@@ -113,7 +113,8 @@ def test_a_stopped_job_goes_on_with_the_rest(photos, tmp_path, stop_after: int) 
     assert (
         out.with_suffix(".rejected.jsonl").read_bytes() == whole.with_suffix(".rejected.jsonl").read_bytes()
     )
-    assert job(photos, Scripted(stop_after=0), out).new == 0
+    again = Scripted()
+    assert job(photos, again, out).new == 0 and again.asked == []
 
 
 def test_a_torn_last_line_is_written_again(photos, tmp_path) -> None:
@@ -231,9 +232,20 @@ def test_control_c_says_that_the_same_command_goes_on(photos, tiny_folder, tmp_p
     for copy in range(20):
         shutil.copytree(photos / "summer", photos / f"copy{copy}")
     out = tmp_path / "captions.jsonl"
-    code = "import typer; from vila2.cli.recaption import recaption; typer.run(recaption)"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, photos, "--model", tiny_folder, "--out", out, "--batch-size", "1"],
+        [
+            sys.executable,
+            "-c",
+            "from vila2.cli.main import main; main()",
+            "recaption",
+            photos,
+            "--model",
+            tiny_folder,
+            "--out",
+            out,
+            "--batch-size",
+            "1",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -245,5 +257,5 @@ def test_control_c_says_that_the_same_command_goes_on(photos, tiny_folder, tmp_p
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "the same command goes on" in errors
+    assert "the same command goes on" in errors and str(out) in errors
     assert len(lines(out)) >= 1

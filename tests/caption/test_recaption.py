@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from conftest import picture
+from tiny_llava import picture
 
 from vila2.caption.engine import Answer, GenerationSettings, Request
 from vila2.caption.journal import Journal

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vila2.errors import DataError
-from vila2.evaluate.intervals import Measure, bootstrap, paired_bootstrap, ratio_bootstrap
+from vila2.evaluate.intervals import (
+    Measure,
+    bootstrap,
+    paired_bootstrap,
+    paired_ratio_bootstrap,
+    ratio_bootstrap,
+)
 
 VALUES = st.lists(st.floats(-100, 100), min_size=1, max_size=30)
 
@@ -57,6 +63,23 @@ def test_a_ratio_is_of_sums_not_a_mean_of_ratios() -> None:
 def test_items_that_mention_nothing_do_not_count() -> None:
     assert ratio_bootstrap([0, 3], [0, 4], seed=0) == pytest.approx((0.75, 0.75, 0.75))
     assert ratio_bootstrap([0, 0], [0, 0], seed=0) == (0, 0, 0)
+
+
+def test_ratios_are_paired_item_by_item() -> None:
+    random = np.random.default_rng(3)
+    mentioned = random.integers(1, 6, 200)
+    right = random.binomial(mentioned, 0.6)
+    better = np.minimum(mentioned, right + (random.random(200) < 0.3))
+    value, low, high = paired_ratio_bootstrap((right, mentioned), (better, mentioned), seed=0)
+    assert value == pytest.approx(better.sum() / mentioned.sum() - right.sum() / mentioned.sum())
+    assert 0 < low < value < high
+    alone = ratio_bootstrap(better, mentioned, seed=0)
+    assert high - low < alone.high - alone.low
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_paired_ratio_where_one_measured_nothing_says_so_by_its_value() -> None:
+    assert paired_ratio_bootstrap(([0, 0], [0, 0]), ([1, 0], [1, 1]), seed=0) == (0.5, 0.5, 0.5)
 
 
 def test_large_sets_fit_into_memory() -> None:

@@ -29,7 +29,15 @@ def test_distinct_n_counts_over_the_whole_corpus() -> None:
 
 
 def test_tokens_are_lowercase_words_without_punctuation() -> None:
-    assert tokens("A dog's ball, two-tone; 3 Éclairs!") == ["a", "dog's", "ball", "two", "tone", "3", "éclairs"]
+    assert tokens("A dog's ball, two-tone; 3 Éclairs!") == [
+        "a",
+        "dog's",
+        "ball",
+        "two",
+        "tone",
+        "3",
+        "éclairs",
+    ]
 
 
 def test_cider_of_hand_computed_items() -> None:

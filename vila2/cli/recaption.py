@@ -62,10 +62,8 @@ def recaption(
         write = job.write_layer if is_dataset else job.write_captions
         summary = write(engine, target, restart, live_progress())
     except KeyboardInterrupt:
-        typer.echo(
-            f"\nStopped. What was written stays in {target}; the same command goes on from there.", err=True
-        )
-        raise typer.Exit(130) from None
+        typer.echo(f"\nwhat was written stays in {target}", err=True)
+        raise
     summary["seconds"] = round(time.perf_counter() - started, 2)
     summary["model"] = engine.name
     typer.echo(json.dumps(summary, ensure_ascii=False) if as_json else _as_text(summary))

@@ -98,19 +98,12 @@ def ratio_bootstrap(
     Raises:
         DataError: the lengths differ, there are no items, or a value is no finite number.
     """
-    top = _checked(numerators, "numerators")
-    bottom = _checked(denominators, "denominators")
-    if len(top) != len(bottom):
-        raise DataError(
-            f"{len(top)} numerators but {len(bottom)} denominators", mend="give one of each per item"
-        )
-    if (bottom < 0).any():
-        raise DataError("a denominator is below 0", mend="give counts")
+    top, bottom = _items(numerators, denominators)
     if bottom.sum() == 0:
         return Interval(0.0, 0.0, 0.0)
-    ratios = _resampled_ratios(top, bottom, np.random.default_rng(seed), resamples)
+    ratios = _resampled_ratios(top, bottom, seed, resamples)
     low, high = np.nanquantile(ratios, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(top.sum() / bottom.sum()), float(low), float(high))
+    return Interval(_ratio(top, bottom), float(low), float(high))
 
 
 def paired_ratio_bootstrap(
@@ -131,27 +124,22 @@ def paired_ratio_bootstrap(
         DataError: the numbers of items differ, or as :func:`ratio_bootstrap` raises.
     """
     if len(a[0]) != len(b[0]):
-        raise DataError(f"{len(a[0])} and {len(b[0])} items can not be paired", mend="score both on the same items")
-    before = ratio_bootstrap(*a, seed=seed, resamples=1, level=level).value
-    after = ratio_bootstrap(*b, seed=seed, resamples=1, level=level).value
-    # One seed draws the same items for both.
-    ratios = [
-        _resampled_ratios(
-            _checked(top, "numerators"), _checked(bottom, "denominators"), np.random.default_rng(seed), resamples
+        raise DataError(
+            f"{len(a[0])} and {len(b[0])} items can not be paired", mend="score both on the same items"
         )
-        for top, bottom in (a, b)
-    ]
-    differences = ratios[1] - ratios[0]
+    before, after = _items(*a), _items(*b)
+    difference = _ratio(*after) - _ratio(*before)
+    # One seed draws the same items for both.
+    differences = _resampled_ratios(*after, seed, resamples) - _resampled_ratios(*before, seed, resamples)
     if np.isnan(differences).all():  # one of the two measured nothing
-        return Interval(after - before, after - before, after - before)
+        return Interval(difference, difference, difference)
     low, high = np.nanquantile(differences, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(after - before, float(low), float(high))
+    return Interval(difference, float(low), float(high))
 
 
-def _resampled_ratios(
-    top: np.ndarray, bottom: np.ndarray, random: np.random.Generator, resamples: int
-) -> np.ndarray:
+def _resampled_ratios(top: np.ndarray, bottom: np.ndarray, seed: int, resamples: int) -> np.ndarray:
     """The ratio of each resample, [resamples]; NaN for a draw in which nothing was measured."""
+    random = np.random.default_rng(seed)
     ratios = []
     rows = max(1, _DRAWS_AT_ONCE // len(top))
     for start in range(0, resamples, rows):
@@ -159,6 +147,22 @@ def _resampled_ratios(
         sums, weights = top[drawn].sum(axis=1), bottom[drawn].sum(axis=1)
         ratios.append(np.divide(sums, weights, out=np.full(len(sums), np.nan), where=weights > 0))
     return np.concatenate(ratios)
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> float:
+    return float(top.sum() / bottom.sum()) if bottom.sum() else 0.0
+
+
+def _items(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float64 [items], after checking them."""
+    top, bottom = _checked(numerators, "numerators"), _checked(denominators, "denominators")
+    if len(top) != len(bottom):
+        raise DataError(
+            f"{len(top)} numerators but {len(bottom)} denominators", mend="give one of each per item"
+        )
+    if (bottom < 0).any():
+        raise DataError("a denominator is below 0", mend="give counts")
+    return top, bottom
 
 
 def _checked(values: Sequence[float], name: str) -> np.ndarray:
