@@ -143,6 +143,11 @@ class ShardDataset:
         return dataset_digest(self.shards)
 
     @property
+    def own(self) -> bool:
+        """Whether :func:`write_dataset` wrote it; otherwise it consists of tars made by others."""
+        return self._own
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """The tars."""
         return self._paths

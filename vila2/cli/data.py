@@ -1,0 +1,198 @@
+"""``vila2 data``: import a source into shards, look at a dataset, and check it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from vila2.data.layers import LayerStatistics
+    from vila2.data.shards import DatasetInfo, ShardDataset
+
+app = typer.Typer(no_args_is_help=True, help="Datasets: import, stats, preview, verify.")
+
+Dataset = Annotated[Path, typer.Argument(help="Folder of a dataset, or of WebDataset tars.", show_default=False)]
+Layers = Annotated[
+    list[Path] | None,
+    typer.Option("--layer", help="Folder of a layer that lies elsewhere; may be repeated.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="captions, folder, huggingface, img2dataset, llava or world.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new dataset.", show_default=False)],
+    path: Annotated[str | None, typer.Argument(help="What to read: a file, a folder, a name.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="NAME=VALUE for the source; may be repeated.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the dataset; by default the folder's.")] = None,
+    shard_size: Annotated[int, typer.Option("--shard-size", min=1, help="Samples per shard.")] = 1000,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over a finished dataset.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read a source into shards; what can not be taken is named in OUT/rejected.jsonl.
+
+    A killed import is simply run again.
+    """
+    from vila2.data.shards import write_dataset
+    from vila2.errors import DataError
+    from vila2.run.progress import live_progress
+    from vila2.sources import open_source
+
+    if (out / "dataset.json").exists() and not replace:
+        raise DataError(f"{out}: a dataset is there already", mend="add --replace, or give another --out")
+    options = _options(source, option or [])
+    samples = open_source(source, path=path, **options)
+    with live_progress().task(f"import {source}", options.get("count")) as task:
+        info = write_dataset(out, samples, name=name or out.resolve().name, shard_size=shard_size, progress=task)
+    typer.echo(_import_json(info) if as_json else _import_text(info))
+
+
+@app.command()
+def stats(dataset: Dataset, layer: Layers = None, as_json: AsJson = False) -> None:
+    """Words per caption (mean ± sd, the paper's Table 1) of the original text and of every layer."""
+    from vila2.data.layers import original_layer
+    from vila2.data.shards import ShardDataset
+
+    opened = ShardDataset.open(dataset)
+    rows = [("original", original_layer(opened).statistics())]
+    rows += [(found.name, found.statistics()) for found in _layers(opened, layer or []).values()]
+    typer.echo(_stats_json(opened, rows) if as_json else _stats_text(opened, rows))
+
+
+@app.command()
+def preview(
+    dataset: Dataset,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many samples.")] = 3,
+    start: Annotated[int, typer.Option("--start", min=0, help="From which sample on.")] = 0,
+    key: Annotated[str | None, typer.Option("--key", help="The sample with this key instead.")] = None,
+    view: Annotated[str, typer.Option("--view", help="How layers join: concat(original,self-1), ...")] = "",
+    layer: Layers = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Show the tokens for this model, and which the loss counts.")
+    ] = None,
+    style: Annotated[str, typer.Option("--style", help="Format of the tokens: chat or plain.")] = "chat",
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with the images.")] = None,
+) -> None:
+    """Show samples as a model will see them: images, turns, and what the loss counts."""
+    from vila2.cli.data_preview import choose_samples, page, preview_samples, text
+    from vila2.data.shards import ShardDataset
+
+    opened = ShardDataset.open(dataset)
+    samples, note = choose_samples(opened, _layers(opened, layer or []), view, start=start, count=count, key=key)
+    previews = preview_samples(samples, model, style)
+    if html is not None:
+        from vila2.data.atomic import write_text_atomic
+
+        write_text_atomic(html, page(f"{opened.name} {view}".strip(), note, previews))
+        typer.echo(f"{len(previews)} samples in {html}")
+    else:
+        typer.echo(text(opened, note, previews))
+
+
+@app.command()
+def verify(dataset: Dataset, layer: Layers = None, as_json: AsJson = False) -> None:
+    """Read everything again and name what is broken; exit code 1 if anything is."""
+    from dataclasses import asdict
+
+    from vila2.data.verification import verify_dataset
+    from vila2.run.progress import live_progress
+
+    with live_progress().task(f"verify {dataset.name}", None) as task:
+        found = verify_dataset(dataset, layers=layer or [], progress=task)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    else:
+        for problem in found.problems:
+            typer.echo(f"{problem.where}: {problem.what}")
+        number = len(found.problems)
+        state = "all is well" if not number else "1 problem" if number == 1 else f"{number} problems"
+        layers = f", layers {', '.join(found.layers)}" if found.layers else ""
+        typer.echo(f"{dataset}: {found.samples} samples, {found.images} images{layers}: {state}")
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _options(source: str, pairs: list[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` pairs as values of the types that the source's function asks for."""
+    from vila2.errors import DataError
+    from vila2.sources import source_options
+
+    known = source_options(source)
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise DataError(f"--option {pair!r} has no value", mend="write --option NAME=VALUE")
+        kind = str(known[name].annotation) if name in known else "str"  # open_source names what is unknown
+        try:
+            options[name] = _value(kind, value)
+        except ValueError as error:
+            raise DataError(f"--option {pair}: not a value of type {kind}", mend=f"{error}") from error
+    return options
+
+
+def _value(kind: str, value: str) -> Any:
+    if kind.startswith("bool"):
+        if value.lower() not in ("true", "false"):
+            raise ValueError("write true or false")
+        return value.lower() == "true"
+    if kind.startswith("int"):
+        return int(value)
+    if kind.startswith("Sequence"):
+        return json.loads(value) if value.startswith("[") else [value]
+    return value
+
+
+def _layers(dataset: ShardDataset, elsewhere: list[Path]) -> dict[str, Any]:
+    """The finished layers beside a dataset, and those that were named, by name."""
+    from vila2.data.layers import Layer
+
+    folders = sorted(path.parent for path in (dataset.folder / "layers").glob("*/layer.json"))
+    return {layer.name: layer for layer in map(Layer.open, (*folders, *elsewhere))}
+
+
+def _import_json(info: DatasetInfo) -> str:
+    facts = {"folder": str(info.folder), "name": info.name, "samples": info.count, "digest": info.digest}
+    return json.dumps(facts | {"shards": len(info.shards), "rejected": info.rejected}, ensure_ascii=False)
+
+
+def _import_text(info: DatasetInfo) -> str:
+    lines = [f"{info.folder}: {info.count} samples in {len(info.shards)} shards"]
+    if info.rejected:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in info.rejected.items())
+        lines.append(f"rejected {sum(info.rejected.values())}: {reasons} (see {info.folder / 'rejected.jsonl'})")
+    return "\n".join(lines)
+
+
+def _stats_json(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) -> str:
+    layers = [
+        {
+            "name": name,
+            "captions": found.count,
+            "words_mean": found.words_mean,
+            "words_sd": found.words_sd,
+            "statuses": found.statuses,
+        }
+        for name, found in rows
+    ]
+    facts = {"name": dataset.name, "samples": len(dataset), "digest": dataset.digest, "rejected": dataset.rejected}
+    return json.dumps(facts | {"layers": layers}, indent=2, ensure_ascii=False)
+
+
+def _stats_text(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{dataset.name}: {len(dataset)} samples in {len(dataset.shards)} shards"]
+    if dataset.rejected:
+        lines.append("rejected: " + ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items()))
+    lines.append(f"{'layer':{width}}  {'captions':>9}  {'words, mean ± sd':>16}  status")
+    for name, found in rows:
+        words = f"{found.words_mean:.1f} ± {found.words_sd:.1f}"
+        shares = ", ".join(f"{status} {count / found.count:.1%}" for status, count in found.statuses.items())
+        lines.append(f"{name:{width}}  {found.count:>9}  {words:>16}  {shares}")
+    return "\n".join(lines)

@@ -1,0 +1,148 @@
+"""Looking for what is broken in a dataset: bytes, images, index, keys, and the layers beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vila2.data.images import decode_image
+from vila2.data.layers import Layer
+from vila2.data.offset_index import OffsetIndex, index_tar
+from vila2.data.shards import ShardDataset, file_sha256
+from vila2.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where, and what."""
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was looked at, and everything that is wrong with it."""
+
+    samples: int
+    images: int
+    layers: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def verify_dataset(folder: Path | str, *, layers: Sequence[Path] = (), progress: Any = None) -> Verification:
+    """Reads everything of a dataset and its layers.
+
+    Digests are computed again, every image is decoded, the offset indexes are compared with the tars, keys must
+    be unique, and layers must speak of samples that are there.
+
+    Args:
+        folder: anything that :meth:`ShardDataset.open` opens.
+        layers: folders of layers, besides those in the dataset's own ``layers``.
+        progress: something with ``advance(n)``, called for every sample.
+    """
+    try:
+        dataset = ShardDataset.open(folder)
+    except DataError as error:
+        return Verification(0, 0, (), (Problem(str(folder), error.what),))
+    problems: list[Problem] = []
+    seen: dict[str, str] = {}
+    images = 0
+    for shard_no in range(len(dataset.shards)):
+        try:
+            problems += _shard_problems(dataset, shard_no, seen)
+            for sample in _samples(dataset, shard_no, problems):
+                images += len(sample.images)
+                problems += _image_problems(dataset.paths[shard_no], sample)
+                if progress is not None:
+                    progress.advance(1)
+        except DataError as error:
+            problems.append(Problem(str(dataset.paths[shard_no]), error.what))
+    listed = {path.name for path in dataset.paths}
+    if dataset.own:
+        extra = sorted(path for path in (dataset.folder / "shards").glob("*.tar") if path.name not in listed)
+        problems += [Problem(str(path), "dataset.json does not know this tar") for path in extra]
+    folders = [path for path in sorted((dataset.folder / "layers").glob("*")) if path.is_dir()]
+    names = []
+    for path in (*folders, *layers):
+        names.append(path.name)
+        problems += layer_problems(path, dataset)
+    return Verification(len(dataset), images, tuple(names), tuple(problems))
+
+
+def _shard_problems(dataset: ShardDataset, shard_no: int, seen: dict[str, str]) -> Iterator[Problem]:
+    path, info = dataset.paths[shard_no], dataset.shards[shard_no]
+    sha256 = file_sha256(path)
+    if sha256 != info.sha256:
+        yield Problem(str(path), f"the content changed: sha256 is {sha256}, was {info.sha256}")
+    index, fresh = dataset.index(shard_no), index_tar(path, foreign=not dataset.own)
+    if not _same(index, fresh):
+        yield Problem(str(path.with_suffix(".index")), "differs from the tar; delete it, it is made anew")
+    if len(index) != info.count:
+        yield Problem(str(path), f"holds {len(index)} samples, dataset.json says {info.count}")
+    for key in index.keys():  # noqa: SIM118 - no dict
+        if key in seen:
+            yield Problem(str(path), f"key {key!r} is also in {seen[key]}")
+        seen[key] = path.name
+
+
+def _same(index: OffsetIndex, other: OffsetIndex) -> bool:
+    if (index.blob, index.extensions) != (other.blob, other.extensions):
+        return False
+    names = ("first", "offsets", "sizes", "codes", "texts", "ends")
+    return all(np.array_equal(getattr(index, name), getattr(other, name)) for name in names)
+
+
+def _samples(dataset: ShardDataset, shard_no: int, problems: list[Problem]) -> Iterator[Any]:
+    for number in dataset.shard_range(shard_no):
+        try:
+            yield dataset[number]
+        except DataError as error:
+            problems.append(Problem(str(dataset.paths[shard_no]), error.what))
+
+
+def _image_problems(path: Path, sample: Any) -> Iterator[Problem]:
+    for number, data in enumerate(sample.images):
+        try:
+            decode_image(data, where=f"sample {sample.key!r}, image {number}")
+        except DataError as error:
+            yield Problem(str(path), error.what)
+
+
+def layer_problems(folder: Path, dataset: ShardDataset) -> list[Problem]:
+    """What is wrong with a layer, by itself and as a layer of this dataset."""
+    try:
+        layer = Layer.open(folder)
+    except DataError as error:
+        return [Problem(str(folder), error.what)]
+    problems: list[Problem] = []
+    statuses: Counter[str] = Counter()
+    for shard_no, (path, sha256) in layer.shard_files().items():
+        if file_sha256(path) != sha256:
+            problems.append(Problem(str(path), "the content changed since the layer was finished"))
+        if shard_no >= len(dataset.shards):
+            problems.append(Problem(str(path), f"the dataset has no shard {shard_no}"))
+            continue
+        try:
+            rows = layer.shard(shard_no)
+        except DataError as error:
+            problems.append(Problem(str(path), error.what))
+            continue
+        statuses.update(row.status for group in rows.values() for row in group)
+        unknown = _unknown_keys(rows, dataset, shard_no)
+        if unknown:
+            named = ", ".join(map(repr, unknown[:3])) + (" ..." if len(unknown) > 3 else "")
+            problems.append(Problem(str(path), f"{len(unknown)} keys are not in shard {shard_no}: {named}"))
+    if not problems and dict(statuses) != layer.statuses:
+        problems.append(Problem(str(folder), f"layer.json counts {layer.statuses}, its files {dict(statuses)}"))
+    return problems
+
+
+def _unknown_keys(rows: Mapping[str, Any], dataset: ShardDataset, shard_no: int) -> list[str]:
+    known = set(dataset.shard_keys(shard_no))
+    return [key for key in rows if key not in known]
