@@ -13,6 +13,7 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -71,31 +72,72 @@ def assemble(
     fit_vocabulary(causal, tokenizer)
     for part in (tower, causal):
         part.config.name_or_path = ""  # where it lay on this machine is no part of the model
-    config = Vila2Config(
-        vision_config=tower.config,
-        text_config=causal.config,
-        projector=projector,
-        vision_feature_layer=vision_feature_layer,
-        image_size=list(_image_size(image_processor, str(vision))),
-        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
-        head_bias=getattr(causal.get_output_embeddings(), "bias", None) is not None,
-        tie_word_embeddings=causal.config.tie_word_embeddings,
-        dtype=kind,
-    )
-    check_feature_layer(config)
-    processor = Vila2Processor(
+    config = family_config(
+        tower.config,
+        causal.config,
         image_processor,
         tokenizer,
-        chat_template=template_with_parts(chat_template or tokenizer.chat_template, tokenizer),
-        patch_size=tower.config.patch_size,
         projector=projector,
+        vision_feature_layer=vision_feature_layer,
+        head_bias=getattr(causal.get_output_embeddings(), "bias", None) is not None,
+        dtype=kind,
     )
-    tokenizer.chat_template = processor.chat_template  # one template, wherever a reader looks for it
+    processor = family_processor(tower.config, image_processor, tokenizer, projector, chat_template)
     model = _join(config, tower, causal, seed)
     model.generation_config = copy.deepcopy(causal.generation_config)
     model.generation_config.eos_token_id = end_tokens(processor)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model, processor
+
+
+def family_config(
+    vision_config: PreTrainedConfig,
+    text_config: PreTrainedConfig,
+    image_processor: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    projector: str,
+    vision_feature_layer: int,
+    head_bias: bool,
+    dtype: torch.dtype,
+) -> Vila2Config:
+    """The configuration of a model made of these parts.
+
+    Raises:
+        ModelError: the tower has no such layer, or images of different sizes.
+    """
+    config = Vila2Config(
+        vision_config=vision_config,
+        text_config=text_config,
+        projector=projector,
+        vision_feature_layer=vision_feature_layer,
+        image_size=list(_image_size(image_processor)),
+        image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        head_bias=head_bias,
+        tie_word_embeddings=text_config.tie_word_embeddings,
+        dtype=dtype,
+    )
+    check_feature_layer(config)
+    return config
+
+
+def family_processor(
+    vision_config: PreTrainedConfig,
+    image_processor: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    projector: str,
+    chat_template: str | None,
+) -> Vila2Processor:
+    """The processor of a model made of these parts; its tokenizer is prepared already."""
+    processor = Vila2Processor(
+        image_processor,
+        tokenizer,
+        chat_template=template_with_parts(chat_template or tokenizer.chat_template, tokenizer),
+        patch_size=vision_config.patch_size,
+        projector=projector,
+    )
+    tokenizer.chat_template = processor.chat_template  # one template, wherever a reader looks for it
+    return processor
 
 
 def fit_vocabulary(causal: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -150,43 +192,68 @@ def _check_head(model: Vila2ForConditionalGeneration, causal: PreTrainedModel) -
         )
 
 
-def _load_vision(
-    name: str | Path, dtype: torch.dtype, trust_remote_code: bool
-) -> tuple[PreTrainedModel, Any]:
-    """The vision tower and its image processor."""
+def load_vision_settings(
+    name: str | Path, *, trust_remote_code: bool = False
+) -> tuple[PreTrainedConfig, Any]:
+    """The configuration of a vision tower, and its image processor.
+
+    Raises:
+        ModelError: nothing there, or no tower of patches.
+    """
     location = locate(name)
     with loading("vision tower", name):
         config = _config_of(location, trust_remote_code)
         config = getattr(config, "vision_config", config)
+    for attribute in ("hidden_size", "patch_size"):
+        if not hasattr(config, attribute):
+            raise ModelError(
+                f"vision tower {name}: its configuration ({config.model_type}) has no {attribute}",
+                mend="use a vision transformer such as SigLIP, CLIP, DINOv2 or ViT",
+            )
+    with loading("image processor of", name):
+        # Without torchvision this is the class that works, and with it the pixels stay the same.
+        return config, AutoImageProcessor.from_pretrained(
+            location.path, backend="pil", trust_remote_code=trust_remote_code
+        )
+
+
+def load_tokenizer(
+    name: str | Path, gguf_file: str | None = None, *, trust_remote_code: bool = False
+) -> tuple[Location, PreTrainedTokenizerBase]:
+    """Where a language model lies, and its tokenizer.
+
+    Raises:
+        ModelError: nothing there, or no tokenizer.
+    """
+    location = locate(name, gguf_file=gguf_file)
+    with loading("tokenizer of", name):
+        extra = {"gguf_file": location.gguf_file} if location.gguf_file else {}
+        return location, AutoTokenizer.from_pretrained(
+            location.path, trust_remote_code=trust_remote_code, **extra
+        )
+
+
+def _load_vision(
+    name: str | Path, dtype: torch.dtype, trust_remote_code: bool
+) -> tuple[PreTrainedModel, Any]:
+    """The vision tower and its image processor."""
+    config, image_processor = load_vision_settings(name, trust_remote_code=trust_remote_code)
+    with loading("vision tower", name):
         tower = AutoModel.from_pretrained(
-            location.path,
+            locate(name).path,
             config=config,
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=trust_remote_code,
         )
-    for attribute in ("hidden_size", "patch_size"):
-        if not hasattr(tower.config, attribute):
-            raise ModelError(
-                f"vision tower {name}: its configuration ({tower.config.model_type}) has no {attribute}",
-                mend="use a vision transformer such as SigLIP, CLIP, DINOv2 or ViT",
-            )
-    with loading("image processor of", name):
-        # Without torchvision this is the class that works, and with it the pixels stay the same.
-        processor = AutoImageProcessor.from_pretrained(
-            location.path, backend="pil", trust_remote_code=trust_remote_code
-        )
-    return tower, processor
+    return tower, image_processor
 
 
 def _load_language(
     name: str | Path, gguf_file: str | None, dtype: torch.dtype, trust_remote_code: bool
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The causal language model and its tokenizer."""
-    location = locate(name, gguf_file=gguf_file)
-    with loading("tokenizer of", name):
-        extra = {"gguf_file": location.gguf_file} if location.gguf_file else {}
-        tokenizer = AutoTokenizer.from_pretrained(location.path, trust_remote_code=trust_remote_code, **extra)
+    location, tokenizer = load_tokenizer(name, gguf_file, trust_remote_code=trust_remote_code)
     with loading("language model", name):
         if location.gguf_file:
             return load_gguf(location, dtype), tokenizer
@@ -202,7 +269,7 @@ def _config_of(location: Location, trust_remote_code: bool) -> Any:
     return AutoConfig.from_pretrained(location.path, trust_remote_code=trust_remote_code)
 
 
-def _image_size(image_processor: Any, name: str) -> tuple[int, int]:
+def _image_size(image_processor: Any) -> tuple[int, int]:
     """Height and width that the image processor gives to every image, found by trying two shapes."""
     from PIL import Image
 
@@ -214,7 +281,7 @@ def _image_size(image_processor: Any, name: str) -> tuple[int, int]:
     }
     if len(sizes) > 1:
         raise ModelError(
-            f"the image processor of {name} gives images of different sizes {sorted(sizes)}",
+            f"the image processor ({type(image_processor).__name__}) gives images of different sizes {sorted(sizes)}",
             mend="set its size to a fixed height and width, or do_center_crop, in preprocessor_config.json",
         )
     return sizes.pop()

@@ -117,8 +117,6 @@ def loading(what: str, name: str | Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, ImportError) as error:
-        if isinstance(error, ModelError):
-            raise
         raise ModelError(
             f"cannot load the {what} {name}: {_first_line(error)}", mend=_mend(str(error))
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
@@ -66,6 +67,14 @@ class Vila2Processor(ProcessorMixin):
         height, width = image_inputs["pixel_values"][image_idx].shape[-2:]
         down, across = pair(self.patch_size)
         return self.image_token * projected_tokens(self.projector, height // down, width // across)
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> list[str]:
+        """Saves the processor; the same processor always gives the same files."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is not None:  # it keeps the padding of its last call, and would write it down
+            backend.no_padding()
+            backend.no_truncation()
+        return super().save_pretrained(save_directory, **kwargs)
 
 
 def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, image_token: str = IMAGE_TOKEN) -> None:

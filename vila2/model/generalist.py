@@ -1,0 +1,139 @@
+"""Any image-text-to-text model as the generalist: loaded with its processor, and named by a digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    PreTrainedModel,
+    ProcessorMixin,
+)
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+
+import vila2.model.modeling
+import vila2.model.processing  # noqa: F401 - the family must be known, whoever imported transformers first
+from vila2.errors import ModelError
+from vila2.model.digest import digest_folder
+from vila2.model.loading import Location, loading, locate
+from vila2.model.parts import parts_of
+
+__all__ = ["Generalist", "load_generalist", "parts_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Generalist:
+    """A loaded model.
+
+    Attributes:
+        model: in eval mode.
+        processor: the model's own.
+        name: the hub id, or the name of the folder.
+        digest: changes with weights, settings or tokenizer; of a hub model the id and its revision.
+    """
+
+    model: PreTrainedModel
+    processor: ProcessorMixin
+    name: str
+    digest: str
+
+
+def load_generalist(
+    path_or_id: str | Path,
+    *,
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device | None = None,
+    trust_remote_code: bool = False,
+) -> Generalist:
+    """Loads a model that reads images and text and writes text.
+
+    Args:
+        path_or_id: a folder that ``save_pretrained`` wrote, or a hub id.
+        dtype: of the weights; None keeps the checkpoint's.
+        device: where the model goes; None is the GPU where there is one, else the CPU.
+        trust_remote_code: whether code that the checkpoint brings along may run.
+
+    Raises:
+        ModelError: no such model, pickled weights only, an unknown kind of model, no connection.
+    """
+    location = locate(path_or_id)
+    with loading("model", path_or_id):
+        config = AutoConfig.from_pretrained(location.path, trust_remote_code=trust_remote_code)
+        _check_kind(config, path_or_id, trust_remote_code)
+        model = AutoModelForImageTextToText.from_pretrained(
+            location.path,
+            config=config,
+            dtype=dtype or "auto",
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+        )
+    processor = load_processor(path_or_id, trust_remote_code=trust_remote_code)
+    model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    name = Path(location.path).resolve().name if location.is_local else location.path
+    return Generalist(model.eval(), processor, name, _digest(location, model))
+
+
+def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -> ProcessorMixin:
+    """Loads a model's processor; where its video processor cannot be had, one for images alone.
+
+    SmolVLM and Qwen-VL ask for a video processor even to read a single image, and that needs torchvision.
+
+    Raises:
+        ModelError: no processor that can be loaded.
+    """
+    location = locate(path_or_id)
+    with loading("processor of", path_or_id):
+        try:
+            return AutoProcessor.from_pretrained(location.path, trust_remote_code=trust_remote_code)
+        except (ImportError, OSError):  # no torchvision; or saved by us without it
+            kind = _processor_class(location)
+            if kind is None or "video_processor" not in kind.get_attributes():
+                raise
+            return _for_images_only(kind).from_pretrained(location.path)
+
+
+def _check_kind(config: Any, name: str | Path, trust_remote_code: bool) -> None:
+    if type(config) in AutoModelForImageTextToText._model_mapping or trust_remote_code:
+        return
+    raise ModelError(
+        f"{name} is a {config.model_type!r} model, which does not read images and write text",
+        mend="give an image-text-to-text model, or assemble one from a vision tower and a language model",
+    )
+
+
+def _processor_class(location: Location) -> type[ProcessorMixin] | None:
+    """The processor class of a checkpoint, by what its files say."""
+    settings, _ = ProcessorMixin.get_processor_dict(location.path)
+    named = getattr(transformers, settings.get("processor_class") or "", None)
+    return named or PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(location.path)), None)
+
+
+def _for_images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
+    """The same processor class, without its video processor."""
+    attributes = [name for name in kind.get_attributes() if name != "video_processor"]
+    place = kind.get_attributes().index("video_processor")
+
+    class ImagesOnly(kind):  # type: ignore[misc, valid-type]
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return attributes
+
+        @classmethod
+        def _get_arguments_from_pretrained(cls, *args: Any, **kwargs: Any) -> list[Any]:
+            found = super()._get_arguments_from_pretrained(*args, **kwargs)
+            return [*found[:place], None, *found[place:]]
+
+    ImagesOnly.__name__ = kind.__name__  # what save_pretrained writes
+    return ImagesOnly
+
+
+def _digest(location: Location, model: PreTrainedModel) -> str:
+    if location.is_local:
+        return digest_folder(Path(location.path))
+    return f"{location.path}@{getattr(model.config, '_commit_hash', None) or 'unknown'}"
