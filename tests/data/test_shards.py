@@ -170,6 +170,15 @@ def test_writing_again_replaces_but_not_below_layers_nor_other_peoples_tars(tmp_
     assert (tmp_path / "mine" / "shards" / "000000.tar").read_bytes() == b"precious"
 
 
+def test_two_processes_do_not_write_one_dataset(tmp_path, pair):
+    def source():
+        yield pair("k")
+        with pytest.raises(DataError, match="another process is writing it"):
+            write_dataset(tmp_path, [pair("other")], name="d")
+
+    assert write_dataset(tmp_path, source(), name="d").count == 1
+
+
 KILLED = """
 import io, sys, time
 from pathlib import Path

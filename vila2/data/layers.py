@@ -6,75 +6,41 @@ import hashlib
 import io
 import json
 import re
-import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
+from vila2.data.annotations import (
+    STATUSES,
+    Annotation,
+    LayerStatistics,
+    Status,
+    by_key,
+    read_rows,
+    summarise,
+    to_table,
+)
 from vila2.data.atomic import write_bytes_atomic, write_json_atomic
-from vila2.data.sample import Turn
-from vila2.data.shards import ShardDataset, file_sha256
+from vila2.data.original_layer import OriginalLayer, original_layer
+from vila2.data.shards import file_sha256
 from vila2.errors import DataError
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-Status = Literal["ok", "empty", "refusal", "truncated", "repetition", "error"]
-STATUSES: tuple[Status, ...] = get_args(Status)
+__all__ = [
+    "STATUSES",
+    "Annotation",
+    "Layer",
+    "LayerStatistics",
+    "LayerWriter",
+    "OriginalLayer",
+    "ReadLayer",
+    "Status",
+    "original_layer",
+]
 
 VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _CACHED_SHARDS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """What an annotator said about one sample.
-
-    Attributes:
-        key: the sample's key.
-        prompt: what it was asked, "" where nothing was.
-        text: what it said.
-        status: "ok" for a text to train on; everything else says why it is none.
-        detail: one line for a reader, e.g. the words that were repeated.
-        tokens: how many were generated, 0 where unknown.
-        turns: the exchanges themselves, where they are more than ``prompt`` and ``text``.
-    """
-
-    key: str
-    prompt: str
-    text: str
-    status: Status
-    detail: str = ""
-    tokens: int = 0
-    turns: tuple[Turn, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.status not in STATUSES:
-            raise DataError(
-                f"{self.key}: unknown status {self.status!r} of an annotation",
-                mend=f"use one of {', '.join(STATUSES)}",
-            )
-        if self.status == "ok" and not (self.text.strip() or self.turns):
-            raise DataError(f"{self.key}: an annotation without text can not be ok", mend="mark it as empty")
-
-
-@dataclass(frozen=True, slots=True)
-class LayerStatistics:
-    """The paper's Table 1 line of a layer.
-
-    Attributes:
-        count: annotations.
-        words_mean, words_sd: words per usable annotation, counted by ``str.split``; population deviation.
-        statuses: annotations by status.
-    """
-
-    count: int
-    words_mean: float
-    words_sd: float
-    statuses: dict[str, int] = field(default_factory=dict)
 
 
 class ReadLayer(Protocol):
@@ -133,7 +99,7 @@ class LayerWriter:
         import pyarrow.parquet as pq
 
         try:
-            table = _to_table(rows)
+            table = to_table(rows)
         except (UnicodeError, ValueError) as error:
             raise DataError(
                 f"layer {self.name}, shard {shard_no}: an annotation can not be stored ({error})",
@@ -233,7 +199,7 @@ class Layer:
             return {}
         rows = self._cache.get(shard_no)
         if rows is None:
-            rows = by_key(_read_rows(self._shards[shard_no][0]))
+            rows = by_key(read_rows(self._shards[shard_no][0]))
             while len(self._cache) >= _CACHED_SHARDS:
                 self._cache.pop(next(iter(self._cache)), None)
             self._cache[shard_no] = rows
@@ -258,119 +224,8 @@ class Layer:
     def rows(self) -> Iterator[Annotation]:
         """All annotations, in the order of the shards."""
         for path, _ in self._shards.values():
-            yield from _read_rows(path)
+            yield from read_rows(path)
 
     def statistics(self) -> LayerStatistics:
         """Counts, and words per usable annotation."""
         return summarise(self.rows())
-
-
-class OriginalLayer:
-    """The text in a dataset's shards, read as a layer: an annotation for each answer of the assistant.
-
-    A sample without any has one with status "empty".
-    """
-
-    name = "original"
-
-    def __init__(self, dataset: ShardDataset) -> None:
-        self.digest = dataset.digest
-        self.info: dict[str, Any] = {}
-        self._dataset = dataset
-
-    def get(self, key: str) -> tuple[Annotation, ...]:
-        """The answers in a sample.
-
-        Raises:
-            DataError: the dataset has no such sample.
-        """
-        return original_annotations(key, self._dataset[self._dataset.find(key)].turns)
-
-    def shard(self, shard_no: int) -> Mapping[str, tuple[Annotation, ...]]:
-        """The answers in one shard's samples, by key."""
-        return {
-            sample.key: original_annotations(sample.key, sample.turns)
-            for sample in self._dataset.iterate(shard_no)
-        }
-
-    def rows(self) -> Iterator[Annotation]:
-        """All answers, in the order of the dataset."""
-        for sample in self._dataset:
-            yield from original_annotations(sample.key, sample.turns)
-
-    def statistics(self) -> LayerStatistics:
-        """Counts, and words per answer."""
-        return summarise(self.rows())
-
-
-def original_layer(dataset: ShardDataset) -> OriginalLayer:
-    """The original text of a dataset, read as a layer."""
-    return OriginalLayer(dataset)
-
-
-def original_annotations(key: str, turns: Iterable[Turn]) -> tuple[Annotation, ...]:
-    """The assistant's turns as annotations, each with the user's turn before it as its prompt."""
-    annotations, prompt = [], ""
-    for turn in turns:
-        if turn.role == "user":
-            prompt = turn.text.strip()
-        elif turn.role == "assistant":
-            status: Status = "ok" if turn.text.strip() else "empty"
-            annotations.append(Annotation(key, prompt, turn.text, status))
-            prompt = ""
-    return tuple(annotations) or (Annotation(key, prompt, "", "empty", "the sample has no original text"),)
-
-
-def summarise(rows: Iterable[Annotation]) -> LayerStatistics:
-    """Counts annotations by status, and the words of the usable ones (the paper's Table 1)."""
-    statuses: Counter[str] = Counter()
-    words: list[int] = []
-    for row in rows:
-        statuses[row.status] += 1
-        if row.status == "ok":
-            words.append(len(row.text.split()))
-    mean = statistics.fmean(words) if words else 0.0
-    deviation = statistics.pstdev(words, mean) if words else 0.0
-    counts = {status: statuses[status] for status in STATUSES if statuses[status]}
-    return LayerStatistics(sum(statuses.values()), mean, deviation, counts)
-
-
-def by_key(rows: Iterable[Annotation]) -> dict[str, tuple[Annotation, ...]]:
-    """Groups annotations by their sample's key, keeping their order."""
-    grouped: dict[str, list[Annotation]] = {}
-    for row in rows:
-        grouped.setdefault(row.key, []).append(row)
-    return {key: tuple(annotations) for key, annotations in grouped.items()}
-
-
-def _to_table(rows: Sequence[Annotation]) -> pa.Table:
-    import pyarrow as pa
-
-    fields = {
-        "key": pa.string(),
-        "prompt": pa.string(),
-        "text": pa.string(),
-        "status": pa.string(),
-        "detail": pa.string(),
-        "tokens": pa.int32(),
-    }
-    columns: dict[str, Any] = {
-        name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in fields.items()
-    }
-    turns = [None if row.turns is None else json.dumps([turn.to_json() for turn in row.turns]) for row in rows]
-    columns["turns"] = pa.array(turns, pa.string())
-    return pa.table(columns)
-
-
-def _read_rows(path: Path) -> Iterator[Annotation]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        columns = pq.read_table(path).to_pydict()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: can not be read ({error})", mend="write the layer again") from error
-    names = ("key", "prompt", "text", "status", "detail", "tokens", "turns")
-    for key, prompt, text, status, detail, tokens, turns in zip(*(columns[n] for n in names), strict=True):
-        parsed = None if turns is None else tuple(Turn.from_json(turn) for turn in json.loads(turns))
-        yield Annotation(key, prompt, text, status, detail, tokens, parsed)

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-import io
 import json
 import os
-import tarfile
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vila2.data.atomic import sync_folder, write_bytes_atomic, write_json_atomic
+from vila2.data.atomic import write_json_atomic
 from vila2.data.images import decode_image, image_extension
-from vila2.data.member_names import split_member
-from vila2.data.offset_index import IndexBuilder
 from vila2.data.packed_sample import has_text, pack_sample, says_something
 from vila2.data.sample import ImagePart, Sample
+from vila2.data.shard_writer import ShardInfo, ShardWriter
 from vila2.errors import DataError
 
 VERSION = 1
 #: Stands in a dataset's folder while it is being written.
 UNFINISHED = ".unfinished"
-_BLOCK = tarfile.BLOCKSIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +41,6 @@ class Reject:
     key: str
     reason: str
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ShardInfo:
-    """One shard: file name, samples, bytes and sha256 of the tar."""
-
-    name: str
-    count: int
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +87,18 @@ def write_dataset(
         progress: something with ``advance(n)``, called for every input.
 
     Raises:
-        DataError: no sample was taken, or the folder holds a finished dataset with layers.
+        DataError: no sample was taken, the folder holds a finished dataset with layers, or another process is
+            writing it.
     """
     folder = Path(folder)
-    _clear(folder)
+    with _only_writer(folder):
+        _clear(folder)
+        return _write(folder, samples, name, shard_size, progress)
+
+
+def _write(
+    folder: Path, samples: Iterable[Sample | Reject], name: str, shard_size: int, progress: Any
+) -> DatasetInfo:
     rejected: Counter[str] = Counter()
     shards: list[ShardInfo] = []
     shard: ShardWriter | None = None
@@ -150,6 +146,22 @@ def _finish(folder: Path, name: str, shards: list[ShardInfo], rejected: dict[str
     return info
 
 
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder; the lock goes with this process, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            mend = "wait for it, or write elsewhere"
+            raise DataError(f"{folder}: another process is writing it", mend=mend) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _clear(folder: Path) -> None:
     """Removes what an earlier call wrote; dataset.json first, so that no half-removed dataset looks whole."""
     shards, finished, unfinished = folder / "shards", folder / "dataset.json", folder / UNFINISHED
@@ -170,69 +182,6 @@ def _clear(folder: Path) -> None:
     stale += folder.glob(".dataset.*.tmp.json")
     for path in (*stale, folder / "rejected.jsonl", folder / ".rejected.jsonl.partial"):
         path.unlink(missing_ok=True)
-
-
-class ShardWriter:
-    """Writes one tar under a partial name and renames it when it is complete.
-
-    Owner, mode and time of all members are fixed, so that equal samples give equal bytes.
-    """
-
-    def __init__(self, folder: Path, number: int) -> None:
-        self._path = folder / f"{number:06d}.tar"
-        self._partial = folder / f".{number:06d}.tar.partial"
-        self._file = _HashedFile(self._partial)
-        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
-        self._index = IndexBuilder()
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def add(self, sample: Sample, members: list[tuple[str, bytes]]) -> None:
-        """Adds a sample as :func:`~vila2.data.packed_sample.pack_sample` packed it."""
-        places = []
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(data), 0o644
-            self._tar.addfile(info, io.BytesIO(data))
-            self._tar.members = []  # or tarfile keeps them all
-            padded = -(-len(data) // _BLOCK) * _BLOCK
-            named = split_member(name)
-            assert named is not None, name
-            places.append((named[1], self._tar.offset - padded, len(data)))
-        self._index.add(sample.key, places, text=has_text(sample))
-
-    def close(self) -> ShardInfo:
-        """Completes tar and index."""
-        self._tar.close()
-        sha256, size = self._file.close()
-        os.replace(self._partial, self._path)
-        sync_folder(self._path.parent)
-        index = self._index.build(sha256=sha256, size=size)
-        write_bytes_atomic(self._path.with_suffix(".index"), index.to_bytes())
-        return ShardInfo(self._path.name, len(index), size, sha256)
-
-
-class _HashedFile:
-    """A file that is hashed while it is written from front to back."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
-        self._hash = hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self._hash.update(data)
-        return self._file.write(data)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def close(self) -> tuple[str, int]:
-        size = self._file.tell()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        return self._hash.hexdigest(), size
 
 
 Packed = tuple[Sample, list[tuple[str, bytes]]]

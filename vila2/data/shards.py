@@ -19,12 +19,12 @@ from vila2.data.atomic import write_bytes_atomic
 from vila2.data.offset_index import OffsetIndex, index_tar
 from vila2.data.packed_sample import unpack_sample
 from vila2.data.sample import Sample
+from vila2.data.shard_writer import ShardInfo
 from vila2.data.shard_writing import (
     UNFINISHED,
     VERSION,
     DatasetInfo,
     Reject,
-    ShardInfo,
     dataset_digest,
     write_dataset,
 )

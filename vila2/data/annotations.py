@@ -1,0 +1,133 @@
+"""Annotations: what an annotator said about a sample, how it is stored, and the paper's Table 1 line of many."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from vila2.data.sample import Turn
+from vila2.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Status = Literal["ok", "empty", "refusal", "truncated", "repetition", "error"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What an annotator said about one sample.
+
+    Attributes:
+        key: the sample's key.
+        prompt: what it was asked, "" where nothing was.
+        text: what it said.
+        status: "ok" for a text to train on; everything else says why it is none.
+        detail: one line for a reader, e.g. the words that were repeated.
+        tokens: how many were generated, 0 where unknown.
+        turns: the exchanges themselves, where they are more than ``prompt`` and ``text``.
+    """
+
+    key: str
+    prompt: str
+    text: str
+    status: Status
+    detail: str = ""
+    tokens: int = 0
+    turns: tuple[Turn, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise DataError(
+                f"{self.key}: unknown status {self.status!r} of an annotation",
+                mend=f"use one of {', '.join(STATUSES)}",
+            )
+        if self.status == "ok" and not (self.text.strip() or self.turns):
+            raise DataError(f"{self.key}: an annotation without text can not be ok", mend="mark it as empty")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerStatistics:
+    """The paper's Table 1 line of a layer.
+
+    Attributes:
+        count: annotations.
+        words_mean, words_sd: words per usable annotation, counted by ``str.split``; population deviation.
+        statuses: annotations by status.
+    """
+
+    count: int
+    words_mean: float
+    words_sd: float
+    statuses: dict[str, int] = field(default_factory=dict)
+
+
+def summarise(rows: Iterable[Annotation]) -> LayerStatistics:
+    """Counts annotations by status, and the words of the usable ones (the paper's Table 1)."""
+    statuses: Counter[str] = Counter()
+    words: list[int] = []
+    for row in rows:
+        statuses[row.status] += 1
+        if row.status == "ok":
+            words.append(len(row.text.split()))
+    mean = statistics.fmean(words) if words else 0.0
+    deviation = statistics.pstdev(words, mean) if words else 0.0
+    counts = {status: statuses[status] for status in STATUSES if statuses[status]}
+    return LayerStatistics(sum(statuses.values()), mean, deviation, counts)
+
+
+def by_key(rows: Iterable[Annotation]) -> dict[str, tuple[Annotation, ...]]:
+    """Groups annotations by their sample's key, keeping their order."""
+    grouped: dict[str, list[Annotation]] = {}
+    for row in rows:
+        grouped.setdefault(row.key, []).append(row)
+    return {key: tuple(annotations) for key, annotations in grouped.items()}
+
+
+def to_table(rows: Sequence[Annotation]) -> pa.Table:
+    """Annotations as an Arrow table; turns as JSON.
+
+    Raises:
+        UnicodeError, ValueError: a text that is not UTF-8, or a number of tokens that does not fit.
+    """
+    import pyarrow as pa
+
+    fields = {
+        "key": pa.string(),
+        "prompt": pa.string(),
+        "text": pa.string(),
+        "status": pa.string(),
+        "detail": pa.string(),
+        "tokens": pa.int32(),
+    }
+    columns: dict[str, Any] = {
+        name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in fields.items()
+    }
+    turns = [None if row.turns is None else json.dumps([turn.to_json() for turn in row.turns]) for row in rows]
+    columns["turns"] = pa.array(turns, pa.string())
+    return pa.table(columns)
+
+
+def read_rows(path: Path) -> Iterator[Annotation]:
+    """The annotations of a Parquet file that :func:`to_table` went into.
+
+    Raises:
+        DataError: a damaged file, or an annotation that is not sound.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = ("key", "prompt", "text", "status", "detail", "tokens", "turns")
+    try:
+        columns = pq.read_table(path, columns=list(names)).to_pydict()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: can not be read ({error})", mend="write the layer again") from error
+    for key, prompt, text, status, detail, tokens, turns in zip(*(columns[n] for n in names), strict=True):
+        parsed = None if turns is None else tuple(Turn.from_json(turn) for turn in json.loads(turns))
+        yield Annotation(key, prompt, text, status, detail, tokens, parsed)

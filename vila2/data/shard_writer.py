@@ -1,0 +1,89 @@
+"""Writing one shard: a tar with fixed bytes for equal samples, and its offset index."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from vila2.data.atomic import sync_folder, write_bytes_atomic
+from vila2.data.member_names import split_member
+from vila2.data.offset_index import IndexBuilder
+from vila2.data.packed_sample import has_text
+from vila2.data.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class ShardInfo:
+    """One shard: file name, samples, bytes and sha256 of the tar."""
+
+    name: str
+    count: int
+    bytes: int
+    sha256: str
+
+
+class ShardWriter:
+    """Writes one tar under a partial name and renames it when it is complete.
+
+    Owner, mode and time of all members are fixed, so that equal samples give equal bytes.
+    """
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self._path = folder / f"{number:06d}.tar"
+        self._partial = folder / f".{number:06d}.tar.partial"
+        self._file = _HashedFile(self._partial)
+        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+        self._index = IndexBuilder()
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def add(self, sample: Sample, members: list[tuple[str, bytes]]) -> None:
+        """Adds a sample as :func:`~vila2.data.packed_sample.pack_sample` packed it."""
+        places = []
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o644
+            self._tar.addfile(info, io.BytesIO(data))
+            self._tar.members = []  # or tarfile keeps them all
+            padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+            named = split_member(name)
+            assert named is not None, name
+            places.append((named[1], self._tar.offset - padded, len(data)))
+        self._index.add(sample.key, places, text=has_text(sample))
+
+    def close(self) -> ShardInfo:
+        """Completes tar and index."""
+        self._tar.close()
+        sha256, size = self._file.close()
+        os.replace(self._partial, self._path)
+        sync_folder(self._path.parent)
+        index = self._index.build(sha256=sha256, size=size)
+        write_bytes_atomic(self._path.with_suffix(".index"), index.to_bytes())
+        return ShardInfo(self._path.name, len(index), size, sha256)
+
+
+class _HashedFile:
+    """A file that is hashed while it is written from front to back."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._hash = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> tuple[str, int]:
+        size = self._file.tell()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return self._hash.hexdigest(), size
