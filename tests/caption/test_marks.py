@@ -121,3 +121,12 @@ def test_human_captions_are_never_marked() -> None:
     rows = [json.loads(line)["captions"] for line in file.open()]
     texts = [text for captions in rows for text in captions] + [" ".join(captions) for captions in rows]
     assert [text for text in texts if status(text) != "ok"] == []
+
+
+def test_captions_of_the_miniature_world_are_never_marked() -> None:
+    from vila2.sources.world import detailed_caption, generator, sample_scene
+
+    texts = [
+        detailed_caption(sample_scene("test", 0, number), generator("marks", number)) for number in range(500)
+    ]
+    assert [text for text in texts if status(text) != "ok"] == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,13 +21,12 @@ from transformers import (
 from vila2.caption.engine import Answer, GenerationSettings, Request
 from vila2.data.images import decode_image
 from vila2.errors import EngineError
+from vila2.model.processing import end_tokens
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from vila2.model.generalist import Generalist
-
-_UTTERANCE = "\ue000"  # stands for an answer when the end of a turn is looked up in the chat template
 
 
 class TransformersEngine:
@@ -116,7 +115,8 @@ class TransformersEngine:
             return_dict=True,
             processor_kwargs={"padding": True, "padding_side": "left", "return_tensors": "pt"},
         )
-        batch.pop("token_type_ids", None)
+        if "token_type_ids" not in inspect.signature(self.model.forward).parameters:
+            batch.pop("token_type_ids", None)  # of some tokenizers; models that attend by it ask for it
         floats = {
             name: value.to(self.model.dtype) for name, value in batch.items() if value.is_floating_point()
         }
@@ -167,26 +167,13 @@ class TransformersEngine:
         return Answer(text, "stop" if ends else "length", len(kept))
 
     def _find_end_tokens(self) -> list[int]:
-        """What ends an answer: the model's end tokens, the tokenizer's, and the chat template's.
+        """What ends an answer: the model's own end tokens, the tokenizer's, and the chat template's.
 
         Some chat models list only their end of text, and end a turn by another token.
         """
-        own = getattr(self.model.generation_config, "eos_token_id", None)
-        ends = [*(own if isinstance(own, list | tuple) else [own]), self.tokenizer.eos_token_id]
-        special = "|".join(
-            re.escape(token) for token in sorted(self.tokenizer.all_special_tokens, key=len)[::-1]
-        )
-        rendered = self.processor.apply_chat_template(
-            [
-                {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "?"}]},
-                {"role": "assistant", "content": [{"type": "text", "text": _UTTERANCE}]},
-            ],
-            tokenize=False,
-        )
-        after = re.match(rf"\s*({special})", rendered.partition(_UTTERANCE)[2]) if special else None
-        if after:
-            ends.append(self.tokenizer.convert_tokens_to_ids(after.group(1)))
-        return list(dict.fromkeys(int(token) for token in ends if token is not None))
+        own = self.model.generation_config.eos_token_id
+        listed = own if isinstance(own, list | tuple) else [] if own is None else [own]
+        return list(dict.fromkeys([*listed, *end_tokens(self.processor)]))
 
 
 class SeededNoise(LogitsProcessor):

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def recaption(
-    photos: Annotated[Path, typer.Argument(help="Folder of images (any depth), or of a dataset.")],
+    photos: Annotated[
+        Path, typer.Argument(metavar="PHOTOS", help="Folder of images (any depth), or of a dataset.")
+    ],
     model: Annotated[str, typer.Option("--model", "-m", help="Hugging Face id or folder of a model.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Captions file of an image folder.")] = None,
     layer: Annotated[str | None, typer.Option("--layer", help="Layer to write, for a dataset.")] = None,
