@@ -47,7 +47,7 @@ class TaskState:
     total: int | None
     done: int = 0
     note: str = ""
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
     marks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_MARKS))
 
     def count(self, n: int, note: str) -> None:

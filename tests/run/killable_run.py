@@ -1,0 +1,45 @@
+"""A small run for the tests that kill it: four steps in a diamond, each of which goes on where it was stopped."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from vila2.data.atomic import write_text_atomic
+from vila2.run.progress import Board
+from vila2.run.steps import Run, StepResult
+
+PIECES = 6
+
+
+def numbers(folder, settings, inputs, progress):
+    """Writes one file a piece and goes on after the last; leaves a mark for every start."""
+    with (folder / "starts.log").open("a") as file:
+        file.write("start\n")
+    total = 0
+    with progress.task("numbers", PIECES) as task:
+        for piece in range(PIECES):
+            path = folder / f"{piece}.txt"
+            if not path.exists():
+                time.sleep(settings["seconds"])
+                before = sum(int((inputs[name] / path.name).read_text()) for name in sorted(inputs))
+                write_text_atomic(path, str((before + piece) * settings["scale"]))
+            total += int(path.read_text())
+            task.advance()
+    return {"total": total}
+
+
+def go(
+    folder: Path, seconds: float, scale: int, board: Board | None = None, **changed: int
+) -> dict[str, StepResult]:
+    """a -> b -> d and a -> c -> d; ``changed`` gives a step a scale of its own."""
+    with Run.open(folder, progress=board) as run:
+        found: dict[str, StepResult] = {}
+        for name, sources in [("a", ""), ("b", "a"), ("c", "a"), ("d", "bc")]:
+            found[name] = run.step(
+                name,
+                numbers,
+                settings={"seconds": seconds, "scale": changed.get(name, scale)},
+                inputs={source: found[source] for source in sources},
+            )
+    return found
