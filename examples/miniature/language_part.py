@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from language_text import Lesson, lesson, test_questions
+from safetensors.torch import load_model, save_model
 from tokenizer_part import ASSISTANT, END, USER, make_tokenizer
 from torch import nn
 from torch.nn import functional as F
@@ -22,44 +23,54 @@ from vila2.sources.world.questions import KINDS
 from vila2.sources.world.vocabulary import COLOURS, SHAPES, SIZES
 
 CELLS = 36
+TOLD_IMAGE = "told_image.safetensors"
+_ANSWER_WEIGHT, _SHORT = 4.0, 6
 _WORDS = {"shape": SHAPES, "colour": tuple(COLOURS), "size": tuple(SIZES), "letter": tuple("abcdefghijklmnopqrstuvwxyz")}
 #: How often a told attribute is wrong or missing: the eye that will be put in this place errs, too.
-_ERROR = {"shape": 0.06, "colour": 0.02, "size": 0.04, "letter": 0.03}
+_ERROR = {"shape": 0.03, "colour": 0.01, "size": 0.02, "letter": 0.02}
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Lessons as tensors; T counts the trunk and all branches.
 
-    cells [B, 144, features]; ids, labels, positions [B, T]; mask [B, 1, T, T] boolean; images [B]: first image slot.
+    cells [B, 144, features]; ids, labels, weights, positions [B, T]; mask [B, 1, T, T] boolean; first [B]: slot of the
+    first image vector.
     """
 
     cells: torch.Tensor
     ids: torch.Tensor
     labels: torch.Tensor
+    weights: torch.Tensor
     positions: torch.Tensor
     mask: torch.Tensor
     first: list[int]
 
 
 class ToldImage(nn.Module):
-    """36 prefix vectors from told cells: sums of the language model's own word vectors, gated by corner and placed."""
+    """36 prefix vectors from told cells: plain sums of the language model's own word vectors, and where they are.
+
+    Attributes of the four small cells are averaged; letters keep their corner, since two letters share a vector.
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int) -> None:
         super().__init__()
         words = [word for group in _WORDS.values() for word in group]
         self.register_buffer("ids", torch.tensor([tokenizer.convert_tokens_to_ids(word) for word in words]))
         self.centre = nn.Parameter(torch.randn(width) * 0.02)
-        self.corner = nn.Parameter(1 + 0.5 * torch.randn(4, width))
+        self.corner = nn.Parameter(1 + 0.7 * torch.randn(4, width))
         self.rows = nn.Parameter(torch.randn(6, width) * 0.02)
         self.columns = nn.Parameter(torch.randn(6, width) * 0.02)
 
     def forward(self, cells: torch.Tensor, embedding: nn.Embedding) -> torch.Tensor:
         """[B, 144, features] to [B, 36, width]."""
-        table = torch.cat([embedding(self.ids), self.centre[None]])
-        small = (cells @ table).reshape(len(cells), 6, 2, 6, 2, -1)
-        packed = torch.einsum("brickd,ikd->brcd", small, self.corner.reshape(2, 2, -1))
-        return (packed + self.rows[:, None] + self.columns).flatten(1, 2)
+        corners = cells.reshape(len(cells), 6, 2, 6, 2, -1)
+        words = embedding(self.ids)
+        plain = len(words) - len(_WORDS["letter"])
+        attributes = corners[..., :plain].sum((2, 4)) / corners[..., : len(SHAPES)].sum((2, 4, 5))[..., None].clamp(min=1)
+        letters = torch.einsum("brickd,ikd->brcd", corners[..., plain:-1] @ words[plain:], self.corner.reshape(2, 2, -1))
+        marks = corners[..., -1:].sum((2, 4)) * self.centre
+        return (attributes @ words[:plain] + letters + marks + self.rows[:, None] + self.columns).flatten(1, 2)
 
 
 def told_cells(told: dict[str, np.ndarray], rng: np.random.Generator | None) -> np.ndarray:
@@ -86,25 +97,27 @@ def assemble(lessons: list[Lesson], tokenizer: PreTrainedTokenizerFast, noise: b
     for one in lessons:
         trunk = [user] * one.chat + [0] * CELLS
         first.append(int(one.chat))
-        ids, labels = list(trunk), [-100] * len(trunk)
+        ids, labels, weights = list(trunk), [-100] * len(trunk), [0.0] * len(trunk)
         positions, branch = list(range(len(trunk))), [0] * len(trunk)
         for number, (question, answer) in enumerate(one.branches, start=1):
             asked = [*tokenizer.encode(question, add_special_tokens=False), end, assistant] if one.chat else []
             said = [*tokenizer.encode(answer, add_special_tokens=False), end]
             ids += asked + said
-            labels += [-100] * len(asked) + said
+            # The first word of a second plain text has no token of its own branch before it to be foretold from.
+            labels += [-100] * len(asked) + (said if one.chat or number == 1 else [-100, *said[1:]])
+            weights += [_ANSWER_WEIGHT if len(said) <= _SHORT else 1.0] * (len(asked) + len(said))
             positions += range(len(trunk), len(trunk) + len(asked) + len(said))
             branch += [number] * (len(asked) + len(said))
-        rows.append((ids, labels, positions, branch))
+        rows.append((ids, labels, weights, positions, branch))
     longest = max(len(row[0]) for row in rows)
     padded = [np.array([row[part] + [fill] * (longest - len(row[part])) for row in rows])
-              for part, fill in enumerate((0, -100, 0, -1))]  # fmt: skip
-    ids, labels, positions, branch = (torch.from_numpy(array) for array in padded)
+              for part, fill in enumerate((0, -100, 0.0, 0, -1))]  # fmt: skip
+    ids, labels, weights, positions, branch = (torch.from_numpy(array) for array in padded)
     mask = (branch[:, :, None] == branch[:, None, :]) | (branch[:, None, :] == 0)
     mask &= torch.ones(longest, longest, dtype=torch.bool).tril()
     rng = np.random.default_rng() if noise else None
     cells = torch.from_numpy(np.stack([told_cells(one.cells, rng) for one in lessons]))
-    return Batch(cells, ids, labels, positions, mask[:, None], first)
+    return Batch(cells, ids, labels, weights.float(), positions, mask[:, None], first)
 
 
 def logits_of(model: LlamaForCausalLM, told: ToldImage, batch: Batch) -> torch.Tensor:
@@ -136,8 +149,27 @@ def exam(model: LlamaForCausalLM, told: ToldImage, tokenizer: PreTrainedTokenize
     return {kind: round(sum(hits) / max(len(hits), 1), 3) for kind, hits in right.items()}
 
 
-def make_language(out: Path, minutes: float, seed: int = 0, size: int = 12, rate: float = 2e-3) -> None:
-    """Train the language model for ``minutes`` and write it to ``out`` in Hugging Face form, fp16."""
+def answer_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Cross-entropy in which a token of a short answer counts ``_ANSWER_WEIGHT`` times one of a long text.
+
+    Captions are mostly grammar; unweighted they drown the few tokens that say where things are.
+    """
+    labelled = batch.labels[:, 1:] != -100
+    weights = batch.weights[:, 1:][labelled]
+    losses = F.cross_entropy(logits, batch.labels[:, 1:][labelled], reduction="none")
+    return (losses * weights).sum() / weights.sum()
+
+
+def make_language(
+    out: Path, minutes: float, seed: int = 0, start: Path | None = None, captions: float = 1.0, size: int = 12,
+    rate: float = 2e-3,
+) -> None:  # fmt: skip
+    """Train the language model for ``minutes`` and write it to ``out`` in Hugging Face form, fp16.
+
+    Args:
+        start: a folder that an earlier call wrote, to go on from it; None begins from random weights.
+        captions: share of lessons with a description; see ``language_text.lesson``.
+    """
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
@@ -146,25 +178,32 @@ def make_language(out: Path, minutes: float, seed: int = 0, size: int = 12, rate
         num_key_value_heads=4, max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
         eos_token_id=end, pad_token_id=pad,
     )  # fmt: skip
-    model = LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config) if start is None else LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
     told = ToldImage(tokenizer, config.hidden_size)
+    alone = 0  # steps in which a new told image first learns to speak to an old language model
+    if start is not None and (start / TOLD_IMAGE).exists():
+        load_model(told, start / TOLD_IMAGE)
+    elif start is not None:
+        alone = 60
     parameters = [*model.parameters(), *told.parameters()]
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
     optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.05)
     ahead = ThreadPoolExecutor(1)
 
     def prepare(step: int) -> Batch:
-        return assemble([lesson(seed, step * size + i) for i in range(size)], tokenizer, noise=True)
+        return assemble([lesson(seed, step * size + i, captions=captions) for i in range(size)], tokenizer, noise=True)
 
     begin, step, coming = time.monotonic(), 0, ahead.submit(prepare, 0)
     while (done := (time.monotonic() - begin) / (60 * minutes)) < 1:
         batch, coming = coming.result(), ahead.submit(prepare, step + 1)
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1, (step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
-        labels = batch.labels[:, 1:]
-        loss = F.cross_entropy(logits_of(model, told, batch), labels[labels != -100])
+        loss = answer_loss(logits_of(model, told, batch), batch)
         optimiser.zero_grad()
         loss.backward()
+        if step < alone:
+            for parameter in model.parameters():
+                parameter.grad = None
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         step += 1
@@ -174,8 +213,10 @@ def make_language(out: Path, minutes: float, seed: int = 0, size: int = 12, rate
     scores = exam(model, told, tokenizer, 400)
     print(json.dumps(scores, indent=1))
     save_half(model, out)
+    save_model(told, str(out / TOLD_IMAGE))
     tokenizer.save_pretrained(out)
     GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=pad, do_sample=False,
                      max_new_tokens=120).save_pretrained(out)  # fmt: skip
-    record = {"scenes": step * size, "steps": step, "batch": size, "minutes": minutes, "seed": seed}
+    earlier = json.loads((start / "teaching.json").read_text()) if start is not None else None
+    record = {"after": earlier, "captions": captions, "scenes": step * size, "steps": step, "batch": size, "minutes": minutes, "seed": seed}
     (out / "teaching.json").write_text(json.dumps({**record, "told_scene_accuracy": scores}, indent=2) + "\n")

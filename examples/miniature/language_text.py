@@ -39,14 +39,19 @@ class Lesson:
     branches: tuple[tuple[str, str], ...]
 
 
-def lesson(seed: int, index: int, questions: int = 9) -> Lesson:
-    """The lesson number ``index``: three in four are exchanges, the others plain captions."""
+def lesson(seed: int, index: int, questions: int = 10, captions: float = 1.0) -> Lesson:
+    """The lesson number ``index``: three in four are exchanges, the others plain captions.
+
+    ``captions`` is the share of exchanges that end with a description, and scales down the plain ones.
+    """
     rng = generator("lesson", seed, index)
     scene = _respell(sample_scene("language", seed, index), rng)
-    chat = bool(rng.random() < 0.75)
+    chat = bool(rng.random() < 1 - 0.25 * captions)
     if chat:
         asked = sample_questions(scene, rng, questions, LANGUAGE_MIX)
-        branches = [(one.question, one.answer) for one in asked] + [_description(scene, rng)]
+        branches = [(one.question, one.answer) for one in asked] + _locations(scene, rng)
+        if rng.random() < captions or not branches:
+            branches.append(_description(scene, rng))
     else:
         branches = [("", detailed_caption(scene, rng, words=0.2)) for _ in range(3)]
     return Lesson(cell_targets(scene), chat, tuple(branches))
@@ -72,6 +77,16 @@ def _respell(scene: Scene, rng: np.random.Generator) -> Scene:
             for thing in scene.objects
         ),
     )
+
+
+def _locations(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
+    """Where two of the objects are, as tenths of the image: column of the middle, row of the foot.
+
+    Nobody asks so later. It teaches to find what a question names, without which relations stay at chance for long.
+    """
+    known = [thing for thing in scene.objects if is_unique(scene, thing)]
+    told = [known[i] for i in rng.permutation(len(known))[:3]]
+    return [(f"Where is the {t.name}?", f"{int(10 * (t.box[0] + t.box[2]) / 2)} {int(10 * t.box[3])}") for t in told]
 
 
 def _description(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:

@@ -26,11 +26,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder to write, by default the one in the package")
+    parser.add_argument("--start", type=Path, help="language: go on from this folder")
+    parser.add_argument("--captions", type=float, default=1.0, help="language: share of lessons with a caption")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     out = options.out or PARTS / options.part
-    make = make_vision if options.part == "vision" else make_language
-    make(out, options.minutes, seed=options.seed)
+    if options.part == "vision":
+        make_vision(out, options.minutes, seed=options.seed)
+    else:
+        make_language(out, options.minutes, options.seed, options.start, options.captions)
 
 
 if __name__ == "__main__":
