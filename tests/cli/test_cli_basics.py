@@ -1,0 +1,218 @@
+"""The command line: quick to answer, errors with their mend, and what run and status print."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from vila2 import __version__
+from vila2.cli.main import app
+from vila2.data.atomic import write_text_atomic
+from vila2.errors import TrainingError
+from vila2.run.steps import Run
+
+ROOT = Path(__file__).parents[2]
+MINIATURE = ROOT / "examples/miniature.yaml"
+HEAVY = (
+    "torch",
+    "transformers",
+    "pydantic",
+    "pyarrow",
+    "PIL",
+    "numpy",
+    "rich.table",
+    "rich.progress",
+    "yaml",
+)
+
+
+def vila2(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "vila2", *words],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        timeout=120,
+    )
+
+
+def invoke(*words: str, code: int = 0):
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["data", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(words: list[str]):
+    # The help of a single command has pydantic in it, which typer itself reads the options with.
+    heavy = HEAVY if len(words) > 1 else (*HEAVY, "pydantic")
+    code = (
+        "import sys\nfrom vila2.cli.main import app\n"
+        f"try: app({words!r})\nexcept SystemExit as end: assert not end.code\n"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert result.stderr.strip() == "[]"
+    assert result.stdout
+
+
+def test_help_answers_at_once():
+    # The best of some tries: the machine that runs the tests has other work too.
+    tries = []
+    for _ in range(5):
+        started = time.perf_counter()
+        assert vila2("--help").returncode == 0
+        tries.append(time.perf_counter() - started)
+    assert min(tries) < 0.4
+
+
+def test_version():
+    assert vila2("--version").stdout == f"vila2 {__version__}\n"
+
+
+def test_every_command_has_help():
+    listed = invoke("--help").output
+    for command in ("data", "run", "status", "recaption", "report", "env"):
+        assert f"  {command} " in listed
+        assert "Usage" in invoke(command, "--help").output
+
+
+def test_a_wrong_recipe_is_an_error_with_line_key_and_mend_and_no_traceback(tmp_path: Path):
+    recipe = tmp_path / "wrong.yaml"
+    recipe.write_text(MINIATURE.read_text().replace("learning_rate: 2.0e-3", "learning_rat: 2.0e-3"))
+    result = vila2("run", str(recipe), cwd=tmp_path)
+    assert result.returncode == 2
+    line = recipe.read_text().splitlines().index("    learning_rat: 2.0e-3") + 1
+    expected = f"error: {recipe}:{line}: stages.align.learning_rat: there is no such key; did you mean 'learning_rate'?"
+    assert result.stderr.splitlines()[0] == expected
+    assert result.stderr.splitlines()[1].startswith("mend: ")
+    assert "Traceback" not in result.stderr and result.stdout == ""
+    assert os.listdir(tmp_path) == ["wrong.yaml"]
+    assert "Traceback" in vila2("--debug", "run", str(recipe)).stderr
+    assert "Traceback" in vila2("run", str(recipe), VILA2_DEBUG="1").stderr
+
+
+def test_a_wrong_setting_is_named_as_it_was_given():
+    result = vila2("run", str(MINIATURE), "--set", "stages.sft.epoch=3")
+    assert result.returncode == 2
+    assert (
+        "--set stages.sft.epoch=3: stages.sft.epoch: there is no such key; did you mean 'epochs'?"
+        in result.stderr
+    )
+
+
+@pytest.fixture
+def small_cycle(monkeypatch: pytest.MonkeyPatch):
+    """Stands in for the rounds, so that what surrounds them is seen without their minutes of work."""
+    import vila2.cycle.rounds as rounds
+
+    calls = []
+
+    def run_recipe(recipe, folder, *, dry_run, progress):
+        calls.append((recipe, folder, dry_run))
+
+        def work(folder, settings, inputs, board):
+            if settings["fail"] == "error":
+                raise TrainingError("the loss is nan", mend="lower the learning rate")
+            if settings["fail"] == "interrupt":
+                raise KeyboardInterrupt
+            with board.task("train sft", 2) as task:
+                task.advance(2)
+            write_text_atomic(folder / "model", "x")
+            return {}
+
+        with Run.open(folder, dry=dry_run, progress=progress) as run:
+            run.keep_recipe(recipe)
+            fail = recipe.data["pretrain"].options.get("fail", "")
+            run.step("vila0-sft", work, settings={"fail": fail}, inputs={})
+        if dry_run:
+            sample = {
+                "dataset": "pretrain",
+                "tokens": 9,
+                "trained_tokens": 3,
+                "text": "a\nb",
+                "trained_text": "b",
+            }
+            return {
+                "plan": run.plan,
+                "samples": {"sft": sample},
+                "memory": {"sft": {"weights": 3_500_000_000}},
+            }
+        (folder / "report.html").touch()
+        rows = [["questions: depth [all]", "51.0 ±2.9", "83.1 ±2.6 ↑"]]
+        summary = {"columns": ["measure", "VILA_0", "VILA_1"], "rows": rows}
+        return {"report": str(folder / "report.html"), "summary": summary, "results": {}}
+
+    monkeypatch.setattr(rounds, "run_recipe", run_recipe)
+    return calls
+
+
+def test_run_prints_the_summary_and_the_reports_path(small_cycle, tmp_path: Path):
+    result = invoke("run", str(MINIATURE), "--out", str(tmp_path / "run"), "--set", "seed=4")
+    assert "questions: depth [all]" in result.stdout and "83.1 ±2.6 ↑" in result.stdout
+    assert f"report: {tmp_path / 'run/report.html'}\n" in result.stdout
+    assert "[1/1] vila0-sft: done" in result.stderr
+    [(recipe, folder, dry)] = small_cycle
+    assert (recipe.seed, folder, dry) == (4, tmp_path / "run", False)
+
+
+def test_run_as_json_is_one_object_on_standard_output(small_cycle, tmp_path: Path):
+    result = invoke("run", str(MINIATURE), "--out", str(tmp_path), "--json", "--quiet")
+    shown = json.loads(result.stdout)
+    assert shown["summary"]["columns"] == ["measure", "VILA_0", "VILA_1"]
+    assert shown["report"] == str(tmp_path / "report.html")
+    assert result.stderr == ""
+
+
+def test_a_dry_run_shows_the_steps_a_sample_and_the_memory(small_cycle, tmp_path: Path):
+    result = invoke("run", str(MINIATURE), "--out", str(tmp_path / "run"), "--dry-run")
+    assert "vila0-sft" in result.stdout and "pending" in result.stdout
+    assert "first sample of pretrain, 9 tokens, 3 of them counted" in result.stdout
+    assert "3.5 GB" in result.stdout
+    assert not (tmp_path / "run").exists()
+    plan = json.loads(invoke("run", str(MINIATURE), "--out", str(tmp_path / "run"), "-n", "--json").stdout)[
+        "plan"
+    ]
+    assert [(step["name"], step["state"]) for step in plan] == [("vila0-sft", "pending")]
+
+
+def test_a_failed_run_says_which_step_and_status_says_it_again(small_cycle, tmp_path: Path):
+    words = ["run", str(MINIATURE), "--out", str(tmp_path), "--set", "data.pretrain.options.fail="]
+    result = invoke(*words[:-1], words[-1] + "error", code=2)
+    assert "error: the loss is nan\n  in step vila0-sft" in result.stderr
+    assert "mend: lower the learning rate\n" in result.stderr
+    shown = invoke("status", str(tmp_path)).stdout
+    assert "failed, 0 of 1 steps done" in shown
+    assert "error in vila0-sft: the loss is nan" in shown
+    assert "again to go on" in shown
+    found = json.loads(invoke("status", str(tmp_path), "--json").stdout)
+    assert (found["state"], found["steps"][0]["state"]) == ("failed", "failed")
+
+
+def test_ctrl_c_says_how_to_go_on(small_cycle, tmp_path: Path):
+    words = ["run", str(MINIATURE), "--out", str(tmp_path), "--set", "data.pretrain.options.fail=interrupt"]
+    result = invoke(*words, code=130)
+    assert "the same command goes on" in result.stderr
+    assert "begun, goes on when run again" in invoke("status", str(tmp_path)).stdout
+
+
+def test_status_of_no_run_is_an_error(tmp_path: Path):
+    result = invoke("status", str(tmp_path), code=2)
+    assert result.stderr.startswith(f"error: {tmp_path} holds no run\nmend: ")
+
+
+def test_env_names_what_is_installed():
+    found = json.loads(invoke("env", "--json").stdout)
+    assert found["vila2"] == __version__
+    assert found["torch"] and found["transformers"] and found["cpus"] >= 1
+    assert isinstance(found["gpus"], list) and found["memory"].endswith("GiB")
+    assert f"vila2         {__version__}" in invoke("env").stdout
