@@ -23,7 +23,6 @@ MINIATURE = ROOT / "examples/miniature.yaml"
 HEAVY = (
     "torch",
     "transformers",
-    "pydantic",
     "pyarrow",
     "PIL",
     "numpy",

@@ -52,6 +52,15 @@ def test_a_changed_setting_does_again_only_what_depends_on_it(tmp_path: Path):
     assert starts(tmp_path) == {"a": 1, "b": 2, "c": 1, "d": 2}
 
 
+def test_a_step_met_twice_is_one_step(tmp_path: Path):
+    for dry in (True, False):
+        with Run.open(tmp_path, dry=dry) as run:
+            first, again = (run.step("copy", copy_text, settings={"text": "x"}, inputs={}) for _ in range(2))
+        assert again == first
+        assert [step.name for step in run.plan] == ["copy"]
+    assert [(step.name, step.state) for step in run.board.steps] == [("copy", "done")]
+
+
 def test_a_newer_function_is_run_again(tmp_path: Path):
     with Run.open(tmp_path) as run:
         one = run.step("copy", copy_text, settings={"text": "x"}, inputs={})

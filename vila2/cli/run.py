@@ -77,7 +77,10 @@ def _print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None
     from rich.console import Console
 
     console = Console()
-    console.print(_table(["step", "state", "folder"], [list(step.values()) for step in steps]))
+    rows = [
+        [step.name, step.state, step.folder.name.removeprefix(f"{step.name}-")] for step in outcome["plan"]
+    ]
+    console.print(_table(["step", "state", "digest"], rows))
     if rest.get("sizes"):
         rows = [[name, *map(str, sizes.values())] for name, sizes in rest["sizes"].items()]
         console.print(_table(["dataset", *next(iter(rest["sizes"].values()))], rows))

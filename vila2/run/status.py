@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from vila2.errors import RunError
 from vila2.run.lock import holder_of
-from vila2.run.steps import read_done, step_folder
+from vila2.run.step_files import read_done, step_folder
 
 RunStanding = Literal["running", "finished", "failed", "stopped"]
 

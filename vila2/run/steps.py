@@ -7,7 +7,6 @@ RUN/steps/.../error.txt    what went wrong, until the step succeeds
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -20,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vila2.data.atomic import write_json_atomic, write_text_atomic
 from vila2.errors import RunError, Vila2Error
-from vila2.run.digests import canonical_json, digest_path, digest_value
+from vila2.run.digests import digest_path, digest_value
 from vila2.run.displays import FileDisplay
 from vila2.run.lock import RunLock
 from vila2.run.progress import Board, StepState
+from vila2.run.step_files import plain, read_done, settle, step_folder
 
 if TYPE_CHECKING:
     from vila2.run.recipe import Recipe
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 StepFunction = Callable[[Path, Mapping[str, Any], Mapping[str, Path], Board], Mapping[str, Any] | None]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_FOLDER_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,7 @@ class Run:
         self.dry = dry
         self.board = board
         self.plan: list[PlannedStep] = []
+        self._met: dict[Path, StepResult] = {}
         self._outside: dict[str, str] = {}
         self._lock: RunLock | None = None
         self._file: FileDisplay | None = None
@@ -167,19 +167,23 @@ class Run:
         record = self._record(name, function, settings, inputs, version)
         digest = digest_value({key: record[key] for key in ("function", "version", "settings", "inputs")})
         folder = step_folder(self.folder, name, digest)
+        if folder in self._met:
+            return self._met[folder]
         done = read_done(folder, digest)
         state = "done" if done else "partial" if folder.is_dir() else "pending"
         self.plan.append(PlannedStep(name, digest, folder, state))
         if done or self.dry:
             if done and not self.dry:
                 self.board.stand(self._standing_of(name, digest), "kept")
-            return StepResult(name, digest, folder, done["results"] if done else {}, bool(done))
+            self._met[folder] = StepResult(name, digest, folder, done["results"] if done else {}, bool(done))
+            return self._met[folder]
         paths = {
             key: value.folder if isinstance(value, StepResult) else Path(value)
             for key, value in inputs.items()
         }
         results = self._do(function, folder, record | {"digest": digest}, paths)
-        return StepResult(name, digest, folder, results, True)
+        self._met[folder] = StepResult(name, digest, folder, results, True)
+        return self._met[folder]
 
     def existing(self, name: str, path: str | os.PathLike[str]) -> StepResult:
         """Something made outside the run, in the place of a step's result.
@@ -214,7 +218,7 @@ class Run:
             "name": name,
             "function": f"{function.__module__}.{function.__qualname__}",
             "version": version,
-            "settings": _plain(dict(settings), f"the settings of step {name!r}"),
+            "settings": plain(dict(settings), f"the settings of step {name!r}"),
             "inputs": digests,
         }
 
@@ -227,8 +231,8 @@ class Run:
         self.board.stand(standing, "running")
         try:
             returned = function(folder, record["settings"], inputs, self.board)
-            results = _plain(dict(returned or {}), f"the results of step {record['name']!r}")
-            _settle(folder)
+            results = plain(dict(returned or {}), f"the results of step {record['name']!r}")
+            settle(folder)
             seconds = time.time() - started
             times = {"seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
             write_json_atomic(folder / "done.json", record | {"results": results} | times)
@@ -264,55 +268,8 @@ class Run:
         return self._outside[key]
 
 
-def step_folder(run: Path, name: str, digest: str) -> Path:
-    """Where a step of this name and digest puts its output."""
-    return run / "steps" / f"{name}-{digest[:_FOLDER_DIGITS]}"
-
-
-def read_done(folder: Path, digest: str | None = None) -> dict[str, Any] | None:
-    """What a step's ``done.json`` holds, or None where it is not done.
-
-    Raises:
-        RunError: the file is damaged, or belongs to another step.
-    """
-    path = folder / "done.json"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise RunError(
-            f"{path} is damaged ({error})", mend=f"delete {folder} to do the step again"
-        ) from error
-    if not isinstance(data, dict) or "results" not in data or digest not in (None, data.get("digest")):
-        raise RunError(f"{path} does not belong to this step", mend=f"delete {folder} to do the step again")
-    return data
-
-
 def _standing(step: PlannedStep) -> Literal["pending", "partial"]:
     return "partial" if step.state == "partial" else "pending"
-
-
-def _plain(value: dict[str, Any], what: str) -> dict[str, Any]:
-    """The value as it is after a turn through JSON, so that first and later runs see the same."""
-    try:
-        return json.loads(canonical_json(value))
-    except (TypeError, ValueError) as error:
-        raise RunError(
-            f"{what} can not be kept as JSON: {error}",
-            mend="give texts, finite numbers, lists and mappings of them",
-        ) from error
-
-
-def _settle(folder: Path) -> None:
-    """Forces a step's files to disk, so that no power cut leaves ``done.json`` without them."""
-    for above, _, names in os.walk(folder):
-        for path in (above, *(os.path.join(above, name) for name in names)):
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
 
 
 def _error_text(error: Exception) -> str:

@@ -1,0 +1,60 @@
+"""What lies in a step's folder, and how it is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from vila2.errors import RunError
+from vila2.run.digests import canonical_json
+
+_FOLDER_DIGITS = 12
+
+
+def step_folder(run: Path, name: str, digest: str) -> Path:
+    """Where a step of this name and digest puts its output."""
+    return run / "steps" / f"{name}-{digest[:_FOLDER_DIGITS]}"
+
+
+def read_done(folder: Path, digest: str | None = None) -> dict[str, Any] | None:
+    """What a step's ``done.json`` holds, or None where it is not done.
+
+    Raises:
+        RunError: the file is damaged, or belongs to another step.
+    """
+    path = folder / "done.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise RunError(
+            f"{path} is damaged ({error})", mend=f"delete {folder} to do the step again"
+        ) from error
+    if not isinstance(data, dict) or "results" not in data or digest not in (None, data.get("digest")):
+        raise RunError(f"{path} does not belong to this step", mend=f"delete {folder} to do the step again")
+    return data
+
+
+def plain(value: dict[str, Any], what: str) -> dict[str, Any]:
+    """The value as it is after a turn through JSON, so that first and later runs see the same."""
+    try:
+        return json.loads(canonical_json(value))
+    except (TypeError, ValueError) as error:
+        raise RunError(
+            f"{what} can not be kept as JSON: {error}",
+            mend="give texts, finite numbers, lists and mappings of them",
+        ) from error
+
+
+def settle(folder: Path) -> None:
+    """Forces a step's files to disk, so that no power cut leaves ``done.json`` without them."""
+    for above, _, names in os.walk(folder):
+        for path in (above, *(os.path.join(above, name) for name in names)):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
