@@ -225,6 +225,9 @@ def test_wrong_options_fail_before_the_model_is_loaded(photos, tmp_path) -> None
     for options, message in cases.items():
         result = run(photos, "--model", "./no-such-model", "--out", tmp_path / "c.jsonl", *options)
         assert result.exit_code != 0 and message in str(result.exception)
+    job(photos, Scripted(), tmp_path / "c.jsonl")
+    result = run(photos, "--model", "./no-such-model", "--out", tmp_path / "c.jsonl", "--seed", 4)
+    assert "seed: 0 there, 4 now" in str(result.exception)
     assert "no such folder" in str(run(tmp_path / "nowhere", "--model", "./no-such-model").exception)
 
 

@@ -13,9 +13,10 @@ import pytest
 from tiny_llava import picture
 
 from vila2.caption.engine import Answer, GenerationSettings, Request
+from vila2.caption.job import describe_settings
 from vila2.caption.journal import Journal
 from vila2.caption.prompts import PROMPTS
-from vila2.caption.recaption import recaption
+from vila2.caption.recaption import check_layer, recaption
 from vila2.data.layers import Layer
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
@@ -139,6 +140,11 @@ def test_other_settings_are_refused_by_name(dataset, tmp_path, changes, named, s
         with pytest.raises(KeyboardInterrupt):
             job(dataset, Scripted(stop_after), tmp_path)
     before = content(tmp_path)
+    if changes.keys() <= {"settings", "prompts", "seed"}:
+        known = {"settings": SETTINGS, "prompts": ["long-v1", "long-v2"], "seed": 1}
+        check_layer(tmp_path, describe_settings(**known))
+        with pytest.raises(DataError, match="begun with other settings"):
+            check_layer(tmp_path, describe_settings(**known | changes))
     with pytest.raises(DataError, match="begun with other settings") as error:
         job(dataset, Scripted(), tmp_path, **changes)
     assert named in str(error.value)
@@ -206,7 +212,7 @@ import os, random, signal, sys, time
 import torch
 from pathlib import Path
 from vila2.caption.engine import GenerationSettings
-from vila2.caption.recaption import recaption
+from vila2.caption.recaption import check_layer, recaption
 from vila2.caption.transformers_engine import TransformersEngine
 from vila2.data.shards import ShardDataset
 from vila2.model.generalist import load_generalist

@@ -17,19 +17,22 @@ from vila2.data.atomic import write_json_atomic
 from vila2.errors import DataError, RunError
 
 
-def describe_job(
-    engine: Engine, prompts: Sequence[str], settings: GenerationSettings, seed: int
-) -> dict[str, Any]:
-    """Everything that captions are a function of, besides the images; JSON-able."""
+def describe_settings(prompts: Sequence[str], settings: GenerationSettings, seed: int) -> dict[str, Any]:
+    """What captions are a function of, besides the images and the engine; JSON-able."""
     found = [find_prompt(name) for name in prompts]
     return {
-        "engine": engine.name,
-        "digest": engine.digest,
         "prompts": [prompt.name for prompt in found],  # their order decides which image gets which
         "prompt_texts": {prompt.name: prompt.text for prompt in found},
         "settings": asdict(settings),
         "seed": seed,
     }
+
+
+def describe_job(
+    engine: Engine, prompts: Sequence[str], settings: GenerationSettings, seed: int
+) -> dict[str, Any]:
+    """What captions are a function of, besides the images; JSON-able."""
+    return {"engine": engine.name, "digest": engine.digest, **describe_settings(prompts, settings, seed)}
 
 
 def keep_job(path: Path, job: Mapping[str, Any], *, where: Path, mend: str) -> None:
@@ -38,8 +41,25 @@ def keep_job(path: Path, job: Mapping[str, Any], *, where: Path, mend: str) -> N
     Raises:
         DataError: the earlier run had other settings, each of which is named.
     """
-    if not path.exists():
+    if path.exists():
+        check_earlier_job(path, job, where=where, mend=mend)
+    else:
         write_json_atomic(path, job)
+
+
+def check_earlier_job(path: Path, job: Mapping[str, Any], *, where: Path, mend: str) -> None:
+    """Compares with the description of an earlier run, where there is one.
+
+    Args:
+        path: the description.
+        job: a description, or the part of it that is known.
+        where: what the job writes, for the error.
+        mend: likewise.
+
+    Raises:
+        DataError: they differ; each difference is named.
+    """
+    if not path.exists():
         return
     try:
         earlier = json.loads(path.read_text())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2.caption.annotate import annotate
 from vila2.caption.engine import Engine, GenerationSettings, Request
-from vila2.caption.job import describe_job, keep_job, only_writer
+from vila2.caption.job import check_earlier_job, describe_job, keep_job, only_writer
 from vila2.caption.journal import append_lines, cut_broken_tail
 from vila2.caption.prompts import choose_prompt
 from vila2.data.images import IMAGE_EXTENSIONS
@@ -161,6 +161,10 @@ class PhotoOutput:
             raise DataError(f"{self.path} holds something, but {self.meta.name} is missing", mend=_MEND)
         keep_job(self.meta, job, where=self.path, mend=_MEND)
         self.rejected.unlink(missing_ok=True)
+
+    def check(self, known: Mapping[str, Any]) -> None:
+        """Compares what is known of a job with the one that began this file; see :func:`describe_settings`."""
+        check_earlier_job(self.meta, known, where=self.path, mend=_MEND)
 
     def keys(self) -> set[str]:
         """The keys that are described, after cutting off a torn last line."""

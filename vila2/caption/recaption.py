@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2.caption.annotate import annotate
 from vila2.caption.engine import Engine, GenerationSettings, Request
-from vila2.caption.job import check_same_job, describe_job, keep_job, only_writer
+from vila2.caption.job import check_earlier_job, check_same_job, describe_job, keep_job, only_writer
 from vila2.caption.journal import Journal
 from vila2.caption.prompts import choose_prompt
 from vila2.data.layers import Annotation, Layer, LayerWriter
@@ -83,6 +83,17 @@ def recaption(
         finished = writer.finish(job)
         (folder / "job.json").unlink(missing_ok=True)
         return finished
+
+
+def check_layer(folder: Path, known: Mapping[str, Any]) -> None:
+    """Compares what is known of a job with the layer in a folder, finished or not, before work begins.
+
+    Raises:
+        DataError: the layer was begun with other settings, each of which is named.
+    """
+    if (folder / "layer.json").exists():
+        check_same_job(Layer.open(folder).info, known, where=folder, mend=_MEND)
+    check_earlier_job(folder / "job.json", known, where=folder, mend=_MEND)
 
 
 @dataclass(frozen=True, slots=True)

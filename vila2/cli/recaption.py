@@ -48,16 +48,15 @@ def recaption(
     three long prompts, chosen by its name and the seed.
     """
     from vila2.caption.engine import GenerationSettings
-    from vila2.caption.prompts import DEFAULT_PROMPTS, find_prompt
+    from vila2.caption.prompts import DEFAULT_PROMPTS
     from vila2.run.progress import live_progress
 
     prompts = tuple(prompt or DEFAULT_PROMPTS)
-    for name in prompts:
-        find_prompt(name)
     settings = GenerationSettings(max_new_tokens, temperature, top_p, repetition_penalty, seed)
     job = _Job(photos, prompts, settings, seed, batch_size, limit)
     is_dataset = _check_place(photos, out, layer, restart)
     target = photos / "layers" / str(layer) if is_dataset else out or Path("captions.jsonl")
+    job.check(target, is_dataset, restart)
     engine = _load_engine(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     started = time.perf_counter()
     try:
@@ -79,6 +78,18 @@ class _Job:
     seed: int
     batch_size: int
     limit: int | None
+
+    def check(self, target: Path, is_dataset: bool, restart: bool) -> None:
+        """Fails before the model is loaded where the prompts are wrong, or an earlier job's settings differ."""
+        from vila2.caption.job import describe_settings
+        from vila2.caption.photos import PhotoOutput
+        from vila2.caption.recaption import check_layer
+
+        known = describe_settings(self.prompts, self.settings, self.seed)
+        if is_dataset:
+            check_layer(target, known)
+        elif not restart:
+            PhotoOutput(target).check(known)
 
     def write_captions(self, engine: Engine, out: Path, restart: bool, progress: Progress) -> dict[str, Any]:
         from vila2.caption.photos import recaption_photos
