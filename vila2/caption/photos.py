@@ -89,11 +89,6 @@ def recaption_photos(
         RunError: another process writes ``out``.
     """
     keys, other_files = find_images(photos)
-    if not keys:
-        raise DataError(
-            f"{photos}: no images there ({other_files} other files)",
-            mend=f"give a folder with files of these kinds: {', '.join(sorted(IMAGE_EXTENSIONS))}",
-        )
     keys = keys[:limit]
     output = PhotoOutput(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -119,6 +114,9 @@ def find_images(photos: Path) -> tuple[list[str], int]:
     """The images below a folder as sorted relative paths, and how many other files are there.
 
     Hidden files and folders count as other files; links to folders are not followed.
+
+    Raises:
+        DataError: no images there.
     """
     found, other = [], 0
     for folder, _, names in os.walk(photos):
@@ -129,6 +127,11 @@ def find_images(photos: Path) -> tuple[list[str], int]:
                 found.append(key.as_posix())
             else:
                 other += 1
+    if not found:
+        raise DataError(
+            f"{photos}: no images there ({other} other files)",
+            mend=f"give a folder with files of these kinds: {', '.join(sorted(IMAGE_EXTENSIONS))}",
+        )
     return sorted(found), other
 
 
