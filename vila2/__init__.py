@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+import vila2.model  # makes transformers' Auto classes know the family; imports neither torch nor transformers
+
 __version__ = "0.1.0"
 
 # One public face over private rooms; resolved on first use, so that `import vila2` stays light.

@@ -6,6 +6,7 @@ one sample of every stage is encoded as the model will see it, and the memory a 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from vila2.data.sample import Sample
@@ -23,17 +24,28 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
         show: also build what a dry run prints (encoded samples, memory).
 
     Returns:
-        ``samples``: one encoded sample by stage; ``memory``: bytes by stage. Empty unless ``show``.
+        ``sizes`` of the datasets, ``samples`` (one encoded sample by stage) and ``memory`` (bytes by stage
+        and purpose). Empty unless ``show``.
 
     Raises:
         Vila2Error: naming the dataset, the file or the part that is missing.
     """
     first = {name: first_sample(name, spec) for name, spec in recipe.data.items()}
+    for benchmark in recipe.evaluate:
+        if not first[benchmark.dataset].images:
+            raise RecipeError(
+                f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has no images",
+                mend="name a dataset with images",
+            )
+    model, processor = model_in_outline(recipe)
     if not show:
         return {}
-    from vila2.train.estimate import estimate_memory
-
-    return {"samples": encoded_samples(recipe, first), "memory": estimate_memory(recipe)}
+    samples = encoded_samples(recipe, first, processor)
+    return {
+        "sizes": {name: {"source": spec.source, "samples": expected_size(spec)} for name, spec in recipe.data.items()},
+        "samples": samples,
+        "memory": memory(recipe, model, samples),
+    }
 
 
 def first_sample(name: str, spec: DatasetSpec) -> Sample:
@@ -59,12 +71,41 @@ def first_sample(name: str, spec: DatasetSpec) -> Sample:
     )
 
 
-def encoded_samples(recipe: Recipe, first: dict[str, Sample]) -> dict[str, dict[str, Any]]:
+def expected_size(spec: DatasetSpec) -> int | str:
+    """How many samples a dataset will have, where that is known before it is read."""
+    from vila2.data.shards import ShardDataset
+
+    if spec.source == "shards":
+        return len(ShardDataset.open(spec.path))
+    count = spec.options.get("count")
+    return count if count is not None else "all"
+
+
+def model_in_outline(recipe: Recipe) -> tuple[Any, Any]:
+    """The model's structure without its weights, and its processor.
+
+    Raises:
+        ModelError: a part that is not there, or does not fit.
+    """
+    from vila2.model.outline import outline, outline_of_parts
+
+    spec = recipe.model
+    if spec.pretrained:
+        return outline(spec.pretrained)
+    return outline_of_parts(
+        spec.vision,
+        spec.language,
+        projector=spec.projector,
+        vision_feature_layer=spec.vision_feature_layer,
+        gguf_file=spec.gguf_file,
+        chat_template=spec.chat_template,
+    )
+
+
+def encoded_samples(recipe: Recipe, first: dict[str, Sample], processor: Any) -> dict[str, dict[str, Any]]:
     """For every stage, its first dataset's first sample in tokens: text, and what the loss counts."""
-    from vila2.model.assemble import load_processor
     from vila2.model.conversation import IGNORED, ConversationEncoder
 
-    processor = load_processor(recipe.model)
     shown = {}
     for name, stage in recipe.stages.items():
         encoder = ConversationEncoder(processor, max_length=stage.max_length)
@@ -75,7 +116,25 @@ def encoded_samples(recipe: Recipe, first: dict[str, Sample]) -> dict[str, dict[
             "dataset": stage.mixture[0].dataset,
             "tokens": len(encoded.input_ids),
             "trained_tokens": len(trained),
-            "text": decode(encoded.input_ids),
+            "text": fold_repeats(decode(encoded.input_ids), processor.image_token),
             "trained_text": decode(trained),
         }
     return shown
+
+
+def fold_repeats(text: str, image_token: str) -> str:
+    """A run of image tokens as one with its count."""
+    run = re.compile(rf"(?:{re.escape(image_token)}\s*){{2,}}")
+    return run.sub(lambda hit: f"{image_token}x{hit.group().count(image_token)} ", text)
+
+
+def memory(recipe: Recipe, model: Any, samples: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Estimated bytes on one device, by stage and purpose, for samples as long as the first one."""
+    from vila2.train.estimate import Sizes, stage_memory
+
+    value_bytes = 4 if recipe.model.dtype == "float32" else 2
+    sizes = Sizes.of(model)
+    return {
+        name: stage_memory(sizes, stage, tokens=samples[name]["tokens"], value_bytes=value_bytes)
+        for name, stage in recipe.stages.items()
+    }

@@ -58,9 +58,9 @@ class Cycle:
             stage = self._with_newest_captions(name, stage)
             inputs = {"model": model} | self._inputs_of(stage)
             model = self.run.step(
-                f"vila{round}-{name}",
+                f"vila{0 if name in self._before_the_cycle else round}-{name}",
                 work.train,
-                settings={"name": name, "stage": stage.model_dump(), **self._training_settings()},
+                settings={"name": name, "stage": stage.model_dump(mode="json"), **self._training_settings()},
                 inputs=inputs,
             )
             stages[name] = model
@@ -68,7 +68,7 @@ class Cycle:
             f"vila{round}-scores",
             work.evaluate,
             settings={
-                "benchmarks": [benchmark.model_dump() for benchmark in self.recipe.evaluate],
+                "benchmarks": [benchmark.model_dump(mode="json") for benchmark in self.recipe.evaluate],
                 "seed": self.recipe.seed,
                 "dtype": self.recipe.model.dtype,
             },
@@ -80,7 +80,7 @@ class Cycle:
         """VILA_i writes layer self-(i+1) about the images of its own pretraining data."""
         layer = f"self-{writer.round + 1}"
         cycle = self.recipe.cycle
-        settings = cycle.model_dump(exclude={"rounds", "recaption", "view", "stage"})
+        settings = cycle.model_dump(mode="json", exclude={"rounds", "recaption", "view", "stage"})
         self.layers[layer] = self.run.step(
             layer,
             work.recaption,
@@ -94,11 +94,17 @@ class Cycle:
         if not self.layers or name != self.recipe.cycle.stage:
             return stage
         view = self.recipe.cycle.view.format(layer=list(self.layers)[-1])
-        mixture = [
+        mixture = tuple(
             entry.model_copy(update={"view": view}) if entry.dataset == self.recipe.recaptioned else entry
             for entry in stage.mixture
-        ]
+        )
         return stage.model_copy(update={"mixture": mixture})
+
+    @property
+    def _before_the_cycle(self) -> list[str]:
+        """The stages that no new caption reaches: alike in every round, so trained once."""
+        names = list(self.recipe.stages)
+        return names[: names.index(self.recipe.cycle.stage)] if self.recipe.cycle.stage in names else names
 
     def _inputs_of(self, stage: Any) -> dict[str, StepResult]:
         from vila2.data.views import View
@@ -110,7 +116,7 @@ class Cycle:
         return inputs
 
     def _training_settings(self) -> dict[str, Any]:
-        return {"seed": self.recipe.seed, "dtype": self.recipe.model.dtype, "threads": self.recipe.threads}
+        return {"seed": self.recipe.seed, "dtype": self.recipe.model.dtype}
 
 
 def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) -> dict[str, Any]:
@@ -123,8 +129,8 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
         progress: shows what is under way.
 
     Returns:
-        ``report`` (path of the HTML page), ``summary`` (columns and rows) and ``steps``; of a dry run
-        ``plan``, ``sample`` and ``memory`` instead.
+        ``report`` (path of the HTML page), ``summary`` (columns and rows) and ``results``; of a dry run
+        ``plan``, ``sizes``, ``samples`` and ``memory`` instead.
 
     Raises:
         Vila2Error: whatever is wrong, before the first work where it can be known before.
@@ -133,18 +139,26 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     from vila2.cycle.results import write_results
     from vila2.run.steps import Run
 
-    checks = preflight(recipe)
-    with Run.open(folder, dry=dry_run, progress=progress) as run:
+    plan = Run.open(folder, dry=True)
+    checks = preflight(recipe, show=dry_run)
+    self_augment(recipe, plan)
+    if dry_run:
+        return {"plan": plan.plan, **checks}
+    with Run.open(folder, progress=progress, planned=plan.plan) as run:
         run.keep_recipe(recipe)
-        cycle = Cycle(recipe, run)
-        cycle.data = {name: work.open_dataset(run, name, spec) for name, spec in recipe.data.items()}
-        cycle.parts = run.step("parts", work.assemble, settings=work.model_settings(recipe), inputs={})
-
-        history = [cycle.train(round=0)]
-        for round in range(1, recipe.cycle.rounds + 1):
-            cycle.recaption(history[-1])
-            history.append(cycle.train(round))
-
-        if dry_run:
-            return {"plan": run.plan, **checks}
+        work.use_threads(recipe.threads)
+        cycle, history = self_augment(recipe, run)
         return write_results(cycle, history, folder)
+
+
+def self_augment(recipe: Recipe, run: Run) -> tuple[Cycle, list[Generalist]]:
+    """The loop of Figure 1 (a): every VILA_i writes the captions that train VILA_{i+1}."""
+    cycle = Cycle(recipe, run)
+    cycle.data = {name: work.open_dataset(run, name, spec) for name, spec in recipe.data.items()}
+    cycle.parts = run.step("parts", work.assemble, settings=work.model_settings(recipe), inputs={})
+
+    history = [cycle.train(round=0)]
+    for round in range(1, recipe.cycle.rounds + 1):
+        cycle.recaption(history[-1])
+        history.append(cycle.train(round))
+    return cycle, history

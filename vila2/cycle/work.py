@@ -21,7 +21,7 @@ def open_dataset(run: Run, name: str, spec: DatasetSpec) -> StepResult:
         return run.existing(f"data-{name}", Path(spec.path))
     inputs = {"file": spec.path} if spec.path else {}
     return run.step(
-        f"data-{name}", import_dataset, settings={"name": name, **spec.model_dump(exclude={"path"})}, inputs=inputs
+        f"data-{name}", import_dataset, settings={"name": name, **spec.model_dump(mode="json", exclude={"path"})}, inputs=inputs
     )
 
 
@@ -39,9 +39,17 @@ def import_dataset(
     return {"samples": info.count, "rejected": dict(info.rejected)}
 
 
+def use_threads(count: int | None) -> None:
+    """Limits torch to this many CPU threads."""
+    if count is not None:
+        import torch
+
+        torch.set_num_threads(count)
+
+
 def model_settings(recipe: Recipe) -> dict[str, Any]:
     """What the starting model is a function of."""
-    return recipe.model.model_dump() | {"seed": recipe.seed}
+    return recipe.model.model_dump(mode="json") | {"seed": recipe.seed}
 
 
 def assemble(

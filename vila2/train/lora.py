@@ -26,9 +26,8 @@ def add_lora(model: torch.nn.Module, spec: LoraSpec, *, train_projector: bool) -
     """
     from peft import LoraConfig, get_peft_model
 
-    parts = parts_of(model)
     names = {id(module): name for name, module in model.named_modules()}
-    language = names[id(parts["language"])]
+    language = names[id(model.get_decoder())]
     head = model.get_output_embeddings()
     targets = [
         name
@@ -42,7 +41,7 @@ def add_lora(model: torch.nn.Module, spec: LoraSpec, *, train_projector: bool) -
         lora_alpha=spec.alpha,
         lora_dropout=spec.dropout,
         target_modules=targets,
-        modules_to_save=[names[id(parts["projector"])]] if train_projector else None,
+        modules_to_save=[names[id(parts_of(model)["projector"])]] if train_projector else None,
     )
     return get_peft_model(model, config)
 

@@ -40,6 +40,8 @@ def train_stage(
     Raises:
         TrainingError: nothing to train on, or a stage that does not fit the model.
     """
+    from transformers import PrinterCallback
+
     from vila2.model.conversation import ConversationEncoder
     from vila2.model.generalist import load_generalist
     from vila2.packing.collate import Collator
@@ -80,6 +82,7 @@ def train_stage(
             callbacks=[MarkComplete(), MetricsFile(folder / "metrics.jsonl"), ShowProgress(task), StopOnBadLoss()],
             frozen=frozen,
         )
+        trainer.remove_callback(PrinterCallback)  # the progress shows the loss
         trainer.train(resume_from_checkpoint=latest_checkpoint(folder))
     model = merge_lora(trainer.model) if stage.lora else trainer.model
     save_model(model, processor, folder / "model")

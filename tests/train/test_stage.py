@@ -1,0 +1,111 @@
+"""Stages on a tiny real model: what is trained, what rests, and that a killed stage ends as an undisturbed one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vila2.data.shards import write_dataset
+from vila2.model.assemble import assemble
+from vila2.run.progress import SILENT
+from vila2.run.recipe import STAGE_DEFAULTS, StageSpec
+from vila2.sources import open_source
+from vila2.train.stage import save_model, train_stage
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    for name, content in (("pairs", "alt_text"), ("instructions", "instructions")):
+        samples = open_source("world", split="sft", count=24, content=content, questions=3)
+        write_dataset(folder / name, samples, name=name)
+    model, processor = assemble("builtin:world/vision", "builtin:world/language", vision_feature_layer=-1)
+    save_model(model, processor, folder / "parts" / "model")
+    return {"model": folder / "parts", "data.pairs": folder / "pairs", "data.instructions": folder / "instructions"}
+
+
+def settings(name, dataset, **changes):
+    stage = StageSpec.model_validate(
+        STAGE_DEFAULTS[name] | {"mixture": [{"dataset": dataset}], "batch_size": 4, "learning_rate": 1e-2} | changes
+    )
+    return {"name": name, "stage": stage.model_dump(mode="json"), "seed": 0, "dtype": "float32", "threads": 1}
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model" / "model.safetensors")
+
+
+def changed_parts(before: dict, after: dict) -> set[str]:
+    assert before.keys() == after.keys()
+    names = {"vision_tower": "vision", "multi_modal_projector": "projector", "language_model": "language"}
+    different = [key for key in before if not torch.equal(before[key], after[key])]
+    return {part for key in different for name, part in names.items() if name in key}
+
+
+@pytest.mark.parametrize(
+    "name, dataset, learns",
+    [
+        ("align", "pairs", {"projector"}),
+        ("pretrain", "pairs", {"projector", "language"}),
+        ("sft", "instructions", {"projector", "language", "vision"}),
+    ],
+)
+def test_a_stage_trains_its_parts_and_leaves_the_others_bit_for_bit(inputs, tmp_path, name, dataset, learns):
+    results = train_stage(tmp_path, settings(name, dataset), inputs, SILENT)
+    assert set(results["trained"]) == learns
+    assert changed_parts(weights(inputs["model"]), weights(tmp_path)) == learns
+    assert results["steps"] == 6 and len(results["loss"]) >= 6
+    assert not list(tmp_path.glob("checkpoint-*"))
+
+
+def test_the_loss_falls(inputs, tmp_path):
+    results = train_stage(tmp_path, settings("pretrain", "pairs", epochs=8, learning_rate=3e-3), inputs, SILENT)
+    losses = [loss for _, loss in results["loss"]]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_lora_ends_as_one_plain_model(inputs, tmp_path):
+    spec = settings("sft", "instructions", train=["projector", "language"], lora={"rank": 4})
+    train_stage(tmp_path, spec, inputs, SILENT)
+    assert not list((tmp_path / "model").glob("adapter*"))
+    assert changed_parts(weights(inputs["model"]), weights(tmp_path)) == {"projector", "language"}
+
+
+KILLED = """
+import json, sys
+from pathlib import Path
+from vila2.run.progress import SILENT
+from vila2.train.stage import train_stage
+folder, spec, inputs = sys.argv[1:]
+train_stage(Path(folder), json.loads(spec), {k: Path(v) for k, v in json.loads(inputs).items()}, SILENT)
+"""
+
+
+def test_a_killed_stage_ends_with_the_losses_and_weights_of_an_undisturbed_one(inputs, tmp_path):
+    spec = settings("pretrain", "pairs", epochs=10, save_steps=5)
+    train_stage(tmp_path / "undisturbed", spec, inputs, SILENT)
+    paths = {name: str(path) for name, path in inputs.items()}
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    command = [sys.executable, "-c", KILLED, str(folder), json.dumps(spec), json.dumps(paths)]
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.getcwd()})
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("checkpoint-*/complete")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(folder.glob("checkpoint-*")) and not (folder / "model").exists()
+    train_stage(folder, spec, inputs, SILENT)
+
+    def losses(path):
+        return [(e["step"], e["loss"]) for e in map(json.loads, (path / "metrics.jsonl").open()) if "loss" in e]
+
+    assert losses(folder) == losses(tmp_path / "undisturbed")
+    assert changed_parts(weights(tmp_path / "undisturbed"), weights(folder)) == set()

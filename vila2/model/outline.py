@@ -1,0 +1,66 @@
+"""A model in outline: its structure and its processor, without reading its weights.
+
+What a dry run needs to encode a sample and to count parameters.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
+
+from vila2.model.assemble import family_config, family_processor, load_tokenizer, load_vision_settings
+from vila2.model.generalist import load_processor
+from vila2.model.loading import loading, locate
+from vila2.model.modeling import Vila2ForConditionalGeneration
+from vila2.model.processing import prepare_tokenizer
+
+
+def outline(path_or_id: str | Path) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """An existing model on the meta device, and its processor.
+
+    Raises:
+        ModelError: no such model, or no processor.
+    """
+    with loading("model", path_or_id):
+        config = AutoConfig.from_pretrained(locate(path_or_id).path)
+        with torch.device("meta"):
+            model = AutoModelForImageTextToText.from_config(config)
+    return model, load_processor(path_or_id)
+
+
+def outline_of_parts(
+    vision: str | Path,
+    language: str | Path,
+    *,
+    projector: str,
+    vision_feature_layer: int,
+    gguf_file: str | None = None,
+    chat_template: str | None = None,
+) -> tuple[Vila2ForConditionalGeneration, ProcessorMixin]:
+    """The model that :func:`vila2.model.assemble.assemble` would make, on the meta device, and its processor.
+
+    Raises:
+        ModelError: a part that cannot be found or does not fit.
+    """
+    vision_config, image_processor = load_vision_settings(vision)
+    location, tokenizer = load_tokenizer(language, gguf_file)
+    with loading("language model", language):
+        extra = {"gguf_file": location.gguf_file} if location.gguf_file else {}
+        text_config = AutoConfig.from_pretrained(location.path, **extra)
+    prepare_tokenizer(tokenizer)
+    text_config.vocab_size = max(text_config.vocab_size, len(tokenizer))
+    config = family_config(
+        vision_config,
+        text_config,
+        image_processor,
+        tokenizer,
+        projector=projector,
+        vision_feature_layer=vision_feature_layer,
+        head_bias=False,
+        dtype=torch.float32,
+    )
+    processor = family_processor(vision_config, image_processor, tokenizer, projector, chat_template)
+    with torch.device("meta"):
+        return Vila2ForConditionalGeneration(config), processor
