@@ -118,6 +118,7 @@ def small_cycle(monkeypatch: pytest.MonkeyPatch):
 
     def run_recipe(recipe, folder, *, dry_run, progress):
         calls.append((recipe, folder, dry_run))
+        print("a library says something")
 
         def work(folder, settings, inputs, board):
             if settings["fail"] == "error":
@@ -169,7 +170,7 @@ def test_run_as_json_is_one_object_on_standard_output(small_cycle, tmp_path: Pat
     shown = json.loads(result.stdout)
     assert shown["summary"]["columns"] == ["measure", "VILA_0", "VILA_1"]
     assert shown["report"] == str(tmp_path / "report.html")
-    assert result.stderr == ""
+    assert result.stderr == "a library says something\n"
 
 
 def test_a_dry_run_shows_the_steps_a_sample_and_the_memory(small_cycle, tmp_path: Path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,7 +41,10 @@ def run(
 
     loaded = read_recipe(recipe, overrides or [])
     folder = out or Path(loaded.folder)
-    outcome = run_recipe(loaded, folder, dry_run=dry_run, progress=live_progress(quiet=quiet))
+    _silence_bars_of_others()
+    # Whatever a library prints on the way must not mix with the outcome.
+    with contextlib.redirect_stdout(sys.stderr):
+        outcome = run_recipe(loaded, folder, dry_run=dry_run, progress=live_progress(quiet=quiet))
     if dry_run:
         _print_plan(outcome, folder, as_json)
     else:
@@ -53,6 +58,13 @@ def read_recipe(path: Path, overrides: list[str]) -> Recipe:
     from vila2.sources import SOURCES
 
     return load_recipe(path, overrides, known={"source": list(SOURCES), "prompt": list(PROMPTS)})
+
+
+def _silence_bars_of_others() -> None:
+    from transformers.utils import logging
+
+    # Its bars for loading and saving weights would tear our own apart.
+    logging.disable_progress_bar()
 
 
 def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:

@@ -40,7 +40,8 @@ def as_text(found: RunStatus) -> str:
     if found.superseded:
         lines.append(f"{found.superseded} step folders of earlier settings lie in {found.folder}/steps")
     if found.report:
-        lines.append(f"report: {found.report}")
+        earlier = "" if found.state == "finished" else " of an earlier run"
+        lines.append(f"report{earlier}: {found.report}")
     if found.state in ("failed", "stopped"):
         lines.append("give the same `vila2 run` command again to go on")
     return "\n".join(lines)
