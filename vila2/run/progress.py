@@ -39,7 +39,7 @@ class Display(Protocol):
         """Called at every change; ``event`` is "advance", "task", "task-end", "step" or "step-end"."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class TaskState:
     """A task's figures."""
 
@@ -80,7 +80,7 @@ class TaskState:
         return max(0, self.total - self.done) / self.rate
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StepState:
     """A step's standing."""
 
