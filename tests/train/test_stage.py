@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from vila2.data.shards import write_dataset
 from vila2.model.assemble import assemble
-from vila2.run.progress import SILENT
+from vila2.run.progress import Board
 from vila2.run.recipe import STAGE_DEFAULTS, StageSpec
 from vila2.sources import open_source
 from vila2.train.stage import save_model, train_stage
@@ -58,7 +58,7 @@ def changed_parts(before: dict, after: dict) -> set[str]:
     ],
 )
 def test_a_stage_trains_its_parts_and_leaves_the_others_bit_for_bit(inputs, tmp_path, name, dataset, learns):
-    results = train_stage(tmp_path, settings(name, dataset), inputs, SILENT)
+    results = train_stage(tmp_path, settings(name, dataset), inputs, Board())
     assert set(results["trained"]) == learns
     assert changed_parts(weights(inputs["model"]), weights(tmp_path)) == learns
     assert results["steps"] == 6 and len(results["loss"]) >= 6
@@ -66,14 +66,14 @@ def test_a_stage_trains_its_parts_and_leaves_the_others_bit_for_bit(inputs, tmp_
 
 
 def test_the_loss_falls(inputs, tmp_path):
-    results = train_stage(tmp_path, settings("pretrain", "pairs", epochs=8, learning_rate=3e-3), inputs, SILENT)
+    results = train_stage(tmp_path, settings("pretrain", "pairs", epochs=8, learning_rate=3e-3), inputs, Board())
     losses = [loss for _, loss in results["loss"]]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
 def test_lora_ends_as_one_plain_model(inputs, tmp_path):
     spec = settings("sft", "instructions", train=["projector", "language"], lora={"rank": 4})
-    train_stage(tmp_path, spec, inputs, SILENT)
+    train_stage(tmp_path, spec, inputs, Board())
     assert not list((tmp_path / "model").glob("adapter*"))
     assert changed_parts(weights(inputs["model"]), weights(tmp_path)) == {"projector", "language"}
 
@@ -81,16 +81,16 @@ def test_lora_ends_as_one_plain_model(inputs, tmp_path):
 KILLED = """
 import json, sys
 from pathlib import Path
-from vila2.run.progress import SILENT
+from vila2.run.progress import Board
 from vila2.train.stage import train_stage
 folder, spec, inputs = sys.argv[1:]
-train_stage(Path(folder), json.loads(spec), {k: Path(v) for k, v in json.loads(inputs).items()}, SILENT)
+train_stage(Path(folder), json.loads(spec), {k: Path(v) for k, v in json.loads(inputs).items()}, Board())
 """
 
 
 def test_a_killed_stage_ends_with_the_losses_and_weights_of_an_undisturbed_one(inputs, tmp_path):
     spec = settings("pretrain", "pairs", epochs=10, save_steps=5)
-    train_stage(tmp_path / "undisturbed", spec, inputs, SILENT)
+    train_stage(tmp_path / "undisturbed", spec, inputs, Board())
     paths = {name: str(path) for name, path in inputs.items()}
     folder = tmp_path / "killed"
     folder.mkdir()
@@ -102,7 +102,7 @@ def test_a_killed_stage_ends_with_the_losses_and_weights_of_an_undisturbed_one(i
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert list(folder.glob("checkpoint-*")) and not (folder / "model").exists()
-    train_stage(folder, spec, inputs, SILENT)
+    train_stage(folder, spec, inputs, Board())
 
     def losses(path):
         return [(e["step"], e["loss"]) for e in map(json.loads, (path / "metrics.jsonl").open()) if "loss" in e]
