@@ -47,7 +47,8 @@ def test_a_run_killed_again_and_again_ends_as_one_left_alone(tmp_path: Path):
         if process.returncode == 0:
             break
         if (killed / "steps").exists():
-            assert status(killed).state == "stopped"
+            # "finished" where the kill came between the last step and the end of the process.
+            assert status(killed).state in ("stopped", "finished")
     assert process.returncode == 0
     assert kills >= 2
     assert outcome(killed) == outcome(whole)
