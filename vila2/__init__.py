@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import vila2.model  # makes transformers' Auto classes know the family; imports neither torch nor transformers
+import vila2.model  # noqa: F401 - makes transformers know the family, importing neither it nor torch
 
 __version__ = "0.1.0"
 

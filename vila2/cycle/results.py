@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -72,7 +73,7 @@ def _model(generalist: Generalist) -> dict[str, Any]:
 def _changes(history: Sequence[Generalist], seed: int) -> list[dict[str, Any]]:
     """Each model against the one before it, item by item."""
     changes = []
-    for before, after in zip(history, history[1:], strict=False):
+    for before, after in itertools.pairwise(history):
         old, new = _items(before), _items(after)
         for name, item in new.items():
             if name not in old or old[name].keys != item.keys:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING
 
 from vila2.errors import DataError
@@ -77,7 +78,8 @@ def decode_image(data: bytes, *, where: str) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         pixels = None
     except Exception as error:  # a damaged file makes decoders raise nearly anything
-        reason = str(error) or type(error).__name__
+        # An address in memory would make two reports of one file differ.
+        reason = re.sub(r" ?<_io.BytesIO object at 0x[0-9a-f]+>", "", str(error)) or type(error).__name__
         raise DataError(
             f"{where}: the image can not be decoded ({reason})",
             mend="replace the file by an intact one, or leave this sample out",

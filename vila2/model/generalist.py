@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -49,6 +49,7 @@ def load_generalist(
     *,
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
+    quantize: Literal["nf4"] | None = None,
     trust_remote_code: bool = False,
 ) -> Generalist:
     """Loads a model that reads images and text and writes text.
@@ -57,6 +58,7 @@ def load_generalist(
         path_or_id: a folder that ``save_pretrained`` wrote, or a hub id.
         dtype: of the weights; None keeps the checkpoint's.
         device: where the model goes; None is the GPU where there is one, else the CPU.
+        quantize: "nf4" holds the language model in 4 bits (QLoRA); needs a GPU and bitsandbytes.
         trust_remote_code: whether code that the checkpoint brings along may run.
 
     Raises:
@@ -72,11 +74,29 @@ def load_generalist(
             dtype=dtype or "auto",
             use_safetensors=True,
             trust_remote_code=trust_remote_code,
+            **_quantized(quantize, dtype),
         )
     processor = load_processor(path_or_id, trust_remote_code=trust_remote_code)
-    model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if not quantize:  # a quantised model is put on the GPU while it is read
+        model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     name = Path(location.path).resolve().name if location.is_local else location.path
     return Generalist(model.eval(), processor, name, _digest(location, model))
+
+
+def _quantized(kind: str | None, dtype: str | torch.dtype | None) -> dict[str, Any]:
+    """What ``from_pretrained`` is told to hold the language model in 4 bits; vision and projector stay whole."""
+    if kind is None:
+        return {}
+    from transformers import BitsAndBytesConfig
+
+    whole = ["vision_tower", "vision_model", "visual", "multi_modal_projector", "connector", "lm_head"]
+    settings = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=kind,
+        bnb_4bit_compute_dtype=dtype or torch.bfloat16,
+        llm_int8_skip_modules=whole,
+    )
+    return {"quantization_config": settings, "device_map": {"": 0}}
 
 
 def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -> ProcessorMixin:

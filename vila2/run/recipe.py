@@ -135,7 +135,6 @@ class StageSpec(Part):
     )
     weight_decay: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="AdamW's")
     max_length: Count = Field(default=4096, description="tokens of one sample; the rest is cut")
-    max_questions: Count | None = Field(default=None, description="exchanges of one sample at most")
     gradient_checkpointing: bool = Field(default=False, description="less memory, about a third more time")
     lora: LoraSpec | None = Field(default=None, description="train adapters in place of the language model")
     deepspeed: Annotated[Whole, Field(ge=1, le=3)] | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,16 +11,34 @@ from vila2.errors import TrainingError
 from vila2.model.generalist import parts_of
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import LoraSpec
+    from vila2.run.recipe import StageSpec
 
 
-def add_lora(model: torch.nn.Module, spec: LoraSpec, *, train_projector: bool) -> torch.nn.Module:
+def check_lora(stage: StageSpec) -> None:
+    """Raises a TrainingError where a stage's adapters cannot be trained on this machine, or not as asked."""
+    if stage.lora is None:
+        return
+    if "language" not in stage.train:
+        raise TrainingError("lora adapts the language model, which the stage does not train", mend="train: [language]")
+    if "vision" in stage.train:
+        raise TrainingError(
+            "lora adapts the language model; the vision tower would be trained in full beside it",
+            mend="leave vision out of the stage's train",
+        )
+    if stage.lora.quantize and not torch.cuda.is_available():
+        raise TrainingError(f"quantize: {stage.lora.quantize} needs a CUDA GPU", mend="leave lora.quantize out")
+    if stage.lora.quantize and importlib.util.find_spec("bitsandbytes") is None:
+        raise TrainingError(f"quantize: {stage.lora.quantize} needs bitsandbytes", mend="pip install bitsandbytes")
+
+
+def add_lora(model: torch.nn.Module, stage: StageSpec) -> torch.nn.Module:
     """Wraps the model with adapters on every linear layer of its language model.
+
+    The projector is small: where the stage trains it, it is trained in full, not through an adapter.
 
     Args:
         model: an image-text-to-text model.
-        spec: rank, alpha and dropout.
-        train_projector: the projector is small, so it is trained in full, not through an adapter.
+        stage: with ``lora``, and what it trains.
 
     Returns:
         A peft model whose checkpoints hold the adapters and the projector.
@@ -28,24 +47,38 @@ def add_lora(model: torch.nn.Module, spec: LoraSpec, *, train_projector: bool) -
 
     names = {id(module): name for name, module in model.named_modules()}
     language = names[id(model.get_decoder())]
-    head = model.get_output_embeddings()
     targets = [
         name
         for name, module in model.named_modules()
-        if name.startswith(language + ".") and isinstance(module, torch.nn.Linear) and module is not head
+        if name.startswith(language + ".") and isinstance(module, torch.nn.Linear)
     ]
     if not targets:
         raise TrainingError(f"no linear layers found under {language!r} for LoRA", mend="train in full instead")
+    projector = names[id(parts_of(model)["projector"])]
     config = LoraConfig(
-        r=spec.rank,
-        lora_alpha=spec.alpha,
-        lora_dropout=spec.dropout,
+        r=stage.lora.rank,
+        lora_alpha=stage.lora.alpha,
+        lora_dropout=stage.lora.dropout,
         target_modules=targets,
-        modules_to_save=[names[id(parts_of(model)["projector"])]] if train_projector else None,
+        modules_to_save=[projector] if "projector" in stage.train else None,
     )
     return get_peft_model(model, config)
 
 
-def merge_lora(model: Any) -> torch.nn.Module:
-    """The plain model with the adapters folded in: one folder, projector included, no peft needed to load."""
-    return model.merge_and_unload()
+def merge_lora(model: Any, stage: StageSpec, *, plain: torch.nn.Module | None = None) -> torch.nn.Module:
+    """The plain model with the adapters folded in: one folder, projector included, no peft needed to load.
+
+    Args:
+        model: what :func:`add_lora` made, trained.
+        stage: the one it was trained in.
+        plain: the model before training with full weights, where ``model`` holds them in 4 bits: folding
+            adapters into rounded weights would keep the rounding.
+    """
+    if plain is None:
+        return model.merge_and_unload()
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    trained = {name: value.detach().cpu() for name, value in get_peft_model_state_dict(model).items()}
+    whole = add_lora(plain, stage)
+    set_peft_model_state_dict(whole, trained)
+    return whole.merge_and_unload()

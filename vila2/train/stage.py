@@ -48,7 +48,7 @@ def train_stage(
     from vila2.train.checkpoints import MarkComplete, latest_checkpoint
     from vila2.train.data import EncodedMixture
     from vila2.train.freezing import freeze_all_but, frozen_modules
-    from vila2.train.lora import add_lora, merge_lora
+    from vila2.train.lora import add_lora, check_lora, merge_lora
     from vila2.train.trainer import (
         MetricsFile,
         ShowProgress,
@@ -60,7 +60,10 @@ def train_stage(
 
     name, seed = settings["name"], settings["seed"]
     stage = StageSpec.model_validate(settings["stage"])
-    generalist = load_generalist(inputs["model"] / "model", dtype=settings["dtype"])
+    check_lora(stage)
+    quantize = stage.lora.quantize if stage.lora else None
+    source = inputs["model"] / "model"
+    generalist = load_generalist(source, dtype=settings["dtype"], device="cpu", quantize=quantize)
     model, processor = generalist.model, generalist.processor
     mixture = open_mixture(stage, inputs, seed)
     states = freeze_all_but(model, stage.train)
@@ -68,7 +71,7 @@ def train_stage(
     for state in states:
         log.info("stage %s: %s", name, state)
     if stage.lora:
-        model = add_lora(model, stage.lora, train_projector="projector" in stage.train)
+        model = add_lora(model, stage)
     steps = optimiser_steps(len(mixture), stage)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
     with progress.task(f"train {name}", steps) as task:
@@ -84,7 +87,10 @@ def train_stage(
         )
         trainer.remove_callback(PrinterCallback)  # the progress shows the loss
         trainer.train(resume_from_checkpoint=latest_checkpoint(folder))
-    model = merge_lora(trainer.model) if stage.lora else trainer.model
+    model = trainer.model
+    if stage.lora:
+        plain = load_generalist(source, dtype=settings["dtype"], device="cpu").model if quantize else None
+        model = merge_lora(model, stage, plain=plain)
     save_model(model, processor, folder / "model")
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)

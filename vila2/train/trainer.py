@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ def optimiser_steps(samples: int, stage: StageSpec) -> int:
 def training_arguments(folder: Path, stage: StageSpec, *, steps: int, seed: int, dtype: str) -> TrainingArguments:
     """A stage's settings in the Trainer's words (paper A.5, Table 8)."""
     device_batch = stage.device_batch_size or stage.batch_size
-    world = max(1, torch.cuda.device_count()) if torch.cuda.is_available() else 1
+    world = int(os.environ.get("WORLD_SIZE", "1"))
     accumulation, rest = divmod(stage.batch_size, device_batch * world)
     if rest or not accumulation:
         raise TrainingError(
@@ -98,7 +99,7 @@ def training_arguments(folder: Path, stage: StageSpec, *, steps: int, seed: int,
             mend="choose a device_batch_size that divides it",
         )
     cuda = torch.cuda.is_available()
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=device_batch,
@@ -107,10 +108,12 @@ def training_arguments(folder: Path, stage: StageSpec, *, steps: int, seed: int,
         lr_scheduler_type={"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}[stage.schedule],
         warmup_steps=math.ceil(stage.warmup_ratio * steps),
         weight_decay=stage.weight_decay,
-        gradient_checkpointing=stage.gradient_checkpointing,
+        activation_checkpointing=stage.gradient_checkpointing,
         bf16=cuda and dtype == "bfloat16",
         fp16=cuda and dtype == "float16",
-        deepspeed=deepspeed_settings(stage.deepspeed) if cuda and stage.deepspeed else None,
+        deepspeed=deepspeed_settings(stage.deepspeed) if world > 1 and stage.deepspeed else None,
+        # The last layers of a vision tower that is read at an inner layer get no gradient.
+        ddp_find_unused_parameters="vision" in stage.train,
         logging_steps=max(1, steps // 100),
         logging_first_step=True,
         logging_nan_inf_filter=False,
@@ -127,6 +130,9 @@ def training_arguments(folder: Path, stage: StageSpec, *, steps: int, seed: int,
         disable_tqdm=True,
         log_level="error",
     )
+    if world == 1:
+        arguments._n_gpu = min(1, arguments.n_gpu)  # else one process would spread over all GPUs as DataParallel
+    return arguments
 
 
 def deepspeed_settings(zero: int) -> dict[str, Any]:
