@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -65,12 +64,15 @@ def test_help_imports_nothing_heavy(words: list[str]):
 
 
 def test_help_answers_at_once():
-    # The best of some tries: the machine that runs the tests has other work too.
+    # Processor time, best of three: the machine that runs the tests has other work too.
     tries = []
-    for _ in range(5):
-        started = time.perf_counter()
+    for _ in range(3):
+        before = os.times()
         assert vila2("--help").returncode == 0
-        tries.append(time.perf_counter() - started)
+        after = os.times()
+        tries.append(
+            after.children_user + after.children_system - before.children_user - before.children_system
+        )
     assert min(tries) < 0.4
 
 
