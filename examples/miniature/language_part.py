@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch.nn import functional as F
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from vision_part import save_half
 
+from vila2.model.miniature import grid_coordinates
 from vila2.sources.world.questions import KINDS
 from vila2.sources.world.vocabulary import COLOURS, SHAPES, SIZES
 
@@ -50,7 +50,9 @@ class Batch:
 class ToldImage(nn.Module):
     """36 prefix vectors from told cells: plain sums of the language model's own word vectors, and where they are.
 
-    Attributes of the four small cells are averaged; letters keep their corner, since two letters share a vector.
+    Attributes of the four small cells are averaged; letters keep their corner, since two letters share a vector. The
+    place is the mean place of the small cells that show something, in vectors about as long as a word's: weaker ones
+    drown in the sum of words.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int) -> None:
@@ -59,18 +61,23 @@ class ToldImage(nn.Module):
         self.register_buffer("ids", torch.tensor([tokenizer.convert_tokens_to_ids(word) for word in words]))
         self.centre = nn.Parameter(torch.randn(width) * 0.02)
         self.corner = nn.Parameter(1 + 0.7 * torch.randn(4, width))
-        self.rows = nn.Parameter(torch.randn(6, width) * 0.02)
-        self.columns = nn.Parameter(torch.randn(6, width) * 0.02)
+        waves = grid_coordinates(12, 12, 24).reshape(12, 12, 24)
+        self.rows = nn.Parameter(waves[:, 0, :12] @ torch.randn(12, width) * 0.04)
+        self.columns = nn.Parameter(waves[0, :, 12:] @ torch.randn(12, width) * 0.04)
 
     def forward(self, cells: torch.Tensor, embedding: nn.Embedding) -> torch.Tensor:
         """[B, 144, features] to [B, 36, width]."""
         corners = cells.reshape(len(cells), 6, 2, 6, 2, -1)
         words = embedding(self.ids)
         plain = len(words) - len(_WORDS["letter"])
-        attributes = corners[..., :plain].sum((2, 4)) / corners[..., : len(SHAPES)].sum((2, 4, 5))[..., None].clamp(min=1)
+        cover = corners[..., : len(SHAPES)].sum(-1)
+        attributes = corners[..., :plain].sum((2, 4)) / cover.sum((2, 4))[..., None].clamp(min=1)
+        weight = (cover + 0.02) / (cover + 0.02).sum((2, 4), keepdim=True)
+        place = torch.einsum("brick,rid->brcd", weight, self.rows.reshape(6, 2, -1))
+        place = place + torch.einsum("brick,ckd->brcd", weight, self.columns.reshape(6, 2, -1))
         letters = torch.einsum("brickd,ikd->brcd", corners[..., plain:-1] @ words[plain:], self.corner.reshape(2, 2, -1))
         marks = corners[..., -1:].sum((2, 4)) * self.centre
-        return (attributes @ words[:plain] + letters + marks + self.rows[:, None] + self.columns).flatten(1, 2)
+        return (attributes @ words[:plain] + letters + marks + place).flatten(1, 2)
 
 
 def told_cells(told: dict[str, np.ndarray], rng: np.random.Generator | None) -> np.ndarray:
@@ -161,14 +168,14 @@ def answer_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
 
 
 def make_language(
-    out: Path, minutes: float, seed: int = 0, start: Path | None = None, captions: float = 1.0, size: int = 12,
-    rate: float = 2e-3,
+    out: Path, minutes: float, seed: int = 0, start: Path | None = None, captions: float = 0.2, size: int = 8,
+    rate: float = 1.5e-3,
 ) -> None:  # fmt: skip
     """Train the language model for ``minutes`` and write it to ``out`` in Hugging Face form, fp16.
 
     Args:
         start: a folder that an earlier call wrote, to go on from it; None begins from random weights.
-        captions: share of lessons with a description; see ``language_text.lesson``.
+        captions: share of steps spent on descriptions, the others are spent on questions.
     """
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
@@ -191,13 +198,14 @@ def make_language(
     ahead = ThreadPoolExecutor(1)
 
     def prepare(step: int) -> Batch:
-        return assemble([lesson(seed, step * size + i, captions=captions) for i in range(size)], tokenizer, noise=True)
+        telling = int((step + 1) * captions) > int(step * captions)
+        return assemble([lesson(seed, step * size + i, telling) for i in range(size)], tokenizer, noise=True)
 
     begin, step, coming = time.monotonic(), 0, ahead.submit(prepare, 0)
     while (done := (time.monotonic() - begin) / (60 * minutes)) < 1:
         batch, coming = coming.result(), ahead.submit(prepare, step + 1)
         for group in optimiser.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+            group["lr"] = rate * min(1, (step + 1) / 150, 0.02 + 2.5 * (1 - done))  # constant, then down to nothing
         loss = answer_loss(logits_of(model, told, batch), batch)
         optimiser.zero_grad()
         loss.backward()
@@ -207,8 +215,8 @@ def make_language(
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         step += 1
-        if step % 50 == 0:
-            scores = exam(model, told, tokenizer, 60) if step % 500 == 0 else ""
+        if step % 200 == 0:
+            scores = exam(model, told, tokenizer, 100) if step % 400 == 0 else ""
             print(f"step {step} loss {loss.item():.3f} done {done:.2f} {scores}", flush=True)
     scores = exam(model, told, tokenizer, 400)
     print(json.dumps(scores, indent=1))

@@ -30,7 +30,7 @@ class Lesson:
 
     Attributes:
         cells: name -> [144, classes] shares of what the cells show (see ``vision_part.cell_targets``).
-        chat: whether the branches are exchanges after a user token, or plain texts.
+        chat: whether the branches are exchanges after a user token, or plain texts without one.
         branches: (question, answer) pairs; the question of a plain text is empty.
     """
 
@@ -39,22 +39,17 @@ class Lesson:
     branches: tuple[tuple[str, str], ...]
 
 
-def lesson(seed: int, index: int, questions: int = 10, captions: float = 1.0) -> Lesson:
-    """The lesson number ``index``: three in four are exchanges, the others plain captions.
-
-    ``captions`` is the share of exchanges that end with a description, and scales down the plain ones.
-    """
+def lesson(seed: int, index: int, captions: bool, questions: int = 9) -> Lesson:
+    """The lesson number ``index``: questions only, or descriptions only (three in four after a prompt)."""
     rng = generator("lesson", seed, index)
     scene = _respell(sample_scene("language", seed, index), rng)
-    chat = bool(rng.random() < 1 - 0.25 * captions)
-    if chat:
+    if not captions:
         asked = sample_questions(scene, rng, questions, LANGUAGE_MIX)
         branches = [(one.question, one.answer) for one in asked] + _locations(scene, rng)
-        if rng.random() < captions or not branches:
-            branches.append(_description(scene, rng))
-    else:
-        branches = [("", detailed_caption(scene, rng, words=0.2)) for _ in range(3)]
-    return Lesson(cell_targets(scene), chat, tuple(branches))
+        return Lesson(cell_targets(scene), True, tuple(branches))
+    if rng.random() < 0.75:
+        return Lesson(cell_targets(scene), True, (_description(scene, rng), _description(scene, rng)))
+    return Lesson(cell_targets(scene), False, tuple(("", detailed_caption(scene, rng, words=0.2)) for _ in range(3)))
 
 
 def test_questions(seed: int, index: int, kinds: tuple[str, ...]) -> tuple[Lesson, list[Question]]:

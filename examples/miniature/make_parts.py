@@ -27,14 +27,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder to write, by default the one in the package")
     parser.add_argument("--start", type=Path, help="language: go on from this folder")
-    parser.add_argument("--captions", type=float, default=1.0, help="language: share of lessons with a caption")
+    parser.add_argument("--captions", type=float, default=0.2, help="language: share of steps on captions")
+    parser.add_argument("--rate", type=float, default=1.5e-3, help="language: learning rate")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     out = options.out or PARTS / options.part
     if options.part == "vision":
         make_vision(out, options.minutes, seed=options.seed)
     else:
-        make_language(out, options.minutes, options.seed, options.start, options.captions)
+        make_language(out, options.minutes, options.seed, options.start, options.captions, rate=options.rate)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlavaProcessor, PreTrainedTokenizerFast
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from vila2.data.sample import ImagePart, Sample, Turn, TextPart, assistant, user
+from vila2.data.sample import ImagePart, Sample, TextPart, Turn, assistant, user
 from vila2.errors import DataError
 from vila2.model.conversation import IGNORED, ConversationEncoder
 from vila2.packing.collate import Collator
@@ -20,7 +20,7 @@ TEMPLATE = (
     "{% for p in m.content %}{% if p.type == 'image' %}<image>{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}"
     "<|end|>\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-WORDS = "a an the red blue cube ball is there yes no what color describe nice < > | image end . ?".split()
+WORDS = ["a", "an", "the", "red", "blue", "cube", "ball", "is", "there", "yes", "no", "what", "color", "describe", "nice", "<", ">", "|", "image", "end", ".", "?"]
 SPECIAL = ["<pad>", "<bos>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<image>"]
 
 

@@ -52,6 +52,12 @@ def model_settings(recipe: Recipe) -> dict[str, Any]:
     return recipe.model.model_dump(mode="json") | {"seed": recipe.seed}
 
 
+def model_inputs(recipe: Recipe) -> dict[str, Path]:
+    """The model folders on this machine that the starting model is made of: their content counts, not their names."""
+    named = {name: getattr(recipe.model, name) for name in ("vision", "language", "pretrained")}
+    return {name: Path(path) for name, path in named.items() if path and Path(path).exists()}
+
+
 def assemble(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:

@@ -1,0 +1,141 @@
+"""The whole job on a tiny miniature, through the command line: what is done, what is kept, what a kill leaves."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+RECIPE = """
+name: tiny
+seed: 3
+threads: 1
+data:
+  pairs: {source: world, options: {split: pretrain, count: 24, content: alt_text}}
+  instructions: {source: world, options: {split: sft, count: 16, content: instructions, questions: 3}}
+  test: {source: world, options: {split: test, count: 6, content: test, questions: 1}}
+model: {vision: "builtin:world/vision", language: "builtin:world/language", vision_feature_layer: -1}
+stages:
+  align: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 2.0e-3}
+  pretrain: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 5.0e-4}
+  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4, learning_rate: 1.0e-3, epochs: 2}
+cycle: {rounds: 1, max_new_tokens: 30, batch_size: 8}
+evaluate:
+  - {name: captions, kind: captions, dataset: test, max_new_tokens: 30, batch_size: 6}
+  - {name: questions, kind: questions, dataset: test, max_new_tokens: 4, batch_size: 32}
+report: {examples: 3}
+"""
+
+
+def vila2(*arguments: object, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "vila2", *map(str, arguments)]
+    return subprocess.Popen(command, env=os.environ | {"CI": "true"}, text=True, **options)
+
+
+def run(recipe: Path, out: Path, *more: str) -> dict:
+    process = vila2("run", recipe, "--out", out, "--json", "--quiet", *more, stdout=subprocess.PIPE)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    return json.loads(output)
+
+
+def steps(folder: Path) -> dict[str, float]:
+    """Finished steps by name, with the time their ``done.json`` was written."""
+    return {path.parent.name: path.stat().st_mtime for path in folder.glob("steps/*/done.json")}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(recipe, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+    run(recipe, folder)
+    return folder
+
+
+def test_one_command_trains_recaptions_retrains_and_reports(finished):
+    names = {name.rpartition("-")[0] for name in steps(finished)}
+    assert names == {
+        *("data-pairs", "data-instructions", "data-test", "parts"),
+        *("vila0-align", "vila0-pretrain", "vila0-sft", "vila0-scores"),
+        *("self-1", "vila1-pretrain", "vila1-sft", "vila1-scores"),
+    }, "align sees no new captions: it is trained once"
+    results = json.loads((finished / "results.json").read_text())
+    assert [model["name"] for model in results["models"]] == ["VILA_0", "VILA_1"]
+    assert [layer["name"] for layer in results["layers"]] == ["original", "self-1"]
+    assert results["layers"][1]["captions"] == 24
+    measures = {(m["benchmark"], m["name"]) for m in results["models"][0]["measures"]}
+    assert {("captions", "object precision"), ("captions", "object recall"), ("questions", "existence")} <= measures
+    assert results["changes"] and len(results["examples"]) == 3
+    page = (finished / "report.html").read_text()
+    assert "VILA_0" in page and "self-1" in page
+
+
+def test_the_retrained_model_saw_the_original_and_its_own_caption(finished):
+    done = next(json.loads((p / "done.json").read_text()) for p in finished.glob("steps/vila1-pretrain-*"))
+    assert done["settings"]["stage"]["mixture"][0]["view"] == "concat(original,self-1)"
+    assert done["results"]["samples"] == 24
+
+
+def test_running_again_does_nothing_and_a_change_redoes_what_depends_on_it(recipe, finished):
+    before = steps(finished)
+    page = (finished / "report.html").read_bytes()
+    run(recipe, finished)
+    assert steps(finished) == before and (finished / "report.html").read_bytes() == page
+    run(recipe, finished, "--set", "cycle.max_new_tokens=20")
+    new = {name.rpartition("-")[0] for name in steps(finished).keys() - before.keys()}
+    assert new == {"self-1", "vila1-pretrain", "vila1-sft", "vila1-scores"}
+
+
+def test_a_killed_run_gives_the_same_report(recipe, finished, tmp_path):
+    run(recipe, finished)  # the test above may have left another report
+    chance = random.Random(5)
+    folder = tmp_path / "killed"
+    for _ in range(3):
+        process = vila2("run", recipe, "--out", folder, "--quiet")
+        time.sleep(chance.uniform(6, 20))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    run(recipe, folder)
+    for name in ("results.json", "report.html"):
+        assert (folder / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_a_dry_run_shows_steps_samples_and_memory_and_does_nothing(recipe, tmp_path):
+    outcome = run(recipe, tmp_path / "dry", "--dry-run")
+    assert not (tmp_path / "dry").exists()
+    assert [step["state"] for step in outcome["plan"]] == ["pending"] * 12
+    assert outcome["sizes"]["pairs"]["samples"] == 24
+    sample = outcome["samples"]["sft"]
+    assert "<image>x36" in sample["text"] and sample["trained_tokens"] < sample["tokens"]
+    assert outcome["memory"]["sft"]["weights"] > 1_000_000
+
+
+def test_a_wrong_recipe_fails_before_any_work(recipe, tmp_path):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(RECIPE.replace("learning_rate: 5.0e-4", "learning_rat: 5.0e-4").replace("epochs: 2", "epochs: many"))
+    process = vila2("run", wrong, "--out", tmp_path / "out", stderr=subprocess.PIPE)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "wrong.yaml:12" in error and "learning_rat" in error and "learning_rate" in error
+    assert "wrong.yaml:13" in error and "epochs" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_part_is_named_before_any_work(recipe, tmp_path):
+    process = vila2(
+        "run", recipe, "--out", tmp_path / "out", "--set", "model.vision=/no/such/tower", stderr=subprocess.PIPE
+    )
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2 and "/no/such/tower" in error and "mend:" in error
+    assert not (tmp_path / "out").exists()
