@@ -36,6 +36,19 @@ def ids(*rows: list[int]) -> torch.Tensor:
     return torch.tensor(rows)
 
 
+def test_training_counts_the_same_loss_with_less_output():
+    model = model_of()
+    text = ids([5, *PLACES, 7, 8, 9, 3], [*PLACES, 11, 12, 4, 0, 0])
+    labels = text.clone()
+    labels[:, :6] = -100
+    labels[1, 7:] = -100
+    inputs = {"input_ids": text, "pixel_values": pixels(2), "labels": labels}
+    evaluated = model.eval()(**inputs)
+    trained = model.train()(**inputs)
+    torch.testing.assert_close(trained.loss, evaluated.loss, rtol=1e-5, atol=1e-6)
+    assert trained.logits.shape == (4, evaluated.logits.shape[-1]), "one row per token that the loss counts"
+
+
 @pytest.mark.parametrize("kind", TOWERS)
 @pytest.mark.parametrize("layer", [-2, -1, 1])
 def test_only_the_patches_are_projected(kind: str, layer: int) -> None:

@@ -71,9 +71,10 @@ def _model(generalist: Generalist) -> dict[str, Any]:
 
 
 def _changes(history: Sequence[Generalist], seed: int) -> list[dict[str, Any]]:
-    """Each model against the one before it, item by item."""
+    """Each model against the one before it, and the last against the first, item by item."""
     changes = []
-    for before, after in itertools.pairwise(history):
+    pairs = [*itertools.pairwise(history), *([(history[0], history[-1])] if len(history) > 2 else [])]
+    for before, after in pairs:
         old, new = _items(before), _items(after)
         for name, item in new.items():
             if name not in old or old[name].keys != item.keys:

@@ -217,6 +217,7 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
 
         Returns:
             ``loss`` where there are labels, ``logits`` [B, positions kept, vocabulary], ``past_key_values``.
+            In training mode ``logits`` are those that the loss counts, [tokens counted, vocabulary].
         """
         outputs = self.model(
             input_ids=input_ids,
@@ -228,11 +229,21 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
             mm_encoder_outputs=mm_encoder_outputs,
             **kwargs,
         )
+        hidden, loss = outputs.last_hidden_state, None
+        vocabulary = self.config.text_config.vocab_size
+        if labels is not None and self.training:
+            # Most of what is read while training is images and questions, which the loss does not count:
+            # the output layer, the largest of a small model, runs only where it does.
+            following = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
+            counted = following != -100
+            logits = self.lm_head(hidden[counted])
+            loss = self.loss_function(
+                logits=logits, labels=None, shift_labels=following[counted], vocab_size=vocabulary, **kwargs
+            )
+            return CausalLMOutputWithPast(loss=loss, logits=logits, past_key_values=outputs.past_key_values)
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        logits = self.lm_head(outputs.last_hidden_state[:, kept])
-        loss = None
+        logits = self.lm_head(hidden[:, kept])
         if labels is not None:
-            vocabulary = self.config.text_config.vocab_size
             loss = self.loss_function(logits=logits, labels=labels, vocab_size=vocabulary, **kwargs)
         return CausalLMOutputWithPast(
             loss=loss,
