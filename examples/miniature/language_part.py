@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -62,7 +63,7 @@ class ToldImage(nn.Module):
         self.centre = nn.Parameter(torch.randn(width) * 0.02)
         self.corner = nn.Parameter(1 + 0.7 * torch.randn(4, width))
         waves = grid_coordinates(12, 12, 24).reshape(12, 12, 24)
-        self.rows = nn.Parameter(waves[:, 0, :12] @ torch.randn(12, width) * 0.04)
+        self.rows = nn.Parameter(waves[:, 0, :12] @ torch.randn(12, width) * 0.06)  # depth hangs on few rows
         self.columns = nn.Parameter(waves[0, :, 12:] @ torch.randn(12, width) * 0.04)
 
     def forward(self, cells: torch.Tensor, embedding: nn.Embedding) -> torch.Tensor:
@@ -201,6 +202,18 @@ def make_language(
         telling = int((step + 1) * captions) > int(step * captions)
         return assemble([lesson(seed, step * size + i, telling) for i in range(size)], tokenizer, noise=True)
 
+    def write(scores: dict[str, float]) -> None:
+        print(json.dumps(scores), flush=True)
+        save_half(copy.deepcopy(model), out)
+        save_model(told, str(out / TOLD_IMAGE))
+        tokenizer.save_pretrained(out)
+        GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=pad, do_sample=False,
+                         max_new_tokens=120).save_pretrained(out)  # fmt: skip
+        earlier = json.loads((start / "teaching.json").read_text()) if start is not None else None
+        record = {"scenes": step * size, "steps": step, "batch": size, "minutes": minutes, "seed": seed, "rate": rate,
+                  "captions": captions, "told_scene_accuracy": scores, "after": earlier}  # fmt: skip
+        (out / "teaching.json").write_text(json.dumps(record, indent=2) + "\n")
+
     begin, step, coming = time.monotonic(), 0, ahead.submit(prepare, 0)
     while (done := (time.monotonic() - begin) / (60 * minutes)) < 1:
         batch, coming = coming.result(), ahead.submit(prepare, step + 1)
@@ -216,15 +229,7 @@ def make_language(
         optimiser.step()
         step += 1
         if step % 200 == 0:
-            scores = exam(model, told, tokenizer, 100) if step % 400 == 0 else ""
-            print(f"step {step} loss {loss.item():.3f} done {done:.2f} {scores}", flush=True)
-    scores = exam(model, told, tokenizer, 400)
-    print(json.dumps(scores, indent=1))
-    save_half(model, out)
-    save_model(told, str(out / TOLD_IMAGE))
-    tokenizer.save_pretrained(out)
-    GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=pad, do_sample=False,
-                     max_new_tokens=120).save_pretrained(out)  # fmt: skip
-    earlier = json.loads((start / "teaching.json").read_text()) if start is not None else None
-    record = {"after": earlier, "captions": captions, "scenes": step * size, "steps": step, "batch": size, "minutes": minutes, "seed": seed}
-    (out / "teaching.json").write_text(json.dumps({**record, "told_scene_accuracy": scores}, indent=2) + "\n")
+            print(f"step {step} loss {loss.item():.3f} done {done:.2f}", flush=True)
+        if step % 400 == 0:
+            write(exam(model, told, tokenizer, 100))
+    write(exam(model, told, tokenizer, 400))

@@ -16,7 +16,7 @@ from vila2.sources.world.scene import Scene, generator, sample_scene
 
 #: Kinds asked while the language model is taught: closest, farthest and reading are scarce, as later in SFT.
 LANGUAGE_MIX = {
-    "existence": 0.26, "colour": 0.10, "shape": 0.08, "count": 0.08, "left_right": 0.22, "front_behind": 0.20,
+    "existence": 0.25, "colour": 0.20, "shape": 0.04, "count": 0.08, "left_right": 0.15, "front_behind": 0.22,
     "closest": 0.012, "farthest": 0.012, "reading": 0.036,
 }  # fmt: skip
 
@@ -80,8 +80,10 @@ def _locations(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
     Nobody asks so later. It teaches to find what a question names, without which relations stay at chance for long.
     """
     known = [thing for thing in scene.objects if is_unique(scene, thing)]
-    told = [known[i] for i in rng.permutation(len(known))[:3]]
-    return [(f"Where is the {t.name}?", f"{int(10 * (t.box[0] + t.box[2]) / 2)} {int(10 * t.box[3])}") for t in told]
+    told = [(thing.name, thing) for thing in (known[i] for i in rng.permutation(len(known))[:2])]
+    shapes = [thing.shape for thing in scene.objects]
+    told += [(thing.shape, thing) for thing in scene.objects if shapes.count(thing.shape) == 1][:2]
+    return [(f"Where is the {name}?", f"{int(10 * (t.box[0] + t.box[2]) / 2)} {int(10 * t.box[3])}") for name, t in told]
 
 
 def _description(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:

@@ -73,7 +73,7 @@ def test_one_command_trains_recaptions_retrains_and_reports(finished):
     results = json.loads((finished / "results.json").read_text())
     assert [model["name"] for model in results["models"]] == ["VILA_0", "VILA_1"]
     assert [layer["name"] for layer in results["layers"]] == ["original", "self-1"]
-    assert results["layers"][1]["captions"] == 24
+    assert results["layers"][1]["captions"] == 24 and results["layers"][1]["written_by"] == "VILA_0"
     measures = {(m["benchmark"], m["name"]) for m in results["models"][0]["measures"]}
     assert {("captions", "object precision"), ("captions", "object recall"), ("questions", "existence")} <= measures
     assert results["changes"] and len(results["examples"]) == 3

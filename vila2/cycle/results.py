@@ -48,7 +48,9 @@ def write_results(cycle: Cycle, history: Sequence[Generalist], folder: Path) -> 
         "vila2_version": __version__,
         "models": [_model(generalist) for generalist in history],
         "changes": _changes(history, recipe.seed),
-        "layers": [_layer(name, layer, dataset, recipe.seed) for name, layer in layers.items()],
+        "layers": [
+            _layer(name, layer, cycle.writers.get(name), dataset, recipe.seed) for name, layer in layers.items()
+        ],
         "examples": _examples(recipe, dataset, layers),
         "notes": list(recipe.report.notes),
     }
@@ -95,11 +97,13 @@ def _items(generalist: Generalist) -> dict[str, Items]:
     return {name: Items(**item) for name, item in stored.items()}
 
 
-def _layer(name: str, layer: Any, dataset: ShardDataset, seed: int) -> dict[str, Any]:
+def _layer(
+    name: str, layer: Any, writer: str | None, dataset: ShardDataset, seed: int
+) -> dict[str, Any]:
     statistics = layer.statistics()
     return {
         "name": name,
-        "written_by": layer.info.get("written_by"),
+        "written_by": writer,
         "captions": statistics.count,
         "words_mean": statistics.words_mean,
         "words_sd": statistics.words_sd,

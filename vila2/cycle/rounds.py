@@ -50,6 +50,7 @@ class Cycle:
     data: Mapping[str, StepResult] = field(default_factory=dict)
     parts: StepResult | None = None
     layers: dict[str, StepResult] = field(default_factory=dict)
+    writers: dict[str, str] = field(default_factory=dict)
 
     def train(self, round: int) -> Generalist:
         """Trains all stages from the same parts, on the newest captions (paper: "retrain from scratch")."""
@@ -79,6 +80,7 @@ class Cycle:
     def recaption(self, writer: Generalist) -> StepResult:
         """VILA_i writes layer self-(i+1) about the images of its own pretraining data."""
         layer = f"self-{writer.round + 1}"
+        self.writers[layer] = writer.name
         cycle = self.recipe.cycle
         settings = cycle.model_dump(mode="json", exclude={"rounds", "recaption", "view", "stage"})
         self.layers[layer] = self.run.step(
