@@ -20,6 +20,7 @@ from vila2.errors import DataError, ModelError
 
 Style = Literal["plain", "chat"]
 IGNORED = -100  # the label that the loss leaves out
+_MEDIA = "mm_token_type_ids"  # what processors call it
 _SENTINEL = re.compile("\ue000(\\d+)\ue001")
 
 
@@ -32,6 +33,8 @@ class Encoded:
         labels: the same, with ``IGNORED`` where the loss does not look, length L.
         branches: 0 for the trunk, k for branch k, length L; None for a conversation without branches.
         inputs: the processor's image tensors (``pixel_values`` ...), empty for text-only samples.
+        media: what each token stands for (0 text, 1 image), length L, for models whose positions need it
+            (Qwen-VL); None for the others.
         truncated: tokens that were cut at ``max_length``.
     """
 
@@ -39,6 +42,7 @@ class Encoded:
     labels: list[int]
     branches: list[int] | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    media: list[int] | None = None
     truncated: int = 0
 
     @property
@@ -118,7 +122,10 @@ class ConversationEncoder:
                 f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
                 mend="raise the stage's max_length, or shorten the sample's prompts",
             )
-        return Encoded(ids, labels, branches if len(conversations) > 1 or any(branches) else None, inputs, cut)
+        media = inputs.pop(_MEDIA, None)
+        if media is not None:
+            media = list(self.processor.create_mm_token_type_ids([ids])[0])
+        return Encoded(ids, labels, branches if any(branches) else None, inputs, media, cut)
 
     def _ids(self, piece: _Piece) -> list[int]:
         if piece.kind == "text":
@@ -127,7 +134,7 @@ class ConversationEncoder:
             self._template_ids[piece.text] = self.tokenizer(piece.text, add_special_tokens=False)["input_ids"]
         return self._template_ids[piece.text]
 
-    def _image_tokens(self, sample: Sample) -> tuple[list[list[int]], Mapping[str, Any]]:
+    def _image_tokens(self, sample: Sample) -> tuple[list[list[int]], dict[str, Any]]:
         """Token ids of each image's placeholder, and the image tensors."""
         used = [part.index for turn in sample.turns for part in turn.parts if isinstance(part, ImagePart)]
         if sorted(set(used)) != list(range(len(sample.images))) or len(used) != len(set(used)):
