@@ -134,7 +134,14 @@ def memory(recipe: Recipe, model: Any, samples: dict[str, dict[str, Any]]) -> di
 
     value_bytes = 4 if recipe.model.dtype == "float32" else 2
     sizes = Sizes.of(model)
+    counts = "tokens" if recipe.model.pretrained else "trained_tokens"
     return {
-        name: stage_memory(sizes, stage, tokens=samples[name]["tokens"], value_bytes=value_bytes)
+        name: stage_memory(
+            sizes,
+            stage,
+            tokens=samples[name]["tokens"],
+            counted=samples[name][counts],
+            value_bytes=value_bytes,
+        )
         for name, stage in recipe.stages.items()
     }

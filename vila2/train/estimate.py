@@ -39,13 +39,17 @@ class Sizes:
         return cls(parts, text.hidden_size, text.num_hidden_layers, text.vocab_size)
 
 
-def stage_memory(sizes: Sizes, stage: StageSpec, *, tokens: int, value_bytes: int) -> dict[str, int]:
+def stage_memory(
+    sizes: Sizes, stage: StageSpec, *, tokens: int, counted: int, value_bytes: int
+) -> dict[str, int]:
     """Bytes on one device by purpose.
 
     Args:
         sizes: of the model.
         stage: what is trained, and how.
         tokens: length of a typical sample.
+        counted: those of its tokens for which logits are made, which are the ones that the loss counts in a
+            model of our family and all of them in others.
         value_bytes: 4 for float32, 2 for bfloat16 and float16.
     """
     total = sum(sizes.parameters.values())
@@ -62,5 +66,5 @@ def stage_memory(sizes: Sizes, stage: StageSpec, *, tokens: int, value_bytes: in
         "gradients": trained * value_bytes,
         "optimiser": trained * _MOMENTS_BYTES,
         "activations": activations,
-        "logits": 2 * batch * tokens * sizes.vocabulary * 4,
+        "logits": 2 * batch * counted * sizes.vocabulary * 4,
     }
