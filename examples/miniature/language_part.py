@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from language_text import Lesson, lesson, test_questions
-from muon import Muon
 from safetensors.torch import load_model, save_model
 from tokenizer_part import ASSISTANT, END, USER, make_tokenizer
 from torch import nn
@@ -196,9 +195,7 @@ def make_language(
         alone = 60
     parameters = [*model.parameters(), *told.parameters()]
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
-    matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
-    others = [p for p in parameters if all(p is not matrix for matrix in matrices)]
-    optimisers = (Muon(matrices, lr=10 * rate), torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.01))
+    optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.02)
     ahead = ThreadPoolExecutor(1)
 
     def prepare(step: int) -> Batch:
@@ -220,19 +217,16 @@ def make_language(
     begin, step, coming = time.monotonic(), 0, ahead.submit(prepare, 0)
     while (done := (time.monotonic() - begin) / (60 * minutes)) < 1:
         batch, coming = coming.result(), ahead.submit(prepare, step + 1)
-        for optimiser, peak in zip(optimisers, (10 * rate, rate), strict=True):
-            for group in optimiser.param_groups:  # constant, then down to nothing
-                group["lr"] = peak * min(1, (step + 1) / 100, 0.01 + 2.5 * (1 - done))
+        for group in optimiser.param_groups:  # constant, then down to nothing
+            group["lr"] = rate * min(1, (step + 1) / 100, 0.01 + 2 * (1 - done))
         loss = answer_loss(logits_of(model, told, batch), batch)
-        for optimiser in optimisers:
-            optimiser.zero_grad()
+        optimiser.zero_grad()
         loss.backward()
         if step < alone:
             for parameter in model.parameters():
                 parameter.grad = None
         nn.utils.clip_grad_norm_(parameters, 1.0)
-        for optimiser in optimisers:
-            optimiser.step()
+        optimiser.step()
         step += 1
         if step % 200 == 0:
             print(f"step {step} loss {loss.item():.3f} done {done:.2f}", flush=True)
