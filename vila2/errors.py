@@ -1,12 +1,12 @@
 """Every error that vila2 raises on purpose: each names what is wrong and how to mend it.
 
-    Vila2Error
-    ├── DataError      a file, sample, shard, layer or view
-    ├── RecipeError    a recipe or a setting on the command line
-    ├── ModelError     weights, configuration, or an input that does not fit the model
-    ├── TrainingError  a stage that cannot be trained as asked
-    ├── EngineError    a captioning engine
-    └── RunError       a run folder, a step, a lock
+Vila2Error
+├── DataError      a file, sample, shard, layer or view
+├── RecipeError    a recipe or a setting on the command line
+├── ModelError     weights, configuration, or an input that does not fit the model
+├── TrainingError  a stage that cannot be trained as asked
+├── EngineError    a captioning engine
+└── RunError       a run folder, a step, a lock
 """
 
 from __future__ import annotations

@@ -56,7 +56,9 @@ def test_import_says_what_was_taken_and_what_not(photos, tmp_path):
     assert json.loads(line)["key"] == "broken"
     said = vila2("import", "folder", photos, "--out", tmp_path / "d", code=2)
     assert "a dataset is there already" in said and "--replace" in said
-    said = vila2("import", "folder", photos, "--out", tmp_path / "d", "--replace", "--json", "--option", "count=2")
+    said = vila2(
+        "import", "folder", photos, "--out", tmp_path / "d", "--replace", "--json", "--option", "count=2"
+    )
     facts = json.loads(said)
     assert (facts["samples"], facts["rejected"]) == (2, {})
 

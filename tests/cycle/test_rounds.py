@@ -75,7 +75,11 @@ def test_one_command_trains_recaptions_retrains_and_reports(finished):
     assert [layer["name"] for layer in results["layers"]] == ["original", "self-1"]
     assert results["layers"][1]["captions"] == 24 and results["layers"][1]["written_by"] == "VILA_0"
     measures = {(m["benchmark"], m["name"]) for m in results["models"][0]["measures"]}
-    assert {("captions", "object precision"), ("captions", "object recall"), ("questions", "existence")} <= measures
+    assert {
+        ("captions", "object precision"),
+        ("captions", "object recall"),
+        ("questions", "existence"),
+    } <= measures
     assert results["changes"] and len(results["examples"]) == 3
     page = (finished / "report.html").read_text()
     assert "VILA_0" in page and "self-1" in page
@@ -123,7 +127,9 @@ def test_a_dry_run_shows_steps_samples_and_memory_and_does_nothing(recipe, tmp_p
 
 def test_a_wrong_recipe_fails_before_any_work(recipe, tmp_path):
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(RECIPE.replace("learning_rate: 5.0e-4", "learning_rat: 5.0e-4").replace("epochs: 2", "epochs: many"))
+    wrong.write_text(
+        RECIPE.replace("learning_rate: 5.0e-4", "learning_rat: 5.0e-4").replace("epochs: 2", "epochs: many")
+    )
     process = vila2("run", wrong, "--out", tmp_path / "out", stderr=subprocess.PIPE)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -134,7 +140,13 @@ def test_a_wrong_recipe_fails_before_any_work(recipe, tmp_path):
 
 def test_a_missing_part_is_named_before_any_work(recipe, tmp_path):
     process = vila2(
-        "run", recipe, "--out", tmp_path / "out", "--set", "model.vision=/no/such/tower", stderr=subprocess.PIPE
+        "run",
+        recipe,
+        "--out",
+        tmp_path / "out",
+        "--set",
+        "model.vision=/no/such/tower",
+        stderr=subprocess.PIPE,
     )
     _, error = process.communicate(timeout=60)
     assert process.returncode == 2 and "/no/such/tower" in error and "mend:" in error

@@ -15,7 +15,9 @@ from vila2.errors import DataError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 ANNOTATION = st.builds(
-    lambda status, text, **fields: Annotation(text=f"{text}." if status == "ok" else text, status=status, **fields),
+    lambda status, text, **fields: Annotation(
+        text=f"{text}." if status == "ok" else text, status=status, **fields
+    ),
     status=st.sampled_from(STATUSES),
     text=TEXT,
     key=st.sampled_from(["a", "b", "ü/c"]) | TEXT,
@@ -37,7 +39,11 @@ def test_any_annotation_comes_back_as_it_was(tmp_path_factory, shards):
     layer = Layer.open(folder)
     flat = [row for rows in shards for row in rows]
     assert list(layer.rows()) == flat
-    assert (layer.name, layer.info, layer.count) == ("self-1", {"engine": "none", "prompts": ["ä"]}, len(flat))
+    assert (layer.name, layer.info, layer.count) == (
+        "self-1",
+        {"engine": "none", "prompts": ["ä"]},
+        len(flat),
+    )
     assert sum(layer.statuses.values()) == len(flat)
     for number, rows in enumerate(shards):
         assert [row for group in layer.shard(number).values() for row in group] == sorted(
@@ -77,7 +83,9 @@ def test_an_interrupted_layer_goes_on_where_it_stopped(tmp_path):
 def test_statistics_count_words_of_usable_annotations_only(tmp_path):
     writer = LayerWriter(tmp_path, "self-1")
     writer.write_shard(0, [Annotation("a", "", "one two three", "ok"), Annotation("b", "", "one", "ok")])
-    writer.write_shard(1, [Annotation("c", "", "no no no no no", "repetition"), Annotation("d", "", "", "empty")])
+    writer.write_shard(
+        1, [Annotation("c", "", "no no no no no", "repetition"), Annotation("d", "", "", "empty")]
+    )
     statistics = writer.finish({}).statistics()
     assert (statistics.words_mean, statistics.words_sd) == (2.0, 1.0)
     assert (statistics.count, statistics.statuses) == (4, {"ok": 2, "empty": 1, "repetition": 1})
@@ -111,7 +119,11 @@ def test_what_can_not_be_stored_or_read_is_named(tmp_path):
 
 def test_the_original_text_reads_as_a_layer(tmp_path, pair, picture):
     talk = (user(ImagePart(), "what?"), assistant("a cat"), user("where?"), assistant("on the mat there"))
-    source = [pair("a", "two words"), Sample("talk", (picture(),), talk), Sample("bare", (picture(),), talk[:1])]
+    source = [
+        pair("a", "two words"),
+        Sample("talk", (picture(),), talk),
+        Sample("bare", (picture(),), talk[:1]),
+    ]
     write_dataset(tmp_path, source, name="d", shard_size=2)
     layer = original_layer(ShardDataset.open(tmp_path))
     assert [(row.key, row.prompt, row.text, row.status) for row in layer.rows()] == [

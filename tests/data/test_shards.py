@@ -26,9 +26,11 @@ from vila2.errors import DataError
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
 KEY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=80)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | st.text(
-        st.characters(exclude_categories=["Cs"])
-    ),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
@@ -55,7 +57,9 @@ def rejects(folder: Path) -> list[dict]:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
-        st.tuples(KEY, st.integers(0, 3), st.lists(TURN, max_size=3), st.dictionaries(TEXT, JSON, max_size=3)),
+        st.tuples(
+            KEY, st.integers(0, 3), st.lists(TURN, max_size=3), st.dictionaries(TEXT, JSON, max_size=3)
+        ),
         min_size=1,
         max_size=7,
         unique_by=lambda row: row[0],
@@ -158,7 +162,10 @@ def test_samples_are_streamed(tmp_path, pair):
 def test_writing_again_replaces_but_not_below_layers_nor_other_peoples_tars(tmp_path, pair):
     write_dataset(tmp_path / "d", [pair(f"k{n}") for n in range(5)], name="d", shard_size=1)
     write_dataset(tmp_path / "d", [pair("other")], name="d", shard_size=1)
-    assert [path.name for path in sorted((tmp_path / "d" / "shards").iterdir())] == ["000000.index", "000000.tar"]
+    assert [path.name for path in sorted((tmp_path / "d" / "shards").iterdir())] == [
+        "000000.index",
+        "000000.tar",
+    ]
     (tmp_path / "d" / "layers" / "self-1").mkdir(parents=True)
     (tmp_path / "d" / "layers" / "self-1" / "layer.json").write_text("{}")
     with pytest.raises(DataError, match="with layers"):
@@ -226,7 +233,9 @@ def test_killed_at_any_moment_and_written_again_gives_the_same_bytes(tmp_path):
 def test_webdataset_reads_our_shards(tmp_path, pair, picture):
     webdataset = pytest.importorskip("webdataset")
     odd = [pair("a.b/c d.é", "one", 1), pair("__x__/y", "two", 2), pair("plain/key", "three", 3)]
-    several = Sample("two", (picture(4), picture(5, "JPEG")), (user(ImagePart(0), ImagePart(1)), assistant("both")))
+    several = Sample(
+        "two", (picture(4), picture(5, "JPEG")), (user(ImagePart(0), ImagePart(1)), assistant("both"))
+    )
     write_dataset(tmp_path, [*odd, several], name="d")
     source = webdataset.WebDataset(str(tmp_path / "shards" / "000000.tar"), shardshuffle=False)
     found = list(source)

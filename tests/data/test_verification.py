@@ -19,7 +19,9 @@ def folder(tmp_path, pair):
     dataset = ShardDataset.open(tmp_path / "d")
     writer = LayerWriter(tmp_path / "d" / "layers" / "self-1", "self-1")
     for shard_no in range(2):
-        writer.write_shard(shard_no, [Annotation(key, "", "text", "ok") for key in dataset.shard_keys(shard_no)])
+        writer.write_shard(
+            shard_no, [Annotation(key, "", "text", "ok") for key in dataset.shard_keys(shard_no)]
+        )
     writer.finish({})
     return tmp_path / "d"
 
@@ -53,7 +55,10 @@ def test_a_changed_index_is_found(folder):
 
     facts = json.loads(header[1]) | {"crc32": zlib.crc32(body)}
     index.write_bytes(b"\n".join([header[0], json.dumps(facts).encode(), body]))
-    assert any("000000.index: differs from the tar" in f"{p.where}: {p.what}" for p in verify_dataset(folder).problems)
+    assert any(
+        "000000.index: differs from the tar" in f"{p.where}: {p.what}"
+        for p in verify_dataset(folder).problems
+    )
 
 
 def test_a_missing_shard_and_a_foreign_one(folder):

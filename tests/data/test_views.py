@@ -14,7 +14,10 @@ from vila2.errors import DataError
 SHOWN = user(ImagePart())
 PAIR = Sample("k", (b"image",), (SHOWN, assistant("short text")))
 LAYERS = {
-    "self-1": [Annotation("k", "Describe.", "bad bad bad", "repetition"), Annotation("k", "Describe.", "long text", "ok")],
+    "self-1": [
+        Annotation("k", "Describe.", "bad bad bad", "repetition"),
+        Annotation("k", "Describe.", "long text", "ok"),
+    ],
     "spatial": [
         Annotation("k", "What is left?", "a cat", "ok"),
         Annotation("k", "What is right?", "", "empty"),
@@ -26,7 +29,12 @@ LAYERS = {
 def said(sample: Sample | None) -> list[tuple[str, str, str, int]]:
     assert sample is not None
     return [
-        (turn.role, "<image>" * sum(isinstance(p, ImagePart) for p in turn.parts) + turn.text, turn.source, turn.branch)
+        (
+            turn.role,
+            "<image>" * sum(isinstance(p, ImagePart) for p in turn.parts) + turn.text,
+            turn.source,
+            turn.branch,
+        )
         for turn in sample.turns
     ]
 
@@ -98,7 +106,9 @@ def test_tree_isolates_every_exchange():
 
 
 def test_a_sample_with_branches_gets_further_ones():
-    branched = PAIR.with_turns((SHOWN, user("a?", branch=1), assistant("a", branch=1), assistant("b", branch=2)))
+    branched = PAIR.with_turns(
+        (SHOWN, user("a?", branch=1), assistant("a", branch=1), assistant("b", branch=2))
+    )
     assert said(view("concat(original,self-1)", branched))[-1] == ("assistant", "long text", "self-1", 3)
 
 
@@ -113,8 +123,22 @@ def test_an_annotation_of_several_turns_keeps_its_boxes():
 
 
 @given(
-    st.sampled_from(["only(original)", "only(self-1)", "concat(original,self-1)", "dialogue(original,self-1)", "tree(self-1)"]),
-    st.lists(st.builds(lambda status, n: Annotation("k", "q?", f"answer {n}", status), st.sampled_from(STATUSES), st.integers(0, 99))),
+    st.sampled_from(
+        [
+            "only(original)",
+            "only(self-1)",
+            "concat(original,self-1)",
+            "dialogue(original,self-1)",
+            "tree(self-1)",
+        ]
+    ),
+    st.lists(
+        st.builds(
+            lambda status, n: Annotation("k", "q?", f"answer {n}", status),
+            st.sampled_from(STATUSES),
+            st.integers(0, 99),
+        )
+    ),
 )
 def test_images_stay_placed_once_and_nothing_unusable_gets_in(text, rows):
     found = view(text, layers={"self-1": rows})
@@ -129,7 +153,10 @@ def test_images_stay_placed_once_and_nothing_unusable_gets_in(text, rows):
     assert found.images == PAIR.images and found.key == "k"
 
 
-@given(st.sampled_from(["dialogue", "tree"]), st.lists(st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True), min_size=1, unique=True))
+@given(
+    st.sampled_from(["dialogue", "tree"]),
+    st.lists(st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True), min_size=1, unique=True),
+)
 def test_a_view_reads_back_what_it_prints(kind, layers):
     layers = [layer for layer in layers if layer != "original"] or ["ocr"]
     made = View(kind, ("original", *layers))

@@ -20,7 +20,30 @@ TEMPLATE = (
     "{% for p in m.content %}{% if p.type == 'image' %}<image>{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}"
     "<|end|>\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-WORDS = ["a", "an", "the", "red", "blue", "cube", "ball", "is", "there", "yes", "no", "what", "color", "describe", "nice", "<", ">", "|", "image", "end", ".", "?"]
+WORDS = [
+    "a",
+    "an",
+    "the",
+    "red",
+    "blue",
+    "cube",
+    "ball",
+    "is",
+    "there",
+    "yes",
+    "no",
+    "what",
+    "color",
+    "describe",
+    "nice",
+    "<",
+    ">",
+    "|",
+    "image",
+    "end",
+    ".",
+    "?",
+]
 SPECIAL = ["<pad>", "<bos>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<image>"]
 
 
@@ -50,14 +73,21 @@ def picture(colour="red") -> bytes:
 
 
 def trained(processor, encoded) -> str:
-    return processor.tokenizer.decode([t for t, label in zip(encoded.input_ids, encoded.labels) if label != IGNORED])
+    return processor.tokenizer.decode(
+        [t for t, label in zip(encoded.input_ids, encoded.labels) if label != IGNORED]
+    )
 
 
 def test_only_what_the_assistant_says_is_trained_with_its_end_of_turn(processor):
     sample = Sample(
         "k",
         (picture(),),
-        (user(ImagePart(), "is there a red cube ?"), assistant("yes"), user("what color ?"), assistant("red")),
+        (
+            user(ImagePart(), "is there a red cube ?"),
+            assistant("yes"),
+            user("what color ?"),
+            assistant("red"),
+        ),
     )
     encoded = ConversationEncoder(processor).encode(sample)
     text = processor.tokenizer.decode(encoded.input_ids)
@@ -84,7 +114,9 @@ def test_tokens_equal_those_of_the_chat_template_as_a_whole(processor):
         {"role": "assistant", "content": [{"type": "text", "text": "no"}]},
     ]
     text = processor.apply_chat_template(messages, tokenize=False)
-    whole = processor(text=[text], images=[Image.new("RGB", (20, 20))], add_special_tokens=False)["input_ids"][0]
+    whole = processor(text=[text], images=[Image.new("RGB", (20, 20))], add_special_tokens=False)[
+        "input_ids"
+    ][0]
     assert encoded.input_ids == list(whole)
 
 
@@ -123,9 +155,17 @@ def test_branches_share_the_trunk_and_restart_their_positions(processor):
 
 
 def test_a_branch_sees_the_trunk_and_itself_only(processor):
-    turns = (user(ImagePart()), user("what ?", branch=1), assistant("red", branch=1), user("is ?", branch=2), assistant("no", branch=2))
+    turns = (
+        user(ImagePart()),
+        user("what ?", branch=1),
+        assistant("red", branch=1),
+        user("is ?", branch=2),
+        assistant("no", branch=2),
+    )
     encoded = ConversationEncoder(processor).encode(Sample("k", (picture(),), turns))
-    short = ConversationEncoder(processor).encode(Sample("s", (picture(),), (user(ImagePart()), assistant("no"))))
+    short = ConversationEncoder(processor).encode(
+        Sample("s", (picture(),), (user(ImagePart()), assistant("no")))
+    )
     batch = Collator(0)([encoded, short])
     mask = batch["attention_mask"]
     assert mask.dtype == torch.bool and mask.shape[0:2] == (2, 1)
@@ -160,5 +200,10 @@ def test_bad_samples_are_named(processor, sample, words):
 
 
 def test_a_turn_can_be_kept_out_of_the_loss(processor):
-    turns = (user("what ?"), Turn("assistant", (TextPart("nice"),), train=False), user("what color ?"), assistant("red"))
+    turns = (
+        user("what ?"),
+        Turn("assistant", (TextPart("nice"),), train=False),
+        user("what color ?"),
+        assistant("red"),
+    )
     assert trained(processor, ConversationEncoder(processor).encode(Sample("k", (), turns))) == "red <|end|>"

@@ -26,6 +26,7 @@ from vila2.errors import ModelError
 from vila2.model.assemble import assemble
 from vila2.model.generalist import load_generalist, parts_of
 
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> dict[str, Path]:
     torch.set_num_threads(1)

@@ -22,11 +22,15 @@ def change(name: str, difference: float, width: float, **more: Any) -> dict[str,
     return row | {"low": difference - width, "high": difference + width} | more
 
 
-def claim(kind: str, start: int, end: int, status: str, detail: str = "", subject: str = "") -> dict[str, Any]:
+def claim(
+    kind: str, start: int, end: int, status: str, detail: str = "", subject: str = ""
+) -> dict[str, Any]:
     return {"kind": kind, "start": start, "end": end, "status": status, "detail": detail, "subject": subject}
 
 
-def caption(text: str, *claims: dict[str, Any], layer: str = "original", status: str = "ok") -> dict[str, Any]:
+def caption(
+    text: str, *claims: dict[str, Any], layer: str = "original", status: str = "ok"
+) -> dict[str, Any]:
     return {"layer": layer, "prompt": None, "text": text, "status": status, "claims": list(claims)}
 
 
@@ -96,7 +100,10 @@ _SMALL: dict[str, Any] = {
     "examples": [
         example(
             "scene-1",
-            caption("red cube photo", claim("object", 0, 8, "contradicted", "no red cube in the scene", "red cube")),
+            caption(
+                "red cube photo",
+                claim("object", 0, 8, "contradicted", "no red cube in the scene", "red cube"),
+            ),
             caption(
                 "A blue cube left of a ball",
                 claim("object", 0, 11, "supported", "", "blue cube"),

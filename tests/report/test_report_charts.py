@@ -34,12 +34,24 @@ def test_an_axis_holds_its_values_and_has_distinct_ticks(one: float, other: floa
 
 def test_ticks_are_round() -> None:
     assert [label for _, label in make_axis(0.53, 2.91, 0, 100).ticks] == ["0", "1", "2", "3"]
-    assert [label for _, label in make_axis(0, 0.031, 0, 100).ticks] == ["0.00", "0.01", "0.02", "0.03", "0.04"]
-    assert [label for _, label in make_axis(0, 1440, 0, 100, wanted=3, whole=True).ticks] == ["0", "500", "1,000"]
+    assert [label for _, label in make_axis(0, 0.031, 0, 100).ticks] == [
+        "0.00",
+        "0.01",
+        "0.02",
+        "0.03",
+        "0.04",
+    ]
+    assert [label for _, label in make_axis(0, 1440, 0, 100, wanted=3, whole=True).ticks] == [
+        "0",
+        "500",
+        "1,000",
+    ]
     assert [label for _, label in make_axis(0, 2, 0, 100, wanted=5, whole=True).ticks] == ["0", "1", "2"]
 
 
-@given(st.lists(st.lists(st.floats(-50, 1e5, allow_nan=False), min_size=1, max_size=40), min_size=1, max_size=7))
+@given(
+    st.lists(st.lists(st.floats(-50, 1e5, allow_nan=False), min_size=1, max_size=40), min_size=1, max_size=7)
+)
 @settings(deadline=None, max_examples=50)
 def test_curves_stay_in_their_frame_and_labels_apart(curves: list[list[float]]) -> None:
     results = small(changes=[])

@@ -55,7 +55,9 @@ def test_many_untold_measures_are_counted_and_equal_names_keep_their_benchmark()
     many = [change(f"skill {n}", 0.0, 0.1) for n in range(7)]
     (sentence,) = said([change("object precision", 0.05, 0.02), *many])
     assert "in the other 7 measures" in sentence
-    (sentence,) = said([change("existence", 0.1, 0.02), change("existence", 0.2, 0.02, benchmark="questions")])
+    (sentence,) = said(
+        [change("existence", 0.1, 0.02), change("existence", 0.2, 0.02, benchmark="questions")]
+    )
     assert "existence (captions)" in sentence and "existence (questions)" in sentence
 
 
@@ -74,7 +76,10 @@ def test_summary_table_has_measures_as_rows_and_models_as_columns() -> None:
 def test_summary_table_of_uneven_models_leaves_gaps() -> None:
     results = small(changes=[])
     results["models"][0]["measures"] = [measure("CIDEr-D", 0.4217, 0.03, unit="score")]
-    results["models"][1]["measures"] = [measure("CIDEr-D", None, unit="score"), measure("F1", 88.4, 1, unit="percent")]
+    results["models"][1]["measures"] = [
+        measure("CIDEr-D", None, unit="score"),
+        measure("F1", 88.4, 1, unit="percent"),
+    ]
     assert summary_table(results)["rows"] == [
         ["captions: CIDEr-D", "0.422 ±0.030", "–"],
         ["captions: F1 (%)", "–", "88.4 ±1.0"],

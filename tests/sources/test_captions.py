@@ -59,7 +59,9 @@ def test_flickr8k(tmp_path):
     if not (root / "flickr8k" / "train.jsonl").exists():
         pytest.skip("no Flickr8k in VILA2_REALDATA")
     path = root / "flickr8k" / "train.jsonl"
-    info = write_dataset(tmp_path, read(path, choose="shortest", start=100, count=40), name="flickr8k", shard_size=16)
+    info = write_dataset(
+        tmp_path, read(path, choose="shortest", start=100, count=40), name="flickr8k", shard_size=16
+    )
     assert (info.count, info.rejected) == (40, {})
     dataset = ShardDataset.open(tmp_path)
     rows = [json.loads(line) for line in path.read_text().splitlines()[100:140]]

@@ -16,7 +16,15 @@ from vila2.sources.folder import read
 @pytest.fixture
 def photos(tmp_path) -> Path:
     root = tmp_path / "photos"
-    for name in ("b.jpg", "a/one.png", "a/two.jpeg", "a/two.PNG", "odd name.é.jpg", ".hidden/c.jpg", "a/._two.jpg"):
+    for name in (
+        "b.jpg",
+        "a/one.png",
+        "a/two.jpeg",
+        "a/two.PNG",
+        "odd name.é.jpg",
+        ".hidden/c.jpg",
+        "a/._two.jpg",
+    ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8)).save(root / name)
     (root / "a/one.txt").write_text("one caption\n")
@@ -51,7 +59,10 @@ def test_photos_without_text_can_be_kept_for_captioning(photos, tmp_path):
 
 
 def test_a_prompt_is_what_the_user_asks(photos):
-    assert next(read(photos, prompt="Describe it.")).turns == (user(ImagePart(), "Describe it."), assistant("one caption"))
+    assert next(read(photos, prompt="Describe it.")).turns == (
+        user(ImagePart(), "Describe it."),
+        assistant("one caption"),
+    )
 
 
 def test_slices_and_unreadable_files(photos):

@@ -65,7 +65,12 @@ def test_pairs_keep_the_bytes_of_their_images(saved, where, streaming):
     assert found[0].key == "train-000000000"
     assert found[0].images == (jpeg(0),)
     assert found[0].turns == (user(ImagePart()), assistant("zero"))
-    assert [getattr(item, "reason", "taken") for item in found] == ["taken", "taken", "missing-text", "missing-image"]
+    assert [getattr(item, "reason", "taken") for item in found] == [
+        "taken",
+        "taken",
+        "missing-text",
+        "missing-image",
+    ]
 
 
 def test_conversations_lists_and_keys(saved):

@@ -39,14 +39,19 @@ def downloaded(key: str, number: int, text: str | None, **fields) -> dict[str, b
     return members if text is None else {**members, f"{key}.txt": text.encode()}
 
 
-ROWS = [{"id": 10 + n, "url": f"http://x/{n}.jpg", "text": f"text {n}", "clip_similarity_vitb32": n / 10} for n in range(4)]
+ROWS = [
+    {"id": 10 + n, "url": f"http://x/{n}.jpg", "text": f"text {n}", "clip_similarity_vitb32": n / 10}
+    for n in range(4)
+]
 
 
 @pytest.fixture
 def tars(tmp_path) -> Path:
     folder = tmp_path / "coyo"
     folder.mkdir()
-    first = [downloaded(f"00000000{n}", n, f"text {n}", url=ROWS[n]["url"], id=ROWS[n]["id"]) for n in range(2)]
+    first = [
+        downloaded(f"00000000{n}", n, f"text {n}", url=ROWS[n]["url"], id=ROWS[n]["id"]) for n in range(2)
+    ]
     write_tar(folder / "00000.tar", {**first[0], **first[1]})
     write_tar(folder / "00001.tar", downloaded("000010000", 3, None, url=ROWS[3]["url"], id=13))
     (folder / "00000_stats.json").write_text("{}")
@@ -55,7 +60,9 @@ def tars(tmp_path) -> Path:
 
 def test_tars_are_read_in_order(tars):
     found = list(read(tars))
-    assert found[0] == Sample("000000000", (jpeg(0),), (user(ImagePart()), assistant("text 0")), found[0].meta)
+    assert found[0] == Sample(
+        "000000000", (jpeg(0),), (user(ImagePart()), assistant("text 0")), found[0].meta
+    )
     assert found[0].meta["url"] == "http://x/0.jpg"
     assert [item.key for item in found] == ["000000000", "000000001", "000010000"]
     assert found[2] == Reject(str(tars), "000010000", "missing-text", found[2].detail)
@@ -86,7 +93,11 @@ def test_metadata_is_joined_by_key(tars, tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"key": "000000001", "aesthetic": 5}) + "\nbroken\n")
     found = list(read(tars, metadata=path, join="key"))
-    assert [item.reason for item in found if isinstance(item, Reject)] == ["bad-json", "no-metadata", "no-metadata"]
+    assert [item.reason for item in found if isinstance(item, Reject)] == [
+        "bad-json",
+        "no-metadata",
+        "no-metadata",
+    ]
     assert [item.meta["aesthetic"] for item in found if isinstance(item, Sample)] == [5]
     with pytest.raises(DataError, match="no field 'url' to join on"):
         list(read(tars, metadata=path))
@@ -109,7 +120,10 @@ def test_a_tar_that_a_killed_download_left_gives_what_came_whole(tars):
 
 
 def test_code_in_a_tar_is_refused_and_bad_members_are_named(tars, tmp_path):
-    write_tar(tars / "00002.tar", {"bad.jpg": jpeg(1), "bad.json": b"{", "worse.jpg": jpeg(1), "worse.txt": b"\xff\xfe\xff"})
+    write_tar(
+        tars / "00002.tar",
+        {"bad.jpg": jpeg(1), "bad.json": b"{", "worse.jpg": jpeg(1), "worse.txt": b"\xff\xfe\xff"},
+    )
     assert [item.reason for item in read(tars, start=3)] == ["unreadable-member", "unreadable-member"]
     write_tar(tars / "00003.tar", {"x.pyd": b"code"})
     with pytest.raises(DataError, match=r"00003\.tar: x\.pyd"):

@@ -90,7 +90,8 @@ def test_a_placeholder_that_the_assistant_writes_stays_text():
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["human", "gpt", "system", "user", "assistant"]), st.lists(WORDS | st.just("<image>"), max_size=5)
+            st.sampled_from(["human", "gpt", "system", "user", "assistant"]),
+            st.lists(WORDS | st.just("<image>"), max_size=5),
         ),
         min_size=1,
     )
@@ -98,9 +99,13 @@ def test_a_placeholder_that_the_assistant_writes_stays_text():
 def test_turns_are_neither_lost_nor_invented(said):
     """The parsed turns, written out again, are what the row says, but for line ends beside placeholders."""
     rows = [{"from": speaker, "value": "".join(pieces)} for speaker, pieces in said]
-    images = sum(piece == "<image>" for speaker, pieces in said for piece in pieces if speaker in ("human", "user"))
+    images = sum(
+        piece == "<image>" for speaker, pieces in said for piece in pieces if speaker in ("human", "user")
+    )
     turns = parse_conversation(rows, images)
-    written = ["".join("<image>" if isinstance(p, ImagePart) else p.text for p in turn.parts) for turn in turns]
+    written = [
+        "".join("<image>" if isinstance(p, ImagePart) else p.text for p in turn.parts) for turn in turns
+    ]
     assert written == [row["value"] for row in rows]
     assert [p.index for turn in turns for p in turn.parts if isinstance(p, ImagePart)] == list(range(images))
     roles = {"human": "user", "gpt": "assistant"}
@@ -168,7 +173,9 @@ def test_slices_cover_all_rows_once(images):
 
 
 def test_images_may_lie_elsewhere(images, tmp_path_factory):
-    path = write(tmp_path_factory.mktemp("rows"), [{"id": "x", "image": "a.jpg", "conversations": talk("?", "!")}])
+    path = write(
+        tmp_path_factory.mktemp("rows"), [{"id": "x", "image": "a.jpg", "conversations": talk("?", "!")}]
+    )
     (sample,) = read(path, image_root=images)
     assert Image.open(io.BytesIO(sample.images[0])).size == (8, 8)
 

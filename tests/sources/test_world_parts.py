@@ -32,7 +32,9 @@ def test_the_parts_are_small_and_hold_no_pickle():
 
 def test_the_tower_gives_a_grid_of_cells_that_depends_on_the_image(tower):
     image = render(sample_scene("test", 0, 0))
-    pixels = AutoImageProcessor.from_pretrained(PARTS / "vision")(images=image, return_tensors="pt")["pixel_values"]
+    pixels = AutoImageProcessor.from_pretrained(PARTS / "vision")(images=image, return_tensors="pt")[
+        "pixel_values"
+    ]
     expected = np.asarray(image, dtype=np.float32).transpose(2, 0, 1) / 127.5 - 1
     assert np.abs(pixels[0].numpy() - expected).max() < 1e-5
     with torch.no_grad():

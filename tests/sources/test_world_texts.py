@@ -135,7 +135,9 @@ def test_false_relations_signs_and_counts_are_caught():
     wrong_side = "right" if centre_u(one) < centre_u(other) else "left"
     text = (f"There are three objects. A {one.name} is to the {wrong_side} of a {other.name}. "
             f'The {one.name} has a sign that says " qqq " .')  # fmt: skip
-    wrong = [(c.kind, text[c.start : c.end]) for c in check_caption(scene, text) if c.status == "contradicted"]
+    wrong = [
+        (c.kind, text[c.start : c.end]) for c in check_caption(scene, text) if c.status == "contradicted"
+    ]
     assert wrong == [("count", "three objects"), ("relation", f"{wrong_side} of"), ("text", "qqq")]
 
 

@@ -28,12 +28,18 @@ def inputs(tmp_path_factory):
         write_dataset(folder / name, samples, name=name)
     model, processor = assemble("builtin:world/vision", "builtin:world/language", vision_feature_layer=-1)
     save_model(model, processor, folder / "parts" / "model")
-    return {"model": folder / "parts", "data.pairs": folder / "pairs", "data.instructions": folder / "instructions"}
+    return {
+        "model": folder / "parts",
+        "data.pairs": folder / "pairs",
+        "data.instructions": folder / "instructions",
+    }
 
 
 def settings(name, dataset, **changes):
     stage = StageSpec.model_validate(
-        STAGE_DEFAULTS[name] | {"mixture": [{"dataset": dataset}], "batch_size": 4, "learning_rate": 1e-2} | changes
+        STAGE_DEFAULTS[name]
+        | {"mixture": [{"dataset": dataset}], "batch_size": 4, "learning_rate": 1e-2}
+        | changes
     )
     return {"name": name, "stage": stage.model_dump(mode="json"), "seed": 0, "dtype": "float32", "threads": 1}
 
@@ -66,7 +72,9 @@ def test_a_stage_trains_its_parts_and_leaves_the_others_bit_for_bit(inputs, tmp_
 
 
 def test_the_loss_falls(inputs, tmp_path):
-    results = train_stage(tmp_path, settings("pretrain", "pairs", epochs=8, learning_rate=3e-3), inputs, Board())
+    results = train_stage(
+        tmp_path, settings("pretrain", "pairs", epochs=8, learning_rate=3e-3), inputs, Board()
+    )
     losses = [loss for _, loss in results["loss"]]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
@@ -105,7 +113,9 @@ def test_a_killed_stage_ends_with_the_losses_and_weights_of_an_undisturbed_one(i
     train_stage(folder, spec, inputs, Board())
 
     def losses(path):
-        return [(e["step"], e["loss"]) for e in map(json.loads, (path / "metrics.jsonl").open()) if "loss" in e]
+        return [
+            (e["step"], e["loss"]) for e in map(json.loads, (path / "metrics.jsonl").open()) if "loss" in e
+        ]
 
     assert losses(folder) == losses(tmp_path / "undisturbed")
     assert changed_parts(weights(tmp_path / "undisturbed"), weights(folder)) == set()

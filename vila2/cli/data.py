@@ -14,23 +14,31 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Datasets: import, stats, preview, verify.")
 
-Dataset = Annotated[Path, typer.Argument(help="Folder of a dataset, or of WebDataset tars.", show_default=False)]
+Dataset = Annotated[
+    Path, typer.Argument(help="Folder of a dataset, or of WebDataset tars.", show_default=False)
+]
 Layers = Annotated[
     list[Path] | None,
-    typer.Option("--layer", help="Folder of a layer that lies elsewhere; may be repeated.", show_default=False),
+    typer.Option(
+        "--layer", help="Folder of a layer that lies elsewhere; may be repeated.", show_default=False
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(help="captions, folder, huggingface, img2dataset, llava or world.")],
+    source: Annotated[
+        str, typer.Argument(help="captions, folder, huggingface, img2dataset, llava or world.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new dataset.", show_default=False)],
     path: Annotated[str | None, typer.Argument(help="What to read: a file, a folder, a name.")] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", help="NAME=VALUE for the source; may be repeated.")
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the dataset; by default the folder's.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the dataset; by default the folder's.")
+    ] = None,
     shard_size: Annotated[int, typer.Option("--shard-size", min=1, help="Samples per shard.")] = 1000,
     replace: Annotated[bool, typer.Option("--replace", help="Write over a finished dataset.")] = False,
     as_json: AsJson = False,
@@ -49,7 +57,9 @@ def import_(
     options = _options(source, option or [])
     samples = open_source(source, path=path, **options)
     with live_progress().task(f"import {source}", options.get("count")) as task:
-        info = write_dataset(out, samples, name=name or out.resolve().name, shard_size=shard_size, progress=task)
+        info = write_dataset(
+            out, samples, name=name or out.resolve().name, shard_size=shard_size, progress=task
+        )
     typer.echo(_import_json(info) if as_json else _import_text(info))
 
 
@@ -74,7 +84,8 @@ def preview(
     view: Annotated[str, typer.Option("--view", help="How layers join: concat(original,self-1), ...")] = "",
     layer: Layers = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Show the tokens for this model, and which the loss counts.")
+        str | None,
+        typer.Option("--model", "-m", help="Show the tokens for this model, and which the loss counts."),
     ] = None,
     style: Annotated[str, typer.Option("--style", help="Format of the tokens: chat or plain.")] = "chat",
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with the images.")] = None,
@@ -84,7 +95,9 @@ def preview(
     from vila2.data.shards import ShardDataset
 
     opened = ShardDataset.open(dataset)
-    samples, note = choose_samples(opened, _layers(opened, layer or []), view, start=start, count=count, key=key)
+    samples, note = choose_samples(
+        opened, _layers(opened, layer or []), view, start=start, count=count, key=key
+    )
     previews = preview_samples(samples, model, style)
     if html is not None:
         from vila2.data.atomic import write_text_atomic
@@ -166,7 +179,9 @@ def _import_text(info: DatasetInfo) -> str:
     lines = [f"{info.folder}: {info.count} samples in {len(info.shards)} shards"]
     if info.rejected:
         reasons = ", ".join(f"{reason} {count}" for reason, count in info.rejected.items())
-        lines.append(f"rejected {sum(info.rejected.values())}: {reasons} (see {info.folder / 'rejected.jsonl'})")
+        lines.append(
+            f"rejected {sum(info.rejected.values())}: {reasons} (see {info.folder / 'rejected.jsonl'})"
+        )
     return "\n".join(lines)
 
 
@@ -181,7 +196,12 @@ def _stats_json(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) 
         }
         for name, found in rows
     ]
-    facts = {"name": dataset.name, "samples": len(dataset), "digest": dataset.digest, "rejected": dataset.rejected}
+    facts = {
+        "name": dataset.name,
+        "samples": len(dataset),
+        "digest": dataset.digest,
+        "rejected": dataset.rejected,
+    }
     return json.dumps(facts | {"layers": layers}, indent=2, ensure_ascii=False)
 
 
@@ -189,7 +209,9 @@ def _stats_text(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) 
     width = max(len(name) for name, _ in rows)
     lines = [f"{dataset.name}: {len(dataset)} samples in {len(dataset.shards)} shards"]
     if dataset.rejected:
-        lines.append("rejected: " + ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items()))
+        lines.append(
+            "rejected: " + ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items())
+        )
     lines.append(f"{'layer':{width}}  {'captions':>9}  {'words, mean ± sd':>16}  status")
     for name, found in rows:
         words = f"{found.words_mean:.1f} ± {found.words_sd:.1f}"

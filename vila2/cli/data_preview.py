@@ -153,7 +153,11 @@ def _as_seen(pixels: Any, processor: Any) -> tuple[Image.Image, ...]:
 
 def _turn_text(turn: Turn) -> str:
     return "".join(
-        part.text if isinstance(part, TextPart) else f"<image {part.index}>" if isinstance(part, ImagePart) else str(part)
+        part.text
+        if isinstance(part, TextPart)
+        else f"<image {part.index}>"
+        if isinstance(part, ImagePart)
+        else str(part)
         for part in turn.parts
     )
 
@@ -184,7 +188,9 @@ def text(dataset: ShardDataset, note: str, previews: Sequence[Preview]) -> str:
         if preview.runs is not None:
             total, counted = _token_counts(preview.runs)
             lines.append(f"  {total} tokens, {counted} of them trained:")
-            lines += [f"  {'*' if run.trained else ' '} {run.tokens:>5}  {run.text!r}" for run in preview.runs]
+            lines += [
+                f"  {'*' if run.trained else ' '} {run.tokens:>5}  {run.text!r}" for run in preview.runs
+            ]
     return "\n".join(lines)
 
 
@@ -222,8 +228,12 @@ def _article(preview: Preview) -> str:
         parts.append(f"<p class=problem>{escape(preview.problem)}</p>")
     if preview.runs is not None:
         total, counted = _token_counts(preview.runs)
-        runs = (f"<mark>{escape(run.text)}</mark>" if run.trained else escape(run.text) for run in preview.runs)
-        parts.append(f"<p><small>{total} tokens, {counted} of them trained</small></p><pre>{''.join(runs)}</pre>")
+        runs = (
+            f"<mark>{escape(run.text)}</mark>" if run.trained else escape(run.text) for run in preview.runs
+        )
+        parts.append(
+            f"<p><small>{total} tokens, {counted} of them trained</small></p><pre>{''.join(runs)}</pre>"
+        )
     if preview.sample.meta:
         parts.append(f"<p><small>{escape(_meta(preview.sample))}</small></p>")
     return f"<article><div>{images}</div><div>{''.join(parts)}</div></article>"

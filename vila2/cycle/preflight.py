@@ -42,7 +42,10 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
         return {}
     samples = encoded_samples(recipe, first, processor)
     return {
-        "sizes": {name: {"source": spec.source, "samples": expected_size(spec)} for name, spec in recipe.data.items()},
+        "sizes": {
+            name: {"source": spec.source, "samples": expected_size(spec)}
+            for name, spec in recipe.data.items()
+        },
         "samples": samples,
         "memory": memory(recipe, model, samples),
     }
@@ -67,7 +70,8 @@ def first_sample(name: str, spec: DatasetSpec) -> Sample:
             if isinstance(row, Sample):
                 return row
     raise RecipeError(
-        f"dataset {name!r} gives no usable sample", mend=f"look at data.{name}, or try `vila2 data import` on it"
+        f"dataset {name!r} gives no usable sample",
+        mend=f"look at data.{name}, or try `vila2 data import` on it",
     )
 
 
@@ -111,7 +115,9 @@ def encoded_samples(recipe: Recipe, first: dict[str, Sample], processor: Any) ->
         encoder = ConversationEncoder(processor, max_length=stage.max_length)
         encoded = encoder.encode(first[stage.mixture[0].dataset], stage.style)
         decode = processor.tokenizer.decode
-        trained = [token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED]
+        trained = [
+            token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED
+        ]
         shown[name] = {
             "dataset": stage.mixture[0].dataset,
             "tokens": len(encoded.input_ids),

@@ -49,7 +49,8 @@ def write_results(cycle: Cycle, history: Sequence[Generalist], folder: Path) -> 
         "models": [_model(generalist) for generalist in history],
         "changes": _changes(history, recipe.seed),
         "layers": [
-            _layer(name, layer, cycle.writers.get(name), dataset, recipe.seed) for name, layer in layers.items()
+            _layer(name, layer, cycle.writers.get(name), dataset, recipe.seed)
+            for name, layer in layers.items()
         ],
         "examples": _examples(recipe, dataset, layers),
         "notes": list(recipe.report.notes),
@@ -83,7 +84,9 @@ def _changes(history: Sequence[Generalist], seed: int) -> list[dict[str, Any]]:
                 continue
             benchmark, _, measure = name.partition("/")
             difference, low, high = paired_ratio_bootstrap(
-                (item.numerators, item.denominators), (old[name].numerators, old[name].denominators), seed=seed
+                (item.numerators, item.denominators),
+                (old[name].numerators, old[name].denominators),
+                seed=seed,
             )
             changes.append(
                 {"benchmark": benchmark, "name": measure, "from": before.name, "to": after.name}
@@ -97,9 +100,7 @@ def _items(generalist: Generalist) -> dict[str, Items]:
     return {name: Items(**item) for name, item in stored.items()}
 
 
-def _layer(
-    name: str, layer: Any, writer: str | None, dataset: ShardDataset, seed: int
-) -> dict[str, Any]:
+def _layer(name: str, layer: Any, writer: str | None, dataset: ShardDataset, seed: int) -> dict[str, Any]:
     statistics = layer.statistics()
     return {
         "name": name,
@@ -146,9 +147,17 @@ def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) 
             for row in layer.get(sample.key):
                 claims = [asdict(claim) for claim in claims_about(sample, row.text)]
                 captions.append(
-                    {"layer": name, "prompt": row.prompt, "text": row.text, "status": row.status, "claims": claims}
+                    {
+                        "layer": name,
+                        "prompt": row.prompt,
+                        "text": row.text,
+                        "status": row.status,
+                        "claims": claims,
+                    }
                 )
-        examples.append({"key": sample.key, "image": _data_uri(sample.images[0]), "truth": None, "captions": captions})
+        examples.append(
+            {"key": sample.key, "image": _data_uri(sample.images[0]), "truth": None, "captions": captions}
+        )
     return examples
 
 

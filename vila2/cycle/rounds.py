@@ -73,7 +73,8 @@ class Cycle:
                 "seed": self.recipe.seed,
                 "dtype": self.recipe.model.dtype,
             },
-            inputs={"model": model} | {f"data.{b.dataset}": self.data[b.dataset] for b in self.recipe.evaluate},
+            inputs={"model": model}
+            | {f"data.{b.dataset}": self.data[b.dataset] for b in self.recipe.evaluate},
         )
         return Generalist(round, stages, scores)
 
@@ -157,7 +158,9 @@ def self_augment(recipe: Recipe, run: Run) -> tuple[Cycle, list[Generalist]]:
     """The loop of Figure 1 (a): every VILA_i writes the captions that train VILA_{i+1}."""
     cycle = Cycle(recipe, run)
     cycle.data = {name: work.open_dataset(run, name, spec) for name, spec in recipe.data.items()}
-    cycle.parts = run.step("parts", work.assemble, settings=work.model_settings(recipe), inputs=work.model_inputs(recipe))
+    cycle.parts = run.step(
+        "parts", work.assemble, settings=work.model_settings(recipe), inputs=work.model_inputs(recipe)
+    )
 
     history = [cycle.train(round=0)]
     for round in range(1, recipe.cycle.rounds + 1):

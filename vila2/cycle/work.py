@@ -21,7 +21,10 @@ def open_dataset(run: Run, name: str, spec: DatasetSpec) -> StepResult:
         return run.existing(f"data-{name}", Path(spec.path))
     inputs = {"file": spec.path} if spec.path else {}
     return run.step(
-        f"data-{name}", import_dataset, settings={"name": name, **spec.model_dump(mode="json", exclude={"path"})}, inputs=inputs
+        f"data-{name}",
+        import_dataset,
+        settings={"name": name, **spec.model_dump(mode="json", exclude={"path"})},
+        inputs=inputs,
     )
 
 
@@ -79,14 +82,18 @@ def assemble(
     return {"parameters": sum(p.numel() for p in model.parameters())}
 
 
-def train(folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any) -> dict[str, Any]:
+def train(
+    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+) -> dict[str, Any]:
     """Trains one stage; see :func:`vila2.train.stage.train_stage`."""
     from vila2.train.stage import train_stage
 
     return train_stage(folder, settings, inputs, progress)
 
 
-def evaluate(folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any) -> dict[str, Any]:
+def evaluate(
+    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+) -> dict[str, Any]:
     """Scores a model on the recipe's benchmarks; see :mod:`vila2.evaluate.benchmarks`."""
     from vila2.caption.transformers_engine import TransformersEngine
     from vila2.evaluate.benchmarks import run_benchmarks
@@ -94,7 +101,9 @@ def evaluate(folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Pat
 
     engine = TransformersEngine(load_generalist(inputs["model"] / "model", dtype=settings["dtype"]))
     datasets = {name.removeprefix("data."): path for name, path in inputs.items() if name.startswith("data.")}
-    return run_benchmarks(engine, settings["benchmarks"], datasets, folder, seed=settings["seed"], progress=progress)
+    return run_benchmarks(
+        engine, settings["benchmarks"], datasets, folder, seed=settings["seed"], progress=progress
+    )
 
 
 def recaption(

@@ -109,7 +109,9 @@ def to_table(rows: Sequence[Annotation]) -> pa.Table:
     columns: dict[str, Any] = {
         name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in fields.items()
     }
-    turns = [None if row.turns is None else json.dumps([turn.to_json() for turn in row.turns]) for row in rows]
+    turns = [
+        None if row.turns is None else json.dumps([turn.to_json() for turn in row.turns]) for row in rows
+    ]
     columns["turns"] = pa.array(turns, pa.string())
     return pa.table(columns)
 

@@ -157,7 +157,9 @@ class Layer:
         self.count: int = content["count"]
         self.statuses: dict[str, int] = dict(content["statuses"])
         self.info: dict[str, Any] = dict(content["info"])
-        self._shards = {int(Path(s["name"]).stem): (folder / s["name"], s["sha256"]) for s in content["shards"]}
+        self._shards = {
+            int(Path(s["name"]).stem): (folder / s["name"], s["sha256"]) for s in content["shards"]
+        }
         self.digest = hashlib.sha256("\n".join(sha for _, sha in self._shards.values()).encode()).hexdigest()
         self._cache: dict[int, dict[str, tuple[Annotation, ...]]] = {}
         self._places: dict[str, int] | None = None

@@ -30,7 +30,9 @@ def member_base(key: str) -> str:
     if _SAFE.match(key) and len(key) <= _LONGEST:
         return key
     tidy = all(key.split("/"))
-    name = quote(key, safe="/" if tidy else "").replace(".", "%2E").replace("~", "%7E").replace("__", "%5F%5F")
+    name = (
+        quote(key, safe="/" if tidy else "").replace(".", "%2E").replace("~", "%7E").replace("__", "%5F%5F")
+    )
     if "%" in name and len(name) <= _LONGEST:
         return name
     digest = hashlib.sha256(key.encode()).hexdigest()[:32]

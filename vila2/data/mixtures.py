@@ -97,7 +97,9 @@ class ViewedDataset:
                 continue
             keys = self.dataset.shard_keys(shard_no)
             found.update({name: sum(key in by_key for key in keys) for name, by_key in rows.items()})
-            for number, key, text in zip(self.dataset.shard_range(shard_no), keys, texts.tolist(), strict=True):
+            for number, key, text in zip(
+                self.dataset.shard_range(shard_no), keys, texts.tolist(), strict=True
+            ):
                 states = {name: _state(by_key.get(key, ())) for name, by_key in rows.items()}
                 if text or "ok" in states.values():
                     numbers.append(number)
@@ -159,7 +161,9 @@ class Mixture:
     @property
     def dropped(self) -> dict[str, dict[str, int]]:
         """What the parts could not use, by "dataset through view" and reason; JSON-able."""
-        return {f"{part.dataset.name} through {part.view}": part.dropped for part, _ in self.parts if part.dropped}
+        return {
+            f"{part.dataset.name} through {part.view}": part.dropped for part, _ in self.parts if part.dropped
+        }
 
     def __len__(self) -> int:
         return int(self._starts[-1])

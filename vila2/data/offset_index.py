@@ -125,7 +125,9 @@ class OffsetIndex:
             known = (header["sha256"], header["bytes"], header["mtime_ns"], header["ignored"])
             extensions = tuple(header["extensions"])
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{where}: not a sound index ({error})", mend="delete it; it is made anew") from error
+            raise DataError(
+                f"{where}: not a sound index ({error})", mend="delete it; it is made anew"
+            ) from error
         return cls(*known, extensions, first, offsets, sizes, codes, texts, ends, bytes(body[start:]))
 
 
@@ -244,4 +246,6 @@ def _close_group(
     try:
         builder.add(sample.key, group, text=has_text(sample))
     except UnicodeEncodeError as error:
-        raise DataError(f"{path}: the name {base!r} is not UTF-8", mend="repack the tar with UTF-8 names") from error
+        raise DataError(
+            f"{path}: the name {base!r} is not UTF-8", mend="repack the tar with UTF-8 names"
+        ) from error

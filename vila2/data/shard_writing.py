@@ -128,7 +128,8 @@ def _finish(folder: Path, name: str, shards: list[ShardInfo], rejected: dict[str
     if not shards:
         reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items())
         raise DataError(
-            f"{folder}: no sample was taken" + (f"; rejected: {reasons}" if reasons else ", the source is empty"),
+            f"{folder}: no sample was taken"
+            + (f"; rejected: {reasons}" if reasons else ", the source is empty"),
             mend=f"see {folder / 'rejected.jsonl'}" if reasons else "check the source's path and options",
         )
     digest = dataset_digest(shards)

@@ -67,7 +67,9 @@ class ShardDataset:
     Can be pickled and forked for the workers of a data loader: open files are not shared.
     """
 
-    def __init__(self, name: str, folder: Path, paths: tuple[Path, ...], shards: tuple[ShardInfo, ...], own: bool):
+    def __init__(
+        self, name: str, folder: Path, paths: tuple[Path, ...], shards: tuple[ShardInfo, ...], own: bool
+    ):
         self.name = name
         self.folder = folder
         self.shards = shards
@@ -208,7 +210,9 @@ class ShardDataset:
         if self._numbers is None:
             self._numbers = {known: number for number, known in enumerate(self.keys())}
         if key not in self._numbers:
-            raise DataError(f"{self.folder}: no sample has the key {key!r}", mend="`vila2 data preview` shows keys")
+            raise DataError(
+                f"{self.folder}: no sample has the key {key!r}", mend="`vila2 data preview` shows keys"
+            )
         return self._numbers[key]
 
     def ignored(self) -> dict[str, int]:
@@ -227,7 +231,9 @@ class ShardDataset:
         if shard is None:
             path, info = self._paths[shard_no], self.shards[shard_no]
             shard = _OpenShard(path, _load_index(path, info if self._own else None))
-            while len(self._open) >= _OPEN_SHARDS:  # the oldest goes; a thread that still reads it keeps it open
+            while (
+                len(self._open) >= _OPEN_SHARDS
+            ):  # the oldest goes; a thread that still reads it keeps it open
                 self._open.pop(next(iter(self._open)), None)
             self._open[shard_no] = shard
         return shard

@@ -139,7 +139,9 @@ def layer_problems(folder: Path, dataset: ShardDataset) -> list[Problem]:
             named = ", ".join(map(repr, unknown[:3])) + (" ..." if len(unknown) > 3 else "")
             problems.append(Problem(str(path), f"{len(unknown)} keys are not in shard {shard_no}: {named}"))
     if not problems and dict(statuses) != layer.statuses:
-        problems.append(Problem(str(folder), f"layer.json counts {layer.statuses}, its files {dict(statuses)}"))
+        problems.append(
+            Problem(str(folder), f"layer.json counts {layer.statuses}, its files {dict(statuses)}")
+        )
     return problems
 
 

@@ -71,9 +71,7 @@ class View:
 _EXAMPLE = "write only(original), concat(original,self-1), dialogue(original,self-1,ocr) or tree(...)"
 
 
-def apply_view(
-    view: View, sample: Sample, annotations: Mapping[str, Sequence[Annotation]]
-) -> Sample | None:
+def apply_view(view: View, sample: Sample, annotations: Mapping[str, Sequence[Annotation]]) -> Sample | None:
     """Builds a sample's conversation from its layers.
 
     Only annotations with status "ok" are used; of several, ``only`` and ``concat`` take the first. Where a
@@ -132,7 +130,9 @@ def _exchange(row: Annotation, layer: str) -> list[Turn]:
     return [*asked, assistant(row.text, source=layer)]
 
 
-def _append(trunk: Sample, exchanges: Sequence[Sequence[Turn]], *, isolated: bool = False) -> tuple[Turn, ...]:
+def _append(
+    trunk: Sample, exchanges: Sequence[Sequence[Turn]], *, isolated: bool = False
+) -> tuple[Turn, ...]:
     """Adds exchanges to a conversation, or as branches of their own.
 
     A conversation that has branches already gets further ones: added to its trunk, they would be seen by all.

@@ -84,7 +84,9 @@ def questions_of(sample: Sample) -> list[Question]:
     return [Question(f"{sample.key}#{n}", sample, *row) for n, row in enumerate(rows)]
 
 
-def _captions(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any) -> Outcome:
+def _captions(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
     prompt = benchmark["prompt"] or "Describe the image in details."
     requests = [Request(sample.key, sample.images, prompt) for sample in samples]
     answers = _ask(engine, requests, benchmark, progress)
@@ -93,7 +95,9 @@ def _captions(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str,
     return Outcome(score_captions(samples, texts), said)
 
 
-def _questions(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any) -> Outcome:
+def _questions(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
     questions = [question for sample in samples for question in questions_of(sample)]
     form = benchmark["prompt"] or "{question}"
     requests = [Request(q.item, q.sample.images, form.replace("{question}", q.question)) for q in questions]
@@ -101,7 +105,9 @@ def _questions(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str
     outcome = Outcome()
     right = [float(exact_match(a.text, q.answer)) for a, q in zip(answers, questions, strict=True)]
     for kind in dict.fromkeys(question.kind for question in questions):
-        outcome.items[kind] = _by_sample([(q, r) for q, r in zip(questions, right, strict=True) if q.kind == kind])
+        outcome.items[kind] = _by_sample(
+            [(q, r) for q, r in zip(questions, right, strict=True) if q.kind == kind]
+        )
     for question, answer, score in zip(questions, answers, right, strict=True):
         outcome.said.append(
             {"item": question.item, "kind": question.kind, "question": question.question}
@@ -115,7 +121,9 @@ def _by_sample(scored: Sequence[tuple[Question, float]]) -> Items:
     right: dict[str, list[float]] = {}
     for question, score in scored:
         right.setdefault(question.sample.key, []).append(score)
-    return Items(list(right), [sum(own) for own in right.values()], [float(len(own)) for own in right.values()])
+    return Items(
+        list(right), [sum(own) for own in right.values()], [float(len(own)) for own in right.values()]
+    )
 
 
 def _ask(

@@ -28,7 +28,11 @@ class Items:
 
     @classmethod
     def of_means(
-        cls, keys: Sequence[str], values: Sequence[float], unit: str = "share", higher_is_better: bool | None = True
+        cls,
+        keys: Sequence[str],
+        values: Sequence[float],
+        unit: str = "share",
+        higher_is_better: bool | None = True,
     ) -> Items:
         """A plain mean over items."""
         return cls(list(keys), [float(v) for v in values], [1.0] * len(values), unit, higher_is_better)
@@ -76,10 +80,14 @@ def _against_scenes(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str
 
     def precision(kind: str) -> Items:
         judged = [[c.status for c in own if c.kind == kind and c.status != "unverified"] for own in claims]
-        return Items(keys, [float(own.count("supported")) for own in judged], [float(len(own)) for own in judged])
+        return Items(
+            keys, [float(own.count("supported")) for own in judged], [float(len(own)) for own in judged]
+        )
 
     return {
-        "object precision": Items(keys, [m - h for m, h in zip(mentioned, hallucinated, strict=True)], mentioned),
+        "object precision": Items(
+            keys, [m - h for m, h in zip(mentioned, hallucinated, strict=True)], mentioned
+        ),
         "object recall": Items(keys, found, present),
         "hallucinated objects": Items.of_means(keys, hallucinated, "count", False),
         "relation precision": precision("relation"),

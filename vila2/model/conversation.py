@@ -99,7 +99,9 @@ class ConversationEncoder:
             DataError: no turn is trained, an image is missing, or nothing trained is left after cutting.
         """
         if not any(turn.trained for turn in sample.turns):
-            raise DataError(f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn")
+            raise DataError(
+                f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn"
+            )
         conversations = _unfold(sample.turns)
         images, inputs = self._image_tokens(sample)
         ids: list[int] = []
@@ -116,7 +118,7 @@ class ConversationEncoder:
                 branches += [piece.branch] * len(tokens)
         cut = max(0, len(ids) - self.max_length)
         if cut:
-            ids, labels, branches = ids[: -cut], labels[: -cut], branches[: -cut]
+            ids, labels, branches = ids[:-cut], labels[:-cut], branches[:-cut]
         if all(label == IGNORED for label in labels):
             raise DataError(
                 f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
@@ -129,7 +131,9 @@ class ConversationEncoder:
 
     def _ids(self, piece: _Piece) -> list[int]:
         if piece.kind == "text":
-            return self.tokenizer(piece.text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            return self.tokenizer(piece.text, add_special_tokens=False, split_special_tokens=True)[
+                "input_ids"
+            ]
         if piece.text not in self._template_ids:  # few distinct ones: tokenised once
             self._template_ids[piece.text] = self.tokenizer(piece.text, add_special_tokens=False)["input_ids"]
         return self._template_ids[piece.text]
@@ -164,7 +168,9 @@ class ConversationEncoder:
             add_special_tokens=False,
             return_tensors="pt",
         )
-        return {name: value for name, value in batch.items() if name not in ("attention_mask", "token_type_ids")}
+        return {
+            name: value for name, value in batch.items() if name not in ("attention_mask", "token_type_ids")
+        }
 
     def _plain_pieces(self, turns: Sequence[Turn]) -> list[_Piece]:
         pieces = [_Piece("template", self._opening)] if self._opening else []
@@ -206,7 +212,9 @@ class ConversationEncoder:
             if isinstance(part, ImagePart):
                 pieces.append(_Piece("image", str(part.index), branch=own_branch))
             else:
-                space = " " if pieces and pieces[-1].kind == "template" and pieces[-1].text.endswith(" ") else ""
+                space = (
+                    " " if pieces and pieces[-1].kind == "template" and pieces[-1].text.endswith(" ") else ""
+                )
                 if space:  # tokenizers join a space to the word after it
                     pieces[-1] = _Piece("template", pieces[-1].text[:-1], branch=pieces[-1].branch)
                 pieces.append(_Piece("text", space + part_text(part), turn.trained, own_branch))
@@ -220,7 +228,9 @@ class ConversationEncoder:
         for role, images in shape:
             content = []
             for image in images:
-                content.append({"type": "image"} if image else {"type": "text", "text": f"\ue000{count}\ue001"})
+                content.append(
+                    {"type": "image"} if image else {"type": "text", "text": f"\ue000{count}\ue001"}
+                )
                 count += 1
             messages.append({"role": role, "content": content})
         rendered = self.processor.apply_chat_template(messages, tokenize=False)
@@ -242,11 +252,15 @@ class ConversationEncoder:
         result: list[_Piece] = []
         for number, piece in enumerate(pieces):
             before = pieces[number - 1] if number else None
-            if not (before and before.trained and before.kind == "text") or (piece.kind == "text" and piece.trained):
+            if not (before and before.trained and before.kind == "text") or (
+                piece.kind == "text" and piece.trained
+            ):
                 result.append(piece)
                 continue
             end = self._special.match(piece.text) if piece.kind == "template" and self._special else None
-            result.append(_Piece("template", end.group() if end else self.tokenizer.eos_token, True, before.branch))
+            result.append(
+                _Piece("template", end.group() if end else self.tokenizer.eos_token, True, before.branch)
+            )
             rest = piece.text[end.end() :] if end else piece.text
             if rest:
                 result.append(_Piece(piece.kind, rest, piece.trained, piece.branch))
@@ -257,7 +271,9 @@ class ConversationEncoder:
     @cached_property
     def _special(self) -> re.Pattern | None:
         tokens = sorted(self.tokenizer.all_special_tokens, key=len, reverse=True)
-        return re.compile(r"\s*(?:" + "|".join(re.escape(token) for token in tokens) + ")") if tokens else None
+        return (
+            re.compile(r"\s*(?:" + "|".join(re.escape(token) for token in tokens) + ")") if tokens else None
+        )
 
 
 def part_text(part: TextPart | BoxPart | PointPart) -> str:

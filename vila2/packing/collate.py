@@ -40,7 +40,9 @@ class Collator:
         if any(sample.media is not None for sample in samples):
             media = torch.zeros_like(ids)
             for row, sample in enumerate(samples):
-                media[row, : len(sample.input_ids)] = torch.tensor(sample.media or [0] * len(sample.input_ids))
+                media[row, : len(sample.input_ids)] = torch.tensor(
+                    sample.media or [0] * len(sample.input_ids)
+                )
             batch["mm_token_type_ids"] = media
         if any(sample.branches is not None for sample in samples):
             batch["attention_mask"], batch["position_ids"] = _isolate(samples, length)

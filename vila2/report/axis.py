@@ -27,7 +27,9 @@ class Axis:
         return _pixel(value, self.low, self.high, self.start, self.end)
 
 
-def make_axis(low: float, high: float, start: float, end: float, *, wanted: int = 4, whole: bool = False) -> Axis:
+def make_axis(
+    low: float, high: float, start: float, end: float, *, wanted: int = 4, whole: bool = False
+) -> Axis:
     """An axis that holds low and high: it ends on ticks, or, if of whole numbers, just at low and high.
 
     Args:

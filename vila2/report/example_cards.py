@@ -79,7 +79,9 @@ def _caption_view(caption: Caption, writers: dict[str, str]) -> CaptionView:
     # What a reader sees is counted: "a red cube" that is not there is one hallucination, though its shape and
     # its colour are claims of their own.
     counts = {mark: sum(segment.mark == mark for segment in segments) for mark, _, _ in _COUNTED}
-    words = [f"{counts[mark]} {one if counts[mark] == 1 else many}" for mark, one, many in _COUNTED if counts[mark]]
+    words = [
+        f"{counts[mark]} {one if counts[mark] == 1 else many}" for mark, one, many in _COUNTED if counts[mark]
+    ]
     return CaptionView(
         caption.layer,
         writers.get(caption.layer, ""),
@@ -116,4 +118,6 @@ def _content(captions: Sequence[Caption]) -> frozenset[tuple[str, ...]]:
 
 
 def _wrong(captions: Sequence[Caption]) -> frozenset[tuple[str, str]]:
-    return frozenset((c.kind, c.subject) for caption in captions for c in caption.claims if c.status == "contradicted")
+    return frozenset(
+        (c.kind, c.subject) for caption in captions for c in caption.claims if c.status == "contradicted"
+    )

@@ -59,7 +59,12 @@ def loss_panels(models: Sequence[ModelResult]) -> tuple[Panel, ...]:
     names = dict.fromkeys(stage.name for model in models for stage in model.stages)
     panels = []
     for name in names:
-        stages = [(n, model, stage) for n, model in enumerate(models) for stage in model.stages if stage.name == name]
+        stages = [
+            (n, model, stage)
+            for n, model in enumerate(models)
+            for stage in model.stages
+            if stage.name == name
+        ]
         panel = _panel(name, stages)
         if panel is not None:
             panels.append(panel)
@@ -75,7 +80,11 @@ def _panel(name: str, stages: Sequence[tuple[int, ModelResult, StageResult]]) ->
     everything = [point for _, _, points in drawn for point in points]
     x = make_axis(0, max(step for step, _ in everything), _LEFT, WIDTH - _RIGHT, wanted=3, whole=True)
     y = make_axis(
-        min(loss for _, loss in everything), max(loss for _, loss in everything), HEIGHT - _BOTTOM, _TOP, wanted=4
+        min(loss for _, loss in everything),
+        max(loss for _, loss in everything),
+        HEIGHT - _BOTTOM,
+        _TOP,
+        wanted=4,
     )
     ends = {n: y.pixel(smooth[n][-1][1]) for n, _, _ in drawn}
     labels = _apart(ends)
@@ -104,7 +113,9 @@ def _thinned(points: _Points) -> _Points:
     if size <= 1:
         return points
     groups = [points[start : start + size] for start in range(0, len(points), size)]
-    return [(sum(p[0] for p in group) / len(group), sum(p[1] for p in group) / len(group)) for group in groups]
+    return [
+        (sum(p[0] for p in group) / len(group), sum(p[1] for p in group) / len(group)) for group in groups
+    ]
 
 
 def _running_mean(points: _Points) -> _Points:

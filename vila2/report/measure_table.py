@@ -91,7 +91,8 @@ def _table(owners: Mapping[str, Sequence[Measure]], changes: Sequence[Change]) -
         rows = [_row(key, order, values, of_pair, scales) for key in keys if key[0] == benchmark]
         groups.append((benchmark, tuple(rows)))
     columns = [
-        Column(entry, False) if isinstance(entry, str) else Column(f"change from {entry[0]}", True) for entry in order
+        Column(entry, False) if isinstance(entry, str) else Column(f"change from {entry[0]}", True)
+        for entry in order
     ]
     return Table(tuple(columns), tuple(groups))
 
@@ -154,7 +155,9 @@ def _scales(values: Mapping[str, Mapping[_Key, Measure]], changes: Sequence[Chan
     return scales
 
 
-def _change_cell(change: Change | None, measure: Measure, decimals: int, scales: Mapping[str, float]) -> ChangeCell:
+def _change_cell(
+    change: Change | None, measure: Measure, decimals: int, scales: Mapping[str, float]
+) -> ChangeCell:
     if change is None or change.difference is None or change.low is None or change.high is None:
         return ChangeCell()
     scale = scales[measure.unit] or 1.0

@@ -218,10 +218,15 @@ def parse_results(data: Mapping[str, Any] | Results) -> Results:
                 f"results are not as the report needs them:\n{_problems(error)}",
                 mend="write them with vila2.report.results.Results(...).to_json()",
             ) from error
-    for kind, names in (("model", [m.name for m in results.models]), ("layer", [r.name for r in results.layers])):
+    for kind, names in (
+        ("model", [m.name for m in results.models]),
+        ("layer", [r.name for r in results.layers]),
+    ):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise DataError(f"results: {kind} {twice[0]!r} stands there twice", mend=f"give every {kind} its own name")
+            raise DataError(
+                f"results: {kind} {twice[0]!r} stands there twice", mend=f"give every {kind} its own name"
+            )
     for example in results.examples:
         _check_spans(example)
     return results

@@ -65,7 +65,10 @@ def summary_markdown(results: Mapping[str, Any] | Results) -> str:
     lines.append(_line(table["columns"]))
     lines.append("|" + "|".join([" --- ", *(" ---: " for _ in results.models)]) + "|")
     lines += [_line(row) for row in table["rows"]]
-    lines += ["", "± is half the width of the 95% interval; an arrow marks a paired difference to the model before"]
+    lines += [
+        "",
+        "± is half the width of the 95% interval; an arrow marks a paired difference to the model before",
+    ]
     lines[-1] += " whose 95% interval excludes zero."
     return "\n".join(lines) + "\n"
 

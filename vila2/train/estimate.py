@@ -35,7 +35,9 @@ class Sizes:
         from vila2.model.generalist import parts_of
 
         text = model.config.get_text_config()
-        parts = {name: sum(p.numel() for p in module.parameters()) for name, module in parts_of(model).items()}
+        parts = {
+            name: sum(p.numel() for p in module.parameters()) for name, module in parts_of(model).items()
+        }
         return cls(parts, text.hidden_size, text.num_hidden_layers, text.vocab_size)
 
 

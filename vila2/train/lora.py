@@ -19,16 +19,22 @@ def check_lora(stage: StageSpec) -> None:
     if stage.lora is None:
         return
     if "language" not in stage.train:
-        raise TrainingError("lora adapts the language model, which the stage does not train", mend="train: [language]")
+        raise TrainingError(
+            "lora adapts the language model, which the stage does not train", mend="train: [language]"
+        )
     if "vision" in stage.train:
         raise TrainingError(
             "lora adapts the language model; the vision tower would be trained in full beside it",
             mend="leave vision out of the stage's train",
         )
     if stage.lora.quantize and not torch.cuda.is_available():
-        raise TrainingError(f"quantize: {stage.lora.quantize} needs a CUDA GPU", mend="leave lora.quantize out")
+        raise TrainingError(
+            f"quantize: {stage.lora.quantize} needs a CUDA GPU", mend="leave lora.quantize out"
+        )
     if stage.lora.quantize and importlib.util.find_spec("bitsandbytes") is None:
-        raise TrainingError(f"quantize: {stage.lora.quantize} needs bitsandbytes", mend="pip install bitsandbytes")
+        raise TrainingError(
+            f"quantize: {stage.lora.quantize} needs bitsandbytes", mend="pip install bitsandbytes"
+        )
 
 
 def add_lora(model: torch.nn.Module, stage: StageSpec) -> torch.nn.Module:
@@ -53,7 +59,9 @@ def add_lora(model: torch.nn.Module, stage: StageSpec) -> torch.nn.Module:
         if name.startswith(language + ".") and isinstance(module, torch.nn.Linear)
     ]
     if not targets:
-        raise TrainingError(f"no linear layers found under {language!r} for LoRA", mend="train in full instead")
+        raise TrainingError(
+            f"no linear layers found under {language!r} for LoRA", mend="train in full instead"
+        )
     projector = names[id(parts_of(model)["projector"])]
     config = LoraConfig(
         r=stage.lora.rank,

@@ -82,7 +82,12 @@ def train_stage(
                 mixture, ConversationEncoder(processor, max_length=stage.max_length), stage.style
             ),
             data_collator=Collator(processor.tokenizer.pad_token_id),
-            callbacks=[MarkComplete(), MetricsFile(folder / "metrics.jsonl"), ShowProgress(task), StopOnBadLoss()],
+            callbacks=[
+                MarkComplete(),
+                MetricsFile(folder / "metrics.jsonl"),
+                ShowProgress(task),
+                StopOnBadLoss(),
+            ],
             frozen=frozen,
         )
         trainer.remove_callback(PrinterCallback)  # the progress shows the loss

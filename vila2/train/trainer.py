@@ -88,7 +88,9 @@ def optimiser_steps(samples: int, stage: StageSpec) -> int:
     return max(1, math.ceil(samples * stage.epochs / stage.batch_size))
 
 
-def training_arguments(folder: Path, stage: StageSpec, *, steps: int, seed: int, dtype: str) -> TrainingArguments:
+def training_arguments(
+    folder: Path, stage: StageSpec, *, steps: int, seed: int, dtype: str
+) -> TrainingArguments:
     """A stage's settings in the Trainer's words (paper A.5, Table 8)."""
     device_batch = stage.device_batch_size or stage.batch_size
     world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -105,7 +107,9 @@ def training_arguments(folder: Path, stage: StageSpec, *, steps: int, seed: int,
         per_device_train_batch_size=device_batch,
         gradient_accumulation_steps=accumulation,
         learning_rate=stage.learning_rate,
-        lr_scheduler_type={"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}[stage.schedule],
+        lr_scheduler_type={"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}[
+            stage.schedule
+        ],
         warmup_steps=math.ceil(stage.warmup_ratio * steps),
         weight_decay=stage.weight_decay,
         activation_checkpointing=stage.gradient_checkpointing,
@@ -131,7 +135,9 @@ def training_arguments(folder: Path, stage: StageSpec, *, steps: int, seed: int,
         log_level="error",
     )
     if world == 1:
-        arguments._n_gpu = min(1, arguments.n_gpu)  # else one process would spread over all GPUs as DataParallel
+        arguments._n_gpu = min(
+            1, arguments.n_gpu
+        )  # else one process would spread over all GPUs as DataParallel
     return arguments
 
 
