@@ -7,23 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_families import FAMILIES, save_ours
-from tiny_models import SIZE, characters, picture, save_language, save_tower, tower_config
+from tiny_families import FAMILIES
+from tiny_models import picture, save_language
 from transformers import (
     AutoModelForCausalLM,
-    AutoModelForImageTextToText,
-    CLIPImageProcessorPil,
-    Idefics3Config,
-    Idefics3ImageProcessorPil,
-    Idefics3Processor,
-    LlavaConfig,
-    LlavaProcessor,
-    Qwen2VLConfig,
-    Qwen2VLImageProcessorPil,
 )
 
 from vila2.errors import ModelError
-from vila2.model.assemble import assemble
 from vila2.model.generalist import load_generalist, parts_of
 
 
