@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import weakref
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
@@ -42,10 +43,8 @@ class _OpenShard:
         self.path = path
         self.index = index
         self._descriptor = os.open(path, os.O_RDONLY)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
+        # Not __del__, which may find the interpreter half gone.
+        weakref.finalize(self, os.close, self._descriptor)
 
     def sample(self, place: int) -> Sample:
         members = self.index.members(place)
