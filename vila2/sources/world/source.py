@@ -8,7 +8,7 @@ from typing import Any
 
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.errors import DataError
-from vila2.sources.world import generator, world_samples
+from vila2.sources.world import Scene, detailed_caption, generator, world_samples
 
 CONTENTS = ("alt_text", "instructions", "test")
 
@@ -22,6 +22,7 @@ def read(
     seed: int = 0,
     start: int = 0,
     questions: int = 12,
+    captions: int = 1,
     prompts: Sequence[str] = ("Describe the image in details.",),
 ) -> Iterator[Sample]:
     """Scenes of one split as samples; the truth about each travels in ``meta["scene"]``.
@@ -34,7 +35,8 @@ def read(
             a detailed caption and questions, as isolated exchanges about one image; "test" carries the
             detailed caption and, in ``meta["questions"]``, what to ask.
         questions: per scene, at the most (of each kind, in a test split).
-        prompts: one of them, by the scene, asks for the detailed caption.
+        captions: detailed captions per scene of "instructions", each in other words.
+        prompts: one of them, drawn anew, asks for each detailed caption.
 
     Raises:
         DataError: unknown content.
@@ -45,16 +47,18 @@ def read(
         meta = {"scene": row["scene"]}
         if content == "test":
             meta["questions"] = row["questions"]
-        yield Sample(row["key"], (row["image_bytes"],), tuple(_turns(row, content, prompts)), meta)
+        yield Sample(row["key"], (row["image_bytes"],), tuple(_turns(row, content, captions, prompts)), meta)
 
 
-def _turns(row: dict[str, Any], content: str, prompts: Sequence[str]) -> list[Turn]:
+def _turns(row: dict[str, Any], content: str, captions: int, prompts: Sequence[str]) -> list[Turn]:
     if content == "alt_text":
         return [user(ImagePart()), assistant(row["alt_text"])]
     if content == "test":
         return [user(ImagePart()), assistant(row["detailed_caption"])]
-    prompt = prompts[int(generator("prompt", row["key"]).integers(len(prompts)))]
-    exchanges = [(prompt, row["detailed_caption"])]
+    scene, rng = Scene.from_json(row["scene"]), generator("instructions", row["key"])
+    exchanges = [
+        (prompts[int(rng.integers(len(prompts)))], detailed_caption(scene, rng)) for _ in range(captions)
+    ]
     exchanges += [(asked["question"], asked["answer"]) for asked in row["questions"]]
     turns = [user(ImagePart())]
     for branch, (question, answer) in enumerate(exchanges, start=1):
