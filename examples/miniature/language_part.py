@@ -169,14 +169,15 @@ def answer_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
 
 
 def make_language(
-    out: Path, minutes: float, seed: int = 0, start: Path | None = None, captions: float = 0.2, size: int = 8,
-    rate: float = 1.5e-3,
+    out: Path, minutes: float, seed: int = 0, start: Path | None = None, captions: float = 0.2, size: int = 24,
+    rate: float = 1e-3, focus: str | None = None,
 ) -> None:  # fmt: skip
     """Train the language model for ``minutes`` and write it to ``out`` in Hugging Face form, fp16.
 
     Args:
         start: a folder that an earlier call wrote, to go on from it; None begins from random weights.
         captions: share of steps spent on descriptions, the others are spent on questions.
+        focus: a kind of question to ask nearly alone, see ``lesson``.
     """
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
@@ -200,7 +201,7 @@ def make_language(
 
     def prepare(step: int) -> Batch:
         telling = int((step + 1) * captions) > int(step * captions)
-        return assemble([lesson(seed, step * size + i, telling) for i in range(size)], tokenizer, noise=True)
+        return assemble([lesson(seed, step * size + i, telling, focus=focus) for i in range(size)], tokenizer, noise=True)
 
     def write(scores: dict[str, float]) -> None:
         print(json.dumps(scores), flush=True)
@@ -211,7 +212,7 @@ def make_language(
                          max_new_tokens=120).save_pretrained(out)  # fmt: skip
         earlier = json.loads((start / "teaching.json").read_text()) if start is not None else None
         record = {"scenes": step * size, "steps": step, "batch": size, "minutes": minutes, "seed": seed, "rate": rate,
-                  "captions": captions, "told_scene_accuracy": scores, "after": earlier}  # fmt: skip
+                  "captions": captions, "focus": focus, "told_scene_accuracy": scores, "after": earlier}  # fmt: skip
         (out / "teaching.json").write_text(json.dumps(record, indent=2) + "\n")
 
     begin, step, coming = time.monotonic(), 0, ahead.submit(prepare, 0)
@@ -228,8 +229,8 @@ def make_language(
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         step += 1
-        if step % 200 == 0:
+        if step % 50 == 0:
             print(f"step {step} loss {loss.item():.3f} done {done:.2f}", flush=True)
-        if step % 400 == 0:
+        if step % 150 == 0:
             write(exam(model, told, tokenizer, 100))
     write(exam(model, told, tokenizer, 400))

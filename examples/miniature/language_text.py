@@ -11,12 +11,12 @@ from vision_part import cell_targets
 
 from vila2.sources.world.captions import detailed_caption
 from vila2.sources.world.questions import Question, sample_questions
-from vila2.sources.world.relations import is_unique
+from vila2.sources.world.relations import centre_u, is_unique
 from vila2.sources.world.scene import Scene, generator, sample_scene
 
 #: Kinds asked while the language model is taught: closest, farthest and reading are scarce, as later in SFT.
 LANGUAGE_MIX = {
-    "existence": 0.25, "colour": 0.20, "shape": 0.04, "count": 0.08, "left_right": 0.15, "front_behind": 0.22,
+    "existence": 0.16, "colour": 0.34, "shape": 0.06, "count": 0.07, "left_right": 0.13, "front_behind": 0.18,
     "closest": 0.012, "farthest": 0.012, "reading": 0.036,
 }  # fmt: skip
 
@@ -39,13 +39,22 @@ class Lesson:
     branches: tuple[tuple[str, str], ...]
 
 
-def lesson(seed: int, index: int, captions: bool, questions: int = 9) -> Lesson:
-    """The lesson number ``index``: questions only, or descriptions only (three in four after a prompt)."""
+def lesson(seed: int, index: int, captions: bool, questions: int = 8, focus: str | None = None) -> Lesson:
+    """The lesson number ``index``: questions only, or descriptions only (three in four after a prompt).
+
+    Args:
+        focus: a kind of question to ask nearly alone. What a model can answer half right without looking where it
+            is asked to look ("what color is the cube": some color that is there) it may go on answering half right;
+            a minute of that question alone ends it, and the other kinds come back in the next minutes.
+    """
     rng = generator("lesson", seed, index)
     scene = _respell(sample_scene("language", seed, index), rng)
     if not captions:
-        asked = sample_questions(scene, rng, questions, LANGUAGE_MIX)
-        branches = [(one.question, one.answer) for one in asked] + _locations(scene, rng)
+        mix = {"existence": 0.04, "left_right": 0.03, "front_behind": 0.03, focus: 0.9} if focus else LANGUAGE_MIX
+        asked = sample_questions(scene, rng, questions, mix)
+        if focus:
+            return Lesson(cell_targets(scene), True, tuple((one.question, one.answer) for one in asked))
+        branches = [(one.question, one.answer) for one in asked] + _locations(scene, rng) + _listing(scene, rng)
         return Lesson(cell_targets(scene), True, tuple(branches))
     if rng.random() < 0.75:
         return Lesson(cell_targets(scene), True, (_description(scene, rng), _description(scene, rng)))
@@ -84,6 +93,19 @@ def _locations(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
     shapes = [thing.shape for thing in scene.objects]
     told += [(thing.shape, thing) for thing in scene.objects if shapes.count(thing.shape) == 1][:2]
     return [(f"Where is the {name}?", f"{int(10 * (t.box[0] + t.box[2]) / 2)} {int(10 * t.box[3])}") for name, t in told]
+
+
+def _listing(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
+    """All objects across the image, and which one follows another: what a caption needs to name each just once."""
+    across = sorted(scene.objects, key=centre_u)
+    exercises = [("List all objects from left to right.", ", ".join(f"{t.size} {t.name}" for t in across) + ".")]
+    for position in rng.permutation(len(across))[:2]:
+        thing = across[position]
+        if is_unique(scene, thing):
+            after = across[position + 1] if position + 1 < len(across) else None
+            answer = f"{after.size} {after.name}" if after else "nothing"
+            exercises.append((f"What comes next to the right of the {thing.name}?", answer))
+    return exercises
 
 
 def _description(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:

@@ -3,6 +3,8 @@
     python examples/miniature/make_parts.py vision --minutes 20 --threads 1
     python examples/miniature/make_parts.py language --minutes 25 --threads 1
 
+How the shipped parts were taught, phase by phase, is in their teaching.json ("after" is the phase before).
+
 Only scenes of the "vision" and "language" splits are used.
 """
 
@@ -14,6 +16,8 @@ from pathlib import Path
 import torch
 from language_part import make_language
 from vision_part import make_vision
+
+from vila2.sources.world.questions import KINDS
 
 PARTS = Path(__file__).parents[2] / "vila2" / "sources" / "world" / "parts"
 
@@ -28,14 +32,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder to write, by default the one in the package")
     parser.add_argument("--start", type=Path, help="language: go on from this folder")
     parser.add_argument("--captions", type=float, default=0.2, help="language: share of steps on captions")
-    parser.add_argument("--rate", type=float, default=1.5e-3, help="language: learning rate")
+    parser.add_argument("--rate", type=float, default=1e-3, help="language: learning rate")
+    parser.add_argument("--batch", type=int, default=24, help="language: scenes in a step")
+    parser.add_argument("--focus", choices=KINDS, help="language: ask this kind nearly alone, off its plateau")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     out = options.out or PARTS / options.part
     if options.part == "vision":
         make_vision(out, options.minutes, seed=options.seed)
     else:
-        make_language(out, options.minutes, options.seed, options.start, options.captions, rate=options.rate)
+        make_language(
+            out, options.minutes, options.seed, options.start, options.captions, options.batch, options.rate, options.focus
+        )
 
 
 if __name__ == "__main__":
