@@ -83,10 +83,9 @@ def _changes(history: Sequence[Generalist], seed: int) -> list[dict[str, Any]]:
             if name not in old or old[name].keys != item.keys:
                 continue
             benchmark, _, measure = name.partition("/")
+            earlier = old[name]
             difference, low, high = paired_ratio_bootstrap(
-                (item.numerators, item.denominators),
-                (old[name].numerators, old[name].denominators),
-                seed=seed,
+                (earlier.numerators, earlier.denominators), (item.numerators, item.denominators), seed=seed
             )
             changes.append(
                 {"benchmark": benchmark, "name": measure, "from": before.name, "to": after.name}
