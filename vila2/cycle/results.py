@@ -16,8 +16,8 @@ from vila2.data.images import image_extension
 from vila2.data.layers import Layer, original_layer
 from vila2.data.mixtures import select_share
 from vila2.data.shards import ShardDataset
-from vila2.evaluate.captions import Items, claims_about, score_captions
-from vila2.evaluate.intervals import paired_ratio_bootstrap, ratio_bootstrap
+from vila2.evaluate.captions import Items, claims_about, measure_row, score_captions
+from vila2.evaluate.intervals import paired_ratio_bootstrap
 from vila2.report.page import write_report
 from vila2.report.summary import summary_table
 
@@ -82,6 +82,8 @@ def _changes(history: Sequence[Generalist], seed: int) -> list[dict[str, Any]]:
         for name, item in new.items():
             if name not in old or old[name].keys != item.keys:
                 continue
+            if not (sum(item.denominators) and sum(old[name].denominators)):
+                continue  # one of them said nothing that could be measured
             benchmark, _, measure = name.partition("/")
             earlier = old[name]
             difference, low, high = paired_ratio_bootstrap(
@@ -123,14 +125,10 @@ def _layer_measures(layer: Any, dataset: ShardDataset, seed: int) -> list[dict[s
             texts.append(usable[0])
     if not samples:
         return []
-    rows = []
-    for name, item in score_captions(samples, texts).items():
-        value, low, high = ratio_bootstrap(item.numerators, item.denominators, seed=seed)
-        rows.append(
-            {"benchmark": "captions", "name": name, "value": value, "low": low, "high": high}
-            | {"count": len(item.keys), "unit": item.unit, "higher_is_better": item.higher_is_better}
-        )
-    return rows
+    return [
+        measure_row("captions", name, item, seed=seed)
+        for name, item in score_captions(samples, texts).items()
+    ]
 
 
 def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -17,8 +17,7 @@ from vila2.data.atomic import write_json_atomic
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.evaluate.answers import exact_match
-from vila2.evaluate.captions import Items, score_captions
-from vila2.evaluate.intervals import ratio_bootstrap
+from vila2.evaluate.captions import Items, measure_row, score_captions
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +62,7 @@ def run_benchmarks(
         outcome = run(engine, samples, benchmark, progress)
         write_json_atomic(folder / f"said-{benchmark['name']}.json", outcome.said)
         for name, item in outcome.items.items():
-            value, low, high = ratio_bootstrap(item.numerators, item.denominators, seed=seed)
-            measures.append(
-                {"benchmark": benchmark["name"], "name": name, "value": value, "low": low, "high": high}
-                | {"count": len(item.keys), "unit": item.unit, "higher_is_better": item.higher_is_better}
-            )
+            measures.append(measure_row(benchmark["name"], name, item, seed=seed))
             items[f"{benchmark['name']}/{name}"] = asdict(item)
     write_json_atomic(folder / "items.json", items)
     return {"measures": measures}

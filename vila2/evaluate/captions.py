@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vila2.data.claims import Claim
 from vila2.data.sample import Sample
+from vila2.evaluate.intervals import ratio_bootstrap
 from vila2.evaluate.text import cider, distinct_n
 
 
@@ -36,6 +38,26 @@ class Items:
     ) -> Items:
         """A plain mean over items."""
         return cls(list(keys), [float(v) for v in values], [1.0] * len(values), unit, higher_is_better)
+
+
+def measure_row(benchmark: str, name: str, item: Items, *, seed: int) -> dict[str, Any]:
+    """A measure as a report shows it; its value is None where nothing was there to measure."""
+    found = (
+        ratio_bootstrap(item.numerators, item.denominators, seed=seed)
+        if sum(item.denominators)
+        else (None,) * 3
+    )
+    value, low, high = found
+    return {
+        "benchmark": benchmark,
+        "name": name,
+        "value": value,
+        "low": low,
+        "high": high,
+        "count": len(item.keys),
+        "unit": item.unit,
+        "higher_is_better": item.higher_is_better,
+    }
 
 
 def claims_about(sample: Sample, text: str) -> tuple[Claim, ...]:
