@@ -26,7 +26,12 @@ from vila2.sources.world.vocabulary import COLOURS, SHAPES, SIZES
 CELLS = 36
 TOLD_IMAGE = "told_image.safetensors"
 _ANSWER_WEIGHT, _SHORT = 4.0, 6
-_WORDS = {"shape": SHAPES, "colour": tuple(COLOURS), "size": tuple(SIZES), "letter": tuple("abcdefghijklmnopqrstuvwxyz")}
+_WORDS = {
+    "shape": SHAPES,
+    "colour": tuple(COLOURS),
+    "size": tuple(SIZES),
+    "letter": tuple("abcdefghijklmnopqrstuvwxyz"),
+}
 #: How often a told attribute is wrong or missing: the eye that will be put in this place errs, too.
 _ERROR = {"shape": 0.03, "colour": 0.01, "size": 0.02, "letter": 0.02}
 
@@ -76,7 +81,9 @@ class ToldImage(nn.Module):
         weight = (cover + 0.02) / (cover + 0.02).sum((2, 4), keepdim=True)
         place = torch.einsum("brick,rid->brcd", weight, self.rows.reshape(6, 2, -1))
         place = place + torch.einsum("brick,ckd->brcd", weight, self.columns.reshape(6, 2, -1))
-        letters = torch.einsum("brickd,ikd->brcd", corners[..., plain:-1] @ words[plain:], self.corner.reshape(2, 2, -1))
+        letters = torch.einsum(
+            "brickd,ikd->brcd", corners[..., plain:-1] @ words[plain:], self.corner.reshape(2, 2, -1)
+        )
         marks = corners[..., -1:].sum((2, 4)) * self.centre
         return (attributes @ words[:plain] + letters + marks + place).flatten(1, 2)
 
@@ -108,7 +115,9 @@ def assemble(lessons: list[Lesson], tokenizer: PreTrainedTokenizerFast, noise: b
         ids, labels, weights = list(trunk), [-100] * len(trunk), [0.0] * len(trunk)
         positions, branch = list(range(len(trunk))), [0] * len(trunk)
         for number, (question, answer) in enumerate(one.branches, start=1):
-            asked = [*tokenizer.encode(question, add_special_tokens=False), end, assistant] if one.chat else []
+            asked = (
+                [*tokenizer.encode(question, add_special_tokens=False), end, assistant] if one.chat else []
+            )
             said = [*tokenizer.encode(answer, add_special_tokens=False), end]
             ids += asked + said
             # The first word of a second plain text has no token of its own branch before it to be foretold from.
@@ -132,7 +141,9 @@ def logits_of(model: LlamaForCausalLM, told: ToldImage, batch: Batch) -> torch.T
     """Next-token logits at the labelled positions, [labels, vocabulary]."""
     vectors = model.get_input_embeddings()(batch.ids)
     prefix = told(batch.cells, model.get_input_embeddings())
-    rows = [torch.cat([v[:f], p, v[f + CELLS :]]) for v, p, f in zip(vectors, prefix, batch.first, strict=True)]
+    rows = [
+        torch.cat([v[:f], p, v[f + CELLS :]]) for v, p, f in zip(vectors, prefix, batch.first, strict=True)
+    ]
     mask = torch.zeros(batch.mask.shape).masked_fill(~batch.mask, torch.finfo(torch.float32).min)
     hidden = model.model(inputs_embeds=torch.stack(rows), attention_mask=mask, position_ids=batch.positions,
                          use_cache=False).last_hidden_state  # fmt: skip
@@ -140,7 +151,9 @@ def logits_of(model: LlamaForCausalLM, told: ToldImage, batch: Batch) -> torch.T
 
 
 @torch.no_grad()
-def exam(model: LlamaForCausalLM, told: ToldImage, tokenizer: PreTrainedTokenizerFast, count: int = 200) -> dict[str, float]:
+def exam(
+    model: LlamaForCausalLM, told: ToldImage, tokenizer: PreTrainedTokenizerFast, count: int = 200
+) -> dict[str, float]:
     """Share of answers right in every token, per kind, on told scenes of another seed without errors."""
     model.eval()
     right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
@@ -187,7 +200,11 @@ def make_language(
         num_key_value_heads=4, max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
         eos_token_id=end, pad_token_id=pad,
     )  # fmt: skip
-    model = LlamaForCausalLM(config) if start is None else LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
+    model = (
+        LlamaForCausalLM(config)
+        if start is None
+        else LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
+    )
     told = ToldImage(tokenizer, config.hidden_size)
     alone = 0  # steps in which a new told image first learns to speak to an old language model
     if start is not None and (start / TOLD_IMAGE).exists():
@@ -201,7 +218,9 @@ def make_language(
 
     def prepare(step: int) -> Batch:
         telling = int((step + 1) * captions) > int(step * captions)
-        return assemble([lesson(seed, step * size + i, telling, focus=focus) for i in range(size)], tokenizer, noise=True)
+        return assemble(
+            [lesson(seed, step * size + i, telling, focus=focus) for i in range(size)], tokenizer, noise=True
+        )
 
     def write(scores: dict[str, float]) -> None:
         print(json.dumps(scores), flush=True)

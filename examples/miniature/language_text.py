@@ -50,15 +50,23 @@ def lesson(seed: int, index: int, captions: bool, questions: int = 8, focus: str
     rng = generator("lesson", seed, index)
     scene = _respell(sample_scene("language", seed, index), rng)
     if not captions:
-        mix = {"existence": 0.04, "left_right": 0.03, "front_behind": 0.03, focus: 0.9} if focus else LANGUAGE_MIX
+        mix = (
+            {"existence": 0.04, "left_right": 0.03, "front_behind": 0.03, focus: 0.9}
+            if focus
+            else LANGUAGE_MIX
+        )
         asked = sample_questions(scene, rng, questions, mix)
         if focus:
             return Lesson(cell_targets(scene), True, tuple((one.question, one.answer) for one in asked))
-        branches = [(one.question, one.answer) for one in asked] + _locations(scene, rng) + _listing(scene, rng)
+        branches = (
+            [(one.question, one.answer) for one in asked] + _locations(scene, rng) + _listing(scene, rng)
+        )
         return Lesson(cell_targets(scene), True, tuple(branches))
     if rng.random() < 0.75:
         return Lesson(cell_targets(scene), True, (_description(scene, rng), _description(scene, rng)))
-    return Lesson(cell_targets(scene), False, tuple(("", detailed_caption(scene, rng, words=0.2)) for _ in range(3)))
+    return Lesson(
+        cell_targets(scene), False, tuple(("", detailed_caption(scene, rng, words=0.2)) for _ in range(3))
+    )
 
 
 def test_questions(seed: int, index: int, kinds: tuple[str, ...]) -> tuple[Lesson, list[Question]]:
@@ -92,13 +100,18 @@ def _locations(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
     told = [(thing.name, thing) for thing in (known[i] for i in rng.permutation(len(known))[:2])]
     shapes = [thing.shape for thing in scene.objects]
     told += [(thing.shape, thing) for thing in scene.objects if shapes.count(thing.shape) == 1][:2]
-    return [(f"Where is the {name}?", f"{int(10 * (t.box[0] + t.box[2]) / 2)} {int(10 * t.box[3])}") for name, t in told]
+    return [
+        (f"Where is the {name}?", f"{int(10 * (t.box[0] + t.box[2]) / 2)} {int(10 * t.box[3])}")
+        for name, t in told
+    ]
 
 
 def _listing(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
     """All objects across the image, and which one follows another: what a caption needs to name each just once."""
     across = sorted(scene.objects, key=centre_u)
-    exercises = [("List all objects from left to right.", ", ".join(f"{t.size} {t.name}" for t in across) + ".")]
+    exercises = [
+        ("List all objects from left to right.", ", ".join(f"{t.size} {t.name}" for t in across) + ".")
+    ]
     for position in rng.permutation(len(across))[:2]:
         thing = across[position]
         if is_unique(scene, thing):
@@ -113,7 +126,11 @@ def _description(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
     kind = kinds[int(rng.choice(len(kinds), p=list(_PROMPT_MIX.values())))]
     prompt = PROMPTS[kind][int(rng.integers(len(PROMPTS[kind])))]
     if kind == "text":
-        signs = [f'The sign on the {t.name} says "{t.word}".' for t in scene.objects if t.word and is_unique(scene, t)]
+        signs = [
+            f'The sign on the {t.name} says "{t.word}".'
+            for t in scene.objects
+            if t.word and is_unique(scene, t)
+        ]
         return prompt, " ".join(signs) or "There is no text in the image."
     spatial, words = (1.0, 0.0) if kind == "spatial" else (0.4, 0.2)
     drafts = [detailed_caption(scene, rng, spatial=spatial, words=words) for _ in range(2)]

@@ -24,7 +24,9 @@ PARTS = Path(__file__).parents[2] / "vila2" / "sources" / "world" / "parts"
 
 def main() -> None:
     """Parse the command line and make the part it names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("part", choices=["vision", "language"])
     parser.add_argument("--minutes", type=float, required=True, help="wall-clock minutes of training")
     parser.add_argument("--threads", type=int, default=1)
@@ -34,7 +36,9 @@ def main() -> None:
     parser.add_argument("--captions", type=float, default=0.2, help="language: share of steps on captions")
     parser.add_argument("--rate", type=float, default=1e-3, help="language: learning rate")
     parser.add_argument("--batch", type=int, default=24, help="language: scenes in a step")
-    parser.add_argument("--focus", choices=KINDS, help="language: ask this kind nearly alone, off its plateau")
+    parser.add_argument(
+        "--focus", choices=KINDS, help="language: ask this kind nearly alone, off its plateau"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     out = options.out or PARTS / options.part
@@ -42,7 +46,14 @@ def main() -> None:
         make_vision(out, options.minutes, seed=options.seed)
     else:
         make_language(
-            out, options.minutes, options.seed, options.start, options.captions, options.batch, options.rate, options.focus
+            out,
+            options.minutes,
+            options.seed,
+            options.start,
+            options.captions,
+            options.batch,
+            options.rate,
+            options.focus,
         )
 
 

@@ -62,7 +62,14 @@ _TEMPLATE = (
 
 def _world_words() -> set[str]:
     """Every word that the world's templates and the prompts use, without the words on signs."""
-    texts = [_MORE_WORDS, *COLOURS, *SHAPES, *SIZES, *NUMBERS, *(p for group in PROMPTS.values() for p in group)]
+    texts = [
+        _MORE_WORDS,
+        *COLOURS,
+        *SHAPES,
+        *SIZES,
+        *NUMBERS,
+        *(p for group in PROMPTS.values() for p in group),
+    ]
     for index in range(1500):
         scene, rng = sample_scene("language", 0, index), generator("words", index)
         texts += [alt_text(scene, rng), detailed_caption(scene, rng)]

@@ -24,7 +24,13 @@ GRID = 12
 CELL = 8
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: The heads of the teaching: name -> number of classes; class 0 is "nothing".
-HEADS = {"shape": len(SHAPES) + 1, "colour": len(COLOURS) + 1, "size": len(SIZES) + 1, "letter": 27, "centre": 2}
+HEADS = {
+    "shape": len(SHAPES) + 1,
+    "colour": len(COLOURS) + 1,
+    "size": len(SIZES) + 1,
+    "letter": 27,
+    "centre": 2,
+}
 IMAGE_SETTINGS = {
     "do_resize": True,
     "size": {"height": 96, "width": 96},
@@ -127,8 +133,12 @@ def save_half(model: PreTrainedModel, out: Path) -> None:
 def make_vision(out: Path, minutes: float, seed: int = 0, batch: int = 48, rate: float = 3e-3) -> None:
     """Train the tower for ``minutes`` and write it to ``out`` in Hugging Face form, fp16, with its probe scores."""
     torch.manual_seed(seed)
-    model = MiniatureVisionModel(MiniatureVisionConfig(frozen_statistics=False)).to(memory_format=torch.channels_last)
-    heads = nn.ModuleDict({name: nn.Linear(model.config.hidden_size, classes) for name, classes in HEADS.items()})
+    model = MiniatureVisionModel(MiniatureVisionConfig(frozen_statistics=False)).to(
+        memory_format=torch.channels_last
+    )
+    heads = nn.ModuleDict(
+        {name: nn.Linear(model.config.hidden_size, classes) for name, classes in HEADS.items()}
+    )
     parameters = [*model.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.02)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
@@ -153,5 +163,11 @@ def make_vision(out: Path, minutes: float, seed: int = 0, batch: int = 48, rate:
     save_half(model, out)
     processor = {"image_processor_type": "ViTImageProcessorPil", **IMAGE_SETTINGS}
     (out / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
-    record = {"scenes": (step - 1) * batch, "steps": step - 1, "batch": batch, "minutes": minutes, "seed": seed}
+    record = {
+        "scenes": (step - 1) * batch,
+        "steps": step - 1,
+        "batch": batch,
+        "minutes": minutes,
+        "seed": seed,
+    }
     (out / "teaching.json").write_text(json.dumps({**record, "probe": scores}, indent=2) + "\n")

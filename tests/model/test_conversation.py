@@ -74,7 +74,7 @@ def picture(colour="red") -> bytes:
 
 def trained(processor, encoded) -> str:
     return processor.tokenizer.decode(
-        [t for t, label in zip(encoded.input_ids, encoded.labels) if label != IGNORED]
+        [t for t, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED]
     )
 
 

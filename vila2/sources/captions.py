@@ -47,7 +47,9 @@ def read(
     root = Path(image_root) if image_root else (path if path.is_dir() else path.parent)
     keys = Keys()
     for row in take(read_rows(path), start, count):
-        yield row if isinstance(row, Reject) else _sample(row, image_key, text_key, choose, prompt, root, keys)
+        yield (
+            row if isinstance(row, Reject) else _sample(row, image_key, text_key, choose, prompt, root, keys)
+        )
 
 
 def _sample(

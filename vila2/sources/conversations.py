@@ -70,7 +70,9 @@ def parse_conversation(turns: Any, images: int) -> tuple[Turn, ...]:
         return tuple(parsed)
     if images == 1 and placed == 0:
         return _put_before_user(parsed)
-    raise UnfitConversation("placeholder-mismatch", f"{placed} placeholders {PLACEHOLDER} for {images} images")
+    raise UnfitConversation(
+        "placeholder-mismatch", f"{placed} placeholders {PLACEHOLDER} for {images} images"
+    )
 
 
 def _put_before_user(turns: list[Turn]) -> tuple[Turn, ...]:

@@ -71,7 +71,11 @@ def image_names(root: Path) -> list[str]:
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for file in files:
-            if not file.startswith(".") and file.rpartition(".")[2].lower() in IMAGE_EXTENSIONS and "." in file:
+            if (
+                not file.startswith(".")
+                and file.rpartition(".")[2].lower() in IMAGE_EXTENSIONS
+                and "." in file
+            ):
                 names.append((Path(folder) / file).relative_to(root).as_posix())
     return sorted(names)
 

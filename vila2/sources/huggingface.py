@@ -48,7 +48,9 @@ def read(
     columns = list(dataset.features or next(iter(dataset.take(1)), {}))
     for option, column in (("image_key", image_key), ("text_key", text_key), ("id_key", id_key)):
         if column and column not in columns:
-            raise DataError(f"{path}: no column {column!r}; columns: {', '.join(columns)}", mend=f"set {option}")
+            raise DataError(
+                f"{path}: no column {column!r}; columns: {', '.join(columns)}", mend=f"set {option}"
+            )
     dataset = _undecoded(dataset, image_key)
     for number, row in take(enumerate(dataset), start, count):
         where = f"{path}/{split}[{number}]"
@@ -97,7 +99,9 @@ def _sample(
     for number, image in enumerate(stored):
         data = _image_bytes(image)
         if data is None:
-            return Reject(where, key, "unreadable-file", f"image {number}: {type(image).__name__} without content")
+            return Reject(
+                where, key, "unreadable-file", f"image {number}: {type(image).__name__} without content"
+            )
         images.append(data)
     if image_key and not images:
         return Reject(where, key, "missing-image", f"nothing in column {image_key!r}")

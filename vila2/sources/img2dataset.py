@@ -85,7 +85,9 @@ def _read_tar(path: Path) -> Iterator[Sample | Reject]:
             yield _unpack(path, base, group)
     except (tarfile.TarError, OSError, EOFError) as error:
         # What stands at the cut is left out as a whole: some of its members may be missing.
-        yield Reject(str(path), base or "", "truncated-tar", f"{error}; nothing from this sample on can be read")
+        yield Reject(
+            str(path), base or "", "truncated-tar", f"{error}; nothing from this sample on can be read"
+        )
 
 
 def _unpack(path: Path, base: str, group: list[tuple[str, bytes]]) -> Sample | Reject:

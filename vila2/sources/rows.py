@@ -44,7 +44,9 @@ def read_rows(path: Path | str) -> Iterator[Row | Reject]:
     """
     path = Path(path)
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in (".json", ".jsonl", ".ndjson", ".parquet"))
+        files = sorted(
+            file for file in path.iterdir() if file.suffix in (".json", ".jsonl", ".ndjson", ".parquet")
+        )
         if not files:
             raise DataError(f"{path}: holds no .json, .jsonl or .parquet file", mend="check the path")
         for file in files:
@@ -69,7 +71,9 @@ def _array_rows(path: Path) -> Iterator[Row | Reject]:
     try:
         rows = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: the JSON can not be read ({error})", mend="mend the file, or use JSONL") from error
+        raise DataError(
+            f"{path}: the JSON can not be read ({error})", mend="mend the file, or use JSONL"
+        ) from error
     for number, fields in enumerate(rows):
         yield _row(f"{path}[{number}]", fields)
 
@@ -99,7 +103,9 @@ def _parquet_rows(path: Path) -> Iterator[Row | Reject]:
                 yield Row(f"{path}[{number}]", fields)
                 number += 1
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: can not be read after row {number} ({error})", mend="fetch it again") from error
+        raise DataError(
+            f"{path}: can not be read after row {number} ({error})", mend="fetch it again"
+        ) from error
 
 
 def _row(where: str, fields: Any) -> Row | Reject:

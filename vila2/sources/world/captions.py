@@ -48,7 +48,9 @@ def alt_text(scene: Scene, rng: np.random.Generator) -> str:
     return template.format(size=size, colour=colour, shape=shape, a_colour=article(colour))
 
 
-def detailed_caption(scene: Scene, rng: np.random.Generator, *, spatial: float = 0.5, words: float = 0.5) -> str:
+def detailed_caption(
+    scene: Scene, rng: np.random.Generator, *, spatial: float = 0.5, words: float = 0.5
+) -> str:
     """A caption that says only true things, of varied length and order: one object to all of them.
 
     Args:
@@ -134,7 +136,9 @@ def _introduction(
             return f"{noun.capitalize()} is {relation} the {anchor.name}."
     place = _place(thing, rng, spatial)
     if place is None:
-        return _pick(rng, (f"There is {noun}.", f"We can see {noun}.", f"{noun.capitalize()} stands on the ground."))
+        return _pick(
+            rng, (f"There is {noun}.", f"We can see {noun}.", f"{noun.capitalize()} stands on the ground.")
+        )
     return _pick(
         rng,
         (f"There is {noun} {place}.", f"{place.capitalize()} there is {noun}.", f"{noun.capitalize()} is {place}.",
@@ -159,7 +163,9 @@ _RELATION_PHRASES = {
 
 
 def _relation(one: WorldObject, other: WorldObject, rng: np.random.Generator) -> str | None:
-    found = [value for value in (relations.left_right(one, other), relations.front_behind(one, other)) if value]
+    found = [
+        value for value in (relations.left_right(one, other), relations.front_behind(one, other)) if value
+    ]
     return _pick(rng, _RELATION_PHRASES[_pick(rng, found)]) if found else None
 
 

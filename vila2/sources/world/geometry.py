@@ -32,7 +32,8 @@ class Solid(Protocol):
 def project(points: Array) -> Array:
     """Pixel coordinates [N, 2] of camera-frame points [N, 3] with z > 0."""
     return np.stack(
-        [points[:, 0] / points[:, 2] * FOCAL + CENTRE_U, points[:, 1] / points[:, 2] * FOCAL + CENTRE_V], axis=1
+        [points[:, 0] / points[:, 2] * FOCAL + CENTRE_U, points[:, 1] / points[:, 2] * FOCAL + CENTRE_V],
+        axis=1,
     )
 
 
@@ -81,7 +82,9 @@ def silhouette_box(solid: Solid) -> tuple[float, float, float, float]:
     return float(x0), float(y0), float(x1), float(y1)
 
 
-_CUBE_NORMALS = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=np.float32)
+_CUBE_NORMALS = np.array(
+    [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=np.float32
+)
 _DIAMOND_SIGNS = np.array([[a, b, c] for a in (1, -1) for b in (1, -1) for c in (1, -1)], dtype=np.float32)
 
 
@@ -110,7 +113,9 @@ def cast(solid: Solid, u: Array, v: Array) -> tuple[Array, Array]:
     return depth, np.stack([nx * cos + nz * sin, ny, nz * cos - nx * sin])
 
 
-def _cast_planes(solid: Solid, rays: tuple[Array, ...], start: tuple[float, ...]) -> tuple[Array, tuple[Array, ...]]:
+def _cast_planes(
+    solid: Solid, rays: tuple[Array, ...], start: tuple[float, ...]
+) -> tuple[Array, tuple[Array, ...]]:
     half = np.array(solid.dimensions, dtype=np.float32) / 2
     if solid.shape == "cube":
         normals, offsets = _CUBE_NORMALS, (np.abs(_CUBE_NORMALS) * half).sum(axis=1)
@@ -133,7 +138,9 @@ def _cast_planes(solid: Solid, rays: tuple[Array, ...], start: tuple[float, ...]
     return depth, tuple(unit[face, axis] for axis in range(3))
 
 
-def _cast_quadric(solid: Solid, rays: tuple[Array, ...], start: tuple[float, ...]) -> tuple[Array, tuple[Array, ...]]:
+def _cast_quadric(
+    solid: Solid, rays: tuple[Array, ...], start: tuple[float, ...]
+) -> tuple[Array, tuple[Array, ...]]:
     radius, half = np.float32(solid.dimensions[0] / 2), np.float32(solid.dimensions[1] / 2)
     dx, dy, dz = rays
     ox, oy, oz = start

@@ -21,5 +21,6 @@ _ROWS = {
 WIDTH, HEIGHT, PITCH = 5, 7, 8
 
 GLYPHS: dict[str, np.ndarray] = {
-    letter: np.array([[mark == "1" for mark in row] for row in rows.split()]) for letter, rows in _ROWS.items()
+    letter: np.array([[mark == "1" for mark in row] for row in rows.split()])
+    for letter, rows in _ROWS.items()
 }

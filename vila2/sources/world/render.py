@@ -23,9 +23,12 @@ _NEARNESS = np.clip((_GRID[_HORIZON:] - geometry.CENTRE_V) / (geometry.SIZE - ge
 
 #: Floor and sky colours; mid-tones, so that white and black objects both stand out.
 _FLOORS = np.array(
-    [[0.66, 0.62, 0.55], [0.58, 0.61, 0.65], [0.62, 0.64, 0.58], [0.60, 0.55, 0.52], [0.55, 0.60, 0.62]], np.float32
+    [[0.66, 0.62, 0.55], [0.58, 0.61, 0.65], [0.62, 0.64, 0.58], [0.60, 0.55, 0.52], [0.55, 0.60, 0.62]],
+    np.float32,
 )
-_SKIES = np.array([[0.78, 0.86, 0.93], [0.90, 0.88, 0.84], [0.84, 0.90, 0.90], [0.86, 0.84, 0.90]], np.float32)
+_SKIES = np.array(
+    [[0.78, 0.86, 0.93], [0.90, 0.88, 0.84], [0.84, 0.90, 0.90], [0.86, 0.84, 0.90]], np.float32
+)
 
 
 def render(scene: Scene) -> Image.Image:
@@ -39,7 +42,9 @@ def render(scene: Scene) -> Image.Image:
     nearest = np.full((_SIDE, _SIDE), np.inf, dtype=np.float32)
     for thing in scene.objects:
         _draw(canvas, nearest, thing, light)
-    pixels = (canvas[::2, ::2] + canvas[1::2, ::2] + canvas[::2, 1::2] + canvas[1::2, 1::2]) * np.float32(0.25)
+    pixels = (canvas[::2, ::2] + canvas[1::2, ::2] + canvas[::2, 1::2] + canvas[1::2, 1::2]) * np.float32(
+        0.25
+    )
     for thing in sorted(scene.objects, key=lambda one: -one.depth):
         _draw_sign(pixels, thing)
     pixels *= np.float32(0.9 + 0.16 * rng.random())
@@ -73,8 +78,12 @@ def _shade_floor(canvas: np.ndarray, thing: WorldObject, light: np.ndarray) -> N
     scale = geometry.FOCAL / (z - along)
     left = max(int((geometry.CENTRE_U + (x - across) * scale) * _OVER) - 8, 0)
     right = min(int((geometry.CENTRE_U + (x + across) * scale) * _OVER) + 8, _SIDE)
-    far = ((_FLOOR_X[first:last, left:right] - x) / across) ** 2 + (((_FLOOR_Z[first:last] - z) / along) ** 2)[:, None]
-    canvas[_HORIZON + first : _HORIZON + last, left:right] *= (1 - 0.45 * np.clip(1.25 - far, 0, 1))[:, :, None]
+    far = ((_FLOOR_X[first:last, left:right] - x) / across) ** 2 + (
+        ((_FLOOR_Z[first:last] - z) / along) ** 2
+    )[:, None]
+    canvas[_HORIZON + first : _HORIZON + last, left:right] *= (1 - 0.45 * np.clip(1.25 - far, 0, 1))[
+        :, :, None
+    ]
 
 
 def _draw(canvas: np.ndarray, nearest: np.ndarray, thing: WorldObject, light: np.ndarray) -> None:

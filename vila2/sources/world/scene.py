@@ -95,7 +95,9 @@ def sample_scene(split: str, seed: int, index: int) -> Scene:
         ValueError: if the split is not one of ``SPLITS``.
     """
     if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}; the splits of the miniature world are {', '.join(SPLITS)}")
+        raise ValueError(
+            f"unknown split {split!r}; the splits of the miniature world are {', '.join(SPLITS)}"
+        )
     rng = generator("scene", split, seed, index)
     words = TEST_SIGN_WORDS if split == "test" else TRAIN_SIGN_WORDS
     count = int(rng.choice([2, 3, 4, 5], p=[0.2, 0.3, 0.3, 0.2]))
@@ -144,7 +146,9 @@ def _draft_objects(
     return [drafts[i] for i in order]
 
 
-def _place(rng: np.random.Generator, shape: str, colour: str, size: str, word: str | None) -> WorldObject | None:
+def _place(
+    rng: np.random.Generator, shape: str, colour: str, size: str, word: str | None
+) -> WorldObject | None:
     scale = SIZES[size] * (0.94 + 0.12 * rng.random())
     width, height, length = (round(scale * part, 4) for part in _PROPORTIONS[shape])
     z = round(_NEAR + (_FAR - _NEAR) * rng.random(), 4)
@@ -182,7 +186,9 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...], margin: float) -> bool:
     return a[0] < b[2] + margin and b[0] < a[2] + margin and a[1] < b[3] + margin and b[1] < a[3] + margin
 
 
-def owners(objects: tuple[WorldObject, ...] | list[WorldObject], step: float = 1.0) -> tuple[np.ndarray, list[int]]:
+def owners(
+    objects: tuple[WorldObject, ...] | list[WorldObject], step: float = 1.0
+) -> tuple[np.ndarray, list[int]]:
     """Which object each pixel shows, signs hiding what is behind them.
 
     Args:

@@ -34,7 +34,9 @@ _PLACE = re.compile(
     re.IGNORECASE,
 )
 _EXTREME = re.compile(r"\b(?:closest|nearest|(?P<far>farthest|furthest))\b", re.IGNORECASE)
-_SIGN = re.compile(r"\b(?:says?|saying|reads?|reading|(?:the|a)\s+word)\s+[\"'“]?\s*(?P<word>[a-z]+)\b\s*[\"'”]?", re.I)
+_SIGN = re.compile(
+    r"\b(?:says?|saying|reads?|reading|(?:the|a)\s+word)\s+[\"'“]?\s*(?P<word>[a-z]+)\b\s*[\"'”]?", re.I
+)
 _SENTENCE = re.compile(r"[^.!?;]+")
 #: What may stand between a place at the head of a clause and the object it speaks of.
 _LEADS_ON = re.compile(r"^(?:\s+of\s+the\s+(?:image|picture|scene))?\s*,?\s*(?:there\s+(?:is|are)|we\s+\w+(?:\s+see)?|is|stands)?\s*$", re.I)  # fmt: skip
@@ -71,7 +73,9 @@ def check_caption(scene: Scene, text: str) -> tuple[Claim, ...]:
     singles = [mention for mention in mentions if mention.number is None]
     claims: list[Claim] = []
     for mention in mentions:
-        claims += _count_claim(scene, mention) if mention.number is not None else _object_claims(scene, mention)
+        claims += (
+            _count_claim(scene, mention) if mention.number is not None else _object_claims(scene, mention)
+        )
     for sentence in _SENTENCE.finditer(text):
         inside = [m for m in singles if sentence.start() <= m.start < sentence.end()]
         claims += _relation_claims(scene, text, sentence, inside)
@@ -243,7 +247,9 @@ def _place_claims(scene: Scene, text: str, sentence: re.Match[str], inside: list
         verdicts = [_in_place(thing, word) for thing in _things(scene, subject)]
         holds = None if not verdicts else True if True in verdicts else None if None in verdicts else False
         detail = "" if holds is not False else f"it is not {word}"
-        claims.append(Claim("relation", hit.start(), hit.end(), _status(holds), detail, f"{subject.name} {word}"))
+        claims.append(
+            Claim("relation", hit.start(), hit.end(), _status(holds), detail, f"{subject.name} {word}")
+        )
     return claims
 
 
