@@ -253,6 +253,8 @@ def test_control_c_says_that_the_same_command_goes_on(photos, tiny_folder, tmp_p
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        # Where the tests run in the background, Ctrl-C is ignored, and children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + 60
     while not (out.exists() and out.stat().st_size) and process.poll() is None and time.monotonic() < end:
