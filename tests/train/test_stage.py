@@ -81,7 +81,8 @@ def test_the_loss_falls(inputs, tmp_path):
 
 def test_lora_ends_as_one_plain_model(inputs, tmp_path):
     spec = settings("sft", "instructions", train=["projector", "language"], lora={"rank": 4})
-    train_stage(tmp_path, spec, inputs, Board())
+    results = train_stage(tmp_path, spec, inputs, Board())
+    assert 0 < results["parameters_trained"] < 300_000, "the adapters and the projector, not the whole model"
     assert not list((tmp_path / "model").glob("adapter*"))
     assert changed_parts(weights(inputs["model"]), weights(tmp_path)) == {"projector", "language"}
 

@@ -12,12 +12,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers import PrinterCallback
+
 from vila2.data.layers import Layer
 from vila2.data.mixtures import Mixture, ViewedDataset
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
 from vila2.errors import TrainingError
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.generalist import load_generalist
+from vila2.packing.collate import Collator
 from vila2.run.recipe import StageSpec
+from vila2.train.checkpoints import MarkComplete, latest_checkpoint
+from vila2.train.data import EncodedMixture
+from vila2.train.freezing import freeze_all_but, frozen_modules
+from vila2.train.lora import add_lora, check_lora, merge_lora
+from vila2.train.trainer import (
+    MetricsFile,
+    ShowProgress,
+    StageTrainer,
+    StopOnBadLoss,
+    optimiser_steps,
+    training_arguments,
+)
 
 log = logging.getLogger("vila2.train")
 
@@ -40,24 +57,6 @@ def train_stage(
     Raises:
         TrainingError: nothing to train on, or a stage that does not fit the model.
     """
-    from transformers import PrinterCallback
-
-    from vila2.model.conversation import ConversationEncoder
-    from vila2.model.generalist import load_generalist
-    from vila2.packing.collate import Collator
-    from vila2.train.checkpoints import MarkComplete, latest_checkpoint
-    from vila2.train.data import EncodedMixture
-    from vila2.train.freezing import freeze_all_but, frozen_modules
-    from vila2.train.lora import add_lora, check_lora, merge_lora
-    from vila2.train.trainer import (
-        MetricsFile,
-        ShowProgress,
-        StageTrainer,
-        StopOnBadLoss,
-        optimiser_steps,
-        training_arguments,
-    )
-
     name, seed = settings["name"], settings["seed"]
     stage = StageSpec.model_validate(settings["stage"])
     check_lora(stage)
@@ -72,6 +71,7 @@ def train_stage(
         log.info("stage %s: %s", name, state)
     if stage.lora:
         model = add_lora(model, stage)
+    learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     steps = optimiser_steps(len(mixture), stage)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
     with progress.task(f"train {name}", steps) as task:
@@ -101,7 +101,7 @@ def train_stage(
         shutil.rmtree(checkpoint)
     return {
         "trained": [state.name for state in states if state.trained],
-        "parameters_trained": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        "parameters_trained": learning,
         "samples": len(mixture),
         "dropped": mixture.dropped,
         "steps": steps,
