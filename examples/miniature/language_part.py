@@ -181,6 +181,23 @@ def answer_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     return (losses * weights).sum() / weights.sum()
 
 
+def _pupil(tokenizer: PreTrainedTokenizerFast, start: Path | None) -> tuple[LlamaForCausalLM, ToldImage, int]:
+    """The model to teach, its told image, and the steps in which a new told image first learns to speak to it."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=128, intermediate_size=384, num_hidden_layers=5, num_attention_heads=4,
+        num_key_value_heads=4, max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    told = ToldImage(tokenizer, config.hidden_size)
+    if start is None:
+        return LlamaForCausalLM(config), told, 0
+    model = LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
+    if not (start / TOLD_IMAGE).exists():
+        return model, told, 60
+    load_model(told, start / TOLD_IMAGE)
+    return model, told, 0
+
+
 def make_language(
     out: Path, minutes: float, seed: int = 0, start: Path | None = None, captions: float = 0.2, size: int = 24,
     rate: float = 1e-3, focus: str | None = None,
@@ -194,23 +211,7 @@ def make_language(
     """
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
-    end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=128, intermediate_size=384, num_hidden_layers=5, num_attention_heads=4,
-        num_key_value_heads=4, max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=end, pad_token_id=pad,
-    )  # fmt: skip
-    model = (
-        LlamaForCausalLM(config)
-        if start is None
-        else LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
-    )
-    told = ToldImage(tokenizer, config.hidden_size)
-    alone = 0  # steps in which a new told image first learns to speak to an old language model
-    if start is not None and (start / TOLD_IMAGE).exists():
-        load_model(told, start / TOLD_IMAGE)
-    elif start is not None:
-        alone = 60
+    model, told, alone = _pupil(tokenizer, start)
     parameters = [*model.parameters(), *told.parameters()]
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
     optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.02)
@@ -227,8 +228,8 @@ def make_language(
         save_half(copy.deepcopy(model), out)
         save_model(told, str(out / TOLD_IMAGE))
         tokenizer.save_pretrained(out)
-        GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=pad, do_sample=False,
-                         max_new_tokens=120).save_pretrained(out)  # fmt: skip
+        GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+                         pad_token_id=tokenizer.pad_token_id, do_sample=False, max_new_tokens=120).save_pretrained(out)  # fmt: skip
         earlier = json.loads((start / "teaching.json").read_text()) if start is not None else None
         record = {"scenes": step * size, "steps": step, "batch": size, "minutes": minutes, "seed": seed, "rate": rate,
                   "captions": captions, "focus": focus, "told_scene_accuracy": scores, "after": earlier}  # fmt: skip
