@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from vila2.data.boxes import Box
+
 ClaimKind = Literal["object", "attribute", "relation", "text", "count"]
 ClaimStatus = Literal["supported", "contradicted", "unverified"]
 
@@ -19,6 +21,10 @@ class Claim:
         status: what the evidence says; ``unverified`` where there is none.
         detail: one line for a reader, e.g. "no blue cube in the scene".
         subject: what the claim is about, e.g. "blue cube".
+        predicate: of a relation or an attribute, e.g. "left of", "color".
+        object: what the relation is to, e.g. "red ball".
+        value: what is claimed of the subject: quoted text, a number, an attribute's value.
+        boxes: of the subject, and of the object after it, where the annotation gives them; unit xyxy.
     """
 
     kind: ClaimKind
@@ -27,3 +33,7 @@ class Claim:
     status: ClaimStatus
     detail: str = ""
     subject: str = ""
+    predicate: str = ""
+    object: str = ""
+    value: str = ""
+    boxes: tuple[Box, ...] = ()

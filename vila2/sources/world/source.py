@@ -9,6 +9,7 @@ from typing import Any
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.errors import DataError
 from vila2.sources.world import Scene, detailed_caption, generator, world_samples
+from vila2.sources.world.evidence import scene_evidence
 
 CONTENTS = ("alt_text", "instructions", "test")
 
@@ -25,7 +26,7 @@ def read(
     captions: int = 1,
     prompts: Sequence[str] = ("Describe the image in details.",),
 ) -> Iterator[Sample]:
-    """Scenes of one split as samples; the truth about each travels in ``meta["scene"]``.
+    """Scenes of one split as samples; the truth about each travels in ``meta``, as ``scene`` and as ``evidence``.
 
     Args:
         path: unused, the world is made, not read.
@@ -44,7 +45,7 @@ def read(
     if content not in CONTENTS:
         raise DataError(f"the world has no content {content!r}", mend=f"use one of {', '.join(CONTENTS)}")
     for row in world_samples(split, seed, count, start, questions):
-        meta = {"scene": row["scene"]}
+        meta = {"scene": row["scene"]} | scene_evidence(Scene.from_json(row["scene"])).to_meta()
         if content == "test":
             meta["questions"] = row["questions"]
         yield Sample(row["key"], (row["image_bytes"],), tuple(_turns(row, content, captions, prompts)), meta)
