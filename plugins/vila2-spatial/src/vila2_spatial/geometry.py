@@ -1,0 +1,91 @@
+"""Solids seen by a camera: corners, the projection clipped at the near plane, silhouettes, footprints.
+
+Metres in the camera frame: +x right, +y down, +z forward. Image boxes are unit xyxy.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+
+import numpy as np
+import shapely
+
+from vila2.data.boxes import Box
+from vila2.data.evidence import Box3D, Camera
+
+#: Nothing nearer than this along the viewing direction is projected, in metres. A corner behind the camera would
+#: come out mirrored, one beside it near infinity: the edges are cut at this plane instead.
+NEAR_PLANE = 0.2
+
+_SIGNS = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))  # [8, 3]
+_EDGES = tuple(
+    (a, b) for a, b in itertools.combinations(range(8), 2) if (_SIGNS[a] != _SIGNS[b]).sum() == 1
+)  # 12 pairs of corners that differ in one axis
+
+
+def corners(solid: Box3D) -> np.ndarray:
+    """The 8 corners, [8, 3] in metres; the local axes are X = length, Y = height, Z = width (Omni3D)."""
+    width, height, length = solid.dimensions
+    local = _SIGNS * np.array([length, height, width])
+    return local @ np.array(solid.rotation).T + np.array(solid.centre)
+
+
+def visible_points(solid: Box3D, near: float = NEAR_PLANE) -> np.ndarray:
+    """What of the 12 edges lies beyond the near plane: their end points after clipping, [n, 3]; n may be 0."""
+    points = corners(solid)
+    kept = [points[points[:, 2] >= near]]
+    for a, b in _EDGES:
+        first, second = points[a], points[b]
+        if (first[2] < near) != (second[2] < near):
+            share = (near - first[2]) / (second[2] - first[2])
+            kept.append((first + share * (second - first))[None])
+    return np.concatenate(kept)
+
+
+def project(points: np.ndarray, camera: Camera) -> np.ndarray:
+    """Points [n, 3] before the camera to unit image coordinates [n, 2]; those outside of the image too."""
+    pixels = points @ np.array(camera.K).T
+    return pixels[:, :2] / pixels[:, 2:] / np.array([camera.width, camera.height])
+
+
+@lru_cache(maxsize=4096)
+def silhouette(solid: Box3D, camera: Camera) -> shapely.Geometry:
+    """The outline of a solid's image in unit coordinates, not clipped to the image; empty behind the camera."""
+    points = visible_points(solid)
+    return shapely.convex_hull(shapely.MultiPoint(project(points, camera))) if len(points) else shapely.Polygon()
+
+
+def clipped_silhouette(solid: Box3D, camera: Camera) -> shapely.Geometry:
+    """What of :func:`silhouette` lies in the image."""
+    return shapely.intersection(silhouette(solid, camera), shapely.box(0, 0, 1, 1))
+
+
+def projected_box(solid: Box3D, camera: Camera) -> Box | None:
+    """The box around what of a solid's silhouette lies in the image; None where nothing does.
+
+    Clipping the silhouette, and not the box around all of it, keeps the box of a near solid tight.
+    """
+    seen = clipped_silhouette(solid, camera)
+    return tuple(map(float, seen.bounds)) if seen.area > 0 else None
+
+
+def cut_off(solid: Box3D, camera: Camera) -> float:
+    """Share of the silhouette's area that lies outside of the image, 0..1."""
+    whole = silhouette(solid, camera).area
+    return 1.0 - clipped_silhouette(solid, camera).area / whole if whole > 0 else 1.0
+
+
+def footprint(solid: Box3D) -> shapely.Geometry:
+    """The solid from above: the hull of its corners in x and z, metres."""
+    return shapely.convex_hull(shapely.MultiPoint(corners(solid)[:, [0, 2]]))
+
+
+def contains(outer: Box3D, inner: Box3D, share: float) -> bool:
+    """Whether at least ``share`` of the inner solid's footprint, and of its height, lies in the outer one."""
+    outer_y, inner_y = corners(outer)[:, 1], corners(inner)[:, 1]
+    height = min(outer_y.max(), inner_y.max()) - max(outer_y.min(), inner_y.min())
+    if height < share * (inner_y.max() - inner_y.min()):
+        return False
+    below = footprint(inner)
+    return below.area > 0 and shapely.intersection(footprint(outer), below).area >= share * below.area

@@ -1,0 +1,75 @@
+"""Readers: data sets with 3D boxes, each in its native layout, as samples with evidence.
+
+A reader is a class with ``keys()``, cheap and in order, and ``scene(key)``. :func:`open_scenes` finds the one that
+fits a path. What a scene's sample carries beside its evidence: ``meta["dataset"]`` and ``meta["domain"]``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from vila2.errors import DataError
+
+if TYPE_CHECKING:
+    from vila2.data.sample import Sample
+    from vila2.data.shards import Reject
+
+
+class SceneReader(Protocol):
+    """Scenes of one data set.
+
+    ``fits`` says whether a path looks like it, without reading much.
+    """
+
+    def __init__(self, path: Path) -> None: ...
+
+    @staticmethod
+    def fits(path: Path) -> bool: ...
+
+    def keys(self) -> Sequence[str]: ...
+
+    def scene(self, key: str) -> Sample | Reject: ...
+
+
+#: In the order in which they are tried.
+FORMATS: dict[str, str] = {
+    "vila2": "vila2_spatial.readers.dataset:Dataset",
+    "omni3d": "vila2_spatial.readers.omni3d:Omni3D",
+    "scene-lines": "vila2_spatial.readers.scene_lines:SceneLines",
+    "kitti": "vila2_spatial.readers.kitti:KittiObject",
+    "kitti-raw": "vila2_spatial.readers.kitti_raw:KittiRaw",
+    "nuscenes": "vila2_spatial.readers.nuscenes:NuScenes",
+    "sunrgbd": "vila2_spatial.readers.sunrgbd:SunRgbd",
+    "arkitscenes": "vila2_spatial.readers.arkitscenes:ArkitScenes",
+    "hypersim": "vila2_spatial.readers.hypersim:Hypersim",
+    "objectron": "vila2_spatial.readers.objectron:Objectron",
+}
+
+
+def open_scenes(path: Path, form: str | None = None) -> SceneReader:
+    """The reader for a file or folder.
+
+    Args:
+        path: the data.
+        form: one of :data:`FORMATS`; None to see which fits.
+
+    Raises:
+        DataError: nothing there, an unknown format, or none that fits.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder", mend="check the path")
+    if form is not None and form not in FORMATS:
+        raise DataError(f"unknown format {form!r}", mend=f"use one of {', '.join(FORMATS)}")
+    for name in [form] if form else FORMATS:
+        module, _, kind = FORMATS[name].partition(":")
+        reader = getattr(importlib.import_module(module), kind)
+        if form or reader.fits(path):
+            return reader(path)
+    raise DataError(
+        f"{path}: no data set with 3D boxes that this plugin knows",
+        mend=f"it reads {', '.join(FORMATS)}; their layouts are in the README",
+    )

@@ -1,0 +1,120 @@
+"""ARKitScenes 3DOD: a video's ``*_3dod_annotation.json`` with ``*_frames/lowres_wide``."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from vila2.data.evidence import SceneObject
+from vila2.data.sample import Sample
+from vila2.data.shards import Reject
+from vila2.errors import DataError
+from vila2_spatial.geometry import projected_box
+from vila2_spatial.readers.frames import (
+    camera,
+    load_image,
+    plain_label,
+    quarter_turns,
+    rotation_of_vector,
+    sample_of,
+    turned,
+    upright_box,
+)
+
+#: How far, in seconds, a frame may be from the pose that is taken for it (Apple's own loader allows as much).
+_SLACK = 0.005
+
+
+class ArkitScenes:
+    """Folders of videos, somewhere below the path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def fits(path: Path) -> bool:
+        return path.is_dir() and any(_annotations(path))
+
+    def keys(self) -> Sequence[str]:
+        return [
+            f"{file.parent.relative_to(self.path)}/{image.stem}".removeprefix("./")
+            for file in sorted(_annotations(self.path))
+            for image in sorted((file.parent / f"{file.parent.name}_frames" / "lowres_wide").glob("*.png"))
+        ]
+
+    def scene(self, key: str) -> Sample | Reject:
+        folder, stem = (self.path / key).parent, key.rpartition("/")[2]
+        video, _, stamp = stem.rpartition("_")
+        frames = folder / f"{video}_frames"
+        loaded = load_image(frames / "lowres_wide" / f"{stem}.png", key, str(folder))
+        if isinstance(loaded, Reject):
+            return loaded
+        data, size = loaded
+        K = _intrinsics(frames / "lowres_wide_intrinsics", video, float(stamp))
+        if K is None:
+            return Reject(str(frames), key, "no-intrinsics", "no .pincam within a millisecond")
+        pose = _pose(frames / "lowres_wide.traj", float(stamp))
+        if pose is None:
+            return Reject(str(frames), key, "no-pose", f"no pose within {_SLACK} seconds")
+        turn, shift = pose
+        # The phone was held in any way: up in the world is made up in the image.
+        data, K, rotated, size = turned(data, K, size, quarter_turns(turn @ [0.0, 0.0, 1.0]))
+        turn, shift = rotated @ turn, rotated @ shift
+        seen_by = camera(K, *size)
+        found = _objects(folder / f"{video}_3dod_annotation.json", turn, shift)
+        objects = [one for one in found if projected_box(one.solid, seen_by) is not None]
+        return sample_of(key, data, objects, seen_by, dataset="arkitscenes", domain="indoor")
+
+
+def _annotations(path: Path) -> list[Path]:
+    return [file for depth in ("", "*/", "*/*/", "*/*/*/") for file in path.glob(f"{depth}*_3dod_annotation.json")]
+
+
+def _objects(file: Path, turn: np.ndarray, shift: np.ndarray) -> list[SceneObject]:
+    try:
+        rows = [(row["label"], row["segments"]["obbAligned"]) for row in json.loads(file.read_bytes())["data"]]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{file}: no 3DOD annotation ({error!r})", mend="fetch the file again") from error
+    objects = []
+    for label, obb in rows:
+        # The rows are the box's axes in the world; the lengths are whole ones.
+        axes = turn @ np.array(obb["normalizedAxes"], dtype=float).reshape(3, 3).T
+        centre = turn @ np.array(obb["centroid"], dtype=float) + shift
+        objects.append(
+            SceneObject(label=plain_label(label), solid=upright_box(centre, *obb["axesLengths"], axes))
+        )
+    return objects
+
+
+def _intrinsics(folder: Path, video: str, stamp: float) -> np.ndarray | None:
+    """K of a frame; the file's time may differ by a millisecond."""
+    for moment in (stamp, stamp - 0.001, stamp + 0.001):
+        file = folder / f"{video}_{moment:.3f}.pincam"
+        if file.is_file():
+            _, _, fx, fy, cx, cy = (float(value) for value in file.read_text().split())
+            return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+    return None
+
+
+def _pose(file: Path, stamp: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Turn [3, 3] and shift [3] from the world to the camera at a moment."""
+    rows = _trajectory(file)
+    place = bisect_left([row[0] for row in rows], stamp)
+    near = [row for row in rows[max(place - 1, 0) : place + 1] if abs(row[0] - stamp) <= _SLACK]
+    if not near:
+        return None
+    row = min(near, key=lambda row: abs(row[0] - stamp))
+    return rotation_of_vector(row[1:4]), np.array(row[4:7])
+
+
+@lru_cache(maxsize=8)
+def _trajectory(file: Path) -> tuple[tuple[float, ...], ...]:
+    try:
+        return tuple(sorted(tuple(map(float, line.split())) for line in file.read_text().splitlines() if line.strip()))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: no trajectory ({error})", mend="fetch the file again") from error

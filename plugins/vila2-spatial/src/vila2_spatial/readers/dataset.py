@@ -1,0 +1,36 @@
+"""Samples that carry evidence already: a vila2 data set, such as the miniature world's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from vila2.data.sample import Sample
+from vila2.data.shards import Reject, ShardDataset
+
+
+class Dataset:
+    """A data set folder or tars with ``meta["evidence"]``; its turns are left out."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def fits(path: Path) -> bool:
+        return (path / "dataset.json").is_file() or path.suffix == ".tar" or (path.is_dir() and any(path.glob("*.tar")))
+
+    @cached_property
+    def _dataset(self) -> ShardDataset:
+        return ShardDataset.open(self.path)
+
+    def keys(self) -> Sequence[str]:
+        return [str(number) for number in range(len(self._dataset))]
+
+    def scene(self, key: str) -> Sample | Reject:
+        sample = self._dataset[int(key)]
+        if len(sample.images) != 1:
+            return Reject(str(self.path), sample.key, "not-one-image", f"{len(sample.images)} images")
+        meta = {"dataset": self._dataset.name, "image": sample.key, **sample.meta}
+        return replace(sample, turns=(), meta=meta)

@@ -1,0 +1,99 @@
+"""KITTI raw drives: ``tracklet_labels.xml`` with the day's calibration, and the images of camera 2."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from vila2.data.evidence import SceneObject
+from vila2.data.sample import Sample
+from vila2.data.shards import Reject
+from vila2.errors import DataError
+from vila2_spatial.readers.frames import (
+    camera,
+    find_image,
+    load_image,
+    plain_label,
+    rotation_about,
+    sample_of,
+    upright_box,
+)
+from vila2_spatial.readers.kitti import OCCLUSION, read_calibration, split_projection
+
+#: A tracklet's pose outside of the image; labelled all the same.
+_OUT_OF_IMAGE = 2
+
+
+class KittiRaw:
+    """A drive's folder with ``tracklet_labels.xml``; the calibration lies there or in the folder above (the day)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def fits(path: Path) -> bool:
+        return (path / "tracklet_labels.xml").is_file()
+
+    @cached_property
+    def _poses(self) -> dict[int, list[tuple[ElementTree.Element, ElementTree.Element]]]:
+        """Tracklet and pose of everything labelled, by frame."""
+        file = self.path / "tracklet_labels.xml"
+        frames = defaultdict(list)
+        try:
+            for tracklet in ElementTree.parse(file).getroot().find("tracklets").findall("item"):
+                first = int(tracklet.findtext("first_frame"))
+                for number, pose in enumerate(tracklet.find("poses").findall("item")):
+                    frames[first + number].append((tracklet, pose))
+        except (ElementTree.ParseError, AttributeError, TypeError, ValueError) as error:
+            raise DataError(f"{file}: no tracklets ({error})", mend="fetch the file again") from error
+        return frames
+
+    @cached_property
+    def _calibration(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Of camera 2: K, and the turn and shift from the laser's frame; its width and height in pixels."""
+        folder = self.path if (self.path / "calib_cam_to_cam.txt").is_file() else self.path.parent
+        cameras, laser = (read_calibration(folder / f"calib_{name}.txt") for name in ("cam_to_cam", "velo_to_cam"))
+        K, shift = split_projection(cameras["P_rect_02"].reshape(3, 4))
+        rectify = cameras["R_rect_00"].reshape(3, 3)
+        return K, rectify @ laser["R"].reshape(3, 3), rectify @ laser["T"] + shift, cameras["S_rect_02"]
+
+    def keys(self) -> Sequence[str]:
+        return [f"{frame:010d}" for frame in sorted(self._poses)]
+
+    def objects(self, key: str) -> list[SceneObject]:
+        """What the tracklets say about a frame."""
+        _, turn, shift, _ = self._calibration
+        return [_object(*labelled, turn, shift) for labelled in self._poses[int(key)]]
+
+    def scene(self, key: str) -> Sample | Reject:
+        where = f"{self.path / 'tracklet_labels.xml'}#{key}"
+        loaded = load_image(find_image(self.path / "image_02" / "data", key), key, where)
+        if isinstance(loaded, Reject):
+            return loaded
+        data, (width, height) = loaded
+        K, _, _, size = self._calibration
+        if (width, height) != tuple(size):
+            return Reject(where, key, "wrong-size", f"{width}x{height} pixels, the calibration says {size}")
+        seen_by = camera(K, width, height)
+        return sample_of(key, data, self.objects(key), seen_by, dataset="kitti-raw", domain="outdoor")
+
+
+def _object(
+    tracklet: ElementTree.Element, pose: ElementTree.Element, turn: np.ndarray, shift: np.ndarray
+) -> SceneObject:
+    tall, wide, long = (float(tracklet.findtext(name)) for name in "hwl")
+    bottom = np.array([float(pose.findtext(name)) for name in ("tx", "ty", "tz")])
+    axes = turn @ rotation_about(2, float(pose.findtext("rz")))
+    centre = turn @ (bottom + [0, 0, tall / 2]) + shift
+    outside = int(pose.findtext("truncation")) == _OUT_OF_IMAGE
+    return SceneObject(
+        label=plain_label(tracklet.findtext("objectType")),
+        solid=upright_box(centre, long, wide, tall, axes),
+        truncation=1.0 if outside else None,
+        visibility=OCCLUSION.get(int(pose.findtext("occlusion"))),
+    )

@@ -1,0 +1,76 @@
+"""SUN RGB-D as text: ``label/``, ``calib/`` and ``image/``, the layout of Frustum PointNets and VoteNet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vila2.data.evidence import SceneObject
+from vila2.data.sample import Sample
+from vila2.data.shards import Reject
+from vila2.errors import DataError
+from vila2_spatial.readers.frames import (
+    camera,
+    find_image,
+    load_image,
+    plain_label,
+    rotation_about,
+    sample_of,
+    unit_box,
+    upright_box,
+)
+
+#: From the upright depth frame (x right, y forward, z up) to the camera's (x right, y down, z forward).
+_FLIP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+
+
+class SunRgbd:
+    """The folder with ``label``, ``calib`` and ``image`` (``sunrgbd_trainval``)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def fits(path: Path) -> bool:
+        return all((path / name).is_dir() for name in ("label", "calib", "image"))
+
+    def keys(self) -> Sequence[str]:
+        return sorted(file.stem for file in (self.path / "label").glob("*.txt"))
+
+    def scene(self, key: str) -> Sample | Reject:
+        where = str(self.path / "label" / f"{key}.txt")
+        loaded = load_image(find_image(self.path / "image", key), key, where)
+        if isinstance(loaded, Reject):
+            return loaded
+        data, (width, height) = loaded
+        tilt, K = _calibration(self.path / "calib" / f"{key}.txt")
+        lines = Path(where).read_text().splitlines()
+        objects = [_object(line, tilt, width, height, where) for line in lines if line.strip()]
+        return sample_of(key, data, objects, camera(K, width, height), dataset="sunrgbd", domain="indoor")
+
+
+def _calibration(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Rtilt and K, each a line of 9 numbers column by column."""
+    try:
+        rows = [np.array(line.split(), dtype=float) for line in path.read_text().splitlines() if line.strip()]
+        return rows[0].reshape(3, 3, order="F"), rows[1].reshape(3, 3, order="F")
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(f"{path}: no calibration ({error})", mend="it has two lines of nine numbers") from error
+
+
+def _object(line: str, tilt: np.ndarray, width: int, height: int, where: str) -> SceneObject:
+    name, *rest = line.split()
+    if len(rest) != 12:
+        raise DataError(f"{where}: {len(rest) + 1} fields instead of 13: {line[:60]!r}", mend="extract it again")
+    x, y, w, h, *rest = (float(value) for value in rest)
+    centre, (half_width, half_length, half_height), (ox, oy) = rest[:3], rest[3:6], rest[6:8]
+    to_camera = _FLIP @ tilt.T
+    # The orientation is the direction of the own x axis, from above.
+    axes = to_camera @ rotation_about(2, np.arctan2(oy, ox))
+    return SceneObject(
+        label=plain_label(name),
+        box=unit_box((x, y, x + w, y + h), width, height),
+        solid=upright_box(to_camera @ centre, 2 * half_length, 2 * half_width, 2 * half_height, axes),
+    )
