@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from vila2.data.evidence import KEY
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject, ShardDataset
 
@@ -32,5 +33,7 @@ class Dataset:
         sample = self._dataset[int(key)]
         if len(sample.images) != 1:
             return Reject(str(self.path), sample.key, "not-one-image", f"{len(sample.images)} images")
-        meta = {"dataset": self._dataset.name, "image": sample.key, **sample.meta}
+        # Only what this plugin knows how to keep true when it mirrors an image.
+        known = {name: sample.meta[name] for name in (KEY, "image", "domain") if name in sample.meta}
+        meta = {"dataset": self._dataset.name, "image": sample.key} | known
         return replace(sample, turns=(), meta=meta)

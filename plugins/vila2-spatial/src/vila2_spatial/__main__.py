@@ -1,0 +1,65 @@
+"""``python -m vila2_spatial DATA [KEY=VALUE ...]``: what the builder makes of data, in counts."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+from vila2.data.evidence import Evidence
+from vila2.data.sample import Sample
+from vila2.errors import Vila2Error
+from vila2_spatial.builder import SpatialBuilder, SpatialConfig
+from vila2_spatial.facts import Fact, answer_of
+
+
+def main(arguments: list[str]) -> int:
+    """Builds everything, derives every answer again, and prints counts; 1 if one is derived differently."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    settings = dict(setting.split("=", 1) for setting in arguments[1:])
+    try:
+        builder = SpatialBuilder(SpatialConfig(data=Path(arguments[0]), **settings))
+        counts, wrong = count(builder)
+    except Vila2Error as error:
+        print(error, file=sys.stderr)
+        return 1
+    for title, counter in counts.items():
+        total = sum(counter.values())
+        print(f"{title}: {total}")
+        for name, number in counter.most_common():
+            print(f"  {name:24} {number:6}  {100 * number / total:5.1f} %")
+    print(f"answers derived again from the boxes: {sum(counts['relations'].values())}, different: {wrong}")
+    return 1 if wrong else 0
+
+
+def count(builder: SpatialBuilder) -> tuple[dict[str, Counter[str]], int]:
+    """Counts of what a builder makes, and how many stored answers the boxes do not give again."""
+    titles = ("samples", "rejected scenes", "refused objects", "relations", "forms", "sides asked", "answers", "yes or no")
+    counts: dict[str, Counter[str]] = {title: Counter() for title in titles}
+    wrong = 0
+    for shard in builder.shards():
+        for sample in builder.build(shard):
+            if not isinstance(sample, Sample):
+                counts["rejected scenes"][sample.reason] += 1
+                continue
+            counts["samples"]["mirrored" if sample.meta.get("mirrored") else "as taken"] += 1
+            counts["refused objects"].update(sample.meta["refused"].values())
+            evidence = Evidence.of(sample)
+            for stored in sample.meta["facts"]:
+                fact = Fact.from_json(stored)
+                wrong += answer_of(fact, evidence, sample.meta["domain"]) != fact.answer
+                counts["relations"][fact.predicate] += 1
+                counts["forms"][fact.form] += 1
+                if fact.predicate.endswith(("left", "right")):
+                    counts["sides asked"][fact.predicate.removeprefix("camera_")] += 1
+                if fact.form == "yes-no":
+                    counts["yes or no"][str(fact.answer)] += 1
+                elif isinstance(fact.answer, str):
+                    counts["answers"][fact.answer] += 1
+    return counts, wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

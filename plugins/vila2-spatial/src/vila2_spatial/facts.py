@@ -1,0 +1,232 @@
+"""SpatialRelationQA, first two steps (VILA² section 2.2.1): sample relations box by box, and see whether they match.
+
+A fact says what is asked, of whom, and what the answer rests on; it is stored with every question, and
+:func:`answer_of` derives its answer anew from the boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from vila2.data.evidence import Evidence
+from vila2.errors import DataError
+from vila2_spatial import relations
+from vila2_spatial.cleaning import CleanScene, Thing, clean, thing_of
+from vila2_spatial.relations import CAMERA_RELATIONS, OBJECT_RELATIONS, OPPOSITE, RELATIONS, Finding
+from vila2_spatial.wording import GROUPS
+
+_SUPERLATIVE = ("closest", "camera_closest", "camera_farthest")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a question rests on. Numbers are places in ``Evidence.objects``.
+
+    Attributes:
+        form: of the answer: "box", "name", "choice", "yes-no" or "sentence".
+        predicate: the relation that the question names, one of ``RELATIONS``.
+        answer: the number of a thing ("box", "name", and comparisons of two), a relation, "yes" or "no".
+        margin: by how much it holds: share of the width, metres, or the ratio to the runner-up.
+        subject: the thing asked of; of "box" and "name" the answer.
+        anchor: what the relation is to; None for the camera.
+        other: whom the subject is compared with.
+        label: among whom the answer is the only one; None for all, or where the subject is named.
+        runner_up: the next one to the extreme.
+    """
+
+    form: str
+    predicate: str
+    answer: int | str
+    margin: float
+    subject: int
+    anchor: int | None = None
+    other: int | None = None
+    label: str | None = None
+    runner_up: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; what is None is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Fact:
+        """Reads what :meth:`to_json` wrote; other keys are left aside."""
+        return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
+
+    @property
+    def question(self) -> tuple:
+        """What makes two questions one: a choice between left and right names no predicate."""
+        pair = tuple(sorted((self.predicate, OPPOSITE.get(self.predicate, ""))))
+        named = self.predicate if self.form in ("box", "name", "yes-no") else pair
+        return self.form, named, self.subject if self.form not in ("box", "name") else None, self.anchor, self.other, self.label  # fmt: skip
+
+
+def draw_facts(
+    scene: CleanScene,
+    rng: np.random.Generator,
+    draws: int,
+    weights: Mapping[str, float],
+    forms: Collection[tuple[str, str]],
+    boxes: bool,
+) -> Iterator[Fact]:
+    """Facts of a scene in random order, each question once.
+
+    Args:
+        scene: cleaned.
+        rng: decides everything random.
+        draws: relations that are sampled for each box.
+        weights: of the relations; those not named weigh 1.
+        forms: those of each group of relations that there are words for.
+        boxes: whether a thing can be told by its box, where its name does not tell it.
+    """
+    weight = np.array([weights.get(name, 1.0) for name in RELATIONS])
+    seen: set[tuple] = set()
+    found: list[Fact] = []
+    for anchor in scene.things:  # step 1: all boxes, a few relations for each
+        order = rng.choice(len(RELATIONS), size=min(draws, int((weight > 0).sum())), replace=False, p=weight / weight.sum())
+        for number in order:
+            matches = _matches(scene, anchor, RELATIONS[number], rng, boxes)
+            fresh = [
+                fact
+                for fact in matches
+                if (GROUPS[fact.predicate], fact.form) in forms and fact.question not in seen
+            ]
+            if fresh:  # step 2: a remaining box matches
+                fact = fresh[int(rng.integers(len(fresh)))]
+                seen.add(fact.question)
+                found.append(fact)
+    yield from (found[n] for n in rng.permutation(len(found)))
+
+
+def _matches(
+    scene: CleanScene, anchor: Thing, relation: str, rng: np.random.Generator, boxes: bool
+) -> Iterator[Fact]:
+    """One fact of each form that the scene allows for a relation and a box."""
+
+    def sayable(*things: Thing) -> bool:
+        return boxes or all(scene.named_alone(thing) for thing in things)
+
+    rest = [scene.things[n] for n in rng.permutation(len(scene.things)) if scene.things[n] is not anchor]
+    to_camera = relation in CAMERA_RELATIONS
+    target = None if to_camera else anchor
+    if target is None or sayable(target):
+        labels = [anchor.label] if to_camera else list(dict.fromkeys(one.label for one in rest))
+        yield from _unique(scene, relation, target, labels, boxes)
+    if relation in _SUPERLATIVE:
+        yield from _compared(scene, relation, anchor, rest, rng, sayable)
+    elif to_camera:
+        if sayable(anchor) and relations.between(anchor, None, relation, scene.domain):
+            yield from _single(anchor, None, relation, scene, rng)
+    else:
+        for one in rest:
+            if sayable(one, anchor) and relations.between(one, anchor, relation, scene.domain):
+                yield from _single(one, anchor, relation, scene, rng)
+                break
+
+
+def _unique(
+    scene: CleanScene, relation: str, target: Thing | None, labels: list[str], boxes: bool
+) -> Iterator[Fact]:
+    """"box" of the first category with a single match, and "name" where a single one of all things matches."""
+    by_box = (
+        _fact("box", relation, found[0].number, found[1], found[0], target, label=label)
+        for label in (labels if boxes else ())
+        if (found := relations.only_one(scene, label, relation, target))
+    )
+    yield from islice(by_box, 1)
+    found = relations.only_one(scene, None, relation, target)
+    if found and scene.named_alone(found[0]):
+        yield _fact("name", relation, found[0].number, found[1], found[0], target)
+
+
+def _single(one: Thing, anchor: Thing | None, relation: str, scene: CleanScene, rng: np.random.Generator) -> Iterator[Fact]:
+    """A relation of one thing, or of two, asked as a choice, as yes or no, or for a sentence."""
+    found = relations.finding(one, anchor, relation, scene.domain)
+    yield _fact("choice", relation, relation, found, one, anchor)
+    yield _fact("sentence", relation, relation, found, one, anchor)
+    true = bool(rng.random() < 0.5)
+    yield _fact("yes-no", relation if true else OPPOSITE[relation], "yes" if true else "no", found, one, anchor)
+
+
+def _compared(scene: CleanScene, relation: str, anchor: Thing, rest: list[Thing], rng: np.random.Generator, sayable: Any) -> Iterator[Fact]:  # fmt: skip
+    """Which of two is nearer to the anchor, or of the anchor and another to the camera."""
+    target = anchor if relation in OBJECT_RELATIONS else None
+    pairs = [(anchor, other) for other in rest] if target is None else list(zip(rest, rest[1:], strict=False))
+    for one, other in pairs:
+        found = relations.nearer(one, other, target)
+        if found is None or not sayable(one, other, *([target] if target else [])):
+            continue
+        if rng.random() < 0.5:  # which is named first must not tell the answer
+            one, other = other, one
+        wins = relations.nearer(one, other, target).relation == relation
+        winner = one if wins else other
+        for form in ("choice", "sentence"):
+            yield _fact(form, relation, winner.number, found, one, target, other=other)
+        yield _fact("yes-no", relation, "yes" if wins else "no", found, one, target, other=other)
+        return
+
+
+def _fact(form: str, relation: str, answer: int | str, found: Finding, one: Thing, anchor: Thing | None, *,
+          other: Thing | None = None, label: str | None = None) -> Fact:  # fmt: skip
+    return Fact(
+        form,
+        relation,
+        answer,
+        round(found.margin, 4),
+        one.number,
+        anchor.number if anchor else None,
+        other.number if other else None,
+        label,
+        None if other else found.runner_up,
+    )
+
+
+def answer_of(fact: Fact, evidence: Evidence, domain: str) -> int | str | None:
+    """The answer to a fact's question, derived from the boxes alone; None where they do not decide it.
+
+    Args:
+        fact: its ``answer`` is not looked at.
+        evidence: of the sample.
+        domain: of the sample.
+
+    Raises:
+        DataError: the fact speaks of things that the evidence does not have.
+    """
+    one, anchor, other = (_thing(evidence, number) for number in (fact.subject, fact.anchor, fact.other))
+    if fact.form in ("box", "name"):
+        group = [
+            thing
+            for thing in clean(evidence, domain).present
+            if thing.number != fact.anchor and (fact.label is None or thing.label == fact.label)
+        ]
+        if fact.predicate in _SUPERLATIVE:
+            found = relations.extreme(group, anchor, fact.predicate)
+            return found[0].number if found else None
+        holding = [thing for thing in group if relations.between(thing, anchor, fact.predicate, domain)]
+        return holding[0].number if len(holding) == 1 else None
+    if other is not None:
+        found = relations.nearer(one, other, anchor)
+        if found is None:
+            return None
+        wins = found.relation == fact.predicate
+        return ("yes" if wins else "no") if fact.form == "yes-no" else (one if wins else other).number
+    holds = relations.between(one, anchor, fact.predicate, domain)
+    if holds is None:
+        return None
+    if fact.form == "yes-no":
+        return "yes" if holds else "no"
+    return fact.predicate if holds else OPPOSITE[fact.predicate]
+
+
+def _thing(evidence: Evidence, number: int | None) -> Thing | None:
+    if number is None:
+        return None
+    thing = thing_of(evidence, number) if number < len(evidence.objects) else None
+    if thing is None:
+        raise DataError(f"object {number} has no solid in the image", mend="build the data again")
+    return thing
