@@ -24,9 +24,27 @@ from vila2.errors import EngineError
 from vila2.model.processing import end_tokens
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL.Image import Image
 
     from vila2.model.generalist import Generalist
+
+
+def open_transformers(model: str | Path, **options: Any) -> TransformersEngine:
+    """The engine with a model in it.
+
+    Args:
+        model: hub id or folder.
+        options: of :func:`vila2.model.generalist.load_generalist`: ``dtype``, ``device``, ``trust_remote_code``.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        EngineError: it cannot be used as an engine.
+    """
+    from vila2.model.generalist import load_generalist
+
+    return TransformersEngine(load_generalist(model, **options))
 
 
 class TransformersEngine:

@@ -55,9 +55,9 @@ def read_recipe(path: Path, overrides: list[str]) -> Recipe:
     """A recipe, with the names of sources and prompts checked too."""
     from vila2.caption.prompts import PROMPTS
     from vila2.run.recipe_file import load_recipe
-    from vila2.sources import SOURCES
+    from vila2.sources import source_names
 
-    return load_recipe(path, overrides, known={"source": list(SOURCES), "prompt": list(PROMPTS)})
+    return load_recipe(path, overrides, known={"source": source_names(), "prompt": list(PROMPTS)})
 
 
 def _silence_bars_of_others() -> None:

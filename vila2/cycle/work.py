@@ -85,21 +85,23 @@ def assemble(
 def train(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:
-    """Trains one stage; see :func:`vila2.train.stage.train_stage`."""
+    """Trains one stage; see :func:`vila2.train.stage.train_stage`. Then tells the plugins that want to know."""
+    from vila2.plugin.host import Host
     from vila2.train.stage import train_stage
 
-    return train_stage(folder, settings, inputs, progress)
+    results = train_stage(folder, settings, inputs, progress)
+    Host().after_stage(settings["plugins"], folder=folder, stage=settings["name"], results=results)
+    return results
 
 
 def evaluate(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:
     """Scores a model on the recipe's benchmarks; see :mod:`vila2.evaluate.benchmarks`."""
-    from vila2.caption.transformers_engine import TransformersEngine
+    from vila2.caption.engines import open_engine
     from vila2.evaluate.benchmarks import run_benchmarks
-    from vila2.model.generalist import load_generalist
 
-    engine = TransformersEngine(load_generalist(inputs["model"] / "model", dtype=settings["dtype"]))
+    engine = open_engine("transformers", inputs["model"] / "model", dtype=settings["dtype"])
     datasets = {name.removeprefix("data."): path for name, path in inputs.items() if name.startswith("data.")}
     return run_benchmarks(
         engine, settings["benchmarks"], datasets, folder, seed=settings["seed"], progress=progress
@@ -111,13 +113,12 @@ def recaption(
 ) -> dict[str, Any]:
     """Lets a model write a layer about a dataset's images; the step's folder is the layer."""
     from vila2.caption.engine import GenerationSettings
+    from vila2.caption.engines import open_engine
     from vila2.caption.recaption import recaption as write_layer
-    from vila2.caption.transformers_engine import TransformersEngine
     from vila2.data.mixtures import select_share
     from vila2.data.shards import ShardDataset
-    from vila2.model.generalist import load_generalist
 
-    engine = TransformersEngine(load_generalist(inputs["model"] / "model", dtype=settings["dtype"]))
+    engine = open_engine(settings["engine"], inputs["model"] / "model", dtype=settings["dtype"])
     seed = settings["seed"]
     layer = write_layer(
         ShardDataset.open(inputs["data"]),
