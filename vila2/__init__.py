@@ -21,6 +21,7 @@ _FACE = {
     "Evidence": "vila2.data.evidence",
     "Reject": "vila2.data.shards",
     "open_evidence": "vila2.sources.evidence",
+    "Items": "vila2.evaluate.captions",
     "Vila2Error": "vila2.errors",
 }
 
