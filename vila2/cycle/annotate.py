@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from vila2.caption.engine import Engine, GenerationSettings, Request
 from vila2.caption.recaption import recaption
+from vila2.cycle.origin import Origin
 from vila2.data.annotations import Annotation
 from vila2.data.layers import Layer
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
-from vila2.errors import RunError
+from vila2.errors import RecipeError, RunError
 from vila2.evaluate.held_out import read_answer, scheme_of_engine
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, load_reference
 from vila2.plugin.specialist import Parsed
 from vila2.run.nearest import did_you_mean
+from vila2.run.recipe_yaml import read_setting
 from vila2.run.specialist_recipe import AnnotateSpec
 
 
@@ -125,16 +129,38 @@ def answer_reader(engine: Engine, plugin: str) -> Callable[[Sample, Annotation],
     return read
 
 
-def find_dataset(datasets: dict[str, Path], name: str | None, default: str | None, run: Path) -> Path:
-    """The folder of a run's dataset, by default the one whose captions are rewritten.
+def annotate_settings(specialist: MadeSpecialist, overrides: Sequence[str]) -> AnnotateSpec:
+    """How a specialist is asked: as its recipe said, with ``KEY=VALUE`` changed.
 
     Raises:
-        RunError: the run has no such dataset.
+        RecipeError: a setting that does not exist, or a value that it does not take.
     """
-    wanted = name or default
-    if wanted not in datasets:
-        raise RunError(f"{run} has no dataset {wanted!r}", mend=did_you_mean(str(wanted), datasets))
-    return datasets[wanted]
+    values = dict(specialist.provenance["annotate"])
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals or name not in values:
+            raise RecipeError(f"--set {override}: no such setting", mend=did_you_mean(name, values))
+        values[name] = read_setting(text, where=f"--set {override}").value
+    try:
+        return AnnotateSpec.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecipeError(
+            f"--set {first['loc'][0]}: {first['msg']}", mend="see the plugin's recipe"
+        ) from error
+
+
+def find_dataset(origin: Origin, name: str | None) -> Path:
+    """The folder of a run's dataset, by default of the one whose captions are rewritten.
+
+    Raises:
+        RunError: the run has no such dataset, or there is no run.
+    """
+    wanted = name or origin.recaptioned
+    if wanted not in origin.datasets:
+        known = did_you_mean(str(wanted), origin.datasets) if origin.run else "give the folder of a run"
+        raise RunError(f"{origin.run or origin.name} has no dataset {wanted!r}", mend=known)
+    return origin.datasets[wanted]
 
 
 def summarise_layer(layer: Layer) -> dict[str, Any]:

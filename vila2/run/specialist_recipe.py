@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError
 
 from vila2.errors import RecipeError
 from vila2.run.nearest import did_you_mean
-from vila2.run.recipe import STAGE_DEFAULTS, Count, Name, Number, Part, StageSpec, Text, Whole
+from vila2.run.recipe import STAGE_DEFAULTS, Count, DatasetSpec, Name, Number, Part, StageSpec, Text, Whole
 from vila2.run.recipe_checks import Where
 from vila2.run.recipe_yaml import read_setting, read_yaml
 
@@ -58,6 +58,10 @@ class SpecialistRecipe(Part):
     seed: Annotated[Whole, Field(ge=0)] = Field(default=0, description="of everything random")
     held_out: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.1, description="share of the images that is asked about, not trained on"
+    )
+    data: DatasetSpec | None = Field(
+        default=None,
+        description="what to build from, where --data says nothing; source `path`: as it lies there",
     )
     build: dict[str, Any] = Field(default_factory=dict, description="settings of the builder")
     stages: Annotated[dict[Name, StageSpec], Field(min_length=1)] = Field(
