@@ -18,6 +18,10 @@ _FACE = {
     "BoxPart": "vila2.data.sample",
     "PointPart": "vila2.data.sample",
     "Claim": "vila2.data.claims",
+    "Evidence": "vila2.data.evidence",
+    "Reject": "vila2.data.shards",
+    "open_evidence": "vila2.sources.evidence",
+    "Items": "vila2.evaluate.captions",
     "Vila2Error": "vila2.errors",
 }
 

@@ -6,6 +6,7 @@ Vila2Error
 ├── ModelError     weights, configuration, or an input that does not fit the model
 ├── TrainingError  a stage that cannot be trained as asked
 ├── EngineError    a captioning engine
+├── PluginError    a plugin, named with the package it came from
 └── RunError       a run folder, a step, a lock
 """
 
@@ -51,6 +52,10 @@ class TrainingError(Vila2Error):
 
 class EngineError(Vila2Error):
     """A captioning engine failed or was asked for something it cannot do."""
+
+
+class PluginError(Vila2Error):
+    """A plugin is broken, clashes with another, or is not there."""
 
 
 class RunError(Vila2Error):

@@ -21,12 +21,31 @@ from transformers import (
 from vila2.caption.engine import Answer, GenerationSettings, Request
 from vila2.data.images import decode_image
 from vila2.errors import EngineError
+from vila2.model.coordinates import scheme_of
 from vila2.model.processing import end_tokens
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL.Image import Image
 
     from vila2.model.generalist import Generalist
+
+
+def open_transformers(model: str | Path, **options: Any) -> TransformersEngine:
+    """The engine with a model in it.
+
+    Args:
+        model: hub id or folder.
+        options: of :func:`vila2.model.generalist.load_generalist`: ``dtype``, ``device``, ``trust_remote_code``.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        EngineError: it cannot be used as an engine.
+    """
+    from vila2.model.generalist import load_generalist
+
+    return TransformersEngine(load_generalist(model, **options))
 
 
 class TransformersEngine:
@@ -48,6 +67,7 @@ class TransformersEngine:
         self.name = generalist.name
         self.digest = generalist.digest
         self.tokenizer = self.processor.tokenizer
+        self.coordinates = scheme_of(self.processor)  # its answers are read back with the same scheme
         if not (getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template):
             raise EngineError(
                 f"the processor of {self.name} has no chat template",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vila2.cli import data, env, recaption, report, run, status
+from vila2.cli import annotate, data, env, plugins, recaption, report, run, specialize, status
 from vila2.errors import Vila2Error
 
 
@@ -40,9 +40,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
+app.add_typer(plugins.app, name="plugins")
 app.command()(run.run)
 app.command()(status.status)
 app.command()(recaption.recaption)
+app.command()(specialize.specialize)
+app.command()(annotate.annotate)
 app.command()(report.report)
 app.command()(env.env)
 
@@ -69,11 +72,21 @@ def _options(
     debug: Annotated[
         bool, typer.Option("--debug", envvar="VILA2_DEBUG", help="Show where an error came from.")
     ] = False,
+    plugins: Annotated[
+        str | None,
+        typer.Option(
+            "--plugins",
+            envvar="VILA2_PLUGINS",
+            help="Which plugins may be used: `a,b` only these, `-a` all but that one, `none`.",
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
     ] = False,
 ) -> None:
+    if plugins is not None:
+        os.environ["VILA2_PLUGINS"] = plugins  # processes that this one starts keep to it as well
     # On the terminal only what needs attention; a run's folder has all of it in run.log.
     logging.basicConfig(format="%(levelname)s: %(message)s")
     logging.getLogger().handlers[0].setLevel(logging.DEBUG if debug else logging.WARNING)

@@ -34,6 +34,9 @@ def recaption(
     seed: Annotated[int, typer.Option("--seed", help="Of the choice of prompts, and of sampling.")] = 0,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = None,
     dtype: Annotated[str | None, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = None,
+    engine_name: Annotated[
+        str, typer.Option("--engine", help="What generates; a plugin may bring others.")
+    ] = "transformers",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Throw earlier captions of --out away.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -57,7 +60,7 @@ def recaption(
     is_dataset = _check_place(photos, out, layer, restart)
     target = photos / "layers" / str(layer) if is_dataset else out or Path("captions.jsonl")
     job.check(target, is_dataset, restart)
-    engine = _load_engine(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    engine = _load_engine(engine_name, model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     started = time.perf_counter()
     try:
         write = job.write_layer if is_dataset else job.write_captions
@@ -167,11 +170,12 @@ def _check_place(photos: Path, out: Path | None, layer: str | None, restart: boo
     return False
 
 
-def _load_engine(model: str, **options: Any) -> Engine:
-    from vila2.caption.transformers_engine import TransformersEngine
-    from vila2.model.generalist import load_generalist
+def _load_engine(name: str, model: str, **options: Any) -> Engine:
+    from vila2.caption.engines import open_engine
 
-    return TransformersEngine(load_generalist(model, **options))
+    if name != "transformers":  # an option that was not given is no business of another engine
+        options = {key: value for key, value in options.items() if value not in (None, False)}
+    return open_engine(name, model, **options)
 
 
 def _as_text(summary: dict[str, Any]) -> str:

@@ -119,7 +119,8 @@ class Cycle:
         return inputs
 
     def _training_settings(self) -> dict[str, Any]:
-        return {"seed": self.recipe.seed, "dtype": self.recipe.model.dtype}
+        recipe = self.recipe
+        return {"seed": recipe.seed, "dtype": recipe.model.dtype, "plugins": recipe.plugins}
 
 
 def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) -> dict[str, Any]:

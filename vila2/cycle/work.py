@@ -66,17 +66,20 @@ def assemble(
 ) -> dict[str, Any]:
     """Puts the pretrained parts together with a fresh projector, or takes an existing VLM."""
     from vila2.model.assemble import assemble as assemble_parts
+    from vila2.model.coordinates import set_coordinates
     from vila2.model.generalist import load_generalist
     from vila2.train.stage import save_model
 
     settings = dict(settings)
-    pretrained = settings.pop("pretrained")
+    pretrained, coordinates = settings.pop("pretrained"), settings.pop("coordinates")
     with progress.task("assemble the model", 1) as task:
         if pretrained:
             generalist = load_generalist(pretrained, dtype=settings["dtype"])
             model, processor = generalist.model, generalist.processor
         else:
             model, processor = assemble_parts(settings.pop("vision"), settings.pop("language"), **settings)
+        if coordinates:
+            set_coordinates(model, processor, coordinates)
         save_model(model, processor, folder / "model")
         task.advance()
     return {"parameters": sum(p.numel() for p in model.parameters())}
@@ -85,21 +88,23 @@ def assemble(
 def train(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:
-    """Trains one stage; see :func:`vila2.train.stage.train_stage`."""
+    """Trains one stage; see :func:`vila2.train.stage.train_stage`. Then tells the plugins that want to know."""
+    from vila2.plugin.host import Host
     from vila2.train.stage import train_stage
 
-    return train_stage(folder, settings, inputs, progress)
+    results = train_stage(folder, settings, inputs, progress)
+    Host().after_stage(settings["plugins"], folder=folder, stage=settings["name"], results=results)
+    return results
 
 
 def evaluate(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:
     """Scores a model on the recipe's benchmarks; see :mod:`vila2.evaluate.benchmarks`."""
-    from vila2.caption.transformers_engine import TransformersEngine
+    from vila2.caption.engines import open_engine
     from vila2.evaluate.benchmarks import run_benchmarks
-    from vila2.model.generalist import load_generalist
 
-    engine = TransformersEngine(load_generalist(inputs["model"] / "model", dtype=settings["dtype"]))
+    engine = open_engine("transformers", inputs["model"] / "model", dtype=settings["dtype"])
     datasets = {name.removeprefix("data."): path for name, path in inputs.items() if name.startswith("data.")}
     return run_benchmarks(
         engine, settings["benchmarks"], datasets, folder, seed=settings["seed"], progress=progress
@@ -111,13 +116,12 @@ def recaption(
 ) -> dict[str, Any]:
     """Lets a model write a layer about a dataset's images; the step's folder is the layer."""
     from vila2.caption.engine import GenerationSettings
+    from vila2.caption.engines import open_engine
     from vila2.caption.recaption import recaption as write_layer
-    from vila2.caption.transformers_engine import TransformersEngine
     from vila2.data.mixtures import select_share
     from vila2.data.shards import ShardDataset
-    from vila2.model.generalist import load_generalist
 
-    engine = TransformersEngine(load_generalist(inputs["model"] / "model", dtype=settings["dtype"]))
+    engine = open_engine(settings["engine"], inputs["model"] / "model", dtype=settings["dtype"])
     seed = settings["seed"]
     layer = write_layer(
         ShardDataset.open(inputs["data"]),

@@ -83,6 +83,10 @@ class ModelSpec(Part):
     chat_template: Text | None = Field(
         default=None, description="name or text, where the language model has none"
     )
+    coordinates: Literal["text", "tokens"] | None = Field(
+        default=None,
+        description="how boxes are written: [0.125,...] or location tokens; by default as the model has it, else text",
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="of the weights")
 
 
@@ -166,6 +170,7 @@ class CycleSpec(Part):
     )
     repetition_penalty: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="1: none")
     batch_size: Count = Field(default=16, description="images captioned at a time")
+    engine: Text = Field(default="transformers", description="what generates; a plugin may bring others")
 
 
 class BenchmarkSpec(Part):
@@ -206,6 +211,7 @@ class Recipe(Part):
     )
     cycle: CycleSpec = Field(default_factory=CycleSpec, description="the rounds")
     evaluate: tuple[BenchmarkSpec, ...] = Field(default=(), description="the benchmarks")
+    plugins: tuple[Text, ...] = Field(default=(), description="plugins that are told of every trained stage")
     report: ReportSpec = Field(default_factory=ReportSpec, description="the page at the end")
 
     @model_validator(mode="before")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from vila2.errors import DataError
+from vila2.plugin.references import load_reference
 
 if TYPE_CHECKING:
     from vila2.data.sample import Sample
     from vila2.data.shards import Reject
 
-#: Every source: its name, and the function ``read(path, **options)`` that reads it.
+#: Every source of the core: its name, and the function ``read(path, **options)`` that reads it.
 SOURCES: dict[str, str] = {
     "captions": "vila2.sources.captions:read",
     "folder": "vila2.sources.folder:read",
@@ -37,6 +37,7 @@ def open_source(name: str, **options: Any) -> Iterator[Sample | Reject]:
 
     Raises:
         DataError: an unknown source or option, naming the nearest known one, or a missing option.
+        PluginError: the plugin that brings the source is broken.
     """
     read = _find(name)
     parameters = inspect.signature(read).parameters
@@ -50,6 +51,13 @@ def open_source(name: str, **options: Any) -> Iterator[Sample | Reject]:
     return read(**options)
 
 
+def source_names() -> list[str]:
+    """The names of all sources, those of plugins included."""
+    from vila2.plugin.host import Host
+
+    return [*SOURCES, *Host().sources()]
+
+
 def source_options(name: str) -> dict[str, inspect.Parameter]:
     """The options of a source.
 
@@ -60,10 +68,14 @@ def source_options(name: str) -> dict[str, inspect.Parameter]:
 
 
 def _find(name: str) -> Callable[..., Iterator[Sample | Reject]]:
-    if name not in SOURCES:
-        raise DataError(f"unknown source {name!r}", mend=_nearest(name, SOURCES))
-    module, _, function = SOURCES[name].partition(":")
-    return getattr(importlib.import_module(module), function)
+    if name in SOURCES:
+        return load_reference(SOURCES[name], of=f"source {name!r}")
+    from vila2.plugin.host import Host
+
+    brought = Host().sources()
+    if name not in brought:
+        raise DataError(f"unknown source {name!r}", mend=_nearest(name, source_names()))
+    return brought[name].load()
 
 
 def _nearest(name: str, known: Any) -> str:

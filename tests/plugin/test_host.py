@@ -1,0 +1,226 @@
+"""The host: real packages on the path, found, refused, broken and in each other's way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packages import install, install_specialist
+
+from vila2.errors import DataError, EngineError, PluginError
+from vila2.plugin.checks import check_plugin
+from vila2.plugin.discovery import Switch
+from vila2.plugin.host import Host
+
+BROKEN = "raise RuntimeError('out of order')\n"
+IDLE = "from vila2.plugin import hookimpl\n\n@hookimpl\ndef vila2_sources():\n    return {}\n"
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    known = set(sys.modules)
+    yield folder
+    for name in set(sys.modules) - known:
+        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def command(*words: str, site: Path, **environment: str) -> subprocess.CompletedProcess:
+    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, "-m", "vila2", *words],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path} | environment,
+        check=False,
+    )
+
+
+def test_a_specialist_is_found_by_its_name(site):
+    install_specialist(site, "vila2-counting", entry="counting")
+    found = Host().specialist("counting")
+    assert (found.name, found.prompts) == ("counting", ("How many objects are there?",))
+
+
+def test_listing_imports_no_plugin_and_no_torch(site):
+    install(site, "vila2-loud", "print('imported')\n" + IDLE, entry="loud")
+    code = (
+        "import sys; from vila2.cli.main import app\n"
+        "try: app(['plugins', 'list'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert 'torch' not in sys.modules and 'vila2_loud' not in sys.modules"
+    )
+    path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}
+    )
+    assert run.returncode == 0, run.stderr
+    assert "vila2-loud" in run.stdout and "About vila2-loud." in run.stdout
+    assert "imported" not in run.stdout
+
+
+def test_a_broken_plugin_that_nobody_asked_for_is_a_warning(site, caplog):
+    install(site, "vila2-broken", BROKEN, entry="broken")
+    install(
+        site,
+        "vila2-maps",
+        "from vila2.plugin import hookimpl\n\n@hookimpl\ndef vila2_sources():\n    return {'maps': 'maps_read:read'}\n",
+        entry="maps",
+    )
+    assert list(Host().sources()) == ["maps"]
+    assert "'broken' (vila2-broken 1.0) cannot be imported: RuntimeError: out of order" in caplog.text
+
+
+def test_a_broken_plugin_that_was_asked_for_is_an_error_with_its_name(site):
+    install(site, "vila2-broken", BROKEN, entry="broken")
+    with pytest.raises(PluginError, match=r"'broken' \(vila2-broken 1.0\).*out of order") as error:
+        Host().specialist("broken")
+    assert "VILA2_PLUGINS=-broken" in error.value.mend
+
+
+def test_a_plugin_that_ends_the_process_on_import_is_only_broken(site):
+    install(site, "vila2-exit", "raise SystemExit(3)\n", entry="exit")
+    with pytest.raises(PluginError, match="SystemExit"):
+        Host().specialist("exit")
+
+
+def test_two_packages_of_one_plugin_name_are_an_error_naming_both(site):
+    install(site, "vila2-counting", IDLE, entry="counting")
+    install(site, "other-counting", IDLE, entry="counting", version="2.0")
+    with pytest.raises(PluginError, match=r"other-counting 2\.0 and by vila2-counting 1\.0"):
+        Host().specialist("counting")
+    shown = command("plugins", "list", site=site)
+    assert shown.returncode == 2
+    assert "other-counting 2.0 and by vila2-counting 1.0" in shown.stderr
+
+
+def test_a_misspelt_hook_is_reported(site):
+    code = "from vila2.plugin import hookimpl\n\n@hookimpl\ndef vila2_specialist():\n    return []\n"
+    install(site, "vila2-slip", code, entry="slip")
+    with pytest.raises(PluginError, match="hook 'vila2_specialist', which does not exist") as error:
+        Host().specialist("slip")
+    assert "vila2_specialists" in error.value.mend
+
+
+def test_a_hook_with_an_argument_that_is_not_given_is_reported(site):
+    code = "from vila2.plugin import hookimpl\n\n@hookimpl\ndef vila2_specialists(colour):\n    return []\n"
+    install(site, "vila2-slip", code, entry="slip")
+    with pytest.raises(PluginError, match=r"(?s)'slip' .*colour"):
+        Host().specialist("slip")
+
+
+def test_what_goes_wrong_inside_a_hook_carries_the_plugins_name(site):
+    code = "from vila2.plugin import hookimpl\n\n@hookimpl\ndef vila2_specialists():\n    return 1 / 0\n"
+    install(site, "vila2-zero", code, entry="zero")
+    with pytest.raises(PluginError, match=r"'zero' .*ZeroDivisionError"):
+        Host().specialist("zero")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("{'name': 'odd', 'colour': 1}", "summary: field required"),
+        ("Specialist(name='other', summary='x', builder='a:B', config='a:C', recipe='a/r.yaml', "
+         "prompts=('p',), parser='a:p', metrics='a:m')", "no specialist called 'odd' but 'other'"),
+        ("Specialist(name='odd', summary='x', builder='a:B', config='a:C', recipe='a/r.yaml', "
+         "prompts=('p',), parser='a:p', metrics='a:m', api_version=0)", "version 0 of the contract"),
+    ],
+)  # fmt: skip
+def test_a_specialist_that_is_none_is_refused(site, given, message):
+    code = f"from vila2.plugin import Specialist, hookimpl\n\n@hookimpl\ndef vila2_specialists():\n    return [{given}]\n"
+    install(site, "vila2-odd", code, entry="odd")
+    with pytest.raises(PluginError, match=message):
+        Host().specialist("odd")
+
+
+@pytest.mark.parametrize("switch", ["none", "-counting", "other"])
+def test_a_plugin_that_is_switched_off_is_not_imported(site, monkeypatch, switch):
+    install(site, "vila2-counting", BROKEN, entry="counting")
+    monkeypatch.setenv("VILA2_PLUGINS", switch)
+    assert Host().sources() == {}
+    with pytest.raises(PluginError, match=r"\(vila2-counting 1.0\) is switched off"):
+        Host().specialist("counting")
+
+
+def test_a_switch_cannot_both_name_and_leave_out():
+    with pytest.raises(PluginError, match="both"):
+        Switch.read("a,-b")
+
+
+def test_an_unknown_plugin_names_the_nearest_and_how_to_get_it(site):
+    install(site, "vila2-counting", IDLE, entry="counting")
+    with pytest.raises(PluginError) as error:
+        Host().specialist("countin")
+    assert "'counting'" in error.value.mend
+
+
+def test_a_plugin_brings_a_source(site):
+    code = (
+        "from vila2.data.sample import Sample, ImagePart, assistant, user\n"
+        "from vila2.plugin import hookimpl\n\n"
+        "@hookimpl\ndef vila2_sources():\n    return {'dots': 'vila2_dots:read'}\n\n"
+        "def read(path=None, *, count=None):\n"
+        "    for n in range(count):\n        yield Sample(f'dot-{n}', (), (user('what?'), assistant('a dot')))\n"
+    )
+    install(site, "vila2-dots", code, entry="dots")
+    from vila2.sources import open_source
+
+    assert [sample.key for sample in open_source("dots", count=2)] == ["dot-0", "dot-1"]
+    with pytest.raises(DataError, match="unknown source 'dotz'") as error:
+        open_source("dotz")
+    assert "'dots'" in error.value.mend
+
+
+def test_a_plugin_brings_an_engine(site):
+    code = (
+        "from vila2.plugin import hookimpl\n\n"
+        "@hookimpl\ndef vila2_engines():\n    return {'parrot': 'vila2_parrot:open'}\n\n"
+        "class Parrot:\n    name = digest = 'parrot'\n"
+        "    def generate(self, requests, settings):\n"
+        "        from vila2.caption.engine import Answer\n"
+        "        return [Answer(one.prompt, 'stop', 1) for one in requests]\n\n"
+        "def open(model, **options):\n    return Parrot()\n"
+    )
+    install(site, "vila2-parrot", code, entry="parrot")
+    from vila2.caption.engines import open_engine
+
+    assert open_engine("parrot", "any").name == "parrot"
+    with pytest.raises(EngineError, match="unknown engine 'parot'") as error:
+        open_engine("parot", "any")
+    assert "'parrot'" in error.value.mend
+
+
+def test_one_name_from_two_plugins_is_an_error_naming_both(site):
+    code = "from vila2.plugin import hookimpl\n\n@hookimpl\ndef vila2_sources():\n    return {'maps': 'm:read'}\n"
+    install(site, "vila2-a", code, entry="a")
+    install(site, "vila2-b", code, entry="b")
+    with pytest.raises(PluginError, match=r"'maps' is brought by .*vila2-a.* and by .*vila2-b"):
+        Host().sources()
+
+
+def test_check_looks_at_every_reference(site):
+    install_specialist(site, "vila2-counting", entry="counting")
+    assert all(check.passed for check in check_plugin(Host(), "counting"))
+    module = site / "vila2_counting.py"
+    module.write_text(module.read_text().replace("def parse(said)", "def parsed(said)"))
+    (site / "vila2_counting_files" / "recipe.yaml").write_text("stages: [")
+    sys.modules.pop("vila2_counting")
+    failed = [check for check in check_plugin(Host(), "counting") if not check.passed]
+    assert [check.what.partition(":")[0] for check in failed] == ["parser", "recipe"]
+    assert all("vila2-counting" in check.detail for check in failed)
+
+
+def test_the_command_line_shows_and_checks_a_plugin(site):
+    install_specialist(site, "vila2-counting", entry="counting")
+    shown = command("plugins", "show", "counting", "--json", site=site)
+    assert json.loads(shown.stdout)["package"] == "vila2-counting", shown.stderr
+    assert command("plugins", "check", "counting", site=site).returncode == 0
+    off = command("--plugins", "none", "plugins", "list", "--json", site=site)
+    assert [plugin["state"] for plugin in json.loads(off.stdout)] == ["off"]

@@ -1,0 +1,35 @@
+"""Engines by name: the built-in one, and what plugins bring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vila2.caption.engine import Engine
+from vila2.errors import EngineError
+from vila2.plugin.references import load_reference
+from vila2.run.nearest import did_you_mean
+
+#: Every engine of the core: its name, and the function ``open(model, **options)`` that makes it.
+ENGINES: dict[str, str] = {"transformers": "vila2.caption.transformers_engine:open_transformers"}
+
+
+def open_engine(name: str, model: Any, **options: Any) -> Engine:
+    """An engine with a model in it.
+
+    Args:
+        name: one of :data:`ENGINES`, or of a plugin.
+        model: hub id or folder.
+        options: the engine's own: ``dtype``, ``device``, ...
+
+    Raises:
+        EngineError: no engine of that name.
+        PluginError: the plugin that brings it is broken.
+    """
+    if name in ENGINES:
+        return load_reference(ENGINES[name], of=f"engine {name!r}")(model, **options)
+    from vila2.plugin.host import Host
+
+    brought = Host().engines()
+    if name not in brought:
+        raise EngineError(f"unknown engine {name!r}", mend=did_you_mean(name, [*ENGINES, *brought]))
+    return brought[name].load()(model, **options)

@@ -1,0 +1,99 @@
+"""``vila2 plugins``: which are installed, what one supplies, whether it is sound, and a new one to start from."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer(
+    name="plugins", help="Specialists, sources and engines that others bring.", no_args_is_help=True
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+PluginName = Annotated[str, typer.Argument(metavar="NAME", help="Of an installed plugin.")]
+
+
+@app.command("list")
+def list_plugins(as_json: AsJson = False) -> None:
+    """Show the installed plugins; none of them is imported."""
+    from vila2.plugin.discovery import clashes, installed_plugins
+
+    found = installed_plugins()
+    twice = clashes(found)
+    rows = [
+        {
+            "name": plugin.name,
+            "package": plugin.package,
+            "version": plugin.version,
+            "state": "clash" if plugin.name in twice else "on" if plugin.allowed else "off",
+            "summary": plugin.summary,
+        }
+        for plugin in found
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    if not rows:
+        typer.echo(
+            "no plugin is installed; `pip install vila2-ocr` adds one, `vila2 plugins new NAME` starts one"
+        )
+    widths = {key: max((len(row[key]) for row in rows), default=0) for key in ("name", "package", "version")}
+    for row in rows:
+        cells = [row[key].ljust(width) for key, width in widths.items()]
+        typer.echo("  ".join([*cells, row["state"].ljust(5), row["summary"]]).rstrip())
+    for clash in twice.values():
+        typer.echo(f"error: {clash}\nmend: uninstall one of the two", err=True)
+    if twice:
+        raise typer.Exit(2)
+
+
+@app.command()
+def show(name: PluginName, as_json: AsJson = False) -> None:
+    """Show what a plugin supplies."""
+    from vila2.plugin.host import Host
+
+    host = Host()
+    plugin, specialist = host.plugin(name), host.specialist(name)
+    found = {"package": plugin.package, "version": plugin.version, "module": plugin.module}
+    found |= specialist.model_dump(mode="json")
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    width = max(map(len, found))
+    for key, value in found.items():
+        for line, shown in enumerate(_lines(value)):
+            typer.echo(f"{key if line == 0 else '':<{width}}  {shown}")
+
+
+@app.command()
+def check(
+    name: PluginName,
+    as_json: AsJson = False,
+) -> None:
+    """Check that a plugin can be used: it loads, its references resolve, its recipe is sound, its names are free."""
+    from vila2.plugin.checks import check_plugin
+    from vila2.plugin.host import Host
+
+    checks = check_plugin(Host(), name)
+    if as_json:
+        typer.echo(json.dumps([check.to_json() for check in checks], ensure_ascii=False))
+    else:
+        for one in checks:
+            typer.echo(f"{'ok  ' if one.passed else 'FAIL'}  {one.what}")
+            if one.detail:
+                typer.echo("      " + one.detail.replace("\n", "\n      "))
+    if not all(one.passed for one in checks):
+        raise typer.Exit(1)
+
+
+def _lines(value: Any) -> list[str]:
+    if isinstance(value, list | tuple):
+        return [str(one) for one in value] or ["none"]
+    if isinstance(value, dict):
+        return [f"{key}: {one}" for key, one in value.items()] or ["none"]
+    return ["none" if value in (None, "") else str(value)]

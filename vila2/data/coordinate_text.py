@@ -1,0 +1,105 @@
+"""Where numbers of coordinates stand in a text: lists in brackets, and runs of tokens.
+
+Only what is written is found here; what it means is the scheme's business. Time is linear in the
+length of the text, whatever it holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from string import Formatter
+
+from vila2.errors import DataError
+
+_LONGEST = 200  # characters between brackets; a longer list is no box, and is not looked through
+_BRACKET = re.compile(r"\[([^\[\]]*)(\]?)")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:\s?(?:%|px))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Numbers as a text has them.
+
+    Attributes:
+        numbers: each as it is written.
+        whole: False where a list is cut off or holds something else too.
+        start: where it begins in the text.
+        end: where it ends.
+    """
+
+    numbers: tuple[str, ...]
+    whole: bool
+    start: int
+    end: int
+
+
+def written_lists(text: str) -> Iterator[Written]:
+    """Lists in brackets that hold only numbers, or begin with two; ``[sic]`` and ``[2 dogs]`` are none."""
+    for match in _BRACKET.finditer(text):
+        fields = [field.strip() for field in match.group(1)[:_LONGEST].split(",")]
+        numbers = [_NUMBER.fullmatch(field) is not None for field in fields]
+        only = all(numbers)
+        if only or numbers[:2] == [True, True]:
+            whole = only and bool(match.group(2)) and len(match.group(1)) <= _LONGEST
+            yield Written(tuple(fields), whole, match.start(), match.end())
+
+
+def written_tokens(text: str, template: tuple[str, str, str], arity: int) -> Iterator[Written]:
+    """Runs of neighbouring tokens, every ``arity`` of them by themselves; white space may lie between.
+
+    Args:
+        text: to look through.
+        template: as :func:`number_template` gives it.
+        arity: how many tokens belong together. A run that is no multiple of it is given as one.
+    """
+    before, _, behind = template
+    token = f"{re.escape(before)}([0-9]{{1,9}}){re.escape(behind)}"
+    run: list[re.Match] = []
+    for match in re.finditer(token, text):
+        if run and text[run[-1].end() : match.start()].strip():
+            yield from _cut(run, arity)
+            run = []
+        run.append(match)
+    if run:
+        yield from _cut(run, arity)
+
+
+def _cut(run: list[re.Match], arity: int) -> Iterator[Written]:
+    size = len(run) if len(run) % arity else arity
+    for first in range(0, len(run), size):
+        group = run[first : first + size]
+        yield Written(tuple(match.group(1) for match in group), True, group[0].start(), group[-1].end())
+
+
+def number_template(template: str) -> tuple[str, str, str]:
+    """What stands before, how the number is formatted, and what stands behind it.
+
+    Args:
+        template: such as ``<loc_{:03d}>``.
+
+    Raises:
+        DataError: not exactly one ``{}`` for a whole number, or nothing around it.
+    """
+    form, before, behind = None, "", ""
+    try:
+        for literal, name, spec, conversion in Formatter().parse(template):
+            before, behind = (before + literal, "") if form is None else (before, behind + literal)
+            if name is None:
+                continue
+            if form is not None or name or conversion or not re.fullmatch(r"(0\d)?d?", spec):
+                raise ValueError
+            form = spec
+        if form is None:
+            raise ValueError
+    except ValueError:
+        raise DataError(
+            f"{template!r} is no template of numbered tokens", mend="write it like <loc_{:03d}>"
+        ) from None
+    if not before or not behind:
+        raise DataError(
+            f"tokens like {template.format(1)!r} would be found within ordinary numbers",
+            mend="wrap the number, like <loc_{:03d}>",
+        )
+    return before, form, behind

@@ -1,0 +1,268 @@
+"""The coordinate codec: how a model writes boxes and points, and how its answers are read back.
+
+Everywhere else boxes and points are in unit coordinates of the original image. A scheme is a model's
+convention (Shikra's decimals, Qwen-VL's thousandths, PaliGemma's ``<loc0512>`` in y, x order, ...); the
+scale always comes from the scheme and is never guessed from the numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from vila2.data.boxes import Box, Point
+from vila2.data.coordinate_text import Written, number_template, written_lists, written_tokens
+from vila2.data.sample import BoxPart, Part, PointPart, TextPart
+from vila2.errors import DataError
+
+Status = Literal["ok", "swapped", "out-of-range", "degenerate", "wrong-arity"]
+Size = tuple[int, int]  # width and height of the original image in pixels
+_ROUNDING = 1e-6  # how far float arithmetic may push a coordinate out of the image
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedBox:
+    """A box as a text has it.
+
+    Attributes:
+        box: in unit xyxy of the original image; None where the status is "out-of-range" or "wrong-arity".
+            A "swapped" box has its corners put in order.
+        status: "ok"; "swapped": a corner is on the wrong side of the other; "out-of-range": a number that
+            the scheme does not write, such as a percentage or a pixel; "degenerate": no area;
+            "wrong-arity": not four numbers, or cut off.
+        start: where it begins in the text.
+        end: where it ends.
+    """
+
+    box: Box | None
+    status: Status
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedPoint:
+    """A point as a text has it: unit xy of the original image, and the rest as in :class:`ParsedBox`."""
+
+    point: Point | None
+    status: Status
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class CoordinateScheme:
+    """A model's convention for coordinates.
+
+    Attributes:
+        kind: "text" writes ``[xmin,ymin,xmax,ymax]`` (paper A.1); "tokens" one added token per number.
+        order: of the numbers of a box and, in its first half, of a point.
+        decimals: of a number in text; None writes whole bins instead.
+        bins: how many steps a side of the image has, where numbers are bins or tokens. Bin k covers
+            [k / bins, (k + 1) / bins) and is read as its centre.
+        template: the tokens, by bin.
+        frame: what the numbers are relative to: the original image, or the square that it is padded to,
+            with the image in the middle.
+
+    Raises:
+        DataError: settings that make no scheme.
+    """
+
+    kind: Literal["text", "tokens"] = "text"
+    order: Literal["xyxy", "yxyx"] = "xyxy"
+    decimals: int | None = 3
+    bins: int = 1000
+    template: str = "<loc_{:03d}>"
+    frame: Literal["original", "padded"] = "original"
+
+    def __post_init__(self) -> None:
+        choices = {"kind": ("text", "tokens"), "order": ("xyxy", "yxyx"), "frame": ("original", "padded")}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise DataError(
+                    f"unknown {name} {getattr(self, name)!r} of a coordinate scheme", mend=f"use {known}"
+                )
+        if self.decimals is not None and not 1 <= self.decimals <= 9:
+            raise DataError(f"{self.decimals} decimals of a coordinate", mend="use 1 to 9, or None for bins")
+        if not 2 <= self.bins <= 10**6:
+            raise DataError(f"{self.bins} bins of a coordinate", mend="use 2 to a million")
+        number_template(self.template)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CoordinateScheme:
+        """Reads what :meth:`to_json` wrote.
+
+        Raises:
+            DataError: settings of an unknown name, or that make no scheme.
+        """
+        unknown = set(data) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise DataError(
+                f"unknown setting {sorted(unknown)[0]!r} of a coordinate scheme",
+                mend=f"use {', '.join(cls.__dataclass_fields__)}",
+            )
+        return cls(**data)
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings, JSON-able."""
+        return asdict(self)
+
+    @property
+    def in_bins(self) -> bool:
+        """Whether numbers are bins, not decimals."""
+        return self.kind == "tokens" or self.decimals is None
+
+    @property
+    def half_step(self) -> float:
+        """The largest rounding error of a coordinate, relative to a side of the frame."""
+        return 0.5 / self.bins if self.in_bins else 0.5 * 10.0**-self.decimals
+
+    def render(self, place: Box | Point, size: Size | None = None) -> str:
+        """The text of a box or a point; of tokens the joined names, see :meth:`tokens`.
+
+        Args:
+            place: unit xyxy, or xy, of the original image.
+            size: width and height of the original image, for the frame "padded".
+
+        Raises:
+            DataError: coordinates outside of the image, swapped corners, or a size that is missing.
+        """
+        if self.kind == "tokens":
+            return "".join(self.tokens(place, size))
+        form = "d" if self.in_bins else f".{self.decimals}f"
+        return "[" + ",".join(format(number, form) for number in self._numbers(place, size)) + "]"
+
+    def tokens(self, place: Box | Point, size: Size | None = None) -> tuple[str, ...]:
+        """The names of the tokens of a box or point, in order.
+
+        Raises:
+            DataError: as :meth:`render`, or a scheme without tokens.
+        """
+        if self.kind != "tokens":
+            raise DataError("this scheme writes coordinates as text", mend="use render")
+        return tuple(self.template.format(number) for number in self._numbers(place, size))
+
+    def parse(self, text: str, size: Size | None = None) -> list[ParsedBox]:
+        """Every box of a text, well formed or not, in order; time is linear in the text's length.
+
+        In text a box is a bracket that holds only numbers, or begins with two; ``[sic]`` is none. Of
+        neighbouring tokens every four are a box, unless some are left over: then it can not be known which.
+
+        Args:
+            text: what a model wrote.
+            size: as in :meth:`render`.
+        """
+        return [ParsedBox(*self._read(found, 4, size)) for found in self._written(text, 4)]
+
+    def parse_points(self, text: str, size: Size | None = None) -> list[ParsedPoint]:
+        """Every point of a text; as :meth:`parse`, with two numbers each."""
+        return [ParsedPoint(*self._read(found, 2, size)) for found in self._written(text, 2)]
+
+    def to_text(self, parts: Sequence[TextPart | BoxPart | PointPart], size: Size | None = None) -> str:
+        """Parts as the model writes them."""
+        return "".join(
+            part.text
+            if isinstance(part, TextPart)
+            else self.render(part.box if isinstance(part, BoxPart) else part.point, size)
+            for part in parts
+        )
+
+    def to_parts(self, text: str, size: Size | None = None) -> tuple[Part, ...]:
+        """A text in which every well-formed box and point became a part.
+
+        What is not well formed stays the text that it is.
+        """
+        points = {(place.start, place.end): place for place in self.parse_points(text, size)}
+        parts: list[Part] = []
+        end = 0
+        for place in self.parse(text, size):
+            point = points.get((place.start, place.end))
+            if place.status == "ok":
+                part: Part = BoxPart(place.box)
+            elif point is not None and point.status == "ok":
+                part = PointPart(point.point)
+            else:
+                continue
+            if text[end : place.start]:
+                parts.append(TextPart(text[end : place.start]))
+            parts.append(part)
+            end = place.end
+        return (*parts, TextPart(text[end:])) if text[end:] else tuple(parts)
+
+    def _written(self, text: str, arity: int) -> Iterator[Written]:
+        return written_tokens(text, self._template, arity) if self.kind == "tokens" else written_lists(text)
+
+    @cached_property
+    def _template(self) -> tuple[str, str, str]:
+        return number_template(self.template)
+
+    def _numbers(self, place: Box | Point, size: Size | None) -> list[float | int]:
+        """What is written of a box or point: bins or unit coordinates of the frame, in the scheme's order."""
+        if not all(-_ROUNDING <= value <= 1 + _ROUNDING for value in place):
+            raise DataError(
+                f"{tuple(place)} is not within the image", mend="give unit coordinates of the original image"
+            )
+        if len(place) == 4 and (place[0] > place[2] or place[1] > place[3]):
+            raise DataError(f"box {tuple(place)} has swapped corners", mend="give (xmin, ymin, xmax, ymax)")
+        scale, shift = self._frame(size)
+        framed = [min(max(value, 0.0), 1.0) * scale[n % 2] + shift[n % 2] for n, value in enumerate(place)]
+        numbers = [min(int(value * self.bins), self.bins - 1) for value in framed] if self.in_bins else framed
+        return self._reorder(numbers)
+
+    def _read(self, found: Written, arity: int, size: Size | None) -> tuple[Any, Status, int, int]:
+        """Coordinates, status, start and end of what stands in a text."""
+        span = found.start, found.end
+        if not found.whole or len(found.numbers) != arity:
+            return None, "wrong-arity", *span
+        values = [self._value(number) for number in found.numbers]
+        if None in values:
+            return None, "out-of-range", *span
+        scale, shift = self._frame(size)
+        place = []
+        for n, value in enumerate(self._reorder(values)):
+            unit = (value - shift[n % 2]) / scale[n % 2]
+            # The centre of a bin may lie half a step beyond the edge of a padded image.
+            slack = self.half_step / scale[n % 2] + _ROUNDING if self.frame == "padded" else 0.0
+            if not -slack <= unit <= 1 + slack:
+                return None, "out-of-range", *span
+            place.append(min(max(unit, 0.0), 1.0))
+        if arity == 2:
+            return tuple(place), "ok", *span
+        x0, y0, x1, y1 = place
+        box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+        if x0 == x1 or y0 == y1:
+            return box, "degenerate", *span
+        return box, "ok" if box == (x0, y0, x1, y1) else "swapped", *span
+
+    def _value(self, number: str) -> float | None:
+        """A written number in units of the frame; None where the scheme does not write it."""
+        if not self.in_bins:
+            value = float(number) if number[-1:].isdigit() or number.endswith(".") else math.inf
+            return value if 0 <= value <= 1 else None
+        if not number.isdigit() or int(number) >= self.bins:
+            return None
+        if self.kind == "tokens" and self.template.format(int(number)) != number.join(self._template[::2]):
+            return None
+        return (int(number) + 0.5) / self.bins
+
+    def _reorder(self, numbers: Sequence[Any]) -> list[Any]:
+        """From x, y to the scheme's order, or back."""
+        if self.order == "xyxy":
+            return list(numbers)
+        return [number for x, y in zip(numbers[::2], numbers[1::2], strict=True) for number in (y, x)]
+
+    def _frame(self, size: Size | None) -> tuple[Point, Point]:
+        """Scale and shift, by axis, from the original image to the frame."""
+        if self.frame == "original":
+            return (1.0, 1.0), (0.0, 0.0)
+        if size is None:
+            raise DataError(
+                "coordinates of a padded image need the size of the original",
+                mend="pass size=(width, height)",
+            )
+        side = max(size)
+        scale = size[0] / side, size[1] / side
+        return scale, ((1 - scale[0]) / 2, (1 - scale[1]) / 2)

@@ -1,0 +1,93 @@
+"""Numbered tokens that a model is given in addition to its own, such as ``<loc_000>`` to ``<loc_999>``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from vila2.data.coordinate_text import number_template
+from vila2.errors import DataError
+
+
+@dataclass(frozen=True)
+class TokenSpec:
+    """A group of tokens that stand for the numbers 0 to ``count - 1``; their ids are contiguous.
+
+    A plugin asks for it; the model adds them (:mod:`vila2.model.special_tokens`). Text that a user or an
+    annotator wrote never becomes such a token, even where it holds the same characters.
+
+    Attributes:
+        name: of the group, one of its kind in a model.
+        template: their text, by number; the number is wrapped, or it would be found in ordinary text.
+        count: how many there are.
+        init: what their embeddings start as. "mean": the mean of all embeddings; "sinusoidal": around
+            the mean, on waves of the number; "numeric": from the embedding of the digit 0 over 1, 2, ... to
+            that of 9. In the last two, neighbours begin near each other.
+        loss: "ce": a wrong number is as wrong as any other; "soft": the nearer, the less wrong.
+        sigma: how far the soft loss reaches, in numbers.
+
+    Raises:
+        DataError: a field that does not fit, naming it.
+    """
+
+    name: str
+    template: str
+    count: int
+    init: Literal["mean", "sinusoidal", "numeric"] = "numeric"
+    loss: Literal["ce", "soft"] = "ce"
+    sigma: float = 1.0
+
+    def __post_init__(self) -> None:
+        where = f"token group {self.name!r}"
+        if not self.name:
+            raise DataError("a token group has no name", mend="give it one, such as loc")
+        if not 1 <= self.count <= 100_000:
+            raise DataError(f"{where}: {self.count} tokens", mend="use 1 to 100000")
+        if self.init not in ("mean", "sinusoidal", "numeric"):
+            raise DataError(f"{where}: unknown init {self.init!r}", mend="use mean, sinusoidal or numeric")
+        if self.loss not in ("ce", "soft"):
+            raise DataError(f"{where}: unknown loss {self.loss!r}", mend="use ce or soft")
+        if not 0 < self.sigma < float("inf"):
+            raise DataError(f"{where}: sigma is {self.sigma}", mend="use a number above 0, such as 1.0")
+        number_template(self.template)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The texts of the tokens, in the order of their numbers."""
+        return tuple(self.template.format(number) for number in range(self.count))
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields, JSON-able."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TokenSpec:
+        """Reads what :meth:`to_json` wrote; other keys are left aside."""
+        return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
+
+
+@dataclass(frozen=True)
+class TokenGroup:
+    """A group of tokens that a model has.
+
+    Attributes:
+        spec: what was asked for.
+        first: the id of the token of number 0; that of number n is ``first + n``.
+    """
+
+    spec: TokenSpec
+    first: int
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able, as it stands in a model's configuration."""
+        return self.spec.to_json() | {"first": self.first}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TokenGroup:
+        """Reads what :meth:`to_json` wrote."""
+        return cls(TokenSpec.from_json(data), data["first"])
+
+
+#: VILA²'s location tokens: 000-999 with soft cross-entropy.
+LOCATION_TOKENS = TokenSpec("loc", "<loc_{:03d}>", 1000, loss="soft")

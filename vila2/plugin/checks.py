@@ -1,0 +1,88 @@
+"""Whether a plugin can be used: everything that can be told without its data and without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import yaml
+
+from vila2.errors import PluginError, Vila2Error
+from vila2.plugin.host import Host
+from vila2.plugin.references import load_reference, read_packaged
+from vila2.plugin.specialist import BuilderConfig, Specialist
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    what: str
+    passed: bool
+    detail: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check_plugin(host: Host, name: str) -> list[Check]:
+    """Looks at everything that a specialist's plugin names; the first failure of loading ends it."""
+    checks: list[Check] = []
+    specialist = _tried(checks, f"{name} is installed and loads", lambda: host.specialist(name))
+    if specialist is None:
+        return checks
+    of = str(host.plugin(name))
+    for field in ("builder", "config", "parser", "metrics", "verifier"):
+        reference = getattr(specialist, field)
+        if reference:
+            _tried(
+                checks,
+                f"{field}: {reference}",
+                lambda field=field, reference=reference: _fits(
+                    field, load_reference(reference, of=f"{of}, {field}"), of
+                ),
+            )
+    _tried(checks, f"recipe: {specialist.recipe}", lambda: read_recipe(specialist, of=of))
+    return checks
+
+
+def read_recipe(specialist: Specialist, *, of: str) -> dict[str, Any]:
+    """A specialist's packaged recipe as it is written.
+
+    Raises:
+        PluginError: it is not there, or no YAML mapping with stages.
+    """
+    try:
+        recipe = yaml.safe_load(read_packaged(specialist.recipe, of=of))
+    except yaml.YAMLError as error:
+        raise PluginError(f"{of}: {specialist.recipe} is no YAML: {error}", mend="mend the file") from error
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("stages"), dict) or not recipe["stages"]:
+        raise PluginError(f"{of}: {specialist.recipe} has no stages", mend="give `stages:`, one or more")
+    return recipe
+
+
+def _fits(field: str, loaded: Any, of: str) -> Any:
+    """Whether what a reference names is of the right kind, as far as that can be seen from outside."""
+    if field == "config":
+        if not (isinstance(loaded, type) and issubclass(loaded, BuilderConfig)):
+            raise PluginError(f"{of}: {loaded!r} is no BuilderConfig", mend="derive it from BuilderConfig")
+    elif field == "builder":
+        missing = [name for name in ("version", "subsets", "shards", "build") if not hasattr(loaded, name)]
+        if missing:
+            raise PluginError(
+                f"{of}: the builder has no {', '.join(missing)}", mend="see vila2.plugin.Builder"
+            )
+    elif not callable(loaded):
+        raise PluginError(f"{of}: {field} cannot be called", mend="name a function")
+    return loaded
+
+
+def _tried(checks: list[Check], what: str, attempt: Callable[[], Any]) -> Any:
+    try:
+        result = attempt()
+    except Vila2Error as error:
+        checks.append(Check(what, False, str(error)))
+        return None
+    checks.append(Check(what, True))
+    return result

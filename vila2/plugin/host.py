@@ -1,0 +1,222 @@
+"""The host: finds plugins, imports those that are asked for, and puts a plugin's name on whatever goes wrong in it.
+
+A broken plugin that nobody asked for is a warning; one that was asked for is an error.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pluggy
+from pydantic import ValidationError
+
+from vila2.errors import PluginError
+from vila2.plugin import hookspecs
+from vila2.plugin.discovery import SWITCH, Installed, Switch, clashes, installed_plugins
+from vila2.plugin.references import call, load_reference
+from vila2.plugin.specialist import API_VERSION, Specialist
+from vila2.run.nearest import did_you_mean
+
+log = logging.getLogger("vila2.plugin")
+
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("vila2_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """Something a plugin brings under a name: a source, an engine, a benchmark."""
+
+    name: str
+    reference: str
+    plugin: Installed
+
+    def load(self) -> Any:
+        """Imports it.
+
+        Raises:
+            PluginError: that fails.
+        """
+        return load_reference(self.reference, of=f"{self.plugin}, {self.name!r}")
+
+
+class Host:
+    """The plugins of this environment. Cheap to make: nothing is imported before it is asked for.
+
+    Args:
+        switch: which plugins may be used; by default what ``VILA2_PLUGINS`` says.
+    """
+
+    def __init__(self, switch: Switch | None = None) -> None:
+        self.installed = installed_plugins(switch)
+        self.clashes = clashes(self.installed)
+        self._manager = pluggy.PluginManager("vila2")
+        self._manager.add_hookspecs(hookspecs)
+        self._modules: dict[str, Any] = {}
+        self._broken: dict[str, PluginError] = {}
+
+    def specialist(self, name: str) -> Specialist:
+        """A specialist by its name; imports only the plugin that is called so.
+
+        Raises:
+            PluginError: none is installed under that name, it may not be used, or it is broken.
+        """
+        plugin = self.plugin(name)
+        found = self._specialists_of(plugin)
+        if name not in found:
+            brings = ", ".join(map(repr, found)) or "none"
+            raise PluginError(
+                f"{plugin} brings no specialist called {name!r} but {brings}",
+                mend="the entry point and the specialist must have the same name",
+            )
+        return found[name]
+
+    def plugin(self, name: str) -> Installed:
+        """An installed plugin that may be used.
+
+        Raises:
+            PluginError: there is none of that name, two packages claim it, or it is switched off.
+        """
+        if name in self.clashes:
+            raise PluginError(self.clashes[name], mend="uninstall one of the two")
+        named = [plugin for plugin in self.installed if plugin.name == name]
+        if not named:
+            known = [plugin.name for plugin in self.installed]
+            hint = did_you_mean(name, known) if known else "no plugin is installed"
+            raise PluginError(f"no plugin {name!r} is installed", mend=f"{hint}; pip install vila2-{name}")
+        if not named[0].allowed:
+            raise PluginError(f"{named[0]} is switched off", mend=f"change {SWITCH} or --plugins")
+        return named[0]
+
+    def sources(self) -> dict[str, Provided]:
+        """Every source that a plugin brings."""
+        return self._provided("vila2_sources")
+
+    def engines(self) -> dict[str, Provided]:
+        """Every engine that a plugin brings."""
+        return self._provided("vila2_engines")
+
+    def benchmarks(self) -> dict[str, Provided]:
+        """Every benchmark that a plugin brings."""
+        return self._provided("vila2_benchmarks")
+
+    def after_stage(self, names: tuple[str, ...], *, folder: Path, stage: str, results: Mapping) -> None:
+        """Tells the named plugins that a stage is trained.
+
+        Raises:
+            PluginError: one of them fails, by name.
+        """
+        for name in names:
+            plugin = self.plugin(name)
+            self._call(plugin, "vila2_after_stage", folder=folder, stage=stage, results=results)
+
+    def load(self, plugin: Installed) -> Any:
+        """Imports a plugin and registers its hooks, once.
+
+        Raises:
+            PluginError: it cannot be imported, or implements a hook that does not exist.
+        """
+        if plugin.name in self._broken:
+            raise self._broken[plugin.name]
+        if plugin.name not in self._modules:
+            try:
+                self._modules[plugin.name] = self._register(plugin)
+            except PluginError as error:
+                self._broken[plugin.name] = error
+                raise
+        return self._modules[plugin.name]
+
+    def _register(self, plugin: Installed) -> Any:
+        try:
+            module = plugin.entry_point.load()
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"{plugin} cannot be imported: {type(error).__name__}: {error}",
+                mend=f"mend it, uninstall {plugin.package}, or switch it off: {SWITCH}=-{plugin.name}",
+            ) from error
+        hooks = [name for name in dir(module) if hasattr(getattr(module, name), "vila2_impl")]
+        for hook in hooks:
+            if hook not in HOOKS:
+                raise PluginError(
+                    f"{plugin} implements the hook {hook!r}, which does not exist",
+                    mend=did_you_mean(hook, HOOKS),
+                )
+        if not hooks:
+            raise PluginError(
+                f"{plugin}: {plugin.module} implements no hook", mend=f"implement one of {', '.join(HOOKS)}"
+            )
+        try:
+            if not self._manager.is_registered(module):
+                self._manager.register(module, plugin.name)
+        except pluggy.PluginValidationError as error:
+            raise PluginError(
+                f"{plugin}: {error}", mend="take only arguments that the hook is given"
+            ) from error
+        return module
+
+    def _call(self, plugin: Installed, hook: str, **arguments: Any) -> list[Any]:
+        module = self.load(plugin)
+        others = [other for other in self._manager.get_plugins() if other is not module]
+        caller = self._manager.subset_hook_caller(hook, remove_plugins=others)
+        return call(lambda: caller(**arguments), of=f"{plugin}, {hook}")
+
+    def _specialists_of(self, plugin: Installed) -> dict[str, Specialist]:
+        found: dict[str, Specialist] = {}
+        for given in self._call(plugin, "vila2_specialists"):
+            for one in given:
+                specialist = _validated(one, plugin)
+                if specialist.name in found:
+                    raise PluginError(
+                        f"{plugin} brings {specialist.name!r} twice", mend="rename one of the two"
+                    )
+                found[specialist.name] = specialist
+        return found
+
+    def _provided(self, hook: str) -> dict[str, Provided]:
+        found: dict[str, Provided] = {}
+        for plugin in self._usable():
+            for given in self._call(plugin, hook):
+                for name, reference in given.items():
+                    if name in found:
+                        raise PluginError(
+                            f"{name!r} is brought by {found[name].plugin} and by {plugin}",
+                            mend=f"switch one of the two off with {SWITCH}",
+                        )
+                    found[name] = Provided(name, reference, plugin)
+        return found
+
+    def _usable(self) -> list[Installed]:
+        """Every plugin that may be used and can be imported; what is wrong with the others is a warning."""
+        usable = []
+        for plugin in self.installed:
+            if plugin.name in self.clashes:
+                raise PluginError(self.clashes[plugin.name], mend="uninstall one of the two")
+            if not plugin.allowed:
+                continue
+            try:
+                self.load(plugin)
+            except PluginError as error:
+                log.warning("%s", error)
+            else:
+                usable.append(plugin)
+        return usable
+
+
+def _validated(given: Any, plugin: Installed) -> Specialist:
+    try:
+        specialist = given if isinstance(given, Specialist) else Specialist.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its specialist"
+        raise PluginError(
+            f"{plugin}: {where}: {first['msg'].lower()}", mend="see vila2.plugin.Specialist"
+        ) from error
+    if specialist.api_version != API_VERSION:
+        raise PluginError(
+            f"{plugin} was written for version {specialist.api_version} of the contract, this is {API_VERSION}",
+            mend=f"upgrade {plugin.package if specialist.api_version < API_VERSION else 'vila2'}",
+        )
+    return specialist

@@ -1,0 +1,69 @@
+"""References: "package.module:name" strings that a plugin gives, imported when they are used."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+from vila2.errors import PluginError, Vila2Error
+
+
+def load_reference(reference: str, *, of: str) -> Any:
+    """What a reference names.
+
+    Args:
+        reference: "package.module:name".
+        of: who gave it, for the error: "plugin 'ocr' (vila2-ocr 0.1.0), parser".
+
+    Raises:
+        PluginError: the module cannot be imported, or has no such name.
+    """
+    module, _, name = reference.partition(":")
+    try:
+        loaded = importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"{of}: {module} cannot be imported: {type(error).__name__}: {error}",
+            mend="install what it needs, or mend the plugin",
+        ) from error
+    if not hasattr(loaded, name):
+        raise PluginError(f"{of}: {module} has no {name!r}", mend="mend the reference in the plugin")
+    return getattr(loaded, name)
+
+
+def read_packaged(path: str, *, of: str) -> str:
+    """The text of a file inside a package, named as "package/folder/file.yaml".
+
+    Raises:
+        PluginError: no such package or file.
+    """
+    package, *inside = PurePosixPath(path).parts
+    try:
+        file = importlib.resources.files(package).joinpath(*inside)
+        return file.read_text(encoding="utf-8")
+    except (ModuleNotFoundError, OSError, UnicodeError) as error:
+        raise PluginError(
+            f"{of}: {path} cannot be read ({error})",
+            mend="ship the file as package data: see the plugin's pyproject.toml",
+        ) from error
+
+
+def call(function: Callable[..., Any], *arguments: Any, of: str) -> Any:
+    """Calls a plugin's function; an error that is not deliberate comes back with the plugin's name on it.
+
+    Raises:
+        PluginError: around whatever the function raised.
+        Vila2Error: raised by the function on purpose, as it is, with a note that names the plugin.
+    """
+    try:
+        return function(*arguments)
+    except Vila2Error as error:
+        error.add_note(f"in {of}")
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{of}: {type(error).__name__}: {error}", mend="report it to the plugin's author, with --debug"
+        ) from error

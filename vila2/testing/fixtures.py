@@ -1,0 +1,18 @@
+"""Fixtures that every project with vila2 installed has in its tests (pytest finds them by entry point)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def vila2_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of 40 rendered scenes: images with objects, solids, signs and a camera as evidence."""
+    from vila2.data.shards import write_dataset
+    from vila2.sources import open_source
+
+    folder = tmp_path_factory.mktemp("vila2") / "world"
+    write_dataset(folder, open_source("world", split="specialist", count=40), name="world", shard_size=16)
+    return folder
