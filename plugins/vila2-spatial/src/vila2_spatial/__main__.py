@@ -9,6 +9,7 @@ from pathlib import Path
 from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.errors import Vila2Error
+
 from vila2_spatial.builder import SpatialBuilder, SpatialConfig
 from vila2_spatial.facts import Fact, answer_of
 
@@ -36,7 +37,16 @@ def main(arguments: list[str]) -> int:
 
 def count(builder: SpatialBuilder) -> tuple[dict[str, Counter[str]], int]:
     """Counts of what a builder makes, and how many stored answers the boxes do not give again."""
-    titles = ("samples", "rejected scenes", "refused objects", "relations", "forms", "sides asked", "answers", "yes or no")
+    titles = (
+        "samples",
+        "rejected scenes",
+        "refused objects",
+        "relations",
+        "forms",
+        "sides asked",
+        "answers",
+        "yes or no",
+    )
     counts: dict[str, Counter[str]] = {title: Counter() for title in titles}
     wrong = 0
     for shard in builder.shards():

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-
 from vila2.data.sample import BoxPart, Part, TextPart, Turn, assistant, user
+
 from vila2_spatial.cleaning import CleanScene, Thing
 from vila2_spatial.facts import Fact
 from vila2_spatial.wording import COMPARATIVES, GROUPS, Wording
@@ -56,7 +56,11 @@ def exchange(
     if isinstance(fact.answer, int):
         winner = things[fact.answer]
         said = named["t" if fact.answer == fact.subject else "o"]
-        fill |= {"box": [BoxPart(winner.box)], "name": [TextPart(winner.called)], "winner": [TextPart(winner.called)]}
+        fill |= {
+            "box": [BoxPart(winner.box)],
+            "name": [TextPart(winner.called)],
+            "winner": [TextPart(winner.called)],
+        }
         fill["W"] = _capital(said)
     elif fact.form == "yes-no":
         fill["word"] = [TextPart(wording.yes if fact.answer == "yes" else wording.no)]

@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
-
 from vila2.data.evidence import Evidence
 from vila2.data.sample import ImagePart, Sample, Turn, user
 from vila2.data.shards import Reject
 from vila2.errors import DataError
 from vila2.plugin import BuilderConfig
+
 from vila2_spatial.asking import exchange, generator
 from vila2_spatial.cleaning import LEAST_HEIGHT, LEAST_VISIBLE, MOST_TRUNCATED, CleaningLimits, clean
 from vila2_spatial.facts import draw_facts
@@ -22,8 +22,6 @@ from vila2_spatial.relations import RELATIONS, domain_of
 from vila2_spatial.wording import wording_of
 
 Share = Annotated[float, Field(ge=0, le=1)]
-#: Scenes that are built at a time.
-_PIECE = 200
 
 
 class SpatialConfig(BuilderConfig):
@@ -79,19 +77,13 @@ class SpatialBuilder:
         """Of the data."""
         return open_scenes(self.config.data, None if self.config.format == "auto" else self.config.format)
 
-    @cached_property
-    def _keys(self) -> Sequence[str]:
-        return self.reader.keys()
-
     def shards(self) -> Sequence[str]:
-        """Names of pieces of some hundred scenes."""
-        return [f"{number:05d}" for number in range(-(-len(self._keys) // _PIECE))]
+        """Names of the reader's pieces."""
+        return self.reader.pieces()
 
     def build(self, shard: str) -> Iterator[Sample | Reject]:
         """Samples of one piece; a ``Reject`` for a scene that gives no question."""
-        first = int(shard) * _PIECE
-        for key in self._keys[first : first + _PIECE]:
-            scene = self.reader.scene(key)
+        for scene in self.reader.scenes(shard):
             if isinstance(scene, Reject):
                 yield scene
                 continue
@@ -113,7 +105,9 @@ class SpatialBuilder:
         where = str(config.data)
         evidence = Evidence.of(scene)
         if evidence is None or evidence.camera is None:
-            return Reject(where, scene.key, "no-solids", "no evidence with a camera: nothing is known of space")
+            return Reject(
+                where, scene.key, "no-solids", "no evidence with a camera: nothing is known of space"
+            )
         depths = [one.solid.centre[2] for one in evidence.objects if one.solid]
         told = scene.meta.get("domain") if config.domain == "auto" else config.domain
         domain = domain_of(told, depths)
@@ -134,9 +128,8 @@ class SpatialBuilder:
         meta = {
             **scene.meta,
             "domain": domain,
+            "kinds": [fact.predicate for fact in facts],
             "facts": [fact.to_json() for fact in facts],
             "refused": {str(refusal.number): refusal.reason for refusal in clear.refusals},
         }
         return Sample(scene.key, scene.images, tuple(turns), meta)
-
-

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-
 from vila2.data.boxes import Box, iou
 from vila2.data.evidence import Evidence, SceneObject
+
 from vila2_spatial.geometry import clipped_silhouette, contains, corners, cut_off, projected_box
 
 #: More than this share outside of the image, and a thing is not asked of.
@@ -133,7 +133,9 @@ def thing_of(evidence: Evidence, number: int) -> Thing | None:
     if box is None:
         return None
     depths = corners(one.solid)[:, 2]
-    return Thing(number, one.label, one.called, box, one.solid.centre, float(depths.min()), float(depths.max()))
+    return Thing(
+        number, one.label, one.called, box, one.solid.centre, float(depths.min()), float(depths.max())
+    )
 
 
 def clean(evidence: Evidence, domain: str, limits: CleaningLimits | None = None) -> CleanScene:

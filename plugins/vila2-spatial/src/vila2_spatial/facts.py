@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
-
 from vila2.data.evidence import Evidence
 from vila2.errors import DataError
+
 from vila2_spatial import relations
 from vila2_spatial.cleaning import CleanScene, Thing, clean, thing_of
 from vila2_spatial.relations import CAMERA_RELATIONS, OBJECT_RELATIONS, OPPOSITE, RELATIONS, Finding
@@ -88,7 +88,9 @@ def draw_facts(
     seen: set[tuple] = set()
     found: list[Fact] = []
     for anchor in scene.things:  # step 1: all boxes, a few relations for each
-        order = rng.choice(len(RELATIONS), size=min(draws, int((weight > 0).sum())), replace=False, p=weight / weight.sum())
+        order = rng.choice(
+            len(RELATIONS), size=min(draws, int((weight > 0).sum())), replace=False, p=weight / weight.sum()
+        )
         for number in order:
             matches = _matches(scene, anchor, RELATIONS[number], rng, boxes)
             fresh = [
@@ -132,7 +134,7 @@ def _matches(
 def _unique(
     scene: CleanScene, relation: str, target: Thing | None, labels: list[str], boxes: bool
 ) -> Iterator[Fact]:
-    """"box" of the first category with a single match, and "name" where a single one of all things matches."""
+    """ "box" of the first category with a single match, and "name" where a single one of all things matches."""
     by_box = (
         _fact("box", relation, found[0].number, found[1], found[0], target, label=label)
         for label in (labels if boxes else ())
@@ -144,19 +146,23 @@ def _unique(
         yield _fact("name", relation, found[0].number, found[1], found[0], target)
 
 
-def _single(one: Thing, anchor: Thing | None, relation: str, scene: CleanScene, rng: np.random.Generator) -> Iterator[Fact]:
+def _single(
+    one: Thing, anchor: Thing | None, relation: str, scene: CleanScene, rng: np.random.Generator
+) -> Iterator[Fact]:
     """A relation of one thing, or of two, asked as a choice, as yes or no, or for a sentence."""
     found = relations.finding(one, anchor, relation, scene.domain)
     yield _fact("choice", relation, relation, found, one, anchor)
     yield _fact("sentence", relation, relation, found, one, anchor)
     true = bool(rng.random() < 0.5)
-    yield _fact("yes-no", relation if true else OPPOSITE[relation], "yes" if true else "no", found, one, anchor)
+    yield _fact(
+        "yes-no", relation if true else OPPOSITE[relation], "yes" if true else "no", found, one, anchor
+    )
 
 
 def _compared(scene: CleanScene, relation: str, anchor: Thing, rest: list[Thing], rng: np.random.Generator, sayable: Any) -> Iterator[Fact]:  # fmt: skip
     """Which of two is nearer to the anchor, or of the anchor and another to the camera."""
     target = anchor if relation in OBJECT_RELATIONS else None
-    pairs = [(anchor, other) for other in rest] if target is None else list(zip(rest, rest[1:], strict=False))
+    pairs = [(anchor, other) for other in rest] if target is None else list(pairwise(rest))
     for one, other in pairs:
         found = relations.nearer(one, other, target)
         if found is None or not sayable(one, other, *([target] if target else [])):

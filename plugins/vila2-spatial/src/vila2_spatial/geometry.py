@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 import shapely
-
 from vila2.data.boxes import Box
 from vila2.data.evidence import Box3D, Camera
 
@@ -53,7 +52,9 @@ def project(points: np.ndarray, camera: Camera) -> np.ndarray:
 def silhouette(solid: Box3D, camera: Camera) -> shapely.Geometry:
     """The outline of a solid's image in unit coordinates, not clipped to the image; empty behind the camera."""
     points = visible_points(solid)
-    return shapely.convex_hull(shapely.MultiPoint(project(points, camera))) if len(points) else shapely.Polygon()
+    return (
+        shapely.convex_hull(shapely.MultiPoint(project(points, camera))) if len(points) else shapely.Polygon()
+    )
 
 
 def clipped_silhouette(solid: Box3D, camera: Camera) -> shapely.Geometry:

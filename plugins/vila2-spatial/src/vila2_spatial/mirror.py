@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from PIL import ImageOps
-
 from vila2.data.boxes import Box
 from vila2.data.evidence import Box3D, Camera, Evidence, SceneObject
 from vila2.data.images import decode_image
 from vila2.data.sample import BoxPart, Part, PointPart, Sample, TextPart
+
 from vila2_spatial.readers.frames import box3d, camera, encoded
 from vila2_spatial.relations import OPPOSITE
 
@@ -37,6 +37,7 @@ def mirrored(sample: Sample) -> Sample:
     meta: dict[str, Any] = {**sample.meta, "mirrored": True}
     meta |= mirrored_evidence(Evidence.of(sample)).to_meta()
     meta["facts"] = [_fact(fact) for fact in sample.meta.get("facts", ())]
+    meta["kinds"] = [fact["predicate"] for fact in meta["facts"]]
     return Sample(f"{sample.key}-mirror", (image,), turns, meta)
 
 
@@ -58,7 +59,9 @@ def mirrored_camera(seen_by: Camera) -> Camera:
 
 def mirrored_solid(solid: Box3D) -> Box3D:
     """The box on the other side. Its own length axis is turned about as well, or the turn would be no rotation."""
-    return box3d(_ACROSS @ np.array(solid.centre), solid.dimensions, _ACROSS @ np.array(solid.rotation) @ _ACROSS)
+    return box3d(
+        _ACROSS @ np.array(solid.centre), solid.dimensions, _ACROSS @ np.array(solid.rotation) @ _ACROSS
+    )
 
 
 def mirrored_box(box: Box) -> Box:
@@ -102,5 +105,7 @@ def _part(part: Part) -> Part:
 
 def _fact(fact: dict[str, Any]) -> dict[str, Any]:
     """A stored fact: "left" and "camera_right" are predicates here, and may be answers."""
-    sides = {name: OPPOSITE[fact[name]] for name in ("predicate", "answer") if str(fact.get(name)).endswith(_SIDES)}
+    sides = {
+        name: OPPOSITE[fact[name]] for name in ("predicate", "answer") if str(fact.get(name)).endswith(_SIDES)
+    }
     return fact | sides | ({"label": mirrored_words(fact["label"])} if "label" in fact else {})

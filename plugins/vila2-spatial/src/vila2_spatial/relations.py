@@ -140,7 +140,9 @@ def extreme(group: Sequence[Thing], to: Thing | None, relation: str) -> tuple[Th
     if len(group) < 2:
         return None
     ranked = sorted(
-        group, key=lambda one: one.distance_to(to) if to else one.distance, reverse=relation.endswith("farthest")
+        group,
+        key=lambda one: one.distance_to(to) if to else one.distance,
+        reverse=relation.endswith("farthest"),
     )
     findings = [nearer(ranked[0], other, to) for other in ranked[1:]]
     if any(found is None or found.relation != relation for found in findings):
@@ -148,7 +150,9 @@ def extreme(group: Sequence[Thing], to: Thing | None, relation: str) -> tuple[Th
     return ranked[0], findings[0]
 
 
-def only_one(scene: CleanScene, label: str | None, relation: str, anchor: Thing | None) -> tuple[Thing, Finding] | None:
+def only_one(
+    scene: CleanScene, label: str | None, relation: str, anchor: Thing | None
+) -> tuple[Thing, Finding] | None:
     """The only thing of a label in a relation, where it is clear of all others of that label.
 
     Args:

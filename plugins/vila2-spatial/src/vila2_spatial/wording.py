@@ -54,7 +54,9 @@ class Wording:
     no: str
 
 
-def _templates(table: dict[tuple[str, str], tuple[tuple[str, str], ...]]) -> dict[tuple[str, str], tuple[Template, ...]]:
+def _templates(
+    table: dict[tuple[str, str], tuple[tuple[str, str], ...]],
+) -> dict[tuple[str, str], tuple[Template, ...]]:
     return {key: tuple(Template(*pair) for pair in pairs) for key, pairs in table.items()}
 
 
@@ -276,7 +278,7 @@ PLAIN = Wording(
         ),
         ("camera_extreme", "sentence"): (
             ("Describe which of {t} and {o} is {comparative} the camera.", "{W} is {comparative} the camera."),
-            ("Describe the distance of {t} and {o}, {comparative} the camera.", "{W} is {comparative} the camera."),
+            ("Of {t} and {o}, describe which one is {comparative} the camera.", "{W} is {comparative} the camera."),
         ),
     }),
     phrases={

@@ -1,13 +1,13 @@
 """Readers: data sets with 3D boxes, each in its native layout, as samples with evidence.
 
-A reader is a class with ``keys()``, cheap and in order, and ``scene(key)``. :func:`open_scenes` finds the one that
-fits a path. What a scene's sample carries beside its evidence: ``meta["dataset"]`` and ``meta["domain"]``.
+A reader gives names of pieces, in order, and the scenes of each. :func:`open_scenes` finds the one that fits a path.
+A scene's sample carries its evidence, ``meta["dataset"]``, ``meta["image"]`` and, where it is known, ``meta["domain"]``.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,16 +29,15 @@ class SceneReader(Protocol):
     @staticmethod
     def fits(path: Path) -> bool: ...
 
-    def keys(self) -> Sequence[str]: ...
+    def pieces(self) -> Sequence[str]: ...
 
-    def scene(self, key: str) -> Sample | Reject: ...
+    def scenes(self, piece: str) -> Iterator[Sample | Reject]: ...
 
 
 #: In the order in which they are tried.
 FORMATS: dict[str, str] = {
     "vila2": "vila2_spatial.readers.dataset:Dataset",
     "omni3d": "vila2_spatial.readers.omni3d:Omni3D",
-    "scene-lines": "vila2_spatial.readers.scene_lines:SceneLines",
     "kitti": "vila2_spatial.readers.kitti:KittiObject",
     "kitti-raw": "vila2_spatial.readers.kitti_raw:KittiRaw",
     "nuscenes": "vila2_spatial.readers.nuscenes:NuScenes",
@@ -46,6 +45,7 @@ FORMATS: dict[str, str] = {
     "arkitscenes": "vila2_spatial.readers.arkitscenes:ArkitScenes",
     "hypersim": "vila2_spatial.readers.hypersim:Hypersim",
     "objectron": "vila2_spatial.readers.objectron:Objectron",
+    "evidence": "vila2_spatial.readers.evidence:UserEvidence",
 }
 
 

@@ -9,11 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-
 from vila2.data.evidence import SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
+
 from vila2_spatial.geometry import projected_box
 from vila2_spatial.readers.frames import (
     camera,
@@ -25,16 +25,14 @@ from vila2_spatial.readers.frames import (
     turned,
     upright_box,
 )
+from vila2_spatial.readers.keyed import KeyedReader
 
 #: How far, in seconds, a frame may be from the pose that is taken for it (Apple's own loader allows as much).
 _SLACK = 0.005
 
 
-class ArkitScenes:
+class ArkitScenes(KeyedReader):
     """Folders of videos, somewhere below the path."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     @staticmethod
     def fits(path: Path) -> bool:
@@ -72,12 +70,16 @@ class ArkitScenes:
 
 
 def _annotations(path: Path) -> list[Path]:
-    return [file for depth in ("", "*/", "*/*/", "*/*/*/") for file in path.glob(f"{depth}*_3dod_annotation.json")]
+    return [
+        file for depth in ("", "*/", "*/*/", "*/*/*/") for file in path.glob(f"{depth}*_3dod_annotation.json")
+    ]
 
 
 def _objects(file: Path, turn: np.ndarray, shift: np.ndarray) -> list[SceneObject]:
     try:
-        rows = [(row["label"], row["segments"]["obbAligned"]) for row in json.loads(file.read_bytes())["data"]]
+        rows = [
+            (row["label"], row["segments"]["obbAligned"]) for row in json.loads(file.read_bytes())["data"]
+        ]
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{file}: no 3DOD annotation ({error!r})", mend="fetch the file again") from error
     objects = []
@@ -115,6 +117,8 @@ def _pose(file: Path, stamp: float) -> tuple[np.ndarray, np.ndarray] | None:
 @lru_cache(maxsize=8)
 def _trajectory(file: Path) -> tuple[tuple[float, ...], ...]:
     try:
-        return tuple(sorted(tuple(map(float, line.split())) for line in file.read_text().splitlines() if line.strip()))
+        return tuple(
+            sorted(tuple(map(float, line.split())) for line in file.read_text().splitlines() if line.strip())
+        )
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: no trajectory ({error})", mend="fetch the file again") from error

@@ -11,16 +11,17 @@ from vila2.data.evidence import KEY
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject, ShardDataset
 
+from vila2_spatial.readers.keyed import KeyedReader
 
-class Dataset:
+
+class Dataset(KeyedReader):
     """A data set folder or tars with ``meta["evidence"]``; its turns are left out."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     @staticmethod
     def fits(path: Path) -> bool:
-        return (path / "dataset.json").is_file() or path.suffix == ".tar" or (path.is_dir() and any(path.glob("*.tar")))
+        if path.is_file():
+            return path.suffix == ".tar"
+        return (path / "dataset.json").is_file() or any(path.glob("*.tar"))
 
     @cached_property
     def _dataset(self) -> ShardDataset:
@@ -33,7 +34,6 @@ class Dataset:
         sample = self._dataset[int(key)]
         if len(sample.images) != 1:
             return Reject(str(self.path), sample.key, "not-one-image", f"{len(sample.images)} images")
-        # Only what this plugin knows how to keep true when it mirrors an image.
+        # Only what this plugin keeps true when it mirrors an image.
         known = {name: sample.meta[name] for name in (KEY, "image", "domain") if name in sample.meta}
-        meta = {"dataset": self._dataset.name, "image": sample.key} | known
-        return replace(sample, turns=(), meta=meta)
+        return replace(sample, turns=(), meta={"dataset": self._dataset.name, "image": sample.key} | known)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from vila2.data.evidence import Box3D, Camera, Evidence, SceneObject
 from vila2.data.images import decode_image
 from vila2.data.sample import Sample
@@ -19,6 +18,23 @@ from vila2.errors import DataError
 #: From a solid's own axes here (X = length, Y down, Z = width) to those of most data sets: x forward (length),
 #: y left (width), z up (height). Columns are the own axes; the determinant is 1.
 FROM_UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+
+
+#: Data sets by what they show; those of Omni3D and of this package.
+_DOMAINS = {
+    "kitti": "outdoor",
+    "nuscenes": "outdoor",
+    "sunrgbd": "indoor",
+    "arkitscenes": "indoor",
+    "hypersim": "indoor",
+    "objectron": "tabletop",
+}
+
+
+def domain_of_dataset(name: str) -> str | None:
+    """ "outdoor", "indoor" or "tabletop" for a data set's name ("KITTI", "Omni3D_SUNRGBD"); None where unknown."""
+    plain = name.lower().replace("omni3d", "").lstrip("_-")
+    return next((domain for start, domain in _DOMAINS.items() if plain.startswith(start)), None)
 
 
 def box3d(centre: Any, dimensions: Any, rotation: Any) -> Box3D:
@@ -88,7 +104,9 @@ def plain_label(name: str) -> str:
     return " ".join(re.split(r"[\s_\-./]+", spaced.strip().lower())).strip() or "unlabelled"
 
 
-def unit_box(pixels: Sequence[float], width: float, height: float) -> tuple[float, float, float, float] | None:
+def unit_box(
+    pixels: Sequence[float], width: float, height: float
+) -> tuple[float, float, float, float] | None:
     """Pixel corners as a unit box within the image; None where nothing of it is there."""
     x0, y0, x1, y1 = (float(value) for value in pixels)
     box = (max(x0 / width, 0.0), max(y0 / height, 0.0), min(x1 / width, 1.0), min(y1 / height, 1.0))
@@ -123,7 +141,7 @@ def sample_of(
     seen_by: Camera,
     *,
     dataset: str,
-    domain: str,
+    domain: str | None,
     image_name: str | None = None,
 ) -> Sample:
     """A scene as a sample.
@@ -136,7 +154,8 @@ def sample_of(
         image_name: what samples of one image share; by default the key.
     """
     evidence = Evidence(objects=tuple(objects), camera=seen_by)
-    meta = {"dataset": dataset, "domain": domain, "image": image_name or key} | evidence.to_meta()
+    meta = {"dataset": dataset, "image": image_name or key} | ({"domain": domain} if domain else {})
+    meta |= evidence.to_meta()
     return Sample(key, (image,), (), meta)
 
 

@@ -8,13 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-
 from vila2.data.evidence import Camera, SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
+
 from vila2_spatial.geometry import projected_box
 from vila2_spatial.readers.frames import camera, load_image, sample_of, upright_box
+from vila2_spatial.readers.keyed import KeyedReader
 
 #: The categories of NYU40, in the order of their numbers, from 1 on.
 NYU40 = (
@@ -29,16 +30,13 @@ _FLIP = np.diag([1.0, -1.0, -1.0])
 _PREFIX = "metadata_semantic_instance_bounding_box_object_aligned_2d"
 
 
-class Hypersim:
+class Hypersim(KeyedReader):
     """Scene folders, or one of them.
 
     ``metadata_camera_parameters.csv`` (ml-hypersim/contrib/mikeroberts3000), where it lies in the path, gives every
     scene its own projection: some use a tilt-shift lens. Arrays are read from ``NAME.hdf5`` with h5py, or from
     ``NAME.npy`` beside it.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     @staticmethod
     def fits(path: Path) -> bool:
@@ -81,7 +79,9 @@ def _scenes(path: Path) -> list[Path]:
 def _objects(root: Path, turn: np.ndarray, origin: np.ndarray) -> list[SceneObject]:
     mesh = root / "_detail" / "mesh"
     scale = _metres_per_unit(root / "_detail" / "metadata_scene.csv")
-    extents, positions, axes = (_array(mesh / f"{_PREFIX}_{name}") for name in ("extents", "positions", "orientations"))
+    extents, positions, axes = (
+        _array(mesh / f"{_PREFIX}_{name}") for name in ("extents", "positions", "orientations")
+    )
     objects = []
     for number, label in sorted(_labels(mesh).items()):
         if not all(np.isfinite(one[number]).all() for one in (extents, positions, axes)):

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
 from vila2.data.evidence import SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
+
 from vila2_spatial.readers.frames import (
     box3d,
     camera,
@@ -21,6 +21,7 @@ from vila2_spatial.readers.frames import (
     sample_of,
     unit_box,
 )
+from vila2_spatial.readers.keyed import KeyedReader
 
 #: Occlusion as KITTI grades it (fully visible, partly, largely occluded) as a visible share; 3 is unknown.
 OCCLUSION: dict[int | None, float | None] = {0: 0.95, 1: 0.6, 2: 0.2, 3: None}
@@ -29,15 +30,17 @@ OCCLUSION: dict[int | None, float | None] = {0: 0.95, 1: 0.6, 2: 0.2, 3: None}
 UNLABELLED = "unlabelled"
 
 
-class KittiObject:
+class KittiObject(KeyedReader):
     """The folder that holds ``label_2``, ``calib`` and ``image_2`` (``training``)."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path / "training" if (path / "training").is_dir() else path
+        super().__init__(path / "training" if (path / "training").is_dir() else path)
 
     @staticmethod
     def fits(path: Path) -> bool:
-        return any((root / "label_2").is_dir() and (root / "calib").is_dir() for root in (path, path / "training"))
+        return any(
+            (root / "label_2").is_dir() and (root / "calib").is_dir() for root in (path, path / "training")
+        )
 
     def keys(self) -> Sequence[str]:
         return sorted(file.stem for file in (self.path / "label_2").glob("*.txt"))
@@ -81,14 +84,16 @@ def read_calibration(path: Path) -> dict[str, np.ndarray]:
 def _object(line: str, shift: np.ndarray, width: int, height: int, where: str) -> SceneObject:
     fields = line.split()
     if len(fields) not in (15, 16):
-        raise DataError(f"{where}: {len(fields)} fields instead of 15: {line[:60]!r}", mend="fetch the file again")
+        raise DataError(
+            f"{where}: {len(fields)} fields instead of 15: {line[:60]!r}", mend="fetch the file again"
+        )
     numbers = [float(value) for value in fields[1:15]]
     box = unit_box(numbers[3:7], width, height)
     if fields[0] == "DontCare":
         return SceneObject(label=UNLABELLED, box=box)
     tall, wide, long = numbers[7:10]
     # The location is the middle of the bottom, and y points down.
-    centre = np.array(numbers[10:13]) - [0, tall / 2, 0] + shift
+    centre = np.array(numbers[10:13]) - np.array([0, tall / 2, 0]) + shift
     return SceneObject(
         label=plain_label(fields[0]),
         box=box,

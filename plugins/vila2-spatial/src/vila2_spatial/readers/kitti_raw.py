@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-
 from vila2.data.evidence import SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
+
 from vila2_spatial.readers.frames import (
     camera,
     find_image,
@@ -23,17 +23,15 @@ from vila2_spatial.readers.frames import (
     sample_of,
     upright_box,
 )
+from vila2_spatial.readers.keyed import KeyedReader
 from vila2_spatial.readers.kitti import OCCLUSION, read_calibration, split_projection
 
 #: A tracklet's pose outside of the image; labelled all the same.
 _OUT_OF_IMAGE = 2
 
 
-class KittiRaw:
+class KittiRaw(KeyedReader):
     """A drive's folder with ``tracklet_labels.xml``; the calibration lies there or in the folder above (the day)."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     @staticmethod
     def fits(path: Path) -> bool:
@@ -57,7 +55,9 @@ class KittiRaw:
     def _calibration(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Of camera 2: K, and the turn and shift from the laser's frame; its width and height in pixels."""
         folder = self.path if (self.path / "calib_cam_to_cam.txt").is_file() else self.path.parent
-        cameras, laser = (read_calibration(folder / f"calib_{name}.txt") for name in ("cam_to_cam", "velo_to_cam"))
+        cameras, laser = (
+            read_calibration(folder / f"calib_{name}.txt") for name in ("cam_to_cam", "velo_to_cam")
+        )
         K, shift = split_projection(cameras["P_rect_02"].reshape(3, 4))
         rectify = cameras["R_rect_00"].reshape(3, 3)
         return K, rectify @ laser["R"].reshape(3, 3), rectify @ laser["T"] + shift, cameras["S_rect_02"]
@@ -89,7 +89,7 @@ def _object(
     tall, wide, long = (float(tracklet.findtext(name)) for name in "hwl")
     bottom = np.array([float(pose.findtext(name)) for name in ("tx", "ty", "tz")])
     axes = turn @ rotation_about(2, float(pose.findtext("rz")))
-    centre = turn @ (bottom + [0, 0, tall / 2]) + shift
+    centre = turn @ (bottom + np.array([0, 0, tall / 2])) + shift
     outside = int(pose.findtext("truncation")) == _OUT_OF_IMAGE
     return SceneObject(
         label=plain_label(tracklet.findtext("objectType")),

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from vila2.data.evidence import SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
+
 from vila2_spatial.geometry import projected_box
 from vila2_spatial.readers.frames import camera, load_image, rotation_of_quaternion, sample_of, upright_box
+from vila2_spatial.readers.keyed import KeyedReader
 
 #: Visibility is given in four bins, over all six cameras together.
 _VISIBILITY = {"1": 0.2, "2": 0.5, "3": 0.7, "4": 0.9}
@@ -29,11 +30,8 @@ _LABELS = {
 }
 
 
-class NuScenes:
+class NuScenes(KeyedReader):
     """The data root: a folder ``v1.0-*`` of tables beside ``samples/``."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     @staticmethod
     def fits(path: Path) -> bool:
@@ -50,13 +48,17 @@ class NuScenes:
     def _frames(self) -> dict[str, dict[str, Any]]:
         """Key frames of cameras by file name, with their sensor, the car's pose and their labels' rows."""
         sensors = {row["token"]: row for row in self._table("sensor") if row["modality"] == "camera"}
-        calibrated = {row["token"]: row for row in self._table("calibrated_sensor") if row["sensor_token"] in sensors}
+        calibrated = {
+            row["token"]: row for row in self._table("calibrated_sensor") if row["sensor_token"] in sensors
+        }
         poses = {row["token"]: row for row in self._table("ego_pose")}
         instances = {row["token"]: row["category_token"] for row in self._table("instance")}
         categories = {row["token"]: row["name"] for row in self._table("category")}
         labels = defaultdict(list)
         for row in self._table("sample_annotation"):
-            labels[row["sample_token"]].append({**row, "category": categories[instances[row["instance_token"]]]})
+            labels[row["sample_token"]].append(
+                {**row, "category": categories[instances[row["instance_token"]]]}
+            )
         return {
             row["filename"]: {
                 **row,

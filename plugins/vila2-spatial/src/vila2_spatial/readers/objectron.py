@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from vila2.data.evidence import SceneObject
 from vila2.data.images import decode_image
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
+
 from vila2_spatial.readers.frames import box3d, camera, plain_label, sample_of
+from vila2_spatial.readers.keyed import KeyedReader
 from vila2_spatial.readers.tf_example import parse_example
 
 #: Frames are stored upright while the camera lay on its side: right in the image is +y of its frame, down is +x,
@@ -25,11 +26,8 @@ _UPRIGHT = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
 _TOLERANCE = 2.0
 
 
-class Objectron:
+class Objectron(KeyedReader):
     """A TFRecord file, or a folder of them (any name with "-of-", or ending in ``.tfrecord``)."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     @staticmethod
     def fits(path: Path) -> bool:
@@ -72,7 +70,9 @@ class Objectron:
 
 def _object(name: str, keypoints: np.ndarray, shown: Any) -> SceneObject:
     """Keypoints [9, 3]: the centre, then the corners with x slowest and z fastest, each from - to +."""
-    edges = np.stack([keypoints[5] - keypoints[1], keypoints[3] - keypoints[1], keypoints[2] - keypoints[1]], axis=1)
+    edges = np.stack(
+        [keypoints[5] - keypoints[1], keypoints[3] - keypoints[1], keypoints[2] - keypoints[1]], axis=1
+    )
     long, tall, wide = sizes = np.linalg.norm(edges, axis=0)
     return SceneObject(
         # A name is the category, in some files with the instance after it: "chair/batch-3/21/0".

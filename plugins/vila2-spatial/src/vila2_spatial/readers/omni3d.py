@@ -13,17 +13,21 @@ from vila2.data.evidence import SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
-from vila2_spatial.readers.frames import box3d, camera, load_image, plain_label, sample_of, unit_box
 
-#: Data sets of Omni3D that show streets; the others are rooms and tables.
-_OUTDOOR = ("kitti", "nuscenes")
+from vila2_spatial.readers.frames import (
+    box3d,
+    camera,
+    domain_of_dataset,
+    load_image,
+    plain_label,
+    sample_of,
+    unit_box,
+)
+from vila2_spatial.readers.keyed import KeyedReader
 
 
-class Omni3D:
+class Omni3D(KeyedReader):
     """A JSON file, or a folder of such files; ``file_path`` is looked for from the file's folder upwards."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     @staticmethod
     def fits(path: Path) -> bool:
@@ -65,9 +69,11 @@ class Omni3D:
         if image.get("src_flagged"):
             return Reject(where, key, "unsure-orientation", "Omni3D flags the image's sky direction")
         objects = [scene_object(one, width, height) for one in annotations]
-        domain = "outdoor" if source.lower().startswith(_OUTDOOR) else "indoor"
+        domain = domain_of_dataset(source)
         seen_by = camera(image["K"], width, height)
-        return sample_of(key, data, objects, seen_by, dataset=source, domain=domain, image_name=image["file_path"])
+        return sample_of(
+            key, data, objects, seen_by, dataset=source, domain=domain, image_name=image["file_path"]
+        )
 
 
 def scene_object(one: Mapping[str, Any], width: int, height: int) -> SceneObject:
@@ -83,7 +89,9 @@ def scene_object(one: Mapping[str, Any], width: int, height: int) -> SceneObject
         solid=solid,
         truncation=_share(one.get("truncation")),
         # What no laser point and no pixel of the segmentation shows is hidden, whatever else is written.
-        visibility=0.0 if 0 in (one.get("lidar_pts"), one.get("segmentation_pts")) else _share(one.get("visibility")),
+        visibility=0.0
+        if 0 in (one.get("lidar_pts"), one.get("segmentation_pts"))
+        else _share(one.get("visibility")),
     )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
 from vila2.data.evidence import SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
+
 from vila2_spatial.readers.frames import (
     camera,
     find_image,
@@ -21,16 +21,14 @@ from vila2_spatial.readers.frames import (
     unit_box,
     upright_box,
 )
+from vila2_spatial.readers.keyed import KeyedReader
 
 #: From the upright depth frame (x right, y forward, z up) to the camera's (x right, y down, z forward).
 _FLIP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
 
-class SunRgbd:
+class SunRgbd(KeyedReader):
     """The folder with ``label``, ``calib`` and ``image`` (``sunrgbd_trainval``)."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     @staticmethod
     def fits(path: Path) -> bool:
@@ -57,13 +55,17 @@ def _calibration(path: Path) -> tuple[np.ndarray, np.ndarray]:
         rows = [np.array(line.split(), dtype=float) for line in path.read_text().splitlines() if line.strip()]
         return rows[0].reshape(3, 3, order="F"), rows[1].reshape(3, 3, order="F")
     except (OSError, ValueError, IndexError) as error:
-        raise DataError(f"{path}: no calibration ({error})", mend="it has two lines of nine numbers") from error
+        raise DataError(
+            f"{path}: no calibration ({error})", mend="it has two lines of nine numbers"
+        ) from error
 
 
 def _object(line: str, tilt: np.ndarray, width: int, height: int, where: str) -> SceneObject:
     name, *rest = line.split()
     if len(rest) != 12:
-        raise DataError(f"{where}: {len(rest) + 1} fields instead of 13: {line[:60]!r}", mend="extract it again")
+        raise DataError(
+            f"{where}: {len(rest) + 1} fields instead of 13: {line[:60]!r}", mend="extract it again"
+        )
     x, y, w, h, *rest = (float(value) for value in rest)
     centre, (half_width, half_length, half_height), (ox, oy) = rest[:3], rest[3:6], rest[6:8]
     to_camera = _FLIP @ tilt.T

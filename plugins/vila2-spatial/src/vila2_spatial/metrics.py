@@ -1,0 +1,111 @@
+"""How well a model answers spatial questions: right answers in all, by relation, and boxes found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from vila2 import BoxPart, Evidence, Items
+from vila2.data.boxes import iou
+from vila2.plugin import Asked
+
+from vila2_spatial.cleaning import thing_of
+from vila2_spatial.facts import Fact
+from vila2_spatial.relations import RELATIONS
+
+#: A box is right where it overlaps the true one at least so much (REC accuracy).
+RIGHT_IOU = 0.5
+
+#: What says a relation in a short answer or in a sentence.
+_WORDS = {
+    "left": "left",
+    "right": "right",
+    "front": "front",
+    "behind": "behind",
+    "camera_left": "left",
+    "camera_right": "right",
+    "camera_close": "close|near",
+    "camera_far": "far|distant",
+}
+_OPPOSED = dict([("left", "right"), ("front", "behind"), ("close|near", "far|distant")])
+_OPPOSED |= {opposite: word for word, opposite in _OPPOSED.items()}
+
+
+def score(asked: Sequence[Asked]) -> dict[str, Items]:
+    """Measures of answers to the builder's questions.
+
+    "right" is the share of all questions answered rightly; then the same by relation. A box is right from an IoU of
+    one half on, a name where it is said and no other thing of the scene, a word where it is said and not its
+    opposite. Answers about one image go together into one item, since they are not independent.
+    """
+    judged = [(one, fact, float(is_right(one, fact))) for one in asked if (fact := _fact(one)) is not None]
+    measures = {"right": _items(judged)}
+    for relation in RELATIONS:
+        own = [row for row in judged if row[1].predicate == relation]
+        if own:
+            measures[relation.replace("_", " ")] = _items(own)
+    boxes = [row for row in judged if row[1].form == "box"]
+    if boxes:
+        measures["boxes found"] = _items(boxes)
+    return measures
+
+
+def _items(judged: list[tuple[Asked, Fact, float]]) -> Items:
+    by_image: dict[str, list[float]] = {}
+    for one, _, right in judged:
+        by_image.setdefault(str(one.sample.meta.get("image", one.sample.key)), []).append(right)
+    return Items(
+        list(by_image),
+        [sum(own) for own in by_image.values()],
+        [float(len(own)) for own in by_image.values()],
+    )
+
+
+def _fact(one: Asked) -> Fact | None:
+    """What a question rests on: the facts of a sample are in the order of its branches."""
+    facts = one.sample.meta.get("facts", ())
+    number = one.question.branch - 1
+    return Fact.from_json(facts[number]) if 0 <= number < len(facts) else None
+
+
+def is_right(one: Asked, fact: Fact) -> bool:
+    """Whether an answer is the stored one."""
+    said = one.said.text.lower()
+    if fact.form == "box":
+        found = [part.box for part in one.said.parts if isinstance(part, BoxPart)]
+        true = [part.box for part in one.reference.parts if isinstance(part, BoxPart)]
+        return bool(found and true) and iou(found[0], true[0]) >= RIGHT_IOU
+    if fact.form == "yes-no":
+        return _first_of(("yes", "no"), said) == fact.answer
+    if isinstance(fact.answer, int):
+        return _names(one, fact, said)
+    word = _WORDS[fact.answer]
+    if fact.form == "sentence" and fact.anchor is not None:
+        names = [re.escape(_called(one, number)) for number in (fact.subject, fact.anchor)]
+        if names[0] != names[1] and _first_of(names, said) == names[1]:
+            word = _OPPOSED[word]  # "B is right of A" says that A is left of B
+    return _first_of((word, _OPPOSED[word]), said) == word
+
+
+def _first_of(words: Sequence[str], text: str) -> str | None:
+    """The one of some words (alternatives in each) that a text says first."""
+    places = {word: found.start() for word in words if (found := re.search(rf"\b(?:{word})\b", text))}
+    return min(places, key=places.get) if places else None
+
+
+def _names(one: Asked, fact: Fact, said: str) -> bool:
+    """Whether the right thing is named, by its name or its box, and first among those it might be."""
+    evidence = Evidence.of(one.sample)
+    boxes = [part.box for part in one.said.parts if isinstance(part, BoxPart)]
+    if boxes:
+        true = thing_of(evidence, fact.answer)
+        return true is not None and iou(boxes[0], true.box) >= RIGHT_IOU
+    names = [
+        re.escape(name)
+        for name in sorted({thing.called.lower() for thing in evidence.objects}, key=len, reverse=True)
+    ]
+    return _first_of(names, said) == re.escape(_called(one, fact.answer))
+
+
+def _called(one: Asked, number: int) -> str:
+    return Evidence.of(one.sample).objects[number].called.lower()

@@ -1,0 +1,130 @@
+"""Checks spatial claims, whoever makes them, against what is known of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vila2 import Claim, Evidence
+from vila2.data.boxes import Box, iou
+
+from vila2_spatial import relations
+from vila2_spatial.cleaning import BACKGROUND, UNLABELLED, Thing, thing_of
+from vila2_spatial.relations import CAMERA_RELATIONS, OPPOSITE, RELATIONS
+
+#: How other annotators call a relation.
+_CALLED = {
+    "left of": "left",
+    "to the left of": "left",
+    "right of": "right",
+    "to the right of": "right",
+    "in front of": "front",
+    "closest to": "closest",
+    "nearest to": "closest",
+}
+#: A claim's box must overlap a known one at least so much to mean it.
+_SAME = 0.5
+_SUPERLATIVE = ("closest", "camera_closest", "camera_farthest")
+_JUDGED = frozenset(RELATIONS) - {"camera_close", "camera_far"}
+
+
+def verify(claims: Sequence[Claim], evidence: Evidence) -> tuple[Claim, ...]:
+    """Judges relations; other claims, and what the evidence cannot decide, stay as they are.
+
+    A name may stand for several things. A claim is supported where it holds for one reading of its names, and
+    contradicted where it is clearly wrong for all of them. Left and right need boxes; the others need solids. What is
+    close or far is left alone: that depends on what kind of scene it is, which the evidence does not say.
+    """
+    return tuple(_judged(claim, evidence) for claim in claims)
+
+
+def _judged(claim: Claim, evidence: Evidence) -> Claim:
+    predicate = _CALLED.get(claim.predicate, claim.predicate)
+    if claim.kind != "relation" or predicate not in _JUDGED:
+        return claim
+    boxes = list(claim.boxes)
+    subjects = _meant(claim.subject, boxes[0] if boxes else None, evidence)
+    objects: list[int | None] = [None]
+    if predicate not in CAMERA_RELATIONS:
+        objects = list(_meant(claim.object, boxes[1] if len(boxes) > 1 else None, evidence))
+    verdicts = {
+        _holds(one, other, predicate, evidence) for one in subjects for other in objects if one != other
+    }
+    if True in verdicts:
+        return replace(claim, status="supported")
+    if verdicts != {False}:
+        return claim
+    detail = (
+        "another one is"
+        if predicate in _SUPERLATIVE
+        else f"it is {OPPOSITE[predicate].removeprefix('camera_')}"
+    )
+    return replace(claim, status="contradicted", detail=detail)
+
+
+def _meant(name: str, box: Box | None, evidence: Evidence) -> list[int]:
+    """The objects that a name, and a box where there is one, can stand for."""
+    words = set(name.lower().split())
+    found = []
+    for number, one in enumerate(evidence.objects):
+        if one.label in UNLABELLED:
+            continue
+        own = set(one.called.lower().split()) | set(one.label.lower().split())
+        # "large red cube" names the "red cube"; so does "cube".
+        if not words or not (set(one.label.lower().split()) <= words or words <= own):
+            continue
+        if _differs(words, one.called, evidence):
+            continue
+        if box is not None and one.box is not None and iou(box, one.box) < _SAME:
+            continue
+        found.append(number)
+    return found
+
+
+def _differs(words: set[str], called: str, evidence: Evidence) -> bool:
+    """Whether the words hold an attribute of other things that this one's name does not have: "blue" of a red cube."""
+    own = set(called.lower().split())
+    known = {word for one in evidence.objects for word in one.called.lower().split()}
+    return bool((words & known) - own) and len(own) > 1
+
+
+def _holds(one: int, other: int | None, predicate: str, evidence: Evidence) -> bool | None:
+    """Whether a relation holds; None where the evidence does not decide it."""
+    first, second = thing_of(evidence, one), None if other is None else thing_of(evidence, other)
+    if first is None or (other is not None and second is None):
+        return _flat(one, other, predicate, evidence)
+    if predicate in _SUPERLATIVE:
+        return _superlative(first, second, predicate, evidence)
+    return relations.between(first, second, predicate, "indoor")  # no domain matters for these
+
+
+def _superlative(first: Thing, target: Thing | None, predicate: str, evidence: Evidence) -> bool | None:
+    """Wrong as soon as one thing is clearly further to the extreme; right where all are known and none is."""
+    rivals = [
+        thing
+        for number, known in enumerate(evidence.objects)
+        if known.label not in BACKGROUND and (thing := thing_of(evidence, number)) is not None
+        and thing.number not in (first.number, target.number if target else None)
+    ]  # fmt: skip
+    found = [relations.nearer(first, rival, target) for rival in rivals]
+    if any(one is not None and one.relation != predicate for one in found):
+        return False
+    return True if rivals and evidence.all_objects and None not in found else None
+
+
+def _flat(one: int, other: int | None, predicate: str, evidence: Evidence) -> bool | None:
+    """Left and right from boxes alone; the image cannot tell depth."""
+    first = evidence.objects[one].box
+    second = None if other is None else evidence.objects[other].box
+    if first is None or (other is not None and second is None):
+        return None
+    gap = _middle(first) - (0.5 if second is None else _middle(second))
+    if predicate in ("left", "right") and other is not None:
+        return None if abs(gap) < relations.SIDE_GAP else (gap < 0) == (predicate == "left")
+    if predicate in ("camera_left", "camera_right"):
+        return None if abs(gap) < relations.CAMERA_SIDE_GAP else (gap < 0) == (predicate == "camera_left")
+    return None
+
+
+def _middle(box: Box) -> float:
+    return (box[0] + box[2]) / 2
