@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
 from vila2.data.shards import write_dataset
 from vila2.sources import open_source
 

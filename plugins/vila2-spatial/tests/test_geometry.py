@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from vila2.data.boxes import iou
 from vila2.data.evidence import Camera, Evidence
+
 from vila2_spatial.geometry import contains, cut_off, projected_box
 from vila2_spatial.readers.frames import box3d, rotation_about
 from vila2_spatial.readers.kitti import KittiObject
@@ -16,7 +16,9 @@ UPRIGHT = np.eye(3)
 
 
 def test_a_box_before_the_camera_has_the_box_of_its_corners():
-    solid = box3d((0, 0, 5), (2, 2, 2), UPRIGHT)  # its near face is 4 m away: 500 / 4 = 125 pixels to each side
+    solid = box3d(
+        (0, 0, 5), (2, 2, 2), UPRIGHT
+    )  # its near face is 4 m away: 500 / 4 = 125 pixels to each side
     assert projected_box(solid, CAMERA) == pytest.approx((195 / 640, 115 / 480, 445 / 640, 365 / 480))
 
 
@@ -44,7 +46,10 @@ def test_a_box_is_never_outside_of_the_image():
 
 
 def test_a_room_contains_its_chair_and_not_the_other_way_round():
-    room, chair = box3d((0, 0, 4), (6, 3, 6), UPRIGHT), box3d((1, 1, 4), (0.5, 1, 0.5), rotation_about(1, 0.7))
+    room, chair = (
+        box3d((0, 0, 4), (6, 3, 6), UPRIGHT),
+        box3d((1, 1, 4), (0.5, 1, 0.5), rotation_about(1, 0.7)),
+    )
     assert contains(room, chair, 0.9)
     assert not contains(chair, room, 0.9)
 
@@ -54,6 +59,8 @@ def test_kittis_solids_agree_with_the_boxes_that_people_drew(kitti):
     overlaps = []
     for key in reader.keys():  # noqa: SIM118 - no dict
         evidence = Evidence.of(reader.scene(key))
-        overlaps += [iou(projected_box(one.solid, evidence.camera), one.box) for one in evidence.objects if one.solid]
+        overlaps += [
+            iou(projected_box(one.solid, evidence.camera), one.box) for one in evidence.objects if one.solid
+        ]
     assert len(overlaps) == 49
     assert np.mean(overlaps) >= 0.95

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 from conftest import picture
-
 from vila2.data.boxes import iou
 from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
+
 from vila2_spatial.geometry import corners, projected_box
 from vila2_spatial.readers import open_scenes
 from vila2_spatial.readers.frames import FROM_UPRIGHT, box3d, rotation_about
@@ -71,7 +71,10 @@ def test_kitti_raw_tracklets(real, rows, tmp_path):
         evidence = Evidence.of(scene)
         for expected in solids(rows[f"kitti_raw_{scene.key}"]):
             # The reference was made upright in the camera's frame; the laser is tilted by a degree against it.
-            near = min(evidence.objects, key=lambda one: np.linalg.norm(np.subtract(one.solid.centre, expected.centre)))
+            near = min(
+                evidence.objects,
+                key=lambda one: np.linalg.norm(np.subtract(one.solid.centre, expected.centre)),
+            )
             assert np.linalg.norm(np.subtract(near.solid.centre, expected.centre)) < 0.02
             boxes = [projected_box(solid, evidence.camera) for solid in (near.solid, expected)]
             assert iou(*boxes) > 0.9
@@ -110,7 +113,11 @@ def test_nuscenes(real, rows, tmp_path):
              "translation": centre.tolist(), "size": [width, length, height], "rotation": quaternion(axes),
              "num_lidar_pts": 0 if number == 0 else 9, "num_radar_pts": 0}
         )  # fmt: skip
-    behind = {**annotations[0], "token": "b", "translation": (ego[1] - ego[0] @ sensor[0] @ [0, 0, 9]).tolist()}
+    behind = {
+        **annotations[0],
+        "token": "b",
+        "translation": (ego[1] - ego[0] @ sensor[0] @ [0, 0, 9]).tolist(),
+    }
     names = {"pedestrian": "human.pedestrian.adult", "traffic_cone": "movable_object.trafficcone",
              "barrier": "movable_object.barrier", "construction_vehicle": "vehicle.construction", "bus": "vehicle.bus.rigid"}  # fmt: skip
     categories = {one["category"] for one in row["boxes"]}
@@ -162,20 +169,36 @@ def test_sun_rgbd(real, rows, tmp_path):
         width, height, length = one["dimensions"]
         axes = basis @ np.array(one["R_cam"]) @ FROM_UPRIGHT.T
         x0, y0, x1, y1 = one["bbox2D_gt"]
-        numbers = [x0, y0, x1 - x0, y1 - y0, *(basis @ one["center_cam"]), width / 2, length / 2, height / 2, *axes[:2, 0]]
+        numbers = [
+            x0,
+            y0,
+            x1 - x0,
+            y1 - y0,
+            *(basis @ one["center_cam"]),
+            width / 2,
+            length / 2,
+            height / 2,
+            *axes[:2, 0],
+        ]
         lines.append(" ".join([one["category"], *map(str, numbers)]))
     for name in ("label", "calib", "image"):
         (tmp_path / name).mkdir()
     (tmp_path / "label" / "000017.txt").write_text("\n".join(lines))
     columns = [np.array(matrix).reshape(3, 3).reshape(-1, order="F") for matrix in (tilt, row["K"])]
-    (tmp_path / "calib" / "000017.txt").write_text("\n".join(" ".join(map(str, column)) for column in columns))
+    (tmp_path / "calib" / "000017.txt").write_text(
+        "\n".join(" ".join(map(str, column)) for column in columns)
+    )
     (tmp_path / "image" / "000017.jpg").symlink_to(real / "scenes3d" / row["image"])
     reader = open_scenes(tmp_path)
     assert isinstance(reader, SunRgbd)
     evidence = Evidence.of(next(reader.scenes("00000")))
     assert [one.label for one in evidence.objects] == ["night stand", "bed"]
-    assert all(same(one.solid, expected, 0.03) for one, expected in zip(evidence.objects, solids(row), strict=True))
-    assert np.mean([iou(projected_box(one.solid, evidence.camera), one.box) for one in evidence.objects]) > 0.85
+    assert all(
+        same(one.solid, expected, 0.03) for one, expected in zip(evidence.objects, solids(row), strict=True)
+    )
+    assert (
+        np.mean([iou(projected_box(one.solid, evidence.camera), one.box) for one in evidence.objects]) > 0.85
+    )
 
 
 def test_omni3d(real, rows, tmp_path):
@@ -214,7 +237,9 @@ def test_an_image_of_another_size_than_its_labels_is_rejected(rows, tmp_path):
     row = rows["kitti_object_000008"]
     (tmp_path / "a.jpg").write_bytes(picture(64, 64))
     image = {"id": 1, "width": 640, "height": 64, "K": row["K"], "file_path": "a.jpg"}
-    (tmp_path / "Omni3D_x.json").write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
+    (tmp_path / "Omni3D_x.json").write_text(
+        json.dumps({"images": [image], "annotations": [], "categories": []})
+    )
     (rejected,) = open_scenes(tmp_path).scenes("00000")
     assert rejected.reason == "wrong-size"
 

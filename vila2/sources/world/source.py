@@ -45,7 +45,9 @@ def read(
     if content not in CONTENTS:
         raise DataError(f"the world has no content {content!r}", mend=f"use one of {', '.join(CONTENTS)}")
     for row in world_samples(split, seed, count, start, questions):
-        meta = {"scene": row["scene"], "domain": "miniature"} | scene_evidence(Scene.from_json(row["scene"])).to_meta()
+        meta = {"scene": row["scene"], "domain": "miniature"} | scene_evidence(
+            Scene.from_json(row["scene"])
+        ).to_meta()
         if content == "test":
             meta["questions"] = row["questions"]
         yield Sample(row["key"], (row["image_bytes"],), tuple(_turns(row, content, captions, prompts)), meta)

@@ -11,6 +11,7 @@ from vila2.data.sample import Sample
 from vila2.errors import Vila2Error
 
 from vila2_spatial.builder import SpatialBuilder, SpatialConfig
+from vila2_spatial.cleaning import clean
 from vila2_spatial.facts import Fact, answer_of
 
 
@@ -56,10 +57,10 @@ def count(builder: SpatialBuilder) -> tuple[dict[str, Counter[str]], int]:
                 continue
             counts["samples"]["mirrored" if sample.meta.get("mirrored") else "as taken"] += 1
             counts["refused objects"].update(sample.meta["refused"].values())
-            evidence = Evidence.of(sample)
+            scene = clean(Evidence.of(sample), sample.meta["domain"])
             for stored in sample.meta["facts"]:
                 fact = Fact.from_json(stored)
-                wrong += answer_of(fact, evidence, sample.meta["domain"]) != fact.answer
+                wrong += answer_of(fact, scene) != fact.answer
                 counts["relations"][fact.predicate] += 1
                 counts["forms"][fact.form] += 1
                 if fact.predicate.endswith(("left", "right")):

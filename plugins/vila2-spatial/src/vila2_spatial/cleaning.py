@@ -14,7 +14,7 @@ import shapely
 from vila2.data.boxes import Box, iou
 from vila2.data.evidence import Evidence, SceneObject
 
-from vila2_spatial.geometry import clipped_silhouette, contains, corners, cut_off, projected_box
+from vila2_spatial.geometry import clipped_silhouette, contains, cut_off, extent, projected_box
 
 #: More than this share outside of the image, and a thing is not asked of.
 MOST_TRUNCATED = 0.5
@@ -132,10 +132,8 @@ def thing_of(evidence: Evidence, number: int) -> Thing | None:
     box = projected_box(one.solid, evidence.camera)
     if box is None:
         return None
-    depths = corners(one.solid)[:, 2]
-    return Thing(
-        number, one.label, one.called, box, one.solid.centre, float(depths.min()), float(depths.max())
-    )
+    near, far = extent(one.solid)[2]
+    return Thing(number, one.label, one.called, box, one.solid.centre, near, far)
 
 
 def clean(evidence: Evidence, domain: str, limits: CleaningLimits | None = None) -> CleanScene:
@@ -215,14 +213,14 @@ def seen_share(evidence: Evidence, number: int) -> float:
     """
     one = evidence.objects[number]
     own = clipped_silhouette(one.solid, evidence.camera)
-    nearest = corners(one.solid)[:, 2].min()
+    nearest = extent(one.solid)[2][0]
     covers = [
         clipped_silhouette(other.solid, evidence.camera)
         for other in evidence.objects
         if other.solid is not None
         and other is not one
         and other.label not in BACKGROUND
-        and corners(other.solid)[:, 2].min() < nearest - _SAME_DEPTH
+        and extent(other.solid)[2][0] < nearest - _SAME_DEPTH
         and not contains(other.solid, one.solid, CONTAINED)
     ]
     return shapely.difference(own, shapely.union_all(covers)).area / own.area if own.area > 0 else 0.0

@@ -12,11 +12,10 @@ from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
-from vila2.data.evidence import Evidence
 from vila2.errors import DataError
 
 from vila2_spatial import relations
-from vila2_spatial.cleaning import CleanScene, Thing, clean, thing_of
+from vila2_spatial.cleaning import CleanScene, Thing
 from vila2_spatial.relations import CAMERA_RELATIONS, OBJECT_RELATIONS, OPPOSITE, RELATIONS, Finding
 from vila2_spatial.wording import GROUPS
 
@@ -192,28 +191,25 @@ def _fact(form: str, relation: str, answer: int | str, found: Finding, one: Thin
     )
 
 
-def answer_of(fact: Fact, evidence: Evidence, domain: str) -> int | str | None:
+def answer_of(fact: Fact, scene: CleanScene) -> int | str | None:
     """The answer to a fact's question, derived from the boxes alone; None where they do not decide it.
 
     Args:
         fact: its ``answer`` is not looked at.
-        evidence: of the sample.
-        domain: of the sample.
+        scene: of :func:`vila2_spatial.cleaning.clean`, from the sample's evidence and domain.
 
     Raises:
-        DataError: the fact speaks of things that the evidence does not have.
+        DataError: the fact speaks of things that the scene does not have.
     """
-    one, anchor, other = (_thing(evidence, number) for number in (fact.subject, fact.anchor, fact.other))
+    one, anchor, other = (_thing(scene, number) for number in (fact.subject, fact.anchor, fact.other))
     if fact.form in ("box", "name"):
         group = [
-            thing
-            for thing in clean(evidence, domain).present
-            if thing.number != fact.anchor and (fact.label is None or thing.label == fact.label)
+            thing for thing in scene.present if thing is not anchor and fact.label in (None, thing.label)
         ]
         if fact.predicate in _SUPERLATIVE:
             found = relations.extreme(group, anchor, fact.predicate)
             return found[0].number if found else None
-        holding = [thing for thing in group if relations.between(thing, anchor, fact.predicate, domain)]
+        holding = [thing for thing in group if relations.between(thing, anchor, fact.predicate, scene.domain)]
         return holding[0].number if len(holding) == 1 else None
     if other is not None:
         found = relations.nearer(one, other, anchor)
@@ -221,7 +217,7 @@ def answer_of(fact: Fact, evidence: Evidence, domain: str) -> int | str | None:
             return None
         wins = found.relation == fact.predicate
         return ("yes" if wins else "no") if fact.form == "yes-no" else (one if wins else other).number
-    holds = relations.between(one, anchor, fact.predicate, domain)
+    holds = relations.between(one, anchor, fact.predicate, scene.domain)
     if holds is None:
         return None
     if fact.form == "yes-no":
@@ -229,10 +225,10 @@ def answer_of(fact: Fact, evidence: Evidence, domain: str) -> int | str | None:
     return fact.predicate if holds else OPPOSITE[fact.predicate]
 
 
-def _thing(evidence: Evidence, number: int | None) -> Thing | None:
+def _thing(scene: CleanScene, number: int | None) -> Thing | None:
     if number is None:
         return None
-    thing = thing_of(evidence, number) if number < len(evidence.objects) else None
-    if thing is None:
-        raise DataError(f"object {number} has no solid in the image", mend="build the data again")
-    return thing
+    found = next((thing for thing in scene.present if thing.number == number), None)
+    if found is None:
+        raise DataError(f"object {number} can not be seen in the scene", mend="build the data again")
+    return found

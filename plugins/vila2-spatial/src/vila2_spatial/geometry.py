@@ -18,16 +18,31 @@ from vila2.data.evidence import Box3D, Camera
 NEAR_PLANE = 0.2
 
 _SIGNS = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))  # [8, 3]
+_IMAGE = shapely.box(0, 0, 1, 1)
 _EDGES = tuple(
     (a, b) for a, b in itertools.combinations(range(8), 2) if (_SIGNS[a] != _SIGNS[b]).sum() == 1
 )  # 12 pairs of corners that differ in one axis
 
 
+# A scene asks for the same solids over and over: each with every other.
+_kept = lru_cache(maxsize=4096)
+
+
+@_kept
 def corners(solid: Box3D) -> np.ndarray:
     """The 8 corners, [8, 3] in metres; the local axes are X = length, Y = height, Z = width (Omni3D)."""
     width, height, length = solid.dimensions
     local = _SIGNS * np.array([length, height, width])
-    return local @ np.array(solid.rotation).T + np.array(solid.centre)
+    points = local @ np.array(solid.rotation).T + np.array(solid.centre)
+    points.flags.writeable = False
+    return points
+
+
+@_kept
+def extent(solid: Box3D) -> tuple[tuple[float, float], ...]:
+    """From where to where it reaches in x, y and z, metres."""
+    points = corners(solid)
+    return tuple(zip(points.min(axis=0).tolist(), points.max(axis=0).tolist(), strict=True))
 
 
 def visible_points(solid: Box3D, near: float = NEAR_PLANE) -> np.ndarray:
@@ -48,7 +63,7 @@ def project(points: np.ndarray, camera: Camera) -> np.ndarray:
     return pixels[:, :2] / pixels[:, 2:] / np.array([camera.width, camera.height])
 
 
-@lru_cache(maxsize=4096)
+@_kept
 def silhouette(solid: Box3D, camera: Camera) -> shapely.Geometry:
     """The outline of a solid's image in unit coordinates, not clipped to the image; empty behind the camera."""
     points = visible_points(solid)
@@ -57,9 +72,10 @@ def silhouette(solid: Box3D, camera: Camera) -> shapely.Geometry:
     )
 
 
+@_kept
 def clipped_silhouette(solid: Box3D, camera: Camera) -> shapely.Geometry:
     """What of :func:`silhouette` lies in the image."""
-    return shapely.intersection(silhouette(solid, camera), shapely.box(0, 0, 1, 1))
+    return shapely.intersection(silhouette(solid, camera), _IMAGE)
 
 
 def projected_box(solid: Box3D, camera: Camera) -> Box | None:
@@ -77,6 +93,7 @@ def cut_off(solid: Box3D, camera: Camera) -> float:
     return 1.0 - clipped_silhouette(solid, camera).area / whole if whole > 0 else 1.0
 
 
+@_kept
 def footprint(solid: Box3D) -> shapely.Geometry:
     """The solid from above: the hull of its corners in x and z, metres."""
     return shapely.convex_hull(shapely.MultiPoint(corners(solid)[:, [0, 2]]))
@@ -84,9 +101,10 @@ def footprint(solid: Box3D) -> shapely.Geometry:
 
 def contains(outer: Box3D, inner: Box3D, share: float) -> bool:
     """Whether at least ``share`` of the inner solid's footprint, and of its height, lies in the outer one."""
-    outer_y, inner_y = corners(outer)[:, 1], corners(inner)[:, 1]
-    height = min(outer_y.max(), inner_y.max()) - max(outer_y.min(), inner_y.min())
-    if height < share * (inner_y.max() - inner_y.min()):
+    around, within = extent(outer), extent(inner)
+    shared = [min(a[1], b[1]) - max(a[0], b[0]) for a, b in zip(around, within, strict=True)]
+    # The footprint may still be outside where the extents overlap, but not the other way round.
+    if min(shared) <= 0 or shared[1] < share * (within[1][1] - within[1][0]):
         return False
     below = footprint(inner)
     return below.area > 0 and shapely.intersection(footprint(outer), below).area >= share * below.area

@@ -84,7 +84,11 @@ def is_right(one: Asked, fact: Fact) -> bool:
         names = [re.escape(_called(one, number)) for number in (fact.subject, fact.anchor)]
         if names[0] != names[1] and _first_of(names, said) == names[1]:
             word = _OPPOSED[word]  # "B is right of A" says that A is left of B
-    return _first_of((word, _OPPOSED[word]), said) == word
+    return _says(word, said) and not _says(_OPPOSED[word], said)
+
+
+def _says(word: str, text: str) -> bool:
+    return re.search(rf"\b(?:{word})\b", text) is not None
 
 
 def _first_of(words: Sequence[str], text: str) -> str | None:
