@@ -64,7 +64,7 @@ def specialise(
         made = make(job, run, before_training=lambda built, start: _preview(job, folder, built, start, show))
         outcome = write_specialist_results(job, made, folder)
         model = os.path.relpath(made.saved.folder / "model", folder)
-        write_json_atomic(folder / "specialist.json", provenance(job, made) | {"model": model})
+        write_json_atomic(folder / "specialist.json", dict(made.saved.results) | {"model": model})
         return outcome | {"model": str(folder / model), "built": dict(made.built.results)}
 
 
@@ -106,18 +106,17 @@ def make(job: Job, run: Run, before_training: Callable[[StepResult, StepResult],
         )
         for whose, checkpoint in (("generalist", job.origin.generalist), ("specialist", _checkpoint(model)))
     }
-    made = Made(built, start, stages, scores["generalist"], scores["specialist"], model)
     saved = run.step(
         "specialist",
         specialist_work.save,
-        settings={"provenance": provenance(job, made)},
-        inputs={"model": model},
+        settings={"provenance": provenance(job)},
+        inputs={"model": model, "start": start, "built": built},
     )
-    return replace(made, saved=saved)
+    return Made(built, start, stages, scores["generalist"], scores["specialist"], saved)
 
 
-def provenance(job: Job, made: Made) -> dict[str, Any]:
-    """Where a specialist comes from: enough to make it again, and to know what binds its user."""
+def provenance(job: Job) -> dict[str, Any]:
+    """Where a specialist comes from, as far as that is known before it is made."""
     return {
         "plugin": job.name,
         "package": job.plugin.package,
@@ -125,13 +124,8 @@ def provenance(job: Job, made: Made) -> dict[str, Any]:
         "licence": job.specialist.licence,
         "builder": {"version": job.builder_version, "config": config_settings(job)},
         "data": str(job.data.path or job.data.source),
-        "samples": made.built.results.get("samples", {}),
-        "generalist": {
-            "name": job.origin.name,
-            "run": str(job.origin.run) if job.origin.run else None,
-            "start": job.recipe.start,
-            "digest": made.start.results.get("digest"),
-        },
+        "generalist": {"name": job.origin.name, "run": job.origin.run and str(job.origin.run)},
+        "start": job.recipe.start,
         "stages": list(job.recipe.stages),
         "annotate": job.recipe.annotate.model_dump(mode="json"),
         "dtype": job.origin.dtype,
