@@ -6,7 +6,7 @@ from pathlib import Path
 
 from packages import install
 
-CODE = '''
+CODE = """
 import vila2
 from vila2 import BoxPart, Evidence, ImagePart, Items, Reject, Sample
 from vila2.data.sample import assistant, user
@@ -84,7 +84,7 @@ def score(asked):
         "count right": Items.of_means([one.said.key for one in counted], right),
         "words": Items.of_means(keys, [len(one.said.text.split()) for one in asked], "words", None),
     }
-'''
+"""
 
 RECIPE = """
 start: sft
@@ -98,7 +98,7 @@ stages:
       - {dataset: "run:sft", weight: 0.5}
     learning_rate: 3.0e-3
     batch_size: 8
-    epochs: 2
+    epochs: 1
     save_steps: 2
 evaluate: {max_new_tokens: 12, batch_size: 16}
 annotate: {max_new_tokens: 16, batch_size: 4}
