@@ -18,6 +18,12 @@ _FACE = {
     "BoxPart": "vila2.data.sample",
     "PointPart": "vila2.data.sample",
     "Claim": "vila2.data.claims",
+    "Evidence": "vila2.data.evidence",
+    "Items": "vila2.evaluate.captions",
+    "Reject": "vila2.data.shards",
+    "assistant": "vila2.data.sample",
+    "open_evidence": "vila2.sources.evidence",
+    "user": "vila2.data.sample",
     "Vila2Error": "vila2.errors",
 }
 
