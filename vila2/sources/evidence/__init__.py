@@ -1,0 +1,120 @@
+"""Users' own data as samples with evidence, whatever form it has: the form is recognised by its content.
+
+    a dataset folder, or WebDataset tars    samples as they are, with the evidence that they carry
+    COCO JSON                               objects with boxes; one label of ``categories`` each
+    Omni3D JSON, or rows with ``boxes``     objects with 2D and 3D boxes, and the camera
+    rows with ``texts`` or ``lines``        written text with boxes or outlines, and a document's ``fields``
+    rows with ``question`` and ``answer``   exchanges, to be trained on as they are
+    rows with ``evidence``                  what :meth:`vila2.data.evidence.Evidence.to_meta` writes
+
+Rows are JSON lines, a JSON array or Parquet. A sample's ``meta["image"]`` names its image file; samples of one
+image share it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from vila2.data.sample import Sample
+from vila2.data.shards import Reject, ShardDataset
+from vila2.errors import DataError
+from vila2.sources.evidence.coco import is_coco, read_coco
+from vila2.sources.evidence.images import Images
+from vila2.sources.evidence.rows import FORMS, form_of, sample_of
+from vila2.sources.rows import Row, read_rows
+
+_ROW_SUFFIXES = (".json", ".jsonl", ".ndjson", ".parquet")
+
+
+def open_evidence(path: Path | str, image_root: Path | str | None = None) -> Iterator[Sample | Reject]:
+    """Reads a user's data as samples with evidence (:mod:`vila2.data.evidence`).
+
+    Pixel coordinates become unit coordinates of the image; scales are never guessed. JSON lines, Parquet
+    and dataset folders are streamed; a JSON document is read as a whole.
+
+    Args:
+        path: a file, or a folder: of a dataset, of tars, or of files of rows, which are read by name.
+        image_root: the folder that images' names are relative to; by default the file's own, or its
+            ``images`` folder where the image lies there.
+
+    Returns:
+        Samples, and a ``Reject`` for every row, object or text that can not be used. A sample with
+        evidence has one turn, which shows the image; a sample with exchanges has those.
+
+    Raises:
+        DataError: nothing there, or in no form that is known, naming what was found.
+    """
+    path = Path(path)
+    if _is_dataset(path):
+        return iter(ShardDataset.open(path))
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in _ROW_SUFFIXES)
+        if not files:
+            raise DataError(
+                f"{path}: neither a dataset nor a folder with .json, .jsonl or .parquet", mend=_MEND
+            )
+        return chain.from_iterable([_open_file(file, image_root) for file in files])
+    if not path.is_file():
+        raise DataError(f"{path}: no such file or folder", mend="check the path")
+    return _open_file(path, image_root)
+
+
+_MEND = "known forms: a dataset folder, COCO JSON, Omni3D JSON, or rows with " + "; ".join(
+    f"{' and '.join(map(repr, fields))} ({name})" for name, fields in FORMS.items()
+)
+
+
+def _is_dataset(path: Path) -> bool:
+    if path.suffix == ".tar":
+        return True
+    return path.is_dir() and any(
+        next(path.glob(form), None) for form in ("dataset.json", "*.tar", "shards/*.tar")
+    )
+
+
+def _open_file(path: Path, image_root: Path | str | None) -> Iterator[Sample | Reject]:
+    images = Images(Path(image_root) if image_root else path.parent, beside=image_root is None)
+    document = _document(path)
+    if document is not None:
+        if is_coco(document):
+            return read_coco(document, images, where=str(path))
+        raise DataError(f"{path}: an object with the keys {_listed(document)}", mend=_MEND)
+    rows = read_rows(path)
+    head: list[Row | Reject] = []
+    for row in rows:
+        head.append(row)
+        if isinstance(row, Row):
+            break
+    if not head or isinstance(head[-1], Reject):
+        found = f"no row but {head[0].detail}" if head else "no rows"
+        raise DataError(f"{path}: {found}", mend=_MEND)
+    if form_of(head[-1].fields) is None:
+        raise DataError(f"{path}: rows with the keys {_listed(head[-1].fields)}", mend=_MEND)
+    return _samples(chain(head, rows), images)
+
+
+def _samples(rows: Iterator[Row | Reject], images: Images) -> Iterator[Sample | Reject]:
+    for row in rows:
+        if isinstance(row, Reject):
+            yield row
+        else:
+            yield from sample_of(row, images)
+
+
+def _document(path: Path) -> dict[str, Any] | None:
+    """A JSON file that is one object; None for a file of rows."""
+    if path.suffix != ".json":
+        return None
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError:
+        return None  # JSON lines under another name, or broken: the reader of rows says what is wrong
+    return value if isinstance(value, dict) and form_of(value) is None else None
+
+
+def _listed(fields: dict[str, Any]) -> str:
+    return ", ".join(map(repr, list(fields)[:12])) or "(none)"

@@ -1,0 +1,78 @@
+"""Rows of evidence: which form a row has, and the sample that it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from vila2.data.evidence import Evidence
+from vila2.data.sample import ImagePart, Sample, assistant, user
+from vila2.data.shards import Reject
+from vila2.sources.evidence.images import Images, Picture
+from vila2.sources.evidence.solids import has_solids, read_solids
+from vila2.sources.evidence.texts import read_texts
+from vila2.sources.rows import Row
+
+#: What a row of each form must have, beside ``image``.
+FORMS: Mapping[str, tuple[str, ...]] = {
+    "evidence": ("evidence",),
+    "texts": ("texts",),
+    "lines": ("lines",),
+    "3D boxes": ("boxes", "K"),
+    "questions": ("question", "answer"),
+}
+
+
+def form_of(fields: Mapping[str, Any]) -> str | None:
+    """The form of a row by the names of its fields; None where it has none."""
+    return next((form for form, needed in FORMS.items() if all(name in fields for name in needed)), None)
+
+
+def sample_of(row: Row, images: Images) -> Iterator[Sample | Reject]:
+    """The sample of a row, and a ``Reject`` for each part of it that can not be used."""
+    form = form_of(row.fields)
+    if form is None:
+        keys = ", ".join(map(repr, list(row.fields)[:8]))
+        yield Reject(row.where, "", "bad-row", f"keys {keys} make no known form")
+        return
+    picture = images.open(row.fields, where=row.where)
+    if isinstance(picture, Reject):
+        yield picture
+    elif form in ("texts", "lines"):
+        yield from read_texts(row.fields, picture, where=row.where)
+    elif form == "3D boxes":
+        if isinstance(row.fields["boxes"], list) and (
+            not row.fields["boxes"] or has_solids(row.fields["boxes"])
+        ):
+            yield from read_solids(row.fields, picture, where=row.where)
+        else:
+            yield Reject(row.where, picture.key, "bad-row", "boxes without 'center_cam'")
+    elif form == "questions":
+        yield _exchange(row, picture)
+    else:
+        yield _evidence(row, picture)
+
+
+def _exchange(row: Row, picture: Picture) -> Sample | Reject:
+    question, answer = row.fields["question"], row.fields["answer"]
+    answer = str(answer) if isinstance(answer, int | float) and not isinstance(answer, bool) else answer
+    for name, value in (("question", question), ("answer", answer)):
+        if not isinstance(value, str) or not value.strip():
+            return Reject(row.where, picture.key, "missing-text", f"{name} {value!r:.60}")
+    meta = {"image": picture.name}
+    if isinstance(row.fields.get("kind"), str):
+        meta["kind"] = row.fields["kind"]
+    turns = (user(ImagePart(), question.strip()), assistant(answer.strip()))
+    return Sample(picture.key, (picture.data,), turns, meta)
+
+
+def _evidence(row: Row, picture: Picture) -> Sample | Reject:
+    try:
+        evidence = Evidence.model_validate(row.fields["evidence"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        detail = f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+        return Reject(row.where, picture.key, "bad-evidence", detail)
+    return picture.sample(evidence, {})
