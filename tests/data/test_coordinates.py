@@ -53,7 +53,7 @@ def test_every_box_comes_back_within_half_a_step(scheme, box, size):
 @schemes
 @given(point=st.tuples(UNIT, UNIT), size=SIZE)
 def test_every_point_comes_back_within_half_a_step(scheme, point, size):
-    (found,) = scheme.parse_points(f"there: {scheme.render_point(point, size)}.", size)
+    (found,) = scheme.parse_points(f"there: {scheme.render(point, size)}.", size)
     assert found.status == "ok" and near(scheme, found.point, point, size)
 
 
@@ -147,29 +147,20 @@ def test_a_box_in_the_padding_is_not_in_the_image():
 def test_an_answer_becomes_parts_and_the_parts_the_same_answer():
     box, point = BoxPart((0.125, 0.25, 0.5, 0.75)), PointPart((0.5, 0.5))
     for scheme in (CoordinateScheme(), CoordinateScheme("tokens", bins=8, template="<b{}>")):
-        text = f"a dog {scheme.render(box.box)} looks at {scheme.render_point(point.point)}. [sic] [7,7,7]"
+        text = f"a dog {scheme.render(box.box)} looks at {scheme.render(point.point)}. [sic] [7,7,7]"
         parts = scheme.to_parts(text)
         assert [type(part) for part in parts] == [TextPart, BoxPart, TextPart, PointPart, TextPart]
-        again = "".join(
-            part.text
-            if isinstance(part, TextPart)
-            else scheme.render(part.box)
-            if isinstance(part, BoxPart)
-            else scheme.render_point(part.point)
-            for part in parts
-        )
-        assert again == text
+        assert scheme.to_text(parts) == text
     six = "<loc_100><loc_200>" * 3
     assert CoordinateScheme("tokens").to_parts(six) == (TextPart(six),), "a box and a half, or three points?"
 
 
-@pytest.mark.parametrize("opening", ["[", "[0.", "[0.1,", "<loc_", "[ ", "<loc_001> ", "[1e"])
-@pytest.mark.parametrize("filling", ["9", "[", "0.1,", " ", "9 ", "<loc_", "<loc_9"])
-def test_a_long_text_takes_no_quadratic_time(opening, filling):
-    # 200 000 repetitions take well under a second when linear, and hours when not.
-    text = opening + filling * 200_000
-    for scheme in SCHEMES.values():
-        assert all(found.status != "ok" for found in scheme.parse(text, (5, 4)))
+@pytest.mark.parametrize("filling", ["9", "[", "[0.1,", "[9 ", " ", "<loc_", "<loc_9", "<loc_001> "])
+def test_a_long_text_takes_no_quadratic_time(filling):
+    # 200 000 repetitions take a fraction of a second when linear, and hours when not.
+    for opening in ("", "[0.1,", "<loc_001> <loc_"):
+        for scheme in (CoordinateScheme(), CoordinateScheme("tokens")):
+            assert all(found.status != "ok" for found in scheme.parse(opening + filling * 199_999))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from transformers import (
 from vila2.caption.engine import Answer, GenerationSettings, Request
 from vila2.data.images import decode_image
 from vila2.errors import EngineError
+from vila2.model.coordinates import scheme_of
 from vila2.model.processing import end_tokens
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class TransformersEngine:
         self.name = generalist.name
         self.digest = generalist.digest
         self.tokenizer = self.processor.tokenizer
+        self.coordinates = scheme_of(self.processor)  # its answers are read back with the same scheme
         if not (getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template):
             raise EngineError(
                 f"the processor of {self.name} has no chat template",

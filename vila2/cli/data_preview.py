@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vila2.data.images import decode_image
 from vila2.data.mixtures import ViewedDataset
-from vila2.data.sample import ImagePart, Sample, TextPart, Turn
+from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
 from vila2.errors import DataError
@@ -152,14 +152,18 @@ def _as_seen(pixels: Any, processor: Any) -> tuple[Image.Image, ...]:
 
 
 def _turn_text(turn: Turn) -> str:
-    return "".join(
-        part.text
-        if isinstance(part, TextPart)
-        else f"<image {part.index}>"
-        if isinstance(part, ImagePart)
-        else str(part)
-        for part in turn.parts
-    )
+    return "".join(_part_text(part) for part in turn.parts)
+
+
+def _part_text(part: Part) -> str:
+    """A part as it is stored; how the model writes a box stands among its tokens."""
+    match part:
+        case TextPart(text):
+            return text
+        case ImagePart(index):
+            return f"<image {index}>"
+        case BoxPart(place) | PointPart(place):
+            return str(list(place))
 
 
 def _origin(turn: Turn) -> str:

@@ -91,19 +91,24 @@ def model_in_outline(recipe: Recipe) -> tuple[Any, Any]:
     Raises:
         ModelError: a part that is not there, or does not fit.
     """
+    from vila2.model.coordinates import set_coordinates
     from vila2.model.outline import outline, outline_of_parts
 
     spec = recipe.model
     if spec.pretrained:
-        return outline(spec.pretrained)
-    return outline_of_parts(
-        spec.vision,
-        spec.language,
-        projector=spec.projector,
-        vision_feature_layer=spec.vision_feature_layer,
-        gguf_file=spec.gguf_file,
-        chat_template=spec.chat_template,
-    )
+        found = outline(spec.pretrained)
+    else:
+        found = outline_of_parts(
+            spec.vision,
+            spec.language,
+            projector=spec.projector,
+            vision_feature_layer=spec.vision_feature_layer,
+            gguf_file=spec.gguf_file,
+            chat_template=spec.chat_template,
+        )
+    if spec.coordinates:
+        set_coordinates(*found, spec.coordinates)
+    return found
 
 
 def encoded_samples(recipe: Recipe, first: dict[str, Sample], processor: Any) -> dict[str, dict[str, Any]]:

@@ -66,17 +66,20 @@ def assemble(
 ) -> dict[str, Any]:
     """Puts the pretrained parts together with a fresh projector, or takes an existing VLM."""
     from vila2.model.assemble import assemble as assemble_parts
+    from vila2.model.coordinates import set_coordinates
     from vila2.model.generalist import load_generalist
     from vila2.train.stage import save_model
 
     settings = dict(settings)
-    pretrained = settings.pop("pretrained")
+    pretrained, coordinates = settings.pop("pretrained"), settings.pop("coordinates")
     with progress.task("assemble the model", 1) as task:
         if pretrained:
             generalist = load_generalist(pretrained, dtype=settings["dtype"])
             model, processor = generalist.model, generalist.processor
         else:
             model, processor = assemble_parts(settings.pop("vision"), settings.pop("language"), **settings)
+        if coordinates:
+            set_coordinates(model, processor, coordinates)
         save_model(model, processor, folder / "model")
         task.advance()
     return {"parameters": sum(p.numel() for p in model.parameters())}

@@ -120,21 +120,20 @@ class CoordinateScheme:
         """The largest rounding error of a coordinate, relative to a side of the frame."""
         return 0.5 / self.bins if self.in_bins else 0.5 * 10.0**-self.decimals
 
-    def render(self, box: Box, size: Size | None = None) -> str:
-        """The text of a box; of tokens the joined names, see :meth:`tokens`.
+    def render(self, place: Box | Point, size: Size | None = None) -> str:
+        """The text of a box or a point; of tokens the joined names, see :meth:`tokens`.
 
         Args:
-            box: unit xyxy of the original image.
+            place: unit xyxy, or xy, of the original image.
             size: width and height of the original image, for the frame "padded".
 
         Raises:
             DataError: coordinates outside of the image, swapped corners, or a size that is missing.
         """
-        return self._write(self._numbers(box, size))
-
-    def render_point(self, point: Point, size: Size | None = None) -> str:
-        """The text of a point in unit xy; otherwise as :meth:`render`."""
-        return self._write(self._numbers(point, size))
+        if self.kind == "tokens":
+            return "".join(self.tokens(place, size))
+        form = "d" if self.in_bins else f".{self.decimals}f"
+        return "[" + ",".join(format(number, form) for number in self._numbers(place, size)) + "]"
 
     def tokens(self, place: Box | Point, size: Size | None = None) -> tuple[str, ...]:
         """The names of the tokens of a box or point, in order.
@@ -161,6 +160,15 @@ class CoordinateScheme:
     def parse_points(self, text: str, size: Size | None = None) -> list[ParsedPoint]:
         """Every point of a text; as :meth:`parse`, with two numbers each."""
         return [ParsedPoint(*self._read(found, 2, size)) for found in self._written(text, 2)]
+
+    def to_text(self, parts: Sequence[TextPart | BoxPart | PointPart], size: Size | None = None) -> str:
+        """Parts as the model writes them."""
+        return "".join(
+            part.text
+            if isinstance(part, TextPart)
+            else self.render(part.box if isinstance(part, BoxPart) else part.point, size)
+            for part in parts
+        )
 
     def to_parts(self, text: str, size: Size | None = None) -> tuple[Part, ...]:
         """A text in which every well-formed box and point became a part.
@@ -190,12 +198,6 @@ class CoordinateScheme:
     @cached_property
     def _template(self) -> tuple[str, str, str]:
         return number_template(self.template)
-
-    def _write(self, numbers: Sequence[float | int]) -> str:
-        if self.kind == "tokens":
-            return "".join(self.template.format(number) for number in numbers)
-        form = "d" if self.in_bins else f".{self.decimals}f"
-        return "[" + ",".join(format(number, form) for number in numbers) + "]"
 
     def _numbers(self, place: Box | Point, size: Size | None) -> list[float | int]:
         """What is written of a box or point: bins or unit coordinates of the frame, in the scheme's order."""

@@ -67,5 +67,27 @@ class TokenSpec:
         return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
 
 
+@dataclass(frozen=True)
+class TokenGroup:
+    """A group of tokens that a model has.
+
+    Attributes:
+        spec: what was asked for.
+        first: the id of the token of number 0; that of number n is ``first + n``.
+    """
+
+    spec: TokenSpec
+    first: int
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able, as it stands in a model's configuration."""
+        return self.spec.to_json() | {"first": self.first}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TokenGroup:
+        """Reads what :meth:`to_json` wrote."""
+        return cls(TokenSpec.from_json(data), data["first"])
+
+
 #: VILA²'s location tokens: 000-999 with soft cross-entropy.
 LOCATION_TOKENS = TokenSpec("loc", "<loc_{:03d}>", 1000, loss="soft")

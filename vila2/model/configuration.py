@@ -23,6 +23,8 @@ class Vila2Config(PreTrainedConfig):
             size where it is None.
         image_token_id: the token that stands in the text for one projected image token.
         head_bias: whether the language model's output layer has a bias.
+        token_groups: numbered tokens that were added, and how their loss counts; see
+            :mod:`vila2.model.special_tokens`.
     """
 
     model_type = "vila2"
@@ -39,6 +41,7 @@ class Vila2Config(PreTrainedConfig):
     image_token_id: int | None = None
     head_bias: bool = False
     tie_word_embeddings: bool = False
+    token_groups: list[dict] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         if isinstance(self.vision_config, dict) and self.vision_config.get("model_type", "").startswith(

@@ -3,7 +3,8 @@
 Label masks come from structure, never from searching text: the chat template is rendered once per
 conversation *shape* with a sentinel in place of every utterance, so that each token is known to be
 template, utterance or image, and whose. The text of an utterance is tokenised with special tokens
-switched off: a caption that contains ``<image>`` or an end-of-turn marker stays plain text.
+switched off: a caption that contains ``<image>``, an end-of-turn marker or ``<loc_005>`` stays plain
+text. Boxes and points are written in the model's own coordinate scheme.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any, Literal
 from vila2.data.images import decode_image
 from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, TextPart, Turn
 from vila2.errors import DataError, ModelError
+from vila2.model.coordinates import scheme_of
+from vila2.model.special_tokens import text_tokenizer
 
 Style = Literal["plain", "chat"]
 IGNORED = -100  # the label that the loss leaves out
@@ -55,12 +58,18 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A run of tokens of one kind: template text, an utterance, or an image."""
+    """A run of tokens of one kind: template text, an utterance's text or location tokens, or an image."""
 
-    kind: Literal["template", "text", "image"]
+    kind: Literal["template", "text", "tokens", "image"]
     text: str
     trained: bool = False
     branch: int = 0
+    tokens: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> bool:
+        """Whether it is part of an utterance that is trained on."""
+        return self.trained and self.kind in ("text", "tokens")
 
 
 class ConversationEncoder:
@@ -71,7 +80,8 @@ class ConversationEncoder:
         max_length: longer conversations are cut at the end.
 
     Raises:
-        ModelError: the processor has no chat template or no image token.
+        ModelError: the processor has no chat template or no image token, or its tokenizer lacks the tokens
+            that its coordinates are written in.
     """
 
     def __init__(self, processor: Any, *, max_length: int = 4096) -> None:
@@ -84,6 +94,8 @@ class ConversationEncoder:
                 f"{type(processor).__name__} names no image token",
                 mend="use a processor of an image-text-to-text model",
             )
+        self.coordinates = scheme_of(processor)
+        self._text_tokenizer = text_tokenizer(self.tokenizer)
         self._templates: dict[tuple, list[str]] = {}
         self._template_ids: dict[str, list[int]] = {}
 
@@ -103,12 +115,16 @@ class ConversationEncoder:
                 f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn"
             )
         conversations = _unfold(sample.turns)
-        images, inputs = self._image_tokens(sample)
+        images, sizes, inputs = self._image_tokens(sample)
+        size = sizes[0] if len(sizes) == 1 else None
         ids: list[int] = []
         labels: list[int] = []
         branches: list[int] = []
         for number, turns in enumerate(conversations):
-            pieces = self._plain_pieces(turns) if style == "plain" else self._chat_pieces(turns)
+            try:
+                pieces = (self._plain_pieces if style == "plain" else self._chat_pieces)(turns, size)
+            except DataError as error:
+                raise DataError(f"sample {sample.key!r}: {error.what}", mend=error.mend) from None
             if number > 0:  # the trunk is there already
                 pieces = [piece for piece in pieces if piece.branch]
             for piece in pieces:
@@ -130,16 +146,17 @@ class ConversationEncoder:
         return Encoded(ids, labels, branches if any(branches) else None, inputs, media, cut)
 
     def _ids(self, piece: _Piece) -> list[int]:
+        if piece.kind == "tokens":
+            return self.tokenizer.convert_tokens_to_ids(list(piece.tokens))
         if piece.kind == "text":
-            return self.tokenizer(piece.text, add_special_tokens=False, split_special_tokens=True)[
-                "input_ids"
-            ]
+            encode = self._text_tokenizer
+            return encode(piece.text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         if piece.text not in self._template_ids:  # few distinct ones: tokenised once
             self._template_ids[piece.text] = self.tokenizer(piece.text, add_special_tokens=False)["input_ids"]
         return self._template_ids[piece.text]
 
-    def _image_tokens(self, sample: Sample) -> tuple[list[list[int]], dict[str, Any]]:
-        """Token ids of each image's placeholder, and the image tensors."""
+    def _image_tokens(self, sample: Sample) -> tuple[list[list[int]], list[tuple[int, int]], dict[str, Any]]:
+        """Token ids of each image's placeholder, width and height of each image, and the image tensors."""
         used = [part.index for turn in sample.turns for part in turn.parts if isinstance(part, ImagePart)]
         if sorted(set(used)) != list(range(len(sample.images))) or len(used) != len(set(used)):
             raise DataError(
@@ -147,7 +164,7 @@ class ConversationEncoder:
                 mend="place every image exactly once",
             )
         if not used:
-            return [], {}
+            return [], [], {}
         pictures = [decode_image(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
         # The processor wants images in the order of their placeholders.
         ordered = [pictures[index] for index in used]
@@ -159,7 +176,7 @@ class ConversationEncoder:
         tokens: list[list[int]] = [[] for _ in used]
         for row, index in zip(rows, used, strict=True):
             tokens[index] = row
-        return tokens, batch
+        return tokens, [picture.size for picture in pictures], batch
 
     def _process(self, pictures: list) -> dict[str, Any]:
         batch = self.processor(
@@ -172,18 +189,30 @@ class ConversationEncoder:
             name: value for name, value in batch.items() if name not in ("attention_mask", "token_type_ids")
         }
 
-    def _plain_pieces(self, turns: Sequence[Turn]) -> list[_Piece]:
+    def _pieces_of(
+        self, part: TextPart | BoxPart | PointPart, size: tuple[int, int] | None, before: str, **where: Any
+    ) -> list[_Piece]:
+        """A part of an utterance, behind white space: text, or location tokens by themselves."""
+        if isinstance(part, TextPart) or self.coordinates.kind == "text":
+            return [_Piece("text", before + self.coordinates.to_text([part], size), **where)]
+        tokens = self.coordinates.tokens(part.box if isinstance(part, BoxPart) else part.point, size)
+        space = [_Piece("text", before, **where)] if before else []
+        return [*space, _Piece("tokens", "", **where, tokens=tokens)]
+
+    def _plain_pieces(self, turns: Sequence[Turn], size: tuple[int, int] | None) -> list[_Piece]:
         pieces = [_Piece("template", self._opening)] if self._opening else []
-        texts = 0
+        said = False
         for turn in turns:
+            joined = False
             for part in turn.parts:
                 if isinstance(part, ImagePart):
                     pieces.append(_Piece("image", str(part.index), branch=turn.branch))
+                    joined = False
                     continue
-                text = part_text(part)
                 # A newline keeps the original caption and its recaption apart (template `concat`).
-                pieces.append(_Piece("text", "\n" + text if texts else text, turn.trained, turn.branch))
-                texts += 1
+                before = "\n" if said and not joined else ""
+                pieces += self._pieces_of(part, size, before, trained=turn.trained, branch=turn.branch)
+                said = joined = True
         last = turns[-1]
         pieces.append(_Piece("template", self.tokenizer.eos_token, last.trained, last.branch))
         return pieces
@@ -196,7 +225,7 @@ class ConversationEncoder:
         bos = self.tokenizer.bos_token
         return bos if bos and len(full) > len(bare) and full[0] == self.tokenizer.bos_token_id else ""
 
-    def _chat_pieces(self, turns: Sequence[Turn]) -> list[_Piece]:
+    def _chat_pieces(self, turns: Sequence[Turn], size: tuple[int, int] | None) -> list[_Piece]:
         turns = _join_neighbours(turns)
         utterances = [(part, turn, branch) for turn, parts in turns for part, branch in parts]
         shape = tuple((turn.role, tuple(isinstance(p, ImagePart) for p, _ in parts)) for turn, parts in turns)
@@ -217,7 +246,7 @@ class ConversationEncoder:
                 )
                 if space:  # tokenizers join a space to the word after it
                     pieces[-1] = _Piece("template", pieces[-1].text[:-1], branch=pieces[-1].branch)
-                pieces.append(_Piece("text", space + part_text(part), turn.trained, own_branch))
+                pieces += self._pieces_of(part, size, space, trained=turn.trained, branch=own_branch)
         if glue[-1]:
             pieces.append(_Piece("template", glue[-1], branch=branch))
         return self._with_ends(pieces)
@@ -252,9 +281,7 @@ class ConversationEncoder:
         result: list[_Piece] = []
         for number, piece in enumerate(pieces):
             before = pieces[number - 1] if number else None
-            if not (before and before.trained and before.kind == "text") or (
-                piece.kind == "text" and piece.trained
-            ):
+            if not (before and before.said) or piece.said:
                 result.append(piece)
                 continue
             end = self._special.match(piece.text) if piece.kind == "template" and self._special else None
@@ -264,7 +291,7 @@ class ConversationEncoder:
             rest = piece.text[end.end() :] if end else piece.text
             if rest:
                 result.append(_Piece(piece.kind, rest, piece.trained, piece.branch))
-        if result[-1].kind == "text" and result[-1].trained:
+        if result[-1].said:
             result.append(_Piece("template", self.tokenizer.eos_token, True, result[-1].branch))
         return result
 
@@ -274,17 +301,6 @@ class ConversationEncoder:
         return (
             re.compile(r"\s*(?:" + "|".join(re.escape(token) for token in tokens) + ")") if tokens else None
         )
-
-
-def part_text(part: TextPart | BoxPart | PointPart) -> str:
-    """The text form of a part: boxes as ``[xmin,ymin,xmax,ymax]`` in unit coordinates (paper A.1)."""
-    match part:
-        case TextPart(text):
-            return text
-        case BoxPart(box):
-            return "[" + ",".join(f"{value:.2f}" for value in box) + "]"
-        case PointPart(point):
-            return "[" + ",".join(f"{value:.2f}" for value in point) + "]"
 
 
 def _unfold(turns: Sequence[Turn]) -> list[tuple[Turn, ...]]:

@@ -83,6 +83,10 @@ class ModelSpec(Part):
     chat_template: Text | None = Field(
         default=None, description="name or text, where the language model has none"
     )
+    coordinates: Literal["text", "tokens"] | None = Field(
+        default=None,
+        description="how boxes are written: [0.125,...] or location tokens; by default as the model has it, else text",
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="of the weights")
 
 

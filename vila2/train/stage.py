@@ -21,6 +21,7 @@ from vila2.data.views import View
 from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder
 from vila2.model.generalist import load_generalist
+from vila2.model.losses import use_soft_loss
 from vila2.packing.collate import Collator
 from vila2.run.recipe import StageSpec
 from vila2.train.checkpoints import MarkComplete, latest_checkpoint
@@ -69,6 +70,7 @@ def train_stage(
     frozen = frozen_modules(model, stage.train)
     for state in states:
         log.info("stage %s: %s", name, state)
+    soft_loss = use_soft_loss(model)
     if stage.lora:
         model = add_lora(model, stage)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -89,6 +91,7 @@ def train_stage(
                 StopOnBadLoss(),
             ],
             frozen=frozen,
+            soft_loss=soft_loss,
         )
         trainer.remove_callback(PrinterCallback)  # the progress shows the loss
         trainer.train(resume_from_checkpoint=latest_checkpoint(folder))

@@ -12,23 +12,52 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from vila2.errors import TrainingError
+from vila2.model.losses import SoftTokenLoss
 
 if TYPE_CHECKING:
     from vila2.run.recipe import StageSpec
 
 
 class StageTrainer(Trainer):
-    """Keeps frozen parts in eval mode while the rest of the model trains."""
+    """Keeps frozen parts in eval mode while the rest of the model trains.
 
-    def __init__(self, *args: Any, frozen: list[torch.nn.Module], **kwargs: Any) -> None:
+    Args:
+        frozen: the parts.
+        soft_loss: what the model was given as its loss function, where it has soft tokens; its excess over
+            the entropy floor is logged as ``soft_excess``, in nats per soft token.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        frozen: list[torch.nn.Module],
+        soft_loss: SoftTokenLoss | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.frozen = frozen
+        self.soft_loss = soft_loss
 
     def compute_loss(self, *args: Any, **kwargs: Any):
         # The Trainer calls model.train() at every step; a frozen part must not wake up with it.
         for module in self.frozen:
             module.eval()
         return super().compute_loss(*args, **kwargs)
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        if self.soft_loss is not None and "loss" in logs:
+            logs |= self._soft_excess(self.soft_loss)
+        super().log(logs, *args, **kwargs)
+
+    def _soft_excess(self, soft_loss: SoftTokenLoss) -> dict[str, float]:
+        if not soft_loss.calls:
+            raise TrainingError(
+                f"{type(self.accelerator.unwrap_model(self.model)).__name__} computes a loss of its own,"
+                " so its soft tokens would be trained as ordinary ones",
+                mend="give the token groups loss: ce, or use a model that takes transformers' loss_function",
+            )
+        excess, targets = self.accelerator.reduce(soft_loss.take(self.args.device), "sum").tolist()
+        return {"soft_excess": excess / targets} if targets else {}
 
 
 class MetricsFile(TrainerCallback):

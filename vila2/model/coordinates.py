@@ -1,0 +1,58 @@
+"""Which coordinate scheme a model has: it stands in its tokenizer's settings, and goes where they go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from vila2.data.coordinates import CoordinateScheme
+from vila2.data.tokens import LOCATION_TOKENS, TokenSpec
+from vila2.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, ProcessorMixin
+
+_KEY = "coordinates"  # in tokenizer_config.json
+
+
+def scheme_of(processor: ProcessorMixin) -> CoordinateScheme:
+    """How the model of this processor writes coordinates; as text where nothing is said.
+
+    Raises:
+        ModelError: it writes them in tokens that its tokenizer does not have.
+    """
+    settings = processor.tokenizer.init_kwargs.get(_KEY)
+    scheme = CoordinateScheme.from_json(settings) if settings else CoordinateScheme()
+    if scheme.kind == "tokens":
+        last = scheme.template.format(scheme.bins - 1)
+        if last not in processor.tokenizer.get_vocab():
+            raise ModelError(
+                f"the tokenizer writes coordinates in tokens, but has no {last!r}",
+                mend="load the tokenizer that was saved with the model",
+            )
+    return scheme
+
+
+def set_coordinates(
+    model: PreTrainedModel, processor: ProcessorMixin, scheme: CoordinateScheme | Literal["text", "tokens"]
+) -> None:
+    """Makes a model write coordinates in a scheme, in place; tokens that it needs and lacks are added.
+
+    Args:
+        model: any image-text-to-text model.
+        processor: the model's.
+        scheme: "text" for three decimals, "tokens" for VILA²'s thousand location tokens with soft
+            cross-entropy, or any other scheme.
+
+    Raises:
+        ModelError: tokens of the scheme that conflict with the model's.
+    """
+    from vila2.model.special_tokens import add_token_groups
+
+    if isinstance(scheme, str):
+        scheme = CoordinateScheme(scheme)
+    if scheme.kind == "tokens":
+        loc = LOCATION_TOKENS
+        spec = TokenSpec(loc.name, scheme.template, scheme.bins, loc.init, loc.loss, loc.sigma)
+        add_token_groups(model, processor, (spec,))
+    settings: dict[str, Any] = scheme.to_json()
+    processor.tokenizer.init_kwargs[_KEY] = settings
