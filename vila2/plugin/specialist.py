@@ -67,7 +67,8 @@ class Specialist(_Value):
         api_version: :data:`API_VERSION` of the contract it was written for.
         builder: reference to a :class:`Builder` class.
         config: reference to its :class:`BuilderConfig` class.
-        recipe: the packaged YAML file with its stages, as "package/file.yaml".
+        recipe: the packaged YAML file with its stages, as "package/file.yaml"; its form is
+            :class:`vila2.run.specialist_recipe.SpecialistRecipe`.
         prompts: asked of every image by ``vila2 annotate``; one by hash of key and seed for each image.
         questions: in the merged conversation, in place of the prompts (the paper trains on other words than it
             generates with); by default the prompts.
@@ -101,7 +102,9 @@ class Specialist(_Value):
 class BuilderConfig(BaseModel):
     """Base of a builder's settings: a key that does not exist is an error.
 
-    ``vila2 specialize --data PATH`` sets ``data``, ``--set KEY=VALUE`` everything else.
+    ``vila2 specialize --data PATH`` sets ``data``, ``--set KEY=VALUE`` or the recipe's ``build`` everything else.
+    Most builders read ``data`` with :func:`vila2.open_evidence`. What is built is kept as long as builder,
+    settings and the content of ``data`` stay the same; where ``data`` lies does not matter.
 
     Attributes:
         data: file or folder that the samples are built from.
@@ -141,8 +144,11 @@ class Builder(Protocol):
     def build(self, shard: str) -> Iterator[Sample | Reject]:
         """The samples of one piece: images, turns with box parts, and in ``meta`` what each answer rests on.
 
-        Samples of one image share ``meta["image"]`` where their keys differ, so that none of them is held out
-        while another is trained on.
+        Keys are unique over all shards. Samples of one image share ``meta["image"]`` where their keys differ, so
+        that none of them is held out while another is trained on. ``meta["kinds"]`` names the kind of each
+        exchange in order ("left", "count", ...), or ``meta["kind"]`` that of all: the host counts answers by
+        kind, so that a lopsided data set is seen before anything is trained on it. What the user's data holds
+        and the builder has no use for is a ``Reject``, never passed over.
         """
         ...
 
@@ -189,11 +195,13 @@ class Asked:
 
     Attributes:
         sample: it belongs to, with the builder's meta.
-        question, reference: the builder's user and assistant turn.
-        said: the model's answer.
+        question, reference: the builder's user and assistant turn; the question without the image.
+        said: the model's answer. ``said.key`` names the exchange.
+        kind: of the question, "" where the builder does not say.
     """
 
     sample: Sample
     question: Turn
     reference: Turn
     said: Said
+    kind: str = ""
