@@ -93,3 +93,18 @@ def test_nothing_is_overwritten(tmp_path):
     new_plugin("counting", tmp_path)
     with pytest.raises(PluginError, match="is there already"):
         new_plugin("counting", tmp_path)
+
+
+def test_the_example_of_a_third_party_passes_its_tests(tmp_path):
+    folder = Path(__file__).parents[2] / "examples" / "vila2-counting"
+    installed(folder, tmp_path / "site")
+    tests = run_its_tests(folder, tmp_path / "site")
+    assert tests.returncode == 0, tests.stdout[-3000:]
+
+
+def test_the_example_uses_public_names_only():
+    folder = Path(__file__).parents[2] / "examples" / "vila2-counting"
+    for file in folder.rglob("*.py"):
+        for line in file.read_text().splitlines():
+            module = line.split()[1] if line.startswith(("from vila2", "import vila2")) else "vila2"
+            assert module in ("vila2", "vila2.plugin", "vila2.testing") or module.startswith("vila2_counting")

@@ -1,15 +1,15 @@
 """A specialist's recipe: the YAML file in its package that says how the generalist becomes the specialist.
 
-    start: sft                    # the checkpoint it starts from
-    stages:
-      tune:
-        train: [projector, language]
-        style: chat
-        mixture:
-          - {dataset: qa}                       # a subset of the builder's
-          - {dataset: "run:sft", weight: 0.3}   # what the generalist was instructed on
-        learning_rate: 2.0e-5
-        batch_size: 128
+start: sft                    # the checkpoint it starts from
+stages:
+  tune:
+    train: [projector, language]
+    style: chat
+    mixture:
+      - {dataset: qa}                       # a subset of the builder's
+      - {dataset: "run:sft", weight: 0.3}   # what the generalist was instructed on
+    learning_rate: 2.0e-5
+    batch_size: 128
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class SpecialistRecipe(Part):
     """How a specialist is made. A mixture names the builder's subsets, or ``run:STAGE`` of the generalist's run."""
 
     start: Text = Field(
-        default="last", description="the generalist's stage to start from: pretrain, sft, ...; `last`: its end"
+        default="last",
+        description="the generalist's stage to start from: pretrain, sft, ...; `last`: its end",
     )
     seed: Annotated[Whole, Field(ge=0)] = Field(default=0, description="of everything random")
     held_out: Annotated[Number, Field(gt=0, lt=1)] = Field(
@@ -112,9 +113,15 @@ def _put(raw: dict[str, Any], override: str) -> None:
         if isinstance(holder, list) and key.isdigit() and int(key) < len(holder):
             holder = holder[int(key)]
         elif isinstance(holder, dict):
-            holder = holder.setdefault(key, {}) if holder.get(key) is not None else holder.update({key: {}}) or holder[key]
+            holder = (
+                holder.setdefault(key, {})
+                if holder.get(key) is not None
+                else holder.update({key: {}}) or holder[key]
+            )
         if not isinstance(holder, dict | list):
-            raise RecipeError(f"--set {override}: {'.'.join(keys[:depth])} has no keys", mend="check the path")
+            raise RecipeError(
+                f"--set {override}: {'.'.join(keys[:depth])} has no keys", mend="check the path"
+            )
     value = read_setting(text, where=f"--set {override}").value
     if isinstance(holder, list):
         raise RecipeError(f"--set {override}: a list is given whole", mend="KEY=[...]")
