@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vila2.data.annotations import Status
 from vila2.data.claims import Claim
 from vila2.data.sample import Part, Sample, Turn
+from vila2.data.tokens import TokenSpec
 
 if TYPE_CHECKING:
     from vila2.data.shards import Reject
@@ -92,7 +93,7 @@ class Specialist(_Value):
     parser: Reference
     metrics: Reference
     verifier: Reference | None = None
-    tokens: tuple[Any, ...] = ()
+    tokens: tuple[TokenSpec, ...] = ()
     coordinates: Literal["text", "tokens"] | None = None
     merge: MergePolicy = MergePolicy()
     licence: str = ""
