@@ -18,6 +18,8 @@ _FACE = {
     "BoxPart": "vila2.data.sample",
     "PointPart": "vila2.data.sample",
     "Claim": "vila2.data.claims",
+    "CoordinateScheme": "vila2.data.coordinates",
+    "TokenSpec": "vila2.data.tokens",
     "Vila2Error": "vila2.errors",
 }
 

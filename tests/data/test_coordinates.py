@@ -83,6 +83,7 @@ def test_any_text_is_read_and_only_boxes_within_the_image_are_given(scheme, text
     [
         ("[0.1,0.2,0.3,0.4]", ["ok"]),
         ("[ .1, 0.2 ,0.3, 1.]", ["ok"]),
+        ("[ 0. 100, 0. 200, 0. 500, 1. 000 ]", ["ok"]),
         ("[[0.1,0.2,0.3,0.4]]", ["ok"]),
         ("[0.3,0.2,0.1,0.4]", ["swapped"]),
         ("[0.1,0.2,0.1,0.4]", ["degenerate"]),
