@@ -60,7 +60,7 @@ def test_parts_are_taken_over_unchanged(parts) -> None:
     source = AutoModelForCausalLM.from_pretrained(parts / "llama")
     text = torch.tensor([[1, 7, 8, 9]])
     assert torch.equal(model(input_ids=text).logits[..., :99], source(input_ids=text).logits)
-    assert model.config.tokens_per_image == 4 and model.config.image_size == [SIZE, SIZE]
+    assert model.config.tiling.tokens_per_tile == 4 and model.config.image_size == [SIZE, SIZE]
     assert not model.training
 
 

@@ -59,7 +59,7 @@ def stage_memory(
     if stage.lora:
         # Two factors of rank r on each of the seven linear maps of a layer, about 2 h r each.
         adapters = 14 * sizes.layers * sizes.hidden * stage.lora.rank
-        trained = adapters + (sizes.parameters["projector"] if "projector" in stage.train else 0)
+        trained = adapters + sum(sizes.parameters[part] for part in stage.train if part != "language")
     batch = stage.device_batch_size or stage.batch_size
     per_layer = 2 if stage.gradient_checkpointing else _ACTIVATION_BYTES
     activations = batch * tokens * sizes.hidden * sizes.layers * per_layer * value_bytes // 2
