@@ -157,7 +157,7 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, image_token: str = IMA
     tokenizer.add_special_tokens(
         special | {"additional_special_tokens": [image_token]}, replace_extra_special_tokens=False
     )
-    tokenizer.padding_side = "left"
+    tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"  # the second is what is saved
 
 
 def template_with_parts(
