@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vila2.train.freezing import check_parts
+
 if TYPE_CHECKING:
     from vila2.run.recipe import StageSpec
 
@@ -53,7 +55,11 @@ def stage_memory(
         counted: those of its tokens for which logits are made, which are the ones that the loss counts in a
             model of our family and all of them in others.
         value_bytes: 4 for float32, 2 for bfloat16 and float16.
+
+    Raises:
+        TrainingError: the model has no such part to train.
     """
+    check_parts(sizes.parameters, stage.train)
     total = sum(sizes.parameters.values())
     trained = sum(sizes.parameters[part] for part in stage.train)
     if stage.lora:

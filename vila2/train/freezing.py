@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,15 +38,8 @@ def freeze_all_but(model: torch.nn.Module, train: Sequence[str]) -> tuple[PartSt
     Raises:
         TrainingError: an unknown part, or one that the model has not.
     """
-    unknown = set(train) - set(PARTS)
-    if unknown:
-        raise TrainingError(f"unknown part {sorted(unknown)[0]!r} to train", mend=f"use {', '.join(PARTS)}")
     parts = parts_of(model)
-    missing = [name for name in train if name not in parts]
-    if missing:
-        raise TrainingError(
-            f"the model has no {missing[0]} to train", mend=f"assemble one with model.{missing[0]}"
-        )
+    check_parts(parts, train)
     model.requires_grad_(False)
     for name in train:
         parts[name].requires_grad_(True)
@@ -55,6 +48,15 @@ def freeze_all_but(model: torch.nn.Module, train: Sequence[str]) -> tuple[PartSt
         PartState(name, sum(p.numel() for p in part.parameters()), name in train)
         for name, part in parts.items()
     )
+
+
+def check_parts(parts: Collection[str], train: Sequence[str]) -> None:
+    """Raises a TrainingError where a part that is to be trained does not exist, or not in this model."""
+    for name in train:
+        if name not in PARTS:
+            raise TrainingError(f"unknown part {name!r} to train", mend=f"use {', '.join(PARTS)}")
+        if name not in parts:
+            raise TrainingError(f"the model has no {name} to train", mend=f"assemble one with model.{name}")
 
 
 def frozen_modules(model: torch.nn.Module, train: Sequence[str]) -> list[torch.nn.Module]:
