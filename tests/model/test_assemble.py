@@ -199,7 +199,9 @@ def test_the_seed_makes_the_projector(parts) -> None:
 
 
 def test_one_type_of_numbers(parts) -> None:
-    model, processor = assemble(parts / "siglip_vision_model", parts / "qwen2", dtype="bfloat16")
+    model, processor = assemble(
+        parts / "siglip_vision_model", parts / "qwen2", dtype="bfloat16", visual_expert=2, s2_scales=[1, 2]
+    )
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
     assert model(**inputs_of(processor, ["<image>a"])).logits.dtype == torch.bfloat16
 

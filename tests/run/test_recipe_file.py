@@ -113,7 +113,11 @@ def test_a_key_in_the_wrong_place_is_shown_its_place(tmp_path: Path):
             "  projector: mlp_upsample\n  vision:",
             "5: model.projector: 'mlp_upsample' is none of linear, mlp2x_gelu",
         ),
-        ("  vision:", "  visual_expert: 0\n  vision:", "5: model.visual_expert"),
+        (
+            "  vision:",
+            "  visual_expert: 0\n  vision:",
+            "5: model.visual_expert: should be dense, or a rank of at least 1",
+        ),
         ("  sft:\n", "  sft:\n    train: [visual_expert]\n", "13: stages.sft.train: no visual_expert there"),
         ("  vision: some/tower\n", "  pretrained: x/y\n", "give either `pretrained`, or"),
         (

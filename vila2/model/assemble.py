@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from math import isqrt
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
-    InternVLVisionConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    SiglipImageProcessorPil,
 )
 
 from vila2.errors import ModelError
 from vila2.model.configuration import Vila2Config
 from vila2.model.gguf import load_gguf
-from vila2.model.internvit import MODEL_TYPE, internvit_config, load_internvit
 from vila2.model.loading import Location, loading, locate
 from vila2.model.modeling import Vila2ForConditionalGeneration, check_feature_layer
 from vila2.model.processing import (
@@ -37,6 +30,7 @@ from vila2.model.processing import (
     template_with_parts,
 )
 from vila2.model.projectors import build_projector
+from vila2.model.vision_parts import load_vision
 
 
 def assemble(
@@ -78,7 +72,7 @@ def assemble(
         ModelError: a part that cannot be found, loaded or fitted to the others.
     """
     kind = _dtype(dtype)
-    tower, image_processor = _load_vision(vision, kind, trust_remote_code)
+    tower, image_processor = load_vision(vision, kind, trust_remote_code)
     causal, tokenizer = _load_language(language, gguf_file, kind, trust_remote_code)
     prepare_tokenizer(tokenizer)
     fit_vocabulary(causal, tokenizer)
@@ -187,6 +181,8 @@ def _join(
         model.model.vision_tower = tower
         model.model.language_model = causal.base_model
         model.model.add_visual_expert()
+        if model.model.visual_expert is not None:
+            model.model.visual_expert.to(config.dtype)
     model.lm_head = causal.get_output_embeddings()
     model.tie_weights()
     model.eval()
@@ -208,31 +204,6 @@ def _check_head(model: Vila2ForConditionalGeneration, causal: PreTrainedModel) -
         )
 
 
-def load_vision_settings(
-    name: str | Path, *, trust_remote_code: bool = False
-) -> tuple[PreTrainedConfig, Any]:
-    """The configuration of a vision tower, and its image processor.
-
-    Raises:
-        ModelError: nothing there, or no tower of patches.
-    """
-    location = locate(name)
-    with loading("vision tower", name):
-        config = _vision_config(location, trust_remote_code)
-    for attribute in ("hidden_size", "patch_size"):
-        if not hasattr(config, attribute):
-            raise ModelError(
-                f"vision tower {name}: its configuration ({config.model_type}) has no {attribute}",
-                mend="use a vision transformer such as SigLIP, CLIP, DINOv2 or ViT",
-            )
-    with loading("image processor of", name):
-        # Without torchvision this is the class that works, and with it the pixels stay the same.
-        images = AutoImageProcessor.from_pretrained(
-            location.path, backend="pil", trust_remote_code=trust_remote_code
-        )
-    return config, _of_one_size(images, config)
-
-
 def load_tokenizer(
     name: str | Path, gguf_file: str | None = None, *, trust_remote_code: bool = False
 ) -> tuple[Location, PreTrainedTokenizerBase]:
@@ -249,24 +220,6 @@ def load_tokenizer(
         )
 
 
-def _load_vision(
-    name: str | Path, dtype: torch.dtype, trust_remote_code: bool
-) -> tuple[PreTrainedModel, Any]:
-    """The vision tower and its image processor."""
-    config, image_processor = load_vision_settings(name, trust_remote_code=trust_remote_code)
-    with loading("vision tower", name):
-        if config.model_type == InternVLVisionConfig.model_type and _is_internvit(locate(name)):
-            return load_internvit(locate(name), config, dtype), image_processor
-        tower = AutoModel.from_pretrained(
-            locate(name).path,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-        )
-    return tower, image_processor
-
-
 def _load_language(
     name: str | Path, gguf_file: str | None, dtype: torch.dtype, trust_remote_code: bool
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -279,29 +232,6 @@ def _load_language(
             location.path, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code
         )
     return causal, tokenizer
-
-
-def _vision_config(location: Location, trust_remote_code: bool) -> Any:
-    """The configuration of a tower, or of the tower within a model of images and text."""
-    if location.is_local and '"vila2_' in Path(location.path, "config.json").read_text():
-        import vila2.model.miniature  # noqa: F401 - a tower of ours registers itself on import
-    if _is_internvit(location):
-        return internvit_config(PreTrainedConfig.get_config_dict(location.path)[0])
-    config = AutoConfig.from_pretrained(location.path, trust_remote_code=trust_remote_code)
-    return getattr(config, "vision_config", config)
-
-
-def _is_internvit(location: Location) -> bool:
-    return PreTrainedConfig.get_config_dict(location.path)[0].get("model_type") == MODEL_TYPE
-
-
-def _of_one_size(image_processor: Any, config: PreTrainedConfig) -> Any:
-    """The image processor, or for SigLIP 2, whose own keeps aspect ratios, one that makes squares."""
-    if config.model_type != "siglip2_vision_model":
-        return image_processor
-    side = isqrt(config.num_patches) * config.patch_size
-    kept = {name: getattr(image_processor, name) for name in ("resample", "image_mean", "image_std")}
-    return SiglipImageProcessorPil(size={"height": side, "width": side}, **kept)
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype:

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
 
-from vila2.model.assemble import family_config, family_processor, load_tokenizer, load_vision_settings
+from vila2.model.assemble import family_config, family_processor, load_tokenizer
 from vila2.model.generalist import load_processor
 from vila2.model.loading import loading, locate
 from vila2.model.modeling import Vila2ForConditionalGeneration
 from vila2.model.processing import prepare_tokenizer
+from vila2.model.vision_parts import load_vision_settings
 
 
 def outline(path_or_id: str | Path) -> tuple[PreTrainedModel, ProcessorMixin]:

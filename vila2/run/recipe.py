@@ -42,6 +42,12 @@ def _no_truth_values(value: Any) -> Any:
     return value
 
 
+def _dense_or_rank(value: Any) -> Any:
+    if value != "dense" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise PydanticCustomError("dense_or_rank", "should be dense, or a rank of at least 1")
+    return value
+
+
 Whole = Annotated[int, BeforeValidator(_no_truth_values)]
 Number = Annotated[float, BeforeValidator(_no_truth_values)]
 Count = Annotated[Whole, Field(ge=1)]
@@ -92,7 +98,7 @@ class ModelSpec(Part):
     s2_scales: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
         default=(1,), description="S2: resolutions whose features are joined, as in [1, 2, 3]"
     )
-    visual_expert: Literal["dense"] | Count | None = Field(
+    visual_expert: Annotated[int | str, BeforeValidator(_dense_or_rank)] | None = Field(
         default=None, description="weights that only image tokens use: their rank, or dense"
     )
     chat_template: Text | None = Field(
