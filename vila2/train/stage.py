@@ -22,6 +22,7 @@ from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder
 from vila2.model.generalist import load_generalist
 from vila2.model.losses import use_soft_loss
+from vila2.model.resolution import set_image_size
 from vila2.packing.collate import Collator
 from vila2.run.recipe import StageSpec
 from vila2.train.checkpoints import MarkComplete, latest_checkpoint
@@ -65,6 +66,8 @@ def train_stage(
     source = inputs["model"] / "model"
     generalist = load_generalist(source, dtype=settings["dtype"], device="cpu", quantize=quantize)
     model, processor = generalist.model, generalist.processor
+    if stage.image_size:
+        set_image_size(model, processor, stage.image_size)
     mixture = open_mixture(stage, inputs, seed)
     states = freeze_all_but(model, stage.train)
     frozen = frozen_modules(model, stage.train)
@@ -98,6 +101,8 @@ def train_stage(
     model = trainer.model
     if stage.lora:
         plain = load_generalist(source, dtype=settings["dtype"], device="cpu").model if quantize else None
+        if plain is not None and stage.image_size:
+            set_image_size(plain, processor, stage.image_size)
         model = merge_lora(model, stage, plain=plain)
     save_model(model, processor, folder / "model")
     for checkpoint in folder.glob("checkpoint-*"):

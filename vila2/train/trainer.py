@@ -145,8 +145,9 @@ def training_arguments(
         bf16=cuda and dtype == "bfloat16",
         fp16=cuda and dtype == "float16",
         deepspeed=deepspeed_settings(stage.deepspeed) if world > 1 and stage.deepspeed else None,
-        # The last layers of a vision tower that is read at an inner layer get no gradient.
-        ddp_find_unused_parameters="vision" in stage.train,
+        # The last layers of a vision tower that is read at an inner layer get no gradient, nor does a
+        # visual expert without an image.
+        ddp_find_unused_parameters=not {"vision", "visual_expert"}.isdisjoint(stage.train),
         logging_steps=max(1, steps // 100),
         logging_first_step=True,
         logging_nan_inf_filter=False,
