@@ -169,8 +169,8 @@ def test_preview_with_a_model_shows_tokens_and_the_label_mask(dataset, model, tm
 def test_the_picture_is_shown_as_the_model_gets_it(model):
     import io
 
-    from vila2.cli.data_preview import preview_samples
     from vila2.data.sample import ImagePart, assistant, user
+    from vila2.report.preview import preview_samples
 
     buffer = io.BytesIO()
     Image.new("RGB", (40, 20), (200, 100, 0)).save(buffer, "PNG")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,15 @@ from vila2.caption.job import check_earlier_job, check_same_job, describe_job, k
 from vila2.caption.journal import Journal
 from vila2.caption.prompts import choose_prompt
 from vila2.data.layers import Annotation, Layer, LayerWriter
+from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.run.progress import Board
 
 if TYPE_CHECKING:
     from vila2.run.progress import Progress, Task
 
-_FIELDS = tuple(field.name for field in fields(Annotation) if field.name != "turns")
+#: Makes more of an answer than its text: turns, claims, another status.
+Reader = Callable[[Sample, Annotation], Annotation]
 _MEND = "use the same settings, another layer name, or delete this layer's folder"
 
 
@@ -35,6 +37,8 @@ def recaption(
     seed: int,
     batch_size: int,
     select: Callable[[str], bool] | None = None,
+    read: Reader | None = None,
+    about: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Layer:
     """Lets an engine describe the images of a dataset.
@@ -53,6 +57,8 @@ def recaption(
         seed: of the choice of prompts.
         batch_size: images that are described together.
         select: which keys to describe; all of them by default.
+        read: makes turns and claims of every answer; by default an answer is its text.
+        about: what else the layer is a function of (JSON-able), such as who reads the answers.
         progress: shows how far it is.
 
     Returns:
@@ -68,6 +74,7 @@ def recaption(
     writer = LayerWriter(folder, layer)
     job = describe_job(engine, prompts, settings, seed)
     job |= {"layer": layer, "dataset": dataset.digest, "selection": _selection(dataset, select)}
+    job |= about or {}
     folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder):
         if (folder / "layer.json").exists():
@@ -75,7 +82,7 @@ def recaption(
             check_same_job(finished.info, job, where=folder, mend=_MEND)
             return finished
         keep_job(folder / "job.json", job, where=folder, mend=_MEND)
-        work = _Work(dataset, engine, writer, tuple(prompts), settings, seed, batch_size, select)
+        work = _Work(dataset, engine, writer, tuple(prompts), settings, seed, batch_size, select, read)
         with (progress or Board()).task(f"caption {layer}", job["selection"]["count"]) as task:
             task.advance(work.finished())  # one leap, which the display leaves out of the rate
             for shard_no in range(len(dataset.shards)):
@@ -108,6 +115,7 @@ class _Work:
     seed: int
     batch_size: int
     select: Callable[[str], bool] | None
+    read: Reader | None
 
     def finished(self) -> int:
         """How many images an earlier process described."""
@@ -126,14 +134,16 @@ class _Work:
             journal.remove()  # left where a kill came between the two
             return
         numbers = dict(_selected(self.dataset, shard_no, self.select))
-        rows = {row["key"]: Annotation(**row) for batch in journal.entries for row in batch}
+        rows = {row["key"]: Annotation.from_json(row) for batch in journal.entries for row in batch}
         for batch in _batches(numbers, self.batch_size):
             # Under an earlier, other batch size a part of the batch may be finished.
-            requests = [self._request(numbers[key]) for key in batch if key not in rows]
-            if not requests:
+            samples = [self.dataset[numbers[key]] for key in batch if key not in rows]
+            if not samples:
                 continue
-            new = annotate(self.engine, requests, self.settings)
-            journal.append([{name: getattr(row, name) for name in _FIELDS} for row in new])
+            new = annotate(self.engine, [self._request(sample) for sample in samples], self.settings)
+            if self.read:
+                new = [self.read(sample, row) for sample, row in zip(samples, new, strict=True)]
+            journal.append([row.to_json() for row in new])
             rows |= {row.key: row for row in new}
             task.advance(len(new))
         self.writer.write_shard(shard_no, [rows[key] for key in numbers])
@@ -142,8 +152,7 @@ class _Work:
     def _journal(self, shard_no: int) -> Journal:
         return Journal(self.writer.folder / f"{shard_no:06d}.partial.jsonl")
 
-    def _request(self, number: int) -> Request:
-        sample = self.dataset[number]
+    def _request(self, sample: Sample) -> Request:
         return Request(sample.key, sample.images, choose_prompt(self.prompts, sample.key, self.seed).text)
 
 

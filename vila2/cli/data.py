@@ -91,8 +91,8 @@ def preview(
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with the images.")] = None,
 ) -> None:
     """Show samples as a model will see them: images, turns, and what the loss counts."""
-    from vila2.cli.data_preview import choose_samples, page, preview_samples, text
     from vila2.data.shards import ShardDataset
+    from vila2.report.preview import choose_samples, page, preview_samples, text
 
     opened = ShardDataset.open(dataset)
     samples, note = choose_samples(

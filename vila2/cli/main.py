@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vila2.cli import data, env, model, plugins, recaption, report, run, status
+from vila2.cli import annotate, data, env, model, plugins, recaption, report, run, specialize, status
 from vila2.errors import Vila2Error
 
 
@@ -45,6 +45,8 @@ app.add_typer(plugins.app, name="plugins")
 app.command()(run.run)
 app.command()(status.status)
 app.command()(recaption.recaption)
+app.command()(specialize.specialize)
+app.command()(annotate.annotate)
 app.command()(report.report)
 app.command()(env.env)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from vila2.data.claims import Claim
 from vila2.data.sample import Turn
 from vila2.errors import DataError
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "empty", "refusal", "truncated", "repetition", "error"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+_PLAIN = ("key", "prompt", "text", "status", "detail", "tokens")
+_NESTED = ("turns", "claims")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Annotation:
         detail: one line for a reader, e.g. the words that were repeated.
         tokens: how many were generated, 0 where unknown.
         turns: the exchanges themselves, where they are more than ``prompt`` and ``text``.
+        claims: what it states, where a specialist's parser told; spans are those of ``text``.
     """
 
     key: str
@@ -41,6 +45,28 @@ class Annotation:
     detail: str = ""
     tokens: int = 0
     turns: tuple[Turn, ...] | None = None
+    claims: tuple[Claim, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able form; turns and claims only where there are any."""
+        data: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
+        if self.turns is not None:
+            data["turns"] = [turn.to_json() for turn in self.turns]
+        if self.claims:
+            data["claims"] = [asdict(claim) for claim in self.claims]
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Annotation:
+        """Reads what :meth:`to_json` wrote.
+
+        Raises:
+            DataError: an annotation that is not sound.
+        """
+        turns = data.get("turns")
+        parsed = None if turns is None else tuple(map(Turn.from_json, turns))
+        claims = tuple(map(_claim, data.get("claims") or ()))
+        return cls(*(data[name] for name in _PLAIN), parsed, claims)  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
@@ -91,33 +117,24 @@ def by_key(rows: Iterable[Annotation]) -> dict[str, tuple[Annotation, ...]]:
 
 
 def to_table(rows: Sequence[Annotation]) -> pa.Table:
-    """Annotations as an Arrow table; turns as JSON.
+    """Annotations as an Arrow table; turns and claims as JSON.
 
     Raises:
         UnicodeError, ValueError: a text that is not UTF-8, or a number of tokens that does not fit.
     """
     import pyarrow as pa
 
-    fields = {
-        "key": pa.string(),
-        "prompt": pa.string(),
-        "text": pa.string(),
-        "status": pa.string(),
-        "detail": pa.string(),
-        "tokens": pa.int32(),
-    }
-    columns: dict[str, Any] = {
-        name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in fields.items()
-    }
-    turns = [
-        None if row.turns is None else json.dumps([turn.to_json() for turn in row.turns]) for row in rows
-    ]
-    columns["turns"] = pa.array(turns, pa.string())
+    kinds = {name: pa.int32() if name == "tokens" else pa.string() for name in _PLAIN}
+    columns = {name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in kinds.items()}
+    values = [row.to_json() for row in rows]
+    for name in _NESTED:
+        texts = [json.dumps(value[name]) if name in value else None for value in values]
+        columns[name] = pa.array(texts, pa.string())
     return pa.table(columns)
 
 
 def read_rows(path: Path) -> Iterator[Annotation]:
-    """The annotations of a Parquet file that :func:`to_table` went into.
+    """The annotations of a Parquet file that :func:`to_table` went into; one without claims is read as well.
 
     Raises:
         DataError: a damaged file, or an annotation that is not sound.
@@ -125,11 +142,19 @@ def read_rows(path: Path) -> Iterator[Annotation]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = ("key", "prompt", "text", "status", "detail", "tokens", "turns")
     try:
-        columns = pq.read_table(path, columns=list(names)).to_pydict()
-    except (pa.ArrowException, OSError) as error:
+        rows = pq.read_table(path).select([*_PLAIN, *_present(path)]).to_pylist()
+    except (pa.ArrowException, OSError, KeyError) as error:
         raise DataError(f"{path}: can not be read ({error})", mend="write the layer again") from error
-    for key, prompt, text, status, detail, tokens, turns in zip(*(columns[n] for n in names), strict=True):
-        parsed = None if turns is None else tuple(Turn.from_json(turn) for turn in json.loads(turns))
-        yield Annotation(key, prompt, text, status, detail, tokens, parsed)
+    for row in rows:
+        yield Annotation.from_json(row | {n: json.loads(row[n]) for n in _NESTED if row.get(n) is not None})
+
+
+def _present(path: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return [name for name in _NESTED if name in pq.read_schema(path).names]
+
+
+def _claim(data: Mapping[str, Any]) -> Claim:
+    return Claim(**{**data, "boxes": tuple(map(tuple, data.get("boxes", ())))})

@@ -104,7 +104,7 @@ def _write(
     shard: ShardWriter | None = None
     rejects = folder / ".rejected.jsonl.partial"
     with rejects.open("w", encoding="utf-8", newline="\n") as lines:
-        for item in _checked(samples):
+        for item in checked_samples(samples):
             if progress is not None:
                 progress.advance(1)
             if isinstance(item, Reject):
@@ -121,10 +121,15 @@ def _write(
         lines.flush()
         os.fsync(lines.fileno())
     os.replace(rejects, folder / "rejected.jsonl")
-    return _finish(folder, name, shards, dict(sorted(rejected.items())))
+    return finish_dataset(folder, name, shards, dict(sorted(rejected.items())))
 
 
-def _finish(folder: Path, name: str, shards: list[ShardInfo], rejected: dict[str, int]) -> DatasetInfo:
+def finish_dataset(folder: Path, name: str, shards: list[ShardInfo], rejected: dict[str, int]) -> DatasetInfo:
+    """Writes dataset.json over shards that are complete, after which the dataset can be opened.
+
+    Raises:
+        DataError: there are no shards.
+    """
     if not shards:
         reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items())
         raise DataError(
@@ -143,7 +148,7 @@ def _finish(folder: Path, name: str, shards: list[ShardInfo], rejected: dict[str
         "rejected": rejected,
     }
     write_json_atomic(folder / "dataset.json", content)
-    (folder / UNFINISHED).unlink()
+    (folder / UNFINISHED).unlink(missing_ok=True)
     return info
 
 
@@ -188,7 +193,7 @@ def _clear(folder: Path) -> None:
 Packed = tuple[Sample, list[tuple[str, bytes]]]
 
 
-def _checked(samples: Iterable[Sample | Reject]) -> Iterator[Packed | Reject]:
+def checked_samples(samples: Iterable[Sample | Reject]) -> Iterator[Packed | Reject]:
     """Packs and checks samples in a few threads (decoding releases the interpreter lock), keeping their order."""
     seen: set[str] = set()
     waiting: deque[Future[Packed | Reject] | Reject] = deque()

@@ -1,15 +1,17 @@
 """A specialist's recipe: the YAML file in its package that says how the generalist becomes the specialist.
 
-start: sft                    # the checkpoint it starts from
-stages:
-  tune:
-    train: [projector, language]
-    style: chat
-    mixture:
-      - {dataset: qa}                       # a subset of the builder's
-      - {dataset: "run:sft", weight: 0.3}   # what the generalist was instructed on
-    learning_rate: 2.0e-5
-    batch_size: 128
+    start: sft                    # the checkpoint it starts from
+    stages:
+      tune:
+        train: [projector, language]
+        style: chat
+        mixture:
+          - {dataset: qa}                       # a subset of the builder's
+          - {dataset: "run:sft", weight: 0.3}   # what the generalist was instructed on
+        learning_rate: 2.0e-5
+        batch_size: 128
+
+What a stage does not say is as in the generalist's ``sft`` (the paper's Table 8).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pydantic import Field, ValidationError
 
 from vila2.errors import RecipeError
 from vila2.run.nearest import did_you_mean
-from vila2.run.recipe import Count, Name, Number, Part, StageSpec, Text, Whole, with_stage_defaults
+from vila2.run.recipe import STAGE_DEFAULTS, Count, DatasetSpec, Name, Number, Part, StageSpec, Text, Whole
 from vila2.run.recipe_checks import Where
 from vila2.run.recipe_yaml import read_setting, read_yaml
 
@@ -57,6 +59,10 @@ class SpecialistRecipe(Part):
     held_out: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.1, description="share of the images that is asked about, not trained on"
     )
+    data: DatasetSpec | None = Field(
+        default=None,
+        description="what to build from, where --data says nothing; source `path`: as it lies there",
+    )
     build: dict[str, Any] = Field(default_factory=dict, description="settings of the builder")
     stages: Annotated[dict[Name, StageSpec], Field(min_length=1)] = Field(
         description="in the order of training"
@@ -88,9 +94,14 @@ def read_specialist_recipe(text: str, *, where: str, overrides: Sequence[str] = 
     raw = marked.value
     for override in overrides:
         _put(raw, override)
+    if isinstance(raw.get("stages"), dict):
+        raw["stages"] = {
+            name: {**STAGE_DEFAULTS["sft"], **stage} if isinstance(stage, dict) else stage
+            for name, stage in raw["stages"].items()
+        }
     lines = [f"{where}:{marked.lines.get(p.where, 1)}: {_dotted(p.where)}: {p.what}" for p in marked.problems]
     try:
-        recipe = SpecialistRecipe.model_validate(with_stage_defaults(raw))
+        recipe = SpecialistRecipe.model_validate(raw)
     except ValidationError as error:
         lines += [_line(problem, marked.lines, where) for problem in error.errors()]
     if lines:
@@ -108,24 +119,14 @@ def _put(raw: dict[str, Any], override: str) -> None:
         raise RecipeError(f"--set {override}: not of the form key=value", mend="for example --set seed=1")
     if keys[0] not in _KEYS:
         keys = ["build", *keys]
-    holder: Any = raw
+    holder = raw
     for depth, key in enumerate(keys[:-1], start=1):
-        if isinstance(holder, list) and key.isdigit() and int(key) < len(holder):
-            holder = holder[int(key)]
-        elif isinstance(holder, dict):
-            holder = (
-                holder.setdefault(key, {})
-                if holder.get(key) is not None
-                else holder.update({key: {}}) or holder[key]
-            )
-        if not isinstance(holder, dict | list):
-            raise RecipeError(
-                f"--set {override}: {'.'.join(keys[:depth])} has no keys", mend="check the path"
-            )
-    value = read_setting(text, where=f"--set {override}").value
-    if isinstance(holder, list):
-        raise RecipeError(f"--set {override}: a list is given whole", mend="KEY=[...]")
-    holder[keys[-1]] = value
+        holder[key] = {} if holder.get(key) is None else holder[key]
+        holder = holder[key]
+        if not isinstance(holder, dict):
+            above = ".".join(keys[:depth])
+            raise RecipeError(f"--set {override}: {above} holds no keys", mend=f"give it whole: {above}=...")
+    holder[keys[-1]] = read_setting(text, where=f"--set {override}").value
 
 
 def _line(problem: Mapping[str, Any], lines: Mapping[Where, int], where: str) -> str:

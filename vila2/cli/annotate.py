@@ -1,0 +1,76 @@
+"""``vila2 annotate``: a specialist says what it sees in the images of a run's dataset."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vila2.cli.tables import silence_bars_of_others
+
+
+def annotate(
+    run: Annotated[Path, typer.Argument(help="The run whose images are annotated.", show_default=False)],
+    plugin: Annotated[
+        str, typer.Option("--plugin", "-p", help="The specialist, made by `vila2 specialize`.")
+    ],
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="A dataset of the run; by default the one that was recaptioned."),
+    ] = None,
+    specialist: Annotated[
+        Path | None, typer.Option("--specialist", help="Its folder; by default RUN/specialists/PLUGIN.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="For example max_new_tokens=64.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the choice of prompts, and of sampling.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Only the first so many images.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Write a specialist's layer beside the images of a run, resumable at any moment.
+
+    Each image gets one of the plugin's prompts; the plugin's parser makes turns and claims of the answer.
+    """
+    from vila2.caption.engines import open_engine
+    from vila2.cycle.annotate import (
+        MadeSpecialist,
+        annotate_dataset,
+        annotate_settings,
+        find_dataset,
+        specialist_folder,
+        summarise_layer,
+    )
+    from vila2.cycle.origin import find_origin
+    from vila2.data.shards import ShardDataset
+    from vila2.run.progress import live_progress
+
+    origin = find_origin(run)
+    opened = ShardDataset.open(find_dataset(origin, dataset))
+    made = MadeSpecialist.open(specialist or specialist_folder(run, plugin))
+    settings = annotate_settings(made, overrides or [])
+    silence_bars_of_others()
+    chosen = None if limit is None else frozenset(opened.keys()[:limit])
+    layer = annotate_dataset(
+        opened,
+        open_engine("transformers", made.model, dtype=made.provenance["dtype"]),
+        made,
+        settings=settings,
+        seed=seed,
+        select=None if chosen is None else chosen.__contains__,
+        progress=live_progress(quiet=quiet),
+    )
+    found = summarise_layer(layer)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    for title in ("statuses", "claims"):
+        counts = ", ".join(f"{count} {name}" for name, count in found[title].items())
+        typer.echo(f"{title:<11} {counts or 'none'}")
+    typer.echo(f"exchanges   {found['exchanges']} about {found['annotations']} images")
+    typer.echo(f"written     {found['layer']}")

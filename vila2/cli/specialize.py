@@ -1,0 +1,141 @@
+"""``vila2 specialize``: a specialist from a generalist and a plugin, in one command."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vila2.cli.tables import print_plan, silence_bars_of_others, table
+
+if TYPE_CHECKING:
+    from vila2.cycle.origin import Origin
+    from vila2.run.recipe import DatasetSpec
+
+
+def specialize(
+    plugin: Annotated[
+        str, typer.Option("--plugin", "-p", help="The specialist; `vila2 plugins list` shows all.")
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="A run, or a checkpoint (folder or hub id); by default the latest run."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="What to build from: a file or folder (a dataset, COCO JSON, text boxes, questions, ...), or "
+            "a source such as world:split=specialist,count=600. By default what the recipe says, or the "
+            "run's own images where they carry evidence.",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the builder, or stages.NAME.epochs=2."),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="A recipe in the place of the plugin's.")
+    ] = None,
+    mix: Annotated[
+        list[Path] | None,
+        typer.Option("--mix", help="Dataset to mix in where the recipe says run:STAGE; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Its folder; by default RUN/specialists/PLUGIN.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Check everything, show what would be done, do nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Build a plugin's data, fine-tune the generalist on it, and compare the two on the plugin's own measures.
+
+    What is done is kept: the same command goes on where it was stopped, and a changed setting does again
+    only what depends on it.
+    """
+    from vila2.cycle.origin import find_origin
+    from vila2.cycle.specialise import specialise
+    from vila2.cycle.specialist_job import prepare_job
+    from vila2.cycle.specialist_preflight import preflight_specialist
+    from vila2.run.progress import live_progress
+
+    origin = find_origin(source)
+    job = prepare_job(
+        plugin, origin, _data_spec(data), recipe=recipe, overrides=overrides or [], mix=mix or []
+    )
+    folder = out or _folder(origin, plugin)
+    with contextlib.redirect_stdout(sys.stderr):  # what a library prints must not mix with the outcome
+        if dry_run:
+            outcome = preflight_specialist(job, folder)
+        else:
+            silence_bars_of_others()
+            outcome = specialise(
+                job, folder, progress=live_progress(quiet=quiet), show=None if quiet else _show_built
+            )
+    if dry_run:
+        print_plan(outcome, folder, as_json)
+    elif as_json:
+        shown = {"folder": str(folder)} | {
+            key: outcome[key] for key in ("report", "model", "built", "summary")
+        }
+        typer.echo(json.dumps(shown, ensure_ascii=False))
+    else:
+        _print_outcome(outcome)
+
+
+def _data_spec(text: str | None) -> DatasetSpec | None:
+    """``--data``: a path, or ``SOURCE:KEY=VALUE,KEY=VALUE``."""
+    from vila2.errors import RecipeError
+    from vila2.run.recipe import DatasetSpec
+    from vila2.run.recipe_yaml import read_setting
+    from vila2.sources import SOURCES
+
+    if not text:
+        return None
+    source, colon, rest = text.partition(":")
+    if Path(text).exists() or not colon or source not in SOURCES:
+        return DatasetSpec(source="path", path=text)
+    options = {}
+    for pair in filter(None, rest.split(",")):
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise RecipeError(f"--data {text}: {pair!r} has no value", mend=f"{source}:KEY=VALUE,KEY=VALUE")
+        options[name] = read_setting(value, where=f"--data {pair}").value
+    return DatasetSpec(source=source, path=options.pop("path", None), options=options)
+
+
+def _folder(origin: Origin, plugin: str) -> Path:
+    from vila2.cycle.annotate import specialist_folder
+
+    if origin.run is not None:
+        return specialist_folder(origin.run, plugin)
+    return Path("runs") / f"{origin.name}-{plugin}"
+
+
+def _show_built(built: Mapping[str, Any], preview: Path) -> None:
+    """What was built, before anything is trained on it; on standard error, as the progress is."""
+    from rich.console import Console
+
+    from vila2.cycle.specialist_results import build_rows
+
+    samples = ", ".join(f"{count:,} {name}" for name, count in built["samples"].items())
+    typer.echo(f"built {built['built']:,} samples: {samples}", err=True)
+    rejects = ", ".join(f"{reason} {count:,}" for reason, count in built["rejected"].items())
+    typer.echo(f"rejected: {rejects or 'none'}", err=True)
+    Console(stderr=True).print(table(["kind", "exchanges", "share", "answers"], build_rows(built)))
+    typer.echo(f"preview: {preview}", err=True)
+
+
+def _print_outcome(outcome: Mapping[str, Any]) -> None:
+    from rich.console import Console
+
+    Console().print(table(outcome["summary"]["columns"], outcome["summary"]["rows"]))
+    typer.echo(f"report: {outcome['report']}")
+    typer.echo(f"model:  {outcome['model']}")

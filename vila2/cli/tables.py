@@ -1,0 +1,80 @@
+"""What commands put on the terminal: tables, what a dry run would do, and no bars but our own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
+    """What a dry run found: the steps, a sample of every stage in tokens, the memory it would take."""
+    steps = [{"name": s.name, "state": s.state, "folder": str(s.folder)} for s in outcome["plan"]]
+    rest = {key: value for key, value in outcome.items() if key != "plan"}
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder), "plan": steps, **rest}, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    console = Console()
+    rows = [
+        [step.name, step.state, step.folder.name.removeprefix(f"{step.name}-")] for step in outcome["plan"]
+    ]
+    console.print(table(["step", "state", "digest"], rows))
+    if rest.get("sizes"):
+        rows = [[name, *map(str, sizes.values())] for name, sizes in rest["sizes"].items()]
+        console.print(table(["dataset", *next(iter(rest["sizes"].values()))], rows))
+    for stage, sample in rest.get("samples", {}).items():
+        typer.echo(
+            f"\nstage {stage}: first sample of {sample['dataset']}, {sample['tokens']} tokens, "
+            f"{sample['trained_tokens']} of them counted by the loss"
+        )
+        typer.echo(f"  the model reads  {_one_line(sample['text'])}")
+        typer.echo(f"  the loss counts  {_one_line(sample['trained_text'])}")
+    if rest.get("memory"):
+        typer.echo("")
+        purposes = list(next(iter(rest["memory"].values())))
+        rows = [
+            [stage, *(_size(sizes[purpose]) for purpose in purposes), _size(sum(sizes.values()))]
+            for stage, sizes in rest["memory"].items()
+        ]
+        console.print(table(["memory of a device", *purposes, "together"], rows))
+    typer.echo(f"nothing was done; without --dry-run the run goes to {folder}")
+
+
+def table(columns: list[str], rows: list[list[Any]]) -> Any:
+    """A table for the terminal, its first column to the left."""
+    from rich.table import Table
+    from rich.text import Text
+
+    # Names come from the recipe: Text, so that brackets in them are not taken for markup.
+    table = Table()
+    for number, column in enumerate(columns):
+        table.add_column(Text(str(column)), justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    return table
+
+
+def _one_line(text: str, limit: int = 600) -> str:
+    line = text.replace("\n", "⏎")
+    return line if len(line) <= limit else f"{line[: limit // 2]} … {line[-limit // 2 :]}"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def silence_bars_of_others() -> None:
+    """Keeps the libraries' own progress bars off the terminal."""
+    from transformers.utils import logging
+
+    # Its bars for loading and saving weights would tear our own apart.
+    logging.disable_progress_bar()

@@ -1,0 +1,179 @@
+"""A specialist's layer: what it says about the images of a dataset, read by its plugin's parser (VILA² section 2.2)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from vila2.caption.engine import Engine, GenerationSettings, Request
+from vila2.caption.recaption import recaption
+from vila2.cycle.origin import Origin
+from vila2.data.annotations import Annotation
+from vila2.data.layers import Layer
+from vila2.data.sample import Sample
+from vila2.data.shards import ShardDataset
+from vila2.errors import RecipeError, RunError
+from vila2.evaluate.held_out import read_answer, scheme_of_engine
+from vila2.plugin.host import Host
+from vila2.plugin.references import call, load_reference
+from vila2.plugin.specialist import Parsed
+from vila2.run.nearest import did_you_mean
+from vila2.run.recipe_yaml import read_setting
+from vila2.run.specialist_recipe import AnnotateSpec
+
+
+@dataclass(frozen=True, slots=True)
+class MadeSpecialist:
+    """A specialist that ``vila2 specialize`` made.
+
+    Attributes:
+        plugin: its name.
+        model: the checkpoint's folder.
+        provenance: what ``specialist.json`` says.
+    """
+
+    plugin: str
+    model: Path
+    provenance: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> MadeSpecialist:
+        """Reads a specialist's folder.
+
+        Raises:
+            RunError: none is there, or it is not finished.
+        """
+        file = folder / "specialist.json"
+        if not file.is_file():
+            raise RunError(
+                f"{folder}: no finished specialist here (no specialist.json)",
+                mend="`vila2 specialize` makes one; --specialist FOLDER where it went elsewhere",
+            )
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return cls(content["plugin"], folder / content["model"], content)
+
+
+def specialist_folder(run: Path, plugin: str) -> Path:
+    """Where ``vila2 specialize`` puts a specialist of a run's generalist."""
+    return run / "specialists" / plugin
+
+
+def annotate_dataset(
+    dataset: ShardDataset,
+    engine: Engine,
+    specialist: MadeSpecialist,
+    *,
+    settings: AnnotateSpec | None = None,
+    seed: int = 0,
+    select: Callable[[str], bool] | None = None,
+    progress: Any = None,
+) -> Layer:
+    """Writes ``DATASET/layers/PLUGIN``: each image gets one of the plugin's prompts, by hash of key and seed.
+
+    Resumable as :func:`vila2.caption.recaption.recaption` is. An annotation keeps the answer as it was
+    generated beside the turns and the claims that the parser made of it, and the parser's status.
+
+    Raises:
+        DataError: a layer of this name was begun with other settings.
+        PluginError: the parser fails.
+    """
+    spec = settings or AnnotateSpec.model_validate(specialist.provenance["annotate"])
+    plugin, described = Host().plugin(specialist.plugin), Host().specialist(specialist.plugin)
+    return recaption(
+        dataset,
+        engine,
+        folder=dataset.folder / "layers" / specialist.plugin,
+        layer=specialist.plugin,
+        prompts=described.prompts,
+        settings=GenerationSettings(
+            max_new_tokens=spec.max_new_tokens,
+            temperature=spec.temperature,
+            repetition_penalty=spec.repetition_penalty,
+            seed=seed,
+        ),
+        seed=seed,
+        batch_size=spec.batch_size,
+        select=select,
+        read=answer_reader(engine, specialist.plugin),
+        about={"plugin": {"name": plugin.name, "package": plugin.package, "version": plugin.version}},
+        progress=progress,
+    )
+
+
+def answer_reader(engine: Engine, plugin: str) -> Callable[[Sample, Annotation], Annotation]:
+    """Turns answers of an engine's model into turns and claims, by a plugin's parser."""
+    of = f"{Host().plugin(plugin)}, parser"
+    parse = load_reference(Host().specialist(plugin).parser, of=of)
+    scheme = scheme_of_engine(engine)
+
+    def read(sample: Sample, row: Annotation) -> Annotation:
+        if row.status == "error":  # nothing was said
+            return row
+        request = Request(row.key, sample.images, row.prompt)
+        said = read_answer(scheme, sample, request, row.text, row.status)
+        parsed: Parsed = call(parse, said, of=f"{of}, on the answer about {row.key}")
+        return replace(
+            row,
+            status=parsed.status,
+            detail=parsed.detail or (row.detail if parsed.status == row.status else ""),
+            turns=parsed.turns or None,
+            claims=parsed.claims,
+        )
+
+    return read
+
+
+def annotate_settings(specialist: MadeSpecialist, overrides: Sequence[str]) -> AnnotateSpec:
+    """How a specialist is asked: as its recipe said, with ``KEY=VALUE`` changed.
+
+    Raises:
+        RecipeError: a setting that does not exist, or a value that it does not take.
+    """
+    values = dict(specialist.provenance["annotate"])
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals or name not in values:
+            raise RecipeError(f"--set {override}: no such setting", mend=did_you_mean(name, values))
+        values[name] = read_setting(text, where=f"--set {override}").value
+    try:
+        return AnnotateSpec.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecipeError(
+            f"--set {first['loc'][0]}: {first['msg']}", mend="see the plugin's recipe"
+        ) from error
+
+
+def find_dataset(origin: Origin, name: str | None) -> Path:
+    """The folder of a run's dataset, by default of the one whose captions are rewritten.
+
+    Raises:
+        RunError: the run has no such dataset, or there is no run.
+    """
+    wanted = name or origin.recaptioned
+    if wanted not in origin.datasets:
+        known = did_you_mean(str(wanted), origin.datasets) if origin.run else "give the folder of a run"
+        raise RunError(f"{origin.run or origin.name} has no dataset {wanted!r}", mend=known)
+    return origin.datasets[wanted]
+
+
+def summarise_layer(layer: Layer) -> dict[str, Any]:
+    """Statuses, exchanges and claims of a layer, counted."""
+    claims: Counter[str] = Counter()
+    exchanges = 0
+    for row in layer.rows():
+        claims.update(claim.kind for claim in row.claims)
+        exchanges += sum(turn.role == "assistant" for turn in row.turns or ())
+    return {
+        "layer": str(layer.folder),
+        "annotations": layer.count,
+        "statuses": dict(layer.statuses),
+        "exchanges": exchanges,
+        "claims": dict(sorted(claims.items())),
+    }

@@ -1,0 +1,186 @@
+"""Where a specialist starts: the models, datasets and layers of a finished run, or a plain checkpoint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vila2.errors import RunError
+from vila2.run.recipe import MixtureEntry
+from vila2.run.specialist_recipe import RUN
+from vila2.run.status import status
+from vila2.run.step_files import read_done, step_folder
+
+_STAGE = re.compile(r"vila(\d+)-(.+)")
+_RUNS = Path("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The generalist that a specialist is made from.
+
+    Attributes:
+        name: "VILA_1", or the checkpoint's.
+        models: its checkpoints by stage, in order of training; the last one is the generalist. A path, or a
+            hub id.
+        mixtures: what each stage trained on.
+        datasets, layers: folders, by the names that the mixtures use.
+        recaptioned: the dataset whose captions the run rewrites.
+        run: the run's folder, None of a plain checkpoint.
+        dtype: of the weights.
+    """
+
+    name: str
+    models: Mapping[str, Path | str]
+    mixtures: Mapping[str, tuple[MixtureEntry, ...]] = field(default_factory=dict)
+    datasets: Mapping[str, Path] = field(default_factory=dict)
+    layers: Mapping[str, Path] = field(default_factory=dict)
+    recaptioned: str | None = None
+    run: Path | None = None
+    dtype: str = "float32"
+
+    @property
+    def generalist(self) -> Path | str:
+        """The checkpoint at the end of all stages."""
+        return list(self.models.values())[-1]
+
+    def start(self, stage: str) -> Path | str:
+        """The checkpoint that a recipe's ``start`` names.
+
+        Raises:
+            RunError: the generalist has no such stage.
+        """
+        if stage == "last" or (self.run is None and len(self.models) == 1):
+            return self.generalist
+        if stage not in self.models:
+            raise RunError(
+                f"{self.run} has no stage {stage!r} to start from",
+                mend=f"--set start=NAME with one of {', '.join(self.models)} or last",
+            )
+        return self.models[stage]
+
+    def mixture(self, name: str, mix: Sequence[Path]) -> tuple[list[MixtureEntry], dict[str, Path]]:
+        """What ``run:STAGE`` stands for, and the folders of its datasets and layers by input name.
+
+        Args:
+            name: with ``run:``.
+            mix: folders of datasets that stand in for it, where there is no run.
+
+        Raises:
+            RunError: the run has no such stage, or there is neither a run nor a folder.
+        """
+        stage = name.removeprefix(RUN)
+        if mix:
+            paths = {f"data.mix-{number}": path for number, path in enumerate(mix)}
+            return [MixtureEntry(dataset=key.removeprefix("data.")) for key in paths], paths
+        if self.run is None:
+            raise RunError(
+                f"the recipe trains on {name}, but {self.name} is a checkpoint without a run",
+                mend="--mix FOLDER with a dataset to mix in (specialist data alone destroys other skills), "
+                "or --set stages.NAME.mixture=[...] without it",
+            )
+        if stage not in self.mixtures:
+            raise RunError(
+                f"the recipe trains on {name}, but {self.run} has no stage {stage!r}",
+                mend=f"it has {', '.join(self.mixtures)}",
+            )
+        entries, paths = [], {}
+        for entry in self.mixtures[stage]:
+            entries.append(entry.model_copy(update={"dataset": f"run-{entry.dataset}"}))
+            paths[f"data.run-{entry.dataset}"] = self.datasets[entry.dataset]
+        paths |= {f"layer.{layer}": folder for layer, folder in self.layers.items()}
+        return entries, paths
+
+
+def find_origin(source: str | Path | None) -> Origin:
+    """Looks at what ``--from`` names.
+
+    Args:
+        source: a run's folder, a checkpoint's, a hub id, or None for the latest run below ``runs/``.
+
+    Raises:
+        RunError: there is none, or the run has not trained a model yet.
+    """
+    if source is None:
+        source = latest_run()
+    path = Path(source)
+    if (path / "steps").is_dir():
+        return _of_run(path)
+    if (path / "model" / "config.json").is_file():
+        path = path / "model"
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise RunError(f"{path}: neither a run nor a checkpoint", mend="a checkpoint has a config.json")
+    if not path.exists() and (path.is_absolute() or len(path.parts) > 2):
+        raise RunError(f"{path}: no such run or checkpoint", mend="check the path given to --from")
+    return Origin(path.name, {"last": path if path.exists() else str(source)})
+
+
+def latest_run(runs: Path = _RUNS) -> Path:
+    """The finished run that changed last.
+
+    Raises:
+        RunError: there is none.
+    """
+    found = [path.parent for path in runs.glob("*/results.json") if (path.parent / "recipe.yaml").is_file()]
+    if not found:
+        raise RunError(
+            f"no finished run below {runs}/ to take a generalist from",
+            mend="`vila2 run RECIPE` makes one; or --from RUN, or --from CHECKPOINT",
+        )
+    return max(found, key=lambda folder: (folder / "results.json").stat().st_mtime)
+
+
+def _of_run(run: Path) -> Origin:
+    from vila2.run.recipe_file import load_recipe
+
+    recipe = load_recipe(run / "recipe.yaml")
+    done = _done_steps(run)
+    by_name = {record["name"]: record for record in done.values()}
+    folders = {digest: step_folder(run, record["name"], digest) for digest, record in done.items()}
+    datasets = {
+        name: folders[by_name[f"data-{name}"]["digest"]] if f"data-{name}" in by_name else Path(spec.path)
+        for name, spec in recipe.data.items()
+        if f"data-{name}" in by_name or spec.source == "shards"
+    }
+    last = _last_model(run, by_name, list(recipe.stages))
+    chain = _chain(last, done)
+    models, mixtures, layers = {}, {}, {}
+    for record in chain:
+        stage = record["settings"]["name"]
+        models[stage] = folders[record["digest"]] / "model"
+        mixtures[stage] = tuple(map(MixtureEntry.model_validate, record["settings"]["stage"]["mixture"]))
+        for name, digest in record["inputs"].items():
+            if name.startswith("layer."):
+                layers[name.removeprefix("layer.")] = folders[digest]
+    written = _STAGE.fullmatch(last["name"]).group(1)
+    return Origin(
+        f"VILA_{written}", models, mixtures, datasets, layers, recipe.recaptioned, run, recipe.model.dtype
+    )
+
+
+def _done_steps(run: Path) -> dict[str, dict[str, Any]]:
+    """The finished steps of the run's newest recipe by digest, in order."""
+    steps = [step for step in status(run).steps if step.state == "done"]
+    return {step.digest: read_done(step_folder(run, step.name, step.digest)) for step in steps}
+
+
+def _last_model(run: Path, by_name: Mapping[str, Any], stages: Sequence[str]) -> Mapping[str, Any]:
+    """The record of the last stage of the last round that is finished."""
+    ends = [name for name in by_name if (found := _STAGE.fullmatch(name)) and found.group(2) == stages[-1]]
+    if not ends:
+        raise RunError(
+            f"{run} has not trained a model to its end yet",
+            mend=f"`vila2 status {run}` shows how far it is; run it to its end",
+        )
+    return by_name[max(ends, key=lambda name: int(_STAGE.fullmatch(name).group(1)))]
+
+
+def _chain(last: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The stages that led to a model, first one first."""
+    chain = [last]
+    while (before := done.get(chain[0]["inputs"].get("model", ""))) and _STAGE.fullmatch(before["name"]):
+        chain.insert(0, before)
+    return chain

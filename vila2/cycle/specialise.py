@@ -1,0 +1,210 @@
+"""Making a specialist: build its data, fine-tune the generalist on it, and compare the two (VILA² section 2.2).
+
+    data     = import(--data)                                     # where that names a source
+    built    = plugin.builder(data)                               # subsets, and what is held out
+    model    = prepare(generalist, plugin.tokens, coordinates)
+    model    = train(stage, built + run:sft)                      # every stage of the plugin's recipe
+    scores   = plugin.metrics(held-out questions)                 # of the generalist and of the specialist
+
+Each is a step of a run in the specialist's folder: finished ones are never done again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vila2.cycle import specialist_work, work
+from vila2.cycle.specialist_job import Job, config_settings, recipe_text, tokens_and_coordinates
+from vila2.data.atomic import write_json_atomic, write_text_atomic
+from vila2.errors import DataError
+from vila2.run.digests import digest_value
+from vila2.run.recipe import MixtureEntry, StageSpec
+from vila2.run.specialist_recipe import RUN
+from vila2.run.steps import Run, StepResult
+
+_PREVIEWED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The steps of a job."""
+
+    built: StepResult
+    start: StepResult
+    stages: Mapping[str, StepResult]
+    generalist: StepResult
+    specialist: StepResult
+    saved: StepResult
+
+
+def specialise(
+    job: Job, folder: Path, *, progress: Any, show: Callable[[Mapping[str, Any], Path], None] | None = None
+) -> dict[str, Any]:
+    """Makes a specialist, or goes on with it.
+
+    Args:
+        job: of :func:`prepare_job`.
+        folder: where it goes; ``specialist.json``, ``results.json`` and ``report.html`` are written there.
+        progress: shows what is under way.
+        show: called before the training with what was built, and the page that previews it.
+
+    Returns:
+        ``report``, ``summary`` (columns and rows), ``results``, ``built`` and ``model``.
+    """
+    from vila2.cycle.specialist_results import write_specialist_results
+
+    planned = Run.open(folder, dry=True)
+    make(job, planned)
+    with Run.open(folder, progress=progress, planned=planned.plan) as run:
+        write_text_atomic(folder / "recipe.yaml", recipe_text(job))
+        made = make(job, run, before_training=lambda built, start: _preview(job, folder, built, start, show))
+        outcome = write_specialist_results(job, made, folder)
+        model = os.path.relpath(made.saved.folder / "model", folder)
+        write_json_atomic(folder / "specialist.json", dict(made.saved.results) | {"model": model})
+        return outcome | {"model": str(folder / model), "built": dict(made.built.results)}
+
+
+def make(job: Job, run: Run, before_training: Callable[[StepResult, StepResult], None] | None = None) -> Made:
+    """The steps of a job, in order."""
+    dtype = job.origin.dtype
+    built = _build(job, run)
+    start = model = run.step(
+        "start",
+        specialist_work.prepare,
+        settings={"dtype": dtype, **tokens_and_coordinates(job.specialist)},
+        inputs={"model": job.origin.start(job.recipe.start)},
+    )
+    if before_training is not None:
+        before_training(built, start)
+    stages = {}
+    for name, stage in job.recipe.stages.items():
+        mixture, inputs = mixture_of(job, stage, built)
+        spec = stage.model_copy(update={"mixture": tuple(mixture)}).model_dump(mode="json")
+        model = stages[name] = run.step(
+            f"train-{name}",
+            work.train,
+            settings={"name": name, "stage": spec, "seed": job.recipe.seed, "dtype": dtype, "plugins": ()},
+            inputs={"model": model, **inputs},
+        )
+    held_out = _dataset(built, specialist_work.HELD_OUT)
+    scores = {
+        whose: run.step(
+            f"{whose}-scores",
+            specialist_work.ask_held_out,
+            settings={
+                "plugin": job.name,
+                "plugin_version": job.plugin.version,
+                **job.recipe.evaluate.model_dump(mode="json"),
+                "seed": job.recipe.seed,
+                "dtype": dtype,
+            },
+            inputs={"model": checkpoint, "data": held_out},
+        )
+        for whose, checkpoint in (("generalist", job.origin.generalist), ("specialist", _checkpoint(model)))
+    }
+    saved = run.step(
+        "specialist",
+        specialist_work.save,
+        settings={"provenance": provenance(job)},
+        inputs={"model": model, "start": start, "built": built},
+    )
+    return Made(built, start, stages, scores["generalist"], scores["specialist"], saved)
+
+
+def provenance(job: Job) -> dict[str, Any]:
+    """Where a specialist comes from, as far as that is known before it is made."""
+    return {
+        "plugin": job.name,
+        "package": job.plugin.package,
+        "version": job.plugin.version,
+        "licence": job.specialist.licence,
+        "builder": {"version": job.builder_version, "config": config_settings(job)},
+        "data": str(job.data.path or job.data.source),
+        "generalist": {"name": job.origin.name, "run": job.origin.run and str(job.origin.run)},
+        "start": job.recipe.start,
+        "stages": list(job.recipe.stages),
+        "annotate": job.recipe.annotate.model_dump(mode="json"),
+        "dtype": job.origin.dtype,
+    }
+
+
+def mixture_of(
+    job: Job, stage: StageSpec, built: StepResult
+) -> tuple[list[MixtureEntry], dict[str, StepResult | Path]]:
+    """A stage's mixture with ``run:STAGE`` spelled out, and the inputs that it needs."""
+    entries: list[MixtureEntry] = []
+    inputs: dict[str, StepResult | Path] = {}
+    for entry in stage.mixture:
+        if entry.dataset.startswith(RUN):
+            own, paths = job.origin.mixture(entry.dataset, job.mix)
+            entries += [one.model_copy(update={"weight": one.weight * entry.weight}) for one in own]
+            inputs |= paths
+            continue
+        if built.done and f"train-{entry.dataset}" not in built.results["samples"]:
+            raise DataError(
+                f"the builder made no sample of subset {entry.dataset!r}, which the recipe trains on",
+                mend=f"check --data, or leave it out: --set stages.NAME.mixture=[...]; see {built.folder}",
+            )
+        entries.append(entry)
+        inputs[f"data.{entry.dataset}"] = _dataset(built, f"train-{entry.dataset}")
+    return entries, inputs
+
+
+def _build(job: Job, run: Run) -> StepResult:
+    data: StepResult | Path = Path(str(job.data.path))
+    if job.data.source != "path":
+        data = work.open_dataset(run, job.data.source, job.data)
+    return run.step(
+        f"build-{job.name}",
+        specialist_work.build,
+        settings={
+            "plugin": job.name,
+            "plugin_version": job.plugin.version,
+            "config": config_settings(job),
+            "prompts": [*job.specialist.prompts, *job.specialist.questions],
+            "held_out": job.recipe.held_out,
+            "seed": job.recipe.seed,
+        },
+        inputs={"data": data},
+        version=job.builder_version,
+    )
+
+
+def _dataset(built: StepResult, name: str) -> StepResult:
+    """One of the datasets of the build, in the place of a step."""
+    folder = built.folder / name
+    return StepResult(name, digest_value([built.digest, name]), folder, {}, built.done)
+
+
+def _checkpoint(model: StepResult) -> StepResult:
+    return replace(model, folder=model.folder / "model")
+
+
+def _preview(
+    job: Job,
+    folder: Path,
+    built: StepResult,
+    start: StepResult,
+    show: Callable[[Mapping[str, Any], Path], None] | None,
+) -> None:
+    """Writes ``preview.html``: some samples of every subset as the model will read them."""
+    from vila2.data.shards import ShardDataset
+    from vila2.report.preview import page, preview_samples
+
+    target = folder / "preview.html"
+    style = next(iter(job.recipe.stages.values())).style
+    samples = []
+    subsets = [subset for subset in job.subsets if f"train-{subset}" in built.results["samples"]]
+    for subset in subsets:
+        dataset = ShardDataset.open(built.folder / f"train-{subset}")
+        count = min(len(dataset), max(1, _PREVIEWED // len(subsets)))
+        samples += [dataset[number * len(dataset) // count] for number in range(count)]
+    note = f"{built.results['built']} samples built from {job.data.path or job.data.source}"
+    shown = preview_samples(samples, str(start.folder / "model"), style)
+    write_text_atomic(target, page(f"{job.name}: what is trained on", note, shown))
+    if show is not None:
+        show(built.results, target)

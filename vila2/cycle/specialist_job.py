@@ -1,0 +1,184 @@
+"""What a specialist is made of: plugin, recipe, generalist and data, checked before any work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vila2.cycle.origin import Origin
+from vila2.errors import DataError, RecipeError
+from vila2.plugin.discovery import Installed
+from vila2.plugin.host import Host
+from vila2.plugin.references import load_reference, read_packaged
+from vila2.plugin.specialist import Specialist
+from vila2.run.nearest import did_you_mean
+from vila2.run.recipe import DatasetSpec
+from vila2.run.specialist_recipe import RUN, SpecialistRecipe, read_specialist_recipe
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that a specialist is made of, checked as far as that goes without working.
+
+    Attributes:
+        plugin, specialist: from the host.
+        recipe: the plugin's, or the user's, overrides applied.
+        recipe_from: where the recipe stood.
+        origin: the generalist.
+        data: what the builder reads: a path, or a source that is imported first.
+        mix: datasets in the place of ``run:STAGE``.
+        subsets, builder_version: of the builder.
+    """
+
+    plugin: Installed
+    specialist: Specialist
+    recipe: SpecialistRecipe
+    recipe_from: str
+    origin: Origin
+    data: DatasetSpec
+    mix: tuple[Path, ...]
+    subsets: tuple[str, ...]
+    builder_version: int
+
+    @property
+    def name(self) -> str:
+        return self.specialist.name
+
+
+def prepare_job(
+    plugin: str,
+    origin: Origin,
+    data: DatasetSpec | None,
+    *,
+    recipe: Path | None = None,
+    overrides: Sequence[str] = (),
+    mix: Sequence[Path] = (),
+) -> Job:
+    """Finds and checks what a specialist is made of.
+
+    Args:
+        plugin: its name.
+        origin: of :func:`vila2.cycle.origin.find_origin`.
+        data: source ``path`` is a file or folder as it lies; any other source is imported first. None: what
+            the recipe says, or else the run's own images where they carry evidence.
+        recipe: in the place of the plugin's own.
+        overrides: of :func:`vila2.run.specialist_recipe.read_specialist_recipe`.
+        mix: folders of datasets in the place of ``run:STAGE``.
+
+    Raises:
+        Vila2Error: what is wrong: plugin, recipe, a builder's setting, a stage or a dataset that is not there.
+    """
+    host = Host()
+    installed, specialist = host.plugin(plugin), host.specialist(plugin)
+    if recipe is None:
+        where = specialist.recipe
+        text = read_packaged(where, of=f"{installed}, recipe")
+    else:
+        where = str(recipe)
+        text = _read(recipe)
+    read = read_specialist_recipe(text, where=where, overrides=overrides)
+    builder = load_reference(specialist.builder, of=f"{installed}, builder")
+    data = data or read.data or _own_data(origin)
+    job = Job(
+        installed, specialist, read, where, origin, data, tuple(mix), tuple(builder.subsets), builder.version
+    )
+    origin.start(read.start)
+    _check_mixtures(job)
+    if data.source == "path" and not os.path.exists(str(data.path)):
+        raise DataError(f"{data.path}: no such file or folder to build from", mend="check the path of --data")
+    builder_config(job, Path(data.path or "."))
+    return job
+
+
+def builder_config(job: Job, data: Path) -> Any:
+    """The builder's settings.
+
+    Raises:
+        RecipeError: a setting that the builder does not have, or a value that it does not take.
+    """
+    from pydantic import ValidationError
+
+    kind = load_reference(job.specialist.config, of=f"{job.plugin}, config")
+    try:
+        return kind(data=data, **job.recipe.build)
+    except ValidationError as error:
+        raise RecipeError(_config_problems(error, job), mend="vila2 plugins show " + job.name) from error
+    except TypeError as error:  # `data` given twice
+        raise RecipeError(f"{job.recipe_from}: build: {error}", mend="give the data with --data") from error
+
+
+def config_settings(job: Job) -> dict[str, Any]:
+    """The builder's settings with their defaults; where the data lies is no part of them."""
+    return builder_config(job, Path(job.data.path or ".")).model_dump(mode="json", exclude={"data"})
+
+
+def tokens_and_coordinates(specialist: Specialist) -> dict[str, Any]:
+    """What a specialist asks of a model's vocabulary, JSON-able."""
+    return {
+        "tokens": [spec.to_json() for spec in specialist.tokens],
+        "coordinates": specialist.coordinates,
+    }
+
+
+def recipe_text(job: Job) -> str:
+    """The recipe as it is run, as YAML."""
+    from vila2.run.recipe_yaml import write_yaml
+
+    return write_yaml(job.recipe.model_dump(mode="json"))
+
+
+def _own_data(origin: Origin) -> DatasetSpec:
+    """The images that the generalist was trained on, where it is known what they show."""
+    from vila2.data.evidence import Evidence
+    from vila2.data.shards import ShardDataset
+
+    folder = origin.datasets.get(origin.recaptioned or "")
+    if folder is not None:
+        dataset = ShardDataset.open(folder)
+        if len(dataset) and Evidence.of(dataset[0]) is not None:
+            return DatasetSpec(source="path", path=str(folder))
+    raise RecipeError(
+        "nothing to build from: the images of the run carry no evidence"
+        if folder
+        else "nothing to build from",
+        mend="--data PATH (a dataset, COCO JSON, text boxes, questions, ...), or "
+        "--data world:split=specialist,count=600 for the miniature world",
+    )
+
+
+def _check_mixtures(job: Job) -> None:
+    for name in job.recipe.datasets():
+        if name.startswith(RUN):
+            job.origin.mixture(name, job.mix)
+        elif name not in job.subsets:
+            known = [*job.subsets, *(RUN + stage for stage in job.origin.mixtures)]
+            raise RecipeError(
+                f"{job.recipe_from}: a mixture names {name!r}, which {job.plugin} does not build",
+                mend=did_you_mean(name, known),
+            )
+
+
+def _config_problems(error: ValidationError, job: Job) -> str:
+    kind = load_reference(job.specialist.config, of=str(job.plugin))
+    lines = []
+    for problem in error.errors():
+        name = ".".join(map(str, problem["loc"]))
+        what = problem["msg"]
+        if problem["type"] == "extra_forbidden":
+            known = [field for field in kind.model_fields if field != "data"]
+            what = f"{job.plugin} has no such setting; {did_you_mean(name, known)}"
+        lines.append(f"{job.recipe_from}: build.{name}: {what}")
+    return "\n  ".join(lines)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: {error}", mend="give the path of a specialist's recipe") from error
