@@ -9,12 +9,14 @@ switched off: a caption that contains ``<image>`` or an end-of-turn marker stays
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from vila2.data.images import decode_image
+from PIL import Image
+
+from vila2.data.images import decode_image, image_size
 from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, TextPart, Turn
 from vila2.errors import DataError, ModelError
 
@@ -86,6 +88,7 @@ class ConversationEncoder:
             )
         self._templates: dict[tuple, list[str]] = {}
         self._template_ids: dict[str, list[int]] = {}
+        self._image_lengths: dict[tuple[int, int], int] = {}
 
     def encode(self, sample: Sample, style: Style = "chat") -> Encoded:
         """Encodes one sample.
@@ -102,20 +105,15 @@ class ConversationEncoder:
             raise DataError(
                 f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn"
             )
-        conversations = _unfold(sample.turns)
         images, inputs = self._image_tokens(sample)
         ids: list[int] = []
         labels: list[int] = []
         branches: list[int] = []
-        for number, turns in enumerate(conversations):
-            pieces = self._plain_pieces(turns) if style == "plain" else self._chat_pieces(turns)
-            if number > 0:  # the trunk is there already
-                pieces = [piece for piece in pieces if piece.branch]
-            for piece in pieces:
-                tokens = images[int(piece.text)] if piece.kind == "image" else self._ids(piece)
-                ids += tokens
-                labels += tokens if piece.trained else [IGNORED] * len(tokens)
-                branches += [piece.branch] * len(tokens)
+        for piece in self._pieces(sample, style):
+            tokens = images[int(piece.text)] if piece.kind == "image" else self._ids(piece)
+            ids += tokens
+            labels += tokens if piece.trained else [IGNORED] * len(tokens)
+            branches += [piece.branch] * len(tokens)
         cut = max(0, len(ids) - self.max_length)
         if cut:
             ids, labels, branches = ids[:-cut], labels[:-cut], branches[:-cut]
@@ -128,6 +126,39 @@ class ConversationEncoder:
         if media is not None:
             media = list(self.processor.create_mm_token_type_ids([ids])[0])
         return Encoded(ids, labels, branches if any(branches) else None, inputs, media, cut)
+
+    def length(self, sample: Sample, style: Style = "chat") -> int:
+        """How many tokens :meth:`encode` will give, without decoding an image.
+
+        Raises:
+            DataError: an image whose size can not be read.
+        """
+        total = 0
+        for piece in self._pieces(sample, style):
+            if piece.kind == "image":
+                number = int(piece.text)
+                total += self._image_length(
+                    image_size(sample.images[number], where=f"{sample.key}[{number}]")
+                )
+            else:
+                total += len(self._ids(piece))
+        return min(total, self.max_length)
+
+    def _image_length(self, size: tuple[int, int]) -> int:
+        """Tokens of an image of a width and height in pixels."""
+        if size not in self._image_lengths:
+            if hasattr(self.processor, "_get_num_multimodal_tokens"):
+                counts = self.processor._get_num_multimodal_tokens(image_sizes=[size[::-1]])
+                self._image_lengths[size] = counts.num_image_tokens[0]
+            else:  # it depends on the size alone, so that any image of that size tells
+                self._image_lengths[size] = len(self._process([Image.new("RGB", size)])["input_ids"][0])
+        return self._image_lengths[size]
+
+    def _pieces(self, sample: Sample, style: Style) -> Iterator[_Piece]:
+        """The conversation from its first token to its last, the trunk once and then its branches."""
+        for number, turns in enumerate(_unfold(sample.turns)):
+            pieces = self._plain_pieces(turns) if style == "plain" else self._chat_pieces(turns)
+            yield from (piece for piece in pieces if piece.branch or number == 0)
 
     def _ids(self, piece: _Piece) -> list[int]:
         if piece.kind == "text":
