@@ -26,6 +26,7 @@ IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif",
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _QUARTER_TURNS = (5, 6, 7, 8)
+_PNG_ROTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 
 #: More pixels than this in one image is taken for a decompression bomb.
 MAX_PIXELS = 100_000_000
@@ -107,7 +108,9 @@ def image_size(data: bytes, *, where: str) -> tuple[int, int]:
 
     try:
         image = Image.open(io.BytesIO(data))
-        turned = image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
+        # To look for a rotation in a PNG, Pillow decodes all of it.
+        plain = image.format == "PNG" and not any(mark in data for mark in _PNG_ROTATIONS)
+        turned = not plain and image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
     except Exception as error:  # a damaged file makes decoders raise nearly anything
         raise DataError(
             f"{where}: the size of the image can not be read ({type(error).__name__})",

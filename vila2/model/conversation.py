@@ -147,11 +147,8 @@ class ConversationEncoder:
     def _image_length(self, size: tuple[int, int]) -> int:
         """Tokens of an image of a width and height in pixels."""
         if size not in self._image_lengths:
-            if hasattr(self.processor, "_get_num_multimodal_tokens"):
-                counts = self.processor._get_num_multimodal_tokens(image_sizes=[size[::-1]])
-                self._image_lengths[size] = counts.num_image_tokens[0]
-            else:  # it depends on the size alone, so that any image of that size tells
-                self._image_lengths[size] = len(self._process([Image.new("RGB", size)])["input_ids"][0])
+            # It depends on the size alone, so that any image of that size tells.
+            self._image_lengths[size] = len(self._process([Image.new("RGB", size)])["input_ids"][0])
         return self._image_lengths[size]
 
     def _pieces(self, sample: Sample, style: Style) -> Iterator[_Piece]:

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
-from transformers.processing_utils import MultiModalData
 
 from vila2.model.configuration import Vila2Config, pair
 from vila2.model.projectors import projected_tokens
@@ -69,19 +67,6 @@ class Vila2Processor(ProcessorMixin):
         height, width = image_inputs["pixel_values"][image_idx].shape[-2:]
         down, across = pair(self.patch_size)
         return self.image_token * projected_tokens(self.projector, height // down, width // across)
-
-    def _get_num_multimodal_tokens(
-        self, image_sizes: Sequence[tuple[int, int]] | None = None, **kwargs: Any
-    ) -> MultiModalData:
-        """Image tokens for images of these (height, width), as transformers asks every processor for them."""
-        if image_sizes is None:
-            return MultiModalData()
-        # Every image is brought to one size, so that any image tells.
-        inputs = self.image_processor(Image.new("RGB", (64, 64)), return_tensors="pt")
-        count = self.replace_image_token(inputs, 0).count(self.image_token)
-        return MultiModalData(
-            num_image_tokens=[count] * len(image_sizes), num_image_patches=[1] * len(image_sizes)
-        )
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> list[str]:
         """Saves the processor; the same processor always gives the same files."""

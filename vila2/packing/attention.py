@@ -56,7 +56,7 @@ def segment_attention(
         own, seen = query[:, :, start:stop], (key[:, :, first:last], value[:, :, first:last])
         trunk = (last - first) - (stop - start)
         # Without a mask sdpa is causal from the first key on, which is right where there is no trunk.
-        mask = torch.ones(stop - start, last - first, dtype=torch.bool).tril(trunk) if trunk else None
+        mask = torch.ones(1, 1, stop - start, last - first, dtype=torch.bool).tril(trunk) if trunk else None
         parts.append(sdpa_attention_forward(module, own, *seen, mask, **kwargs)[0])
     return torch.cat(parts, dim=1), None
 

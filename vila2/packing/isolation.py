@@ -48,9 +48,9 @@ def _problem(model: PreTrainedModel, max_length: int) -> str | None:
     if others:
         return f"{text.model_type} has layers of {', '.join(sorted(others))}"
     window = getattr(text, "sliding_window", None)
-    if "sliding_attention" in kinds or (window and getattr(text, "use_sliding_window", True)):
-        if window is None or window < max_length:
-            return f"{text.model_type} looks back {window} tokens only, and a sample may have {max_length}"
+    slides = "sliding_attention" in kinds or (window and getattr(text, "use_sliding_window", True))
+    if slides and (window is None or window < max_length):
+        return f"{text.model_type} looks back {window} tokens only, and a sample may have {max_length}"
     if getattr(text, "use_alibi", False) or getattr(text, "alibi", False):
         return f"{text.model_type} counts distances by places in the row (ALiBi)"
     if hasattr(getattr(model, "model", None), "get_rope_index"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, replace
 
 import torch
@@ -57,13 +58,10 @@ def _segments_run_on(device: torch.device, model: PreTrainedModel) -> bool:
         return True
     if device.type != "cuda" or torch.version.hip or torch.cuda.get_device_capability(device) < (8, 0):
         return False
-    try:
-        import torch.nn.attention.varlen  # noqa: F401 - from torch 2.10 on
-    except ImportError:
-        return False
-    text = model.config.get_text_config()
-    half = model.dtype in (torch.bfloat16, torch.float16)
-    return half and not getattr(text, "attention_dropout", 0.0)
+    # FlashAttention: in torch from 2.10 on; in half precision, and without dropout here.
+    flash = importlib.util.find_spec("torch.nn.attention.varlen") is not None
+    dropout = getattr(model.config.get_text_config(), "attention_dropout", 0.0)
+    return flash and model.dtype in (torch.bfloat16, torch.float16) and not dropout
 
 
 @dataclass(frozen=True, slots=True)
