@@ -1,13 +1,16 @@
 """A row of several samples gives each the logits, the loss and the gradients that it has alone."""
 
+import io
+
 import pytest
 import torch
 from tiny_families import FAMILIES
-from tiny_models import SIZE, language_config, lively, tower_config
+from tiny_models import SIZE, language_config, lively, picture, tower_config
 
+from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import TrainingError
 from vila2.model.configuration import Vila2Config
-from vila2.model.conversation import IGNORED, Encoded
+from vila2.model.conversation import IGNORED, ConversationEncoder, Encoded
 from vila2.model.generalist import load_generalist
 from vila2.model.modeling import Vila2ForConditionalGeneration
 from vila2.packing.collate import Collator, PackCollator, collate_row
@@ -178,15 +181,28 @@ def test_other_families_keep_samples_apart(tmp_path, family):
     FAMILIES[family][0](tmp_path / "model")
     generalist = load_generalist(tmp_path / "model", device="cpu")
     model = lively(generalist.model)
-    word = generalist.processor.tokenizer("a", add_special_tokens=False)["input_ids"][0]
+    encoder = ConversationEncoder(generalist.processor)
+    branches = [assistant(text, branch=number) for number, text in enumerate(("b", "cab", "ca"), start=1)]
     samples = [
-        Encoded([word, word + 1, word + 2], [IGNORED, word + 1, word + 2]),
-        Encoded([word + 3, word, word + 4, word + 5], [IGNORED] * 2 + [word + 4, word + 5], [0, 0, 1, 2]),
+        encoder.encode(Sample(str(number), images, turns), "plain")
+        for number, (images, turns) in enumerate(
+            [
+                ((image_file(1),), (user(ImagePart()), assistant("abc"))),
+                ((), (assistant("cab"),)),
+                ((image_file(2),), (user(ImagePart()), *branches)),
+            ]
+        )
     ]
     separate = [one for sample in samples for one in unfolded(sample)]
     expected = model(**Collator(0)(separate), use_cache=False).loss
     found = model(**collate_row(samples, isolate(model, max_length=64, device=CPU)), use_cache=False).loss
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def image_file(number: int) -> bytes:
+    data = io.BytesIO()
+    picture(number).save(data, "PNG")
+    return data.getvalue()
 
 
 def test_a_model_whose_positions_count_rows_and_columns_is_refused(tmp_path):

@@ -111,9 +111,9 @@ class Killed(Board):
 
 
 def test_a_stopped_stage_goes_on_with_the_losses_of_an_undisturbed_one(inputs, tmp_path):
-    spec = settings("trees", "texts", pack_length=128, pack_images=6, epochs=2, batch_size=6, save_steps=2)
+    spec = settings("trees", "texts", pack_length=128, pack_images=6, max_steps=6, batch_size=4, save_steps=4)
     whole = train_stage(tmp_path / "whole", spec, inputs, Board())
-    assert whole["steps"] > 5 and 1 < whole["packing"]["packs_per_step"] < whole["packing"]["packs"]
+    assert 1 < whole["packing"]["packs_per_step"] < whole["packing"]["packs"]
     with pytest.raises(KeyboardInterrupt):
         train_stage(tmp_path / "stopped", spec, inputs, Killed(5))
     assert len(losses(tmp_path / "stopped")) < whole["steps"]
