@@ -245,7 +245,8 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
 
         Returns:
             ``loss`` where there are labels, ``logits`` [B, positions kept, vocabulary], ``past_key_values``.
-            In training mode ``logits`` are those that the loss counts, [tokens counted, vocabulary].
+            In training mode ``logits`` are those that the loss counts, [tokens counted, vocabulary]; with
+            ``shift_labels``, the labels at the positions kept, they are already those of ``logits_to_keep``.
         """
         outputs = self.model(
             input_ids=input_ids,
@@ -260,7 +261,7 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
         )
         hidden, loss = outputs.last_hidden_state, None
         vocabulary = self.config.text_config.vocab_size
-        if labels is not None and self.training:
+        if labels is not None and self.training and "shift_labels" not in kwargs:
             # Most of what is read while training is images and questions, which the loss does not count:
             # the output layer, the largest of a small model, runs only where it does.
             following = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)

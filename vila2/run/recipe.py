@@ -148,7 +148,8 @@ class StageSpec(Part):
     batch_size: Count = Field(description="samples in one optimiser step, over all devices")
     device_batch_size: Count | None = Field(
         default=None,
-        description="samples at a time on one device; by default batch_size. Accumulation follows",
+        description="samples at a time on one device; by default batch_size. Accumulation follows. "
+        "With pack_length it is left out",
     )
     image_size: Count | None = Field(
         default=None, description="side of images or tiles in pixels, from this stage on"
@@ -163,6 +164,14 @@ class StageSpec(Part):
     )
     weight_decay: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="AdamW's")
     max_length: Count = Field(default=4096, description="tokens of one sample; the rest is cut")
+    pack_length: Count | None = Field(
+        default=None,
+        description="samples share rows of at most so many tokens, one row at a time on a device. An optimiser "
+        "step takes the rows that hold batch_size samples on average. By default samples are padded",
+    )
+    pack_images: Count | None = Field(
+        default=None, description="images in one row at most; by default as many as its tokens allow"
+    )
     gradient_checkpointing: bool = Field(default=False, description="less memory, about a third more time")
     lora: LoraSpec | None = Field(default=None, description="train adapters in place of the language model")
     deepspeed: Annotated[Whole, Field(ge=1, le=3)] | None = Field(

@@ -141,6 +141,13 @@ def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Probl
     batch, device = stage.get("batch_size"), stage.get("device_batch_size")
     if _whole(batch) and _whole(device) and batch % device:
         yield Problem((*where, "device_batch_size"), f"{device} does not divide batch_size {batch}")
+    if stage.get("pack_length") is not None and device is not None:
+        yield Problem(
+            (*where, "device_batch_size"),
+            "leave it out: with pack_length a device takes one row of that many tokens at a time",
+        )
+    if stage.get("pack_length") is None and stage.get("pack_images") is not None:
+        yield Problem((*where, "pack_images"), "needs pack_length, which packs samples into rows")
 
 
 def _cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) -> Iterator[Problem]:

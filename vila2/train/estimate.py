@@ -66,13 +66,15 @@ def stage_memory(
         # Two factors of rank r on each of the seven linear maps of a layer, about 2 h r each.
         adapters = 14 * sizes.layers * sizes.hidden * stage.lora.rank
         trained = adapters + sum(sizes.parameters[part] for part in stage.train if part != "language")
-    batch = stage.device_batch_size or stage.batch_size
+    # A pack is as many typical samples as it has room for.
+    packed = stage.pack_length / tokens if stage.pack_length else None
+    batch = packed or stage.device_batch_size or stage.batch_size
     per_layer = 2 if stage.gradient_checkpointing else _ACTIVATION_BYTES
-    activations = batch * tokens * sizes.hidden * sizes.layers * per_layer * value_bytes // 2
+    activations = int(batch * tokens) * sizes.hidden * sizes.layers * per_layer * value_bytes // 2
     return {
         "weights": total * value_bytes,
         "gradients": trained * value_bytes,
         "optimiser": trained * _MOMENTS_BYTES,
         "activations": activations,
-        "logits": 2 * batch * counted * sizes.vocabulary * 4,
+        "logits": 2 * int(batch * counted) * sizes.vocabulary * 4,
     }
