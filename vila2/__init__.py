@@ -24,6 +24,8 @@ _FACE = {
     "assistant": "vila2.data.sample",
     "open_evidence": "vila2.sources.evidence",
     "user": "vila2.data.sample",
+    "CoordinateScheme": "vila2.data.coordinates",
+    "TokenSpec": "vila2.data.tokens",
     "Vila2Error": "vila2.errors",
 }
 

@@ -108,6 +108,17 @@ def test_a_key_in_the_wrong_place_is_shown_its_place(tmp_path: Path):
         ("weight: 0.5", "view: olny(original)", "11: stages.pretrain.mixture.0.view: unknown view 'olny'"),
         ("weight: 0.5", "view: only(self-1)", "there is no layer 'self-1' when VILA_0 is trained"),
         ("  vision: some/tower\n", "", "4: model: `vision` missing"),
+        (
+            "  vision:",
+            "  projector: mlp_upsample\n  vision:",
+            "5: model.projector: 'mlp_upsample' is none of linear, mlp2x_gelu",
+        ),
+        (
+            "  vision:",
+            "  visual_expert: 0\n  vision:",
+            "5: model.visual_expert: should be dense, or a rank of at least 1",
+        ),
+        ("  sft:\n", "  sft:\n    train: [visual_expert]\n", "13: stages.sft.train: no visual_expert there"),
         ("  vision: some/tower\n", "  pretrained: x/y\n", "give either `pretrained`, or"),
         (
             "evaluate:",
@@ -180,6 +191,21 @@ def test_lora_trains_the_language_model_only(tmp_path: Path):
 def test_an_existing_model_needs_no_alignment(tmp_path: Path):
     text = GOOD.replace("  vision: some/tower\n  language: some/model\n", "  pretrained: some/vlm\n")
     assert "stages.align: alignment teaches a fresh projector" in complaint(tmp_path / "small.yaml", text)
+    text = text.replace("some/vlm\n", "some/vlm\n  max_tiles: 4\n")
+    assert "6: model.max_tiles: `pretrained` has its own" in complaint(tmp_path / "small.yaml", text)
+
+
+def test_settings_of_the_model_are_read_and_written_back(tmp_path: Path):
+    settings = "  s2_scales: [1, 2, 3]\n  max_tiles: 12\n  visual_expert: dense\n  projector: transformer\n"
+    text = GOOD.replace("  language:", settings + "  language:").replace(
+        "  sft:\n", "  sft:\n    image_size: 448\n"
+    )
+    (tmp_path / "small.yaml").write_text(text)
+    recipe = load_recipe(tmp_path / "small.yaml")
+    assert recipe.model.s2_scales == (1, 2, 3) and recipe.model.visual_expert == "dense"
+    assert recipe.stages["sft"].image_size == 448
+    (tmp_path / "again.yaml").write_text(recipe_to_yaml(recipe))
+    assert load_recipe(tmp_path / "again.yaml") == recipe
 
 
 def test_a_file_that_is_not_yaml_is_named_with_its_line(tmp_path: Path):

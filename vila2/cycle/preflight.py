@@ -40,7 +40,7 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     model, processor = model_in_outline(recipe)
     if not show:
         return {}
-    samples = encoded_samples(recipe, first, processor)
+    samples = encoded_samples(recipe, first, model, processor)
     return {
         "sizes": {
             name: {"source": spec.source, "samples": expected_size(spec)}
@@ -101,22 +101,24 @@ def model_in_outline(recipe: Recipe) -> tuple[Any, Any]:
         found = outline_of_parts(
             spec.vision,
             spec.language,
-            projector=spec.projector,
-            vision_feature_layer=spec.vision_feature_layer,
-            gguf_file=spec.gguf_file,
-            chat_template=spec.chat_template,
+            **spec.model_dump(exclude={"vision", "language", "pretrained", "dtype", "coordinates"}),
         )
     if spec.coordinates:
         set_coordinates(*found, spec.coordinates)
     return found
 
 
-def encoded_samples(recipe: Recipe, first: dict[str, Sample], processor: Any) -> dict[str, dict[str, Any]]:
+def encoded_samples(
+    recipe: Recipe, first: dict[str, Sample], model: Any, processor: Any
+) -> dict[str, dict[str, Any]]:
     """For every stage, its first dataset's first sample in tokens: text, and what the loss counts."""
     from vila2.model.conversation import IGNORED, ConversationEncoder
+    from vila2.model.resolution import set_image_size
 
     shown = {}
     for name, stage in recipe.stages.items():
+        if stage.image_size:
+            set_image_size(model, processor, stage.image_size)
         encoder = ConversationEncoder(processor, max_length=stage.max_length)
         encoded = encoder.encode(first[stage.mixture[0].dataset], stage.style)
         decode = processor.tokenizer.decode

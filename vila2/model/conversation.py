@@ -10,12 +10,14 @@ text. Boxes and points are written in the model's own coordinate scheme.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from vila2.data.images import decode_image
+from PIL import Image
+
+from vila2.data.images import decode_image, image_size
 from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, TextPart, Turn
 from vila2.errors import DataError, ModelError
 from vila2.model.coordinates import scheme_of
@@ -98,6 +100,7 @@ class ConversationEncoder:
         self._text_tokenizer = text_tokenizer(self.tokenizer)
         self._templates: dict[tuple, list[str]] = {}
         self._template_ids: dict[str, list[int]] = {}
+        self._image_lengths: dict[tuple[int, int], int] = {}
 
     def encode(self, sample: Sample, style: Style = "chat") -> Encoded:
         """Encodes one sample.
@@ -114,24 +117,15 @@ class ConversationEncoder:
             raise DataError(
                 f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn"
             )
-        conversations = _unfold(sample.turns)
         images, sizes, inputs = self._image_tokens(sample)
-        size = sizes[0] if len(sizes) == 1 else None
         ids: list[int] = []
         labels: list[int] = []
         branches: list[int] = []
-        for number, turns in enumerate(conversations):
-            try:
-                pieces = (self._plain_pieces if style == "plain" else self._chat_pieces)(turns, size)
-            except DataError as error:
-                raise DataError(f"sample {sample.key!r}: {error.what}", mend=error.mend) from None
-            if number > 0:  # the trunk is there already
-                pieces = [piece for piece in pieces if piece.branch]
-            for piece in pieces:
-                tokens = images[int(piece.text)] if piece.kind == "image" else self._ids(piece)
-                ids += tokens
-                labels += tokens if piece.trained else [IGNORED] * len(tokens)
-                branches += [piece.branch] * len(tokens)
+        for piece in self._pieces(sample, style, sizes):
+            tokens = images[int(piece.text)] if piece.kind == "image" else self._ids(piece)
+            ids += tokens
+            labels += tokens if piece.trained else [IGNORED] * len(tokens)
+            branches += [piece.branch] * len(tokens)
         cut = max(0, len(ids) - self.max_length)
         if cut:
             ids, labels, branches = ids[:-cut], labels[:-cut], branches[:-cut]
@@ -144,6 +138,38 @@ class ConversationEncoder:
         if media is not None:
             media = list(self.processor.create_mm_token_type_ids([ids])[0])
         return Encoded(ids, labels, branches if any(branches) else None, inputs, media, cut)
+
+    def length(self, sample: Sample, style: Style = "chat") -> int:
+        """How many tokens :meth:`encode` will give, without decoding an image.
+
+        Raises:
+            DataError: an image whose size can not be read.
+        """
+        sizes = [image_size(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
+        total = 0
+        for piece in self._pieces(sample, style, sizes):
+            if piece.kind == "image":
+                total += self._image_length(sizes[int(piece.text)])
+            else:
+                total += len(self._ids(piece))
+        return min(total, self.max_length)
+
+    def _image_length(self, size: tuple[int, int]) -> int:
+        """Tokens of an image of a width and height in pixels."""
+        if size not in self._image_lengths:
+            # It depends on the size alone, so that any image of that size tells.
+            self._image_lengths[size] = len(self._process([Image.new("RGB", size)])["input_ids"][0])
+        return self._image_lengths[size]
+
+    def _pieces(self, sample: Sample, style: Style, sizes: Sequence[tuple[int, int]]) -> Iterator[_Piece]:
+        """The conversation from its first token to its last, the trunk once and then its branches."""
+        size = sizes[0] if len(sizes) == 1 else None
+        for number, turns in enumerate(_unfold(sample.turns)):
+            try:
+                pieces = (self._plain_pieces if style == "plain" else self._chat_pieces)(turns, size)
+            except DataError as error:
+                raise DataError(f"sample {sample.key!r}: {error.what}", mend=error.mend) from None
+            yield from (piece for piece in pieces if piece.branch or number == 0)
 
     def _ids(self, piece: _Piece) -> list[int]:
         if piece.kind == "tokens":

@@ -68,6 +68,11 @@ def load_generalist(
     with loading("model", path_or_id):
         config = AutoConfig.from_pretrained(location.path, trust_remote_code=trust_remote_code)
         _check_kind(config, path_or_id, trust_remote_code)
+        if quantize and getattr(config, "visual_expert", None) is not None:
+            # Its layers would be exchanged for 4-bit ones after the expert was hung on them.
+            raise ModelError(
+                f"{path_or_id} has a visual expert, which needs whole weights", mend="load it unquantised"
+            )
         model = AutoModelForImageTextToText.from_pretrained(
             location.path,
             config=config,

@@ -14,12 +14,14 @@ from typing import Any
 
 from vila2.errors import DataError
 from vila2.run.nearest import did_you_mean
-from vila2.run.recipe import CycleSpec, MixtureEntry, with_stage_defaults
+from vila2.run.recipe import CycleSpec, MixtureEntry, ModelSpec, with_stage_defaults
 
 Where = tuple[str | int, ...]
 
 #: The order in which the named stages make sense (paper section 3).
 STAGE_ORDER = ("align", "pretrain", "sft")
+#: What only a model that is put together from parts can be told.
+_ASSEMBLING = ("projector", "vision_feature_layer", "max_tiles", "s2_scales", "visual_expert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ def _model_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 ("model", parts[0]), "give either `pretrained`, or `vision` and `language`, not both"
             )
+        for key in _ASSEMBLING:
+            default = ModelSpec.model_fields[key].default
+            given = tuple(model[key]) if isinstance(model.get(key), list) else model.get(key, default)
+            if given != default:
+                yield Problem(("model", key), "`pretrained` has its own: leave this key out")
         if "align" in _mapping(recipe.get("stages")):
             yield Problem(
                 ("stages", "align"),
@@ -77,6 +84,12 @@ def _model_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
     elif len(parts) < 2:
         missing = " and ".join(f"`{key}`" for key in ("vision", "language") if key not in parts)
         yield Problem(("model",), f"{missing} missing: give `vision` and `language`, or `pretrained`")
+    elif model.get("visual_expert") is None:
+        for name, stage in _mapping(recipe.get("stages")).items():
+            if "visual_expert" in _sequence(_mapping(stage).get("train")):
+                yield Problem(
+                    ("stages", name, "train"), "no visual_expert there: set model.visual_expert to a rank"
+                )
 
 
 def _stage_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
@@ -115,7 +128,11 @@ def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Probl
     twice = [part for part, count in Counter(parts).items() if count > 1]
     if twice:
         yield Problem((*where, "train"), f"names {twice[0]!r} twice")
-    if stage.get("lora") is not None and parts and ("language" not in parts or "vision" in parts):
+    if (
+        stage.get("lora") is not None
+        and parts
+        and ("language" not in parts or not {"vision", "visual_expert"}.isdisjoint(parts))
+    ):
         yield Problem(
             (*where, "lora"),
             f"LoRA trains the language model, and the projector in full, but `train` is [{', '.join(parts)}]: "
@@ -124,6 +141,13 @@ def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Probl
     batch, device = stage.get("batch_size"), stage.get("device_batch_size")
     if _whole(batch) and _whole(device) and batch % device:
         yield Problem((*where, "device_batch_size"), f"{device} does not divide batch_size {batch}")
+    if stage.get("pack_length") is not None and device is not None:
+        yield Problem(
+            (*where, "device_batch_size"),
+            "leave it out: with pack_length a device takes one row of that many tokens at a time",
+        )
+    if stage.get("pack_length") is None and stage.get("pack_images") is not None:
+        yield Problem((*where, "pack_images"), "needs pack_length, which packs samples into rows")
 
 
 def _cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) -> Iterator[Problem]:

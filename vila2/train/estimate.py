@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vila2.train.freezing import check_parts
+
 if TYPE_CHECKING:
     from vila2.run.recipe import StageSpec
 
@@ -53,20 +55,26 @@ def stage_memory(
         counted: those of its tokens for which logits are made, which are the ones that the loss counts in a
             model of our family and all of them in others.
         value_bytes: 4 for float32, 2 for bfloat16 and float16.
+
+    Raises:
+        TrainingError: the model has no such part to train.
     """
+    check_parts(sizes.parameters, stage.train)
     total = sum(sizes.parameters.values())
     trained = sum(sizes.parameters[part] for part in stage.train)
     if stage.lora:
         # Two factors of rank r on each of the seven linear maps of a layer, about 2 h r each.
         adapters = 14 * sizes.layers * sizes.hidden * stage.lora.rank
-        trained = adapters + (sizes.parameters["projector"] if "projector" in stage.train else 0)
-    batch = stage.device_batch_size or stage.batch_size
+        trained = adapters + sum(sizes.parameters[part] for part in stage.train if part != "language")
+    # A pack is as many typical samples as it has room for.
+    packed = stage.pack_length / tokens if stage.pack_length else None
+    batch = packed or stage.device_batch_size or stage.batch_size
     per_layer = 2 if stage.gradient_checkpointing else _ACTIVATION_BYTES
-    activations = batch * tokens * sizes.hidden * sizes.layers * per_layer * value_bytes // 2
+    activations = int(batch * tokens) * sizes.hidden * sizes.layers * per_layer * value_bytes // 2
     return {
         "weights": total * value_bytes,
         "gradients": trained * value_bytes,
         "optimiser": trained * _MOMENTS_BYTES,
         "activations": activations,
-        "logits": 2 * batch * counted * sizes.vocabulary * 4,
+        "logits": 2 * int(batch * counted) * sizes.vocabulary * 4,
     }

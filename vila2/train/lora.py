@@ -22,11 +22,12 @@ def check_lora(stage: StageSpec) -> None:
         raise TrainingError(
             "lora adapts the language model, which the stage does not train", mend="train: [language]"
         )
-    if "vision" in stage.train:
-        raise TrainingError(
-            "lora adapts the language model; the vision tower would be trained in full beside it",
-            mend="leave vision out of the stage's train",
-        )
+    for part in ("vision", "visual_expert"):
+        if part in stage.train:
+            raise TrainingError(
+                f"lora adapts the language model; {part} would be trained in full beside it",
+                mend=f"leave {part} out of the stage's train",
+            )
     if stage.lora.quantize and not torch.cuda.is_available():
         raise TrainingError(
             f"quantize: {stage.lora.quantize} needs a CUDA GPU", mend="leave lora.quantize out"

@@ -1,6 +1,6 @@
 """Trains one stage: the step that turns a model and a mixture into the next checkpoint.
 
-Reads from top to bottom: load, mix, freeze, train (or go on from a checkpoint), merge, save.
+Reads from top to bottom: load, mix, freeze, feed, train (or go on from a checkpoint), merge, save.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from vila2.data.mixtures import Mixture, ViewedDataset
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
 from vila2.errors import TrainingError
-from vila2.model.conversation import ConversationEncoder
 from vila2.model.generalist import load_generalist
 from vila2.model.losses import use_soft_loss
-from vila2.packing.collate import Collator
+from vila2.model.resolution import set_image_size
 from vila2.run.recipe import StageSpec
 from vila2.train.checkpoints import MarkComplete, latest_checkpoint
-from vila2.train.data import EncodedMixture
+from vila2.train.feed import feed
 from vila2.train.freezing import freeze_all_but, frozen_modules
 from vila2.train.lora import add_lora, check_lora, merge_lora
 from vila2.train.trainer import (
@@ -65,29 +64,30 @@ def train_stage(
     source = inputs["model"] / "model"
     generalist = load_generalist(source, dtype=settings["dtype"], device="cpu", quantize=quantize)
     model, processor = generalist.model, generalist.processor
+    if stage.image_size:
+        set_image_size(model, processor, stage.image_size)
     mixture = open_mixture(stage, inputs, seed)
     states = freeze_all_but(model, stage.train)
     frozen = frozen_modules(model, stage.train)
     for state in states:
         log.info("stage %s: %s", name, state)
     soft_loss = use_soft_loss(model)
+    fed = feed(stage, mixture, generalist, folder, seed=seed, progress=progress)
     if stage.lora:
         model = add_lora(model, stage)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    steps = optimiser_steps(len(mixture), stage)
+    steps = optimiser_steps(len(fed.dataset), fed.stage)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
     with progress.task(f"train {name}", steps) as task:
         trainer = StageTrainer(
             model=model,
-            args=training_arguments(folder, stage, steps=steps, seed=seed, dtype=settings["dtype"]),
-            train_dataset=EncodedMixture(
-                mixture, ConversationEncoder(processor, max_length=stage.max_length), stage.style
-            ),
-            data_collator=Collator(processor.tokenizer.pad_token_id),
+            args=training_arguments(folder, fed.stage, steps=steps, seed=seed, dtype=settings["dtype"]),
+            train_dataset=fed.dataset,
+            data_collator=fed.collator,
             callbacks=[
                 MarkComplete(),
                 MetricsFile(folder / "metrics.jsonl"),
-                ShowProgress(task),
+                ShowProgress(task, fed.about),
                 StopOnBadLoss(),
             ],
             frozen=frozen,
@@ -98,6 +98,8 @@ def train_stage(
     model = trainer.model
     if stage.lora:
         plain = load_generalist(source, dtype=settings["dtype"], device="cpu").model if quantize else None
+        if plain is not None and stage.image_size:
+            set_image_size(plain, processor, stage.image_size)
         model = merge_lora(model, stage, plain=plain)
     save_model(model, processor, folder / "model")
     for checkpoint in folder.glob("checkpoint-*"):
@@ -107,6 +109,7 @@ def train_stage(
         "parameters_trained": learning,
         "samples": len(mixture),
         "dropped": mixture.dropped,
+        "packing": fed.results,
         "steps": steps,
         "loss": [[entry["step"], entry["loss"]] for entry in trainer.state.log_history if "loss" in entry],
     }

@@ -88,19 +88,25 @@ class StopOnBadLoss(TrainerCallback):
 
 
 class ShowProgress(TrainerCallback):
-    """Feeds the live display."""
+    """Feeds the live display.
 
-    def __init__(self, task: Any) -> None:
+    Args:
+        task: shows the optimiser steps.
+        about: what is always said beside the loss.
+    """
+
+    def __init__(self, task: Any, about: str = "") -> None:
         self.task = task
         self.seen = 0
-        self.note = ""
+        self.about = about
+        self.note = about
 
     def on_train_begin(self, args, state, control, **kwargs):
         self._advance(state)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "loss" in logs:
-            self.note = f"loss {logs['loss']:.3f}"
+            self.note = f"loss {logs['loss']:.3f}" + (f", {self.about}" if self.about else "")
 
     def on_step_end(self, args, state, control, **kwargs):
         self._advance(state)
@@ -145,8 +151,9 @@ def training_arguments(
         bf16=cuda and dtype == "bfloat16",
         fp16=cuda and dtype == "float16",
         deepspeed=deepspeed_settings(stage.deepspeed) if world > 1 and stage.deepspeed else None,
-        # The last layers of a vision tower that is read at an inner layer get no gradient.
-        ddp_find_unused_parameters="vision" in stage.train,
+        # The last layers of a vision tower that is read at an inner layer get no gradient, nor does a
+        # visual expert without an image.
+        ddp_find_unused_parameters=not {"vision", "visual_expert"}.isdisjoint(stage.train),
         logging_steps=max(1, steps // 100),
         logging_first_step=True,
         logging_nan_inf_filter=False,
