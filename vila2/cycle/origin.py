@@ -124,7 +124,8 @@ def latest_run(runs: Path = _RUNS) -> Path:
     Raises:
         RunError: there is none.
     """
-    found = [path.parent for path in runs.glob("*/results.json") if (path.parent / "recipe.yaml").is_file()]
+    found = [path.parent for path in runs.glob("*/results.json")]
+    found = [folder for folder in found if not (folder / "specialist.json").exists()]
     if not found:
         raise RunError(
             f"no finished run below {runs}/ to take a generalist from",
