@@ -48,6 +48,9 @@ cycle: {rounds: 0}
 """
 
 
+CONFIG = {"image_root": None, "seed": 0, "shard_size": 8, "places": True}
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A folder on Python's path with the plugin installed."""
@@ -136,7 +139,7 @@ def test_the_specialist_is_saved_with_where_it_comes_from(made):
     assert (said["plugin"], said["package"], said["version"], said["licence"]) == (
         ("finding", "vila2-finding", "1.0", "none")
     )
-    assert said["builder"] == {"version": 1, "config": {"seed": 0, "shard_size": 8, "places": True}}
+    assert said["builder"] == {"version": 1, "config": CONFIG}
     assert said["generalist"]["name"] == "VILA_0" and len(said["generalist_digest"]) == 16
     model = made["folder"] / said["model"]
     assert (model / "model.safetensors").is_file()
@@ -255,6 +258,29 @@ def test_what_is_wrong_is_said_before_any_work(site, run, scenes, tmp_path, chan
     with pytest.raises(kind) as error:
         prepare_job(given.pop("plugin"), find_origin(run), given.pop("data"), **given)
     assert all(part in str(error.value) for part in named), str(error.value)
+
+
+def test_images_that_lie_elsewhere_count_by_content_and_a_recipe_may_lie_in_the_package(site, run, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "rows.jsonl").write_text('{"image": "a.png", "evidence": {"objects": []}}\n')
+
+    def build(folder: str) -> str:
+        job = prepare_job(
+            "finding",
+            find_origin(run),
+            here(tmp_path / "rows.jsonl"),
+            recipe=Path("vila2_finding_files/recipe.yaml"),
+            overrides=[f"image_root={tmp_path / folder}"],
+        )
+        planned = Run.open(tmp_path / "out", dry=True)
+        make(job, planned)
+        return planned.plan[0].digest
+
+    before = build("pictures")
+    (tmp_path / "pictures").rename(tmp_path / "moved")
+    assert build("moved") == before
+    (tmp_path / "moved" / "a.png").write_bytes(b"1")
+    assert build("moved") != before
 
 
 def test_no_run_to_start_from_names_the_mend(tmp_path, monkeypatch):

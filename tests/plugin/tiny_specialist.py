@@ -37,11 +37,11 @@ class Builder:
         self.config = config
 
     def shards(self):
-        count = sum(1 for _ in vila2.open_evidence(self.config.data))
+        count = sum(1 for _ in vila2.open_evidence(self.config.data, self.config.image_root))
         return [str(start) for start in range(0, count, self.config.shard_size)]
 
     def build(self, shard):
-        for number, sample in enumerate(vila2.open_evidence(self.config.data)):
+        for number, sample in enumerate(vila2.open_evidence(self.config.data, self.config.image_root)):
             if isinstance(sample, Reject):
                 if shard == "0":
                     yield sample

@@ -117,12 +117,16 @@ def make(job: Job, run: Run, before_training: Callable[[StepResult, StepResult],
 
 def provenance(job: Job) -> dict[str, Any]:
     """Where a specialist comes from, as far as that is known before it is made."""
+    config, paths = config_settings(job)
     return {
         "plugin": job.name,
         "package": job.plugin.package,
         "version": job.plugin.version,
         "licence": job.specialist.licence,
-        "builder": {"version": job.builder_version, "config": config_settings(job)},
+        "builder": {
+            "version": job.builder_version,
+            "config": config | {name: str(path) for name, path in paths.items()},
+        },
         "data": str(job.data.path or job.data.source),
         "generalist": {"name": job.origin.name, "run": job.origin.run and str(job.origin.run)},
         "start": job.recipe.start,
@@ -158,18 +162,19 @@ def _build(job: Job, run: Run) -> StepResult:
     data: StepResult | Path = Path(str(job.data.path))
     if job.data.source != "path":
         data = work.open_dataset(run, job.data.source, job.data)
+    config, paths = config_settings(job)
     return run.step(
         f"build-{job.name}",
         specialist_work.build,
         settings={
             "plugin": job.name,
             "plugin_version": job.plugin.version,
-            "config": config_settings(job),
+            "config": config,
             "prompts": [*job.specialist.prompts, *job.specialist.questions],
             "held_out": job.recipe.held_out,
             "seed": job.recipe.seed,
         },
-        inputs={"data": data},
+        inputs={"data": data, **paths},
         version=job.builder_version,
     )
 
