@@ -2,16 +2,17 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from tiny_specialist import RECIPE, install_finding
 
+from vila2.caption.engines import open_engine
 from vila2.cycle.annotate import (
     MadeSpecialist,
     annotate_dataset,
@@ -178,8 +179,6 @@ def test_a_new_version_of_the_plugin_builds_anew(made, run, scenes, tmp_path, mo
 
 
 def test_annotating_keeps_answer_turns_claims_and_status_of_every_image(made, run):
-    from vila2.caption.engines import open_engine
-
     specialist = MadeSpecialist.open(made["folder"])
     dataset = ShardDataset.open(find_dataset(find_origin(run), None))
     engine = open_engine("transformers", specialist.model)
@@ -297,40 +296,30 @@ def vila2(site: Path, *arguments: object) -> subprocess.Popen:
     return subprocess.Popen(command, env=os.environ | {"CI": "true", "PYTHONPATH": path}, text=True)
 
 
-def killed_and_gone_on(site: Path, chance: random.Random, *arguments: object) -> None:
-    for _ in range(3):
+def killed_and_gone_on(site: Path, folder: Path, signs: Sequence[str], *arguments: object) -> None:
+    """Runs a command and kills it as soon as a sign (a glob in ``folder``) is there; the last time it may end."""
+    for sign in signs:
         process = vila2(site, *arguments)
-        time.sleep(chance.uniform(5, 12))
+        end = time.monotonic() + 300
+        while process.poll() is None and not list(folder.glob(sign)) and time.monotonic() < end:
+            time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert process.wait() == -signal.SIGKILL, f"it ended before {sign} was seen"
     assert vila2(site, *arguments).wait(timeout=600) == 0
 
 
 @pytest.mark.slow
 def test_killed_again_and_again_it_ends_as_one_left_alone(made, site, run, scenes, tmp_path):
-    chance = random.Random(1)
     out = tmp_path / "killed"
-    killed_and_gone_on(
-        site, chance, "specialize", "-p", "finding", "--from", run, "--data", scenes, "--out", out, "--quiet"
-    )
+    signs = ("steps/*/pieces/000000/piece.json", "steps/*/checkpoint-2/complete", "steps/specialist-scores-*")
+    arguments = ("specialize", "-p", "finding", "--from", run, "--data", scenes, "--out", out, "--quiet")
+    killed_and_gone_on(site, out, signs, *arguments)
     for name in ("results.json", "report.html", "preview.html"):
         assert (out / name).read_bytes() == (made["folder"] / name).read_bytes(), name
     dataset = ShardDataset.open(find_dataset(find_origin(run), "instructions"))
-    arguments = (
-        "annotate",
-        run,
-        "-p",
-        "finding",
-        "--dataset",
-        "instructions",
-        "--quiet",
-        "--specialist",
-        out,
-    )
-    killed_and_gone_on(site, chance, *arguments)
+    arguments = ("annotate", run, "-p", "finding", "--dataset", "instructions", "--specialist", out, "-q")
+    killed_and_gone_on(site, dataset.folder, ["layers/finding/*.partial.jsonl"], *arguments)
     specialist = MadeSpecialist.open(made["folder"])
-    from vila2.caption.engines import open_engine
-
     alone = tmp_path / "alone"
     write_dataset(alone, iter(dataset), name="instructions")
     engine = open_engine("transformers", specialist.model)
