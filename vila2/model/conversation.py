@@ -107,18 +107,25 @@ class ConversationEncoder:
         ids: list[int] = []
         labels: list[int] = []
         branches: list[int] = []
+        spans: list[tuple[int, int, int]] = []  # of each image: first token, end, index
         for number, turns in enumerate(conversations):
             pieces = self._plain_pieces(turns) if style == "plain" else self._chat_pieces(turns)
             if number > 0:  # the trunk is there already
                 pieces = [piece for piece in pieces if piece.branch]
             for piece in pieces:
                 tokens = images[int(piece.text)] if piece.kind == "image" else self._ids(piece)
+                if piece.kind == "image":
+                    spans.append((len(ids), len(ids) + len(tokens), int(piece.text)))
                 ids += tokens
                 labels += tokens if piece.trained else [IGNORED] * len(tokens)
                 branches += [piece.branch] * len(tokens)
-        cut = max(0, len(ids) - self.max_length)
+        # No image is cut in two: the cut goes before it, and its pixels go too.
+        end = min([start for start, stop, _ in spans if stop > self.max_length], default=self.max_length)
+        cut = max(0, len(ids) - min(end, self.max_length))
         if cut:
             ids, labels, branches = ids[:-cut], labels[:-cut], branches[:-cut]
+            kept = [index for _, stop, index in spans if stop <= len(ids)]
+            inputs = inputs if len(kept) == len(spans) else self._image_inputs(sample, kept)
         if all(label == IGNORED for label in labels):
             raise DataError(
                 f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
@@ -148,9 +155,8 @@ class ConversationEncoder:
             )
         if not used:
             return [], {}
-        pictures = [decode_image(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
         # The processor wants images in the order of their placeholders.
-        ordered = [pictures[index] for index in used]
+        ordered = [decode_image(sample.images[index], where=f"{sample.key}[{index}]") for index in used]
         batch = self._process(ordered)
         rows = [batch.pop("input_ids")[0].tolist()] if len(ordered) == 1 else None
         if rows is None:
@@ -160,6 +166,13 @@ class ConversationEncoder:
         for row, index in zip(rows, used, strict=True):
             tokens[index] = row
         return tokens, batch
+
+    def _image_inputs(self, sample: Sample, kept: Sequence[int]) -> dict[str, Any]:
+        """The image tensors of some of the sample's images, in the order given."""
+        pictures = [decode_image(sample.images[n], where=f"{sample.key}[{n}]") for n in kept]
+        batch = self._process(pictures) if pictures else {}
+        batch.pop("input_ids", None)
+        return batch
 
     def _process(self, pictures: list) -> dict[str, Any]:
         batch = self.processor(
@@ -174,16 +187,15 @@ class ConversationEncoder:
 
     def _plain_pieces(self, turns: Sequence[Turn]) -> list[_Piece]:
         pieces = [_Piece("template", self._opening)] if self._opening else []
-        texts = 0
         for turn in turns:
-            for part in turn.parts:
+            for number, part in enumerate(turn.parts):
                 if isinstance(part, ImagePart):
                     pieces.append(_Piece("image", str(part.index), branch=turn.branch))
                     continue
-                text = part_text(part)
-                # A newline keeps the original caption and its recaption apart (template `concat`).
-                pieces.append(_Piece("text", "\n" + text if texts else text, turn.trained, turn.branch))
-                texts += 1
+                # A newline keeps the original caption and its recaption apart (template `concat`); an image
+                # between two texts, as in interleaved documents, does so itself.
+                apart = "\n" if number == 0 and pieces and pieces[-1].kind == "text" else ""
+                pieces.append(_Piece("text", apart + part_text(part), turn.trained, turn.branch))
         last = turns[-1]
         pieces.append(_Piece("template", self.tokenizer.eos_token, last.trained, last.branch))
         return pieces
