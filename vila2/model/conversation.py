@@ -119,9 +119,7 @@ class ConversationEncoder:
                 ids += tokens
                 labels += tokens if piece.trained else [IGNORED] * len(tokens)
                 branches += [piece.branch] * len(tokens)
-        # No image is cut in two: the cut goes before it, and its pixels go too.
-        end = min([start for start, stop, _ in spans if stop > self.max_length], default=self.max_length)
-        cut = max(0, len(ids) - min(end, self.max_length))
+        cut = len(ids) - self._end(len(ids), spans)
         if cut:
             ids, labels, branches = ids[:-cut], labels[:-cut], branches[:-cut]
             kept = [index for _, stop, index in spans if stop <= len(ids)]
@@ -135,6 +133,17 @@ class ConversationEncoder:
         if media is not None:
             media = list(self.processor.create_mm_token_type_ids([ids])[0])
         return Encoded(ids, labels, branches if any(branches) else None, inputs, media, cut)
+
+    def _end(self, length: int, images: Sequence[tuple[int, int, int]]) -> int:
+        """How many tokens fit; an image that would be cut in two is left out, and what follows it.
+
+        Args:
+            length: tokens of the whole conversation.
+            images: first token, end and index of each image.
+        """
+        if length <= self.max_length:
+            return length
+        return min(self.max_length, *(start for start, stop, _ in images if stop > self.max_length), length)
 
     def _ids(self, piece: _Piece) -> list[int]:
         if piece.kind == "text":
