@@ -48,6 +48,11 @@ def test_the_best_rows_are_those_that_sorting_gives(rows, top, floor, size, rand
         ranking = rank(in_batches(rows, size), top=top, min_score=floor)
         assert {str(key) for score, key in rows if ranking.takes(score, key)} == expected
         assert ranking.count == len(expected)
+        for some in in_batches(rows, size)():
+            each = [
+                ranking.takes(score, key) for score, key in zip(some.values.tolist(), some.keys, strict=True)
+            ]
+            assert ranking.taken(some).tolist() == each
 
 
 def test_memory_goes_with_what_is_taken():

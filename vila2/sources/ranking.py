@@ -48,6 +48,14 @@ class Ranking:
             return False
         return score > self.lowest or self.tied is None or str(key) in self.tied
 
+    def taken(self, scores: Scores) -> np.ndarray:
+        """The same of many rows at once; bool [rows]."""
+        taken = scores.values >= self.lowest
+        if self.tied is not None:
+            for number in np.flatnonzero(scores.values == self.lowest):
+                taken[number] = str(scores.keys[number]) in self.tied
+        return taken
+
 
 def rank(
     scores: Callable[[], Iterable[Scores]], *, top: int | None = None, min_score: float | None = None
@@ -107,7 +115,7 @@ def metadata_scores(path: Path | str, column: str, key: str) -> Callable[[], Ite
         for file in row_files(path):
             if file.suffix == ".parquet":
                 for batch in parquet_batches(file, [column, key]):
-                    yield Scores(_floats(batch.column(column)), batch.column(key).to_pylist())
+                    yield batch_scores(batch, column, key)
             else:
                 rows = (row.fields for row in read_rows(file) if not isinstance(row, Reject))
                 while some := list(islice(rows, 8192)):
@@ -143,7 +151,20 @@ def score_values(values: Sequence[Any]) -> np.ndarray:
     return np.array([v if isinstance(v, int | float) else math.nan for v in values], dtype=np.float64)
 
 
-def _floats(column: Any) -> np.ndarray:
+def batch_scores(batch: Any, column: str, key: str) -> Scores:
+    """The scores and keys of a record batch; a key becomes a value of Python when it is looked at."""
     import pyarrow as pa
 
-    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    values = batch.column(column).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return Scores(values, _Keys(batch.column(key)))
+
+
+class _Keys(Sequence):
+    def __init__(self, column: Any) -> None:
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self._column[int(number)].as_py()

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vila2.data.atomic import atomic_path
 from vila2.data.shards import Reject
 from vila2.errors import DataError
-from vila2.sources.ranking import Ranking, metadata_scores, parquet_batches, rank
+from vila2.sources.ranking import Ranking, batch_scores, metadata_scores, parquet_batches, rank
 from vila2.sources.rows import read_rows, row_files
 
 
@@ -73,10 +71,7 @@ def _write_parquet(files: list[Path], out: Path, ranking: Ranking, rank_by: str,
     with pq.ParquetWriter(out, schema) as writer:
         for file in files:
             for batch in parquet_batches(file):
-                scores, keys = batch.column(rank_by).to_pylist(), batch.column(key).to_pylist()
-                taken = np.array(
-                    [ranking.takes(*pair) for pair in zip(scores, keys, strict=True)], dtype=bool
-                )
+                taken = ranking.taken(batch_scores(batch, rank_by, key))
                 try:
                     writer.write_batch(batch.filter(pa.array(taken)))
                 except (ValueError, pa.ArrowException) as error:
