@@ -6,7 +6,7 @@ from pathlib import Path
 
 from packages import install
 
-CODE = '''
+CODE = """
 import vila2
 from vila2 import BoxPart, Evidence, ImagePart, Items, Reject, Sample
 from vila2.data.sample import assistant, user
@@ -84,7 +84,7 @@ def score(asked):
         "count right": Items.of_means([one.said.key for one in counted], right),
         "words": Items.of_means(keys, [len(one.said.text.split()) for one in asked], "words", None),
     }
-'''
+"""
 
 RECIPE = """
 start: sft

@@ -7,10 +7,11 @@ one sample of every stage is encoded as the model will see it, and the memory a 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2.data.sample import Sample
-from vila2.errors import RecipeError
+from vila2.errors import RecipeError, Vila2Error
 
 if TYPE_CHECKING:
     from vila2.run.recipe import DatasetSpec, Recipe
@@ -30,7 +31,7 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     Raises:
         Vila2Error: naming the dataset, the file or the part that is missing.
     """
-    first = {name: first_sample(name, spec) for name, spec in recipe.data.items()}
+    first = first_samples(recipe)
     for benchmark in recipe.evaluate:
         if not first[benchmark.dataset].images:
             raise RecipeError(
@@ -44,11 +45,35 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     return {
         "sizes": {
             name: {"source": spec.source, "samples": expected_size(spec)}
-            for name, spec in recipe.data.items()
+            for name, spec in recipe.data_in_use.items()
         },
         "samples": samples,
         "memory": memory(recipe, model, samples),
     }
+
+
+def first_samples(recipe: Recipe) -> dict[str, Sample]:
+    """The first usable sample of every dataset; its layers are opened too.
+
+    Raises:
+        RecipeError: naming every dataset that has none, with what is wrong and how to mend it.
+    """
+    from vila2.data.layers import Layer
+
+    first, wrong = {}, []
+    for name, spec in recipe.data_in_use.items():
+        try:
+            first[name] = first_sample(name, spec)
+            for folder in spec.layers.values():
+                Layer.open(Path(folder))
+        except Vila2Error as error:
+            wrong.append(f"data.{name}: {error.what}" + (f" ({error.mend})" if error.mend else ""))
+    if wrong:
+        raise RecipeError(
+            wrong[0] if len(wrong) == 1 else "\n  ".join([f"{len(wrong)} datasets can not be read", *wrong]),
+            mend="put the files there, or write where they are: in the recipe, or with --set data.NAME.path=...",
+        )
+    return first
 
 
 def first_sample(name: str, spec: DatasetSpec) -> Sample:
@@ -60,6 +85,7 @@ def first_sample(name: str, spec: DatasetSpec) -> Sample:
     from vila2.data.shards import ShardDataset
     from vila2.sources import open_source
 
+    rejected = ""
     if spec.source == "shards":
         dataset = ShardDataset.open(spec.path)
         if len(dataset):
@@ -69,8 +95,9 @@ def first_sample(name: str, spec: DatasetSpec) -> Sample:
         for row in open_source(spec.source, path=spec.path, **options):
             if isinstance(row, Sample):
                 return row
+            rejected = rejected or f": {row.where}: {row.reason}: {row.detail}"
     raise RecipeError(
-        f"dataset {name!r} gives no usable sample",
+        f"it gives no usable sample{rejected}",
         mend=f"look at data.{name}, or try `vila2 data import` on it",
     )
 

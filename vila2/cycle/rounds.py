@@ -115,8 +115,14 @@ class Cycle:
         inputs = {f"data.{entry.dataset}": self.data[entry.dataset] for entry in stage.mixture}
         for entry in stage.mixture:
             used = [layer for layer in View.parse(entry.view).layers if layer != "original"]
-            inputs |= {f"layer.{layer}": self.layers[layer] for layer in used}
+            inputs |= {f"layer.{entry.dataset}.{layer}": self._layer(entry.dataset, layer) for layer in used}
         return inputs
+
+    def _layer(self, dataset: str, name: str) -> StepResult:
+        """A layer of this run, or one that the recipe brings along."""
+        if name in self.layers and dataset == self.recipe.recaptioned:
+            return self.layers[name]
+        return self.run.existing(f"layer-{name}", self.recipe.data[dataset].layers[name])
 
     def _training_settings(self) -> dict[str, Any]:
         recipe = self.recipe
@@ -158,7 +164,7 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
 def self_augment(recipe: Recipe, run: Run) -> tuple[Cycle, list[Generalist]]:
     """The loop of Figure 1 (a): every VILA_i writes the captions that train VILA_{i+1}."""
     cycle = Cycle(recipe, run)
-    cycle.data = {name: work.open_dataset(run, name, spec) for name, spec in recipe.data.items()}
+    cycle.data = {name: work.open_dataset(run, name, spec) for name, spec in recipe.data_in_use.items()}
     cycle.parts = run.step(
         "parts", work.assemble, settings=work.model_settings(recipe), inputs=work.model_inputs(recipe)
     )

@@ -15,7 +15,7 @@ from typing import Any
 from transformers import PrinterCallback
 
 from vila2.data.layers import Layer
-from vila2.data.mixtures import Mixture, ViewedDataset
+from vila2.data.mixtures import Mixture, Portion, ViewedDataset
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
 from vila2.errors import TrainingError
@@ -48,7 +48,7 @@ def train_stage(
         folder: of this step; ``folder/model`` is the result, checkpoints lie beside it while it runs.
         settings: ``name``, ``stage`` (a :class:`StageSpec` as a dict), ``seed``, ``dtype``.
         inputs: ``model`` (a step whose folder holds ``model/``), ``data.NAME`` (datasets) and
-            ``layer.NAME`` (annotation layers).
+            ``layer.DATASET.NAME`` (annotation layers).
         progress: shows the steps.
 
     Returns:
@@ -67,6 +67,14 @@ def train_stage(
     if stage.image_size:
         set_image_size(model, processor, stage.image_size)
     mixture = open_mixture(stage, inputs, seed)
+    for part, counts in mixture.short.items():
+        log.warning(
+            "stage %s: %s has %d samples, the recipe asks for %d",
+            name,
+            part,
+            counts["there"],
+            counts["asked"],
+        )
     states = freeze_all_but(model, stage.train)
     frozen = frozen_modules(model, stage.train)
     for state in states:
@@ -110,6 +118,7 @@ def train_stage(
         "samples": len(mixture),
         "dropped": mixture.dropped,
         "packing": fed.results,
+        "short": mixture.short,
         "steps": steps,
         "loss": [[entry["step"], entry["loss"]] for entry in trainer.state.log_history if "loss" in entry],
     }
@@ -124,9 +133,13 @@ def open_mixture(stage: StageSpec, inputs: Mapping[str, Path], seed: int) -> Mix
     parts = []
     for entry in stage.mixture:
         view = View.parse(entry.view)
-        layers = {layer: Layer.open(inputs[f"layer.{layer}"]) for layer in view.layers if layer != "original"}
+        layers = {
+            layer: Layer.open(inputs[f"layer.{entry.dataset}.{layer}"])
+            for layer in view.layers
+            if layer != "original"
+        }
         dataset = ShardDataset.open(inputs[f"data.{entry.dataset}"])
-        parts.append((ViewedDataset(dataset, view, layers), entry.weight))
+        parts.append((ViewedDataset(dataset, view, layers), Portion(entry.weight, entry.count, entry.select)))
     mixture = Mixture(parts, seed)
     if not len(mixture):
         names = ", ".join(f"{entry.dataset} through {entry.view}" for entry in stage.mixture)
