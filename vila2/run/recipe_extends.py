@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from vila2.errors import RecipeError
 from vila2.run.recipe_checks import Problem, Where
+from vila2.run.recipe_paths import resolve_paths
+from vila2.run.recipe_shape import keys_at
 from vila2.run.recipe_yaml import read_yaml
 
 KEY = "extends"
@@ -50,36 +52,17 @@ def read_extended(path: Path, environment: Mapping[str, str] | None = None) -> R
 def _read(
     path: Path, environment: Mapping[str, str] | None, above: tuple[Path, ...], files: list[Path]
 ) -> Raw:
-    from vila2.run.recipe_paths import resolve_paths
-    from vila2.run.recipe_shape import keys_at
-
     marked = read_yaml(_text(path), where=str(path), environment=environment)
     if not isinstance(marked.value, dict):
         raise RecipeError(
             f"{path}: a recipe is a mapping of keys", mend=f"its keys are {', '.join(keys_at(()))}"
         )
-    names = marked.value.pop(KEY, [])
     line = marked.lines.get((KEY,), 1)
-    names = [names] if isinstance(names, str) else names
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise RecipeError(
-            f"{path}:{line}: {KEY}: {names!r} is no file", mend="give a file's name, or a list of them"
-        )
+    extended = _extended(marked.value.pop(KEY, []), path, f"{path}:{line}: {KEY}", above)
     resolve_paths(marked.value, path.parent)
-    raw, above = Raw({}), (*above, path.resolve())
-    for name in names:
-        extended = path.parent / Path(name).expanduser()
-        if extended.resolve() in above:
-            chain = " -> ".join(file.name for file in (*above, extended))
-            raise RecipeError(
-                f"{path}:{line}: {KEY}: {chain}: a recipe can not extend itself", mend="leave it out"
-            )
-        if not extended.is_file():
-            raise RecipeError(
-                f"{path}:{line}: {KEY}: {extended}: no such file",
-                mend="give the path of a recipe from this one",
-            )
-        _join(raw, _read(extended, environment, above, files))
+    raw = Raw({})
+    for file in extended:
+        _join(raw, _read(file, environment, (*above, path.resolve()), files))
     files.append(path)
     places = {
         where: Place(len(files), line, str(path)) for where, line in marked.lines.items() if where != (KEY,)
@@ -87,6 +70,23 @@ def _read(
     own = [(places[_written(problem.where, places)], problem) for problem in marked.problems]
     _join(raw, Raw(marked.value, places, own))
     return raw
+
+
+def _extended(names: Any, path: Path, where: str, above: tuple[Path, ...]) -> list[Path]:
+    """The files that the recipe at ``path``, extended by those ``above``, extends itself."""
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise RecipeError(f"{where}: {names!r} is no file", mend="give a file's name, or a list of them")
+    files = [path.parent / Path(name).expanduser() for name in names]
+    for file in files:
+        if file.resolve() in (*above, path.resolve()):
+            chain = " -> ".join(one.name for one in (*above, path, file))
+            raise RecipeError(f"{where}: {chain}: a recipe can not extend itself", mend="leave it out")
+        if not file.is_file():
+            raise RecipeError(
+                f"{where}: {file}: no such file", mend="give the path of a recipe from this one"
+            )
+    return files
 
 
 def _text(path: Path) -> str:
