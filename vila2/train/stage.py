@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import PrinterCallback
+import torch
+from transformers import PrinterCallback, set_seed
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from vila2.data.layers import Layer
 from vila2.data.mixtures import Mixture, ViewedDataset
@@ -23,17 +25,23 @@ from vila2.model.conversation import ConversationEncoder
 from vila2.model.generalist import load_generalist
 from vila2.packing.collate import Collator
 from vila2.run.recipe import StageSpec
-from vila2.train.checkpoints import MarkComplete, latest_checkpoint
+from vila2.train.blank import WithBlankImage, blank_sample
+from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_torn
+from vila2.train.checks import check_stage
 from vila2.train.data import EncodedMixture
-from vila2.train.freezing import freeze_all_but, frozen_modules
-from vila2.train.lora import add_lora, check_lora, merge_lora
+from vila2.train.freezing import PartState, freeze_all_but, frozen_modules
+from vila2.train.kernels import use_liger
+from vila2.train.lora import add_lora, merge_lora
+from vila2.train.precision import computed_in, keep_learning_weights_whole
 from vila2.train.trainer import (
     MetricsFile,
     ShowProgress,
     StageTrainer,
     StopOnBadLoss,
     optimiser_steps,
+    processes_of_this_training,
     training_arguments,
+    zero_stage,
 )
 
 log = logging.getLogger("vila2.train")
@@ -57,48 +65,47 @@ def train_stage(
     Raises:
         TrainingError: nothing to train on, or a stage that does not fit the model.
     """
-    name, seed = settings["name"], settings["seed"]
+    name, seed, dtype = settings["name"], settings["seed"], computed_in(settings["dtype"])
     stage = StageSpec.model_validate(settings["stage"])
-    check_lora(stage)
-    quantize = stage.lora.quantize if stage.lora else None
+    processes = processes_of_this_training()
+    zero = zero_stage(stage, processes)
+    check_stage(stage, processes)
     source = inputs["model"] / "model"
-    generalist = load_generalist(source, dtype=settings["dtype"], device="cpu", quantize=quantize)
-    model, processor = generalist.model, generalist.processor
+    generalist = load_generalist(
+        source, dtype=dtype, device="cpu", quantize=stage.lora.quantize if stage.lora else None
+    )
     mixture = open_mixture(stage, inputs, seed)
-    states = freeze_all_but(model, stage.train)
-    frozen = frozen_modules(model, stage.train)
-    for state in states:
-        log.info("stage %s: %s", name, state)
-    if stage.lora:
-        model = add_lora(model, stage)
+    frozen = frozen_modules(generalist.model, stage.train)
+    model, states = ready_to_learn(generalist.model, stage, seed=seed, name=name, zero=zero)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     steps = optimiser_steps(len(mixture), stage)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
     with progress.task(f"train {name}", steps) as task:
         trainer = StageTrainer(
             model=model,
-            args=training_arguments(folder, stage, steps=steps, seed=seed, dtype=settings["dtype"]),
+            args=training_arguments(folder, stage, steps=steps, seed=seed, dtype=dtype),
             train_dataset=EncodedMixture(
-                mixture, ConversationEncoder(processor, max_length=stage.max_length), stage.style
+                mixture, ConversationEncoder(generalist.processor, max_length=stage.max_length), stage.style
             ),
-            data_collator=Collator(processor.tokenizer.pad_token_id),
+            data_collator=collator(generalist.processor, stage, processes),
             callbacks=[
-                MarkComplete(),
+                MarkComplete(processes, zero),
                 MetricsFile(folder / "metrics.jsonl"),
                 ShowProgress(task),
                 StopOnBadLoss(),
             ],
             frozen=frozen,
+            batch_size=stage.batch_size,
         )
         trainer.remove_callback(PrinterCallback)  # the progress shows the loss
-        trainer.train(resume_from_checkpoint=latest_checkpoint(folder))
-    model = trainer.model
-    if stage.lora:
-        plain = load_generalist(source, dtype=settings["dtype"], device="cpu").model if quantize else None
-        model = merge_lora(model, stage, plain=plain)
-    save_model(model, processor, folder / "model")
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
+        if trainer.is_world_process_zero():
+            remove_torn(folder)
+        trainer.train(resume_from_checkpoint=latest_checkpoint(folder, processes=processes, zero=zero))
+    model = trained_model(trainer, stage, source, dtype)
+    if trainer.is_world_process_zero():
+        save_model(model.to(getattr(torch, settings["dtype"])), generalist.processor, folder / "model")
+        for checkpoint in folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
     return {
         "trained": [state.name for state in states if state.trained],
         "parameters_trained": learning,
@@ -107,6 +114,51 @@ def train_stage(
         "steps": steps,
         "loss": [[entry["step"], entry["loss"]] for entry in trainer.state.log_history if "loss" in entry],
     }
+
+
+def ready_to_learn(
+    model: Any, stage: StageSpec, *, seed: int, name: str, zero: int | None
+) -> tuple[Any, tuple[PartState, ...]]:
+    """The model with adapters where asked for, frozen but for what learns, and the state of its parts."""
+    states = freeze_all_but(model, stage.train)
+    for state in states:
+        log.info("stage %s: %s", name, state)
+    if stage.liger and (why := use_liger(model)):
+        log.warning("stage %s: trained without the kernels of liger: %s", name, why)
+    set_seed(seed)  # adapters begin at random
+    if stage.lora:
+        model = add_lora(model, stage)
+    if not zero:
+        keep_learning_weights_whole(model)
+    return model, states
+
+
+def collator(processor: Any, stage: StageSpec, processes: int) -> Any:
+    """Makes batches; with a blank image in those without one, where the model must see one in every batch."""
+    collate = Collator(processor.tokenizer.pad_token_id)
+    if processes == 1 and not {"vision", "projector"} & set(stage.train):
+        return collate
+    return WithBlankImage(collate, blank_sample(processor, stage.style))
+
+
+def trained_model(trainer: StageTrainer, stage: StageSpec, source: Path, dtype: str) -> Any:
+    """The trained model in one piece with its adapters folded in; on other processes than the first, None.
+
+    Where the trainer holds it in shares (ZeRO-3) or in 4 bits, it is put together from the model that the stage
+    began with and what was learned.
+    """
+    shared_out = zero_stage(stage, trainer.args.world_size) == 3
+    gathered = trainer.accelerator.get_state_dict(trainer.deepspeed) if shared_out else None
+    if not trainer.is_world_process_zero():
+        return None
+    if not shared_out and not (stage.lora and stage.lora.quantize):
+        return merge_lora(trainer.model, stage) if stage.lora else trainer.model
+    unset_hf_deepspeed_config()  # else the model would be loaded in shares again
+    plain = load_generalist(source, dtype=dtype, device="cpu").model
+    if stage.lora:
+        return merge_lora(trainer.model, stage, plain=plain, state=gathered)
+    plain.load_state_dict(gathered)
+    return plain
 
 
 def open_mixture(stage: StageSpec, inputs: Mapping[str, Path], seed: int) -> Mixture:
