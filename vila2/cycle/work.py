@@ -85,9 +85,12 @@ def assemble(
 def train(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:
-    """Trains one stage; see :func:`vila2.train.stage.train_stage`."""
+    """Trains one stage, on several processes where ``settings`` say so; see :func:`vila2.train.stage.train_stage`."""
+    from vila2.train.processes import train_in_processes
     from vila2.train.stage import train_stage
 
+    if settings.get("processes", 1) > 1:
+        return train_in_processes(settings["processes"], folder, settings, inputs, progress)
     return train_stage(folder, settings, inputs, progress)
 
 
