@@ -98,3 +98,13 @@ def test_two_processes_train_as_one(inputs, tmp_path, changes):
     together = train(tmp_path / "two", inputs, 2, **changes)
     assert len(alone) > 4 and together == pytest.approx(alone, **SAME)
     assert difference(tmp_path / "one", tmp_path / "two") < 1e-3
+
+
+@needs_deepspeed
+@pytest.mark.parametrize("zero", [2, 3])
+@pytest.mark.parametrize("changes", [{}, MIXED | {"device_batch_size": 1}, LORA])
+def test_deepspeed_trains_as_one_process_and_leaves_a_plain_model(inputs, tmp_path, zero, changes):
+    alone = train(tmp_path / "one", inputs, 1, **changes)
+    together = train(tmp_path / "two", inputs, 2, deepspeed=zero, **changes)
+    assert len(alone) > 4 and together == pytest.approx(alone, **SAME)
+    assert difference(tmp_path / "one", tmp_path / "two") < 1e-3

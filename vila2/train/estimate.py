@@ -56,7 +56,8 @@ def stage_memory(
         value_bytes: 4 for float32, 2 for bfloat16 and float16.
         processes: that train together, each on a device of its own.
     """
-    from vila2.train.trainer import samples_at_a_time, zero_stage
+    from vila2.train.trainer import samples_at_a_time
+    from vila2.train.zero import zero_stage
 
     total = sum(sizes.parameters.values())
     trained = sum(sizes.parameters[part] for part in stage.train)

@@ -41,8 +41,8 @@ from vila2.train.trainer import (
     optimiser_steps,
     processes_of_this_training,
     training_arguments,
-    zero_stage,
 )
+from vila2.train.zero import zero_stage
 
 log = logging.getLogger("vila2.train")
 

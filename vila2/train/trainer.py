@@ -14,6 +14,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from vila2.errors import TrainingError
 from vila2.train.order import StageLoader, StepOrder
 from vila2.train.precision import computed_in
+from vila2.train.zero import deepspeed_settings, zero_stage
 
 if TYPE_CHECKING:
     from vila2.run.recipe import StageSpec
@@ -150,7 +151,7 @@ def training_arguments(
         save_steps=stage.save_steps or 500,
         seed=seed,
         data_seed=seed,
-        use_cpu=not cuda and not zero,  # DeepSpeed finds the device by itself
+        use_cpu=not cuda,
         dataloader_num_workers=4 if cuda else 0,
         dataloader_pin_memory=cuda,
         remove_unused_columns=False,
@@ -174,26 +175,3 @@ def samples_at_a_time(stage: StageSpec, processes: int) -> int:
     """Samples of one forward pass on one process."""
     share = math.ceil(stage.batch_size / processes)
     return min(stage.device_batch_size or share, share)
-
-
-def zero_stage(stage: StageSpec, processes: int) -> int | None:
-    """DeepSpeed's ZeRO stage; one process has nobody to share weights with."""
-    return stage.deepspeed if processes > 1 else None
-
-
-def deepspeed_settings(zero: int) -> dict[str, Any]:
-    """DeepSpeed ZeRO as in the paper's Table 8 (stage 2 for align, 3 for the rest)."""
-    return {
-        "zero_optimization": {
-            "stage": zero,
-            "overlap_comm": True,
-            "contiguous_gradients": True,
-            "stage3_gather_16bit_weights_on_model_save": True,
-        },
-        "bf16": {"enabled": "auto"},
-        "fp16": {"enabled": "auto"},
-        "train_batch_size": "auto",
-        "train_micro_batch_size_per_gpu": "auto",
-        "gradient_accumulation_steps": "auto",
-        "gradient_clipping": "auto",
-    }

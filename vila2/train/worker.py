@@ -68,6 +68,9 @@ def main() -> None:
         raise
     if first:
         reports.send(results=results)
+    logging.shutdown()
+    # Threads of gloo and DeepSpeed do not always let the interpreter come to its end.
+    os._exit(0)
 
 
 def _train(orders: dict[str, Any], progress: Any) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def _train(orders: dict[str, Any], progress: Any) -> dict[str, Any]:
     inputs = {name: Path(path) for name, path in orders["inputs"].items()}
     results = train_stage(Path(orders["folder"]), orders["settings"], inputs, progress or Board())
     if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+        torch.distributed.barrier()  # none leaves while another still saves
     return results
 
 
