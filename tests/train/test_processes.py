@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
-import os
+from itertools import chain
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vila2.cycle import work
 from vila2.data.sample import ImagePart, Sample, TextPart, Turn
@@ -18,6 +20,7 @@ from vila2.model.generalist import load_generalist
 from vila2.run.progress import Board
 from vila2.run.recipe import StageSpec
 from vila2.sources import open_source
+from vila2.train.checkpoints import latest_checkpoint
 from vila2.train.order import StepOrder
 from vila2.train.stage import save_model
 
@@ -88,11 +91,21 @@ def difference(one: Path, other: Path) -> float:
     return max((before[name].float() - after[name].float()).abs().max().item() for name in before)
 
 
-MIXED = {"mixture": [{"dataset": "mixed"}], "style": "chat", "train": ["projector", "language", "vision"]}
+def losses(folder: Path) -> dict[int, float]:
+    entries = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    return {entry["step"]: entry["loss"] for entry in entries if "loss" in entry}
+
+
+MIXED = {"mixture": [{"dataset": "mixed"}], "style": "chat", "device_batch_size": 1}
+ALL = {"train": ["projector", "language", "vision"]}
 LORA = {"lora": {"rank": 4}}
 
 
-@pytest.mark.parametrize("changes", [{}, {"device_batch_size": 1}, MIXED | {"device_batch_size": 1}])
+@pytest.mark.parametrize(
+    "changes",
+    [MIXED, pytest.param({}, marks=pytest.mark.slow), pytest.param(MIXED | ALL, marks=pytest.mark.slow)],
+    ids=["mixed", "plain", "everything"],
+)
 def test_two_processes_train_as_one(inputs, tmp_path, changes):
     alone = train(tmp_path / "one", inputs, 1, **changes)
     together = train(tmp_path / "two", inputs, 2, **changes)
@@ -101,10 +114,99 @@ def test_two_processes_train_as_one(inputs, tmp_path, changes):
 
 
 @needs_deepspeed
-@pytest.mark.parametrize("zero", [2, 3])
-@pytest.mark.parametrize("changes", [{}, MIXED | {"device_batch_size": 1}, LORA])
+@pytest.mark.parametrize(
+    ("zero", "changes"),
+    [
+        (3, MIXED | ALL),
+        pytest.param(2, MIXED | ALL, marks=pytest.mark.slow),
+        pytest.param(2, LORA, marks=pytest.mark.slow),
+        pytest.param(3, LORA, marks=pytest.mark.slow),
+    ],
+    ids=["3-everything", "2-everything", "2-lora", "3-lora"],
+)
 def test_deepspeed_trains_as_one_process_and_leaves_a_plain_model(inputs, tmp_path, zero, changes):
     alone = train(tmp_path / "one", inputs, 1, **changes)
     together = train(tmp_path / "two", inputs, 2, deepspeed=zero, **changes)
     assert len(alone) > 4 and together == pytest.approx(alone, **SAME)
     assert difference(tmp_path / "one", tmp_path / "two") < 1e-3
+
+
+class KillAt(Board):
+    """A board that kills one of the training processes once a step is reached."""
+
+    def __init__(self, step: int, rank: int) -> None:
+        super().__init__()
+        self.step_to_kill_at, self.rank = step, str(rank)
+
+    def changed(self, event: str) -> None:
+        if event == "advance" and self.tasks and self.tasks[-1].done == self.step_to_kill_at:
+            for child in psutil.Process().children():
+                if child.environ().get("RANK") == self.rank:
+                    child.kill()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        pytest.param({"deepspeed": 2}, marks=[needs_deepspeed, pytest.mark.slow]),
+        pytest.param({"deepspeed": 3}, marks=[needs_deepspeed, pytest.mark.slow]),
+        pytest.param({"deepspeed": 3} | LORA, marks=[needs_deepspeed, pytest.mark.slow]),
+    ],
+    ids=["ddp", "zero-2", "zero-3", "zero-3-lora"],
+)
+def test_a_killed_process_ends_the_stage_and_a_resume_has_the_same_losses(inputs, tmp_path, changes):
+    changes = {"epochs": 2, "save_steps": 4} | changes
+    folder = tmp_path / "killed"
+    with pytest.raises(TrainingError, match="process 1 of 2 was killed by SIGKILL") as failure:
+        train(folder, inputs, 2, KillAt(7, rank=1), **changes)
+    assert "trains on from step 4" in failure.value.mend
+    assert [path.name for path in folder.glob("checkpoint-*")] == ["checkpoint-4"]
+    assert not any(child.environ().get("RANK") for child in psutil.Process().children())
+    train(folder, inputs, 2, **changes)
+    train(tmp_path / "one", inputs, 1, **changes)
+    assert len(losses(folder)) == 11
+    assert losses(folder) == pytest.approx(losses(tmp_path / "one"), **SAME)
+    assert difference(folder, tmp_path / "one") < 1e-3
+
+
+@pytest.mark.slow
+def test_what_a_process_raises_on_purpose_reaches_the_reader(inputs, tmp_path):
+    with pytest.raises(TrainingError, match="lora adapts the language model") as failure:
+        train(tmp_path / "stage", inputs, 2, train=["projector"], lora={"rank": 2})
+    assert failure.value.mend == "train: [language]"
+
+
+def test_zero_checkpoints_ask_for_the_processes_that_wrote_them(tmp_path):
+    path = tmp_path / "checkpoint-4"
+    path.mkdir()
+    (path / "complete").write_text(json.dumps({"processes": 4, "zero": 3}))
+    assert latest_checkpoint(tmp_path, processes=4, zero=3) == path
+    with pytest.raises(TrainingError, match="by 4 processes under ZeRO-3") as failure:
+        latest_checkpoint(tmp_path, processes=2, zero=3)
+    assert "--set processes=4" in failure.value.mend
+    (path / "complete").write_text(json.dumps({"processes": 4, "zero": None}))
+    assert latest_checkpoint(tmp_path, processes=2) == path, "whole checkpoints fit any number of processes"
+
+
+sizes = st.integers(1, 12)
+
+
+@given(st.integers(1, 60), sizes, sizes, st.integers(1, 5), st.integers(0, 3))
+def test_processes_share_every_step_out_without_loss_or_repetition(samples, batch, device, processes, epoch):
+    def order(count, process, device):
+        order = StepOrder(
+            samples, seed=7, batch_size=batch, device_batch_size=device, processes=count, process=process
+        )
+        order.set_epoch(epoch)
+        assert len(list(order)) == len(order)
+        return list(order)
+
+    alone = order(1, 0, batch)
+    shares = [order(processes, process, device) for process in range(processes)]
+    assert len({len(share) for share in shares}) == 1, "all take equally many turns"
+    turns = [list(chain(*turn)) for turn in zip(*shares, strict=True)]
+    assert sorted(chain(*alone)) == list(range(samples))
+    per_step = -(-batch // (device * processes))
+    steps = [list(chain(*turns[n : n + per_step])) for n in range(0, len(turns), per_step)]
+    assert steps == alone

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING
 
-import torch
-
 from vila2.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ def check_stage(stage: StageSpec, processes: int) -> None:
         processes: that train it together.
 
     Raises:
-        TrainingError: adapters on what is not trained, or a package or a GPU that is missing.
+        TrainingError: adapters on what is not trained, or a package that is missing.
     """
     if stage.lora:
         _check_lora(stage)
@@ -46,10 +44,6 @@ def _check_lora(stage: StageSpec) -> None:
         raise TrainingError(
             "lora adapts the language model; the vision tower would be trained in full beside it",
             mend="leave vision out of the stage's train",
-        )
-    if stage.lora.quantize and not torch.cuda.is_available():
-        raise TrainingError(
-            f"quantize: {stage.lora.quantize} needs a CUDA GPU", mend="leave lora.quantize out"
         )
     if stage.lora.quantize and importlib.util.find_spec("bitsandbytes") is None:
         raise TrainingError(
