@@ -16,7 +16,9 @@ def computed_in(dtype: str) -> str:
 
 
 def keep_learning_weights_whole(model: torch.nn.Module) -> None:
-    """Turns the weights that learn to float32; frozen and quantised ones stay as they are."""
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+    """Turns the weights that learn, and statistics kept beside them, to float32; all others stay as they are."""
+    for module in model.modules():
+        learning = [p for p in module.parameters(recurse=False) if p.requires_grad]
+        kept = [b for b in module.buffers(recurse=False) if learning and b.is_floating_point()]
+        for tensor in (*learning, *kept):
+            tensor.data = tensor.data.float()
