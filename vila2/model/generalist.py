@@ -96,7 +96,8 @@ def _quantized(kind: str | None, dtype: str | torch.dtype | None) -> dict[str, A
         bnb_4bit_quant_type=kind,
         bnb_4bit_compute_dtype=dtype or torch.bfloat16,
         bnb_4bit_use_double_quant=True,
-        llm_int8_skip_modules=whole,
+        # Matched from the beginning of a module's full name on.
+        llm_int8_skip_modules=[rf"(?:.*\.)?{name}" for name in whole],
     )
     # Where several processes train, each has a GPU of its own.
     place = int(os.environ.get("LOCAL_RANK", "0")) if torch.cuda.is_available() else "cpu"
