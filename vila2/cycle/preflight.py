@@ -31,6 +31,9 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     Raises:
         Vila2Error: naming the dataset, the file or the part that is missing.
     """
+    from vila2.train.checks import check_stage
+    from vila2.train.processes import processes_here
+
     first = first_samples(recipe)
     for benchmark in recipe.evaluate:
         if not first[benchmark.dataset].images:
@@ -38,6 +41,8 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
                 f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has no images",
                 mend="name a dataset with images",
             )
+    for stage in recipe.stages.values():
+        check_stage(stage, processes_here(recipe.processes))
     model, processor = model_in_outline(recipe)
     if not show:
         return {}
@@ -171,6 +176,7 @@ def fold_repeats(text: str, image_token: str) -> str:
 def memory(recipe: Recipe, model: Any, samples: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
     """Estimated bytes on one device, by stage and purpose, for samples as long as the first one."""
     from vila2.train.estimate import Sizes, stage_memory
+    from vila2.train.processes import processes_here
 
     value_bytes = 4 if recipe.model.dtype == "float32" else 2
     sizes = Sizes.of(model)
@@ -182,6 +188,7 @@ def memory(recipe: Recipe, model: Any, samples: dict[str, dict[str, Any]]) -> di
             tokens=samples[name]["tokens"],
             counted=samples[name][counts],
             value_bytes=value_bytes,
+            processes=processes_here(recipe.processes),
         )
         for name, stage in recipe.stages.items()
     }

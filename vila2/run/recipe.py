@@ -185,8 +185,9 @@ class StageSpec(Part):
     gradient_checkpointing: bool = Field(default=False, description="less memory, about a third more time")
     lora: LoraSpec | None = Field(default=None, description="train adapters in place of the language model")
     deepspeed: Annotated[Whole, Field(ge=1, le=3)] | None = Field(
-        default=None, description="ZeRO stage, on GPUs"
+        default=None, description="ZeRO stage, where several processes train"
     )
+    liger: bool = Field(default=False, description="liger-kernel's fused kernels, where there is a GPU")
     save_steps: Count | None = Field(default=None, description="optimiser steps between checkpoints")
 
 
@@ -247,6 +248,9 @@ class Recipe(Part):
         default="runs/{name}", description="the run's folder, from where the command is given"
     )
     threads: Count | None = Field(default=None, description="CPU threads; by default torch's choice")
+    processes: Literal["auto"] | Count = Field(
+        default="auto", description="that train together on this machine; auto: one for each GPU"
+    )
     data: Annotated[dict[Name, DatasetSpec], Field(min_length=1)] = Field(description="the datasets, by name")
     model: ModelSpec = Field(description="what the run starts from")
     stages: Annotated[dict[Name, StageSpec], Field(min_length=1)] = Field(
