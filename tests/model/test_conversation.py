@@ -235,3 +235,55 @@ def test_the_length_is_known_without_decoding(processor, style, max_length):
         length = len(encoder.encode(sample, style).input_ids)
         cut_off = Sample("k", (picture()[:60],), turns)  # the head of the file is all that is read
         assert encoder.length(cut_off, style) == length
+
+
+def page(*colours: str) -> Sample:
+    """An interleaved document: text, then every image with its text."""
+    turns = [assistant("the cube is nice .")]
+    for number, _ in enumerate(colours):
+        turns += [user(ImagePart(number)), assistant("a ball . a cube .")]
+    return Sample("page", tuple(picture(colour) for colour in colours), tuple(turns))
+
+
+def test_an_interleaved_document_is_read_in_its_order_and_all_its_text_is_trained(processor):
+    encoded = ConversationEncoder(processor).encode(page("red", "blue"), "plain")
+    image = "<image> <image> <image> <image>"
+    assert processor.tokenizer.decode(encoded.input_ids) == (
+        f"the cube is nice . {image} a ball . a cube . {image} a ball . a cube . <|end|>"
+    )
+    assert trained(processor, encoded) == "the cube is nice . a ball . a cube . a ball . a cube . <|end|>"
+    red, blue = (
+        ConversationEncoder(processor).encode(page(colour), "plain").inputs for colour in ("red", "blue")
+    )
+    assert torch.equal(
+        encoded.inputs["pixel_values"], torch.cat([red["pixel_values"], blue["pixel_values"]])
+    ), "in the order of the text"
+
+
+def test_a_document_becomes_a_conversation_in_chat_style(processor):
+    text = processor.tokenizer.decode(ConversationEncoder(processor).encode(page("red"), "chat").input_ids)
+    assert text.startswith("<|assistant|> the cube is nice . <|end|> <|user|> <image>")
+
+
+@pytest.mark.parametrize("style", ["plain", "chat"])
+def test_a_cut_keeps_whole_images_with_their_pixels(processor, style):
+    sample, token = page("red", "blue", "red"), processor.tokenizer.convert_tokens_to_ids("<image>")
+    whole = ConversationEncoder(processor).encode(sample, style)
+    for length in range(6, len(whole.input_ids) + 1):
+        encoded = ConversationEncoder(processor, max_length=length).encode(sample, style)
+        assert encoded.input_ids == whole.input_ids[: len(encoded.input_ids)]
+        assert encoded.truncated == len(whole.input_ids) - len(encoded.input_ids)
+        assert length - len(encoded.input_ids) < 4, "no more is cut than the image that does not fit"
+        pixels = encoded.inputs.get("pixel_values", torch.empty(0, 3, 16, 16))
+        assert encoded.input_ids.count(token) == 4 * len(pixels)
+        assert torch.equal(pixels, whole.inputs["pixel_values"][: len(pixels)])
+
+
+def test_documents_texts_and_pairs_make_one_batch(processor):
+    encoder = ConversationEncoder(processor)
+    pair = Sample("pair", (picture(),), (user(ImagePart()), assistant("red")))
+    text = Sample("text", (), (user("what ?"), assistant("no")))
+    batch = Collator(0)([encoder.encode(sample, "plain") for sample in (page("red", "blue"), text, pair)])
+    assert batch["pixel_values"].shape[0] == 3
+    token = processor.tokenizer.convert_tokens_to_ids("<image>")
+    assert (batch["input_ids"] == token).sum(1).tolist() == [8, 0, 4]

@@ -36,7 +36,7 @@ def test_every_sample_once_and_no_pack_above_its_limits(samples, capacity, most,
     again = plan_packs(tokens, images, capacity=capacity, max_images=most, seed=seed)
     assert [again[number] for number in range(len(again))] == rows
     if most is None:
-        # Any two packs but the last could not be one: no plan that wastes half of its room.
+        # Few or odd lengths: never much worse than the textbook's method.
         assert len(packs) <= first_fit_decreasing(tokens, capacity) * 1.25 + 1
 
 

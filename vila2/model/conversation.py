@@ -121,14 +121,19 @@ class ConversationEncoder:
         ids: list[int] = []
         labels: list[int] = []
         branches: list[int] = []
+        spans: list[tuple[int, int, int]] = []  # of each image: first token, end, index
         for piece in self._pieces(sample, style, sizes):
             tokens = images[int(piece.text)] if piece.kind == "image" else self._ids(piece)
+            if piece.kind == "image":
+                spans.append((len(ids), len(ids) + len(tokens), int(piece.text)))
             ids += tokens
             labels += tokens if piece.trained else [IGNORED] * len(tokens)
             branches += [piece.branch] * len(tokens)
-        cut = max(0, len(ids) - self.max_length)
+        cut = len(ids) - self._end(len(ids), spans)
         if cut:
             ids, labels, branches = ids[:-cut], labels[:-cut], branches[:-cut]
+            kept = [index for _, stop, index in spans if stop <= len(ids)]
+            inputs = inputs if len(kept) == len(spans) else self._image_inputs(sample, kept)
         if all(label == IGNORED for label in labels):
             raise DataError(
                 f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
@@ -146,13 +151,15 @@ class ConversationEncoder:
             DataError: an image whose size can not be read.
         """
         sizes = [image_size(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
-        total = 0
+        total, spans = 0, []
         for piece in self._pieces(sample, style, sizes):
             if piece.kind == "image":
-                total += self._image_length(sizes[int(piece.text)])
+                tokens = self._image_length(sizes[int(piece.text)])
+                spans.append((total, total + tokens, int(piece.text)))
             else:
-                total += len(self._ids(piece))
-        return min(total, self.max_length)
+                tokens = len(self._ids(piece))
+            total += tokens
+        return self._end(total, spans)
 
     def _image_length(self, size: tuple[int, int]) -> int:
         """Tokens of an image of a width and height in pixels."""
@@ -170,6 +177,17 @@ class ConversationEncoder:
             except DataError as error:
                 raise DataError(f"sample {sample.key!r}: {error.what}", mend=error.mend) from None
             yield from (piece for piece in pieces if piece.branch or number == 0)
+
+    def _end(self, length: int, images: Sequence[tuple[int, int, int]]) -> int:
+        """How many tokens fit; an image that would be cut in two is left out, and what follows it.
+
+        Args:
+            length: tokens of the whole conversation.
+            images: first token, end and index of each image.
+        """
+        if length <= self.max_length:
+            return length
+        return min(self.max_length, *(start for start, stop, _ in images if stop > self.max_length), length)
 
     def _ids(self, piece: _Piece) -> list[int]:
         if piece.kind == "tokens":
@@ -204,6 +222,13 @@ class ConversationEncoder:
             tokens[index] = row
         return tokens, [picture.size for picture in pictures], batch
 
+    def _image_inputs(self, sample: Sample, kept: Sequence[int]) -> dict[str, Any]:
+        """The image tensors of some of the sample's images, in the order given."""
+        pictures = [decode_image(sample.images[n], where=f"{sample.key}[{n}]") for n in kept]
+        batch = self._process(pictures) if pictures else {}
+        batch.pop("input_ids", None)
+        return batch
+
     def _process(self, pictures: list) -> dict[str, Any]:
         batch = self.processor(
             text=[self.image_token * len(pictures)],
@@ -227,18 +252,17 @@ class ConversationEncoder:
 
     def _plain_pieces(self, turns: Sequence[Turn], size: tuple[int, int] | None) -> list[_Piece]:
         pieces = [_Piece("template", self._opening)] if self._opening else []
-        said = False
         for turn in turns:
-            joined = False
-            for part in turn.parts:
+            for number, part in enumerate(turn.parts):
                 if isinstance(part, ImagePart):
                     pieces.append(_Piece("image", str(part.index), branch=turn.branch))
-                    joined = False
                     continue
-                # A newline keeps the original caption and its recaption apart (template `concat`).
-                before = "\n" if said and not joined else ""
-                pieces += self._pieces_of(part, size, before, trained=turn.trained, branch=turn.branch)
-                said = joined = True
+                # A newline keeps the original caption and its recaption apart (template `concat`); an image
+                # between two texts, as in interleaved documents, does so itself.
+                apart = number == 0 and pieces and pieces[-1].kind in ("text", "tokens")
+                pieces += self._pieces_of(
+                    part, size, "\n" if apart else "", trained=turn.trained, branch=turn.branch
+                )
         last = turns[-1]
         pieces.append(_Piece("template", self.tokenizer.eos_token, last.trained, last.branch))
         return pieces

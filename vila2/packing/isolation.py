@@ -51,8 +51,6 @@ def _problem(model: PreTrainedModel, max_length: int) -> str | None:
     slides = "sliding_attention" in kinds or (window and getattr(text, "use_sliding_window", True))
     if slides and (window is None or window < max_length):
         return f"{text.model_type} looks back {window} tokens only, and a sample may have {max_length}"
-    if getattr(text, "use_alibi", False) or getattr(text, "alibi", False):
-        return f"{text.model_type} counts distances by places in the row (ALiBi)"
     if hasattr(getattr(model, "model", None), "get_rope_index"):
         return f"{model.config.model_type} counts the rows and columns of images in its positions"
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import inspect
 from dataclasses import dataclass, replace
 
 import torch
@@ -58,10 +58,18 @@ def _segments_run_on(device: torch.device, model: PreTrainedModel) -> bool:
         return True
     if device.type != "cuda" or torch.version.hip or torch.cuda.get_device_capability(device) < (8, 0):
         return False
-    # FlashAttention: in torch from 2.10 on; in half precision, and without dropout here.
-    flash = importlib.util.find_spec("torch.nn.attention.varlen") is not None
+    # FlashAttention takes half precision, and here no dropout.
     dropout = getattr(model.config.get_text_config(), "attention_dropout", 0.0)
-    return flash and model.dtype in (torch.bfloat16, torch.float16) and not dropout
+    return model.dtype in (torch.bfloat16, torch.float16) and not dropout and _torch_has_flash()
+
+
+def _torch_has_flash() -> bool:
+    """Whether torch itself has FlashAttention over sequences of several lengths, as 2.13 does."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return False
+    return {"scale", "window_size", "enable_gqa"} <= inspect.signature(varlen_attn).parameters.keys()
 
 
 @dataclass(frozen=True, slots=True)

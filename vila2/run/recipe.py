@@ -69,6 +69,9 @@ class DatasetSpec(Part):
     )
     path: Text | None = Field(default=None, description="the source's file or folder")
     options: dict[str, Any] = Field(default_factory=dict, description="what else the source is told")
+    layers: dict[Name, Text] = Field(
+        default_factory=dict, description="layers written before this run: a layer's folder, by its name"
+    )
 
 
 class ModelSpec(Part):
@@ -117,6 +120,13 @@ class MixtureEntry(Part):
     dataset: Text = Field(description="a name under `data`")
     view: Text = Field(default="only(original)", description="how its layers become conversations")
     weight: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="passes over it in one epoch")
+    count: Count | None = Field(
+        default=None, description="samples at most, by hash of their keys; in place of `weight`"
+    )
+    select: Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)] = Field(
+        default=(0.0, 1.0),
+        description="[from, to] within 0 to 1, by hash of keys: ranges apart share no sample",
+    )
 
 
 class LoraSpec(Part):
@@ -175,8 +185,9 @@ class StageSpec(Part):
     gradient_checkpointing: bool = Field(default=False, description="less memory, about a third more time")
     lora: LoraSpec | None = Field(default=None, description="train adapters in place of the language model")
     deepspeed: Annotated[Whole, Field(ge=1, le=3)] | None = Field(
-        default=None, description="ZeRO stage, on GPUs"
+        default=None, description="ZeRO stage, where several processes train"
     )
+    liger: bool = Field(default=False, description="liger-kernel's fused kernels, where there is a GPU")
     save_steps: Count | None = Field(default=None, description="optimiser steps between checkpoints")
 
 
@@ -237,6 +248,9 @@ class Recipe(Part):
         default="runs/{name}", description="the run's folder, from where the command is given"
     )
     threads: Count | None = Field(default=None, description="CPU threads; by default torch's choice")
+    processes: Literal["auto"] | Count = Field(
+        default="auto", description="that train together on this machine; auto: one for each GPU"
+    )
     data: Annotated[dict[Name, DatasetSpec], Field(min_length=1)] = Field(description="the datasets, by name")
     model: ModelSpec = Field(description="what the run starts from")
     stages: Annotated[dict[Name, StageSpec], Field(min_length=1)] = Field(
@@ -266,6 +280,13 @@ class Recipe(Part):
     def folder(self) -> str:
         """``output`` with the name filled in."""
         return self.output.replace("{name}", self.name)
+
+    @property
+    def data_in_use(self) -> dict[str, DatasetSpec]:
+        """The datasets that a stage or a benchmark names; of the others nothing is opened."""
+        used = {entry.dataset for stage in self.stages.values() for entry in stage.mixture}
+        used |= {benchmark.dataset for benchmark in self.evaluate} | {self.recaptioned}
+        return {name: spec for name, spec in self.data.items() if name in used}
 
     @property
     def recaptioned(self) -> str:

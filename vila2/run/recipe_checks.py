@@ -109,18 +109,30 @@ def _stage_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _entry_problems(where: Where, entry: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _dataset_problems((*where, "dataset"), entry.get("dataset"), data)
+    yield from _portion_problems(where, entry)
     text = entry.get("view", MixtureEntry.model_fields["view"].default)
     if not isinstance(text, str):
         return
     layers, problem = _layers_of(text)
+    dataset = entry.get("dataset")
+    brought = _layers_brought(dataset, data)
     if problem:
         yield Problem((*where, "view"), problem)
-    elif extra := [layer for layer in layers if layer != "original"]:
+    elif extra := [layer for layer in layers if layer not in {"original", *brought}]:
         yield Problem(
             (*where, "view"),
             f"there is no layer {extra[0]!r} when VILA_0 is trained: write only(original) here, "
-            "and in `cycle.view` how later rounds use their captions",
+            "and in `cycle.view` how later rounds use their captions; "
+            f"a layer written before is named under data.{dataset}.layers",
         )
+
+
+def _portion_problems(where: Where, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    if entry.get("count") is not None and entry.get("weight", 1) != 1:
+        yield Problem((*where, "count"), "give `weight` (passes) or `count` (samples), not both")
+    ends = _sequence(entry.get("select"))
+    if len(ends) == 2 and all(_number(end) for end in ends) and not 0 <= ends[0] < ends[1] <= 1:
+        yield Problem((*where, "select"), f"{ends}: write [from, to] with 0 <= from < to <= 1")
 
 
 def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Problem]:
@@ -162,9 +174,9 @@ def _cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) 
         ):
             yield Problem(("cycle", "prompts", number), _unknown("prompt", prompt, prompts))
     view = cycle.get("view", CycleSpec.model_fields["view"].default)
-    if isinstance(view, str):
-        yield from _cycle_view_problems(view)
     recaption = cycle.get("recaption")
+    if isinstance(view, str):
+        yield from _cycle_view_problems(view, recaption, data)
     yield from _dataset_problems(("cycle", "recaption"), recaption, data)
     name = cycle.get("stage", CycleSpec.model_fields["stage"].default)
     if cycle.get("rounds") == 0 or not isinstance(name, str) or not stages:
@@ -181,15 +193,21 @@ def _cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) 
             )
 
 
-def _cycle_view_problems(view: str) -> Iterator[Problem]:
+def _cycle_view_problems(view: str, recaption: Any, data: Mapping[str, Any]) -> Iterator[Problem]:
     if "{layer}" not in view:
         yield Problem(
             ("cycle", "view"), f"{view!r} does not use the newest layer: write concat(original,{{layer}})"
         )
-    else:
-        _, problem = _layers_of(view.replace("{layer}", "self-1"))
-        if problem:
-            yield Problem(("cycle", "view"), problem)
+        return
+    layers, problem = _layers_of(view.replace("{layer}", "self-1"))
+    if problem:
+        yield Problem(("cycle", "view"), problem)
+    brought = _layers_brought(recaption, data)
+    for layer in layers:
+        if isinstance(recaption, str) and layer not in {"original", "self-1", *brought}:
+            yield Problem(
+                ("cycle", "view"), _unknown(f"layer under data.{recaption}.layers:", layer, brought)
+            )
 
 
 def _benchmark_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
@@ -206,6 +224,11 @@ def _benchmark_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
 def _dataset_problems(where: Where, name: Any, data: Mapping[str, Any]) -> Iterator[Problem]:
     if isinstance(name, str) and data and name not in data:
         yield Problem(where, _unknown("dataset", name, data))
+
+
+def _layers_brought(dataset: Any, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The layers that the recipe names for a dataset."""
+    return _mapping(_mapping(data.get(dataset)).get("layers")) if isinstance(dataset, str) else {}
 
 
 def _layers_of(view: str) -> tuple[tuple[str, ...], str]:
@@ -228,6 +251,10 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _sequence(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else []
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _whole(value: Any) -> bool:

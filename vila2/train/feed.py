@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from vila2.packing.isolation import Isolation
 from vila2.packing.lengths import measure_lengths
 from vila2.packing.plan import Packs, plan_packs
 from vila2.packing.trial import isolate
+from vila2.train.blank import WithBlankImage, blank_sample
 from vila2.train.data import EncodedMixture, PackedMixture
 
 if TYPE_CHECKING:
@@ -49,7 +49,14 @@ class Feed:
 
 
 def feed(
-    stage: StageSpec, mixture: Mixture, generalist: Generalist, folder: Path, *, seed: int, progress: Any
+    stage: StageSpec,
+    mixture: Mixture,
+    generalist: Generalist,
+    folder: Path,
+    *,
+    seed: int,
+    processes: int,
+    progress: Any,
 ) -> Feed:
     """Prepares a mixture, and where samples share rows also the model.
 
@@ -59,6 +66,7 @@ def feed(
         generalist: the model, whose attention is told to keep samples apart, and its processor.
         folder: of the stage, where the lengths of its samples are kept.
         seed: of the choice of packs.
+        processes: that train together.
         progress: shows the measuring of the samples.
 
     Raises:
@@ -74,7 +82,8 @@ def feed(
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         isolation = isolate(model, max_length=longest, device=device)
     if not stage.pack_length:
-        return Feed(samples, Collator(processor.tokenizer.pad_token_id, isolation=isolation), stage)
+        collate = Collator(processor.tokenizer.pad_token_id, isolation=isolation)
+        return Feed(samples, _seen_by_all(collate, processor, stage, processes), stage)
     lengths = measure_lengths(mixture, encoder, stage.style, folder / "lengths.npz", progress)
     packs = plan_packs(
         lengths.tokens,
@@ -83,17 +92,24 @@ def feed(
         max_images=stage.pack_images,
         seed=seed,
     )
-    counted = stage_in_packs(stage, packs)
+    counted = stage_in_packs(stage, packs, processes)
     results = {"packs": len(packs), "fill": packs.fill, "packs_per_step": counted.batch_size}
-    return Feed(PackedMixture(samples, packs), PackCollator(isolation), counted, results)
+    collate = _seen_by_all(PackCollator(isolation), processor, stage, processes)
+    return Feed(PackedMixture(samples, packs), collate, counted, results)
 
 
-def stage_in_packs(stage: StageSpec, packs: Packs) -> StageSpec:
+def _seen_by_all(collate: Callable, processor: Any, stage: StageSpec, processes: int) -> Callable:
+    """A collator whose batches all hold an image, where the model must see one in every batch."""
+    if processes == 1 and not {"vision", "projector"} & set(stage.train):
+        return collate
+    return WithBlankImage(collate, blank_sample(processor, stage.style), packed=bool(stage.pack_length))
+
+
+def stage_in_packs(stage: StageSpec, packs: Packs, processes: int) -> StageSpec:
     """The stage with its batch size in packs.
 
     An optimiser step takes so many packs, the same number on every device, that they hold ``batch_size``
     samples on average, rounded to the nearest number above zero.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    on_each = max(1, round(stage.batch_size * len(packs) / len(packs.tokens) / world))
-    return stage.model_copy(update={"batch_size": on_each * world, "device_batch_size": 1})
+    on_each = max(1, round(stage.batch_size * len(packs) / len(packs.tokens) / processes))
+    return stage.model_copy(update={"batch_size": on_each * processes, "device_batch_size": 1})

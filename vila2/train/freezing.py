@@ -42,7 +42,9 @@ def freeze_all_but(model: torch.nn.Module, train: Sequence[str]) -> tuple[PartSt
     check_parts(parts, train)
     model.requires_grad_(False)
     for name in train:
-        parts[name].requires_grad_(True)
+        for parameter in parts[name].parameters():
+            if parameter.is_floating_point():  # weights in 4 bits can only rest
+                parameter.requires_grad_(True)
     # Tied embeddings belong to the language model, wherever else they appear.
     return tuple(
         PartState(name, sum(p.numel() for p in part.parameters()), name in train)
