@@ -30,10 +30,11 @@ from vila2.data.sample import BoxPart
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import DataError, PluginError, RecipeError, RunError
 from vila2.run.progress import Board
-from vila2.run.recipe import DatasetSpec
+from vila2.run.recipe import DatasetSpec, StageSpec
 from vila2.run.recipe_file import load_recipe
 from vila2.run.steps import Run
 from vila2.sources import open_source
+from vila2.train.stage import open_mixture
 
 GENERALIST = """
 name: tiny
@@ -45,7 +46,7 @@ model: {vision: "builtin:world/vision", language: "builtin:world/language", visi
 stages:
   pretrain: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 5.0e-4}
   sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4, learning_rate: 1.0e-3}
-cycle: {rounds: 0}
+cycle: {rounds: 1, max_new_tokens: 8}
 """
 
 
@@ -124,9 +125,9 @@ def test_the_stage_trained_on_both_subsets_and_on_half_of_what_the_generalist_wa
 
 def test_the_report_compares_the_specialist_with_its_generalist(made):
     results = json.loads((made["folder"] / "results.json").read_text())
-    assert [model["name"] for model in results["models"]] == ["VILA_0", "finding specialist"]
+    assert [model["name"] for model in results["models"]] == ["VILA_1", "finding specialist"]
     assert {(c["name"], c["from"], c["to"]) for c in results["changes"]} == {
-        (name, "VILA_0", "finding specialist") for name in ("box given", "count right", "words")
+        (name, "VILA_1", "finding specialist") for name in ("box given", "count right", "words")
     }
     measures = {m["name"]: m for m in results["models"][1]["measures"]}
     assert measures["count right"]["count"] == made["built"]["samples"]["held-out"] / 2
@@ -141,7 +142,7 @@ def test_the_specialist_is_saved_with_where_it_comes_from(made):
         ("finding", "vila2-finding", "1.0", "none")
     )
     assert said["builder"] == {"version": 1, "config": CONFIG}
-    assert said["generalist"]["name"] == "VILA_0" and len(said["generalist_digest"]) == 16
+    assert said["generalist"]["name"] == "VILA_1" and len(said["generalist_digest"]) == 16
     model = made["folder"] / said["model"]
     assert (model / "model.safetensors").is_file()
     assert (
@@ -216,6 +217,14 @@ def test_from_a_plain_checkpoint_something_must_be_mixed_in(site, run, scenes, t
     planned = Run.open(tmp_path, dry=True)
     make(job, planned)
     assert [step.state for step in planned.plan] == ["pending"] * 6
+
+
+def test_run_stage_stands_for_what_the_stage_of_the_last_round_was_trained_on(site, run):
+    origin = find_origin(run)
+    (entry,), paths = origin.mixture("run:pretrain", ())
+    assert (entry.dataset, entry.view) == ("run-pairs", "concat(original,self-1)")
+    stage = StageSpec(train=("language",), style="plain", learning_rate=1e-3, batch_size=8, mixture=(entry,))
+    assert len(open_mixture(stage, paths, seed=0)) == 16
 
 
 def test_without_data_the_runs_own_images_are_used_where_it_is_known_what_they_show(site, run):

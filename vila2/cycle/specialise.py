@@ -56,20 +56,32 @@ def specialise(
         ``report``, ``summary`` (columns and rows), ``results``, ``built`` and ``model``.
     """
     from vila2.cycle.specialist_results import write_specialist_results
+    from vila2.train.processes import processes_here
 
     planned = Run.open(folder, dry=True)
     make(job, planned)
     with Run.open(folder, progress=progress, planned=planned.plan) as run:
         write_text_atomic(folder / "recipe.yaml", recipe_text(job))
-        made = make(job, run, before_training=lambda built, start: _preview(job, folder, built, start, show))
+        made = make(
+            job,
+            run,
+            processes=processes_here("auto"),
+            before_training=lambda built, start: _preview(job, folder, built, start, show),
+        )
         outcome = write_specialist_results(job, made, folder)
         model = os.path.relpath(made.saved.folder / "model", folder)
         write_json_atomic(folder / "specialist.json", dict(made.saved.results) | {"model": model})
         return outcome | {"model": str(folder / model), "built": dict(made.built.results)}
 
 
-def make(job: Job, run: Run, before_training: Callable[[StepResult, StepResult], None] | None = None) -> Made:
-    """The steps of a job, in order."""
+def make(
+    job: Job,
+    run: Run,
+    *,
+    processes: int = 1,
+    before_training: Callable[[StepResult, StepResult], None] | None = None,
+) -> Made:
+    """The steps of a job, in order; ``processes`` train, and before they do, ``before_training`` is called."""
     dtype = job.origin.dtype
     built = _build(job, run)
     start = model = run.step(
@@ -89,6 +101,7 @@ def make(job: Job, run: Run, before_training: Callable[[StepResult, StepResult],
             work.train,
             settings={"name": name, "stage": spec, "seed": job.recipe.seed, "dtype": dtype, "plugins": ()},
             inputs={"model": model, **inputs},
+            machine={"processes": processes},
         )
     held_out = _dataset(built, specialist_work.HELD_OUT)
     scores = {
