@@ -12,13 +12,17 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+$(VENV)/ready-for-tests: $(VENV)/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,deepspeed]'
+	@touch $@
+
 demo: $(VENV)/ready ## the whole job on the miniature world, in minutes on two cores
 	$(BIN)/vila2 run examples/miniature.yaml
 
-test: $(VENV)/ready ## the fast tests
+test: $(VENV)/ready-for-tests ## the fast tests
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS)
 
-test-all: $(VENV)/ready ## every test
+test-all: $(VENV)/ready-for-tests ## every test
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 photos: $(VENV)/ready ## the smoke size on real photos; set VILA2_REALDATA to the data folder

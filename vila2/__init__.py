@@ -19,9 +19,13 @@ _FACE = {
     "PointPart": "vila2.data.sample",
     "Claim": "vila2.data.claims",
     "Evidence": "vila2.data.evidence",
-    "Reject": "vila2.data.shards",
-    "open_evidence": "vila2.sources.evidence",
     "Items": "vila2.evaluate.captions",
+    "Reject": "vila2.data.shards",
+    "assistant": "vila2.data.sample",
+    "open_evidence": "vila2.sources.evidence",
+    "user": "vila2.data.sample",
+    "CoordinateScheme": "vila2.data.coordinates",
+    "TokenSpec": "vila2.data.tokens",
     "Vila2Error": "vila2.errors",
 }
 

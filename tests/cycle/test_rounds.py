@@ -115,6 +115,22 @@ def test_a_killed_run_gives_the_same_report(recipe, finished, tmp_path):
         assert (folder / name).read_bytes() == (finished / name).read_bytes()
 
 
+@pytest.mark.slow
+def test_two_processes_do_the_steps_of_one(recipe, tmp_path):
+    changes = [
+        "cycle.rounds=0",
+        "processes=2",
+        *(f"stages.{name}.deepspeed=null" for name in ("align", "sft")),
+    ]
+    changes += ["stages.pretrain.deepspeed=null", "stages.align.max_steps=2", "stages.pretrain.max_steps=2"]
+    arguments = [word for change in changes for word in ("--set", change)]
+    run(recipe, tmp_path / "two", *arguments)
+    before = steps(tmp_path / "two")
+    assert len(list((tmp_path / "two").glob("steps/vila0-*/processes/1.log"))) == 3
+    run(recipe, tmp_path / "two", *arguments, "--set", "processes=1")
+    assert steps(tmp_path / "two") == before, "how many they are changes no result"
+
+
 def test_a_dry_run_shows_steps_samples_and_memory_and_does_nothing(recipe, tmp_path):
     outcome = run(recipe, tmp_path / "dry", "--dry-run")
     assert not (tmp_path / "dry").exists()

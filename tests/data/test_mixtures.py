@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vila2.data.layers import Annotation, LayerWriter
-from vila2.data.mixtures import Mixture, ViewedDataset, select_share
+from vila2.data.mixtures import Mixture, Portion, ViewedDataset, select_share
 from vila2.data.sample import ImagePart, Sample, user
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.data.views import View
@@ -121,3 +121,50 @@ def test_a_mixture_gives_each_sample_as_often_as_its_weight_says(dataset, layer)
 def test_impossible_weights_are_refused(dataset, weight):
     with pytest.raises(DataError, match="photos"):
         Mixture([(ViewedDataset(dataset, View.parse("only(original)")), weight)], 0)
+
+
+def test_ranges_that_do_not_overlap_share_no_sample_and_together_are_all(dataset):
+    part = ViewedDataset(dataset, View.parse("only(original)"))
+    thirds = [Portion(select=ends) for ends in ((0.0, 0.3), (0.3, 0.7), (0.7, 1.0))]
+    mixture = Mixture([(part, third) for third in thirds], seed=5)
+    assert sorted(sample.key for sample in mixture) == sorted(part.keys())
+    assert all(count > 10 for count in mixture.counts)
+    keys = part.keys()
+    first = [key for key in keys if select_share(key, 0.3, 5)]
+    assert [mixture[n].key for n in range(mixture.counts[0])] == first, "the same choice as a weight of 0.3"
+
+
+@given(st.integers(1, 120), st.integers(1, 120), st.integers(0, 3))
+def test_a_count_is_exact_and_a_larger_one_holds_it(dataset, some, more, seed):
+    part = ViewedDataset(dataset, View.parse("only(original)"))
+
+    def keys(count: int) -> set[str]:
+        mixture = Mixture([(part, Portion(count=count))], seed)
+        assert len(mixture) == min(count, len(part))
+        assert mixture.short == (
+            {"photos through only(original)": {"asked": count, "there": 99}} if count > 99 else {}
+        )
+        return {sample.key for sample in mixture}
+
+    smaller, larger = sorted((some, more))
+    assert keys(smaller) <= keys(larger)
+
+
+def test_weight_and_count_are_of_the_range(dataset):
+    part = ViewedDataset(dataset, View.parse("only(original)"))
+
+    def keys(**portion) -> Counter:
+        return Counter(sample.key for sample in Mixture([(part, Portion(**portion))], 0))
+
+    half = keys(select=(0.5, 1.0))
+    assert keys(select=(0.5, 1.0), count=10).keys() < half.keys()
+    assert keys(select=(0.5, 1.0), weight=0.5) == keys(select=(0.5, 0.75))
+    assert keys(select=(0.5, 1.0), weight=2) == half + half
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"select": (0.5, 0.5)}, {"select": (-0.1, 1)}, {"count": 0}, {"weight": -1}]
+)
+def test_impossible_portions_are_refused(wrong):
+    with pytest.raises(DataError, match=next(iter(wrong))):
+        Portion(**wrong)

@@ -60,7 +60,7 @@ def test_parts_are_taken_over_unchanged(parts) -> None:
     source = AutoModelForCausalLM.from_pretrained(parts / "llama")
     text = torch.tensor([[1, 7, 8, 9]])
     assert torch.equal(model(input_ids=text).logits[..., :99], source(input_ids=text).logits)
-    assert model.config.tokens_per_image == 4 and model.config.image_size == [SIZE, SIZE]
+    assert model.config.tiling.tokens_per_tile == 4 and model.config.image_size == [SIZE, SIZE]
     assert not model.training
 
 
@@ -199,7 +199,9 @@ def test_the_seed_makes_the_projector(parts) -> None:
 
 
 def test_one_type_of_numbers(parts) -> None:
-    model, processor = assemble(parts / "siglip_vision_model", parts / "qwen2", dtype="bfloat16")
+    model, processor = assemble(
+        parts / "siglip_vision_model", parts / "qwen2", dtype="bfloat16", visual_expert=2, s2_scales=[1, 2]
+    )
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
     assert model(**inputs_of(processor, ["<image>a"])).logits.dtype == torch.bfloat16
 

@@ -167,13 +167,14 @@ def test_a_branch_sees_the_trunk_and_itself_only(processor):
         Sample("s", (picture(),), (user(ImagePart()), assistant("no")))
     )
     batch = Collator(0)([encoded, short])
-    mask = batch["attention_mask"]
-    assert mask.dtype == torch.bool and mask.shape[0:2] == (2, 1)
-    branches = torch.tensor(encoded.branches)
-    for row in range(len(branches)):
-        seen = {int(branches[n]) for n in range(len(branches)) if mask[0, 0, row, n]}
-        assert seen == {0, int(branches[row])}
-    assert mask.any(-1).all(), "a row that attends to nothing turns into NaN"
+    mask, tree = batch["attention_mask"], len(encoded.input_ids)
+    length = tree + len(short.input_ids)
+    assert mask.dtype == torch.bool and mask.shape == (1, 1, length, length)
+    owners = [("tree", branch) for branch in encoded.branches] + [("short", 0)] * len(short.input_ids)
+    for place, (name, branch) in enumerate(owners):
+        seen = {owners[n] for n in range(length) if mask[0, 0, place, n]}
+        assert seen == {(name, 0), (name, branch)}
+    assert batch["position_ids"][0, tree:].tolist() == short.position_ids
 
 
 def test_padding_is_neither_attended_to_nor_trained(processor):
@@ -209,17 +210,80 @@ def test_a_turn_can_be_kept_out_of_the_loss(processor):
     assert trained(processor, ConversationEncoder(processor).encode(Sample("k", (), turns))) == "red <|end|>"
 
 
-@pytest.mark.parametrize("style", ["chat", "plain"])
-def test_a_box_is_written_in_the_models_scheme_and_in_the_line_that_it_stands_in(processor, style):
-    turns = (user(ImagePart(), "where"), assistant("a ball ", BoxPart((0.0, 0.5, 0.25, 1.0)), " and"))
-    encoder = ConversationEncoder(processor)
-    said = []
-    encoder._text_tokenizer = lambda text, **_: said.append(text) or {"input_ids": [9]}
-    encoder.encode(Sample("k", (picture(),), turns), style)
-    assert "".join(said[1:]).strip() == "a ball [0.000,0.500,0.250,1.000] and"
-
-
 def test_a_box_outside_of_its_image_is_an_error_that_names_the_sample(processor):
     turns = (user(ImagePart()), assistant(BoxPart((12, 40, 300, 200))))
-    with pytest.raises(DataError, match="sample 'k': .* not within the image"):
+    with pytest.raises(DataError, match=r"sample 'k': .* not within the image"):
         ConversationEncoder(processor).encode(Sample("k", (picture(),), turns))
+
+
+@pytest.mark.parametrize("style", ["chat", "plain"])
+@pytest.mark.parametrize("max_length", [4096, 12])
+def test_the_length_is_known_without_decoding(processor, style, max_length):
+    branches = (
+        user(ImagePart()),
+        user("what color ?", branch=1),
+        assistant("red", branch=1),
+        user("is there a ball ?", branch=2),
+        assistant("no", branch=2),
+    )
+    for turns in (
+        branches,
+        (user(ImagePart(), "what ?"), assistant("a red cube"), assistant("nice .", source="o")),
+    ):
+        encoder = ConversationEncoder(processor, max_length=max_length)
+        sample = Sample("k", (picture(),), turns)
+        length = len(encoder.encode(sample, style).input_ids)
+        cut_off = Sample("k", (picture()[:60],), turns)  # the head of the file is all that is read
+        assert encoder.length(cut_off, style) == length
+
+
+def page(*colours: str) -> Sample:
+    """An interleaved document: text, then every image with its text."""
+    turns = [assistant("the cube is nice .")]
+    for number, _ in enumerate(colours):
+        turns += [user(ImagePart(number)), assistant("a ball . a cube .")]
+    return Sample("page", tuple(picture(colour) for colour in colours), tuple(turns))
+
+
+def test_an_interleaved_document_is_read_in_its_order_and_all_its_text_is_trained(processor):
+    encoded = ConversationEncoder(processor).encode(page("red", "blue"), "plain")
+    image = "<image> <image> <image> <image>"
+    assert processor.tokenizer.decode(encoded.input_ids) == (
+        f"the cube is nice . {image} a ball . a cube . {image} a ball . a cube . <|end|>"
+    )
+    assert trained(processor, encoded) == "the cube is nice . a ball . a cube . a ball . a cube . <|end|>"
+    red, blue = (
+        ConversationEncoder(processor).encode(page(colour), "plain").inputs for colour in ("red", "blue")
+    )
+    assert torch.equal(
+        encoded.inputs["pixel_values"], torch.cat([red["pixel_values"], blue["pixel_values"]])
+    ), "in the order of the text"
+
+
+def test_a_document_becomes_a_conversation_in_chat_style(processor):
+    text = processor.tokenizer.decode(ConversationEncoder(processor).encode(page("red"), "chat").input_ids)
+    assert text.startswith("<|assistant|> the cube is nice . <|end|> <|user|> <image>")
+
+
+@pytest.mark.parametrize("style", ["plain", "chat"])
+def test_a_cut_keeps_whole_images_with_their_pixels(processor, style):
+    sample, token = page("red", "blue", "red"), processor.tokenizer.convert_tokens_to_ids("<image>")
+    whole = ConversationEncoder(processor).encode(sample, style)
+    for length in range(6, len(whole.input_ids) + 1):
+        encoded = ConversationEncoder(processor, max_length=length).encode(sample, style)
+        assert encoded.input_ids == whole.input_ids[: len(encoded.input_ids)]
+        assert encoded.truncated == len(whole.input_ids) - len(encoded.input_ids)
+        assert length - len(encoded.input_ids) < 4, "no more is cut than the image that does not fit"
+        pixels = encoded.inputs.get("pixel_values", torch.empty(0, 3, 16, 16))
+        assert encoded.input_ids.count(token) == 4 * len(pixels)
+        assert torch.equal(pixels, whole.inputs["pixel_values"][: len(pixels)])
+
+
+def test_documents_texts_and_pairs_make_one_batch(processor):
+    encoder = ConversationEncoder(processor)
+    pair = Sample("pair", (picture(),), (user(ImagePart()), assistant("red")))
+    text = Sample("text", (), (user("what ?"), assistant("no")))
+    batch = Collator(0)([encoder.encode(sample, "plain") for sample in (page("red", "blue"), text, pair)])
+    assert batch["pixel_values"].shape[0] == 3
+    token = processor.tokenizer.convert_tokens_to_ids("<image>")
+    assert (batch["input_ids"] == token).sum(1).tolist() == [8, 0, 4]

@@ -27,7 +27,7 @@ pytestmark = [
 
 def test_real_parts_answer_in_words_and_can_be_saved(tmp_path) -> None:
     model, processor = assemble(TOWER, LANGUAGE)
-    assert model.config.tokens_per_image == 64
+    assert model.config.tiling.tokens_per_tile == 64
     assert processor.tokenizer.eos_token == "<|im_end|>"
     assert model.generation_config.eos_token_id == [processor.tokenizer.eos_token_id]
     assert model.lm_head.weight is model.get_input_embeddings().weight

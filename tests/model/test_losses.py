@@ -83,7 +83,7 @@ def test_nothing_to_learn_is_zero_and_can_be_gone_back_through(rows):
     logits = torch.randn(rows, VOCABULARY, requires_grad=True)
     loss = soft_cross_entropy(logits, torch.full((rows,), -100), GROUPS).loss
     loss.backward()
-    assert float(loss) == 0 and not logits.grad.any()
+    assert loss.item() == 0 and not logits.grad.any()
 
 
 def test_half_precision_is_summed_in_single():

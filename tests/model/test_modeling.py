@@ -71,7 +71,7 @@ def test_a_tower_of_cells_without_hidden_states() -> None:
     config = Vila2Config(
         vision_config=vision, text_config=text, image_token_id=IMAGE, vision_feature_layer=-1
     )
-    assert (config.grid, config.tokens_per_image) == ((4, 4), 4)
+    assert (config.tiling.patches, config.tiling.tokens_per_tile) == ((4, 4), 4)
     model = lively(Vila2ForConditionalGeneration(config))
     assert model(input_ids=ids([1, *PLACES, 5]), pixel_values=torch.randn(1, 3, 32, 32)).logits.shape == (
         1,
@@ -117,10 +117,10 @@ def test_text_alone_is_the_language_model_alone() -> None:
 @pytest.mark.parametrize(
     ("row", "images", "said"),
     [
-        ([1, *PLACES[:-1], 5], 1, "1 images need 4 image tokens (4 each), but the text has 3"),
-        ([1, *PLACES, 5], 2, "2 images need 8 image tokens (4 each), but the text has 4"),
-        ([1, *PLACES, 5], 0, "0 images need 0 image tokens (4 each), but the text has 4"),
-        ([1, 7, 5], 1, "1 images need 4 image tokens (4 each), but the text has 0"),
+        ([1, *PLACES[:-1], 5], 1, "1 images or tiles need 4 image tokens (4 each), but the text has 3"),
+        ([1, *PLACES, 5], 2, "2 images or tiles need 8 image tokens (4 each), but the text has 4"),
+        ([1, *PLACES, 5], 0, "0 images or tiles need 0 image tokens, but the text has 4"),
+        ([1, 7, 5], 1, "1 images or tiles need 4 image tokens (4 each), but the text has 0"),
     ],
 )
 def test_a_mismatch_of_images_and_places_is_said_in_numbers(row: list[int], images: int, said: str) -> None:

@@ -141,6 +141,15 @@ def test_a_box_becomes_its_tokens_and_text_that_looks_like_them_does_not(folders
     assert read == [pytest.approx(box.box, abs=0.0005 + 1e-9)] * 2
 
 
+@pytest.mark.parametrize("style", ["chat", "plain"])
+def test_a_box_in_text_stands_in_the_line_that_it_is_part_of(folders, style):
+    found = load_generalist(folders["ours"])
+    turns = (user("where? "), assistant("a ball ", BoxPart((0.0, 0.5, 0.25, 1.0)), " and"))
+    encoded = ConversationEncoder(found.processor).encode(Sample("k", (), turns), style)
+    text = "".join(found.processor.tokenizer.convert_ids_to_tokens(encoded.input_ids))
+    assert "aball[0.000,0.500,0.250,1.000]and" in text.replace(" ", ""), "no line break around it"
+
+
 def test_a_scheme_goes_where_the_processor_goes(folders, tmp_path):
     found = load_generalist(folders["ours"])
     assert scheme_of(found.processor) == CoordinateScheme()

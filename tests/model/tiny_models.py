@@ -36,7 +36,7 @@ LANGUAGES: dict[str, dict[str, Any]] = {
 def tower_config(kind: str, **changes: Any) -> Any:
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4}
     return AutoConfig.for_model(
-        kind, **sizes | {"image_size": SIZE, "patch_size": PATCH} | TOWERS[kind] | changes
+        kind, **sizes | {"image_size": SIZE, "patch_size": PATCH} | TOWERS.get(kind, {}) | changes
     )
 
 

@@ -12,7 +12,8 @@ from vila2.errors import RecipeError
 from vila2.run.recipe import STAGE_DEFAULTS, Recipe
 from vila2.run.recipe_file import load_recipe, recipe_to_yaml
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("**/*.yaml"))
+EXAMPLES = [path for path in EXAMPLES if path.parent.name != "parts"]  # these are what others extend
 KNOWN = {"source": ["world", "llava", "folder"], "prompt": ["simple", "long-v1", "long-v2", "long-v3"]}
 
 GOOD = """\
@@ -105,9 +106,43 @@ def test_a_key_in_the_wrong_place_is_shown_its_place(tmp_path: Path):
         ("kind: captions", "kind: caption", "did you mean 'captions'?"),
         ("weight: 0.5", "weight: 0", "11: stages.pretrain.mixture.0.weight: should be greater than 0, not 0"),
         ("weight: 0.5", "weight: true", "should be a number, not True"),
+        (
+            "weight: 0.5",
+            "weight: 0.5, count: 3",
+            "11: stages.pretrain.mixture.0.count: give `weight` (passes) or",
+        ),
+        ("weight: 0.5", "count: 0", "should be greater than or equal to 1, not 0"),
+        (
+            "weight: 0.5",
+            "select: [0.5, 0.1]",
+            "mixture.0.select: [0.5, 0.1]: write [from, to] with 0 <= from < to",
+        ),
+        ("weight: 0.5", "select: [0.5]", "mixture.0.select: needs at least 2 ent"),
+        ("weight: 0.5", "select: [0, 0.1, 1]", "mixture.0.select: Tuple should have at most 2 items"),
         ("weight: 0.5", "view: olny(original)", "11: stages.pretrain.mixture.0.view: unknown view 'olny'"),
         ("weight: 0.5", "view: only(self-1)", "there is no layer 'self-1' when VILA_0 is trained"),
+        (
+            "weight: 0.5",
+            "view: only(ocr)",
+            "a layer written before is named under data.pictures.layers",
+        ),
+        (
+            "evaluate:",
+            "cycle: {recaption: pictures, view: 'dialogue(original,{layer},ocr)'}\nevaluate:",
+            "14: cycle.view: there is no layer under data.pictures.layers: 'ocr'",
+        ),
         ("  vision: some/tower\n", "", "4: model: `vision` missing"),
+        (
+            "  vision:",
+            "  projector: mlp_upsample\n  vision:",
+            "5: model.projector: 'mlp_upsample' is none of linear, mlp2x_gelu",
+        ),
+        (
+            "  vision:",
+            "  visual_expert: 0\n  vision:",
+            "5: model.visual_expert: should be dense, or a rank of at least 1",
+        ),
+        ("  sft:\n", "  sft:\n    train: [visual_expert]\n", "13: stages.sft.train: no visual_expert there"),
         ("  vision: some/tower\n", "  pretrained: x/y\n", "give either `pretrained`, or"),
         (
             "evaluate:",
@@ -180,6 +215,21 @@ def test_lora_trains_the_language_model_only(tmp_path: Path):
 def test_an_existing_model_needs_no_alignment(tmp_path: Path):
     text = GOOD.replace("  vision: some/tower\n  language: some/model\n", "  pretrained: some/vlm\n")
     assert "stages.align: alignment teaches a fresh projector" in complaint(tmp_path / "small.yaml", text)
+    text = text.replace("some/vlm\n", "some/vlm\n  max_tiles: 4\n")
+    assert "6: model.max_tiles: `pretrained` has its own" in complaint(tmp_path / "small.yaml", text)
+
+
+def test_settings_of_the_model_are_read_and_written_back(tmp_path: Path):
+    settings = "  s2_scales: [1, 2, 3]\n  max_tiles: 12\n  visual_expert: dense\n  projector: transformer\n"
+    text = GOOD.replace("  language:", settings + "  language:").replace(
+        "  sft:\n", "  sft:\n    image_size: 448\n"
+    )
+    (tmp_path / "small.yaml").write_text(text)
+    recipe = load_recipe(tmp_path / "small.yaml")
+    assert recipe.model.s2_scales == (1, 2, 3) and recipe.model.visual_expert == "dense"
+    assert recipe.stages["sft"].image_size == 448
+    (tmp_path / "again.yaml").write_text(recipe_to_yaml(recipe))
+    assert load_recipe(tmp_path / "again.yaml") == recipe
 
 
 def test_a_file_that_is_not_yaml_is_named_with_its_line(tmp_path: Path):
@@ -327,3 +377,12 @@ def test_no_text_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, ins
         load_recipe(path, environment={})
     except RecipeError as error:
         assert str(path) in str(error)
+
+
+def test_layers_written_before_are_found_beside_the_recipe(good: Path, tmp_path: Path):
+    (tmp_path / "ocr").mkdir()
+    text = GOOD.replace("options: {count: 3}", "options: {count: 3}, layers: {ocr: ocr, other: elsewhere}")
+    good.write_text(text.replace("weight: 0.5", "view: 'dialogue(original,ocr)'"))
+    recipe = load_recipe(good)
+    assert recipe.data["pictures"].layers == {"ocr": str(tmp_path / "ocr"), "other": "elsewhere"}
+    assert recipe.stages["pretrain"].mixture[0].view == "dialogue(original,ocr)"

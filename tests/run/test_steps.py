@@ -52,6 +52,21 @@ def test_a_changed_setting_does_again_only_what_depends_on_it(tmp_path: Path):
     assert starts(tmp_path) == {"a": 1, "b": 2, "c": 1, "d": 2}
 
 
+def test_what_the_machine_decides_reaches_the_function_but_makes_no_other_step(tmp_path: Path):
+    told = []
+
+    def listen(folder, settings, inputs, progress):
+        told.append(settings)
+
+    for processes in (1, 2):
+        with Run.open(tmp_path, dry=processes == 1) as run:
+            step = run.step("a", listen, settings={"x": 0}, inputs={}, machine={"processes": processes})
+    assert told == [{"x": 0, "processes": 2}]
+    with Run.open(tmp_path) as run:
+        assert run.step("a", listen, settings={"x": 0}, inputs={}, machine={"processes": 3}) == step
+    assert len(told) == 1 and "processes" not in (step.folder / "done.json").read_text()
+
+
 def test_a_step_met_twice_is_one_step(tmp_path: Path):
     for dry in (True, False):
         with Run.open(tmp_path, dry=dry) as run:

@@ -132,6 +132,35 @@ def test_code_in_a_tar_is_refused_and_bad_members_are_named(tars, tmp_path):
         list(read(tmp_path / "nothing"))
 
 
+@pytest.mark.parametrize("kind", ["metadata", "samples"])
+def test_the_best_scored_are_taken_and_the_others_named(tmp_path, kind):
+    scores = [0.2, 0.4, 0.3, 0.4, 0.1]
+    (tmp_path / "tars").mkdir()
+    for number, score in enumerate(scores):
+        inside = {"clip_similarity_vitl14": score} if kind == "samples" else {}
+        members = downloaded(f"{number:09d}", number, "text", url=f"u{number}", **inside)
+        write_tar(tmp_path / "tars" / f"{number:05d}.tar", members)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(
+        "".join(
+            json.dumps({"url": f"u{n}", "clip_similarity_vitl14": s}) + "\n" for n, s in enumerate(scores)
+        )
+    )
+    options = {"metadata": rows} if kind == "metadata" else {}
+    reason = "no-metadata" if kind == "metadata" else "not-ranked"
+
+    def taken(**more) -> str:
+        found = list(read(tmp_path / "tars", **options, **more))
+        assert {item.reason for item in found if isinstance(item, Reject)} <= {reason}
+        return "".join(item.key[-1] for item in found if isinstance(item, Sample))
+
+    assert [taken(top=n) for n in (1, 2, 3, 9)] == ["1", "13", "123", "01234"]
+    assert taken(min_score=0.3) == "123"
+    assert taken(top=1, min_score=0.3) == "1"
+    with pytest.raises(DataError, match="no row has a score"):
+        taken(top=1, rank_by="aesthetic")
+
+
 def test_real_rows_of_coyo(tmp_path):
     root = Path(os.environ.get("VILA2_REALDATA", Path(__file__).parents[3] / "shared" / "realdata"))
     path = root / "text" / "coyo" / "coyo_rows.jsonl"

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoProcessor
 
 from vila2.data.shards import write_dataset
+from vila2.errors import TrainingError
 from vila2.model.assemble import assemble
 from vila2.run.progress import Board
 from vila2.run.recipe import STAGE_DEFAULTS, StageSpec
@@ -120,3 +122,33 @@ def test_a_killed_stage_ends_with_the_losses_and_weights_of_an_undisturbed_one(i
 
     assert losses(folder) == losses(tmp_path / "undisturbed")
     assert changed_parts(weights(tmp_path / "undisturbed"), weights(folder)) == set()
+
+
+def test_a_visual_expert_learns_to_see_beside_a_frozen_language_model_at_its_own_resolution(inputs, tmp_path):
+    model, processor = assemble(
+        "builtin:world/vision", "builtin:world/language", vision_feature_layer=-1, visual_expert=4
+    )
+    save_model(model, processor, tmp_path / "parts" / "model")
+    inputs = inputs | {"model": tmp_path / "parts"}
+    spec = settings("align", "pairs", train=["projector", "visual_expert"], image_size=64)
+    results = train_stage(tmp_path / "align", spec, inputs, Board())
+    assert results["trained"] == ["projector", "visual_expert"]
+    before, after = weights(tmp_path / "parts"), weights(tmp_path / "align")
+    changed = {key.split(".")[1] for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {"multi_modal_projector", "visual_expert"}
+    # The saved model and its processor have the new resolution; the next stage may raise it.
+    spec = settings("sft", "instructions", train=["projector"], image_size=128, max_steps=1)
+    train_stage(tmp_path / "sft", spec, inputs | {"model": tmp_path / "align"}, Board())
+    sizes = []
+    for folder in ("parts", "align", "sft"):
+        config = json.loads((tmp_path / folder / "model" / "config.json").read_text())
+        reader = AutoProcessor.from_pretrained(tmp_path / folder / "model")
+        assert config["image_size"] == reader.image_size
+        sizes.append((config["image_size"][0], reader.tiling.tokens_per_tile))
+    assert sizes == [(96, 36), (64, 16), (128, 64)]
+
+
+def test_a_part_that_the_model_has_not_is_refused(inputs, tmp_path):
+    spec = settings("align", "pairs", train=["visual_expert"])
+    with pytest.raises(TrainingError, match=r"no visual_expert to train[\s\S]*model.visual_expert"):
+        train_stage(tmp_path, spec, inputs, Board())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vila2.data.layers import LayerStatistics
     from vila2.data.shards import DatasetInfo, ShardDataset
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: import, stats, preview, verify.")
+app = typer.Typer(no_args_is_help=True, help="Datasets: select, import, stats, preview, verify.")
 
 Dataset = Annotated[
     Path, typer.Argument(help="Folder of a dataset, or of WebDataset tars.", show_default=False)
@@ -29,7 +29,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("import")
 def import_(
     source: Annotated[
-        str, typer.Argument(help="captions, folder, huggingface, img2dataset, llava or world.")
+        str,
+        typer.Argument(
+            help="captions, folder, huggingface, img2dataset, instructions, llava, mmc4 or world."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new dataset.", show_default=False)],
     path: Annotated[str | None, typer.Argument(help="What to read: a file, a folder, a name.")] = None,
@@ -61,6 +64,25 @@ def import_(
             out, samples, name=name or out.resolve().name, shard_size=shard_size, progress=task
         )
     typer.echo(_import_json(info) if as_json else _import_text(info))
+
+
+@app.command()
+def select(
+    metadata: Annotated[Path, typer.Argument(help="Parquet or JSONL rows, or a folder.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File of the rows taken.", show_default=False)],
+    top: Annotated[int | None, typer.Option("--top", min=1, help="How many of the best rows.")] = None,
+    rank_by: Annotated[str, typer.Option("--rank-by", help="Column of scores.")] = "clip_similarity_vitl14",
+    min_score: Annotated[float | None, typer.Option("--min-score", help="Leave out rows below.")] = None,
+    key: Annotated[str, typer.Option("--key", help="Column that decides between equal scores.")] = "id",
+) -> None:
+    """Keep the best rows of metadata by a score, before the images are downloaded.
+
+    The paper's 25M pairs of COYO-700M: vila2 data select coyo-700m/data --top 25000000 -o coyo-25m.parquet
+    """
+    from vila2.sources.selecting import select_rows
+
+    ranking = select_rows(metadata, out, rank_by=rank_by, key=key, top=top, min_score=min_score)
+    typer.echo(f"{out}: {ranking.count} rows with {rank_by} from {ranking.lowest:g} up")
 
 
 @app.command()
@@ -157,6 +179,8 @@ def _value(kind: str, value: str) -> Any:
         return value.lower() == "true"
     if kind.startswith("int"):
         return int(value)
+    if kind.startswith("float"):
+        return float(value)
     if kind.startswith("Sequence"):
         return json.loads(value) if value.startswith("[") else [value]
     return value

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vila2.cli import annotate, data, env, plugins, recaption, report, run, specialize, status
+from vila2.cli import annotate, data, env, model, plugins, recaption, report, run, specialize, status
 from vila2.errors import Vila2Error
 
 
@@ -40,6 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
+app.add_typer(model.app, name="model")
 app.add_typer(plugins.app, name="plugins")
 app.command()(run.run)
 app.command()(status.status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -89,6 +90,19 @@ def check(
                 typer.echo("      " + one.detail.replace("\n", "\n      "))
     if not all(one.passed for one in checks):
         raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the specialist, such as counting.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to put the package into.")] = Path("."),
+    summary: Annotated[str, typer.Option("--summary", help="One line on what it does.")] = "",
+) -> None:
+    """Write a complete package to start from; it passes its tests as it stands."""
+    from vila2.plugin.scaffolding import new_plugin
+
+    folder = new_plugin(name, out, summary=summary)[0].parent
+    typer.echo(f"{folder} is written. Next:\n  pip install -e '{folder}[dev]'\n  pytest {folder}")
 
 
 def _lines(value: Any) -> list[str]:

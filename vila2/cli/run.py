@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.tables import print_plan, table
+from vila2.cli.tables import print_plan, silence_bars_of_others, table
 
 if TYPE_CHECKING:
     from vila2.run.recipe import Recipe
@@ -43,7 +43,7 @@ def run(
 
     loaded = read_recipe(recipe, overrides or [])
     folder = out or Path(loaded.folder)
-    _silence_bars_of_others()
+    silence_bars_of_others()
     # Whatever a library prints on the way must not mix with the outcome.
     with contextlib.redirect_stdout(sys.stderr):
         outcome = run_recipe(loaded, folder, dry_run=dry_run, progress=live_progress(quiet=quiet))
@@ -60,13 +60,6 @@ def read_recipe(path: Path, overrides: list[str]) -> Recipe:
     from vila2.sources import source_names
 
     return load_recipe(path, overrides, known={"source": source_names(), "prompt": list(PROMPTS)})
-
-
-def _silence_bars_of_others() -> None:
-    from transformers.utils import logging
-
-    # Its bars for loading and saving weights would tear our own apart.
-    logging.disable_progress_bar()
 
 
 def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.tables import print_plan, table
+from vila2.cli.tables import print_plan, silence_bars_of_others, table
 
 if TYPE_CHECKING:
     from vila2.cycle.origin import Origin
@@ -75,7 +75,7 @@ def specialize(
         if dry_run:
             outcome = preflight_specialist(job, folder)
         else:
-            _silence_bars_of_others()
+            silence_bars_of_others()
             outcome = specialise(
                 job, folder, progress=live_progress(quiet=quiet), show=None if quiet else _show_built
             )
@@ -139,9 +139,3 @@ def _print_outcome(outcome: Mapping[str, Any]) -> None:
     Console().print(table(outcome["summary"]["columns"], outcome["summary"]["rows"]))
     typer.echo(f"report: {outcome['report']}")
     typer.echo(f"model:  {outcome['model']}")
-
-
-def _silence_bars_of_others() -> None:
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()

@@ -7,10 +7,11 @@ one sample of every stage is encoded as the model will see it, and the memory a 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2.data.sample import Sample
-from vila2.errors import RecipeError
+from vila2.errors import RecipeError, Vila2Error
 
 if TYPE_CHECKING:
     from vila2.run.recipe import DatasetSpec, Recipe
@@ -30,25 +31,54 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     Raises:
         Vila2Error: naming the dataset, the file or the part that is missing.
     """
-    first = {name: first_sample(name, spec) for name, spec in recipe.data.items()}
+    from vila2.train.checks import check_stage
+    from vila2.train.processes import processes_here
+
+    first = first_samples(recipe)
     for benchmark in recipe.evaluate:
         if not first[benchmark.dataset].images:
             raise RecipeError(
                 f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has no images",
                 mend="name a dataset with images",
             )
+    for stage in recipe.stages.values():
+        check_stage(stage, processes_here(recipe.processes))
     model, processor = model_in_outline(recipe)
     if not show:
         return {}
-    samples = encoded_samples(recipe, first, processor)
+    samples = encoded_samples(recipe, first, model, processor)
     return {
         "sizes": {
             name: {"source": spec.source, "samples": expected_size(spec)}
-            for name, spec in recipe.data.items()
+            for name, spec in recipe.data_in_use.items()
         },
         "samples": samples,
         "memory": memory(recipe, model, samples),
     }
+
+
+def first_samples(recipe: Recipe) -> dict[str, Sample]:
+    """The first usable sample of every dataset; its layers are opened too.
+
+    Raises:
+        RecipeError: naming every dataset that has none, with what is wrong and how to mend it.
+    """
+    from vila2.data.layers import Layer
+
+    first, wrong = {}, []
+    for name, spec in recipe.data_in_use.items():
+        try:
+            first[name] = first_sample(name, spec)
+            for folder in spec.layers.values():
+                Layer.open(Path(folder))
+        except Vila2Error as error:
+            wrong.append(f"data.{name}: {error.what}" + (f" ({error.mend})" if error.mend else ""))
+    if wrong:
+        raise RecipeError(
+            wrong[0] if len(wrong) == 1 else "\n  ".join([f"{len(wrong)} datasets can not be read", *wrong]),
+            mend="put the files there, or write where they are: in the recipe, or with --set data.NAME.path=...",
+        )
+    return first
 
 
 def first_sample(name: str, spec: DatasetSpec) -> Sample:
@@ -60,6 +90,7 @@ def first_sample(name: str, spec: DatasetSpec) -> Sample:
     from vila2.data.shards import ShardDataset
     from vila2.sources import open_source
 
+    rejected = ""
     if spec.source == "shards":
         dataset = ShardDataset.open(spec.path)
         if len(dataset):
@@ -69,8 +100,9 @@ def first_sample(name: str, spec: DatasetSpec) -> Sample:
         for row in open_source(spec.source, path=spec.path, **options):
             if isinstance(row, Sample):
                 return row
+            rejected = rejected or f": {row.where}: {row.reason}: {row.detail}"
     raise RecipeError(
-        f"dataset {name!r} gives no usable sample",
+        f"it gives no usable sample{rejected}",
         mend=f"look at data.{name}, or try `vila2 data import` on it",
     )
 
@@ -101,22 +133,24 @@ def model_in_outline(recipe: Recipe) -> tuple[Any, Any]:
         found = outline_of_parts(
             spec.vision,
             spec.language,
-            projector=spec.projector,
-            vision_feature_layer=spec.vision_feature_layer,
-            gguf_file=spec.gguf_file,
-            chat_template=spec.chat_template,
+            **spec.model_dump(exclude={"vision", "language", "pretrained", "dtype", "coordinates"}),
         )
     if spec.coordinates:
         set_coordinates(*found, spec.coordinates)
     return found
 
 
-def encoded_samples(recipe: Recipe, first: dict[str, Sample], processor: Any) -> dict[str, dict[str, Any]]:
+def encoded_samples(
+    recipe: Recipe, first: dict[str, Sample], model: Any, processor: Any
+) -> dict[str, dict[str, Any]]:
     """For every stage, its first dataset's first sample in tokens: text, and what the loss counts."""
     from vila2.model.conversation import IGNORED, ConversationEncoder
+    from vila2.model.resolution import set_image_size
 
     shown = {}
     for name, stage in recipe.stages.items():
+        if stage.image_size:
+            set_image_size(model, processor, stage.image_size)
         encoder = ConversationEncoder(processor, max_length=stage.max_length)
         encoded = encoder.encode(first[stage.mixture[0].dataset], stage.style)
         decode = processor.tokenizer.decode
@@ -142,6 +176,7 @@ def fold_repeats(text: str, image_token: str) -> str:
 def memory(recipe: Recipe, model: Any, samples: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
     """Estimated bytes on one device, by stage and purpose, for samples as long as the first one."""
     from vila2.train.estimate import Sizes, stage_memory
+    from vila2.train.processes import processes_here
 
     value_bytes = 4 if recipe.model.dtype == "float32" else 2
     sizes = Sizes.of(model)
@@ -153,6 +188,7 @@ def memory(recipe: Recipe, model: Any, samples: dict[str, dict[str, Any]]) -> di
             tokens=samples[name]["tokens"],
             counted=samples[name][counts],
             value_bytes=value_bytes,
+            processes=processes_here(recipe.processes),
         )
         for name, stage in recipe.stages.items()
     }

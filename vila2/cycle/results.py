@@ -6,12 +6,12 @@ import base64
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2 import __version__
 from vila2.data.atomic import write_json_atomic
+from vila2.data.claims import Claim
 from vila2.data.images import image_extension
 from vila2.data.layers import Layer, original_layer
 from vila2.data.mixtures import select_share
@@ -142,7 +142,7 @@ def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) 
         captions = []
         for name, layer in layers.items():
             for row in layer.get(sample.key):
-                claims = [asdict(claim) for claim in claims_about(sample, row.text)]
+                claims = [_mark(claim) for claim in claims_about(sample, row.text)]
                 captions.append(
                     {
                         "layer": name,
@@ -156,6 +156,11 @@ def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) 
             {"key": sample.key, "image": _data_uri(sample.images[0]), "truth": None, "captions": captions}
         )
     return examples
+
+
+def _mark(claim: Claim) -> dict[str, Any]:
+    """What the page shows of a claim."""
+    return {name: getattr(claim, name) for name in ("kind", "start", "end", "status", "detail", "subject")}
 
 
 def _data_uri(image: bytes) -> str:

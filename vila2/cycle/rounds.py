@@ -47,6 +47,7 @@ class Cycle:
 
     recipe: Recipe
     run: Run
+    processes: int = 1
     data: Mapping[str, StepResult] = field(default_factory=dict)
     parts: StepResult | None = None
     layers: dict[str, StepResult] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class Cycle:
                 work.train,
                 settings={"name": name, "stage": stage.model_dump(mode="json"), **self._training_settings()},
                 inputs=inputs,
+                machine={"processes": self.processes},
             )
             stages[name] = model
         scores = self.run.step(
@@ -115,8 +117,14 @@ class Cycle:
         inputs = {f"data.{entry.dataset}": self.data[entry.dataset] for entry in stage.mixture}
         for entry in stage.mixture:
             used = [layer for layer in View.parse(entry.view).layers if layer != "original"]
-            inputs |= {f"layer.{layer}": self.layers[layer] for layer in used}
+            inputs |= {f"layer.{entry.dataset}.{layer}": self._layer(entry.dataset, layer) for layer in used}
         return inputs
+
+    def _layer(self, dataset: str, name: str) -> StepResult:
+        """A layer of this run, or one that the recipe brings along."""
+        if name in self.layers and dataset == self.recipe.recaptioned:
+            return self.layers[name]
+        return self.run.existing(f"layer-{name}", self.recipe.data[dataset].layers[name])
 
     def _training_settings(self) -> dict[str, Any]:
         recipe = self.recipe
@@ -142,6 +150,7 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     from vila2.cycle.preflight import preflight
     from vila2.cycle.results import write_results
     from vila2.run.steps import Run
+    from vila2.train.processes import processes_here
 
     plan = Run.open(folder, dry=True)
     checks = preflight(recipe, show=dry_run)
@@ -151,14 +160,20 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     with Run.open(folder, progress=progress, planned=plan.plan) as run:
         run.keep_recipe(recipe)
         work.use_threads(recipe.threads)
-        cycle, history = self_augment(recipe, run)
+        cycle, history = self_augment(recipe, run, processes=processes_here(recipe.processes))
         return write_results(cycle, history, folder)
 
 
-def self_augment(recipe: Recipe, run: Run) -> tuple[Cycle, list[Generalist]]:
-    """The loop of Figure 1 (a): every VILA_i writes the captions that train VILA_{i+1}."""
-    cycle = Cycle(recipe, run)
-    cycle.data = {name: work.open_dataset(run, name, spec) for name, spec in recipe.data.items()}
+def self_augment(recipe: Recipe, run: Run, *, processes: int = 1) -> tuple[Cycle, list[Generalist]]:
+    """The loop of Figure 1 (a): every VILA_i writes the captions that train VILA_{i+1}.
+
+    Args:
+        recipe: of the run.
+        run: where its steps are done.
+        processes: that train together.
+    """
+    cycle = Cycle(recipe, run, processes)
+    cycle.data = {name: work.open_dataset(run, name, spec) for name, spec in recipe.data_in_use.items()}
     cycle.parts = run.step(
         "parts", work.assemble, settings=work.model_settings(recipe), inputs=work.model_inputs(recipe)
     )

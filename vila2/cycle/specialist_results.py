@@ -50,6 +50,7 @@ def write_specialist_results(job: Job, made: Made, folder: Path) -> dict[str, An
         "changes": _changes(job, made, before, after),
         "layers": [],
         "examples": _examples(made, before, after),
+        "examples_title": "Questions that were held out, and both answers",
         "notes": _notes(job, made),
     }
     write_json_atomic(folder / "results.json", results)

@@ -17,6 +17,7 @@ from vila2.data.atomic import write_json_atomic
 from vila2.errors import DataError, PluginError
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, load_reference
+from vila2.run.step_files import read_done
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,9 +35,9 @@ def build(
 
     Args:
         folder: of this step; ``train-SUBSET`` and ``held-out`` are the datasets.
-        settings: ``plugin``, ``config`` (without ``data``), ``held_out``, ``seed``; what else stands there
+        settings: ``plugin``, ``config`` (what is no path), ``held_out``, ``seed``; what else stands there
             only tells one build from another.
-        inputs: ``data``.
+        inputs: ``data``, and every other path among the builder's settings.
         progress: shows the samples.
 
     Raises:
@@ -53,7 +54,7 @@ def build(
         return json.loads((folder / "built.json").read_bytes())
     specialist = Host().specialist(name)
     kind = load_reference(specialist.builder, of=of)
-    config = load_reference(specialist.config, of=of)(data=inputs["data"], **settings["config"])
+    config = load_reference(specialist.config, of=of)(**inputs, **settings["config"])
     builder = call(kind, config, of=of)
 
     def group(sample: Sample) -> str:
@@ -186,7 +187,17 @@ def ask_held_out(
 def save(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:
-    """The finished specialist with its provenance: ``model/`` and, in it, ``specialist.json``."""
+    """The finished specialist with its provenance: ``model/`` and, in it, ``specialist.json``.
+
+    Args:
+        settings: ``provenance``.
+        inputs: the steps ``model``, ``start`` (which knows the generalist's digest) and ``built``.
+    """
+    made = {
+        **settings["provenance"],
+        "generalist_digest": read_done(inputs["start"])["results"]["digest"],
+        "samples": read_done(inputs["built"])["results"]["samples"],
+    }
     model = folder / "model"
     shutil.rmtree(model, ignore_errors=True)
     model.mkdir()
@@ -195,5 +206,5 @@ def save(
             os.link(file, model / file.name)  # the same weights under a second name
         except OSError:
             shutil.copyfile(file, model / file.name)
-    write_json_atomic(model / "specialist.json", settings["provenance"])
-    return {}
+    write_json_atomic(model / "specialist.json", made)
+    return made

@@ -88,11 +88,18 @@ def assemble(
 def train(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:
-    """Trains one stage; see :func:`vila2.train.stage.train_stage`. Then tells the plugins that want to know."""
+    """Trains one stage, on several processes where ``settings`` say so, and tells the plugins that want to know.
+
+    See :func:`vila2.train.stage.train_stage`.
+    """
     from vila2.plugin.host import Host
+    from vila2.train.processes import train_in_processes
     from vila2.train.stage import train_stage
 
-    results = train_stage(folder, settings, inputs, progress)
+    if settings.get("processes", 1) > 1:
+        results = train_in_processes(settings["processes"], folder, settings, inputs, progress)
+    else:
+        results = train_stage(folder, settings, inputs, progress)
     Host().after_stage(settings["plugins"], folder=folder, stage=settings["name"], results=results)
     return results
 

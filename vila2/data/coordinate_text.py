@@ -16,6 +16,8 @@ from vila2.errors import DataError
 _LONGEST = 200  # characters between brackets; a longer list is no box, and is not looked through
 _BRACKET = re.compile(r"\[([^\[\]]*)(\]?)")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:\s?(?:%|px))?", re.ASCII)
+# Tokenizers that decode word by word put a space behind every full stop.
+_SPLIT_NUMBER = re.compile(r"(?<=\d)\. (?=\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Written:
 def written_lists(text: str) -> Iterator[Written]:
     """Lists in brackets that hold only numbers, or begin with two; ``[sic]`` and ``[2 dogs]`` are none."""
     for match in _BRACKET.finditer(text):
-        fields = [field.strip() for field in match.group(1)[:_LONGEST].split(",")]
+        inside = _SPLIT_NUMBER.sub(".", match.group(1)[:_LONGEST])
+        fields = [field.strip() for field in inside.split(",")]
         numbers = [_NUMBER.fullmatch(field) is not None for field in fields]
         only = all(numbers)
         if only or numbers[:2] == [True, True]:

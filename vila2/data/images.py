@@ -24,6 +24,10 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 #: File name extensions that are read as images.
 IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"})
 
+_ORIENTATION = 0x0112  # the EXIF tag
+_QUARTER_TURNS = (5, 6, 7, 8)
+_PNG_ROTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
+
 #: More pixels than this in one image is taken for a decompression bomb.
 MAX_PIXELS = 100_000_000
 
@@ -88,6 +92,31 @@ def decode_image(data: bytes, *, where: str) -> Image.Image:
         f"{where}: the image has {pixels or 'far too many'} pixels, more than {MAX_PIXELS}",
         mend="scale the image down before importing it",
     )
+
+
+def image_size(data: bytes, *, where: str) -> tuple[int, int]:
+    """Width and height in pixels that :func:`decode_image` will give, read from the head of the file alone.
+
+    Args:
+        data: an encoded image file.
+        where: file or key, for the error.
+
+    Raises:
+        DataError: the bytes are no image.
+    """
+    from PIL import Image
+
+    try:
+        image = Image.open(io.BytesIO(data))
+        # To look for a rotation in a PNG, Pillow decodes all of it.
+        plain = image.format == "PNG" and not any(mark in data for mark in _PNG_ROTATIONS)
+        turned = not plain and image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
+    except Exception as error:  # a damaged file makes decoders raise nearly anything
+        raise DataError(
+            f"{where}: the size of the image can not be read ({type(error).__name__})",
+            mend="replace the file by an intact one, or leave this sample out",
+        ) from error
+    return (image.height, image.width) if turned else (image.width, image.height)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

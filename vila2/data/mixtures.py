@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,24 +10,13 @@ from typing import Any
 import numpy as np
 
 from vila2.data.layers import Annotation, Layer
+from vila2.data.portions import Portion, select_share
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View, apply_view
 from vila2.errors import DataError
 
-
-def select_share(key: str, share: float, seed: int) -> bool:
-    """Whether a key belongs to a share of all keys; the same on every machine, and whatever the other keys are.
-
-    A larger share holds every smaller one of the same seed.
-
-    Args:
-        key: of a sample.
-        share: 0 (none) to 1 (all).
-        seed: another seed gives another, independent choice.
-    """
-    digest = hashlib.blake2b(f"{seed}\0{key}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < share * 2.0**64
+__all__ = ["Mixture", "Portion", "ViewedDataset", "select_share"]
 
 
 class ViewedDataset:
@@ -125,31 +112,18 @@ def _state(rows: Sequence[Annotation]) -> str:
 class Mixture:
     """Weighted parts as one sequence of samples, part after part; the trainer's sampler shuffles it.
 
-    A weight counts passes: 2 gives every sample of the part twice, 0.5 a fixed half chosen by hash of key and
-    seed, 1.5 every sample once and half of them again.
-
     Args:
-        parts: datasets with their weights.
-        seed: of the choice for the fractions.
+        parts: datasets with how much of each: a portion, or a number for its weight.
+        seed: of the choice where a portion takes a part of the samples.
 
     Raises:
-        DataError: a weight that is negative or not finite.
+        DataError: an impossible portion, naming the dataset.
     """
 
-    def __init__(self, parts: Sequence[tuple[ViewedDataset, float]], seed: int) -> None:
-        self.parts = tuple(parts)
+    def __init__(self, parts: Sequence[tuple[ViewedDataset, Portion | float]], seed: int) -> None:
+        self.parts = tuple((part, _portion(part, how_much)) for part, how_much in parts)
         self.seed = seed
-        chosen: list[np.ndarray] = []
-        for part, weight in self.parts:
-            if not (math.isfinite(weight) and weight >= 0):
-                raise DataError(f"weight {weight} of dataset {part.dataset.name!r}", mend="use a number >= 0")
-            passes = int(weight)
-            share = weight - passes
-            order = [np.arange(len(part), dtype=np.int64)] * passes
-            if share:
-                picked = [number for number, key in enumerate(part.keys()) if select_share(key, share, seed)]
-                order.append(np.array(picked, dtype=np.int64))
-            chosen.append(np.concatenate(order) if order else np.empty(0, np.int64))
+        chosen = [portion.numbers(len(part), part.keys, seed) for part, portion in self.parts]
         self._chosen = chosen
         self._starts = np.cumsum([0, *map(len, chosen)])
 
@@ -157,6 +131,15 @@ class Mixture:
     def counts(self) -> tuple[int, ...]:
         """How many samples each part gives."""
         return tuple(len(order) for order in self._chosen)
+
+    @property
+    def short(self) -> dict[str, dict[str, int]]:
+        """The parts that have fewer samples than their count asks for, by "dataset through view"; JSON-able."""
+        return {
+            f"{part.dataset.name} through {part.view}": {"asked": portion.count, "there": count}
+            for (part, portion), count in zip(self.parts, self.counts, strict=True)
+            if portion.count is not None and count < portion.count
+        }
 
     @property
     def dropped(self) -> dict[str, dict[str, int]]:
@@ -177,3 +160,12 @@ class Mixture:
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[number] for number in range(len(self)))
+
+
+def _portion(part: ViewedDataset, how_much: Portion | float) -> Portion:
+    if isinstance(how_much, Portion):
+        return how_much
+    try:
+        return Portion(weight=how_much)
+    except DataError as error:
+        raise DataError(f"{error.what} of dataset {part.dataset.name!r}", mend=error.mend) from error

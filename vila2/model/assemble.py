@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedConfig,
@@ -27,10 +25,12 @@ from vila2.model.processing import (
     IMAGE_TOKEN,
     Vila2Processor,
     end_tokens,
+    output_size,
     prepare_tokenizer,
     template_with_parts,
 )
 from vila2.model.projectors import build_projector
+from vila2.model.vision_parts import load_vision
 
 
 def assemble(
@@ -39,6 +39,9 @@ def assemble(
     *,
     projector: str = "mlp_downsample",
     vision_feature_layer: int = -2,
+    max_tiles: int = 1,
+    s2_scales: Sequence[int] = (1,),
+    visual_expert: int | str | None = None,
     gguf_file: str | None = None,
     chat_template: str | None = None,
     dtype: str | torch.dtype = "float32",
@@ -53,10 +56,13 @@ def assemble(
         language: hub id, folder, ``.gguf`` file, ``builtin:world/language`` or ``package:NAME/FILE.gguf``.
         projector: name in :data:`vila2.model.projectors.PROJECTORS`.
         vision_feature_layer: see :class:`Vila2Config`; -1 for a tower that gives its last features only.
+        max_tiles: see :class:`vila2.model.tiling.Tiling`, as for ``s2_scales``.
+        s2_scales: see there.
+        visual_expert: see :class:`vila2.model.visual_expert.VisualExpert`.
         gguf_file: which GGUF file, where ``language`` has several.
         chat_template: a Jinja template instead of the tokenizer's own.
         dtype: of all weights.
-        seed: of the projector's weights.
+        seed: of the fresh weights.
         trust_remote_code: whether code that a checkpoint brings along may run.
 
     Returns:
@@ -66,7 +72,7 @@ def assemble(
         ModelError: a part that cannot be found, loaded or fitted to the others.
     """
     kind = _dtype(dtype)
-    tower, image_processor = _load_vision(vision, kind, trust_remote_code)
+    tower, image_processor = load_vision(vision, kind, trust_remote_code)
     causal, tokenizer = _load_language(language, gguf_file, kind, trust_remote_code)
     prepare_tokenizer(tokenizer)
     fit_vocabulary(causal, tokenizer)
@@ -79,10 +85,13 @@ def assemble(
         tokenizer,
         projector=projector,
         vision_feature_layer=vision_feature_layer,
+        max_tiles=max_tiles,
+        s2_scales=s2_scales,
+        visual_expert=visual_expert,
         head_bias=getattr(causal.get_output_embeddings(), "bias", None) is not None,
         dtype=kind,
     )
-    processor = family_processor(tower.config, image_processor, tokenizer, projector, chat_template)
+    processor = family_processor(config, image_processor, tokenizer, chat_template)
     model = _join(config, tower, causal, seed)
     model.generation_config = copy.deepcopy(causal.generation_config)
     model.generation_config.eos_token_id = end_tokens(processor)
@@ -96,45 +105,44 @@ def family_config(
     image_processor: Any,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    projector: str,
-    vision_feature_layer: int,
-    head_bias: bool,
     dtype: torch.dtype,
+    **settings: Any,
 ) -> Vila2Config:
-    """The configuration of a model made of these parts.
+    """The configuration of a model made of these parts; ``settings`` are others of :class:`Vila2Config`.
 
     Raises:
-        ModelError: the tower has no such layer, or images of different sizes.
+        ModelError: the tower has no such layer, images of different sizes, or settings that do not go together.
     """
     config = Vila2Config(
         vision_config=vision_config,
         text_config=text_config,
-        projector=projector,
-        vision_feature_layer=vision_feature_layer,
-        image_size=list(_image_size(image_processor)),
+        image_size=list(output_size(image_processor)),
         image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
-        head_bias=head_bias,
         tie_word_embeddings=text_config.tie_word_embeddings,
         dtype=dtype,
+        **settings,
     )
     check_feature_layer(config)
+    _ = config.tiling  # raises where its settings do not go together
     return config
 
 
 def family_processor(
-    vision_config: PreTrainedConfig,
+    config: Vila2Config,
     image_processor: Any,
     tokenizer: PreTrainedTokenizerBase,
-    projector: str,
     chat_template: str | None,
 ) -> Vila2Processor:
-    """The processor of a model made of these parts; its tokenizer is prepared already."""
+    """The processor of a model with this configuration; its tokenizer is prepared already."""
     processor = Vila2Processor(
         image_processor,
         tokenizer,
         chat_template=template_with_parts(chat_template or tokenizer.chat_template, tokenizer),
-        patch_size=vision_config.patch_size,
-        projector=projector,
+        patch_size=config.vision_config.patch_size,
+        projector=config.projector,
+        image_size=config.image_size,
+        max_tiles=config.max_tiles,
+        s2_scales=config.s2_scales,
     )
     tokenizer.chat_template = processor.chat_template  # one template, wherever a reader looks for it
     return processor
@@ -167,10 +175,14 @@ def _join(
         model = Vila2ForConditionalGeneration(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = build_projector(config.projector, tower.config.hidden_size, causal.config.hidden_size)
-    model.model.multi_modal_projector = fresh.to(config.dtype)
-    model.model.vision_tower = tower
-    model.model.language_model = causal.base_model
+        channels = tower.config.hidden_size * len(config.s2_scales)
+        fresh = build_projector(config.projector, channels, causal.config.hidden_size)
+        model.model.multi_modal_projector = fresh.to(config.dtype)
+        model.model.vision_tower = tower
+        model.model.language_model = causal.base_model
+        model.model.add_visual_expert()
+        if model.model.visual_expert is not None:
+            model.model.visual_expert.to(config.dtype)
     model.lm_head = causal.get_output_embeddings()
     model.tie_weights()
     model.eval()
@@ -192,31 +204,6 @@ def _check_head(model: Vila2ForConditionalGeneration, causal: PreTrainedModel) -
         )
 
 
-def load_vision_settings(
-    name: str | Path, *, trust_remote_code: bool = False
-) -> tuple[PreTrainedConfig, Any]:
-    """The configuration of a vision tower, and its image processor.
-
-    Raises:
-        ModelError: nothing there, or no tower of patches.
-    """
-    location = locate(name)
-    with loading("vision tower", name):
-        config = _config_of(location, trust_remote_code)
-        config = getattr(config, "vision_config", config)
-    for attribute in ("hidden_size", "patch_size"):
-        if not hasattr(config, attribute):
-            raise ModelError(
-                f"vision tower {name}: its configuration ({config.model_type}) has no {attribute}",
-                mend="use a vision transformer such as SigLIP, CLIP, DINOv2 or ViT",
-            )
-    with loading("image processor of", name):
-        # Without torchvision this is the class that works, and with it the pixels stay the same.
-        return config, AutoImageProcessor.from_pretrained(
-            location.path, backend="pil", trust_remote_code=trust_remote_code
-        )
-
-
 def load_tokenizer(
     name: str | Path, gguf_file: str | None = None, *, trust_remote_code: bool = False
 ) -> tuple[Location, PreTrainedTokenizerBase]:
@@ -233,22 +220,6 @@ def load_tokenizer(
         )
 
 
-def _load_vision(
-    name: str | Path, dtype: torch.dtype, trust_remote_code: bool
-) -> tuple[PreTrainedModel, Any]:
-    """The vision tower and its image processor."""
-    config, image_processor = load_vision_settings(name, trust_remote_code=trust_remote_code)
-    with loading("vision tower", name):
-        tower = AutoModel.from_pretrained(
-            locate(name).path,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-        )
-    return tower, image_processor
-
-
 def _load_language(
     name: str | Path, gguf_file: str | None, dtype: torch.dtype, trust_remote_code: bool
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -261,30 +232,6 @@ def _load_language(
             location.path, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code
         )
     return causal, tokenizer
-
-
-def _config_of(location: Location, trust_remote_code: bool) -> Any:
-    if location.is_local and '"vila2_' in Path(location.path, "config.json").read_text():
-        import vila2.model.miniature  # noqa: F401 - a tower of ours registers itself on import
-    return AutoConfig.from_pretrained(location.path, trust_remote_code=trust_remote_code)
-
-
-def _image_size(image_processor: Any) -> tuple[int, int]:
-    """Height and width that the image processor gives to every image, found by trying two shapes."""
-    from PIL import Image
-
-    sizes = {
-        tuple(
-            image_processor(images=[Image.new("RGB", shape)], return_tensors="pt")["pixel_values"].shape[-2:]
-        )
-        for shape in ((64, 48), (40, 90))
-    }
-    if len(sizes) > 1:
-        raise ModelError(
-            f"the image processor ({type(image_processor).__name__}) gives images of different sizes {sorted(sizes)}",
-            mend="set its size to a fixed height and width, or do_center_crop, in preprocessor_config.json",
-        )
-    return sizes.pop()
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype:

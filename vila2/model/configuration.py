@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
+
+if TYPE_CHECKING:
+    from vila2.model.tiling import Tiling
 
 
 @strict
@@ -19,8 +22,11 @@ class Vila2Config(PreTrainedConfig):
         projector: name in :data:`vila2.model.projectors.PROJECTORS`.
         vision_feature_layer: which of the tower's hidden states the projector reads: 0 is the embedding,
             -2 the output of the last layer but one (VILA), -1 the tower's own output, behind its last norm.
-        image_size: height and width in pixels of the images that the processor makes; the tower's own
-            size where it is None.
+        image_size: height and width in pixels of the images that the processor makes, or of their tiles; the
+            tower's own size where it is None.
+        max_tiles: at most so many tiles of one image; see :class:`vila2.model.tiling.Tiling`.
+        s2_scales: resolutions that an image is shown at; see :class:`vila2.model.tiling.Tiling`.
+        visual_expert: weights that only image tokens use: "dense", their rank, or None for no such weights.
         image_token_id: the token that stands in the text for one projected image token.
         head_bias: whether the language model's output layer has a bias.
         token_groups: numbered tokens that were added, and how their loss counts; see
@@ -38,6 +44,9 @@ class Vila2Config(PreTrainedConfig):
     projector: str = "mlp_downsample"
     vision_feature_layer: int = -2
     image_size: list[int] | tuple[int, ...] | None = None
+    max_tiles: int = 1
+    s2_scales: list[int] | tuple[int, ...] = (1,)
+    visual_expert: int | str | None = None
     image_token_id: int | None = None
     head_bias: bool = False
     tie_word_embeddings: bool = False
@@ -54,18 +63,21 @@ class Vila2Config(PreTrainedConfig):
             self.tie_word_embeddings = True
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of the tower's patches for images of ``image_size``."""
-        height, width = self.image_size or pair(self.vision_config.image_size)
-        down, across = pair(self.vision_config.patch_size)
-        return height // down, width // across
+    def tiling(self) -> Tiling:
+        """How images become tiles and tokens.
 
-    @property
-    def tokens_per_image(self) -> int:
-        """How many tokens of the language model an image of ``image_size`` becomes."""
-        from vila2.model.projectors import projected_tokens
+        Raises:
+            ModelError: settings that do not go together.
+        """
+        from vila2.model.tiling import Tiling  # needs torch
 
-        return projected_tokens(self.projector, *self.grid)
+        return Tiling(
+            self.projector,
+            pair(self.image_size or self.vision_config.image_size),
+            pair(self.vision_config.patch_size),
+            self.max_tiles,
+            tuple(self.s2_scales),
+        )
 
 
 def pair(size: int | list[int] | tuple[int, ...]) -> tuple[int, int]:

@@ -10,12 +10,14 @@ text. Boxes and points are written in the model's own coordinate scheme.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from vila2.data.images import decode_image
+from PIL import Image
+
+from vila2.data.images import decode_image, image_size
 from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, TextPart, Turn
 from vila2.errors import DataError, ModelError
 from vila2.model.coordinates import scheme_of
@@ -98,6 +100,7 @@ class ConversationEncoder:
         self._text_tokenizer = text_tokenizer(self.tokenizer)
         self._templates: dict[tuple, list[str]] = {}
         self._template_ids: dict[str, list[int]] = {}
+        self._image_lengths: dict[tuple[int, int], int] = {}
 
     def encode(self, sample: Sample, style: Style = "chat") -> Encoded:
         """Encodes one sample.
@@ -114,27 +117,23 @@ class ConversationEncoder:
             raise DataError(
                 f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn"
             )
-        conversations = _unfold(sample.turns)
         images, sizes, inputs = self._image_tokens(sample)
-        size = sizes[0] if len(sizes) == 1 else None
         ids: list[int] = []
         labels: list[int] = []
         branches: list[int] = []
-        for number, turns in enumerate(conversations):
-            try:
-                pieces = (self._plain_pieces if style == "plain" else self._chat_pieces)(turns, size)
-            except DataError as error:
-                raise DataError(f"sample {sample.key!r}: {error.what}", mend=error.mend) from None
-            if number > 0:  # the trunk is there already
-                pieces = [piece for piece in pieces if piece.branch]
-            for piece in pieces:
-                tokens = images[int(piece.text)] if piece.kind == "image" else self._ids(piece)
-                ids += tokens
-                labels += tokens if piece.trained else [IGNORED] * len(tokens)
-                branches += [piece.branch] * len(tokens)
-        cut = max(0, len(ids) - self.max_length)
+        spans: list[tuple[int, int, int]] = []  # of each image: first token, end, index
+        for piece in self._pieces(sample, style, sizes):
+            tokens = images[int(piece.text)] if piece.kind == "image" else self._ids(piece)
+            if piece.kind == "image":
+                spans.append((len(ids), len(ids) + len(tokens), int(piece.text)))
+            ids += tokens
+            labels += tokens if piece.trained else [IGNORED] * len(tokens)
+            branches += [piece.branch] * len(tokens)
+        cut = len(ids) - self._end(len(ids), spans)
         if cut:
             ids, labels, branches = ids[:-cut], labels[:-cut], branches[:-cut]
+            kept = [index for _, stop, index in spans if stop <= len(ids)]
+            inputs = inputs if len(kept) == len(spans) else self._image_inputs(sample, kept)
         if all(label == IGNORED for label in labels):
             raise DataError(
                 f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
@@ -144,6 +143,51 @@ class ConversationEncoder:
         if media is not None:
             media = list(self.processor.create_mm_token_type_ids([ids])[0])
         return Encoded(ids, labels, branches if any(branches) else None, inputs, media, cut)
+
+    def length(self, sample: Sample, style: Style = "chat") -> int:
+        """How many tokens :meth:`encode` will give, without decoding an image.
+
+        Raises:
+            DataError: an image whose size can not be read.
+        """
+        sizes = [image_size(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
+        total, spans = 0, []
+        for piece in self._pieces(sample, style, sizes):
+            if piece.kind == "image":
+                tokens = self._image_length(sizes[int(piece.text)])
+                spans.append((total, total + tokens, int(piece.text)))
+            else:
+                tokens = len(self._ids(piece))
+            total += tokens
+        return self._end(total, spans)
+
+    def _image_length(self, size: tuple[int, int]) -> int:
+        """Tokens of an image of a width and height in pixels."""
+        if size not in self._image_lengths:
+            # It depends on the size alone, so that any image of that size tells.
+            self._image_lengths[size] = len(self._process([Image.new("RGB", size)])["input_ids"][0])
+        return self._image_lengths[size]
+
+    def _pieces(self, sample: Sample, style: Style, sizes: Sequence[tuple[int, int]]) -> Iterator[_Piece]:
+        """The conversation from its first token to its last, the trunk once and then its branches."""
+        size = sizes[0] if len(sizes) == 1 else None
+        for number, turns in enumerate(_unfold(sample.turns)):
+            try:
+                pieces = (self._plain_pieces if style == "plain" else self._chat_pieces)(turns, size)
+            except DataError as error:
+                raise DataError(f"sample {sample.key!r}: {error.what}", mend=error.mend) from None
+            yield from (piece for piece in pieces if piece.branch or number == 0)
+
+    def _end(self, length: int, images: Sequence[tuple[int, int, int]]) -> int:
+        """How many tokens fit; an image that would be cut in two is left out, and what follows it.
+
+        Args:
+            length: tokens of the whole conversation.
+            images: first token, end and index of each image.
+        """
+        if length <= self.max_length:
+            return length
+        return min(self.max_length, *(start for start, stop, _ in images if stop > self.max_length), length)
 
     def _ids(self, piece: _Piece) -> list[int]:
         if piece.kind == "tokens":
@@ -178,6 +222,13 @@ class ConversationEncoder:
             tokens[index] = row
         return tokens, [picture.size for picture in pictures], batch
 
+    def _image_inputs(self, sample: Sample, kept: Sequence[int]) -> dict[str, Any]:
+        """The image tensors of some of the sample's images, in the order given."""
+        pictures = [decode_image(sample.images[n], where=f"{sample.key}[{n}]") for n in kept]
+        batch = self._process(pictures) if pictures else {}
+        batch.pop("input_ids", None)
+        return batch
+
     def _process(self, pictures: list) -> dict[str, Any]:
         batch = self.processor(
             text=[self.image_token * len(pictures)],
@@ -201,18 +252,17 @@ class ConversationEncoder:
 
     def _plain_pieces(self, turns: Sequence[Turn], size: tuple[int, int] | None) -> list[_Piece]:
         pieces = [_Piece("template", self._opening)] if self._opening else []
-        said = False
         for turn in turns:
-            joined = False
-            for part in turn.parts:
+            for number, part in enumerate(turn.parts):
                 if isinstance(part, ImagePart):
                     pieces.append(_Piece("image", str(part.index), branch=turn.branch))
-                    joined = False
                     continue
-                # A newline keeps the original caption and its recaption apart (template `concat`).
-                before = "\n" if said and not joined else ""
-                pieces += self._pieces_of(part, size, before, trained=turn.trained, branch=turn.branch)
-                said = joined = True
+                # A newline keeps the original caption and its recaption apart (template `concat`); an image
+                # between two texts, as in interleaved documents, does so itself.
+                apart = number == 0 and pieces and pieces[-1].kind in ("text", "tokens")
+                pieces += self._pieces_of(
+                    part, size, "\n" if apart else "", trained=turn.trained, branch=turn.branch
+                )
         last = turns[-1]
         pieces.append(_Piece("template", self.tokenizer.eos_token, last.trained, last.branch))
         return pieces

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -58,7 +59,7 @@ def load_generalist(
         path_or_id: a folder that ``save_pretrained`` wrote, or a hub id.
         dtype: of the weights; None keeps the checkpoint's.
         device: where the model goes; None is the GPU where there is one, else the CPU.
-        quantize: "nf4" holds the language model in 4 bits (QLoRA); needs a GPU and bitsandbytes.
+        quantize: "nf4" holds the language model in 4 bits (QLoRA); needs bitsandbytes.
         trust_remote_code: whether code that the checkpoint brings along may run.
 
     Raises:
@@ -68,6 +69,11 @@ def load_generalist(
     with loading("model", path_or_id):
         config = AutoConfig.from_pretrained(location.path, trust_remote_code=trust_remote_code)
         _check_kind(config, path_or_id, trust_remote_code)
+        if quantize and getattr(config, "visual_expert", None) is not None:
+            # Its layers would be exchanged for 4-bit ones after the expert was hung on them.
+            raise ModelError(
+                f"{path_or_id} has a visual expert, which needs whole weights", mend="load it unquantised"
+            )
         model = AutoModelForImageTextToText.from_pretrained(
             location.path,
             config=config,
@@ -77,7 +83,7 @@ def load_generalist(
             **_quantized(quantize, dtype),
         )
     processor = load_processor(path_or_id, trust_remote_code=trust_remote_code)
-    if not quantize:  # a quantised model is put on the GPU while it is read
+    if not quantize:  # a quantised model is put in its place while it is read
         model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     name = Path(location.path).resolve().name if location.is_local else location.path
     return Generalist(model.eval(), processor, name, _digest(location, model))
@@ -94,9 +100,13 @@ def _quantized(kind: str | None, dtype: str | torch.dtype | None) -> dict[str, A
         load_in_4bit=True,
         bnb_4bit_quant_type=kind,
         bnb_4bit_compute_dtype=dtype or torch.bfloat16,
-        llm_int8_skip_modules=whole,
+        bnb_4bit_use_double_quant=True,
+        # Matched from the beginning of a module's full name on.
+        llm_int8_skip_modules=[rf"(?:.*\.)?{name}" for name in whole],
     )
-    return {"quantization_config": settings, "device_map": {"": 0}}
+    # Where several processes train, each has a GPU of its own.
+    place = int(os.environ.get("LOCAL_RANK", "0")) if torch.cuda.is_available() else "cpu"
+    return {"quantization_config": settings, "device_map": {"": place}}
 
 
 def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -> ProcessorMixin:

@@ -41,7 +41,7 @@ def soft_cross_entropy(
     num_items: torch.Tensor | int | None = None,
     ignore_index: int = -100,
 ) -> SoftLoss:
-    """Cross-entropy that is soft for the groups whose loss is; nothing of size [N, V] beside the usual.
+    """Cross-entropy that is soft for the groups whose loss is; of size [N, V] are the logits and their gradient alone.
 
     Args:
         logits: [N, V].
@@ -54,34 +54,63 @@ def soft_cross_entropy(
     """
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
-    hard = F.cross_entropy(logits, targets, ignore_index=ignore_index, reduction="none")
-    total = hard.sum()
-    excess, count = total.new_zeros(()), total.new_zeros(())
-    for group in groups:
-        if group.spec.loss != "soft":
-            continue
-        rows = ((targets >= group.first) & (targets < group.first + group.spec.count)).nonzero()[:, 0]
-        asked = targets[rows]
-        log_q = _log_distribution(asked - group.first, group.spec, hard.dtype)
-        q = log_q.exp()
-        within = logits[rows, group.first : group.first + group.spec.count]
-        # -sum q log p = -log p_y + sum q (z_y - z_k): the normaliser is in `hard` already.
-        softer = logits[rows, asked] - (q * within).sum(-1)
-        total = total + softer.sum()
-        entropy = -(q * log_q).sum(-1)
-        excess += (hard[rows] + softer - entropy).detach().sum()
+    soft = [group for group in groups if group.spec.loss == "soft"]
+    each = _EachToken.apply(logits, targets, soft, ignore_index)
+    excess, count = each.new_zeros(()), each.new_zeros(())
+    for group in soft:
+        rows, log_q = _softly_asked(targets, group, each.dtype)
+        excess += each.detach()[rows].sum() + (log_q.exp() * log_q).sum()
         count += len(rows)
     if num_items is None:
         num_items = (targets != ignore_index).sum()
-    divisor = torch.as_tensor(num_items, device=total.device).clamp(min=1)
-    return SoftLoss(total / divisor, excess, count)
+    divisor = torch.as_tensor(num_items, device=each.device).clamp(min=1)
+    return SoftLoss(each.sum() / divisor, excess, count)
 
 
-def _log_distribution(numbers: torch.Tensor, spec: Any, dtype: torch.dtype) -> torch.Tensor:
-    """log q, [M, count], for the numbers y [M]."""
-    k = torch.arange(spec.count, device=numbers.device)
-    squares = (numbers[:, None] - k).to(dtype).square()
-    return torch.log_softmax(squares / (-2 * spec.sigma**2), dim=-1)
+class _EachToken(torch.autograd.Function):
+    """The loss of each token, [N]. By hand, because the gradient of every index would be another [N, V]."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Any, targets: Any, soft: Any, ignore_index: int) -> torch.Tensor:
+        normaliser = logits.logsumexp(-1)
+        counted = targets != ignore_index
+        asked_for = logits.gather(1, targets.where(counted, 0)[:, None])[:, 0]
+        for group in soft:
+            rows, log_q = _softly_asked(targets, group, logits.dtype)
+            asked_for[rows] = (log_q.exp() * logits[rows, _columns(group)]).sum(-1)
+        ctx.save_for_backward(logits, targets, normaliser)
+        ctx.soft, ctx.ignore_index = soft, ignore_index
+        return (normaliser - asked_for).where(counted, 0)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, above: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        logits, targets, normaliser = ctx.saved_tensors
+        counted = targets != ctx.ignore_index
+        gradient = (logits - normaliser[:, None]).exp_()
+        hard = counted.clone()
+        for group in ctx.soft:
+            rows, log_q = _softly_asked(targets, group, logits.dtype)
+            gradient[rows, _columns(group)] -= log_q.exp()
+            hard[rows] = False
+        rows = hard.nonzero()[:, 0]
+        gradient[rows, targets[rows]] -= 1
+        gradient.mul_(above[:, None]).masked_fill_(~counted[:, None], 0)
+        return gradient, None, None, None
+
+
+def _columns(group: TokenGroup) -> slice:
+    return slice(group.first, group.first + group.spec.count)
+
+
+def _softly_asked(
+    targets: torch.Tensor, group: TokenGroup, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which rows ask for a token of the group, [M], and log q of each, [M, count]."""
+    rows = ((targets >= group.first) & (targets < group.first + group.spec.count)).nonzero()[:, 0]
+    numbers = torch.arange(group.spec.count, device=targets.device)
+    squares = (targets[rows, None] - group.first - numbers).to(dtype).square()
+    return rows, torch.log_softmax(squares / (-2 * group.spec.sigma**2), dim=-1)
 
 
 class SoftTokenLoss:

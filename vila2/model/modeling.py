@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoModel, AutoModelForImageTextToText, GenerationMixin, PreTrainedModel
+from transformers import initialization as init
 from transformers.modeling_outputs import (
     BaseModelOutputWithPast,
     BaseModelOutputWithPooling,
@@ -20,8 +21,11 @@ from transformers.modeling_outputs import (
 )
 
 from vila2.errors import ModelError
-from vila2.model.configuration import Vila2Config, pair
+from vila2.model.configuration import Vila2Config
+from vila2.model.multiscale import grids_of, join_scales, put_together
 from vila2.model.projectors import build_projector
+from vila2.model.towers import patch_features
+from vila2.model.visual_expert import VisualExpert, ZeroLinear
 
 
 class Vila2PreTrainedModel(PreTrainedModel):
@@ -37,19 +41,36 @@ class Vila2PreTrainedModel(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
 
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, ZeroLinear):
+            init.zeros_(module.weight)
+
 
 class Vila2Model(Vila2PreTrainedModel):
-    """Vision tower, projector and language model, without the language model's output layer."""
+    """Vision tower, projector and language model, without the language model's output layer.
+
+    Where the configuration asks for it, also a visual expert: weights that only image tokens use.
+    """
 
     def __init__(self, config: Vila2Config) -> None:
         super().__init__(config)
         self.vision_tower = AutoModel.from_config(config.vision_config)
         self.multi_modal_projector = build_projector(
-            config.projector, config.vision_config.hidden_size, config.text_config.hidden_size
+            config.projector,
+            config.vision_config.hidden_size * len(config.s2_scales),
+            config.text_config.hidden_size,
         )
         self.language_model = AutoModel.from_config(config.text_config)
+        self.add_visual_expert()
         check_feature_layer(config)
         self.post_init()
+
+    def add_visual_expert(self) -> None:
+        """Puts a fresh visual expert beside the language model, where the configuration asks for one."""
+        kind = self.config.visual_expert
+        self.visual_expert = None if kind is None else VisualExpert(self.language_model, kind)
 
     def get_input_embeddings(self) -> nn.Module:
         return self.language_model.get_input_embeddings()
@@ -57,43 +78,38 @@ class Vila2Model(Vila2PreTrainedModel):
     def set_input_embeddings(self, value: nn.Module) -> None:
         self.language_model.set_input_embeddings(value)
 
-    def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+    def get_image_features(
+        self, pixel_values: torch.Tensor, image_grids: torch.Tensor | None = None, **kwargs: Any
+    ) -> BaseModelOutputWithPooling:
         """Encodes and projects images.
 
         Args:
-            pixel_values: [images, 3, height, width], as the processor makes them.
+            pixel_values: [tiles, 3, height, width], as the processor makes them.
+            image_grids: [images, 2], rows and columns of their tiles; for dynamic S² only.
 
         Returns:
-            ``last_hidden_state`` [images, rows * columns, C], the vision features that were projected;
-            ``pooler_output`` [images, tokens per image, hidden size of the language model].
+            ``last_hidden_state`` [projected tiles, rows * columns, C], the vision features that were projected;
+            ``pooler_output`` [projected tiles, tokens per tile, hidden size of the language model], or for
+            dynamic S² a list with [tokens of the image, hidden size] for each image.
 
         Raises:
-            ModelError: the tower gives fewer patches than the image has.
+            ModelError: tiles that do not fit the settings.
         """
-        down, across = pair(self.config.vision_config.patch_size)
-        rows, columns = pixel_values.shape[-2] // down, pixel_values.shape[-1] // across
-        features = self._vision_features(pixel_values)
-        if features.shape[1] < rows * columns:
-            raise ModelError(
-                f"the vision tower gives {features.shape[1]} features for {rows} x {columns} patches",
-                mend="use a tower whose patch_size is the size of one feature in pixels",
-            )
-        # Class and register tokens come first in every tower that has them.
-        features = features[:, -rows * columns :]
+        features, rows, columns = patch_features(self.vision_tower, self.config, pixel_values)
+        tiling = self.config.tiling
+        if not tiling.multiscale:
+            projected = self.multi_modal_projector(features, rows, columns)
+            return BaseModelOutputWithPooling(last_hidden_state=features, pooler_output=projected)
+        grids = grids_of(tiling, len(features), image_grids)
+        features = join_scales(features, tiling, grids)
         projected = self.multi_modal_projector(features, rows, columns)
+        if tiling.dynamic_scales:
+            inside = self.multi_modal_projector.grid(rows, columns)
+            tiles = projected.split([tiling.projected_tiles(grid) for grid in grids])
+            projected = [
+                put_together(own, grid, inside).flatten(0, 2) for own, grid in zip(tiles, grids, strict=True)
+            ]
         return BaseModelOutputWithPooling(last_hidden_state=features, pooler_output=projected)
-
-    def _vision_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """One layer of the vision tower, [images, tokens, C]; no graph is kept of a frozen tower."""
-        layer = self.config.vision_feature_layer
-        learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.vision_tower.parameters())
-        with torch.set_grad_enabled(learns):
-            pixel_values = pixel_values.to(self.vision_tower.dtype)
-            if layer == -1:
-                return self.vision_tower(pixel_values=pixel_values).last_hidden_state
-            # A list asks for this one state only, so that the others need not be kept.
-            outputs = self.vision_tower(pixel_values=pixel_values, output_hidden_states=[layer])
-            return outputs.hidden_states[layer]
 
     def forward(
         self,
@@ -104,18 +120,20 @@ class Vila2Model(Vila2PreTrainedModel):
         past_key_values: Any = None,
         inputs_embeds: torch.Tensor | None = None,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        image_grids: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         """Reads text with images in it.
 
         Args:
             input_ids: [B, L], with ``image_token_id`` once for every projected image token.
-            pixel_values: [images of the whole batch, 3, height, width], in the order of their places.
+            pixel_values: [tiles of the whole batch, 3, height, width], in the order of their places.
             attention_mask: [B, L]; or [B, 1, L, L], boolean (True: may attend) or to be added, which
                 isolates parts of a sequence and needs ``position_ids``.
             position_ids: [B, L].
             inputs_embeds: [B, L, hidden size] instead of ``input_ids``, images included.
             mm_encoder_outputs: {"image": what :meth:`get_image_features` returned} instead of ``pixel_values``.
+            image_grids: see :meth:`get_image_features`.
 
         Raises:
             ModelError: the text has another number of image tokens than its images need.
@@ -124,14 +142,18 @@ class Vila2Model(Vila2PreTrainedModel):
             raise ModelError("give either input_ids or inputs_embeds", mend="leave one of them out")
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
-            features = self._projected(pixel_values, mm_encoder_outputs)
+            places = input_ids == self.config.image_token_id
+            features = self._projected(pixel_values, mm_encoder_outputs, image_grids)
+            if features is not None or past_key_values is None or past_key_values.get_seq_length() == 0:
+                self._check_places(places, features)
             if features is not None:
-                places = self._places(input_ids, features)
-                inputs_embeds = inputs_embeds.masked_scatter(places, features.to(inputs_embeds.dtype))
-            elif past_key_values is None or past_key_values.get_seq_length() == 0:
-                self._places(input_ids, None)
-        elif pixel_values is not None:
-            raise ModelError("inputs_embeds and pixel_values exclude each other", mend="pass input_ids")
+                tokens = torch.cat(list(features)).to(inputs_embeds.dtype)
+                inputs_embeds = inputs_embeds.masked_scatter(places.unsqueeze(-1), tokens)
+            if self.visual_expert is not None:
+                self.visual_expert.look_at(places)
+        elif pixel_values is not None or self.visual_expert is not None:
+            what = "pixel_values" if pixel_values is not None else "a visual expert"
+            raise ModelError(f"inputs_embeds and {what} exclude each other", mend="pass input_ids")
         return self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=self._additive_where_needed(attention_mask, inputs_embeds.dtype),
@@ -140,25 +162,28 @@ class Vila2Model(Vila2PreTrainedModel):
             **kwargs,
         )
 
-    def _projected(self, pixel_values: Any, encoded: dict[str, Any] | None) -> torch.Tensor | None:
-        """Projected image tokens [images, tokens per image, hidden size], where there are images."""
+    def _projected(
+        self, pixel_values: Any, encoded: dict[str, Any] | None, image_grids: Any
+    ) -> torch.Tensor | list[torch.Tensor] | None:
+        """The projected tokens of every tile or image, each [tokens, hidden size], where there are images."""
         if encoded and encoded.get("image") is not None:
             return encoded["image"].pooler_output
-        return None if pixel_values is None else self.get_image_features(pixel_values).pooler_output
+        return (
+            None if pixel_values is None else self.get_image_features(pixel_values, image_grids).pooler_output
+        )
 
-    def _places(self, input_ids: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
-        """Where image tokens go, [B, L, 1]; checks that there are as many places as tokens."""
-        places = input_ids == self.config.image_token_id
-        if not torch.compiler.is_compiling():
-            found = int(places.sum())
-            images, each = features.shape[:2] if features is not None else (0, self.config.tokens_per_image)
-            if found != images * each:
-                raise ModelError(
-                    f"{images} images need {images * each} image tokens ({each} each), but the text has {found}"
-                    f" of them (id {self.config.image_token_id}) in {len(input_ids)} sequences",
-                    mend="make text and images with the model's own processor, and cut no sequence within an image",
-                )
-        return places.unsqueeze(-1)
+    def _check_places(self, places: torch.Tensor, features: torch.Tensor | list[torch.Tensor] | None) -> None:
+        """Raises a ModelError where a text [B, L] has not as many places as there are image tokens."""
+        if torch.compiler.is_compiling():
+            return
+        found, needed = int(places.sum()), 0 if features is None else sum(map(len, features))
+        if found != needed:
+            each = f" ({len(features[0])} each)" if isinstance(features, torch.Tensor) else ""
+            raise ModelError(
+                f"{0 if features is None else len(features)} images or tiles need {needed} image tokens{each}, but the text has {found}"
+                f" of them (id {self.config.image_token_id}) in {len(places)} sequences",
+                mend="make text and images with the model's own processor, and cut no sequence within an image",
+            )
 
     def _additive_where_needed(self, mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
         """A 4D boolean mask as one to be added, for the attention that adds it; any other mask as it is."""
@@ -192,9 +217,11 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
     def set_input_embeddings(self, value: nn.Module) -> None:
         self.model.set_input_embeddings(value)
 
-    def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+    def get_image_features(
+        self, pixel_values: torch.Tensor, image_grids: torch.Tensor | None = None, **kwargs: Any
+    ) -> BaseModelOutputWithPooling:
         """Encodes and projects images; see :meth:`Vila2Model.get_image_features`."""
-        return self.model.get_image_features(pixel_values, **kwargs)
+        return self.model.get_image_features(pixel_values, image_grids, **kwargs)
 
     def forward(
         self,
@@ -207,6 +234,7 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
         labels: torch.LongTensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        image_grids: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Predicts each next token; inputs as in :meth:`Vila2Model.forward`.
@@ -217,7 +245,8 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
 
         Returns:
             ``loss`` where there are labels, ``logits`` [B, positions kept, vocabulary], ``past_key_values``.
-            In training mode ``logits`` are those that the loss counts, [tokens counted, vocabulary].
+            In training mode ``logits`` are those that the loss counts, [tokens counted, vocabulary]; with
+            ``shift_labels``, the labels at the positions kept, they are already those of ``logits_to_keep``.
         """
         outputs = self.model(
             input_ids=input_ids,
@@ -227,11 +256,12 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             mm_encoder_outputs=mm_encoder_outputs,
+            image_grids=image_grids,
             **kwargs,
         )
         hidden, loss = outputs.last_hidden_state, None
         vocabulary = self.config.text_config.vocab_size
-        if labels is not None and self.training:
+        if labels is not None and self.training and "shift_labels" not in kwargs:
             # Most of what is read while training is images and questions, which the loss does not count:
             # the output layer, the largest of a small model, runs only where it does.
             following = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)

@@ -6,15 +6,17 @@ What a dry run needs to encode a sample and to count parameters.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
 
-from vila2.model.assemble import family_config, family_processor, load_tokenizer, load_vision_settings
+from vila2.model.assemble import family_config, family_processor, load_tokenizer
 from vila2.model.generalist import load_processor
 from vila2.model.loading import loading, locate
 from vila2.model.modeling import Vila2ForConditionalGeneration
 from vila2.model.processing import prepare_tokenizer
+from vila2.model.vision_parts import load_vision_settings
 
 
 def outline(path_or_id: str | Path) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -34,12 +36,13 @@ def outline_of_parts(
     vision: str | Path,
     language: str | Path,
     *,
-    projector: str,
-    vision_feature_layer: int,
     gguf_file: str | None = None,
     chat_template: str | None = None,
+    **settings: Any,
 ) -> tuple[Vila2ForConditionalGeneration, ProcessorMixin]:
     """The model that :func:`vila2.model.assemble.assemble` would make, on the meta device, and its processor.
+
+    ``settings`` are what is left of :func:`assemble`'s: ``projector``, ``max_tiles`` and so on.
 
     Raises:
         ModelError: a part that cannot be found or does not fit.
@@ -56,11 +59,10 @@ def outline_of_parts(
         text_config,
         image_processor,
         tokenizer,
-        projector=projector,
-        vision_feature_layer=vision_feature_layer,
         head_bias=False,
         dtype=torch.float32,
+        **settings,
     )
-    processor = family_processor(vision_config, image_processor, tokenizer, projector, chat_template)
+    processor = family_processor(config, image_processor, tokenizer, chat_template)
     with torch.device("meta"):
         return Vila2ForConditionalGeneration(config), processor

@@ -28,7 +28,7 @@ def parts_of(model: PreTrainedModel) -> dict[str, nn.Module]:
         model: of our family, or a model of transformers such as LLaVA, SmolVLM, Idefics3 or Qwen-VL.
 
     Returns:
-        ``vision``, ``projector`` and ``language``. Where the output layer has weights of its own,
+        ``vision``, ``projector`` and ``language``, and ``visual_expert`` where the model has one. Where the output layer has weights of its own,
         ``language`` is a list of decoder and output layer. In Qwen-VL the projector is the last
         module of the vision tower, and ``vision`` holds it too.
 
@@ -44,7 +44,9 @@ def parts_of(model: PreTrainedModel) -> dict[str, nn.Module]:
     projector = _projector(model, vision)
     if projector is None:
         raise ModelError(f"cannot tell the projector of {kind} apart", mend=_MEND)
-    return {"vision": vision, "projector": projector, "language": _with_head(model, language)}
+    parts = {"vision": vision, "projector": projector, "language": _with_head(model, language)}
+    expert = getattr(model.base_model, "visual_expert", None)
+    return parts if expert is None else parts | {"visual_expert": expert}
 
 
 _MEND = (

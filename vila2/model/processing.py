@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
+from transformers.image_transforms import to_pil_image
+from transformers.image_utils import make_flat_list_of_images
 
+from vila2.errors import ModelError
 from vila2.model.configuration import Vila2Config, pair
-from vila2.model.projectors import projected_tokens
+from vila2.model.tiling import Tiling
 
 IMAGE_TOKEN = "<image>"
 PAD_TOKEN = "<pad>"
@@ -39,12 +43,17 @@ class Vila2Processor(ProcessorMixin):
     """Image processor and tokenizer of one model.
 
     Args:
-        image_processor: gives every image the same size.
+        image_processor: gives every image the same size, ``image_size``.
         tokenizer: knows ``image_token`` as a special token.
         chat_template: takes messages whose content is a string or a list of parts.
         patch_size: of the vision tower, in pixels.
         projector: name of the model's projector; with the patch size it tells the tokens per image.
         image_token: stands in a text for one image, and in the token ids for one image token.
+        image_size: height and width in pixels that the image processor gives to an image or a tile; found out
+            where it is not given.
+        max_tiles: at most so many tiles of one image; see :class:`vila2.model.tiling.Tiling`.
+        s2_scales: resolutions that an image is shown at; see :class:`vila2.model.tiling.Tiling`.
+        image_end: text behind the tokens of every image, or of every tile where they are projected apart.
     """
 
     def __init__(
@@ -55,18 +64,57 @@ class Vila2Processor(ProcessorMixin):
         patch_size: int | list[int] = 14,
         projector: str = "mlp_downsample",
         image_token: str = IMAGE_TOKEN,
+        image_size: int | list[int] | None = None,
+        max_tiles: int = 1,
+        s2_scales: Sequence[int] = (1,),
+        image_end: str = "",
     ) -> None:
         self.patch_size = patch_size
         self.projector = projector
         self.image_token = image_token
         self.image_token_id = tokenizer.convert_tokens_to_ids(image_token)
+        self.image_size = list(pair(image_size) if image_size else output_size(image_processor))
+        self.max_tiles = max_tiles
+        self.s2_scales = list(s2_scales)
+        self.image_end = image_end
         super().__init__(image_processor, tokenizer, chat_template=chat_template)
+
+    @property
+    def tiling(self) -> Tiling:
+        """How images become tiles and tokens; the same as the model's."""
+        sizes = pair(self.image_size), pair(self.patch_size)
+        return Tiling(self.projector, *sizes, self.max_tiles, tuple(self.s2_scales))
+
+    def _process_images(self, images: Any, **kwargs: Any) -> tuple[dict[str, Any], list[str]]:
+        """Pixels [tiles of all images, 3, height, width], and what each image's placeholder becomes."""
+        tiling = self.tiling
+        pictures = make_flat_list_of_images(images)
+        grids = [(1, 1)] * len(pictures)
+        if tiling.cuts:
+            pictures = [to_pil_image(picture) for picture in pictures]
+            grids = [tiling.grid(picture.height, picture.width) for picture in pictures]
+            resample = self.image_processor.resample
+            tiles = zip(pictures, grids, strict=True)
+            images = [tile for picture, grid in tiles for tile in tiling.cut(picture, grid, resample)]
+            kwargs |= {"do_resize": False, "do_center_crop": False}  # tiles have their size
+        inputs = self.image_processor(images, **kwargs)
+        made = tuple(inputs["pixel_values"][0].shape[-2:])
+        if made != tiling.image_size:
+            raise ModelError(
+                f"the image processor makes images of {made} pixels, but the processor counts on {tiling.image_size}",
+                mend="change the size with vila2.model.resolution.set_image_size, or load the processor anew",
+            )
+        inputs["image_grids"] = [list(grid) for grid in grids]
+        replaced = [self.replace_image_token(inputs, number) for number in range(len(grids))]
+        if not tiling.dynamic_scales:  # only there the model must be told
+            inputs.pop("image_grids")
+        return inputs, replaced
 
     def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
         """What the placeholder of image number ``image_idx`` becomes."""
-        height, width = image_inputs["pixel_values"][image_idx].shape[-2:]
-        down, across = pair(self.patch_size)
-        return self.image_token * projected_tokens(self.projector, height // down, width // across)
+        tiling, grid = self.tiling, tuple(image_inputs["image_grids"][image_idx])
+        apart = 1 if tiling.multiscale else tiling.tiles(grid)
+        return (self.image_token * (tiling.tokens(grid) // apart) + self.image_end) * apart
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> list[str]:
         """Saves the processor; the same processor always gives the same files."""
@@ -75,6 +123,25 @@ class Vila2Processor(ProcessorMixin):
             backend.no_padding()
             backend.no_truncation()
         return super().save_pretrained(save_directory, **kwargs)
+
+
+def output_size(image_processor: Any) -> tuple[int, int]:
+    """Height and width that an image processor gives to every image, found by trying two shapes.
+
+    Raises:
+        ModelError: it gives images of different sizes.
+    """
+    tried = (Image.new("RGB", shape) for shape in ((64, 48), (40, 90)))
+    sizes = {
+        tuple(image_processor(images=[image], return_tensors="pt")["pixel_values"].shape[-2:])
+        for image in tried
+    }
+    if len(sizes) > 1:
+        raise ModelError(
+            f"the image processor ({type(image_processor).__name__}) gives images of different sizes {sorted(sizes)}",
+            mend="set its size to a fixed height and width, or do_center_crop, in preprocessor_config.json",
+        )
+    return sizes.pop()
 
 
 def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, image_token: str = IMAGE_TOKEN) -> None:
@@ -90,7 +157,7 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, image_token: str = IMA
     tokenizer.add_special_tokens(
         special | {"additional_special_tokens": [image_token]}, replace_extra_special_tokens=False
     )
-    tokenizer.padding_side = "left"
+    tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"  # the second is what is saved
 
 
 def template_with_parts(

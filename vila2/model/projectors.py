@@ -1,7 +1,7 @@
 """Projectors: from a grid of vision features to the language model's token embeddings.
 
 A projector is a module with ``forward(features [B, rows * columns, C], rows, columns)`` giving
-[B, tokens, hidden size], and a static ``tokens(rows, columns)`` that says how many.
+[B, tokens, hidden size], and a ``grid(rows, columns)`` that says how many and how they lie.
 """
 
 from __future__ import annotations
@@ -12,37 +12,70 @@ from torch import nn
 from vila2.errors import ModelError
 
 
-class Linear(nn.Module):
+class Projector(nn.Module):
+    """Base: ``layers`` on every patch, or on every block of ``side`` x ``side`` patches."""
+
+    side = 1
+    layers: nn.Module
+
+    def forward(self, features: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+        return self.layers(features)
+
+    @classmethod
+    def grid(cls, rows: int, columns: int) -> tuple[int, int]:
+        """Rows and columns of the tokens of ``rows`` x ``columns`` patches; an odd side is padded."""
+        return -(-rows // cls.side), -(-columns // cls.side)
+
+
+class Linear(Projector):
     """One linear layer per patch."""
 
     def __init__(self, vision_size: int, text_size: int) -> None:
         super().__init__()
         self.layers = nn.Linear(vision_size, text_size)
 
-    def forward(self, features: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-        return self.layers(features)
 
-    @staticmethod
-    def tokens(rows: int, columns: int) -> int:
-        """Tokens of one image."""
-        return rows * columns
-
-
-class Mlp(Linear):
+class Mlp(Projector):
     """Two linear layers with a GELU between them, per patch (LLaVA-1.5)."""
 
     def __init__(self, vision_size: int, text_size: int) -> None:
-        nn.Module.__init__(self)
+        super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(vision_size, text_size), nn.GELU(), nn.Linear(text_size, text_size)
         )
 
 
-class MlpDownsample(nn.Module):
-    """Joins blocks of 2x2 patches, then an MLP: a quarter of the tokens (VILA², section 3; VILA-1.5).
+class Transformer(Projector):
+    """A Transformer block over the patches of an image, then one linear layer (VILA, section 3.1)."""
 
-    An odd side is padded with zeros: 27x27 patches of 384 px at patch size 14 become 14x14 = 196 tokens.
-    """
+    def __init__(self, vision_size: int, text_size: int) -> None:
+        super().__init__()
+        # Heads of at least 64 channels, as many as divide them.
+        self.heads = next(n for n in range(max(1, vision_size // 64), 0, -1) if vision_size % n == 0)
+        self.attention_norm = nn.LayerNorm(vision_size)
+        self.query_key_value = nn.Linear(vision_size, 3 * vision_size)
+        self.attention_output = nn.Linear(vision_size, vision_size)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(vision_size),
+            nn.Linear(vision_size, 4 * vision_size),
+            nn.GELU(),
+            nn.Linear(4 * vision_size, vision_size),
+        )
+        self.layers = nn.Linear(vision_size, text_size)
+
+    def forward(self, features: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+        joined = self.query_key_value(self.attention_norm(features)).unflatten(2, (3, self.heads, -1))
+        query, key, value = joined.permute(2, 0, 3, 1, 4)  # each [B, heads, patches, C / heads]
+        attended = nn.functional.scaled_dot_product_attention(query, key, value)
+        features = features + self.attention_output(attended.transpose(1, 2).flatten(2))
+        return self.layers(features + self.mlp(features))
+
+
+class MlpDownsample2x2(Projector):
+    """Joins blocks of 2x2 patches, then an MLP: a quarter of the tokens, row by row (NVILA)."""
+
+    side = 2
+    by_column = False
 
     def __init__(self, vision_size: int, text_size: int) -> None:
         super().__init__()
@@ -54,46 +87,79 @@ class MlpDownsample(nn.Module):
         )
 
     def forward(self, features: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-        return self.layers(join_blocks(features, rows, columns))
-
-    @staticmethod
-    def tokens(rows: int, columns: int) -> int:
-        """Tokens of one image."""
-        return (rows + 1) // 2 * ((columns + 1) // 2)
+        return self.layers(join_blocks(features, rows, columns, self.side, by_column=self.by_column))
 
 
-def join_blocks(features: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """Concatenates the channels of every 2x2 block of patches.
+class MlpDownsample(MlpDownsample2x2):
+    """The same with its tokens column by column (VILA², section 3; VILA-1.5).
+
+    An odd side is padded with zeros: 27x27 patches of 384 px at patch size 14 become 14x14 = 196 tokens.
+    """
+
+    by_column = True  # the layout of VILA-1.5's code, on which its published checkpoints were trained
+
+
+class MlpDownsample3x3(MlpDownsample2x2):
+    """Joins blocks of 3x3 patches, then an MLP that narrows in two steps: a ninth of the tokens (NVILA)."""
+
+    side = 3
+
+    def __init__(self, vision_size: int, text_size: int) -> None:
+        Projector.__init__(self)
+        self.layers = nn.Sequential(
+            nn.LayerNorm(9 * vision_size),
+            nn.Linear(9 * vision_size, 3 * vision_size),
+            nn.GELU(),
+            nn.LayerNorm(3 * vision_size),
+            nn.Linear(3 * vision_size, text_size),
+            nn.GELU(),
+            nn.Linear(text_size, text_size),
+        )
+
+
+def join_blocks(
+    features: torch.Tensor, rows: int, columns: int, side: int, *, by_column: bool = False
+) -> torch.Tensor:
+    """Concatenates the channels of every block of ``side`` x ``side`` patches.
 
     Args:
         features: [B, rows * columns, C], row-major.
+        side: of a block; what is missing at the right and at the bottom is zeros.
+        by_column: the blocks stand column by column instead of row by row.
 
     Returns:
-        [B, ceil(columns / 2) * ceil(rows / 2), 4C]. The blocks stand column by column, and within a block
-        the channels in the order top left, top right, bottom left, bottom right: the layout of VILA's own
-        code, on which its published checkpoints were trained.
+        [B, ceil(rows / side) * ceil(columns / side), side² C]; the patches of a block stand row by row.
     """
-    batch, _, channels = features.shape
     grid = features.unflatten(1, (rows, columns))
-    grid = nn.functional.pad(grid, (0, 0, 0, columns % 2, 0, rows % 2))
-    blocks = grid.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # [B, rows / 2, 2, columns / 2, 2, C]
-    return blocks.permute(0, 3, 1, 2, 4, 5).reshape(batch, -1, 4 * channels)
+    grid = nn.functional.pad(grid, (0, 0, 0, -columns % side, 0, -rows % side))
+    blocks = grid.unflatten(2, (-1, side)).unflatten(1, (-1, side))  # [B, down, side, across, side, C]
+    order = (0, 3, 1, 2, 4, 5) if by_column else (0, 1, 3, 2, 4, 5)
+    return blocks.permute(order).flatten(3).flatten(1, 2)
 
 
-PROJECTORS: dict[str, type[nn.Module]] = {
+#: By name; the names are those of VILA's code.
+PROJECTORS: dict[str, type[Projector]] = {
     "linear": Linear,
     "mlp2x_gelu": Mlp,
     "mlp_downsample": MlpDownsample,
+    "mlp_downsample_2x2_fix": MlpDownsample2x2,
+    "mlp_downsample_3x3_fix": MlpDownsample3x3,
+    "transformer": Transformer,
 }
 
 
-def _projector_class(name: str) -> type[nn.Module]:
+def projector_class(name: str) -> type[Projector]:
+    """The projector of that name.
+
+    Raises:
+        ModelError: no projector of that name.
+    """
     if name not in PROJECTORS:
         raise ModelError(f"unknown projector {name!r}", mend=f"use one of {', '.join(PROJECTORS)}")
     return PROJECTORS[name]
 
 
-def build_projector(name: str, vision_size: int, text_size: int) -> nn.Module:
+def build_projector(name: str, vision_size: int, text_size: int) -> Projector:
     """A projector with fresh weights.
 
     Args:
@@ -104,13 +170,4 @@ def build_projector(name: str, vision_size: int, text_size: int) -> nn.Module:
     Raises:
         ModelError: no projector of that name.
     """
-    return _projector_class(name)(vision_size, text_size)
-
-
-def projected_tokens(name: str, rows: int, columns: int) -> int:
-    """How many tokens a projector makes of one image of ``rows`` x ``columns`` patches.
-
-    Raises:
-        ModelError: no projector of that name.
-    """
-    return _projector_class(name).tokens(rows, columns)
+    return projector_class(name)(vision_size, text_size)

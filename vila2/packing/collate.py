@@ -1,74 +1,129 @@
-"""Collation: encoded samples to one padded batch, with branches kept from seeing each other."""
+"""Collation: encoded samples to one batch, padded or as a single row whose samples do not see each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
+from typing import Any
 
 import torch
 
 from vila2.model.conversation import IGNORED, Encoded
+from vila2.packing.isolation import Isolation, cannot_isolate
+from vila2.packing.segments import attention_bounds, attention_mask, predicting_places, segments_of
 
 
 class Collator:
     """Pads to the longest sample of the batch, on the right.
 
+    A batch with a tree in it becomes one row instead (:func:`collate_row`).
+
     Args:
         pad_token_id: fills ``input_ids``; never attended to.
         multiple: pad the length to a multiple of this (8 suits GPU kernels).
+        isolation: how the model keeps the segments of a row apart.
+
+    Raises:
+        TrainingError: a tree, and the model cannot keep its branches apart.
     """
 
-    def __init__(self, pad_token_id: int, *, multiple: int = 1) -> None:
+    def __init__(self, pad_token_id: int, *, multiple: int = 1, isolation: Isolation | None = None) -> None:
         self.pad_token_id = pad_token_id
         self.multiple = multiple
+        self.isolation = isolation or Isolation()
 
-    def __call__(self, samples: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+    def __call__(self, samples: Sequence[Encoded]) -> dict[str, Any]:
         """Collates B samples.
 
         Returns:
-            ``input_ids``, ``labels`` [B, L]; ``attention_mask`` [B, L], or [B, 1, L, L] with
-            ``position_ids`` [B, L] where a sample has branches; the image tensors of all samples,
-            joined along their first dimension.
+            ``input_ids``, ``labels``, ``attention_mask`` [B, L]; the image tensors of all samples, joined
+            along their first dimension.
         """
+        if any(sample.branches is not None for sample in samples):
+            return collate_row(samples, self.isolation)
         longest = max(len(sample.input_ids) for sample in samples)
         length = -(-longest // self.multiple) * self.multiple
-        ids = torch.full((len(samples), length), self.pad_token_id)
-        labels = torch.full((len(samples), length), IGNORED)
-        for row, sample in enumerate(samples):
-            ids[row, : len(sample.input_ids)] = torch.tensor(sample.input_ids)
-            labels[row, : len(sample.labels)] = torch.tensor(sample.labels)
-        batch = {"input_ids": ids, "labels": labels, **_join_images(samples)}
+        lengths = torch.tensor([len(sample.input_ids) for sample in samples])
+        batch = {
+            "input_ids": _padded([sample.input_ids for sample in samples], length, self.pad_token_id),
+            "labels": _padded([sample.labels for sample in samples], length, IGNORED),
+            "attention_mask": (torch.arange(length)[None] < lengths[:, None]).long(),
+            **_join_images(samples),
+        }
         if any(sample.media is not None for sample in samples):
-            media = torch.zeros_like(ids)
-            for row, sample in enumerate(samples):
-                media[row, : len(sample.input_ids)] = torch.tensor(
-                    sample.media or [0] * len(sample.input_ids)
-                )
-            batch["mm_token_type_ids"] = media
-        if any(sample.branches is not None for sample in samples):
-            batch["attention_mask"], batch["position_ids"] = _isolate(samples, length)
-        else:
-            lengths = torch.tensor([len(sample.input_ids) for sample in samples])
-            batch["attention_mask"] = (torch.arange(length)[None] < lengths[:, None]).long()
+            batch["mm_token_type_ids"] = _padded([_media(sample) for sample in samples], length, 0)
         return batch
 
 
-def _isolate(samples: Sequence[Encoded], length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A boolean mask [B, 1, L, L] (True: may attend) and positions [B, L].
+class PackCollator:
+    """Lays the samples of packs into one row.
 
-    A token sees the trunk and its own branch, up to itself. Padding sees only itself, because a row
-    without any True is NaN in a softmax.
+    Args:
+        isolation: how the model keeps the segments of a row apart.
     """
-    branches = torch.full((len(samples), length), -1)
-    positions = torch.zeros((len(samples), length), dtype=torch.long)
-    for row, sample in enumerate(samples):
-        count = len(sample.input_ids)
-        branches[row, :count] = torch.tensor(sample.branches or [0] * count)
-        positions[row, :count] = torch.tensor(sample.position_ids)
-    own = branches[:, :, None] == branches[:, None, :]
-    trunk = (branches == 0)[:, None, :] & (branches >= 0)[:, :, None]
-    causal = torch.ones(length, length, dtype=torch.bool).tril()
-    mask = (own | trunk) & causal & (branches >= 0)[:, None, :]
-    return (mask | torch.eye(length, dtype=torch.bool))[:, None], positions
+
+    def __init__(self, isolation: Isolation) -> None:
+        self.isolation = isolation
+
+    def __call__(self, packs: Sequence[Sequence[Encoded]]) -> dict[str, Any]:
+        """Collates packs; see :func:`collate_row`."""
+        return collate_row([*chain.from_iterable(packs)], self.isolation)
+
+
+def collate_row(samples: Sequence[Encoded], isolation: Isolation) -> dict[str, Any]:
+    """Samples one after the other in a single row of L tokens, each as if it were alone.
+
+    Only the logits that the loss counts are asked for, with their labels beside them: where a trunk ends,
+    the first token of each of its branches is predicted, which no shifting of labels could say.
+
+    Args:
+        samples: at least one.
+        isolation: of the model.
+
+    Returns:
+        ``input_ids``, ``position_ids`` [1, L]; ``logits_to_keep`` [N], the places that predict the N
+        tokens which the loss counts; ``shift_labels`` and ``labels`` [1, N], those tokens;
+        ``attention_mask`` [1, 1, L, L], or the bounds of the segments; the image tensors of all samples,
+        joined along their first dimension.
+
+    Raises:
+        TrainingError: there are several segments, which this model cannot keep apart.
+    """
+    segments = segments_of(samples)
+    if isolation.problem and len(segments) > 1:
+        raise cannot_isolate(isolation.problem)
+    labels = torch.tensor([label for sample in samples for label in sample.labels])
+    places = predicting_places(segments)
+    counted = (labels != IGNORED) & (places >= 0)
+    apart = (
+        attention_bounds(segments)
+        if isolation.kind == "segments"
+        else {"attention_mask": attention_mask(segments)}
+    )
+    row = {
+        "input_ids": _one_row(sample.input_ids for sample in samples),
+        "position_ids": _one_row(sample.position_ids for sample in samples),
+        "logits_to_keep": places[counted],
+        "labels": labels[counted][None],
+        "shift_labels": labels[counted][None],
+        **apart,
+        **_join_images(samples),
+    }
+    if any(sample.media is not None for sample in samples):
+        row["mm_token_type_ids"] = _one_row(_media(sample) for sample in samples)
+    return row
+
+
+def _one_row(parts: Any) -> torch.Tensor:
+    return torch.tensor([[*chain.from_iterable(parts)]])
+
+
+def _padded(rows: Sequence[Sequence[int]], length: int, filling: int) -> torch.Tensor:
+    return torch.tensor([[*row, *[filling] * (length - len(row))] for row in rows])
+
+
+def _media(sample: Encoded) -> list[int]:
+    return sample.media or [0] * len(sample.input_ids)
 
 
 def _join_images(samples: Sequence[Encoded]) -> dict[str, torch.Tensor]:

@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vila2.data.annotations import Status
 from vila2.data.claims import Claim
 from vila2.data.sample import Part, Sample, Turn
+from vila2.data.tokens import TokenSpec
 
 if TYPE_CHECKING:
     from vila2.data.shards import Reject
@@ -92,7 +93,7 @@ class Specialist(_Value):
     parser: Reference
     metrics: Reference
     verifier: Reference | None = None
-    tokens: tuple[Any, ...] = ()
+    tokens: tuple[TokenSpec, ...] = ()
     coordinates: Literal["text", "tokens"] | None = None
     merge: MergePolicy = MergePolicy()
     licence: str = ""
@@ -102,17 +103,19 @@ class BuilderConfig(BaseModel):
     """Base of a builder's settings: a key that does not exist is an error.
 
     ``vila2 specialize --data PATH`` sets ``data``, ``--set KEY=VALUE`` or the recipe's ``build`` everything else.
-    Most builders read ``data`` with :func:`vila2.open_evidence`. What is built is kept as long as builder,
-    settings and the content of ``data`` stay the same; where ``data`` lies does not matter.
+    Most builders read ``vila2.open_evidence(config.data, config.image_root)``. What is built is kept as long as
+    builder, settings and the content of every path among them stay the same; where they lie does not matter.
 
     Attributes:
         data: file or folder that the samples are built from.
+        image_root: folder of the images that ``data`` names, where they do not lie beside it.
         seed: of everything random in building.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: Path
+    image_root: Path | None = None
     seed: int = 0
 
 

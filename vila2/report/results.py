@@ -181,6 +181,7 @@ class Results(_Value):
         changes: paired differences between models.
         layers: the original text, then each round's captions.
         examples: images with the captions of each round.
+        examples_title: heading over them.
         notes: honest sentences about the run, e.g. what the shipped parts were taught.
     """
 
@@ -191,6 +192,7 @@ class Results(_Value):
     changes: tuple[Change, ...] = ()
     layers: tuple[LayerResult, ...] = ()
     examples: tuple[Example, ...] = ()
+    examples_title: str = "The captions of each round"
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

@@ -42,6 +42,12 @@ def _no_truth_values(value: Any) -> Any:
     return value
 
 
+def _dense_or_rank(value: Any) -> Any:
+    if value != "dense" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise PydanticCustomError("dense_or_rank", "should be dense, or a rank of at least 1")
+    return value
+
+
 Whole = Annotated[int, BeforeValidator(_no_truth_values)]
 Number = Annotated[float, BeforeValidator(_no_truth_values)]
 Count = Annotated[Whole, Field(ge=1)]
@@ -63,6 +69,9 @@ class DatasetSpec(Part):
     )
     path: Text | None = Field(default=None, description="the source's file or folder")
     options: dict[str, Any] = Field(default_factory=dict, description="what else the source is told")
+    layers: dict[Name, Text] = Field(
+        default_factory=dict, description="layers written before this run: a layer's folder, by its name"
+    )
 
 
 class ModelSpec(Part):
@@ -76,10 +85,25 @@ class ModelSpec(Part):
         default=None, description="hub id or folder of a VLM, in place of the two parts"
     )
     gguf_file: Text | None = Field(default=None, description="the GGUF file to take from `language`")
-    projector: Literal["mlp_downsample"] = Field(
-        default="mlp_downsample", description="2x2 patches side by side, normed, two linear layers"
+    projector: Literal[
+        "linear",
+        "mlp2x_gelu",
+        "mlp_downsample",
+        "mlp_downsample_2x2_fix",
+        "mlp_downsample_3x3_fix",
+        "transformer",
+    ] = Field(
+        default="mlp_downsample",
+        description="mlp_downsample: 2x2 patches side by side, normed, two linear layers",
     )
     vision_feature_layer: Whole = Field(default=-2, description="the vision tower's layer that is looked at")
+    max_tiles: Count = Field(default=1, description="tiles that a large image is cut into at most; 1: never")
+    s2_scales: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
+        default=(1,), description="S2: resolutions whose features are joined, as in [1, 2, 3]"
+    )
+    visual_expert: Annotated[int | str, BeforeValidator(_dense_or_rank)] | None = Field(
+        default=None, description="weights that only image tokens use: their rank, or dense"
+    )
     chat_template: Text | None = Field(
         default=None, description="name or text, where the language model has none"
     )
@@ -96,6 +120,13 @@ class MixtureEntry(Part):
     dataset: Text = Field(description="a name under `data`")
     view: Text = Field(default="only(original)", description="how its layers become conversations")
     weight: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="passes over it in one epoch")
+    count: Count | None = Field(
+        default=None, description="samples at most, by hash of their keys; in place of `weight`"
+    )
+    select: Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)] = Field(
+        default=(0.0, 1.0),
+        description="[from, to] within 0 to 1, by hash of keys: ranges apart share no sample",
+    )
 
 
 class LoraSpec(Part):
@@ -112,9 +143,9 @@ class LoraSpec(Part):
 class StageSpec(Part):
     """What is trained, on which mixture, with which optimisation."""
 
-    train: Annotated[tuple[Literal["projector", "language", "vision"], ...], Field(min_length=1)] = Field(
-        description="the parts of the model that learn"
-    )
+    train: Annotated[
+        tuple[Literal["projector", "language", "vision", "visual_expert"], ...], Field(min_length=1)
+    ] = Field(description="the parts of the model that learn")
     mixture: Annotated[tuple[MixtureEntry, ...], Field(min_length=1)] = Field(
         description="the datasets it trains on, with their weights"
     )
@@ -127,7 +158,11 @@ class StageSpec(Part):
     batch_size: Count = Field(description="samples in one optimiser step, over all devices")
     device_batch_size: Count | None = Field(
         default=None,
-        description="samples at a time on one device; by default batch_size. Accumulation follows",
+        description="samples at a time on one device; by default batch_size. Accumulation follows. "
+        "With pack_length it is left out",
+    )
+    image_size: Count | None = Field(
+        default=None, description="side of images or tiles in pixels, from this stage on"
     )
     epochs: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="passes over the mixture")
     max_steps: Count | None = Field(default=None, description="optimiser steps, in place of epochs")
@@ -139,11 +174,20 @@ class StageSpec(Part):
     )
     weight_decay: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="AdamW's")
     max_length: Count = Field(default=4096, description="tokens of one sample; the rest is cut")
+    pack_length: Count | None = Field(
+        default=None,
+        description="samples share rows of at most so many tokens, one row at a time on a device. An optimiser "
+        "step takes the rows that hold batch_size samples on average. By default samples are padded",
+    )
+    pack_images: Count | None = Field(
+        default=None, description="images in one row at most; by default as many as its tokens allow"
+    )
     gradient_checkpointing: bool = Field(default=False, description="less memory, about a third more time")
     lora: LoraSpec | None = Field(default=None, description="train adapters in place of the language model")
     deepspeed: Annotated[Whole, Field(ge=1, le=3)] | None = Field(
-        default=None, description="ZeRO stage, on GPUs"
+        default=None, description="ZeRO stage, where several processes train"
     )
+    liger: bool = Field(default=False, description="liger-kernel's fused kernels, where there is a GPU")
     save_steps: Count | None = Field(default=None, description="optimiser steps between checkpoints")
 
 
@@ -204,6 +248,9 @@ class Recipe(Part):
         default="runs/{name}", description="the run's folder, from where the command is given"
     )
     threads: Count | None = Field(default=None, description="CPU threads; by default torch's choice")
+    processes: Literal["auto"] | Count = Field(
+        default="auto", description="that train together on this machine; auto: one for each GPU"
+    )
     data: Annotated[dict[Name, DatasetSpec], Field(min_length=1)] = Field(description="the datasets, by name")
     model: ModelSpec = Field(description="what the run starts from")
     stages: Annotated[dict[Name, StageSpec], Field(min_length=1)] = Field(
@@ -233,6 +280,13 @@ class Recipe(Part):
     def folder(self) -> str:
         """``output`` with the name filled in."""
         return self.output.replace("{name}", self.name)
+
+    @property
+    def data_in_use(self) -> dict[str, DatasetSpec]:
+        """The datasets that a stage or a benchmark names; of the others nothing is opened."""
+        used = {entry.dataset for stage in self.stages.values() for entry in stage.mixture}
+        used |= {benchmark.dataset for benchmark in self.evaluate} | {self.recaptioned}
+        return {name: spec for name, spec in self.data.items() if name in used}
 
     @property
     def recaptioned(self) -> str:

@@ -14,12 +14,14 @@ from typing import Any
 
 from vila2.errors import DataError
 from vila2.run.nearest import did_you_mean
-from vila2.run.recipe import CycleSpec, MixtureEntry, with_stage_defaults
+from vila2.run.recipe import CycleSpec, MixtureEntry, ModelSpec, with_stage_defaults
 
 Where = tuple[str | int, ...]
 
 #: The order in which the named stages make sense (paper section 3).
 STAGE_ORDER = ("align", "pretrain", "sft")
+#: What only a model that is put together from parts can be told.
+_ASSEMBLING = ("projector", "vision_feature_layer", "max_tiles", "s2_scales", "visual_expert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ def _model_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 ("model", parts[0]), "give either `pretrained`, or `vision` and `language`, not both"
             )
+        for key in _ASSEMBLING:
+            default = ModelSpec.model_fields[key].default
+            given = tuple(model[key]) if isinstance(model.get(key), list) else model.get(key, default)
+            if given != default:
+                yield Problem(("model", key), "`pretrained` has its own: leave this key out")
         if "align" in _mapping(recipe.get("stages")):
             yield Problem(
                 ("stages", "align"),
@@ -77,6 +84,12 @@ def _model_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
     elif len(parts) < 2:
         missing = " and ".join(f"`{key}`" for key in ("vision", "language") if key not in parts)
         yield Problem(("model",), f"{missing} missing: give `vision` and `language`, or `pretrained`")
+    elif model.get("visual_expert") is None:
+        for name, stage in _mapping(recipe.get("stages")).items():
+            if "visual_expert" in _sequence(_mapping(stage).get("train")):
+                yield Problem(
+                    ("stages", name, "train"), "no visual_expert there: set model.visual_expert to a rank"
+                )
 
 
 def _stage_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
@@ -96,18 +109,30 @@ def _stage_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _entry_problems(where: Where, entry: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _dataset_problems((*where, "dataset"), entry.get("dataset"), data)
+    yield from _portion_problems(where, entry)
     text = entry.get("view", MixtureEntry.model_fields["view"].default)
     if not isinstance(text, str):
         return
     layers, problem = _layers_of(text)
+    dataset = entry.get("dataset")
+    brought = _layers_brought(dataset, data)
     if problem:
         yield Problem((*where, "view"), problem)
-    elif extra := [layer for layer in layers if layer != "original"]:
+    elif extra := [layer for layer in layers if layer not in {"original", *brought}]:
         yield Problem(
             (*where, "view"),
             f"there is no layer {extra[0]!r} when VILA_0 is trained: write only(original) here, "
-            "and in `cycle.view` how later rounds use their captions",
+            "and in `cycle.view` how later rounds use their captions; "
+            f"a layer written before is named under data.{dataset}.layers",
         )
+
+
+def _portion_problems(where: Where, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    if entry.get("count") is not None and entry.get("weight", 1) != 1:
+        yield Problem((*where, "count"), "give `weight` (passes) or `count` (samples), not both")
+    ends = _sequence(entry.get("select"))
+    if len(ends) == 2 and all(_number(end) for end in ends) and not 0 <= ends[0] < ends[1] <= 1:
+        yield Problem((*where, "select"), f"{ends}: write [from, to] with 0 <= from < to <= 1")
 
 
 def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Problem]:
@@ -115,7 +140,11 @@ def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Probl
     twice = [part for part, count in Counter(parts).items() if count > 1]
     if twice:
         yield Problem((*where, "train"), f"names {twice[0]!r} twice")
-    if stage.get("lora") is not None and parts and ("language" not in parts or "vision" in parts):
+    if (
+        stage.get("lora") is not None
+        and parts
+        and ("language" not in parts or not {"vision", "visual_expert"}.isdisjoint(parts))
+    ):
         yield Problem(
             (*where, "lora"),
             f"LoRA trains the language model, and the projector in full, but `train` is [{', '.join(parts)}]: "
@@ -124,6 +153,13 @@ def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Probl
     batch, device = stage.get("batch_size"), stage.get("device_batch_size")
     if _whole(batch) and _whole(device) and batch % device:
         yield Problem((*where, "device_batch_size"), f"{device} does not divide batch_size {batch}")
+    if stage.get("pack_length") is not None and device is not None:
+        yield Problem(
+            (*where, "device_batch_size"),
+            "leave it out: with pack_length a device takes one row of that many tokens at a time",
+        )
+    if stage.get("pack_length") is None and stage.get("pack_images") is not None:
+        yield Problem((*where, "pack_images"), "needs pack_length, which packs samples into rows")
 
 
 def _cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) -> Iterator[Problem]:
@@ -138,9 +174,9 @@ def _cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) 
         ):
             yield Problem(("cycle", "prompts", number), _unknown("prompt", prompt, prompts))
     view = cycle.get("view", CycleSpec.model_fields["view"].default)
-    if isinstance(view, str):
-        yield from _cycle_view_problems(view)
     recaption = cycle.get("recaption")
+    if isinstance(view, str):
+        yield from _cycle_view_problems(view, recaption, data)
     yield from _dataset_problems(("cycle", "recaption"), recaption, data)
     name = cycle.get("stage", CycleSpec.model_fields["stage"].default)
     if cycle.get("rounds") == 0 or not isinstance(name, str) or not stages:
@@ -157,15 +193,21 @@ def _cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) 
             )
 
 
-def _cycle_view_problems(view: str) -> Iterator[Problem]:
+def _cycle_view_problems(view: str, recaption: Any, data: Mapping[str, Any]) -> Iterator[Problem]:
     if "{layer}" not in view:
         yield Problem(
             ("cycle", "view"), f"{view!r} does not use the newest layer: write concat(original,{{layer}})"
         )
-    else:
-        _, problem = _layers_of(view.replace("{layer}", "self-1"))
-        if problem:
-            yield Problem(("cycle", "view"), problem)
+        return
+    layers, problem = _layers_of(view.replace("{layer}", "self-1"))
+    if problem:
+        yield Problem(("cycle", "view"), problem)
+    brought = _layers_brought(recaption, data)
+    for layer in layers:
+        if isinstance(recaption, str) and layer not in {"original", "self-1", *brought}:
+            yield Problem(
+                ("cycle", "view"), _unknown(f"layer under data.{recaption}.layers:", layer, brought)
+            )
 
 
 def _benchmark_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
@@ -182,6 +224,11 @@ def _benchmark_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
 def _dataset_problems(where: Where, name: Any, data: Mapping[str, Any]) -> Iterator[Problem]:
     if isinstance(name, str) and data and name not in data:
         yield Problem(where, _unknown("dataset", name, data))
+
+
+def _layers_brought(dataset: Any, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The layers that the recipe names for a dataset."""
+    return _mapping(_mapping(data.get(dataset)).get("layers")) if isinstance(dataset, str) else {}
 
 
 def _layers_of(view: str) -> tuple[tuple[str, ...], str]:
@@ -204,6 +251,10 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _sequence(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else []
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _whole(value: Any) -> bool:

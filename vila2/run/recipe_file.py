@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from vila2.errors import RecipeError
 from vila2.run.recipe import Recipe
 from vila2.run.recipe_checks import Problem, Where, cross_problems
+from vila2.run.recipe_extends import Place, read_extended
 from vila2.run.recipe_overrides import apply_override
 from vila2.run.recipe_shape import describe, keys_at, suggest_key, suggest_value
-from vila2.run.recipe_yaml import read_yaml, write_yaml
+from vila2.run.recipe_yaml import write_yaml
 
-#: Keys whose value is a path when it names something beside the recipe.
-_PATH_KEYS = {"path", "vision", "language", "pretrained", "image_root"}
 _SHOWN_PROBLEMS = 30
+_LAST = 1 << 30  # settings on the command line are told after all files
 
 
 def load_recipe(
@@ -29,7 +29,7 @@ def load_recipe(
     known: Mapping[str, Collection[str]] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Recipe:
-    """Reads a recipe and checks all that can be checked without touching the data.
+    """Reads a recipe, with those it extends, and checks all that can be checked without touching the data.
 
     A relative path under ``data`` or ``model`` that exists beside the recipe is taken from there;
     otherwise it stays as it is: a hub id, a ``builtin:`` part, or a path from the working directory.
@@ -43,29 +43,15 @@ def load_recipe(
     Raises:
         RecipeError: with every problem as ``file:line: key: what is wrong``.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RecipeError(
-            f"{path}: {error.strerror or error}", mend="give the path of a recipe; examples/ has some"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: this is not UTF-8 text ({error})", mend="save it as UTF-8") from error
-    marked = read_yaml(text, where=str(path), environment=environment)
-    sources = _Sources(str(path), marked.lines)
-    problems = list(marked.problems)
-    if not isinstance(marked.value, dict):
-        raise RecipeError(
-            f"{path}: a recipe is a mapping of keys", mend=f"its keys are {', '.join(keys_at(()))}"
-        )
-    _resolve_paths(marked.value, path.parent)
+    raw = read_extended(Path(path), environment)
+    sources = _Sources(str(path), raw.places)
+    problems: list[Problem] = []
     for override in overrides:
-        problems += apply_override(marked.value, override, sources.overridden, environment)
-    problems += find_problems(marked.value, known)
-    if problems:
-        raise _report(problems, sources)
-    return Recipe.model_validate(marked.value)
+        problems += apply_override(raw.value, override, sources.overridden, environment)
+    problems += find_problems(raw.value, known)
+    if problems or raw.problems:
+        raise _report(problems, raw.problems, sources)
+    return Recipe.model_validate(raw.value)
 
 
 def find_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None) -> list[Problem]:
@@ -95,27 +81,32 @@ class _Sources:
     """Where each key of the raw recipe was written."""
 
     path: str
-    lines: Mapping[Where, int]
+    places: Mapping[Where, Place]
     overridden: dict[Where, str]
 
-    def __init__(self, path: str, lines: Mapping[Where, int]) -> None:
-        self.path, self.lines, self.overridden = path, lines, {}
+    def __init__(self, path: str, places: Mapping[Where, Place]) -> None:
+        self.path, self.places, self.overridden = path, places, {}
 
-    def place(self, where: Where) -> tuple[int, str]:
-        """Sort key and text of the nearest written key at or above ``where``."""
+    def place(self, where: Where) -> Place:
+        """The nearest written key at or above ``where``."""
         for end in range(len(where), -1, -1):
             if where[:end] in self.overridden:
-                return 1 << 30, f"--set {self.overridden[where[:end]]}"
-            if where[:end] in self.lines:
-                return self.lines[where[:end]], f"{self.path}:{self.lines[where[:end]]}"
-        return 1, f"{self.path}:1"
+                return Place(_LAST, 0, f"--set {self.overridden[where[:end]]}")
+            if where[:end] in self.places:
+                return self.places[where[:end]]
+        return Place(0, 1, self.path)
 
 
-def _report(problems: Sequence[Problem], sources: _Sources) -> RecipeError:
-    placed = sorted(
-        {(*sources.place(p.where), ".".join(map(str, p.where)) or "recipe", p.what) for p in problems}
+def _report(
+    problems: Sequence[Problem], placed: Sequence[tuple[Place, Problem]], sources: _Sources
+) -> RecipeError:
+    found = sorted(
+        {
+            (place, ".".join(map(str, problem.where)) or "recipe", problem.what)
+            for place, problem in [*((sources.place(p.where), p) for p in problems), *placed]
+        }
     )
-    lines = [f"{place}: {key}: {what}" for _, place, key, what in placed]
+    lines = [f"{place}: {key}: {what}" for place, key, what in found]
     if len(lines) == 1:
         return RecipeError(lines[0], mend="nothing was run; mend it and give the command again")
     shown = [f"  {line}" for line in lines[:_SHOWN_PROBLEMS]]
@@ -163,26 +154,3 @@ def _shown(value: Any) -> str:
         return "nothing"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _resolve_paths(raw: dict[str, Any], beside: Path) -> None:
-    for holder in _path_holders(raw):
-        for key in _PATH_KEYS & holder.keys():
-            if isinstance(holder[key], str) and holder[key]:
-                holder[key] = _resolved(holder[key], beside)
-
-
-def _path_holders(raw: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    data = raw.get("data")
-    specs = [spec for spec in data.values() if isinstance(spec, dict)] if isinstance(data, dict) else []
-    options = [spec["options"] for spec in specs if isinstance(spec.get("options"), dict)]
-    model = [raw["model"]] if isinstance(raw.get("model"), dict) else []
-    yield from (*specs, *options, *model)
-
-
-def _resolved(text: str, beside: Path) -> str:
-    path = Path(text).expanduser() if text.startswith("~") else Path(text)
-    if path.is_absolute():
-        return str(path)
-    found = beside / path
-    return str(found.resolve()) if found.exists() else text

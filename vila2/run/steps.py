@@ -146,6 +146,7 @@ class Run:
         *,
         settings: Mapping[str, Any],
         inputs: Mapping[str, StepResult | str | Path],
+        machine: Mapping[str, Any] | None = None,
         version: int = 1,
     ) -> StepResult:
         """A step's result: of an earlier run where it is done, else of running it now.
@@ -158,6 +159,8 @@ class Run:
             settings: everything the output is a function of besides the inputs (JSON-able).
             inputs: other steps, or paths from outside the run; a text that is no path there is (a hub id)
                 stands for itself.
+            machine: what the function is told besides the settings on how this machine does it (how many
+                processes): nothing that the output is a function of, so no part of the digest.
             version: of the function; a higher one makes the step be done again.
 
         Raises:
@@ -181,7 +184,7 @@ class Run:
             key: value.folder if isinstance(value, StepResult) else Path(value)
             for key, value in inputs.items()
         }
-        results = self._do(function, folder, record | {"digest": digest}, paths)
+        results = self._do(function, folder, record | {"digest": digest}, paths, machine or {})
         self._met[folder] = StepResult(name, digest, folder, results, True)
         return self._met[folder]
 
@@ -223,14 +226,19 @@ class Run:
         }
 
     def _do(
-        self, function: StepFunction, folder: Path, record: dict[str, Any], inputs: Mapping[str, Path]
+        self,
+        function: StepFunction,
+        folder: Path,
+        record: dict[str, Any],
+        inputs: Mapping[str, Path],
+        machine: Mapping[str, Any],
     ) -> Mapping[str, Any]:
         standing = self._standing_of(record["name"], record["digest"])
         folder.mkdir(parents=True, exist_ok=True)
         started = time.time()
         self.board.stand(standing, "running")
         try:
-            returned = function(folder, record["settings"], inputs, self.board)
+            returned = function(folder, {**record["settings"], **machine}, inputs, self.board)
             results = plain(dict(returned or {}), f"the results of step {record['name']!r}")
             settle(folder)
             seconds = time.time() - started

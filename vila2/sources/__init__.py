@@ -20,7 +20,9 @@ SOURCES: dict[str, str] = {
     "folder": "vila2.sources.folder:read",
     "huggingface": "vila2.sources.huggingface:read",
     "img2dataset": "vila2.sources.img2dataset:read",
+    "instructions": "vila2.sources.instructions:read",
     "llava": "vila2.sources.llava:read",
+    "mmc4": "vila2.sources.mmc4:read",
     "world": "vila2.sources.world.source:read",
 }
 

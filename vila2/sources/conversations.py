@@ -14,6 +14,9 @@ SPEAKERS: dict[str, Role] = {
     "human": "user",
     "user": "user",
     "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
     "assistant": "assistant",
     "model": "assistant",
     "system": "system",
@@ -37,7 +40,7 @@ class UnfitConversation(DataError):
         self.detail = detail
 
 
-def parse_conversation(turns: Any, images: int) -> tuple[Turn, ...]:
+def parse_conversation(turns: Any, images: int | None) -> tuple[Turn, ...]:
     """Reads a conversation.
 
     Placeholders count in the user's turns only: what the assistant and the system say stays text. A single image
@@ -46,7 +49,7 @@ def parse_conversation(turns: Any, images: int) -> tuple[Turn, ...]:
     Args:
         turns: ``[{"from": "human", "value": "<image>\\n..."}, ...]`` or ``[{"role": "user", "content": ...}]``;
             content may be text, or a list of ``{"type": "text", "text": ...}`` and ``{"type": "image"}``.
-        images: how many images the row has.
+        images: how many images the row has; None where it can have none: then a placeholder is text like any other.
 
     Raises:
         UnfitConversation: another form, an unknown speaker, or placeholders that do not fit the images.
@@ -61,12 +64,12 @@ def parse_conversation(turns: Any, images: int) -> tuple[Turn, ...]:
         for piece in pieces:
             if piece is None and role != "user":
                 raise UnfitConversation("placeholder-mismatch", f"an image in a turn of the {role}")
-            for part in _parts(piece, in_text=role == "user"):
+            for part in _parts(piece, in_text=role == "user" and images is not None):
                 if isinstance(part, ImagePart):
                     part, placed = ImagePart(placed), placed + 1
                 parts.append(part)
         parsed.append(Turn(role, tuple(parts)))
-    if placed == images:
+    if placed == (images or 0):
         return tuple(parsed)
     if images == 1 and placed == 0:
         return _put_before_user(parsed)

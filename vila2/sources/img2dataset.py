@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -13,6 +13,7 @@ from vila2.data.packed_sample import has_text, pair_turns, unpack_sample
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
+from vila2.sources.ranking import Ranking, Scores, metadata_scores, rank, score_values
 from vila2.sources.rows import read_rows, take
 
 JoinField = Literal["url", "id", "key"]
@@ -24,6 +25,9 @@ def read(
     metadata: Path | str | None = None,
     join: JoinField = "url",
     require_text: bool = True,
+    top: int | None = None,
+    rank_by: str = "clip_similarity_vitl14",
+    min_score: float | None = None,
     start: int = 0,
     count: int | None = None,
 ) -> Iterator[Sample | Reject]:
@@ -38,29 +42,55 @@ def read(
             a list of the best rows also selects.
         join: what row and sample have in common: "url" or "id" (both in the sample's JSON), or "key".
         require_text: reject images without text.
+        top: take only so many, those with the highest ``rank_by``, whatever their order (VILA appendix D). The
+            scores are the metadata's, read twice before the first sample; without metadata those in the samples'
+            JSON. To rank all of COYO before anything is downloaded, use ``vila2 data select``.
+        rank_by: the field that holds the score.
+        min_score: take only samples with at least this score.
         start, count: a slice of the samples.
 
     Raises:
-        DataError: no tar there, or a member of a type that can run code.
+        DataError: no tar there, a member of a type that can run code, or no score to rank by.
     """
     if join not in get_args(JoinField):
         raise DataError(f"join={join!r}", mend=f"use one of {', '.join(get_args(JoinField))}")
-    rows, bad = _metadata(metadata, join) if metadata else (None, [])
+    ranking = None
+    if top is not None or min_score is not None:
+        scores = metadata_scores(metadata, rank_by, join) if metadata else _scores_in(Path(path), rank_by)
+        ranking = rank(scores, top=top, min_score=min_score)
+    rows, bad = _metadata(metadata, join, ranking, rank_by) if metadata else (None, [])
     yield from bad
     for item in take(_samples(Path(path)), start, count):
-        if isinstance(item, Sample):
-            item = _joined(item, rows, join) if rows is not None else item
+        if isinstance(item, Sample) and rows is not None:
+            item = _joined(item, rows, join)
+        elif isinstance(item, Sample) and ranking and not ranking.takes(item.meta.get(rank_by), item.key):
+            item = Reject(item.key, item.key, "not-ranked", f"{rank_by} {item.meta.get(rank_by)}")
         if isinstance(item, Sample) and require_text and not has_text(item):
             item = Reject(str(path), item.key, "missing-text", "no .txt, and no caption in the .json")
         yield item
 
 
-def _samples(path: Path) -> Iterator[Sample | Reject]:
+def _tars(path: Path) -> list[Path]:
     tars = [path] if path.is_file() else sorted(path.glob("*.tar"))
     if not tars:
         raise DataError(f"{path}: no .tar file here", mend="give a tar, or the folder that img2dataset wrote")
-    for tar in tars:
+    return tars
+
+
+def _samples(path: Path) -> Iterator[Sample | Reject]:
+    for tar in _tars(path):
         yield from _read_tar(tar)
+
+
+def _scores_in(path: Path, field: str) -> Callable[[], Iterator[Scores]]:
+    """The scores in the samples' JSON, by key."""
+
+    def read() -> Iterator[Scores]:
+        for tar in _tars(path):
+            pairs = [(item.meta.get(field), item.key) for item in _read_tar(tar) if isinstance(item, Sample)]
+            yield Scores(score_values([score for score, _ in pairs]), [key for _, key in pairs])
+
+    return read
 
 
 def _read_tar(path: Path) -> Iterator[Sample | Reject]:
@@ -97,8 +127,10 @@ def _unpack(path: Path, base: str, group: list[tuple[str, bytes]]) -> Sample | R
         return Reject(str(path), base, "unreadable-member", error.what)
 
 
-def _metadata(path: Path | str, join: JoinField) -> tuple[dict[str, Mapping[str, Any]], list[Reject]]:
-    """The metadata's rows by the field that is joined on, and the lines that are no rows."""
+def _metadata(
+    path: Path | str, join: JoinField, ranking: Ranking | None, rank_by: str
+) -> tuple[dict[str, Mapping[str, Any]], list[Reject]]:
+    """The metadata's rows (the best ones) by the field that is joined on, and the lines that are no rows."""
     rows: dict[str, Mapping[str, Any]] = {}
     bad: list[Reject] = []
     for row in read_rows(path):
@@ -111,7 +143,8 @@ def _metadata(path: Path | str, join: JoinField) -> tuple[dict[str, Mapping[str,
                 f"{row.where}: no field {join!r} to join on; fields: {', '.join(row.fields)}",
                 mend=f"choose join from {', '.join(get_args(JoinField))}",
             )
-        rows[str(value)] = row.fields
+        if ranking is None or ranking.takes(row.fields.get(rank_by), value):
+            rows[str(value)] = row.fields
     return rows, bad
 
 

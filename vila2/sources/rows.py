@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -34,7 +36,7 @@ def take(items: Iterable[Item], start: int, count: int | None) -> Iterator[Item]
 
 
 def read_rows(path: Path | str) -> Iterator[Row | Reject]:
-    """The rows of a file: a JSON array, JSON lines, or Parquet; or of all such files in a folder, by name.
+    """The rows of a file: a JSON array, JSON lines (zipped as well), or Parquet; or of all such files in a folder, by name.
 
     Yields:
         Rows; a ``Reject`` for a line that is no JSON object.
@@ -44,22 +46,42 @@ def read_rows(path: Path | str) -> Iterator[Row | Reject]:
     """
     path = Path(path)
     if path.is_dir():
-        files = sorted(
-            file for file in path.iterdir() if file.suffix in (".json", ".jsonl", ".ndjson", ".parquet")
-        )
-        if not files:
-            raise DataError(f"{path}: holds no .json, .jsonl or .parquet file", mend="check the path")
-        for file in files:
+        for file in row_files(path):
             yield from read_rows(file)
         return
     if not path.is_file():
         raise DataError(f"{path}: no such file", mend="check the path")
     if path.suffix == ".parquet":
         yield from _parquet_rows(path)
+    elif path.suffix == ".zip":
+        yield from _zipped_rows(path)
     elif _starts_array(path):
         yield from _array_rows(path)
     else:
-        yield from _line_rows(path)
+        with path.open("rb") as file:
+            yield from _line_rows(file, str(path))
+
+
+def row_files(path: Path | str) -> list[Path]:
+    """The files of rows in a folder, by name; of a file, itself.
+
+    img2dataset's ``*_stats.json`` are no rows.
+
+    Raises:
+        DataError: a folder without such a file.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    files = sorted(
+        file
+        for file in path.iterdir()
+        if file.name.endswith((".json", ".jsonl", ".ndjson", ".parquet", ".jsonl.zip"))
+        and not file.name.endswith("_stats.json")
+    )
+    if not files:
+        raise DataError(f"{path}: holds no .json, .jsonl or .parquet file", mend="check the path")
+    return files
 
 
 def _starts_array(path: Path) -> bool:
@@ -78,18 +100,28 @@ def _array_rows(path: Path) -> Iterator[Row | Reject]:
         yield _row(f"{path}[{number}]", fields)
 
 
-def _line_rows(path: Path) -> Iterator[Row | Reject]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            where = f"{path}:{number}"
-            try:
-                fields = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                yield Reject(where, "", "bad-json", str(error))
-            else:
-                yield _row(where, fields)
+def _line_rows(lines: Iterable[bytes], path: str) -> Iterator[Row | Reject]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield Reject(where, "", "bad-json", str(error))
+        else:
+            yield _row(where, fields)
+
+
+def _zipped_rows(path: Path) -> Iterator[Row | Reject]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith((".jsonl", ".ndjson")):
+                    with archive.open(name) as file:
+                        yield from _line_rows(file, f"{path}/{name}")
+    except (zipfile.BadZipFile, zlib.error, OSError) as error:
+        raise DataError(f"{path}: can not be read ({error})", mend="fetch it again") from error
 
 
 def _parquet_rows(path: Path) -> Iterator[Row | Reject]:

@@ -134,7 +134,7 @@ class SpecialistConformance:
     def test_the_parser_keeps_the_builders_own_answers(self, samples, specialist):
         parse = load_reference(specialist.parser, of=self.name)
         answered = 0
-        for question, answer in _exchanges(samples):
+        for _, question, answer in _exchanges(samples):
             said = _said(self.scheme, question.text, self.scheme.to_text(_spoken(answer)))
             parsed = parse(said)
             self._check_parsed(parsed, said)
@@ -144,7 +144,7 @@ class SpecialistConformance:
 
     def test_the_parser_takes_any_answer(self, samples, specialist):
         parse = load_reference(specialist.parser, of=self.name)
-        known = [self.scheme.to_text(_spoken(answer)) for _, answer in _exchanges(samples)]
+        known = [self.scheme.to_text(_spoken(answer)) for _, _, answer in _exchanges(samples)]
         for number, text in enumerate(generated_answers(known, 1000)):
             said = _said(self.scheme, specialist.prompts[number % len(specialist.prompts)], text)
             try:
@@ -156,8 +156,7 @@ class SpecialistConformance:
     def test_right_answers_score_better_than_none(self, samples, specialist):
         score = load_reference(specialist.metrics, of=self.name)
         right, silent = [], []
-        for number, (question, answer) in enumerate(_exchanges(samples)[:200]):
-            sample = samples[number % len(samples)]
+        for sample, question, answer in _exchanges(samples)[:200]:
             text = self.scheme.to_text(_spoken(answer))
             right.append(Asked(sample, question, answer, _said(self.scheme, question.text, text)))
             silent.append(Asked(sample, question, answer, _said(self.scheme, question.text, "")))
@@ -212,9 +211,13 @@ def _build(specialist: Specialist, config: Any, *, backwards: bool = False) -> l
     return [item for shard in shards for item in built[shard]]
 
 
-def _exchanges(samples: list[Sample]) -> list[tuple[Turn, Turn]]:
-    pairs = [pair for sample in samples for pair in zip(sample.turns, sample.turns[1:], strict=False)]
-    return [(one, two) for one, two in pairs if (one.role, two.role) == ("user", "assistant") and two.trained]
+def _exchanges(samples: list[Sample]) -> list[tuple[Sample, Turn, Turn]]:
+    return [
+        (sample, one, two)
+        for sample in samples
+        for one, two in zip(sample.turns, sample.turns[1:], strict=False)
+        if (one.role, two.role) == ("user", "assistant") and two.trained
+    ]
 
 
 def _spoken(turn: Turn) -> tuple:

@@ -2,29 +2,78 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from transformers import TrainerCallback
 
 from vila2.data.atomic import write_text_atomic
+from vila2.errors import TrainingError
 
 _COMPLETE = "complete"
 
 
 class MarkComplete(TrainerCallback):
-    """Marks a checkpoint once all of its files are on disk."""
+    """Marks a checkpoint once the files of all processes are on disk, and only then removes older ones.
+
+    Args:
+        processes: that train.
+        zero: DeepSpeed's ZeRO stage; such a checkpoint is in as many pieces as there are processes.
+    """
+
+    def __init__(self, processes: int = 1, zero: int | None = None) -> None:
+        self.manner = {"processes": processes, "zero": zero}
 
     def on_save(self, args, state, control, **kwargs):
-        write_text_atomic(Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE, "")
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
+        if state.is_world_process_zero:
+            path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            write_text_atomic(path / _COMPLETE, json.dumps(self.manner))
+            for number, older in _checkpoints(path.parent):
+                if number != state.global_step:
+                    shutil.rmtree(older)
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint in a stage's folder; torn ones are removed."""
-    found: dict[int, Path] = {}
-    for path in folder.glob("checkpoint-*"):
-        if (path / _COMPLETE).exists():
-            found[int(path.name.rpartition("-")[2])] = path
-        else:
+def latest_checkpoint(folder: Path, *, processes: int = 1, zero: int | None = None) -> Path | None:
+    """The newest complete checkpoint in a stage's folder.
+
+    Raises:
+        TrainingError: DeepSpeed wrote it in pieces for other processes than these.
+    """
+    complete = {number: path for number, path in _checkpoints(folder) if (path / _COMPLETE).exists()}
+    if not complete:
+        return None
+    path = complete[max(complete)]
+    manner = json.loads((path / _COMPLETE).read_text() or "{}")
+    before = manner.get("processes", 1), manner.get("zero")
+    if (before[1] or zero) and before != (processes, zero):
+        raise TrainingError(
+            f"{path} was written {_said(*before)} and cannot be gone on from {_said(processes, zero)}",
+            mend=f"go on with `--set processes={before[0]}`, or delete {folder} to train the stage anew",
+        )
+    return path
+
+
+def latest_checkpoint_number(folder: Path) -> int | None:
+    """The step of the newest complete checkpoint."""
+    return max((number for number, path in _checkpoints(folder) if (path / _COMPLETE).exists()), default=None)
+
+
+def remove_torn(folder: Path) -> None:
+    """Removes checkpoints that were not written to the end."""
+    for _, path in _checkpoints(folder):
+        if not (path / _COMPLETE).exists():
             shutil.rmtree(path)
-    return found[max(found)] if found else None
+
+
+def _checkpoints(folder: Path) -> Iterator[tuple[int, Path]]:
+    for path in folder.glob("checkpoint-*"):
+        yield int(path.name.rpartition("-")[2]), path
+
+
+def _said(processes: int, zero: int | None) -> str:
+    return f"by {processes} process{'es' * (processes > 1)}" + (f" under ZeRO-{zero}" if zero else "")

@@ -1,11 +1,13 @@
-"""What the trainer iterates over: a mixture's samples, encoded on the way."""
+"""What the trainer iterates over: a mixture's samples, encoded on the way, one by one or in packs."""
 
 from __future__ import annotations
 
 from torch.utils.data import Dataset
 
 from vila2.data.mixtures import Mixture
+from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder, Encoded, Style
+from vila2.packing.plan import Packs
 
 
 class EncodedMixture(Dataset):
@@ -21,3 +23,31 @@ class EncodedMixture(Dataset):
 
     def __getitem__(self, index: int) -> Encoded:
         return self.encoder.encode(self.mixture[index], self.style)
+
+
+class PackedMixture(Dataset):
+    """Map-style: the encoded samples of pack i.
+
+    Raises:
+        TrainingError: a sample is not as long as it was when the packs were planned.
+    """
+
+    def __init__(self, samples: EncodedMixture, packs: Packs) -> None:
+        self.samples = samples
+        self.packs = packs
+
+    def __len__(self) -> int:
+        return len(self.packs)
+
+    def __getitem__(self, index: int) -> list[Encoded]:
+        return [self._sample(number) for number in self.packs[index]]
+
+    def _sample(self, number: int) -> Encoded:
+        encoded = self.samples[number]
+        if len(encoded.input_ids) != self.packs.tokens[number]:
+            raise TrainingError(
+                f"sample {self.samples.mixture[number].key!r} has {len(encoded.input_ids)} tokens, and had "
+                f"{self.packs.tokens[number]} when the packs were planned",
+                mend="the dataset or a layer was changed while the stage ran: remove the stage's folder",
+            )
+        return encoded

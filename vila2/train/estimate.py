@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vila2.train.freezing import check_parts
+
 if TYPE_CHECKING:
     from vila2.run.recipe import StageSpec
 
 # Bytes of activations per token, layer and hidden unit at two bytes a value; four bytes double it.
 _ACTIVATION_BYTES = 34
+_NF4_BYTES = 0.52  # four bits, and a scale for every 64 weights
 _MOMENTS_BYTES = 8  # Adam's two moments in float32
 
 
@@ -42,7 +45,7 @@ class Sizes:
 
 
 def stage_memory(
-    sizes: Sizes, stage: StageSpec, *, tokens: int, counted: int, value_bytes: int
+    sizes: Sizes, stage: StageSpec, *, tokens: int, counted: int, value_bytes: int, processes: int = 1
 ) -> dict[str, int]:
     """Bytes on one device by purpose.
 
@@ -53,20 +56,36 @@ def stage_memory(
         counted: those of its tokens for which logits are made, which are the ones that the loss counts in a
             model of our family and all of them in others.
         value_bytes: 4 for float32, 2 for bfloat16 and float16.
+        processes: that train together, each on a device of its own.
+
+    Raises:
+        TrainingError: the model has no such part to train.
     """
+    from vila2.train.trainer import samples_at_a_time
+    from vila2.train.zero import zero_stage
+
+    check_parts(sizes.parameters, stage.train)
     total = sum(sizes.parameters.values())
     trained = sum(sizes.parameters[part] for part in stage.train)
     if stage.lora:
         # Two factors of rank r on each of the seven linear maps of a layer, about 2 h r each.
         adapters = 14 * sizes.layers * sizes.hidden * stage.lora.rank
-        trained = adapters + (sizes.parameters["projector"] if "projector" in stage.train else 0)
-    batch = stage.device_batch_size or stage.batch_size
+        trained = adapters + sum(sizes.parameters[part] for part in stage.train if part != "language")
+    # A pack is as many typical samples as it has room for.
+    batch = stage.pack_length / tokens if stage.pack_length else samples_at_a_time(stage, processes)
     per_layer = 2 if stage.gradient_checkpointing else _ACTIVATION_BYTES
-    activations = batch * tokens * sizes.hidden * sizes.layers * per_layer * value_bytes // 2
+    activations = int(batch * tokens) * sizes.hidden * sizes.layers * per_layer * value_bytes // 2
+    zero = zero_stage(stage, processes) or 0
+    frozen = (total - trained) * value_bytes
+    if stage.lora and stage.lora.quantize:
+        frozen -= int(sizes.parameters["language"] * (value_bytes - _NF4_BYTES))
+    # What learns is float32 (see precision); DeepSpeed counts that copy to the optimiser's and shares it out.
+    weights = frozen + trained * (value_bytes if zero else 4)
+    moments = trained * (_MOMENTS_BYTES + (4 if zero and value_bytes < 4 else 0))
     return {
-        "weights": total * value_bytes,
-        "gradients": trained * value_bytes,
-        "optimiser": trained * _MOMENTS_BYTES,
+        "weights": weights // (processes if zero == 3 else 1),
+        "gradients": trained * (value_bytes if zero else 4) // (processes if zero >= 2 else 1),
+        "optimiser": moments // (processes if zero else 1),
         "activations": activations,
-        "logits": 2 * batch * counted * sizes.vocabulary * 4,
+        "logits": 2 * int(batch * counted) * sizes.vocabulary * 4,
     }

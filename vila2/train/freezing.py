@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from vila2.errors import TrainingError
 from vila2.model.generalist import parts_of
 
-PARTS = ("vision", "projector", "language")
+PARTS = ("vision", "projector", "language", "visual_expert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class PartState:
     trained: bool
 
     def __str__(self) -> str:
-        return f"{self.name:<10} {self.parameters:>14,} parameters  {'trained' if self.trained else 'frozen'}"
+        return f"{self.name:<13} {self.parameters:>14,} parameters  {'trained' if self.trained else 'frozen'}"
 
 
 def freeze_all_but(model: torch.nn.Module, train: Sequence[str]) -> tuple[PartState, ...]:
@@ -30,27 +30,37 @@ def freeze_all_but(model: torch.nn.Module, train: Sequence[str]) -> tuple[PartSt
 
     Args:
         model: any image-text-to-text model whose parts are known.
-        train: any of "vision", "projector", "language".
+        train: any of "vision", "projector", "language", "visual_expert".
 
     Returns:
         The state of every part, in the order of the data flow.
 
     Raises:
-        TrainingError: an unknown part, or a model in which a part cannot be told apart.
+        TrainingError: an unknown part, or one that the model has not.
     """
-    unknown = set(train) - set(PARTS)
-    if unknown:
-        raise TrainingError(f"unknown part {sorted(unknown)[0]!r} to train", mend=f"use {', '.join(PARTS)}")
     parts = parts_of(model)
+    check_parts(parts, train)
     model.requires_grad_(False)
     for name in train:
-        parts[name].requires_grad_(True)
+        for parameter in parts[name].parameters():
+            if parameter.is_floating_point():  # weights in 4 bits can only rest
+                parameter.requires_grad_(True)
     # Tied embeddings belong to the language model, wherever else they appear.
     return tuple(
-        PartState(name, sum(p.numel() for p in parts[name].parameters()), name in train) for name in PARTS
+        PartState(name, sum(p.numel() for p in part.parameters()), name in train)
+        for name, part in parts.items()
     )
+
+
+def check_parts(parts: Collection[str], train: Sequence[str]) -> None:
+    """Raises a TrainingError where a part that is to be trained does not exist, or not in this model."""
+    for name in train:
+        if name not in PARTS:
+            raise TrainingError(f"unknown part {name!r} to train", mend=f"use {', '.join(PARTS)}")
+        if name not in parts:
+            raise TrainingError(f"the model has no {name} to train", mend=f"assemble one with model.{name}")
 
 
 def frozen_modules(model: torch.nn.Module, train: Sequence[str]) -> list[torch.nn.Module]:
     """The parts to keep in eval mode, so that dropout and batch statistics of a frozen part rest too."""
-    return [module for name, module in parts_of(model).items() if name in PARTS and name not in train]
+    return [module for name, module in parts_of(model).items() if name not in train]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,29 +12,6 @@ from vila2.model.generalist import parts_of
 
 if TYPE_CHECKING:
     from vila2.run.recipe import StageSpec
-
-
-def check_lora(stage: StageSpec) -> None:
-    """Raises a TrainingError where a stage's adapters cannot be trained on this machine, or not as asked."""
-    if stage.lora is None:
-        return
-    if "language" not in stage.train:
-        raise TrainingError(
-            "lora adapts the language model, which the stage does not train", mend="train: [language]"
-        )
-    if "vision" in stage.train:
-        raise TrainingError(
-            "lora adapts the language model; the vision tower would be trained in full beside it",
-            mend="leave vision out of the stage's train",
-        )
-    if stage.lora.quantize and not torch.cuda.is_available():
-        raise TrainingError(
-            f"quantize: {stage.lora.quantize} needs a CUDA GPU", mend="leave lora.quantize out"
-        )
-    if stage.lora.quantize and importlib.util.find_spec("bitsandbytes") is None:
-        raise TrainingError(
-            f"quantize: {stage.lora.quantize} needs bitsandbytes", mend="pip install bitsandbytes"
-        )
 
 
 def add_lora(model: torch.nn.Module, stage: StageSpec) -> torch.nn.Module:
@@ -73,20 +50,27 @@ def add_lora(model: torch.nn.Module, stage: StageSpec) -> torch.nn.Module:
     return get_peft_model(model, config)
 
 
-def merge_lora(model: Any, stage: StageSpec, *, plain: torch.nn.Module | None = None) -> torch.nn.Module:
+def merge_lora(
+    model: Any,
+    stage: StageSpec,
+    *,
+    plain: torch.nn.Module | None = None,
+    state: Mapping[str, torch.Tensor] | None = None,
+) -> torch.nn.Module:
     """The plain model with the adapters folded in: one folder, projector included, no peft needed to load.
 
     Args:
         model: what :func:`add_lora` made, trained.
         stage: the one it was trained in.
-        plain: the model before training with full weights, where ``model`` holds them in 4 bits: folding
-            adapters into rounded weights would keep the rounding.
+        plain: the model before training with full weights, where ``model`` does not hold them: in 4 bits
+            (folding adapters into rounded weights would keep the rounding), or in shares (ZeRO-3).
+        state: ``model``'s weights, where it does not hold them itself.
     """
     if plain is None:
         return model.merge_and_unload()
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
-    trained = {name: value.detach().cpu() for name, value in get_peft_model_state_dict(model).items()}
+    learned = get_peft_model_state_dict(model, state_dict=state)
     whole = add_lora(plain, stage)
-    set_peft_model_state_dict(whole, trained)
+    set_peft_model_state_dict(whole, {name: value.detach().cpu() for name, value in learned.items()})
     return whole.merge_and_unload()

@@ -1,6 +1,6 @@
 """Trains one stage: the step that turns a model and a mixture into the next checkpoint.
 
-Reads from top to bottom: load, mix, freeze, train (or go on from a checkpoint), merge, save.
+Reads from top to bottom: load, mix, freeze, feed, train (or go on from a checkpoint), merge, save.
 """
 
 from __future__ import annotations
@@ -12,30 +12,36 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import PrinterCallback
+import torch
+from transformers import PrinterCallback, set_seed
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from vila2.data.layers import Layer
-from vila2.data.mixtures import Mixture, ViewedDataset
+from vila2.data.mixtures import Mixture, Portion, ViewedDataset
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
 from vila2.errors import TrainingError
-from vila2.model.conversation import ConversationEncoder
 from vila2.model.generalist import load_generalist
 from vila2.model.losses import use_soft_loss
-from vila2.packing.collate import Collator
+from vila2.model.resolution import set_image_size
 from vila2.run.recipe import StageSpec
-from vila2.train.checkpoints import MarkComplete, latest_checkpoint
-from vila2.train.data import EncodedMixture
-from vila2.train.freezing import freeze_all_but, frozen_modules
-from vila2.train.lora import add_lora, check_lora, merge_lora
+from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_torn
+from vila2.train.checks import check_stage
+from vila2.train.feed import feed
+from vila2.train.freezing import PartState, freeze_all_but, frozen_modules
+from vila2.train.kernels import use_liger
+from vila2.train.lora import add_lora, merge_lora
+from vila2.train.precision import computed_in, keep_learning_weights_whole
 from vila2.train.trainer import (
     MetricsFile,
     ShowProgress,
     StageTrainer,
     StopOnBadLoss,
     optimiser_steps,
+    processes_of_this_training,
     training_arguments,
 )
+from vila2.train.zero import zero_stage
 
 log = logging.getLogger("vila2.train")
 
@@ -49,7 +55,7 @@ def train_stage(
         folder: of this step; ``folder/model`` is the result, checkpoints lie beside it while it runs.
         settings: ``name``, ``stage`` (a :class:`StageSpec` as a dict), ``seed``, ``dtype``.
         inputs: ``model`` (a step whose folder holds ``model/``), ``data.NAME`` (datasets) and
-            ``layer.NAME`` (annotation layers).
+            ``layer.DATASET.NAME`` (annotation layers).
         progress: shows the steps.
 
     Returns:
@@ -58,58 +64,103 @@ def train_stage(
     Raises:
         TrainingError: nothing to train on, or a stage that does not fit the model.
     """
-    name, seed = settings["name"], settings["seed"]
+    name, seed, dtype = settings["name"], settings["seed"], computed_in(settings["dtype"])
     stage = StageSpec.model_validate(settings["stage"])
-    check_lora(stage)
-    quantize = stage.lora.quantize if stage.lora else None
+    processes = processes_of_this_training()
+    zero = zero_stage(stage, processes)
+    check_stage(stage, processes)
     source = inputs["model"] / "model"
-    generalist = load_generalist(source, dtype=settings["dtype"], device="cpu", quantize=quantize)
-    model, processor = generalist.model, generalist.processor
+    generalist = load_generalist(
+        source, dtype=dtype, device="cpu", quantize=stage.lora.quantize if stage.lora else None
+    )
+    if stage.image_size:
+        set_image_size(generalist.model, generalist.processor, stage.image_size)
     mixture = open_mixture(stage, inputs, seed)
-    states = freeze_all_but(model, stage.train)
-    frozen = frozen_modules(model, stage.train)
-    for state in states:
-        log.info("stage %s: %s", name, state)
-    soft_loss = use_soft_loss(model)
-    if stage.lora:
-        model = add_lora(model, stage)
+    for part, counts in mixture.short.items():
+        asked, there = counts["asked"], counts["there"]
+        log.warning("stage %s: %s has %d samples, the recipe asks for %d", name, part, there, asked)
+    soft_loss = use_soft_loss(generalist.model)
+    fed = feed(stage, mixture, generalist, folder, seed=seed, processes=processes, progress=progress)
+    frozen = frozen_modules(generalist.model, stage.train)
+    model, states = ready_to_learn(generalist.model, stage, seed=seed, name=name, zero=zero)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    steps = optimiser_steps(len(mixture), stage)
+    steps = optimiser_steps(len(fed.dataset), fed.stage)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
     with progress.task(f"train {name}", steps) as task:
         trainer = StageTrainer(
             model=model,
-            args=training_arguments(folder, stage, steps=steps, seed=seed, dtype=settings["dtype"]),
-            train_dataset=EncodedMixture(
-                mixture, ConversationEncoder(processor, max_length=stage.max_length), stage.style
-            ),
-            data_collator=Collator(processor.tokenizer.pad_token_id),
+            args=training_arguments(folder, fed.stage, steps=steps, seed=seed, dtype=dtype),
+            train_dataset=fed.dataset,
+            data_collator=fed.collator,
             callbacks=[
-                MarkComplete(),
+                MarkComplete(processes, zero),
                 MetricsFile(folder / "metrics.jsonl"),
-                ShowProgress(task),
+                ShowProgress(task, fed.about),
                 StopOnBadLoss(),
             ],
             frozen=frozen,
+            batch_size=fed.stage.batch_size,
             soft_loss=soft_loss,
         )
         trainer.remove_callback(PrinterCallback)  # the progress shows the loss
-        trainer.train(resume_from_checkpoint=latest_checkpoint(folder))
-    model = trainer.model
-    if stage.lora:
-        plain = load_generalist(source, dtype=settings["dtype"], device="cpu").model if quantize else None
-        model = merge_lora(model, stage, plain=plain)
-    save_model(model, processor, folder / "model")
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
+        if trainer.is_world_process_zero():
+            remove_torn(folder)
+        trainer.train(resume_from_checkpoint=latest_checkpoint(folder, processes=processes, zero=zero))
+    model = trained_model(trainer, stage, source, dtype)
+    if trainer.is_world_process_zero():
+        save_model(model.to(getattr(torch, settings["dtype"])), generalist.processor, folder / "model")
+        for checkpoint in folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
     return {
         "trained": [state.name for state in states if state.trained],
         "parameters_trained": learning,
         "samples": len(mixture),
         "dropped": mixture.dropped,
+        "packing": fed.results,
+        "short": mixture.short,
         "steps": steps,
         "loss": [[entry["step"], entry["loss"]] for entry in trainer.state.log_history if "loss" in entry],
     }
+
+
+def ready_to_learn(
+    model: Any, stage: StageSpec, *, seed: int, name: str, zero: int | None
+) -> tuple[Any, tuple[PartState, ...]]:
+    """The model with adapters where asked for, frozen but for what learns, and the state of its parts."""
+    states = freeze_all_but(model, stage.train)
+    for state in states:
+        log.info("stage %s: %s", name, state)
+    if stage.liger and (why := use_liger(model)):
+        log.warning("stage %s: trained without the kernels of liger: %s", name, why)
+    set_seed(seed)  # adapters begin at random
+    if stage.lora:
+        model = add_lora(model, stage)
+    if not zero:
+        keep_learning_weights_whole(model)
+    return model, states
+
+
+def trained_model(trainer: StageTrainer, stage: StageSpec, source: Path, dtype: str) -> Any:
+    """The trained model in one piece with its adapters folded in; on other processes than the first, None.
+
+    Where the trainer holds it in shares (ZeRO-3) or in 4 bits, it is put together from the model that the stage
+    began with and what was learned.
+    """
+    shared_out = zero_stage(stage, trainer.args.world_size) == 3
+    gathered = trainer.accelerator.get_state_dict(trainer.deepspeed) if shared_out else None
+    if not trainer.is_world_process_zero():
+        return None
+    if not shared_out and not (stage.lora and stage.lora.quantize):
+        return merge_lora(trainer.model, stage) if stage.lora else trainer.model
+    unset_hf_deepspeed_config()  # else the model would be loaded in shares again
+    begun = load_generalist(source, dtype=dtype, device="cpu")
+    if stage.image_size:
+        set_image_size(begun.model, begun.processor, stage.image_size)
+    plain = begun.model
+    if stage.lora:
+        return merge_lora(trainer.model, stage, plain=plain, state=gathered)
+    plain.load_state_dict(gathered)
+    return plain
 
 
 def open_mixture(stage: StageSpec, inputs: Mapping[str, Path], seed: int) -> Mixture:
@@ -121,9 +172,13 @@ def open_mixture(stage: StageSpec, inputs: Mapping[str, Path], seed: int) -> Mix
     parts = []
     for entry in stage.mixture:
         view = View.parse(entry.view)
-        layers = {layer: Layer.open(inputs[f"layer.{layer}"]) for layer in view.layers if layer != "original"}
+        layers = {
+            layer: Layer.open(inputs[f"layer.{entry.dataset}.{layer}"])
+            for layer in view.layers
+            if layer != "original"
+        }
         dataset = ShardDataset.open(inputs[f"data.{entry.dataset}"])
-        parts.append((ViewedDataset(dataset, view, layers), entry.weight))
+        parts.append((ViewedDataset(dataset, view, layers), Portion(entry.weight, entry.count, entry.select)))
     mixture = Mixture(parts, seed)
     if not len(mixture):
         names = ", ".join(f"{entry.dataset} through {entry.view}" for entry in stage.mixture)

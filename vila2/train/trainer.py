@@ -13,16 +13,20 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from vila2.errors import TrainingError
 from vila2.model.losses import SoftTokenLoss
+from vila2.train.order import StageLoader, StepOrder
+from vila2.train.precision import computed_in
+from vila2.train.zero import deepspeed_settings, zero_stage
 
 if TYPE_CHECKING:
     from vila2.run.recipe import StageSpec
 
 
 class StageTrainer(Trainer):
-    """Keeps frozen parts in eval mode while the rest of the model trains.
+    """Keeps frozen parts in eval mode while the rest of the model trains, and reads in the stage's own order.
 
     Args:
-        frozen: the parts.
+        frozen: modules that rest.
+        batch_size: items of one optimiser step, over all processes.
         soft_loss: what the model was given as its loss function, where it has soft tokens; its excess over
             the entropy floor is logged as ``soft_excess``, in nats per soft token.
     """
@@ -31,12 +35,33 @@ class StageTrainer(Trainer):
         self,
         *args: Any,
         frozen: list[torch.nn.Module],
+        batch_size: int,
         soft_loss: SoftTokenLoss | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.frozen = frozen
+        self.batch_size = batch_size
         self.soft_loss = soft_loss
+
+    def get_train_dataloader(self) -> StageLoader:
+        """The mixture in the order that is the same for every number of processes."""
+        args = self.args
+        order = StepOrder(
+            len(self.train_dataset),
+            seed=args.data_seed,
+            batch_size=self.batch_size,
+            device_batch_size=args.per_device_train_batch_size,
+            processes=args.world_size,
+            process=args.process_index,
+        )
+        return StageLoader(
+            self.train_dataset,
+            batch_sampler=order,
+            collate_fn=self.data_collator,
+            num_workers=args.dataloader_num_workers,
+            pin_memory=args.dataloader_pin_memory,
+        )
 
     def compute_loss(self, *args: Any, **kwargs: Any):
         # The Trainer calls model.train() at every step; a frozen part must not wake up with it.
@@ -67,12 +92,15 @@ class MetricsFile(TrainerCallback):
         self.path = path
 
     def on_train_begin(self, args, state, control, **kwargs):
+        if not state.is_world_process_zero:
+            return
         # After a resume the history up to the checkpoint stands, and nothing after it.
         self.path.write_text("".join(json.dumps(entry) + "\n" for entry in state.log_history))
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        with self.path.open("a") as file:
-            file.write(json.dumps(state.log_history[-1]) + "\n")
+        if state.is_world_process_zero:
+            with self.path.open("a") as file:
+                file.write(json.dumps(state.log_history[-1]) + "\n")
 
 
 class StopOnBadLoss(TrainerCallback):
@@ -88,19 +116,25 @@ class StopOnBadLoss(TrainerCallback):
 
 
 class ShowProgress(TrainerCallback):
-    """Feeds the live display."""
+    """Feeds the live display.
 
-    def __init__(self, task: Any) -> None:
+    Args:
+        task: shows the optimiser steps.
+        about: what is always said beside the loss.
+    """
+
+    def __init__(self, task: Any, about: str = "") -> None:
         self.task = task
         self.seen = 0
-        self.note = ""
+        self.about = about
+        self.note = about
 
     def on_train_begin(self, args, state, control, **kwargs):
         self._advance(state)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "loss" in logs:
-            self.note = f"loss {logs['loss']:.3f}"
+            self.note = f"loss {logs['loss']:.3f}" + (f", {self.about}" if self.about else "")
 
     def on_step_end(self, args, state, control, **kwargs):
         self._advance(state)
@@ -121,20 +155,15 @@ def training_arguments(
     folder: Path, stage: StageSpec, *, steps: int, seed: int, dtype: str
 ) -> TrainingArguments:
     """A stage's settings in the Trainer's words (paper A.5, Table 8)."""
-    device_batch = stage.device_batch_size or stage.batch_size
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    accumulation, rest = divmod(stage.batch_size, device_batch * world)
-    if rest or not accumulation:
-        raise TrainingError(
-            f"batch_size {stage.batch_size} is no multiple of device_batch_size {device_batch} x {world} devices",
-            mend="choose a device_batch_size that divides it",
-        )
+    world = processes_of_this_training()
+    device_batch = samples_at_a_time(stage, world)
+    zero = zero_stage(stage, world)
     cuda = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=device_batch,
-        gradient_accumulation_steps=accumulation,
+        gradient_accumulation_steps=math.ceil(stage.batch_size / (device_batch * world)),
         learning_rate=stage.learning_rate,
         lr_scheduler_type={"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}[
             stage.schedule
@@ -142,17 +171,17 @@ def training_arguments(
         warmup_steps=math.ceil(stage.warmup_ratio * steps),
         weight_decay=stage.weight_decay,
         activation_checkpointing=stage.gradient_checkpointing,
-        bf16=cuda and dtype == "bfloat16",
-        fp16=cuda and dtype == "float16",
-        deepspeed=deepspeed_settings(stage.deepspeed) if world > 1 and stage.deepspeed else None,
-        # The last layers of a vision tower that is read at an inner layer get no gradient.
-        ddp_find_unused_parameters="vision" in stage.train,
+        bf16=computed_in(dtype) == "bfloat16",
+        fp16=computed_in(dtype) == "float16",
+        deepspeed=deepspeed_settings(zero) if zero else None,
+        # The last layers of a vision tower that is read at an inner layer get no gradient, nor does a
+        # visual expert without an image.
+        ddp_find_unused_parameters=not {"vision", "visual_expert"}.isdisjoint(stage.train),
         logging_steps=max(1, steps // 100),
         logging_first_step=True,
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=stage.save_steps or 500,
-        save_total_limit=1,
         seed=seed,
         data_seed=seed,
         use_cpu=not cuda,
@@ -170,14 +199,12 @@ def training_arguments(
     return arguments
 
 
-def deepspeed_settings(zero: int) -> dict[str, Any]:
-    """DeepSpeed ZeRO as in the paper's Table 8 (stage 2 for align, 3 for the rest)."""
-    return {
-        "zero_optimization": {"stage": zero, "overlap_comm": True, "contiguous_gradients": True},
-        "bf16": {"enabled": "auto"},
-        "fp16": {"enabled": "auto"},
-        "train_batch_size": "auto",
-        "train_micro_batch_size_per_gpu": "auto",
-        "gradient_accumulation_steps": "auto",
-        "gradient_clipping": "auto",
-    }
+def processes_of_this_training() -> int:
+    """How many processes train together; this is one of them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def samples_at_a_time(stage: StageSpec, processes: int) -> int:
+    """Samples of one forward pass on one process."""
+    share = math.ceil(stage.batch_size / processes)
+    return min(stage.device_batch_size or share, share)

@@ -1,0 +1,51 @@
+"""Lengths as encoding gives them, for processors whose image tokens are fixed, padded with others, or by size."""
+
+import io
+
+import pytest
+from PIL import Image
+from tiny_families import FAMILIES
+
+from vila2.data.images import image_size
+from vila2.data.sample import ImagePart, Sample, assistant, user
+from vila2.errors import DataError
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.generalist import load_processor
+from vila2.packing.lengths import measure_lengths
+from vila2.run.progress import Board
+
+
+def picture(width: int, height: int, orientation: int | None = None, kind: str = "JPEG") -> bytes:
+    data, exif = io.BytesIO(), Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    Image.new("RGB", (width, height)).save(data, kind, exif=exif)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_lengths_are_those_of_encoding(tmp_path, family):
+    FAMILIES[family][0](tmp_path / "model")
+    processor = load_processor(tmp_path / "model")
+    sizes = [(60, 50), (30, 90), (200, 40), (60, 50)]
+    samples = [
+        Sample(str(n), (picture(*size, orientation=6 if n == 1 else None),),
+               (user(ImagePart(), "a" * n), assistant("b")))
+        for n, size in enumerate(sizes)
+    ]  # fmt: skip
+    samples.append(Sample("text", (), (assistant("abc"),)))
+    encoder = ConversationEncoder(processor)
+    file = tmp_path / "lengths.npz"
+    lengths = measure_lengths(samples, encoder, "plain", file, Board())
+    assert lengths.tokens.tolist() == [len(encoder.encode(sample, "plain").input_ids) for sample in samples]
+    assert lengths.images.tolist() == [1, 1, 1, 1, 0]
+    kept = measure_lengths([], encoder, "plain", file, Board())
+    assert kept.tokens.tolist() == lengths.tokens.tolist()
+
+
+def test_the_size_is_that_of_the_image_turned_upright():
+    assert image_size(picture(30, 20), where="k") == (30, 20)
+    assert image_size(picture(30, 20, orientation=6), where="k") == (20, 30)
+    assert image_size(picture(30, 20, orientation=8, kind="PNG"), where="k") == (20, 30)
+    with pytest.raises(DataError, match="k: the size"):
+        image_size(b"\xff\xd8\xff no more", where="k")

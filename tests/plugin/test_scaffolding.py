@@ -1,0 +1,110 @@
+"""A new plugin, as the command line writes it, installed and put through every check."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from vila2.errors import PluginError
+from vila2.plugin.scaffolding import new_plugin
+
+
+def installed(folder: Path, site: Path) -> None:
+    """Puts a package's metadata onto the path, as an editable install does."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    metadata = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    points = project["entry-points"]["vila2.specialists"]
+    lines = [f"{name} = {module}" for name, module in points.items()]
+    (metadata / "entry_points.txt").write_text("\n".join(["[vila2.specialists]", *lines]))
+
+
+def run_its_tests(folder: Path, site: Path) -> subprocess.CompletedProcess:
+    places = [str(site), str(folder / "src"), os.environ.get("PYTHONPATH", "")]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "vila2.testing.fixtures", "-p", "no:cacheprovider", str(folder)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places)), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["counting", "street-signs"])
+def test_a_new_plugin_passes_its_tests_untouched(tmp_path, name):
+    files = new_plugin(name, tmp_path, summary='It says "hello".')
+    folder = files[0].parent
+    installed(folder, tmp_path / "site")
+    tests = run_its_tests(folder, tmp_path / "site")
+    assert tests.returncode == 0, tests.stdout[-3000:]
+    assert " passed" in tests.stdout
+
+
+def break_builder(folder: Path, old: str, new: str) -> None:
+    file = folder / "src" / "vila2_counting" / "builder.py"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "caught_by"),
+    [
+        ("builder.py", "sorted({thing.called for thing in evidence.objects})",
+         "list({thing.called for thing in evidence.objects})", "same_in_another_process"),
+        ("builder.py", "        names = sorted", "        open('built.txt', 'a').close()\n        names = sorted",
+         "writes_nothing"),
+        ("builder.py", "from collections.abc import Iterator", "from collections.abc import Iterator\nimport pickle",
+         "does_not_unpickle"),
+        ("answers.py", "    if said.status", "    said.text[3]\n    if said.status", "takes_any_answer"),
+        ("answers.py", "len(there & named), len(there))", "1, 1)", "score_better_than_none"),
+        ("__init__.py", "answers:parse", "answers:parsed", "every_reference_resolves"),
+        ("__init__.py", "from vila2.plugin import", "import torch\nfrom vila2.plugin import", "nor_torch"),
+    ],
+)  # fmt: skip
+def test_the_checks_catch_a_plugin_that_misbehaves(tmp_path, file, old, new, caught_by):
+    folder = new_plugin("counting", tmp_path)[0].parent
+    path = folder / "src" / "vila2_counting" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    installed(folder, tmp_path / "site")
+    tests = run_its_tests(folder, tmp_path / "site")
+    failed = [line for line in tests.stdout.splitlines() if line.startswith("FAILED")]
+    assert any(caught_by in line for line in failed), tests.stdout[-3000:]
+
+
+@pytest.mark.parametrize("name", ["Counting", "2d", "a--b", "", "../x", "class"])
+def test_a_name_that_is_none_is_refused(tmp_path, name):
+    with pytest.raises(PluginError, match="is no name for a plugin"):
+        new_plugin(name, tmp_path)
+
+
+def test_nothing_is_overwritten(tmp_path):
+    new_plugin("counting", tmp_path)
+    with pytest.raises(PluginError, match="is there already"):
+        new_plugin("counting", tmp_path)
+
+
+def test_the_example_of_a_third_party_passes_its_tests(tmp_path):
+    folder = Path(__file__).parents[2] / "examples" / "vila2-counting"
+    installed(folder, tmp_path / "site")
+    tests = run_its_tests(folder, tmp_path / "site")
+    assert tests.returncode == 0, tests.stdout[-3000:]
+
+
+def test_the_example_uses_public_names_only():
+    folder = Path(__file__).parents[2] / "examples" / "vila2-counting"
+    for file in folder.rglob("*.py"):
+        for line in file.read_text().splitlines():
+            module = line.split()[1] if line.startswith(("from vila2", "import vila2")) else "vila2"
+            assert module in ("vila2", "vila2.plugin", "vila2.testing") or module.startswith("vila2_counting")

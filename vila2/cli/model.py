@@ -1,0 +1,43 @@
+"""``vila2 model``: takes over checkpoints of other code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Take over checkpoints of other code.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps the sub-command's name, although there is one only."""
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        Path, typer.Argument(help="Folder of a VILA-1.5 or NVILA checkpoint.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The new folder.", show_default=False)],
+    chat_template: Annotated[
+        Path | None, typer.Option(help="A Jinja file, where the checkpoint's tokenizer has no template.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of the weights.")] = "bfloat16",
+) -> None:
+    """Write a VILA-1.5 or NVILA checkpoint as one folder that transformers loads after `import vila2`.
+
+    LLaVA, SmolVLM and other models that transformers knows need no conversion.
+    """
+    from vila2.errors import ModelError
+    from vila2.model.convert_vila import convert_vila
+    from vila2.train.stage import save_model
+
+    if out.exists():
+        raise ModelError(f"{out} exists already", mend="name a new folder")
+    template = chat_template.read_text(encoding="utf-8") if chat_template else None
+    model, processor = convert_vila(source, dtype=dtype, chat_template=template)
+    save_model(model, processor, out)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    typer.echo(f"{out}: {count:,} parameters, {processor.tiling.tokens_per_tile} tokens per tile")

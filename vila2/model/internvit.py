@@ -1,0 +1,93 @@
+"""InternViT: OpenGVLab's checkpoints, whose code and key names are their own, as transformers' InternVL vision model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import InternVLVisionConfig, InternVLVisionModel
+
+from vila2.errors import ModelError
+from vila2.model.loading import Location
+
+MODEL_TYPE = "intern_vit_6b"  # what their configurations say, whatever the size
+
+# Their names and transformers'; `qkv` is split in three besides.
+_NAMES = {
+    r"embeddings\.class_embedding": "embeddings.cls_token",
+    r"embeddings\.position_embedding": "embeddings.position_embeddings",
+    r"embeddings\.patch_embedding": "embeddings.patch_embeddings.projection",
+    r"encoder\.layers": "encoder.layer",
+    r"\.attn\.proj\.": ".attention.projection_layer.",
+    r"\.attn\.": ".attention.",
+    r"\.norm1\.": ".layernorm_before.",
+    r"\.norm2\.": ".layernorm_after.",
+    r"\.ls([12])$": r".lambda_\1",
+}
+
+
+def internvit_config(theirs: Mapping[str, Any]) -> InternVLVisionConfig:
+    """The configuration of InternViT in transformers' words."""
+    same = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act")
+    same += ("layer_norm_eps", "attention_dropout", "initializer_range")
+    return InternVLVisionConfig(
+        **{name: theirs[name] for name in same if name in theirs},
+        image_size=[theirs["image_size"]] * 2,
+        patch_size=[theirs["patch_size"]] * 2,
+        attention_bias=theirs.get("qkv_bias", False),
+        use_qk_norm=theirs.get("qk_normalization", True),
+        norm_type=theirs.get("norm_type", "rms_norm"),
+        layer_scale_init_value=theirs.get("initializer_factor", 0.1),
+        use_mean_pooling=True,  # no norm behind the last layer
+    )
+
+
+def load_internvit(
+    location: Location, config: InternVLVisionConfig, dtype: torch.dtype
+) -> InternVLVisionModel:
+    """Reads an InternViT checkpoint.
+
+    Raises:
+        ModelError: its weights are not all of an InternViT, or not there.
+    """
+    from safetensors.torch import load_file
+
+    files = sorted(_folder(location).glob("*.safetensors"))
+    theirs = {name: value for file in files for name, value in load_file(file).items()}
+    ours = {name: value.to(dtype) for name, value in convert_internvit(theirs).items()}
+    with torch.device("meta"):
+        model = InternVLVisionModel(config)
+    wrong = sorted(set(model.state_dict()) ^ set(ours))
+    if wrong:
+        raise ModelError(
+            f"{location.path} is no InternViT: weight {wrong[0]!r} is missing or too much",
+            mend="give the folder of an InternViT checkpoint with safetensors weights",
+        )
+    model.load_state_dict(ours, assign=True)
+    return model.eval()
+
+
+def convert_internvit(theirs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights under transformers' names, queries, keys and values apart."""
+    ours = {}
+    for name, value in theirs.items():
+        for pattern, replacement in _NAMES.items():
+            name = re.sub(pattern, replacement, name)
+        if ".qkv." in name:
+            for part, own in zip("qkv", value.chunk(3), strict=True):
+                ours[name.replace(".qkv.", f".{part}_proj.")] = own.clone()
+        else:
+            ours[name] = value
+    return ours
+
+
+def _folder(location: Location) -> Path:
+    """The folder with the weights, fetched from the hub where they are there."""
+    if location.is_local:
+        return Path(location.path)
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(location.path, allow_patterns=["*.json", "*.safetensors"]))

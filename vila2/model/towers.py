@@ -1,0 +1,75 @@
+"""Reads patch features from any vision tower of transformers, whatever it wants to be asked."""
+
+from __future__ import annotations
+
+import inspect
+
+import torch
+from transformers import PreTrainedModel
+
+from vila2.errors import ModelError
+from vila2.model.configuration import Vila2Config, pair
+
+
+def patch_features(
+    tower: PreTrainedModel, config: Vila2Config, pixel_values: torch.Tensor
+) -> tuple[torch.Tensor, int, int]:
+    """One layer of a vision tower, patches only; no graph is kept of a frozen tower.
+
+    Args:
+        tower: SigLIP, SigLIP 2, CLIP, DINOv2 (also with registers), ViT, InternViT, or one that is asked alike.
+        config: says which layer.
+        pixel_values: [images, 3, height, width].
+
+    Returns:
+        Features [images, rows * columns, C], row-major without class and register tokens; rows; columns.
+
+    Raises:
+        ModelError: the tower gives fewer features than the image has patches.
+    """
+    down, across = pair(config.vision_config.patch_size)
+    rows, columns = pixel_values.shape[-2] // down, pixel_values.shape[-1] // across
+    learns = torch.is_grad_enabled() and any(p.requires_grad for p in tower.parameters())
+    with torch.set_grad_enabled(learns):
+        inputs = _inputs(tower, pixel_values.to(tower.dtype), (rows, columns), (down, across))
+        if config.vision_feature_layer == -1:
+            features = tower(**inputs).last_hidden_state
+        else:
+            layer = config.vision_feature_layer
+            # A list asks for this one state only, so that the others need not be kept.
+            features = tower(**inputs, output_hidden_states=[layer]).hidden_states[layer]
+    if features.shape[1] < rows * columns:
+        raise ModelError(
+            f"the vision tower gives {features.shape[1]} features for {rows} x {columns} patches",
+            mend="use a tower whose patch_size is the size of one feature in pixels",
+        )
+    # Class and register tokens come first in every tower that has them.
+    return features[:, -rows * columns :], rows, columns
+
+
+def _inputs(
+    tower: PreTrainedModel, pixel_values: torch.Tensor, grid: tuple[int, int], patch: tuple[int, int]
+) -> dict[str, torch.Tensor | bool]:
+    """What the tower is called with."""
+    asked = inspect.signature(tower.forward).parameters
+    if "spatial_shapes" in asked:  # SigLIP 2 reads patches, and is told how they lie
+        return {
+            "pixel_values": _patches(pixel_values, grid, patch),
+            "pixel_attention_mask": pixel_values.new_ones(
+                len(pixel_values), grid[0] * grid[1], dtype=torch.bool
+            ),
+            "spatial_shapes": torch.tensor([grid] * len(pixel_values), device=pixel_values.device),
+        }
+    inputs: dict[str, torch.Tensor | bool] = {"pixel_values": pixel_values}
+    taught = pair(getattr(tower.config, "image_size", pixel_values.shape[-2:]))
+    # Another resolution than the tower was taught at; towers that are not asked interpolate by themselves.
+    if tuple(pixel_values.shape[-2:]) != taught and "interpolate_pos_encoding" in asked:
+        inputs["interpolate_pos_encoding"] = True
+    return inputs
+
+
+def _patches(pixel_values: torch.Tensor, grid: tuple[int, int], patch: tuple[int, int]) -> torch.Tensor:
+    """Images as rows of patches [images, rows * columns, height * width * 3], as SigLIP 2's processor makes them."""
+    whole = pixel_values[..., : grid[0] * patch[0], : grid[1] * patch[1]]
+    cells = whole.unflatten(3, (grid[1], patch[1])).unflatten(2, (grid[0], patch[0]))
+    return cells.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)

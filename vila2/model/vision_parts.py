@@ -1,0 +1,90 @@
+"""Loads a vision tower and its image processor, whatever family they are of."""
+
+from __future__ import annotations
+
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModel,
+    InternVLVisionConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    SiglipImageProcessorPil,
+)
+
+from vila2.errors import ModelError
+from vila2.model.internvit import MODEL_TYPE, internvit_config, load_internvit
+from vila2.model.loading import Location, loading, locate
+
+
+def load_vision_settings(
+    name: str | Path, *, trust_remote_code: bool = False
+) -> tuple[PreTrainedConfig, Any]:
+    """The configuration of a vision tower, and its image processor.
+
+    Raises:
+        ModelError: nothing there, or no tower of patches.
+    """
+    location = locate(name)
+    with loading("vision tower", name):
+        config = _vision_config(location, trust_remote_code)
+    for attribute in ("hidden_size", "patch_size"):
+        if not hasattr(config, attribute):
+            raise ModelError(
+                f"vision tower {name}: its configuration ({config.model_type}) has no {attribute}",
+                mend="use a vision transformer such as SigLIP, CLIP, DINOv2 or ViT",
+            )
+    with loading("image processor of", name):
+        # Without torchvision this is the class that works, and with it the pixels stay the same.
+        images = AutoImageProcessor.from_pretrained(
+            location.path, backend="pil", trust_remote_code=trust_remote_code
+        )
+    return config, _of_one_size(images, config)
+
+
+def load_vision(name: str | Path, dtype: torch.dtype, trust_remote_code: bool) -> tuple[PreTrainedModel, Any]:
+    """A vision tower and its image processor.
+
+    Raises:
+        ModelError: nothing there, or no tower of patches.
+    """
+    config, image_processor = load_vision_settings(name, trust_remote_code=trust_remote_code)
+    with loading("vision tower", name):
+        if config.model_type == InternVLVisionConfig.model_type and _is_internvit(locate(name)):
+            return load_internvit(locate(name), config, dtype), image_processor
+        tower = AutoModel.from_pretrained(
+            locate(name).path,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+        )
+    return tower, image_processor
+
+
+def _vision_config(location: Location, trust_remote_code: bool) -> Any:
+    """The configuration of a tower, or of the tower within a model of images and text."""
+    if location.is_local and '"vila2_' in Path(location.path, "config.json").read_text():
+        import vila2.model.miniature  # noqa: F401 - a tower of ours registers itself on import
+    if _is_internvit(location):
+        return internvit_config(PreTrainedConfig.get_config_dict(location.path)[0])
+    config = AutoConfig.from_pretrained(location.path, trust_remote_code=trust_remote_code)
+    return getattr(config, "vision_config", config)
+
+
+def _is_internvit(location: Location) -> bool:
+    return PreTrainedConfig.get_config_dict(location.path)[0].get("model_type") == MODEL_TYPE
+
+
+def _of_one_size(image_processor: Any, config: PreTrainedConfig) -> Any:
+    """The image processor, or for SigLIP 2, whose own keeps aspect ratios, one that makes squares."""
+    if config.model_type != "siglip2_vision_model":
+        return image_processor
+    side = isqrt(config.num_patches) * config.patch_size
+    kept = {name: getattr(image_processor, name) for name in ("resample", "image_mean", "image_std")}
+    return SiglipImageProcessorPil(size={"height": side, "width": side}, **kept)

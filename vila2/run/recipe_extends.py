@@ -1,0 +1,124 @@
+"""A recipe that extends others: ``extends: FILE`` or a list, each beside the recipe that names it.
+
+Mappings are joined key by key; a value or a list that stands in both is that of the recipe that extends, and
+of several extended ones that of the later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vila2.errors import RecipeError
+from vila2.run.recipe_checks import Problem, Where
+from vila2.run.recipe_paths import resolve_paths
+from vila2.run.recipe_shape import keys_at
+from vila2.run.recipe_yaml import read_yaml
+
+KEY = "extends"
+
+
+class Place(NamedTuple):
+    """Where a key was written; places compare in the order of reading."""
+
+    file: int
+    line: int
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+
+@dataclass(slots=True)
+class Raw:
+    """The plain values of a recipe with all that it extends, and where each key was written."""
+
+    value: Any = None
+    places: dict[Where, Place] = field(default_factory=dict)
+    problems: list[tuple[Place, Problem]] = field(default_factory=list)
+
+
+def read_extended(path: Path, environment: Mapping[str, str] | None = None) -> Raw:
+    """Reads a recipe's file and those it extends.
+
+    Raises:
+        RecipeError: a file that can not be read, is no YAML, is no mapping, or extends itself.
+    """
+    return _read(path, environment, above=(), files=[])
+
+
+def _read(
+    path: Path, environment: Mapping[str, str] | None, above: tuple[Path, ...], files: list[Path]
+) -> Raw:
+    marked = read_yaml(_text(path), where=str(path), environment=environment)
+    if not isinstance(marked.value, dict):
+        raise RecipeError(
+            f"{path}: a recipe is a mapping of keys", mend=f"its keys are {', '.join(keys_at(()))}"
+        )
+    line = marked.lines.get((KEY,), 1)
+    extended = _extended(marked.value.pop(KEY, []), path, f"{path}:{line}: {KEY}", above)
+    resolve_paths(marked.value, path.parent)
+    raw = Raw({})
+    for file in extended:
+        _join(raw, _read(file, environment, (*above, path.resolve()), files))
+    files.append(path)
+    places = {
+        where: Place(len(files), line, str(path)) for where, line in marked.lines.items() if where != (KEY,)
+    }
+    own = [(places[_written(problem.where, places)], problem) for problem in marked.problems]
+    _join(raw, Raw(marked.value, places, own))
+    return raw
+
+
+def _extended(names: Any, path: Path, where: str, above: tuple[Path, ...]) -> list[Path]:
+    """The files that the recipe at ``path``, extended by those ``above``, extends itself."""
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise RecipeError(f"{where}: {names!r} is no file", mend="give a file's name, or a list of them")
+    files = [path.parent / Path(name).expanduser() for name in names]
+    for file in files:
+        if file.resolve() in (*above, path.resolve()):
+            chain = " -> ".join(one.name for one in (*above, path, file))
+            raise RecipeError(f"{where}: {chain}: a recipe can not extend itself", mend="leave it out")
+        if not file.is_file():
+            raise RecipeError(
+                f"{where}: {file}: no such file", mend="give the path of a recipe from this one"
+            )
+    return files
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(
+            f"{path}: {error.strerror or error}", mend="give the path of a recipe; examples/ has some"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: this is not UTF-8 text ({error})", mend="save it as UTF-8") from error
+
+
+def _written(where: Where, places: Mapping[Where, Place]) -> Where:
+    """The nearest written key at or above a place."""
+    return next(where[:end] for end in range(len(where), -1, -1) if where[:end] in places)
+
+
+def _join(raw: Raw, over: Raw) -> None:
+    """Puts the values of ``over`` over those of ``raw``."""
+    replaced: list[Where] = []
+    raw.value = _joined(raw.value, over.value, (), replaced)
+    gone = {where for where in raw.places if any(where[: len(top)] == top for top in replaced)}
+    raw.places = {where: place for where, place in raw.places.items() if where not in gone} | over.places
+    raw.problems += over.problems
+
+
+def _joined(base: Any, over: Any, where: Where, replaced: list[Where]) -> Any:
+    if not (isinstance(base, dict) and isinstance(over, dict)):
+        replaced.append(where)
+        return over
+    joined = dict(base)
+    for key, value in over.items():
+        joined[key] = _joined(base[key], value, (*where, key), replaced) if key in base else value
+    return joined

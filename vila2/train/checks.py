@@ -1,0 +1,52 @@
+"""Whether a stage can be trained on this machine as asked; looked at before any work."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from vila2.errors import TrainingError
+
+if TYPE_CHECKING:
+    from vila2.run.recipe import StageSpec
+
+
+def check_stage(stage: StageSpec, processes: int) -> None:
+    """Looks for what a stage needs.
+
+    Args:
+        stage: to be trained.
+        processes: that train it together.
+
+    Raises:
+        TrainingError: adapters on what is not trained, or a package that is missing.
+    """
+    if stage.lora:
+        _check_lora(stage)
+    if stage.deepspeed and processes > 1 and importlib.util.find_spec("deepspeed") is None:
+        raise TrainingError(
+            f"deepspeed: {stage.deepspeed} on {processes} processes needs the deepspeed package",
+            mend="pip install 'vila2[deepspeed]', or say deepspeed: null in the stage",
+        )
+    if stage.deepspeed == 3 and processes > 1 and stage.lora and stage.lora.quantize:
+        raise TrainingError(
+            f"quantize: {stage.lora.quantize} and deepspeed: 3 exclude each other: weights in 4 bits are not shared out",
+            mend="say deepspeed: 2 or deepspeed: null in the stage",
+        )
+
+
+def _check_lora(stage: StageSpec) -> None:
+    if "language" not in stage.train:
+        raise TrainingError(
+            "lora adapts the language model, which the stage does not train", mend="train: [language]"
+        )
+    for part in ("vision", "visual_expert"):
+        if part in stage.train:
+            raise TrainingError(
+                f"lora adapts the language model; {part} would be trained in full beside it",
+                mend=f"leave {part} out of the stage's train",
+            )
+    if stage.lora.quantize and importlib.util.find_spec("bitsandbytes") is None:
+        raise TrainingError(
+            f"quantize: {stage.lora.quantize} needs bitsandbytes", mend="pip install bitsandbytes"
+        )

@@ -1,0 +1,115 @@
+"""What a stage's trainer is fed with: samples padded into batches, or packed into rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import Dataset
+
+from vila2.data.mixtures import Mixture
+from vila2.data.views import View
+from vila2.model.conversation import ConversationEncoder
+from vila2.packing.collate import Collator, PackCollator
+from vila2.packing.isolation import Isolation
+from vila2.packing.lengths import measure_lengths
+from vila2.packing.plan import Packs, plan_packs
+from vila2.packing.trial import isolate
+from vila2.train.blank import WithBlankImage, blank_sample
+from vila2.train.data import EncodedMixture, PackedMixture
+
+if TYPE_CHECKING:
+    from vila2.model.generalist import Generalist
+    from vila2.run.recipe import StageSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Items and how they become batches.
+
+    Attributes:
+        dataset: of items, which are samples or packs.
+        collator: of items.
+        stage: the stage with its batch sizes in items.
+        results: what the report is told of packing; empty without.
+    """
+
+    dataset: Dataset
+    collator: Callable[[Any], dict[str, Any]]
+    stage: StageSpec
+    results: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def about(self) -> str:
+        """What is shown beside the loss."""
+        return f"packs {self.results['fill']:.1%} full" if self.results else ""
+
+
+def feed(
+    stage: StageSpec,
+    mixture: Mixture,
+    generalist: Generalist,
+    folder: Path,
+    *,
+    seed: int,
+    processes: int,
+    progress: Any,
+) -> Feed:
+    """Prepares a mixture, and where samples share rows also the model.
+
+    Args:
+        stage: to train.
+        mixture: its samples.
+        generalist: the model, whose attention is told to keep samples apart, and its processor.
+        folder: of the stage, where the lengths of its samples are kept.
+        seed: of the choice of packs.
+        processes: that train together.
+        progress: shows the measuring of the samples.
+
+    Raises:
+        TrainingError: the model cannot keep samples that share a row apart.
+        DataError: a sample that fits into no pack.
+    """
+    model, processor = generalist.model, generalist.processor
+    longest = min(stage.max_length, stage.pack_length or stage.max_length)
+    encoder = ConversationEncoder(processor, max_length=longest)
+    samples = EncodedMixture(mixture, encoder, stage.style)
+    isolation = Isolation.of(model, max_length=longest)
+    if stage.pack_length or any(View.parse(entry.view).kind == "tree" for entry in stage.mixture):
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        isolation = isolate(model, max_length=longest, device=device)
+    if not stage.pack_length:
+        collate = Collator(processor.tokenizer.pad_token_id, isolation=isolation)
+        return Feed(samples, _seen_by_all(collate, processor, stage, processes), stage)
+    lengths = measure_lengths(mixture, encoder, stage.style, folder / "lengths.npz", progress)
+    packs = plan_packs(
+        lengths.tokens,
+        lengths.images,
+        capacity=stage.pack_length,
+        max_images=stage.pack_images,
+        seed=seed,
+    )
+    counted = stage_in_packs(stage, packs, processes)
+    results = {"packs": len(packs), "fill": packs.fill, "packs_per_step": counted.batch_size}
+    collate = _seen_by_all(PackCollator(isolation), processor, stage, processes)
+    return Feed(PackedMixture(samples, packs), collate, counted, results)
+
+
+def _seen_by_all(collate: Callable, processor: Any, stage: StageSpec, processes: int) -> Callable:
+    """A collator whose batches all hold an image, where the model must see one in every batch."""
+    if processes == 1 and not {"vision", "projector"} & set(stage.train):
+        return collate
+    return WithBlankImage(collate, blank_sample(processor, stage.style), packed=bool(stage.pack_length))
+
+
+def stage_in_packs(stage: StageSpec, packs: Packs, processes: int) -> StageSpec:
+    """The stage with its batch size in packs.
+
+    An optimiser step takes so many packs, the same number on every device, that they hold ``batch_size``
+    samples on average, rounded to the nearest number above zero.
+    """
+    on_each = max(1, round(stage.batch_size * len(packs) / len(packs.tokens) / processes))
+    return stage.model_copy(update={"batch_size": on_each * processes, "device_batch_size": 1})

@@ -1,0 +1,203 @@
+"""Training on several processes of one machine: started, listened to, and ended together.
+
+Every process runs :mod:`vila2.train.worker` in the environment that torchrun would give it. Orders go to a
+worker's standard input, which stays open: when it closes, the one who started it is gone, and the worker ends.
+What a worker reports comes back as lines of JSON; everything else it prints is in ``processes/RANK.log``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import vila2
+from vila2 import errors
+from vila2.errors import TrainingError, Vila2Error
+from vila2.train.checkpoints import latest_checkpoint_number
+
+log = logging.getLogger("vila2.train")
+
+# When one process has failed the others get this long to say why they failed too, then to end.
+_GRACE_SECONDS = 3.0
+
+
+def processes_here(wanted: int | str) -> int:
+    """How many processes train on this machine: ``wanted``, or for "auto" one for each GPU.
+
+    Raises:
+        TrainingError: more than there are GPUs.
+    """
+    gpus = torch.cuda.device_count()
+    if wanted == "auto":
+        return max(1, gpus)
+    if gpus and int(wanted) > gpus:
+        raise TrainingError(
+            f"processes: {wanted}, but there are {gpus} GPUs", mend=f"set processes to {gpus} or to auto"
+        )
+    return int(wanted)
+
+
+def train_in_processes(
+    count: int, folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+) -> dict[str, Any]:
+    """Trains a stage on ``count`` processes; see :func:`vila2.train.stage.train_stage` for the rest.
+
+    Raises:
+        TrainingError: a process was killed or failed; the others are ended too.
+        Vila2Error: what a process raised on purpose.
+    """
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # what a step before has left, the processes need
+    # The processes meet at a store of ours, so that no port is chosen that another may take meanwhile.
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    orders = {"folder": str(folder), "settings": dict(settings)}
+    orders["inputs"] = {name: str(path) for name, path in inputs.items()}
+    (folder / "processes").mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        workers = [_Worker(rank, folder / "processes" / f"{rank}.log") for rank in range(count)]
+        stack.callback(_end, workers)
+        for worker in workers:
+            worker.start(orders, _environment(worker.rank, count, store.port))
+        _listen(workers, progress, stack)
+        failed = [worker for worker in workers if worker.process.returncode or worker.error]
+        if failed:
+            raise _cause(failed, count, folder)
+    return workers[0].results
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """One process, and what it has reported so far."""
+
+    rank: int
+    log: Path
+    process: Any = None
+    rest: bytes = b""
+    error: Vila2Error | None = None
+    results: dict[str, Any] = field(default_factory=dict)
+    tasks: list[Any] = field(default_factory=list)
+
+    def start(self, orders: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "vila2.train.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C reaches us alone; we end them
+            )
+        self.process.stdin.write(json.dumps(orders).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def take(self, data: bytes, progress: Any, stack: ExitStack) -> None:
+        """Reads reports: a task begins, advances or ends; a line for the log; an error; the results."""
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for report in map(json.loads, lines):
+            match report:
+                case {"task": label, "total": total}:
+                    context = progress.task(label, total)
+                    self.tasks.append((context, context.__enter__()))
+                    stack.callback(self._end_tasks)
+                case {"advance": count, "note": note}:
+                    self.tasks[-1][1].advance(count, note)
+                case {"task_ends": _}:
+                    self.tasks.pop()[0].__exit__(None, None, None)
+                case {"log": message, "level": level, "name": name}:
+                    logging.getLogger(name).log(level, message)
+                case {"error": kind, "what": what, "mend": mend}:
+                    self.error = getattr(errors, kind, TrainingError)(what, mend=mend)
+                case {"results": results}:
+                    self.results = results
+
+    def _end_tasks(self) -> None:
+        while self.tasks:
+            self.tasks.pop()[0].__exit__(None, None, None)
+
+    def last_words(self) -> str:
+        """The last line it printed."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+
+def _environment(rank: int, count: int, port: int) -> dict[str, str]:
+    """What torchrun would set, and where this package lies."""
+    path = [str(Path(vila2.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // count)),
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+    }
+
+
+def _listen(workers: list[_Worker], progress: Any, stack: ExitStack) -> None:
+    """Takes reports until all processes have ended, or one has failed and its grace is over."""
+    deadline = None
+    with selectors.DefaultSelector() as selector:
+        for worker in workers:
+            selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+        while deadline is None or time.monotonic() < deadline:
+            for key, _ in selector.select(timeout=0.2):
+                data = os.read(key.fd, 1 << 16)
+                if data:
+                    key.data.take(data, progress, stack)
+                else:
+                    selector.unregister(key.fileobj)
+            codes = [worker.process.poll() for worker in workers]
+            if all(code is not None for code in codes) and not selector.get_map():
+                return
+            if deadline is None and any(codes):
+                deadline = time.monotonic() + _GRACE_SECONDS
+
+
+def _end(workers: list[_Worker]) -> None:
+    """Ends what still runs."""
+    started = [worker.process for worker in workers if worker.process is not None]
+    for process in started:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with its data workers
+    for process in started:
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def _cause(failed: list[_Worker], count: int, folder: Path) -> Vila2Error:
+    """The one failure that the others follow from: a signal, else what was raised on purpose, else the first."""
+    killed = [worker for worker in failed if (worker.process.returncode or 0) < 0]
+    meant = [worker for worker in failed if worker.error]
+    worker = (killed or meant or failed)[0]
+    if worker.error and not killed:
+        return worker.error
+    code = worker.process.returncode
+    if killed:
+        what = f"process {worker.rank} of {count} was killed by {signal.Signals(-code).name}"
+        mend = "most often there was too little memory: lower device_batch_size; "
+    else:
+        what = f"process {worker.rank} of {count} failed: {worker.last_words()}"
+        mend = ""
+    step = latest_checkpoint_number(folder)
+    where = f"from step {step}" if step else "from the stage's beginning"
+    return TrainingError(what, mend=f"{mend}look in {worker.log}; the same command trains on {where}")

@@ -1,0 +1,99 @@
+"""One of several processes that train a stage; started by :mod:`vila2.train.processes`, never by hand."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from vila2.errors import Vila2Error
+
+
+class Reports:
+    """Lines of JSON to the one who started us. Also the progress of rank 0."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    def send(self, **report: Any) -> None:
+        """Sends one report."""
+        self.file.write(json.dumps(report).encode() + b"\n")
+        self.file.flush()
+
+    @contextmanager
+    def task(self, label: str, total: int | None = None) -> Iterator[Reports]:
+        """A task, as progress has them."""
+        self.send(task=label, total=total)
+        yield self
+        self.send(task_ends=label)
+
+    def advance(self, n: int = 1, note: str = "") -> None:
+        """Counts ``n`` more of the task as done."""
+        self.send(advance=n, note=note)
+
+
+class SentLog(logging.Handler):
+    """Log lines of rank 0, for the run's log."""
+
+    def __init__(self, reports: Reports) -> None:
+        super().__init__()
+        self.reports = reports
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.reports.send(log=record.getMessage(), level=record.levelno, name=record.name)
+
+
+def main() -> None:
+    """Trains as the orders on standard input say."""
+    # Standard output is ours alone: what libraries print goes where errors go.
+    reports = Reports(os.fdopen(os.dup(1), "wb"))
+    os.dup2(2, 1)
+    orders = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_the_starter, daemon=True).start()
+    first = os.environ["RANK"] == "0"
+    if first:
+        log = logging.getLogger("vila2")
+        log.setLevel(logging.INFO)
+        log.addHandler(SentLog(reports))
+    try:
+        results = _train(orders, reports if first else None)
+    except Vila2Error as error:
+        reports.send(error=type(error).__name__, what=error.what, mend=error.mend)
+        raise
+    if first:
+        reports.send(results=results)
+    logging.shutdown()
+    # Threads of gloo and DeepSpeed do not always let the interpreter come to its end.
+    os._exit(0)
+
+
+def _train(orders: dict[str, Any], progress: Any) -> dict[str, Any]:
+    import torch
+    from transformers.utils import logging as transformers_logging
+
+    from vila2.run.progress import Board
+    from vila2.train.stage import train_stage
+
+    transformers_logging.disable_progress_bar()
+    inputs = {name: Path(path) for name, path in orders["inputs"].items()}
+    results = train_stage(Path(orders["folder"]), orders["settings"], inputs, progress or Board())
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()  # none leaves while another still saves
+    return results
+
+
+def _end_with_the_starter() -> None:
+    # Whoever started us holds the other end for as long as it lives, however it ends.
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

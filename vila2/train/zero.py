@@ -1,0 +1,42 @@
+"""DeepSpeed ZeRO: weights, gradients and the optimiser's state shared out over the processes of a stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from vila2.run.recipe import StageSpec
+
+
+def zero_stage(stage: StageSpec, processes: int) -> int | None:
+    """The stage of ZeRO; one process has nobody to share with."""
+    return stage.deepspeed if processes > 1 else None
+
+
+def deepspeed_settings(zero: int) -> dict[str, Any]:
+    """DeepSpeed's settings, as in the paper's Table 8 (ZeRO-2 for align, 3 for the rest).
+
+    Args:
+        zero: 1 shares the optimiser's state, 2 gradients too, 3 weights too.
+    """
+    if not torch.cuda.is_available():
+        # Else DeepSpeed compiles C++ kernels before the first step, which gloo does without.
+        import deepspeed
+
+        deepspeed.ops.__compatible_ops__ = {}
+    return {
+        "zero_optimization": {
+            "stage": zero,
+            "overlap_comm": True,
+            "contiguous_gradients": True,
+            "stage3_gather_16bit_weights_on_model_save": True,
+        },
+        "bf16": {"enabled": "auto"},
+        "fp16": {"enabled": "auto"},
+        "train_batch_size": "auto",
+        "train_micro_batch_size_per_gpu": "auto",
+        "gradient_accumulation_steps": "auto",
+        "gradient_clipping": "auto",
+    }
