@@ -56,7 +56,8 @@ def count(builder: SpatialBuilder) -> tuple[dict[str, Counter[str]], int]:
                 counts["rejected scenes"][sample.reason] += 1
                 continue
             counts["samples"]["mirrored" if sample.meta.get("mirrored") else "as taken"] += 1
-            counts["refused objects"].update(sample.meta["refused"].values())
+            if not sample.meta.get("mirrored"):
+                counts["refused objects"].update(sample.meta["refused"].values())
             scene = clean(Evidence.of(sample), sample.meta["domain"])
             for stored in sample.meta["facts"]:
                 fact = Fact.from_json(stored)
