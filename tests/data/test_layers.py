@@ -136,3 +136,19 @@ def test_the_original_text_reads_as_a_layer(tmp_path, pair, picture):
     statistics = layer.statistics()
     assert statistics.statuses == {"ok": 3, "empty": 1}
     assert statistics.words_mean == pytest.approx(8 / 3)
+
+
+def test_a_layer_keeps_claims_and_one_written_without_them_is_still_read(tmp_path):
+    import pyarrow.parquet as pq
+
+    from vila2.data.annotations import read_rows, to_table
+    from vila2.data.claims import Claim
+
+    claim = Claim("object", 0, 3, "unverified", subject="cat", boxes=((0.0, 0.25, 0.5, 1.0),))
+    row = Annotation("a", "What?", "cat", "ok", turns=(user("What?"), assistant("cat")), claims=(claim,))
+    plain = Annotation("b", "", "a dog", "ok", tokens=2)
+    pq.write_table(to_table([row, plain]), tmp_path / "new.parquet")
+    assert list(read_rows(tmp_path / "new.parquet")) == [row, plain]
+    pq.write_table(to_table([plain]).drop_columns(["claims"]), tmp_path / "old.parquet")
+    assert list(read_rows(tmp_path / "old.parquet")) == [plain]
+    assert Annotation.from_json(row.to_json()) == row

@@ -37,11 +37,11 @@ class Builder:
         self.config = config
 
     def shards(self):
-        count = sum(1 for _ in vila2.open_evidence(self.config.data))
+        count = sum(1 for _ in vila2.open_evidence(self.config.data, self.config.image_root))
         return [str(start) for start in range(0, count, self.config.shard_size)]
 
     def build(self, shard):
-        for number, sample in enumerate(vila2.open_evidence(self.config.data)):
+        for number, sample in enumerate(vila2.open_evidence(self.config.data, self.config.image_root)):
             if isinstance(sample, Reject):
                 if shard == "0":
                     yield sample
@@ -98,7 +98,7 @@ stages:
       - {dataset: "run:sft", weight: 0.5}
     learning_rate: 3.0e-3
     batch_size: 8
-    epochs: 2
+    epochs: 1
     save_steps: 2
 evaluate: {max_new_tokens: 12, batch_size: 16}
 annotate: {max_new_tokens: 16, batch_size: 4}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vila2.data.views import View
 from vila2.errors import RunError
 from vila2.run.recipe import MixtureEntry
 from vila2.run.specialist_recipe import RUN
@@ -27,7 +28,8 @@ class Origin:
         models: its checkpoints by stage, in order of training; the last one is the generalist. A path, or a
             hub id.
         mixtures: what each stage trained on.
-        datasets, layers: folders, by the names that the mixtures use.
+        datasets: folders, by the names that the mixtures use.
+        layers: folders, by "DATASET.LAYER".
         recaptioned: the dataset whose captions the run rewrites.
         run: the run's folder, None of a plain checkpoint.
         dtype: of the weights.
@@ -91,7 +93,10 @@ class Origin:
         for entry in self.mixtures[stage]:
             entries.append(entry.model_copy(update={"dataset": f"run-{entry.dataset}"}))
             paths[f"data.run-{entry.dataset}"] = self.datasets[entry.dataset]
-        paths |= {f"layer.{layer}": folder for layer, folder in self.layers.items()}
+            for layer in View.parse(entry.view).layers:
+                if layer != "original":
+                    name = f"{entry.dataset}.{layer}"
+                    paths[f"layer.run-{name}"] = self.layers[name]
         return entries, paths
 
 
@@ -124,7 +129,8 @@ def latest_run(runs: Path = _RUNS) -> Path:
     Raises:
         RunError: there is none.
     """
-    found = [path.parent for path in runs.glob("*/results.json") if (path.parent / "recipe.yaml").is_file()]
+    found = [path.parent for path in runs.glob("*/results.json")]
+    found = [folder for folder in found if not (folder / "specialist.json").exists()]
     if not found:
         raise RunError(
             f"no finished run below {runs}/ to take a generalist from",
@@ -153,8 +159,10 @@ def _of_run(run: Path) -> Origin:
         models[stage] = folders[record["digest"]] / "model"
         mixtures[stage] = tuple(map(MixtureEntry.model_validate, record["settings"]["stage"]["mixture"]))
         for name, digest in record["inputs"].items():
-            if name.startswith("layer."):
-                layers[name.removeprefix("layer.")] = folders[digest]
+            kind, _, named = name.partition(".")
+            if kind == "layer":
+                dataset, _, layer = named.partition(".")
+                layers[named] = folders.get(digest) or Path(recipe.data[dataset].layers[layer])
     written = _STAGE.fullmatch(last["name"]).group(1)
     return Origin(
         f"VILA_{written}", models, mixtures, datasets, layers, recipe.recaptioned, run, recipe.model.dtype

@@ -56,20 +56,32 @@ def specialise(
         ``report``, ``summary`` (columns and rows), ``results``, ``built`` and ``model``.
     """
     from vila2.cycle.specialist_results import write_specialist_results
+    from vila2.train.processes import processes_here
 
     planned = Run.open(folder, dry=True)
     make(job, planned)
     with Run.open(folder, progress=progress, planned=planned.plan) as run:
         write_text_atomic(folder / "recipe.yaml", recipe_text(job))
-        made = make(job, run, before_training=lambda built, start: _preview(job, folder, built, start, show))
+        made = make(
+            job,
+            run,
+            processes=processes_here("auto"),
+            before_training=lambda built, start: _preview(job, folder, built, start, show),
+        )
         outcome = write_specialist_results(job, made, folder)
         model = os.path.relpath(made.saved.folder / "model", folder)
         write_json_atomic(folder / "specialist.json", dict(made.saved.results) | {"model": model})
         return outcome | {"model": str(folder / model), "built": dict(made.built.results)}
 
 
-def make(job: Job, run: Run, before_training: Callable[[StepResult, StepResult], None] | None = None) -> Made:
-    """The steps of a job, in order."""
+def make(
+    job: Job,
+    run: Run,
+    *,
+    processes: int = 1,
+    before_training: Callable[[StepResult, StepResult], None] | None = None,
+) -> Made:
+    """The steps of a job, in order; ``processes`` train, and before they do, ``before_training`` is called."""
     dtype = job.origin.dtype
     built = _build(job, run)
     start = model = run.step(
@@ -89,6 +101,7 @@ def make(job: Job, run: Run, before_training: Callable[[StepResult, StepResult],
             work.train,
             settings={"name": name, "stage": spec, "seed": job.recipe.seed, "dtype": dtype, "plugins": ()},
             inputs={"model": model, **inputs},
+            machine={"processes": processes},
         )
     held_out = _dataset(built, specialist_work.HELD_OUT)
     scores = {
@@ -117,12 +130,16 @@ def make(job: Job, run: Run, before_training: Callable[[StepResult, StepResult],
 
 def provenance(job: Job) -> dict[str, Any]:
     """Where a specialist comes from, as far as that is known before it is made."""
+    config, paths = config_settings(job)
     return {
         "plugin": job.name,
         "package": job.plugin.package,
         "version": job.plugin.version,
         "licence": job.specialist.licence,
-        "builder": {"version": job.builder_version, "config": config_settings(job)},
+        "builder": {
+            "version": job.builder_version,
+            "config": config | {name: str(path) for name, path in paths.items()},
+        },
         "data": str(job.data.path or job.data.source),
         "generalist": {"name": job.origin.name, "run": job.origin.run and str(job.origin.run)},
         "start": job.recipe.start,
@@ -158,18 +175,19 @@ def _build(job: Job, run: Run) -> StepResult:
     data: StepResult | Path = Path(str(job.data.path))
     if job.data.source != "path":
         data = work.open_dataset(run, job.data.source, job.data)
+    config, paths = config_settings(job)
     return run.step(
         f"build-{job.name}",
         specialist_work.build,
         settings={
             "plugin": job.name,
             "plugin_version": job.plugin.version,
-            "config": config_settings(job),
+            "config": config,
             "prompts": [*job.specialist.prompts, *job.specialist.questions],
             "held_out": job.recipe.held_out,
             "seed": job.recipe.seed,
         },
-        inputs={"data": data},
+        inputs={"data": data, **paths},
         version=job.builder_version,
     )
 

@@ -80,8 +80,7 @@ def prepare_job(
         where = specialist.recipe
         text = read_packaged(where, of=f"{installed}, recipe")
     else:
-        where = str(recipe)
-        text = _read(recipe)
+        where, text = str(recipe), _read(recipe, f"{installed}, --recipe")
     read = read_specialist_recipe(text, where=where, overrides=overrides)
     builder = load_reference(specialist.builder, of=f"{installed}, builder")
     data = data or read.data or _own_data(origin)
@@ -113,9 +112,11 @@ def builder_config(job: Job, data: Path) -> Any:
         raise RecipeError(f"{job.recipe_from}: build: {error}", mend="give the data with --data") from error
 
 
-def config_settings(job: Job) -> dict[str, Any]:
-    """The builder's settings with their defaults; where the data lies is no part of them."""
-    return builder_config(job, Path(job.data.path or ".")).model_dump(mode="json", exclude={"data"})
+def config_settings(job: Job) -> tuple[dict[str, Any], dict[str, Path]]:
+    """The builder's settings with their defaults, and those that are paths, whose content counts, not their name."""
+    config = builder_config(job, Path(job.data.path or "."))
+    paths = {name: value for name, value in config if isinstance(value, Path) and name != "data"}
+    return config.model_dump(mode="json", exclude={"data", *paths}), paths
 
 
 def tokens_and_coordinates(specialist: Specialist) -> dict[str, Any]:
@@ -177,8 +178,11 @@ def _config_problems(error: ValidationError, job: Job) -> str:
     return "\n  ".join(lines)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, of: str) -> str:
+    """The text of a recipe in a file, or in a package ("vila2_ocr/recipes/paper.yaml")."""
     try:
         return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return read_packaged(path.as_posix(), of=of)
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: {error}", mend="give the path of a specialist's recipe") from error

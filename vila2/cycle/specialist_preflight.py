@@ -83,7 +83,7 @@ def first_samples(job: Job) -> dict[str, Sample]:
 
 def _some_data(job: Job, folder: Path) -> Path:
     """The data as it lies, or the first samples of a source as a dataset."""
-    if job.data.source == "path":
+    if job.data.source in ("path", "shards"):
         return Path(str(job.data.path))
     from vila2.data.shards import write_dataset
     from vila2.sources import open_source

@@ -35,9 +35,9 @@ def build(
 
     Args:
         folder: of this step; ``train-SUBSET`` and ``held-out`` are the datasets.
-        settings: ``plugin``, ``config`` (without ``data``), ``held_out``, ``seed``; what else stands there
+        settings: ``plugin``, ``config`` (what is no path), ``held_out``, ``seed``; what else stands there
             only tells one build from another.
-        inputs: ``data``.
+        inputs: ``data``, and every other path among the builder's settings.
         progress: shows the samples.
 
     Raises:
@@ -54,7 +54,7 @@ def build(
         return json.loads((folder / "built.json").read_bytes())
     specialist = Host().specialist(name)
     kind = load_reference(specialist.builder, of=of)
-    config = load_reference(specialist.config, of=of)(data=inputs["data"], **settings["config"])
+    config = load_reference(specialist.config, of=of)(**inputs, **settings["config"])
     builder = call(kind, config, of=of)
 
     def group(sample: Sample) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import yaml
-
 from vila2.errors import PluginError, Vila2Error
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference, read_packaged
 from vila2.plugin.specialist import BuilderConfig, Specialist
+from vila2.run.specialist_recipe import SpecialistRecipe, read_specialist_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +46,15 @@ def check_plugin(host: Host, name: str) -> list[Check]:
     return checks
 
 
-def read_recipe(specialist: Specialist, *, of: str) -> dict[str, Any]:
-    """A specialist's packaged recipe as it is written.
+def read_recipe(specialist: Specialist, *, of: str) -> SpecialistRecipe:
+    """A specialist's packaged recipe.
 
     Raises:
-        PluginError: it is not there, or no YAML mapping with stages.
+        PluginError: it is not there.
+        RecipeError: what is wrong in it, line by line.
     """
-    try:
-        recipe = yaml.safe_load(read_packaged(specialist.recipe, of=of))
-    except yaml.YAMLError as error:
-        raise PluginError(f"{of}: {specialist.recipe} is no YAML: {error}", mend="mend the file") from error
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("stages"), dict) or not recipe["stages"]:
-        raise PluginError(f"{of}: {specialist.recipe} has no stages", mend="give `stages:`, one or more")
-    return recipe
+    text = read_packaged(specialist.recipe, of=of)
+    return read_specialist_recipe(text, where=f"{of}, {specialist.recipe}")
 
 
 def _fits(field: str, loaded: Any, of: str) -> Any:

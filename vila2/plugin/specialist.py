@@ -103,17 +103,19 @@ class BuilderConfig(BaseModel):
     """Base of a builder's settings: a key that does not exist is an error.
 
     ``vila2 specialize --data PATH`` sets ``data``, ``--set KEY=VALUE`` or the recipe's ``build`` everything else.
-    Most builders read ``data`` with :func:`vila2.open_evidence`. What is built is kept as long as builder,
-    settings and the content of ``data`` stay the same; where ``data`` lies does not matter.
+    Most builders read ``vila2.open_evidence(config.data, config.image_root)``. What is built is kept as long as
+    builder, settings and the content of every path among them stay the same; where they lie does not matter.
 
     Attributes:
         data: file or folder that the samples are built from.
+        image_root: folder of the images that ``data`` names, where they do not lie beside it.
         seed: of everything random in building.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: Path
+    image_root: Path | None = None
     seed: int = 0
 
 
