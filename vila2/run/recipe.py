@@ -117,6 +117,10 @@ class StageSpec(Part):
     style: Literal["plain", "chat"] = Field(
         description="plain: image and text; chat: the model's chat template"
     )
+    objective: Literal["text", "words"] = Field(
+        default="text",
+        description="text: predict it token by token; words: image tokens stand for its words, for few images",
+    )
     learning_rate: Annotated[Number, Field(gt=0)] = Field(
         description="the highest, reached after the warm-up"
     )

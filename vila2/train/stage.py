@@ -35,6 +35,7 @@ from vila2.train.trainer import (
     optimiser_steps,
     training_arguments,
 )
+from vila2.train.words import WordsObjective
 
 log = logging.getLogger("vila2.train")
 
@@ -71,6 +72,9 @@ def train_stage(
         log.info("stage %s: %s", name, state)
     if stage.lora:
         model = add_lora(model, stage)
+    objective = None
+    if stage.objective == "words":
+        objective = WordsObjective(model.get_input_embeddings().weight, mixture, processor.tokenizer)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     steps = optimiser_steps(len(mixture), stage)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
@@ -89,6 +93,7 @@ def train_stage(
                 StopOnBadLoss(),
             ],
             frozen=frozen,
+            objective=objective,
         )
         trainer.remove_callback(PrinterCallback)  # the progress shows the loss
         trainer.train(resume_from_checkpoint=latest_checkpoint(folder))

@@ -15,20 +15,38 @@ from vila2.errors import TrainingError
 
 if TYPE_CHECKING:
     from vila2.run.recipe import StageSpec
+    from vila2.train.words import WordsObjective
 
 
 class StageTrainer(Trainer):
-    """Keeps frozen parts in eval mode while the rest of the model trains."""
+    """Keeps frozen parts in eval mode while the rest of the model trains.
 
-    def __init__(self, *args: Any, frozen: list[torch.nn.Module], **kwargs: Any) -> None:
+    Args:
+        frozen: these parts.
+        objective: gives the loss of a model and a batch, in place of the model's own.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        frozen: list[torch.nn.Module],
+        objective: WordsObjective | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.frozen = frozen
+        self.objective = objective
 
-    def compute_loss(self, *args: Any, **kwargs: Any):
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any):
         # The Trainer calls model.train() at every step; a frozen part must not wake up with it.
         for module in self.frozen:
             module.eval()
-        return super().compute_loss(*args, **kwargs)
+        if self.objective is None:
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        loss = self.objective(model, inputs)
+        # Told how many tokens a whole step counts, the Trainer takes the loss for a share of the step's.
+        whole_step = self.model_accepts_loss_kwargs and kwargs.get("num_items_in_batch") is not None
+        return loss / self.current_gradient_accumulation_steps if whole_step else loss
 
 
 class MetricsFile(TrainerCallback):
