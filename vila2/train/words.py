@@ -15,6 +15,7 @@ projector directly, and costs little more than the vision tower.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections import Counter
@@ -26,11 +27,14 @@ from torch.nn.functional import log_softmax
 
 from vila2.data.sample import Sample
 from vila2.errors import TrainingError
+from vila2.model.configuration import pair
 from vila2.model.conversation import IGNORED, part_text
 
 #: With it, tokens that are sure of their word are about as long as an embedding, where a language model
 #: expects its input; without it they would grow several times as long.
 SHARPNESS = 5.0
+#: Of vision features that are kept from epoch to epoch.
+SEEN_BYTES = 2 << 30
 
 
 class WordsObjective:
@@ -64,15 +68,17 @@ class WordsObjective:
         weights = torch.tensor([counts[word] for word in known]).div(total).log().neg()
         self.weights = torch.zeros(len(embeddings)).index_copy(0, torch.tensor(known), weights)
         self.known = torch.tensor(known)
+        self.seen: dict[bytes, torch.Tensor] = {}
 
     def __call__(self, model: Any, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """The mean loss over a batch's texts that have any word that counts.
 
         Args:
-            model: gives ``get_image_features`` and ``get_input_embeddings``; one image per sample.
-            inputs: a collated batch, with ``labels`` [B, L] and ``pixel_values`` [B, 3, height, width].
+            model: of the family, with a frozen vision tower.
+            inputs: a collated batch of samples of one image each, with ``labels`` [B, L] and ``pixel_values``
+                [B, 3, height, width].
         """
-        tokens = model.get_image_features(inputs["pixel_values"]).pooler_output.float()
+        tokens = self._image_tokens(model, inputs["pixel_values"]).float()
         if len(tokens) != len(inputs["labels"]):
             raise TrainingError(
                 f"{len(tokens)} images in a batch of {len(inputs['labels'])} samples",
@@ -85,6 +91,23 @@ class WordsObjective:
         totals = wanted.sum(1)
         losses = -(found * wanted).sum(1)[totals > 0] / totals[totals > 0]
         return losses.sum() / max(1, len(losses))
+
+    def _image_tokens(self, model: Any, pixels: torch.Tensor) -> torch.Tensor:
+        """What the projector makes of each image, [B, tokens of an image, hidden size].
+
+        The frozen tower says the same of an image in every epoch, so it is asked once, as far as memory allows.
+        """
+        names = [hashlib.sha256(image.cpu().numpy().tobytes()).digest() for image in pixels]
+        if all(name in self.seen for name in names):
+            features = torch.stack([self.seen[name] for name in names]).to(pixels.device)
+            down, across = pair(model.config.vision_config.patch_size)
+            rows, columns = pixels.shape[-2] // down, pixels.shape[-1] // across
+            return model.model.multi_modal_projector(features, rows, columns)
+        found = model.get_image_features(pixels)
+        for name, features in zip(names, found.last_hidden_state.detach().cpu(), strict=True):
+            if (len(self.seen) + 1) * features.nbytes <= SEEN_BYTES:
+                self.seen[name] = features.clone()  # not a part of the batch, which would stay with it
+        return found.pooler_output
 
     def _wanted(self, labels: torch.Tensor) -> torch.Tensor:
         """The weight of each known word in each text, 0 where it is not in it: [B, words]."""
