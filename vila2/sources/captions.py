@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -57,21 +58,16 @@ def read(
     path = Path(path)
     root = Path(image_root) if image_root else (path if path.is_dir() else path.parent)
     keys = Keys()
+    turns_of = partial(_turns, choose=choose, join=join, prompt=prompt)
     for row in take(read_rows(path), start, count):
-        yield (
-            row
-            if isinstance(row, Reject)
-            else _sample(row, image_key, text_key, choose, join, prompt, root, keys)
-        )
+        yield row if isinstance(row, Reject) else _sample(row, image_key, text_key, turns_of, root, keys)
 
 
 def _sample(
     row: Row,
     image_key: str,
     text_key: str,
-    choose: Choice,
-    join: int | None,
-    prompt: str,
+    turns_of: Callable[[list[str]], tuple[Turn, ...]],
     root: Path,
     keys: Keys,
 ) -> Sample | Reject:
@@ -86,20 +82,17 @@ def _sample(
     image = read_image(root, name, where=row.where, key=key)
     if isinstance(image, Reject):
         return image
-    if choose == "each":
-        turns = _branches(captions, prompt)
-    else:
-        text = chosen_caption(captions, choose, join)
-        turns = (user(ImagePart(), prompt), assistant(text)) if prompt else pair_turns(1, text)
     meta = {field: value for field, value in row.fields.items() if field != text_key}
-    return Sample(key, (image,), turns, {**meta, "references": captions})
+    return Sample(key, (image,), turns_of(captions), {**meta, "references": captions})
 
 
-def _branches(captions: Sequence[str], prompt: str) -> tuple[Turn, ...]:
-    """The image, asked about once, and every different caption as an answer that sees no other."""
-    question = (ImagePart(), prompt) if prompt else (ImagePart(),)
-    answers = dict.fromkeys(captions)
-    return (user(*question), *(assistant(text, branch=number) for number, text in enumerate(answers, 1)))
+def _turns(captions: Sequence[str], *, choose: Choice, join: int | None, prompt: str) -> tuple[Turn, ...]:
+    """The conversation about an image: one text, or every different caption as an answer that sees no other."""
+    if choose != "each":
+        text = chosen_caption(captions, choose, join)
+        return (user(ImagePart(), prompt), assistant(text)) if prompt else pair_turns(1, text)
+    question = user(ImagePart(), prompt) if prompt else user(ImagePart())
+    return (question, *(assistant(text, branch=n) for n, text in enumerate(dict.fromkeys(captions), 1)))
 
 
 def _captions(value: Any) -> list[str]:
