@@ -50,15 +50,15 @@ class WordsObjective:
     """
 
     def __init__(self, embeddings: torch.Tensor, samples: Iterable[Sample], tokenizer: Any) -> None:
-        counts, total = Counter(), 0
-        for sample in samples:
-            counts.update(_words(sample, tokenizer))
-            total += 1
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise TrainingError(
                 "`objective: words` trains on one device",
                 mend="run this stage in one process; it is a short one",
             )
+        counts, total = Counter(), 0
+        for sample in samples:
+            counts.update(_words(sample, tokenizer))
+            total += 1
         known = sorted(word for word, count in counts.items() if count < total)
         if not known:
             raise TrainingError(
@@ -97,7 +97,7 @@ class WordsObjective:
 
         The frozen tower says the same of an image in every epoch, so it is asked once, as far as memory allows.
         """
-        names = [hashlib.sha256(image.cpu().numpy().tobytes()).digest() for image in pixels]
+        names = [hashlib.sha256(image.float().cpu().numpy().tobytes()).digest() for image in pixels]
         if all(name in self.seen for name in names):
             features = torch.stack([self.seen[name] for name in names]).to(pixels.device)
             down, across = pair(model.config.vision_config.patch_size)
