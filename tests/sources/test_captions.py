@@ -30,6 +30,31 @@ def test_choices(choose, text):
     assert chosen_caption(FIVE, choose) == text
 
 
+def test_a_paragraph_of_the_most_different_captions_leaves_out_what_was_said():
+    assert chosen_caption(FIVE, "join", 2) == "The brown dog is running fast. A brown dog runs."
+    assert chosen_caption(["A dog.", "a Dog", "A dog!"], "join", 3) == "A dog."
+
+
+def test_each_caption_sees_the_image_and_no_other_caption(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.jpg")
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"image": "x.jpg", "captions": ["One", "Two", "One"]}))
+    (sample,) = read(path, choose="each", prompt="What is it?")
+    assert sample.turns == (
+        user(ImagePart(), "What is it?"),
+        assistant("One", branch=1),
+        assistant("Two", branch=2),
+    )
+    (bare,) = read(path, choose="each")
+    assert bare.turns[0] == user(ImagePart())
+
+
+def test_join_belongs_to_paragraphs(tmp_path):
+    for options in ({"choose": "first", "join": 2}, {"choose": "join", "join": 0}):
+        with pytest.raises(DataError, match="join="):
+            next(read(tmp_path, **options))
+
+
 def test_rows_become_samples_with_all_captions_as_references(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "x.jpg")
     rows = [

@@ -124,7 +124,9 @@ def _by_sample(scored: Sequence[tuple[Question, float]]) -> Items:
 def _ask(
     engine: Engine, requests: Sequence[Request], benchmark: Mapping[str, Any], progress: Any
 ) -> list[Answer]:
-    settings = GenerationSettings(max_new_tokens=benchmark["max_new_tokens"])
+    settings = GenerationSettings(
+        max_new_tokens=benchmark["max_new_tokens"], repetition_penalty=benchmark["repetition_penalty"]
+    )
     size = benchmark["batch_size"]
     # Prompts of one length together: nothing is padded, and the answer does not depend on its neighbours.
     order = sorted(range(len(requests)), key=lambda n: (len(requests[n].prompt), requests[n].key))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from vila2.data.claims import Claim
 from vila2.data.sample import Sample
 from vila2.evaluate.intervals import ratio_bootstrap
+from vila2.evaluate.looking import confirmed_words, told_apart
 from vila2.evaluate.text import cider, distinct_n
 
 
@@ -73,18 +75,37 @@ def score_captions(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str,
     """Every measure that the samples' truth or references allow.
 
     With a scene: precision and recall of objects, hallucinated objects per caption, precision of
-    relations and of read text. With human captions (``meta["references"]``): CIDEr-D.
-    Always: words per caption and distinct-2.
+    relations and of read text. With human captions (``meta["references"]``): CIDEr-D, how many content words
+    people confirm, how many captions are said of one image only, and whether they tell the images apart
+    (:mod:`vila2.evaluate.looking`). Always: words per caption and distinct-2.
     """
     keys = [sample.key for sample in samples]
     measures: dict[str, Items] = {}
     if samples and all("scene" in sample.meta for sample in samples):
         measures |= _against_scenes(samples, texts)
     if samples and all(sample.meta.get("references") for sample in samples):
-        scores = cider(texts, [list(sample.meta["references"]) for sample in samples])
-        measures["CIDEr-D"] = Items.of_means(keys, scores, unit="score")
+        measures |= _against_people(samples, texts)
     measures["words"] = Items.of_means(keys, [len(text.split()) for text in texts], "words", None)
     measures["distinct-2 within captions"] = Items.of_means(keys, [distinct_n([text], 2) for text in texts])
+    return measures
+
+
+def _against_people(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:
+    keys = [sample.key for sample in samples]
+    references = [list(sample.meta["references"]) for sample in samples]
+    confirmed = [confirmed_words(text, own) for text, own in zip(texts, references, strict=True)]
+    measures = {
+        "CIDEr-D": Items.of_means(keys, cider(texts, references), unit="score"),
+        "content words people confirm": Items(
+            keys, [float(found) for found, _ in confirmed], [float(count) for _, count in confirmed]
+        ),
+    }
+    if len(samples) > 1:
+        said = Counter(texts)
+        measures["captions said of one image only"] = Items.of_means(
+            keys, [said[text] == 1 for text in texts]
+        )
+        measures["own image told from others"] = Items.of_means(keys, told_apart(texts, references))
     return measures
 
 

@@ -2,7 +2,7 @@
 
 Without settings an image is one tile. ``max_tiles`` cuts a large image into tiles by its aspect ratio,
 with the whole image as a last tile (InternVL, NVILA-Lite). ``s2_scales`` shows it at several resolutions
-whose features are joined channel by channel (S², VILA-1.5 section "S2"). Both together are dynamic S²
+whose features are joined channel by channel (S², Shi et al. 2024; VILA-1.5). Both together are dynamic S²
 (NVILA): the highest resolution follows the aspect ratio.
 """
 

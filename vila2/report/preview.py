@@ -109,16 +109,10 @@ def preview_samples(samples: Sequence[Sample], model: str | None, style: str) ->
 
 
 def _encoder(model: str) -> Any:
-    from transformers import AutoProcessor
-
     from vila2.model.conversation import ConversationEncoder
-    from vila2.model.loading import loading, locate
-    from vila2.model.registration import register_with_transformers
+    from vila2.model.generalist import load_processor
 
-    register_with_transformers()
-    with loading("processor", model):
-        processor = AutoProcessor.from_pretrained(locate(model).path)
-    return ConversationEncoder(processor)
+    return ConversationEncoder(load_processor(model))
 
 
 def _runs(encoder: Any, ids: Sequence[int], labels: Sequence[int]) -> tuple[TokenRun, ...]:

@@ -152,6 +152,10 @@ class StageSpec(Part):
     style: Literal["plain", "chat"] = Field(
         description="plain: image and text; chat: the model's chat template"
     )
+    objective: Literal["text", "words"] = Field(
+        default="text",
+        description="text: predict it token by token; words: image tokens stand for its words, for few images",
+    )
     learning_rate: Annotated[Number, Field(gt=0)] = Field(
         description="the highest, reached after the warm-up"
     )
@@ -225,6 +229,7 @@ class BenchmarkSpec(Part):
     dataset: Text = Field(description="a name under `data`")
     prompt: Text | None = Field(default=None, description="what is asked; {question} stands for the question")
     max_new_tokens: Count = Field(default=128, description="of one answer")
+    repetition_penalty: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="1: none")
     batch_size: Count = Field(default=16, description="requests at a time")
     limit: Count | None = Field(default=None, description="samples at most")
 

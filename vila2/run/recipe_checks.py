@@ -150,6 +150,12 @@ def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Probl
             f"LoRA trains the language model, and the projector in full, but `train` is [{', '.join(parts)}]: "
             "write train: [projector, language] or [language]",
         )
+    if stage.get("objective") == "words" and parts and parts != ["projector"]:
+        yield Problem(
+            (*where, "objective"),
+            f"words aligns the projector without the language model, but `train` is [{', '.join(parts)}]: "
+            "write train: [projector], or objective: text",
+        )
     batch, device = stage.get("batch_size"), stage.get("device_batch_size")
     if _whole(batch) and _whole(device) and batch % device:
         yield Problem((*where, "device_batch_size"), f"{device} does not divide batch_size {batch}")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vila2.data.packed_sample import pair_turns
-from vila2.data.sample import ImagePart, Sample, assistant, user
+from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
 from vila2.errors import DataError
 from vila2.sources.rows import Keys, Row, read_image, read_rows, take, without_suffix
 
-Choice = Literal["first", "shortest", "longest", "join"]
+Choice = Literal["first", "shortest", "longest", "join", "each"]
+
+_WORD = re.compile(r"\w+")
 
 
 def read(
@@ -21,6 +25,7 @@ def read(
     image_key: str = "image",
     text_key: str = "captions",
     choose: Choice = "first",
+    join: int | None = None,
     prompt: str = "",
     image_root: Path | str | None = None,
     start: int = 0,
@@ -33,7 +38,10 @@ def read(
     Args:
         path: the file.
         image_key, text_key: the fields that hold the image's file name and its captions (a text or a list).
-        choose: which caption becomes the text; "join" makes a paragraph of all, a sentence each.
+        choose: which caption becomes the text; "join" makes a paragraph of several, a sentence each; "each"
+            trains on all of them, every one in a branch of its own that sees the image and no other caption:
+            the image is read once for all.
+        join: how many captions a paragraph has at most; those that say the most different words. All by default.
         prompt: what the user asks; the text is the answer.
         image_root: the folder that images' names are relative to; by default the file's own.
         start, count: a slice of the rows.
@@ -43,17 +51,25 @@ def read(
     """
     if choose not in get_args(Choice):
         raise DataError(f"choose={choose!r}", mend=f"use one of {', '.join(get_args(Choice))}")
+    if join is not None and (choose != "join" or not isinstance(join, int) or join < 1):
+        raise DataError(
+            f"join={join!r} with choose={choose!r}", mend="give join, 1 or more, with choose=join"
+        )
     path = Path(path)
     root = Path(image_root) if image_root else (path if path.is_dir() else path.parent)
     keys = Keys()
+    turns_of = partial(_turns, choose=choose, join=join, prompt=prompt)
     for row in take(read_rows(path), start, count):
-        yield (
-            row if isinstance(row, Reject) else _sample(row, image_key, text_key, choose, prompt, root, keys)
-        )
+        yield row if isinstance(row, Reject) else _sample(row, image_key, text_key, turns_of, root, keys)
 
 
 def _sample(
-    row: Row, image_key: str, text_key: str, choose: Choice, prompt: str, root: Path, keys: Keys
+    row: Row,
+    image_key: str,
+    text_key: str,
+    turns_of: Callable[[list[str]], tuple[Turn, ...]],
+    root: Path,
+    keys: Keys,
 ) -> Sample | Reject:
     name = row.fields.get(image_key)
     key = keys.key(without_suffix(name), row.fields) if isinstance(name, str) else ""
@@ -66,10 +82,17 @@ def _sample(
     image = read_image(root, name, where=row.where, key=key)
     if isinstance(image, Reject):
         return image
-    text = chosen_caption(captions, choose)
-    turns = (user(ImagePart(), prompt), assistant(text)) if prompt else pair_turns(1, text)
     meta = {field: value for field, value in row.fields.items() if field != text_key}
-    return Sample(key, (image,), turns, {**meta, "references": captions})
+    return Sample(key, (image,), turns_of(captions), {**meta, "references": captions})
+
+
+def _turns(captions: Sequence[str], *, choose: Choice, join: int | None, prompt: str) -> tuple[Turn, ...]:
+    """The conversation about an image: one text, or every different caption as an answer that sees no other."""
+    if choose != "each":
+        text = chosen_caption(captions, choose, join)
+        return (user(ImagePart(), prompt), assistant(text)) if prompt else pair_turns(1, text)
+    question = user(ImagePart(), prompt) if prompt else user(ImagePart())
+    return (question, *(assistant(text, branch=n) for n, text in enumerate(dict.fromkeys(captions), 1)))
 
 
 def _captions(value: Any) -> list[str]:
@@ -77,12 +100,13 @@ def _captions(value: Any) -> list[str]:
     return [text.strip() for text in values if isinstance(text, str) and text.strip()]
 
 
-def chosen_caption(captions: Sequence[str], choose: Choice) -> str:
+def chosen_caption(captions: Sequence[str], choose: Choice, join: int | None = None) -> str:
     """One text out of an image's captions.
 
     Args:
         captions: at least one.
         choose: "first"; "shortest" or "longest" by words, then characters, the first of equals; "join".
+        join: how many captions are joined at most.
     """
     match choose:
         case "first":
@@ -92,7 +116,28 @@ def chosen_caption(captions: Sequence[str], choose: Choice) -> str:
         case "longest":
             return max(captions, key=_length)
         case "join":
-            return " ".join(map(_sentence, captions))
+            return " ".join(map(_sentence, captions if join is None else _most_different(captions, join)))
+
+
+def _most_different(captions: Sequence[str], count: int) -> list[str]:
+    """At most ``count`` captions, each the one that adds the most words to those before it; none that adds none.
+
+    Several people's captions of one photo say the same thing again: joined as they are, they teach a model
+    that a description repeats itself.
+    """
+    rest, chosen, said = list(captions), [], set()
+    while rest and len(chosen) < count:
+        best = max(rest, key=lambda text: len(_words(text) - said))
+        if chosen and _words(best) <= said:
+            break
+        rest.remove(best)
+        chosen.append(best)
+        said |= _words(best)
+    return chosen
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))
 
 
 def _length(text: str) -> tuple[int, int]:

@@ -23,6 +23,11 @@ def check_stage(stage: StageSpec, processes: int) -> None:
     """
     if stage.lora:
         _check_lora(stage)
+    if stage.objective == "words" and (processes > 1 or stage.pack_length):
+        raise TrainingError(
+            "objective: words trains on one process, without packs",
+            mend="say processes: 1 in the recipe and no pack_length in the stage",
+        )
     if stage.deepspeed and processes > 1 and importlib.util.find_spec("deepspeed") is None:
         raise TrainingError(
             f"deepspeed: {stage.deepspeed} on {processes} processes needs the deepspeed package",

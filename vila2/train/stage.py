@@ -41,6 +41,7 @@ from vila2.train.trainer import (
     processes_of_this_training,
     training_arguments,
 )
+from vila2.train.words import WordsObjective
 from vila2.train.zero import zero_stage
 
 log = logging.getLogger("vila2.train")
@@ -83,6 +84,10 @@ def train_stage(
     fed = feed(stage, mixture, generalist, folder, seed=seed, processes=processes, progress=progress)
     frozen = frozen_modules(generalist.model, stage.train)
     model, states = ready_to_learn(generalist.model, stage, seed=seed, name=name, zero=zero)
+    objective = None
+    if stage.objective == "words":
+        embeddings = model.get_input_embeddings().weight
+        objective = WordsObjective(embeddings, mixture, generalist.processor.tokenizer)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     steps = optimiser_steps(len(fed.dataset), fed.stage)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
@@ -101,6 +106,7 @@ def train_stage(
             frozen=frozen,
             batch_size=fed.stage.batch_size,
             soft_loss=soft_loss,
+            objective=objective,
         )
         trainer.remove_callback(PrinterCallback)  # the progress shows the loss
         if trainer.is_world_process_zero():

@@ -19,6 +19,7 @@ from vila2.train.zero import deepspeed_settings, zero_stage
 
 if TYPE_CHECKING:
     from vila2.run.recipe import StageSpec
+    from vila2.train.words import WordsObjective
 
 
 class StageTrainer(Trainer):
@@ -29,6 +30,7 @@ class StageTrainer(Trainer):
         batch_size: items of one optimiser step, over all processes.
         soft_loss: what the model was given as its loss function, where it has soft tokens; its excess over
             the entropy floor is logged as ``soft_excess``, in nats per soft token.
+        objective: gives the loss of a model and a batch, in place of the model's own.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class StageTrainer(Trainer):
         frozen: list[torch.nn.Module],
         batch_size: int,
         soft_loss: SoftTokenLoss | None = None,
+        objective: WordsObjective | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.frozen = frozen
         self.batch_size = batch_size
         self.soft_loss = soft_loss
+        self.objective = objective
 
     def get_train_dataloader(self) -> StageLoader:
         """The mixture in the order that is the same for every number of processes."""
@@ -63,11 +67,16 @@ class StageTrainer(Trainer):
             pin_memory=args.dataloader_pin_memory,
         )
 
-    def compute_loss(self, *args: Any, **kwargs: Any):
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any):
         # The Trainer calls model.train() at every step; a frozen part must not wake up with it.
         for module in self.frozen:
             module.eval()
-        return super().compute_loss(*args, **kwargs)
+        if self.objective is None:
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        loss = self.objective(model, inputs)
+        # Told how many tokens a whole step counts, the Trainer takes the loss for a share of the step's.
+        whole_step = self.model_accepts_loss_kwargs and kwargs.get("num_items_in_batch") is not None
+        return loss / self.current_gradient_accumulation_steps if whole_step else loss
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         if self.soft_loss is not None and "loss" in logs:
