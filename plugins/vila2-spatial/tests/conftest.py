@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from vila2.data.shards import write_dataset
 from vila2.sources import open_source
 
@@ -49,12 +46,3 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("spatial") / "world"
     write_dataset(folder, open_source("world", split="specialist", count=40), name="world", shard_size=16)
     return folder
-
-
-def picture(width: int, height: int, kind: str = "JPEG", left: tuple[int, int, int] = (250, 0, 0)) -> bytes:
-    """An image whose left quarter has another colour than the rest."""
-    pixels = np.zeros((height, width, 3), np.uint8)
-    pixels[:, : width // 4] = left
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind)
-    return file.getvalue()

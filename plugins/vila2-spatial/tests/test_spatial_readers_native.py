@@ -9,8 +9,8 @@ import struct
 
 import numpy as np
 import pytest
-from conftest import picture
 from PIL import Image
+from spatial_pictures import picture
 from vila2.data.evidence import Evidence
 from vila2.data.shards import Reject
 from vila2.errors import DataError

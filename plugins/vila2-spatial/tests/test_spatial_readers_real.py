@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import picture
+from spatial_pictures import picture
 from vila2.data.boxes import iou
 from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import vila2.sources.world
-from conftest import picture
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from spatial_pictures import picture
 from vila2.data.evidence import Evidence
 from vila2.data.sample import BoxPart, Sample
 from vila2.errors import DataError
