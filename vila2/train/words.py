@@ -24,10 +24,10 @@ from typing import Any
 import torch
 from torch.nn.functional import log_softmax
 
-from vila2.data.sample import Sample
+from vila2.data.sample import Sample, TextPart
 from vila2.errors import TrainingError
 from vila2.model.configuration import pair
-from vila2.model.conversation import IGNORED, part_text
+from vila2.model.conversation import IGNORED
 
 #: With it, tokens that are sure of their word are about as long as an embedding, where a language model
 #: expects its input; without it they would grow several times as long.
@@ -113,7 +113,8 @@ class WordsObjective:
 
 def _words(sample: Sample, tokenizer: Any) -> set[int]:
     """The different tokens of a sample's trained text, as the encoder makes them."""
-    texts = [part_text(part) for turn in sample.turns if turn.trained for part in turn.parts]
+    spoken = [part for turn in sample.turns if turn.trained for part in turn.parts]
+    texts = [part.text for part in spoken if isinstance(part, TextPart)]
     if not texts:
         return set()
     return set().union(*tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"])
