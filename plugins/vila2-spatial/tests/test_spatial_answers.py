@@ -95,7 +95,8 @@ EVIDENCE = Evidence(
         ("A cube is behind the red ball.", "supported"),  # the blue one is
         ("The red cube is behind the red ball.", "unverified"),  # at the same depth
         ("The blue cube is in front of the ball.", "contradicted"),
-        ("The green cube is left of the ball.", "unverified"),
+        ("The cube is in front of the ball.", "unverified"),  # one is not, one is beside
+        ("The green cube is in front of the ball.", "unverified"),  # there is none
         ("The blue cube is farthest from the camera.", "supported"),
         ("The red cube is farthest from the camera.", "contradicted"),
         ("The red cube is on the left.", "supported"),
@@ -103,10 +104,7 @@ EVIDENCE = Evidence(
     ],
 )
 def test_claims_are_checked(text, status):
-    evidence = EVIDENCE
-    if "green" in text:
-        evidence = evidence.model_copy(update={"objects": EVIDENCE.objects[1:]})
-    (claim,) = verify(parse(said(text)).claims, evidence)
+    (claim,) = verify(parse(said(text)).claims, EVIDENCE)
     assert claim.status == status, claim
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from vila2 import Claim, Evidence
 from vila2.data.boxes import Box, iou
+from vila2.data.evidence import SceneObject
 
 from vila2_spatial import relations
 from vila2_spatial.cleaning import BACKGROUND, UNLABELLED, Thing, thing_of
@@ -24,6 +25,8 @@ _CALLED = {
 }
 #: A claim's box must overlap a known one at least so much to mean it.
 _SAME = 0.5
+#: Sizes are no part of names here.
+_SIZES = {"small", "large", "big", "little", "tiny", "huge"}
 _SUPERLATIVE = ("closest", "camera_closest", "camera_farthest")
 _JUDGED = frozenset(RELATIONS) - {"camera_close", "camera_far"}
 
@@ -64,28 +67,20 @@ def _judged(claim: Claim, evidence: Evidence) -> Claim:
 
 def _meant(name: str, box: Box | None, evidence: Evidence) -> list[int]:
     """The objects that a name, and a box where there is one, can stand for."""
-    words = set(name.lower().split())
-    found = []
-    for number, one in enumerate(evidence.objects):
-        if one.label in UNLABELLED:
-            continue
-        own = set(one.called.lower().split()) | set(one.label.lower().split())
-        # "large red cube" names the "red cube"; so does "cube".
-        if not words or not (set(one.label.lower().split()) <= words or words <= own):
-            continue
-        if _differs(words, one.called, evidence):
-            continue
-        if box is not None and one.box is not None and iou(box, one.box) < _SAME:
-            continue
-        found.append(number)
-    return found
+    words = set(name.lower().split()) - _SIZES
+    return [
+        number
+        for number, one in enumerate(evidence.objects)
+        if one.label not in UNLABELLED
+        and _fits(words, one)
+        and (box is None or one.box is None or iou(box, one.box) >= _SAME)
+    ]
 
 
-def _differs(words: set[str], called: str, evidence: Evidence) -> bool:
-    """Whether the words hold an attribute of other things that this one's name does not have: "blue" of a red cube."""
-    own = set(called.lower().split())
-    known = {word for one in evidence.objects for word in one.called.lower().split()}
-    return bool((words & known) - own) and len(own) > 1
+def _fits(words: set[str], one: SceneObject) -> bool:
+    """Whether words can mean a thing: "cube" the "red cube", "green cube" not; "parked car" a thing labelled "car"."""
+    label, own = set(one.label.lower().split()), set(one.called.lower().split())
+    return bool(words) and (words <= own | label or (own == label and label <= words))
 
 
 def _holds(one: int, other: int | None, predicate: str, evidence: Evidence) -> bool | None:
