@@ -142,22 +142,29 @@ def test_right_answers_are_right(asked):
     assert set(scored(asked, lambda e: e.answer.text).values()) == {1.0}
 
 
+def test_every_question_counts_once_in_all_and_once_in_its_relation(asked):
+    measures = score([Asked(s, e.question, e.answer, said(e.answer.text), e.kind) for s, e in asked])
+    first, *others = [sum(item.denominators) for item in measures.values()]
+    assert first == sum(others) == len(asked)
+    assert len(measures) == 12
+
+
 def test_the_other_side_is_wrong(asked):
     from vila2_spatial.mirror import mirrored_words
 
     values = scored(asked, lambda e: mirrored_words(e.answer.text))
-    assert values["right"] < 0.95
+    assert values["answers right"] < 0.95
     assert values["camera left"] < 0.5  # yes and no stay
 
 
 def test_yes_to_everything_earns_half_of_yes_and_no_only(asked):
-    assert scored(asked, lambda e: "yes")["right"] < 0.3
-    assert scored(asked, lambda e: "")["right"] == 0.0
+    assert scored(asked, lambda e: "yes")["answers right"] < 0.3
+    assert scored(asked, lambda e: "")["answers right"] == 0.0
 
 
 def test_both_words_are_no_answer(asked):
     choices = [(s, e) for s, e in asked if s.meta["facts"][e.number]["form"] == "choice" and e.kind == "left"]
-    assert scored(choices, lambda e: "left or right")["right"] == 0.0
+    assert scored(choices, lambda e: "left or right")["answers right"] == 0.0
 
 
 def test_the_same_relation_said_from_the_other_end_is_right(asked):
@@ -172,7 +179,7 @@ def test_the_same_relation_said_from_the_other_end_is_right(asked):
                     f"The {other} is to the left of the {one}.",
                 )
             ]
-            assert score(rows)["right"].numerators == [1.0]
+            assert score(rows)["answers right"].numerators == [1.0]
             return
     pytest.fail("no such question")
 

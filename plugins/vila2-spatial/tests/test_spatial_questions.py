@@ -227,6 +227,10 @@ def test_building_twice_in_any_order_gives_the_same(world):
 def test_weights_choose_relations(world):
     only = {name: 0.0 for name in RELATIONS if name != "camera_farthest"}
     assert {fact.predicate for _, fact, _, _ in facts(build(world, weights=only))} == {"camera_farthest"}
+    assert {fact.form for _, fact, _, _ in facts(build(world, forms={"name": 0, "sentence": 0}))} == {
+        "choice",
+        "yes-no",
+    }
     with pytest.raises(DataError, match="above"):
         build(world, weights={"above": 1.0})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
@@ -15,7 +15,7 @@ from vila2.plugin import BuilderConfig
 
 from vila2_spatial.asking import exchange, generator
 from vila2_spatial.cleaning import LEAST_HEIGHT, LEAST_VISIBLE, MOST_TRUNCATED, CleaningLimits, clean
-from vila2_spatial.facts import draw_facts
+from vila2_spatial.facts import FORM_WEIGHTS, draw_facts
 from vila2_spatial.mirror import mirrored
 from vila2_spatial.readers import SceneReader, open_scenes
 from vila2_spatial.relations import RELATIONS, domain_of
@@ -33,6 +33,8 @@ class SpatialConfig(BuilderConfig):
         draws: relations that are sampled for each box.
         questions: of one image, at the most.
         weights: of the relations when they are sampled; 1 for those not named. The paper samples evenly.
+        forms: weights of the forms of answers ("box", "name", "choice", "yes-no", "sentence") where several are
+            possible; by default box and name 3, the others 1.
         box_share: how often a thing that its name tells carries its box in a question all the same. In the
             miniature, whose language model reads numbers digit by digit, there are no boxes.
         mirror: "every" adds a mirrored copy of each image, so that left and right are asked equally often;
@@ -45,6 +47,7 @@ class SpatialConfig(BuilderConfig):
     draws: Annotated[int, Field(ge=1, le=len(RELATIONS))] = 3
     questions: Annotated[int, Field(ge=1)] = 12
     weights: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    forms: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     box_share: Share = 0.5
     mirror: Literal["every", "half", "none"] = "every"
     truncation: Share = MOST_TRUNCATED
@@ -59,7 +62,7 @@ class SpatialBuilder:
     predicate, margin, runner-up and the numbers of the things in its evidence.
 
     Raises:
-        DataError: a weight of a relation that does not exist, or of none above 0.
+        DataError: a weight of a relation or form that does not exist, or none above 0.
     """
 
     version: ClassVar[int] = 1
@@ -67,10 +70,8 @@ class SpatialBuilder:
 
     def __init__(self, config: SpatialConfig) -> None:
         self.config = config
-        unknown = set(config.weights) - set(RELATIONS)
-        if unknown or not any(config.weights.get(name, 1.0) for name in RELATIONS):
-            what = f"unknown relation {sorted(unknown)[0]!r} in weights" if unknown else "all weights are 0"
-            raise DataError(what, mend=f"weigh any of {', '.join(RELATIONS)}")
+        _check("weights", config.weights, RELATIONS)
+        _check("forms", config.forms, FORM_WEIGHTS)
 
     @cached_property
     def reader(self) -> SceneReader:
@@ -116,7 +117,11 @@ class SpatialBuilder:
         wording = wording_of(domain)
         boxes = any(form == "box" for _, form in wording.templates)
         rng = generator("relations", config.seed, scene.key)
-        facts = list(draw_facts(clear, rng, config.draws, config.weights, wording.templates.keys(), boxes))
+        facts = list(
+            draw_facts(
+                clear, rng, config.draws, config.weights, config.forms, wording.templates.keys(), boxes
+            )
+        )
         facts = facts[: config.questions]
         if not facts:
             reasons = ", ".join(sorted({refusal.reason for refusal in clear.refusals})) or "none refused"
@@ -133,3 +138,10 @@ class SpatialBuilder:
             "refused": {str(refusal.number): refusal.reason for refusal in clear.refusals},
         }
         return Sample(scene.key, scene.images, tuple(turns), meta)
+
+
+def _check(setting: str, weights: Mapping[str, float], known: Collection[str]) -> None:
+    unknown = sorted(set(weights) - set(known))
+    if unknown or not any(weights.get(name, 1.0) for name in known):
+        what = f"{setting}: unknown {unknown[0]!r}" if unknown else f"{setting}: all are 0"
+        raise DataError(what, mend=f"weigh any of {', '.join(known)}")

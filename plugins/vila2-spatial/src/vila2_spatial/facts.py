@@ -19,8 +19,9 @@ from vila2_spatial.cleaning import CleanScene, Thing
 from vila2_spatial.relations import CAMERA_RELATIONS, OBJECT_RELATIONS, OPPOSITE, RELATIONS, Finding
 from vila2_spatial.wording import GROUPS
 
-#: How often a form is drawn against the others: the paper's own example asks for the thing itself.
-_FORM_WEIGHTS = {"box": 3.0, "name": 3.0}
+#: How often a form is drawn against the others, where the scene allows several: the paper's own example asks for the
+#: thing itself.
+FORM_WEIGHTS = {"box": 3.0, "name": 3.0, "choice": 1.0, "yes-no": 1.0, "sentence": 1.0}
 _SUPERLATIVE = ("closest", "camera_closest", "camera_farthest")
 
 
@@ -72,7 +73,8 @@ def draw_facts(
     rng: np.random.Generator,
     draws: int,
     weights: Mapping[str, float],
-    forms: Collection[tuple[str, str]],
+    forms: Mapping[str, float],
+    sayable: Collection[tuple[str, str]],
     boxes: bool,
 ) -> Iterator[Fact]:
     """Facts of a scene in random order, each question once.
@@ -82,10 +84,12 @@ def draw_facts(
         rng: decides everything random.
         draws: relations that are sampled for each box.
         weights: of the relations; those not named weigh 1.
-        forms: those of each group of relations that there are words for.
+        forms: weights of the forms; those of ``FORM_WEIGHTS`` for those not named. 0: never.
+        sayable: group and form, as far as there are words for them.
         boxes: whether a thing can be told by its box, where its name does not tell it.
     """
     weight = np.array([weights.get(name, 1.0) for name in RELATIONS])
+    odds = FORM_WEIGHTS | dict(forms)
     seen: set[tuple] = set()
     found: list[Fact] = []
     for anchor in scene.things:  # step 1: all boxes, a few relations for each
@@ -97,11 +101,13 @@ def draw_facts(
             fresh = [
                 fact
                 for fact in matches
-                if (GROUPS[fact.predicate], fact.form) in forms and fact.question not in seen
+                if (GROUPS[fact.predicate], fact.form) in sayable
+                and odds[fact.form] > 0
+                and fact.question not in seen
             ]
             if fresh:  # step 2: a remaining box matches
-                odds = np.array([_FORM_WEIGHTS.get(fact.form, 1.0) for fact in fresh])
-                fact = fresh[int(rng.choice(len(fresh), p=odds / odds.sum()))]
+                share = np.array([odds[fact.form] for fact in fresh])
+                fact = fresh[int(rng.choice(len(fresh), p=share / share.sum()))]
                 seen.add(fact.question)
                 found.append(fact)
     yield from (found[n] for n in rng.permutation(len(found)))

@@ -34,12 +34,12 @@ _OPPOSED |= {opposite: word for word, opposite in _OPPOSED.items()}
 def score(asked: Sequence[Asked]) -> dict[str, Items]:
     """Measures of answers to the builder's questions.
 
-    "right" is the share of all questions answered rightly; then the same by relation. A box is right from an IoU of
+    "answers right" is the share of all questions answered rightly; then the same by relation. A box is right from an IoU of
     one half on, a name where it is said and no other thing of the scene, a word where it is said and not its
     opposite. Answers about one image go together into one item, since they are not independent.
     """
     judged = [(one, fact, float(is_right(one, fact))) for one in asked if (fact := _fact(one)) is not None]
-    measures = {"right": _items(judged)}
+    measures = {"answers right": _items(judged)}
     for relation in RELATIONS:
         own = [row for row in judged if row[1].predicate == relation]
         if own:
