@@ -18,7 +18,8 @@ _SUBJECT = re.compile(
 )
 _SIZES = re.compile(r"^(?:small|large|big|little|tiny)\s+", re.IGNORECASE)
 _NOTHING = re.compile(
-    r"\b(?:no|any)\s+(?:\w+\s+)?(?:text|words?|writing|signs?|letters)\b|\bnothing is written\b", re.IGNORECASE
+    r"\b(?:no|any)\s+(?:\w+\s+)?(?:text|words?|writing|signs?|letters)\b|\bnothing is written\b",
+    re.IGNORECASE,
 )
 
 
@@ -48,7 +49,5 @@ def quoted(text: str) -> tuple[Claim, ...]:
         sentence = re.split(r"[.!?\n]", text[max(0, found.start() - 160) : found.start()])[-1]
         names = _SUBJECT.search(sentence)
         subject = _SIZES.sub("", (names["on"] or names["carrier"]).strip().lower()) if names else ""
-        claims.append(
-            Claim("text", found.start(), found.end(), "unverified", subject=subject, value=value)
-        )
+        claims.append(Claim("text", found.start(), found.end(), "unverified", subject=subject, value=value))
     return tuple(claims)

@@ -1,0 +1,96 @@
+"""Reasoning: sums, differences and counts over what is written, each with its computation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from vila2_ocr.comprehension import KeyValue, bars_of, key_values, table_of
+from vila2_ocr.facts import Fact, Page, Refusal, Rule
+from vila2_ocr.scoring import number_of, plain
+
+#: An amount of money as receipts write it: two decimals, so that dates and quantities are none.
+_AMOUNT = re.compile(r"(?:rm|usd|eur|gbp|[$€£¥])?\s*\d{1,3}(?:,?\d{3})*\.\d{2}", re.IGNORECASE)
+_WORD = re.compile(r"[a-z]{3,}")
+
+
+def total_of(page: Page) -> Iterator[Fact | Refusal]:
+    """The sum of a table's column, and of all bars."""
+    table = table_of(page)
+    for column in table.columns if table else ():
+        own = [piece for (_, name), piece in table.cells.items() if name == column.text]
+        numbers = [number_of(piece.text) for piece in own]
+        if len(own) < 2 or None in numbers:
+            continue
+        yield _sum(numbers, [column.number, *(p.number for p in own)], {"what": f"the column {column.text}"})
+    bars = bars_of(page)
+    if bars:
+        yield _sum(
+            [number for number, *_ in bars.values()],
+            [value.number for _, value, _ in bars.values()],
+            {"what": "all bars"},
+        )
+
+
+def difference(page: Page) -> Iterator[Fact | Refusal]:
+    """By how much two bars differ, or two amounts that have keys."""
+    bars = bars_of(page)
+    names = sorted(bars)
+    for name, other in zip(names, names[1:], strict=False):
+        (one, value, _), (two, against, _) = bars[name], bars[other]
+        yield _difference(one, two, (value.number, against.number), {"one": name, "other": other})
+    if page.scene:
+        return
+    amounts: dict[str, KeyValue] = {}
+    for found in key_values(page):
+        if isinstance(found, KeyValue) and _AMOUNT.fullmatch(found.value):
+            amounts.setdefault(plain(found.key), found)
+    keys = sorted(amounts)
+    for key, other in zip(keys, keys[1:], strict=False):
+        one, two = amounts[key], amounts[other]
+        named = {"one": one.key, "other": two.key}
+        yield _difference(number_of(one.value), number_of(two.value), (*one.texts, *two.texts), named)
+
+
+def count(page: Page) -> Iterator[Fact | Refusal]:
+    """How often a word is written that is written more than once; how many rows, and bars, there are."""
+    if not page.evidence.all_texts or page.scene:
+        return
+    repeated = sorted(word for word, times in page.words.items() if times > 1 and _WORD.fullmatch(word))
+    for word in page.random.sample(repeated, min(2, len(repeated))):
+        times = page.words[word]
+        texts = tuple(p.number for p in page.layout.pieces if word in plain(p.text))
+        ones = " + ".join(["1"] * times)
+        yield Fact("count", str(times), texts, {"word": word}, computation=f"{ones} = {times}")
+    table = table_of(page)
+    if table:
+        yield _counted("rows", [piece.number for piece in table.rows])
+    bars = bars_of(page)
+    if bars:
+        yield _counted("bars", [category.number for *_, category in bars.values()])
+
+
+def _sum(numbers: Sequence[Decimal], texts: Sequence[int], named: dict[str, str]) -> Fact:
+    answer = _written(sum(numbers, Decimal(0)))
+    computation = f"{' + '.join(map(_written, numbers))} = {answer}"
+    return Fact("sum", answer, tuple(texts), named, computation=computation)
+
+
+def _difference(one: Decimal, two: Decimal, texts: tuple[int, ...], named: dict[str, str]) -> Fact:
+    high, low = max(one, two), min(one, two)
+    answer = _written(high - low)
+    computation = f"{_written(high)} - {_written(low)} = {answer}"
+    return Fact("difference", answer, texts, named, computation=computation)
+
+
+def _counted(what: str, texts: Sequence[int]) -> Fact:
+    computation = f"{' + '.join(['1'] * len(texts))} = {len(texts)}"
+    return Fact("count", str(len(texts)), tuple(texts), {"what": what}, computation=computation)
+
+
+def _written(number: Decimal) -> str:
+    return format(number, "f")
+
+
+RULES: dict[str, Rule] = {"sum": total_of, "difference": difference, "count": count}
