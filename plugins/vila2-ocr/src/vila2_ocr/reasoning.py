@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import pairwise
 
 from vila2_ocr.comprehension import KeyValue, bars_of, key_values, table_of
 from vila2_ocr.facts import Fact, Page, Refusal, Rule
@@ -37,7 +38,7 @@ def difference(page: Page) -> Iterator[Fact | Refusal]:
     """By how much two bars differ, or two amounts that have keys."""
     bars = bars_of(page)
     names = sorted(bars)
-    for name, other in zip(names, names[1:], strict=False):
+    for name, other in pairwise(names):
         (one, value, _), (two, against, _) = bars[name], bars[other]
         yield _difference(one, two, (value.number, against.number), {"one": name, "other": other})
     if page.scene:
@@ -47,7 +48,7 @@ def difference(page: Page) -> Iterator[Fact | Refusal]:
         if isinstance(found, KeyValue) and _AMOUNT.fullmatch(found.value):
             amounts.setdefault(plain(found.key), found)
     keys = sorted(amounts)
-    for key, other in zip(keys, keys[1:], strict=False):
+    for key, other in pairwise(keys):
         one, two = amounts[key], amounts[other]
         named = {"one": one.key, "other": two.key}
         yield _difference(number_of(one.value), number_of(two.value), (*one.texts, *two.texts), named)

@@ -13,7 +13,7 @@ from vila2_ocr.readers.exchanges import Read, branches, text_of
 
 #: What data sets write where nobody could read the text (TextOCR).
 UNREADABLE = frozenset({"", ".", "###", "n/a", "none"})
-_LABEL = re.compile(r"\(?([A-Za-z])\)?\s*(?:[).:].*)?", re.DOTALL)
+_LETTER = re.compile(r"\(?([A-Za-z])(?:[).:]+\s*|$)")
 _LETTERED = re.compile(r"\s*\(?[A-Za-z][).:]\s*")
 _SHORT = "\nAnswer with the letter of the right option."
 
@@ -104,13 +104,14 @@ def _choice(question: Any, options: Sequence[str]) -> str:
 
 
 def _labelled(label: str, options: Sequence[str]) -> int:
-    """Which option a label means."""
-    bare = [_LETTERED.sub("", option, count=1).strip().lower() for option in options]
-    for given in (label.lower(), _LETTERED.sub("", label, count=1).strip().lower()):
-        if bare.count(given) == 1:
-            return bare.index(given)
-    found = _LABEL.fullmatch(label)
-    number = ord(found[1].upper()) - ord("A") if found else len(options)
+    """Which option a label means: a letter alone is a letter, anything else first of all an option's text."""
+    letter = _LETTER.match(label)
+    number = ord(letter[1].upper()) - ord("A") if letter else len(options)
+    if letter is None or letter.end() < len(label):
+        bare = [_LETTERED.sub("", option, count=1).strip().lower() for option in options]
+        for given in (label.lower(), _LETTERED.sub("", label, count=1).strip().lower()):
+            if bare.count(given) == 1:
+                return bare.index(given)
     if number >= len(options):
         raise UnfitConversation("bad-label", f"label {label!r:.40} of {len(options)} options")
     return number
