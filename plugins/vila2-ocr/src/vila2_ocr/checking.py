@@ -30,7 +30,7 @@ def faults(fact: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
 
     What is read must be put together from the very texts that it says it rests on; a key's value must stand in them,
     behind or beside the key; a field must be the evidence's own; a word must be written, or not; a computation must
-    come out, and its numbers must stand in the texts.
+    come out, and its numbers must stand in the texts, or be counted in them.
     """
     kind, answer, named = fact["kind"], fact["answer"], fact.get("named", {})
     texts = [evidence.texts[number].text for number in fact.get("texts", ())]
@@ -38,8 +38,10 @@ def faults(fact: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
     everything = _marks(" ".join(text.text for text in evidence.texts))
     if kind in _READ and _marks(answer) not in joined:
         yield f"{kind}: {answer!r} is not what the texts {texts} say"
-    if kind == "full-text" and sorted(joined) != sorted(everything):
-        yield f"{kind}: {answer!r:.60} is not all that is written"
+    if kind == "full-text":
+        missing = [text.text for text in evidence.texts if _marks(text.text) not in _marks(answer)]
+        if missing or len(joined) != len(_marks(answer)):
+            yield f"{kind}: {answer!r:.60} is not all that is written: {missing[:3]}"
     if kind == "key-value" and (_marks(answer) not in joined or not joined.startswith(_marks(named["key"]))):
         yield f"{kind}: {named['key']!r} {answer!r} in {texts}"
     if kind == "field":
@@ -51,15 +53,17 @@ def faults(fact: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
         if written != (answer == "Yes") or (answer == "No" and not evidence.all_texts):
             yield f"{kind}: {named['word']!r} {answer!r}"
     if fact.get("computation"):
-        yield from _reckoned(kind, answer, fact["computation"], texts)
+        yield from _reckoned(kind, answer, fact["computation"], texts, named.get("word", ""))
 
 
-def _reckoned(kind: str, answer: str, computation: str, texts: list[str]) -> Iterator[str]:
+def _reckoned(kind: str, answer: str, computation: str, texts: list[str], word: str) -> Iterator[str]:
     left, _, right = computation.partition(" = ")
     terms = [Decimal(term) for term in _TERM.findall(left.replace(" - ", " + -").replace("+ -", "+ -"))]
     if right != answer or sum(terms, Decimal(0)) != Decimal(answer):
         yield f"{kind}: {computation}, but the answer is {answer}"
     if kind == "count":
+        if word and sum(text.lower().count(word) for text in texts) != int(answer):
+            yield f"{kind}: {word!r} is not {answer} times in {texts}"
         return
     numbers = {number_of(part) for text in texts for part in (text, text.rpartition(":")[2])}
     if any(abs(term) not in numbers for term in terms):

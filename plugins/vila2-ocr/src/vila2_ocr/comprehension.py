@@ -13,6 +13,8 @@ from vila2_ocr.scoring import number_of, plain
 
 _KEY = r"(?P<key>[A-Za-z][A-Za-z .#/()&-]{1,30}?)"
 _ONLY_KEY = re.compile(rf"{_KEY}\s*:")
+#: A value of more words in one text is likely to go on below.
+LONGEST_VALUE = 5
 _KEY_AND_VALUE = re.compile(rf"{_KEY}\s*:\s*(?P<value>[^:\s/].*)")
 #: A bar is the highest where it is higher than the next by so much.
 CLEARLY_HIGHER = Decimal("1.05")
@@ -58,7 +60,7 @@ def _key_value(line: Line, place: int, piece: Piece) -> KeyValue | Refusal | Non
     if not line.clear:
         return Refusal("key-value", "unclear line")
     if (whole := _KEY_AND_VALUE.fullmatch(piece.text)) is not None:
-        if after and ":" not in after[0].text:
+        if (after and ":" not in after[0].text) or len(whole["value"].split()) > LONGEST_VALUE:
             return Refusal("key-value", "the value may go on")
         return KeyValue(whole["key"].strip(), whole["value"].strip(), (piece.number,))
     if (only := _ONLY_KEY.fullmatch(piece.text)) is None:

@@ -14,6 +14,8 @@ from vila2_ocr.scoring import number_of, plain
 #: An amount of money as receipts write it: two decimals, so that dates and quantities are none.
 _AMOUNT = re.compile(r"(?:rm|usd|eur|gbp|[$€£¥])?\s*\d{1,3}(?:,?\d{3})*\.\d{2}", re.IGNORECASE)
 _WORD = re.compile(r"[a-z]{3,}")
+#: More than so many are no longer counted by eye.
+MOST_TIMES = 6
 
 
 def total_of(page: Page) -> Iterator[Fact | Refusal]:
@@ -40,27 +42,38 @@ def difference(page: Page) -> Iterator[Fact | Refusal]:
     names = sorted(bars)
     for name, other in pairwise(names):
         (one, value, _), (two, against, _) = bars[name], bars[other]
+        if not one or not two or one == two:  # then the answer can be read as it stands
+            continue
         yield _difference(one, two, (value.number, against.number), {"one": name, "other": other})
     if page.scene:
         return
     amounts: dict[str, KeyValue] = {}
     for found in key_values(page):
-        if isinstance(found, KeyValue) and _AMOUNT.fullmatch(found.value):
+        if isinstance(found, KeyValue) and _AMOUNT.fullmatch(found.value) and number_of(found.value):
             amounts.setdefault(plain(found.key), found)
     keys = sorted(amounts)
     for key, other in pairwise(keys):
         one, two = amounts[key], amounts[other]
-        named = {"one": one.key, "other": two.key}
-        yield _difference(number_of(one.value), number_of(two.value), (*one.texts, *two.texts), named)
+        values = number_of(one.value), number_of(two.value)
+        if values[0] != values[1]:
+            yield _difference(*values, (*one.texts, *two.texts), {"one": one.key, "other": two.key})
 
 
 def count(page: Page) -> Iterator[Fact | Refusal]:
-    """How often a word is written that is written more than once; how many rows, and bars, there are."""
+    """How often a word is written; how many rows, and bars, there are."""
     if not page.evidence.all_texts or page.scene:
         return
-    repeated = sorted(word for word, times in page.words.items() if times > 1 and _WORD.fullmatch(word))
-    for word in page.random.sample(repeated, min(2, len(repeated))):
-        times = page.words[word]
+    written = "\n".join(plain(piece.text) for piece in page.layout.pieces)
+    by_times: dict[int, list[str]] = {}
+    for word in sorted(page.words):
+        if not _WORD.fullmatch(word) or page.words[word] > MOST_TIMES:
+            continue
+        if written.count(word) > page.words[word]:
+            yield Refusal("count", "the word is part of others")
+        else:
+            by_times.setdefault(page.words[word], []).append(word)
+    for times, words in sorted(by_times.items()):  # one word for each number, or most answers were 1
+        word = page.random.choice(words)
         texts = tuple(p.number for p in page.layout.pieces if word in plain(p.text))
         ones = " + ".join(["1"] * times)
         yield Fact("count", str(times), texts, {"word": word}, computation=f"{ones} = {times}")

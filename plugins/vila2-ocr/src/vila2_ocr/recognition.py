@@ -56,7 +56,7 @@ def sign(page: Page) -> Iterator[Fact | Refusal]:
 def full_text(page: Page) -> Iterator[Fact | Refusal]:
     """Everything, line by line."""
     lines = page.layout.lines
-    if page.scene or not page.evidence.texts:
+    if page.scene or not page.evidence.texts or _is_chart(page):
         return
     if not page.evidence.all_texts:
         yield Refusal("full-text", "more may be written")
@@ -72,7 +72,7 @@ def full_text(page: Page) -> Iterator[Fact | Refusal]:
 
 def nth_line(page: Page) -> Iterator[Fact | Refusal]:
     """A line counted from the top; every line down to it must be clear."""
-    if page.scene or not page.evidence.all_texts or not page.layout.placed:
+    if page.scene or not page.evidence.all_texts or not page.layout.placed or _is_chart(page):
         return
     for number, line in enumerate(page.layout.lines[: len(_ORDINALS)]):
         if not line.clear:
@@ -119,6 +119,11 @@ def largest_text(page: Page) -> Iterator[Fact | Refusal]:
 def _readable(text: str) -> bool:
     """Whether there is something to read: "***" and "-" are marks, not words."""
     return sum(character.isalnum() for character in text) >= 2
+
+
+def _is_chart(page: Page) -> bool:
+    """Whether texts stand where bars end: those make no lines."""
+    return any(piece.kind == "value" for piece in page.layout.pieces)
 
 
 def _numbers(*groups: tuple[Piece, ...]) -> tuple[int, ...]:
