@@ -72,6 +72,8 @@ def count(page: Page) -> Iterator[Fact | Refusal]:
             yield Refusal("count", "the word is part of others")
         else:
             by_times.setdefault(page.words[word], []).append(word)
+    if max(by_times, default=0) == 1:  # where no word is repeated there is nothing to count
+        by_times = {}
     for times, words in sorted(by_times.items()):  # one word for each number, or most answers were 1
         word = page.random.choice(words)
         texts = tuple(p.number for p in page.layout.pieces if word in plain(p.text))
