@@ -32,8 +32,8 @@ def score(asked: Sequence[Asked]) -> dict[str, Items]:
         "yes or no right": _items([one for one in asked if _is_yes_no(one)], is_right),
     }
     for kind in sorted({one.kind for one in asked if one.kind}):
-        measures[f"right: {kind}"] = _items([one for one in [*own, *asked] if one.kind == kind and (
-            _is_short(one) or _is_yes_no(one))], is_right)  # fmt: skip
+        judged = [one for one in asked if one.kind == kind and (_is_short(one) or _is_yes_no(one))]
+        measures[f"right: {kind}"] = _items(judged, is_right)
     return {name: items for name, items in measures.items() if items.keys or name == "read right"}
 
 
@@ -89,14 +89,11 @@ def _relaxed(one: Asked) -> float:
 
 
 def _items(asked: Sequence[Asked], measure: Callable[[Asked], float]) -> Items:
-    by_image: dict[str, dict[str, float]] = {}
+    by_image: dict[str, list[float]] = {}
     for one in asked:
-        image = str(one.sample.meta.get("image", one.sample.key))
-        by_image.setdefault(image, {})[f"{one.said.key}/{one.question.branch}/{one.question.text}"] = measure(
-            one
-        )
+        by_image.setdefault(str(one.sample.meta.get("image", one.sample.key)), []).append(measure(one))
     return Items(
         list(by_image),
-        [sum(own.values()) for own in by_image.values()],
+        [sum(own) for own in by_image.values()],
         [float(len(own)) for own in by_image.values()],
     )
