@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from vila2.data.boxes import Box, area
 from vila2.data.shards import Reject
 
-from vila2_grounding.grounded import Grounded, Phrase
+from vila2_grounding.grounded import SHORTEST, Grounded, Phrase
 
 #: A box may cover so much of the image, and an image may show so many instances of a category.
 LARGEST, MOST = 0.70, 3
@@ -21,7 +21,7 @@ def filtered(
     """Drops boxes over 70% of the image and images left without one; then images with more than 3 of a category.
 
     A box of exactly 70% and a category of exactly three stay. An instance is a box: two phrases of one category
-    with the same box are one instance.
+    with the same box are one instance. Boxes too small to be written are dropped as well.
 
     Args:
         largest: share of the image.
@@ -31,23 +31,20 @@ def filtered(
         What is left, None for an image that is not to be used, and every refusal.
     """
     where, key = str(grounded.meta.get("image", grounded.key)), grounded.key
-    large = {
-        box: phrase.category
-        for phrase in (*grounded.expressions, *grounded.phrases)
-        for box in phrase.boxes
-        if area(box) > largest
-    }
-    rejects = [
-        Reject(where, key, "large-box", f"{name} covers {area(box):.1%} of the image")
-        for box, name in large.items()
-    ]
+    dropped: dict[Box, Reject] = {}
+    for phrase in (*grounded.phrases, *grounded.expressions):
+        for box in phrase.boxes:
+            if box not in dropped and (reason := _reason(box, largest)):
+                detail = f"{phrase.category} covers {area(box):.2%} of the image"
+                dropped[box] = Reject(where, key, reason, detail)
+    rejects = list(dropped.values())
     left = replace(
         grounded,
-        phrases=tuple(_without(large, grounded.phrases)),
-        expressions=tuple(_without(large, grounded.expressions)),
+        phrases=tuple(_without(dropped, grounded.phrases)),
+        expressions=tuple(_without(dropped, grounded.expressions)),
     )
     if not left.instances:
-        rejects.append(Reject(where, key, "no-box", f"none of {len(large)} boxes is left"))
+        rejects.append(Reject(where, key, "no-box", f"{len(dropped)} boxes, none of them left"))
         return None, tuple(rejects)
     instances: defaultdict[str, set[Box]] = defaultdict(set)
     for phrase in left.instances:
@@ -60,8 +57,15 @@ def filtered(
     return left, tuple(rejects)
 
 
-def _without(large: dict[Box, str], phrases: tuple[Phrase, ...]) -> Iterator[Phrase]:
+def _reason(box: Box, largest: float) -> str | None:
+    """Why a box is dropped."""
+    if area(box) > largest + 1e-9:  # 0.8 - 0.1 is a little more than 0.7
+        return "large-box"
+    return "tiny-box" if min(box[2] - box[0], box[3] - box[1]) < SHORTEST else None
+
+
+def _without(dropped: Collection[Box], phrases: tuple[Phrase, ...]) -> Iterator[Phrase]:
     for phrase in phrases:
-        boxes = tuple(box for box in phrase.boxes if box not in large)
+        boxes = tuple(box for box in phrase.boxes if box not in dropped)
         if boxes:
             yield replace(phrase, boxes=boxes)

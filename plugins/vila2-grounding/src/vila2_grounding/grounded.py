@@ -9,6 +9,9 @@ from typing import Any
 from vila2.data.boxes import Box
 from vila2.data.sample import BoxPart, Part, TextPart
 
+#: A shorter side of a box is none that a thousandth, or one of a thousand tokens, can tell.
+SHORTEST = 0.002
+
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
