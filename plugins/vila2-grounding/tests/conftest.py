@@ -42,17 +42,17 @@ def real() -> Path:
 
 
 @pytest.fixture
-def built() -> Callable[..., tuple[list, list]]:
+def build() -> Callable[..., tuple[list, list]]:
     """Builds data: samples and rejects."""
 
-    def build(path: Path, **settings: Any) -> tuple[list, list]:
+    def everything(path: Path, **settings: Any) -> tuple[list, list]:
         builder = GroundingBuilder(GroundingConfig(data=path, **settings))
         items = [item for shard in builder.shards() for item in builder.build(shard)]
         return [one for one in items if hasattr(one, "turns")], [
             one for one in items if hasattr(one, "reason")
         ]
 
-    return build
+    return everything
 
 
 def picture(width: int = 40, height: int = 30) -> bytes:

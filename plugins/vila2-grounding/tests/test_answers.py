@@ -12,7 +12,6 @@ from vila2_grounding import PROMPTS
 from vila2_grounding.parser import parse
 from vila2_grounding.verifier import verify
 
-
 TEXT, TOKENS = CoordinateScheme("text"), CoordinateScheme("tokens")
 
 

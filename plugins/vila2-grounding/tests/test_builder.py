@@ -22,8 +22,8 @@ def by_kind(sample):
     return found
 
 
-def test_each_kind_of_exchange(tmp_path, built):
-    samples, refused = built(row_file(tmp_path, ROW), referring=9, regions=9)
+def test_each_kind_of_exchange(tmp_path, build):
+    samples, refused = build(row_file(tmp_path, ROW), referring=9, regions=9)
     assert not refused
     found = by_kind(samples[0])
     text = CoordinateScheme().to_text(found["narration"][0].answer.parts)
@@ -39,9 +39,9 @@ def test_each_kind_of_exchange(tmp_path, built):
     assert found["region"][0].question.parts[1] == BoxPart((0.1, 0.2, 0.3, 0.5))
 
 
-def test_what_is_ambiguous_is_not_asked_for(tmp_path, built):
+def test_what_is_ambiguous_is_not_asked_for(tmp_path, build):
     row = {**ROW, "ref_exps": [], "noun_chunks": ROW["noun_chunks"][:1] + ROW["noun_chunks"][2:]}
-    samples, _ = built(row_file(tmp_path, row), referring=9, regions=9)
+    samples, _ = build(row_file(tmp_path, row), referring=9, regions=9)
     assert set(by_kind(samples[0])) == {"narration"}
 
 
@@ -56,14 +56,14 @@ def test_what_is_ambiguous_is_not_asked_for(tmp_path, built):
         ({"split": True, "long_words": 9, "long_boxes": 3}, "long"),
     ],
 )
-def test_short_and_long_by_words_and_boxes(tmp_path, built, settings, subset):
-    assert built(row_file(tmp_path, ROW), **settings)[0][0].meta["subset"] == subset
+def test_short_and_long_by_words_and_boxes(tmp_path, build, settings, subset):
+    assert build(row_file(tmp_path, ROW), **settings)[0][0].meta["subset"] == subset
 
 
-def test_captions_of_one_image_share_it_and_have_keys_of_their_own(tmp_path, built):
+def test_captions_of_one_image_share_it_and_have_keys_of_their_own(tmp_path, build):
     (tmp_path / "a.jpg").write_bytes(b"")
     rows = [{**ROW, "image": f"{ROW['key']}.jpg", "caption_index": n} for n in range(2)]
-    samples, _ = built(row_file(tmp_path, *rows))
+    samples, _ = build(row_file(tmp_path, *rows))
     assert len({sample.key for sample in samples}) == 2
     assert len({sample.meta["image"] for sample in samples}) == 1
 

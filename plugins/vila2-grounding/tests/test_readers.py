@@ -53,11 +53,11 @@ def test_boxes_stand_behind_their_phrases_in_order(tmp_path):
     ]  # fmt: skip
 
 
-def test_files_with_equal_keys_do_not_collide(tmp_path, built):
+def test_files_with_equal_keys_do_not_collide(tmp_path, build):
     row_file(tmp_path, ROW)
     (tmp_path / "rows.jsonl").unlink()
     parquet(tmp_path, ROW, "one.parquet"), parquet(tmp_path, ROW, "two.parquet")
-    samples, _ = built(tmp_path)
+    samples, _ = build(tmp_path)
     assert sorted(sample.key for sample in samples) == ["one/000000012", "two/000000012"]
 
 
@@ -143,7 +143,7 @@ def test_voc_with_entities_is_not_read(tmp_path):
     assert all_of(folder)[1][0].reason == "bad-xml"
 
 
-def test_coco_feeds_it_without_code(tmp_path, built):
+def test_coco_feeds_it_without_code(tmp_path, build):
     (tmp_path / "a.jpg").write_bytes(picture())
     document = {
         "images": [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}],
@@ -151,5 +151,5 @@ def test_coco_feeds_it_without_code(tmp_path, built):
         "categories": [{"id": 1, "name": "Dining table"}],
     }
     (tmp_path / "boxes.json").write_text(json.dumps(document))
-    samples, refused = built(tmp_path / "boxes.json")
+    samples, refused = build(tmp_path / "boxes.json")
     assert not refused and samples[0].meta["phrases"][0]["category"] == "dining table"

@@ -14,8 +14,9 @@ from vila2_grounding.phrases import category
 from vila2_grounding.readers.spans import read_phrases
 
 
-def test_every_flickr_row_is_a_sample_or_counted_as_none(real, built):
-    samples, refused = built(real / "flickr8k" / "grit_like_flickr8k.jsonl", split=True)
+@pytest.mark.slow
+def test_every_flickr_row_is_a_sample_or_counted_as_none(real, build):
+    samples, refused = build(real / "flickr8k" / "grit_like_flickr8k.jsonl", split=True)
     reasons = Counter(one.reason for one in refused)
     assert set(reasons) == {"crowded", "large-box", "no-box"}
     assert len(samples) + reasons["no-box"] + reasons["crowded"] == 11_643
@@ -28,10 +29,10 @@ def test_every_flickr_row_is_a_sample_or_counted_as_none(real, built):
                 assert scheme.to_parts(scheme.to_text(one.answer.parts))
 
 
-def test_voc_and_its_coco_form_give_the_same(real, built):
+def test_voc_and_its_coco_form_give_the_same(real, build):
     root = real / "pascal_voc100"
-    voc, _ = built(root)
-    coco, _ = built(root / "coco_format", images=root / "JPEGImages")
+    voc, _ = build(root)
+    coco, _ = build(root / "coco_format", images=root / "JPEGImages")
     names = {sample.meta["image"]: sample.meta["caption"].split(maxsplit=2)[-1] for sample in voc}
     assert names.keys() == {sample.meta["image"] for sample in coco}
     assert len(voc) == 84
