@@ -5,15 +5,18 @@ from __future__ import annotations
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
+from vila2.data.exchanges import exchanges_of
 from vila2.data.sample import Sample
 from vila2.errors import Vila2Error
 
 from vila2_grounding.builder import GroundingBuilder, GroundingConfig
+from vila2_grounding.mentions import mentions
+from vila2_grounding.phrases import category, normal
 
 
 @dataclass
@@ -25,6 +28,7 @@ class Counts:
     rejected: Counter[str] = field(default_factory=Counter)
     exchanges: Counter[str] = field(default_factory=Counter)
     categories: Counter[str] = field(default_factory=Counter)
+    read_back: Counter[str] = field(default_factory=Counter)
     boxes: list[int] = field(default_factory=list)
     words: list[int] = field(default_factory=list)
 
@@ -44,7 +48,22 @@ def count(builder: GroundingBuilder) -> Counts:
             counts.categories.update(category for category, _ in instances)
             counts.boxes.append(len(instances))
             counts.words.append(len(item.meta["caption"].split()))
+            counts.read_back.update(_read_back(item))
     return counts
+
+
+def _read_back(sample: Sample) -> Iterator[str]:
+    """How well the phrase of each box is found again in the narration, where no span is marked."""
+    caption, phrases = sample.meta["caption"], sample.meta["phrases"]
+    phrases = sorted(phrases, key=lambda one: (one["end"], one["start"]))
+    spans = [caption[one["start"] : one["end"]] for one in phrases for _ in one["boxes"]]
+    narrations = [one.answer.parts for one in exchanges_of(sample) if one.kind == "narration"]
+    found = [mention.phrase for parts in narrations for mention in mentions(parts)]
+    if len(found) != len(spans):  # phrases that nest and share a box
+        return
+    for phrase, span in zip(found, spans, strict=True):
+        same = "same phrase" if normal(phrase) == normal(span) else "same head, other words before it"
+        yield same if category(phrase) == category(span) else "another head"
 
 
 def lines(counts: Counts) -> list[str]:
@@ -55,6 +74,9 @@ def lines(counts: Counts) -> list[str]:
         text.append(f"{title}: {counter.total()}")
         text += [f"  {name:24} {number:7}" for name, number in counter.most_common()]
     text.append(f"images: {len(counts.images)}")
+    total = counts.read_back.total()
+    shares = ", ".join(f"{what} {number / total:.1%}" for what, number in counts.read_back.most_common())
+    text.append(f"phrases read back from narrations: {total}" + (f"; {shares}" if total else ""))
     text.append(f"boxes per sample: {_spread(counts.boxes)}")
     text.append(f"words per caption: {_spread(counts.words)}")
     common = ", ".join(f"{name} {number}" for name, number in counts.categories.most_common(10))
