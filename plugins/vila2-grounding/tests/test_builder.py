@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 from conftest import ROW, row_file
+from vila2.cycle.specialist_job import tokens_and_coordinates
+from vila2.data.coordinates import CoordinateScheme
 from vila2.data.exchanges import exchanges_of
 from vila2.data.sample import BoxPart
-from vila2.model.coordinates import CoordinateScheme
 from vila2.plugin.references import read_packaged
 from vila2.run.specialist_recipe import read_specialist_recipe
 
-from vila2_grounding import PROMPTS, QUESTIONS
+from vila2_grounding import PROMPTS, QUESTIONS, vila2_specialists
 from vila2_grounding.__main__ import main
 from vila2_grounding.builder import GroundingBuilder
 
@@ -79,6 +80,14 @@ def test_the_command_counts(tmp_path, capsys):
 def test_the_prompt_of_the_paper_and_other_questions():
     assert PROMPTS[0].endswith("specify their location with [xmin,ymin,xmax,ymax].")
     assert len(QUESTIONS) > 2 and not set(QUESTIONS) & set(PROMPTS)
+
+
+def test_a_recipe_chooses_between_location_tokens_and_text():
+    specialist = vila2_specialists()[0]
+    for override, coordinates in (([], "tokens"), (["coordinates=text"], "text")):
+        text = read_packaged("vila2_grounding/recipe.yaml", of="test")
+        recipe = read_specialist_recipe(text, where="recipe", overrides=override)
+        assert tokens_and_coordinates(specialist, recipe) == {"tokens": [], "coordinates": coordinates}
 
 
 def test_recipes_are_sound_and_name_what_is_built():

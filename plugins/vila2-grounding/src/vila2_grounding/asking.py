@@ -12,7 +12,6 @@ from vila2.data.sample import BoxPart, Part, TextPart
 from vila2_grounding import PROMPTS
 from vila2_grounding.grounded import Grounded, Phrase, narration
 from vila2_grounding.phrases import category, definite, normal
-from vila2_grounding.words import DETERMINERS
 
 Exchange = tuple[str, tuple[Part, ...], tuple[Part, ...]]  # kind, question, answer
 
@@ -38,7 +37,7 @@ def refer(grounded: Grounded, count: int, draw: random.Random) -> Iterator[Excha
     phrases = grounded.expressions or grounded.phrases
     clear = {normal(grounded.words(phrase)): phrase for phrase in phrases}
     for name in _some([name for name in clear if len(boxes[name]) == 1], count, draw):
-        said = grounded.words(clear[name])
+        said = _in_sentence(grounded, clear[name])
         templates = REFERRING if _is_plural(said) else (*REFERRING, WHERE)
         question = draw.choice(templates).format(phrase=definite(said))
         yield "referring", (TextPart(question),), (BoxPart(clear[name].boxes[0]),)
@@ -49,15 +48,20 @@ def describe_regions(grounded: Grounded, count: int, draw: random.Random) -> Ite
     named: defaultdict[Box, dict[str, str]] = defaultdict(dict)
     for phrase in grounded.instances:
         if len(phrase.boxes) == 1:
-            said = grounded.words(phrase)
+            said = _in_sentence(grounded, phrase)
             named[phrase.boxes[0]].setdefault(normal(said), said)
     clear = [box for box, names in named.items() if len(names) == 1]
     for box in _some(clear, count, draw):
         before, after = draw.choice(REGIONS).split("{box}")
-        said = next(iter(named[box].values()))
-        first, space, rest = said.partition(" ")
-        answer = first.lower() + space + rest if first.lower() in DETERMINERS else said
+        answer = next(iter(named[box].values()))
         yield "region", (TextPart(before), BoxPart(box), TextPart(after)), (TextPart(answer),)
+
+
+def _in_sentence(grounded: Grounded, phrase: Phrase) -> str:
+    """A phrase in the middle of a sentence; a name that begins the caption loses its capital, too."""
+    said = grounded.words(phrase)
+    first = not grounded.caption[: phrase.start].strip()
+    return said[0].lower() + said[1:] if first and not said[1:2].isupper() else said
 
 
 def _is_plural(phrase: str) -> bool:

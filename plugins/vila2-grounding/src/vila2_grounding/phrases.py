@@ -76,7 +76,7 @@ def indefinite(name: str, count: int = 1) -> str:
 def plural(name: str) -> str:
     """The plural of a name's last word, which :func:`lemma` undoes."""
     before, space, noun = name.rpartition(" ")
-    irregular = {one: many for many, one in reversed(IRREGULAR.items())}
+    irregular = {one: many for many, one in IRREGULAR.items()}
     if noun in irregular:
         noun = irregular[noun]
     elif noun not in INVARIANT:
