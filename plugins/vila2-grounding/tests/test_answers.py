@@ -81,6 +81,12 @@ def test_a_claim_is_contradicted_only_where_everything_is_known(subject, box, co
     assert status(subject, box, complete=complete) == expected
 
 
+def test_of_two_things_in_one_place_the_one_that_is_named_counts():
+    blue = CUBE.model_copy(update={"name": "blue cube", "box": (0.1, 0.1, 0.3, 0.29)})
+    claim = Claim("object", 0, 1, "unverified", subject="blue cube", boxes=(CUBE.box,))
+    assert verify([claim], Evidence(objects=(CUBE, blue)))[0].status == "supported"
+
+
 def test_a_label_that_was_not_looked_for_contradicts_nothing():
     assert status("red cube", (0.7, 0.7, 0.9, 0.9), labels=("ball",)) == "unverified"
 

@@ -75,19 +75,16 @@ def _claims(said: Said) -> tuple[Claim, ...]:
 
 
 def _places(said: Said) -> tuple[list[int], list[int]]:
-    """Where each part begins and ends in the text; of boxes with nothing between them, all end with the last one."""
-    starts, ends, place = [], [], 0
+    """Where each part begins and ends in the text; boxes with nothing between them all end with the last one."""
+    text, place = said.text, 0
+    starts, ends = [], []
     for number, part in enumerate(said.parts):
-        starts.append(place)
         if isinstance(part, TextPart):
-            place = max(said.text.find(part.text, place), place)
-            starts[-1], place = place, min(place + len(part.text), len(said.text))
+            starts.append(max(text.find(part.text, place), place))
+            place = min(starts[-1] + len(part.text), len(text))
+            ends.append(place)
         else:
             behind = next((one.text for one in said.parts[number + 1 :] if isinstance(one, TextPart)), None)
-            end = len(said.text) if behind is None else said.text.find(behind, place)
-            if number + 1 == len(said.parts) or isinstance(said.parts[number + 1], TextPart):
-                place = max(end, place)
-            ends.append(max(end, place))
-            continue
-        ends.append(place)
+            starts.append(place)
+            ends.append(len(text) if behind is None else max(text.find(behind, place), place))
     return starts, ends

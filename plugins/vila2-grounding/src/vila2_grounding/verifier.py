@@ -35,17 +35,15 @@ def _verified(claim: Claim, evidence: Evidence) -> Claim:
     complete = evidence.all_objects and label in set(map(_label, evidence.labels))
     if complete and not own:
         return replace(claim, status="contradicted", detail=f"no {label} in the image")
-    overlap, thing = max(
-        ((_overlap(claim.boxes, one.box), one) for one in own if one.box),
-        key=lambda pair: pair[0],
-        default=(0, None),
-    )
     if not claim.boxes:
         return claim
-    if thing is not None and overlap >= SAME:
-        if not _agrees(words, thing):
-            return replace(claim, detail=f"it is a {thing.called} there")
-        return replace(claim, status="supported", detail=f"IoU {overlap:.2f} with a {thing.called}")
+    overlaps = [(_overlap(claim.boxes, one.box), _agrees(words, one), one.called) for one in own if one.box]
+    on = [(agrees, overlap, called) for overlap, agrees, called in overlaps if overlap >= SAME]
+    if on:
+        agrees, overlap, called = max(on)
+        status = "supported" if agrees else "unverified"
+        return replace(claim, status=status, detail=f"IoU {overlap:.2f} with the {called}")
+    overlap = max((overlap for overlap, *_ in overlaps), default=0.0)
     if complete and overlap < ELSEWHERE and all(one.box for one in own):
         return replace(claim, status="contradicted", detail=f"no {label} there")
     return replace(claim, detail=f"IoU {overlap:.2f} with the nearest {label}")
