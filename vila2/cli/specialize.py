@@ -44,7 +44,11 @@ def specialize(
     ] = None,
     mix: Annotated[
         list[Path] | None,
-        typer.Option("--mix", help="Dataset to mix in where the recipe says run:STAGE; may be repeated."),
+        typer.Option(
+            "--mix",
+            help="Dataset to mix in where the recipe says run:STAGE, or STAGE=FOLDER where it says so of that "
+            "stage only; may be repeated.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Its folder; by default RUN/specialists/PLUGIN.")
