@@ -39,7 +39,6 @@ def vila2(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Compl
         text=True,
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        timeout=120,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.tables import print_plan, silence_bars_of_others, table
+from vila2.cli.tables import print_plan, table
 
 if TYPE_CHECKING:
     from vila2.run.recipe import Recipe
@@ -43,7 +43,6 @@ def run(
 
     loaded = read_recipe(recipe, overrides or [])
     folder = out or Path(loaded.folder)
-    silence_bars_of_others()
     # Whatever a library prints on the way must not mix with the outcome.
     with contextlib.redirect_stdout(sys.stderr):
         outcome = run_recipe(loaded, folder, dry_run=dry_run, progress=live_progress(quiet=quiet))
