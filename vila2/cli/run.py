@@ -53,12 +53,14 @@ def run(
 
 
 def read_recipe(path: Path, overrides: list[str]) -> Recipe:
-    """A recipe, with the names of sources and prompts checked too."""
+    """A recipe, with the names of sources, prompts and benchmarks checked too."""
     from vila2.caption.prompts import PROMPTS
+    from vila2.evaluate.benchmarks import benchmark_kinds
     from vila2.run.recipe_file import load_recipe
     from vila2.sources import source_names
 
-    return load_recipe(path, overrides, known={"source": source_names(), "prompt": list(PROMPTS)})
+    known = {"source": source_names(), "prompt": list(PROMPTS), "benchmark": benchmark_kinds()}
+    return load_recipe(path, overrides, known=known)
 
 
 def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:

@@ -83,6 +83,11 @@ def brought_benchmark(kind: str) -> Provided:
     return brought[kind]
 
 
+def benchmark_kinds() -> list[str]:
+    """Every kind there is, those of plugins included."""
+    return [*KINDS, *Host().benchmarks()]
+
+
 def questions_of(sample: Sample) -> list[Question]:
     """The questions a sample carries: ``meta["questions"]``, or else the exchanges of its conversation."""
     if "questions" in sample.meta:
