@@ -12,8 +12,9 @@ from vila2.errors import RecipeError
 from vila2.run.recipe import STAGE_DEFAULTS, Recipe
 from vila2.run.recipe_file import load_recipe, recipe_to_yaml
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("**/*.yaml"))
-EXAMPLES = [path for path in EXAMPLES if path.parent.name != "parts"]  # these are what others extend
+FOLDER = Path(__file__).parents[2] / "examples"
+# Not those in parts/, which others extend, nor a plugin's own recipe, which is a specialist's.
+EXAMPLES = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("paper/*.yaml")])
 KNOWN = {
     "source": ["world", "llava", "folder"],
     "prompt": ["simple", "long-v1", "long-v2", "long-v3"],
