@@ -39,7 +39,6 @@ def vila2(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Compl
         text=True,
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        timeout=120,
     )
 
 
@@ -61,19 +60,6 @@ def test_help_imports_nothing_heavy(words: list[str]):
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert result.stderr.strip() == "[]"
     assert result.stdout
-
-
-def test_help_answers_at_once():
-    # Processor time, best of three: the machine that runs the tests has other work too.
-    tries = []
-    for _ in range(3):
-        before = os.times()
-        assert vila2("--help").returncode == 0
-        after = os.times()
-        tries.append(
-            after.children_user + after.children_system - before.children_user - before.children_system
-        )
-    assert min(tries) < 0.4
 
 
 def test_version():

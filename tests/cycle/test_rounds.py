@@ -38,9 +38,11 @@ def vila2(*arguments: object, **options) -> subprocess.Popen:
 
 
 def run(recipe: Path, out: Path, *more: str) -> dict:
-    process = vila2("run", recipe, "--out", out, "--json", "--quiet", *more, stdout=subprocess.PIPE)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = vila2("run", recipe, "--out", out, "--json", "--quiet", *more, **pipes)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "it/s]" not in errors, "no library shows a bar of its own"
     return json.loads(output)
 
 
@@ -101,13 +103,16 @@ def test_running_again_does_nothing_and_a_change_redoes_what_depends_on_it(recip
     assert new == {"self-1", "vila1-pretrain", "vila1-sft", "vila1-scores"}
 
 
+@pytest.mark.slow
 def test_a_killed_run_gives_the_same_report(recipe, finished, tmp_path):
     run(recipe, finished)  # the test above may have left another report
     chance = random.Random(5)
     folder = tmp_path / "killed"
-    for _ in range(3):
+    for finished_steps in (3, 7, 10):
         process = vila2("run", recipe, "--out", folder, "--quiet")
-        time.sleep(chance.uniform(6, 20))
+        while len(steps(folder)) < finished_steps and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(chance.uniform(0, 1))
         process.send_signal(signal.SIGKILL)
         process.wait()
     run(recipe, folder)
@@ -147,7 +152,7 @@ def test_a_wrong_recipe_fails_before_any_work(recipe, tmp_path):
         RECIPE.replace("learning_rate: 5.0e-4", "learning_rat: 5.0e-4").replace("epochs: 2", "epochs: many")
     )
     process = vila2("run", wrong, "--out", tmp_path / "out", stderr=subprocess.PIPE)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate()
     assert process.returncode == 2
     assert "wrong.yaml:12" in error and "learning_rat" in error and "learning_rate" in error
     assert "wrong.yaml:13" in error and "epochs" in error
@@ -164,6 +169,6 @@ def test_a_missing_part_is_named_before_any_work(recipe, tmp_path):
         "model.vision=/no/such/tower",
         stderr=subprocess.PIPE,
     )
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate()
     assert process.returncode == 2 and "/no/such/tower" in error and "mend:" in error
     assert not (tmp_path / "out").exists()

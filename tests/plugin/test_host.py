@@ -44,9 +44,9 @@ def command(*words: str, site: Path, **environment: str) -> subprocess.Completed
 
 
 def test_a_specialist_is_found_by_its_name(site):
-    install_specialist(site, "vila2-counting", entry="counting")
-    found = Host().specialist("counting")
-    assert (found.name, found.prompts) == ("counting", ("How many objects are there?",))
+    install_specialist(site, "vila2-tallying", entry="tallying")
+    found = Host().specialist("tallying")
+    assert (found.name, found.prompts) == ("tallying", ("How many objects are there?",))
 
 
 def test_listing_imports_no_plugin_and_no_torch(site):
@@ -74,7 +74,7 @@ def test_a_broken_plugin_that_nobody_asked_for_is_a_warning(site, caplog):
         "from vila2.plugin import hookimpl\n\n@hookimpl\ndef vila2_sources():\n    return {'maps': 'maps_read:read'}\n",
         entry="maps",
     )
-    assert list(Host().sources()) == ["maps"]
+    assert "maps" in Host().sources()
     assert "'broken' (vila2-broken 1.0) cannot be imported: RuntimeError: out of order" in caplog.text
 
 
@@ -92,13 +92,13 @@ def test_a_plugin_that_ends_the_process_on_import_is_only_broken(site):
 
 
 def test_two_packages_of_one_plugin_name_are_an_error_naming_both(site):
-    install(site, "vila2-counting", IDLE, entry="counting")
-    install(site, "other-counting", IDLE, entry="counting", version="2.0")
-    with pytest.raises(PluginError, match=r"other-counting 2\.0 and by vila2-counting 1\.0"):
-        Host().specialist("counting")
+    install(site, "vila2-tallying", IDLE, entry="tallying")
+    install(site, "other-tallying", IDLE, entry="tallying", version="2.0")
+    with pytest.raises(PluginError, match=r"other-tallying 2\.0 and by vila2-tallying 1\.0"):
+        Host().specialist("tallying")
     shown = command("plugins", "list", site=site)
     assert shown.returncode == 2
-    assert "other-counting 2.0 and by vila2-counting 1.0" in shown.stderr
+    assert "other-tallying 2.0 and by vila2-tallying 1.0" in shown.stderr
 
 
 def test_a_misspelt_hook_is_reported(site):
@@ -140,13 +140,14 @@ def test_a_specialist_that_is_none_is_refused(site, given, message):
         Host().specialist("odd")
 
 
-@pytest.mark.parametrize("switch", ["none", "-counting", "other"])
-def test_a_plugin_that_is_switched_off_is_not_imported(site, monkeypatch, switch):
-    install(site, "vila2-counting", BROKEN, entry="counting")
+@pytest.mark.parametrize("switch", ["none", "-counted", "other"])
+def test_a_plugin_that_is_switched_off_is_not_imported(site, monkeypatch, caplog, switch):
+    install(site, "vila2-counted", BROKEN, entry="counted")
     monkeypatch.setenv("VILA2_PLUGINS", switch)
-    assert Host().sources() == {}
-    with pytest.raises(PluginError, match=r"\(vila2-counting 1.0\) is switched off"):
-        Host().specialist("counting")
+    Host().sources()
+    assert "out of order" not in caplog.text, "it was imported"
+    with pytest.raises(PluginError, match=r"\(vila2-counted 1.0\) is switched off"):
+        Host().specialist("counted")
 
 
 def test_a_switch_cannot_both_name_and_leave_out():
@@ -155,10 +156,10 @@ def test_a_switch_cannot_both_name_and_leave_out():
 
 
 def test_an_unknown_plugin_names_the_nearest_and_how_to_get_it(site):
-    install(site, "vila2-counting", IDLE, entry="counting")
+    install(site, "vila2-tallying", IDLE, entry="tallying")
     with pytest.raises(PluginError) as error:
-        Host().specialist("countin")
-    assert "'counting'" in error.value.mend
+        Host().specialist("tallyin")
+    assert "'tallying'" in error.value.mend
 
 
 def test_a_plugin_brings_a_source(site):
@@ -206,21 +207,21 @@ def test_one_name_from_two_plugins_is_an_error_naming_both(site):
 
 
 def test_check_looks_at_every_reference(site):
-    install_specialist(site, "vila2-counting", entry="counting")
-    assert all(check.passed for check in check_plugin(Host(), "counting"))
-    module = site / "vila2_counting.py"
+    install_specialist(site, "vila2-tallying", entry="tallying")
+    assert all(check.passed for check in check_plugin(Host(), "tallying"))
+    module = site / "vila2_tallying.py"
     module.write_text(module.read_text().replace("def parse(said)", "def parsed(said)"))
-    (site / "vila2_counting_files" / "recipe.yaml").write_text("stages: [")
-    sys.modules.pop("vila2_counting")
-    failed = [check for check in check_plugin(Host(), "counting") if not check.passed]
+    (site / "vila2_tallying_files" / "recipe.yaml").write_text("stages: [")
+    sys.modules.pop("vila2_tallying")
+    failed = [check for check in check_plugin(Host(), "tallying") if not check.passed]
     assert [check.what.partition(":")[0] for check in failed] == ["parser", "recipe"]
-    assert all("vila2-counting" in check.detail for check in failed)
+    assert all("vila2-tallying" in check.detail for check in failed)
 
 
 def test_the_command_line_shows_and_checks_a_plugin(site):
-    install_specialist(site, "vila2-counting", entry="counting")
-    shown = command("plugins", "show", "counting", "--json", site=site)
-    assert json.loads(shown.stdout)["package"] == "vila2-counting", shown.stderr
-    assert command("plugins", "check", "counting", site=site).returncode == 0
+    install_specialist(site, "vila2-tallying", entry="tallying")
+    shown = command("plugins", "show", "tallying", "--json", site=site)
+    assert json.loads(shown.stdout)["package"] == "vila2-tallying", shown.stderr
+    assert command("plugins", "check", "tallying", site=site).returncode == 0
     off = command("--plugins", "none", "plugins", "list", "--json", site=site)
-    assert [plugin["state"] for plugin in json.loads(off.stdout)] == ["off"]
+    assert {plugin["state"] for plugin in json.loads(off.stdout)} == {"off"}

@@ -52,6 +52,7 @@ def test_ticks_are_round() -> None:
 @given(
     st.lists(st.lists(st.floats(-50, 1e5, allow_nan=False), min_size=1, max_size=40), min_size=1, max_size=7)
 )
+@example([[0.0], [8366.0], [60001.0, 0.0]])  # two labels at the bottom make room upwards, into a third
 @settings(deadline=None, max_examples=50)
 def test_curves_stay_in_their_frame_and_labels_apart(curves: list[list[float]]) -> None:
     results = small(changes=[])

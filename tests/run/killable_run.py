@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -43,3 +45,20 @@ def go(
                 inputs={source: found[source] for source in sources},
             )
     return found
+
+
+def end_at(touch: int, place: str, end: int) -> None:
+    """Gives this process the signal ``end`` before its n-th touch of a path with ``place`` in it.
+
+    A touch is to open, make, rename or delete: all that a killed run can leave half done.
+    """
+    left = touch
+
+    def count(event: str, arguments: tuple) -> None:
+        nonlocal left
+        if arguments and isinstance(arguments[0], str | os.PathLike) and place in str(arguments[0]):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), end)
+
+    sys.addaudithook(count)

@@ -12,9 +12,14 @@ from vila2.errors import RecipeError
 from vila2.run.recipe import STAGE_DEFAULTS, Recipe
 from vila2.run.recipe_file import load_recipe, recipe_to_yaml
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("**/*.yaml"))
-EXAMPLES = [path for path in EXAMPLES if path.parent.name != "parts"]  # these are what others extend
-KNOWN = {"source": ["world", "llava", "folder"], "prompt": ["simple", "long-v1", "long-v2", "long-v3"]}
+FOLDER = Path(__file__).parents[2] / "examples"
+# Not those in parts/, which others extend, nor a plugin's own recipe, which is a specialist's.
+EXAMPLES = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("paper/*.yaml")])
+KNOWN = {
+    "source": ["world", "llava", "folder"],
+    "prompt": ["simple", "long-v1", "long-v2", "long-v3"],
+    "benchmark": ["captions", "questions"],
+}
 
 GOOD = """\
 name: small
@@ -103,7 +108,11 @@ def test_a_key_in_the_wrong_place_is_shown_its_place(tmp_path: Path):
             "dataset: picture, weight",
             "11: stages.pretrain.mixture.0.dataset: there is no",
         ),
-        ("kind: captions", "kind: caption", "did you mean 'captions'?"),
+        (
+            "kind: captions",
+            "kind: caption",
+            "there is no kind of benchmark 'caption'; did you mean 'captions'?",
+        ),
         ("weight: 0.5", "weight: 0", "11: stages.pretrain.mixture.0.weight: should be greater than 0, not 0"),
         ("weight: 0.5", "weight: true", "should be a number, not True"),
         (

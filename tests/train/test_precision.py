@@ -39,7 +39,8 @@ def test_bfloat16_learns_nearly_as_float32(inputs, tmp_path, changes):  # noqa: 
     whole = losses(tmp_path / "whole", inputs, epochs=2, **changes)
     half = losses(tmp_path / "half", inputs, dtype="bfloat16", epochs=2, **changes)
     assert half == pytest.approx(whole, rel=0.03) and half != whole
-    assert {tensor.dtype for tensor in weights(tmp_path / "half").values()} == {torch.bfloat16}
+    saved = weights(tmp_path / "half").values()
+    assert {tensor.dtype for tensor in saved if tensor.is_floating_point()} == {torch.bfloat16}
 
 
 def test_small_steps_on_bfloat16_weights_are_not_lost(inputs, tmp_path):  # noqa: F811

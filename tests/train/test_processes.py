@@ -75,7 +75,14 @@ def settings(processes, **changes):
         "learning_rate": 1e-3,
     }
     stage = StageSpec.model_validate(stage | changes).model_dump(mode="json")
-    return {"name": "stage", "stage": stage, "seed": 0, "dtype": "float32", "processes": processes}
+    return {
+        "name": "stage",
+        "stage": stage,
+        "seed": 0,
+        "dtype": "float32",
+        "plugins": (),
+        "processes": processes,
+    }
 
 
 def train(folder: Path, inputs, processes, board=None, **changes):

@@ -19,7 +19,8 @@ from vila2.packing.collate import Collator
 from vila2.run.progress import Board
 from vila2.run.recipe import StageSpec
 from vila2.sources import open_source
-from vila2.train.stage import save_model, train_stage
+from vila2.train.lora import add_lora, merge_lora
+from vila2.train.stage import ready_to_learn, save_model, train_stage
 
 TEMPLATE = (
     "{% for m in messages %}{{ m.role }}:{% for p in m.content %}"
@@ -92,3 +93,59 @@ def test_accumulated_batches_weigh_every_token_the_same(inputs, tmp_path):
     )
     for name, value in one.state_dict().items():
         assert torch.allclose(value, other.state_dict()[name], atol=2e-3), name
+
+
+class StopAt(Board):
+    """A board that stops the stage once a step is reached."""
+
+    def changed(self, event: str) -> None:
+        if event == "advance" and self.tasks[-1].done == 9:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("inputs", ["ours", "llava"], indirect=True)  # output layer tied, and its own
+def test_beside_adapters_the_location_tokens_learn_and_no_other_token(inputs, tmp_path):
+    spec = settings(lora={"rank": 4}, max_steps=12, save_steps=8, schedule="constant")
+    with pytest.raises(KeyboardInterrupt):
+        train_stage(tmp_path / "stage", spec, inputs, StopAt())
+    train_stage(tmp_path / "stage", spec, inputs, Board())  # trains on from the checkpoint
+    excess = [json.loads(line).get("soft_excess") for line in (tmp_path / "stage" / "metrics.jsonl").open()]
+    assert excess[11] < 0.8 * excess[0]
+    assert not list((tmp_path / "stage" / "model").glob("adapter*"))
+    before, after = (
+        load_generalist(folder / "model", device="cpu").model
+        for folder in (inputs["model"], tmp_path / "stage")
+    )
+    (group,) = token_groups(after.config)
+    first, end = group.first, group.first + group.spec.count
+    layers = [(model.get_input_embeddings(), model.get_output_embeddings()) for model in (before, after)]
+    for one, other in zip(*layers, strict=True):
+        moved = (one.weight != other.weight).any(dim=1)
+        assert not moved[:first].any() and not moved[end:].any()
+        assert moved[[first + 100, first + 200, first + 500, first + 900]].all()
+    assert (layers[1][0].weight is layers[1][1].weight) == after.config.tie_word_embeddings
+
+
+@pytest.mark.parametrize("inputs", ["ours"], indirect=True)
+def test_what_adapters_and_location_tokens_say_is_what_the_merged_model_says(inputs):
+    found = load_generalist(inputs["model"] / "model", device="cpu")
+    stage = StageSpec.model_validate(settings(lora={"rank": 4})["stage"])
+    encoder = ConversationEncoder(found.processor)
+    batch = Collator(0)([encoder.encode(ShardDataset.open(inputs["data.boxes"])[0])])
+    learner = add_lora(found.model, stage)
+    optimiser = torch.optim.SGD([p for p in learner.parameters() if p.requires_grad], lr=0.1)
+    learner(**batch).loss.backward()
+    optimiser.step()
+    with torch.no_grad():
+        apart = learner.eval()(**batch).logits
+        together = merge_lora(learner, stage)(**batch).logits
+    torch.testing.assert_close(together, apart, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("inputs", ["ours"], indirect=True)
+def test_zero_3_with_adapters_and_location_tokens_is_refused(inputs):
+    model = load_generalist(inputs["model"] / "model", device="cpu").model
+    stage = StageSpec.model_validate(settings(lora={"rank": 4})["stage"])
+    with pytest.raises(TrainingError, match="ZeRO-3") as failure:
+        ready_to_learn(model, stage, seed=0, name="sft", zero=3)
+    assert "deepspeed: 2" in failure.value.mend

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from vila2.cli.tables import silence_bars_of_others
-
 
 def annotate(
     run: Annotated[Path, typer.Argument(help="The run whose images are annotated.", show_default=False)],
@@ -54,7 +52,6 @@ def annotate(
     opened = ShardDataset.open(find_dataset(origin, dataset))
     made = MadeSpecialist.open(specialist or specialist_folder(run, plugin))
     settings = annotate_settings(made, overrides or [])
-    silence_bars_of_others()
     chosen = None if limit is None else frozenset(opened.keys()[:limit])
     layer = annotate_dataset(
         opened,

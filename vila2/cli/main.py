@@ -91,6 +91,8 @@ def _options(
     # On the terminal only what needs attention; a run's folder has all of it in run.log.
     logging.basicConfig(format="%(levelname)s: %(message)s")
     logging.getLogger().handlers[0].setLevel(logging.DEBUG if debug else logging.WARNING)
+    # The bars of libraries for loading and saving weights would tear our own apart; tqdm reads this on import.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     # Fork-unsafe thread pools of tokenizers would warn in every data worker.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

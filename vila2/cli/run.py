@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.tables import print_plan, silence_bars_of_others, table
+from vila2.cli.tables import print_plan, table
 
 if TYPE_CHECKING:
     from vila2.run.recipe import Recipe
@@ -43,7 +43,6 @@ def run(
 
     loaded = read_recipe(recipe, overrides or [])
     folder = out or Path(loaded.folder)
-    silence_bars_of_others()
     # Whatever a library prints on the way must not mix with the outcome.
     with contextlib.redirect_stdout(sys.stderr):
         outcome = run_recipe(loaded, folder, dry_run=dry_run, progress=live_progress(quiet=quiet))
@@ -54,12 +53,14 @@ def run(
 
 
 def read_recipe(path: Path, overrides: list[str]) -> Recipe:
-    """A recipe, with the names of sources and prompts checked too."""
+    """A recipe, with the names of sources, prompts and benchmarks checked too."""
     from vila2.caption.prompts import PROMPTS
+    from vila2.evaluate.benchmarks import benchmark_kinds
     from vila2.run.recipe_file import load_recipe
     from vila2.sources import source_names
 
-    return load_recipe(path, overrides, known={"source": source_names(), "prompt": list(PROMPTS)})
+    known = {"source": source_names(), "prompt": list(PROMPTS), "benchmark": benchmark_kinds()}
+    return load_recipe(path, overrides, known=known)
 
 
 def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:

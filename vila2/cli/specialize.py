@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.tables import print_plan, silence_bars_of_others, table
+from vila2.cli.tables import print_plan, table
 
 if TYPE_CHECKING:
     from vila2.cycle.origin import Origin
@@ -44,7 +44,11 @@ def specialize(
     ] = None,
     mix: Annotated[
         list[Path] | None,
-        typer.Option("--mix", help="Dataset to mix in where the recipe says run:STAGE; may be repeated."),
+        typer.Option(
+            "--mix",
+            help="Dataset to mix in where the recipe says run:STAGE, or STAGE=FOLDER where it says so of that "
+            "stage only; may be repeated.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Its folder; by default RUN/specialists/PLUGIN.")
@@ -75,7 +79,6 @@ def specialize(
         if dry_run:
             outcome = preflight_specialist(job, folder)
         else:
-            silence_bars_of_others()
             outcome = specialise(
                 job, folder, progress=live_progress(quiet=quiet), show=None if quiet else _show_built
             )

@@ -1,4 +1,4 @@
-"""What commands put on the terminal: tables, what a dry run would do, and no bars but our own."""
+"""What commands put on the terminal: tables, what a dry run would do."""
 
 from __future__ import annotations
 
@@ -70,11 +70,3 @@ def _size(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
-
-
-def silence_bars_of_others() -> None:
-    """Keeps the libraries' own progress bars off the terminal."""
-    from transformers.utils import logging
-
-    # Its bars for loading and saving weights would tear our own apart.
-    logging.disable_progress_bar()

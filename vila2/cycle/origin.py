@@ -69,19 +69,21 @@ class Origin:
 
         Args:
             name: with ``run:``.
-            mix: folders of datasets that stand in for it, where there is no run.
+            mix: folders of datasets that stand in for it, where there is no run; ``STAGE=FOLDER`` for that
+                stage only.
 
         Raises:
             RunError: the run has no such stage, or there is neither a run nor a folder.
         """
         stage = name.removeprefix(RUN)
-        if mix:
-            paths = {f"data.mix-{number}": path for number, path in enumerate(mix)}
+        folders = _standing_in(stage, mix)
+        if folders:
+            paths = {f"data.mix-{number}": path for number, path in enumerate(folders)}
             return [MixtureEntry(dataset=key.removeprefix("data.")) for key in paths], paths
         if self.run is None:
             raise RunError(
                 f"the recipe trains on {name}, but {self.name} is a checkpoint without a run",
-                mend="--mix FOLDER with a dataset to mix in (specialist data alone destroys other skills), "
+                mend=f"--mix FOLDER, or --mix {stage}=FOLDER, with a dataset to mix in (specialist data alone destroys other skills), "
                 "or --set stages.NAME.mixture=[...] without it",
             )
         if stage not in self.mixtures:
@@ -98,6 +100,18 @@ class Origin:
                     name = f"{entry.dataset}.{layer}"
                     paths[f"layer.run-{name}"] = self.layers[name]
         return entries, paths
+
+
+def _standing_in(stage: str, mix: Sequence[Path]) -> list[Path]:
+    """The folders of ``mix`` that are for this stage, or for any."""
+    folders = []
+    for path in mix:
+        name, equals, folder = str(path).partition("=")
+        if not equals or path.exists():
+            folders.append(path)
+        elif name == stage:
+            folders.append(Path(folder))
+    return folders
 
 
 def find_origin(source: str | Path | None) -> Origin:

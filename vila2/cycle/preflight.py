@@ -14,7 +14,7 @@ from vila2.data.sample import Sample
 from vila2.errors import RecipeError, Vila2Error
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import DatasetSpec, Recipe
+    from vila2.run.recipe import BenchmarkSpec, DatasetSpec, Recipe
 
 
 def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
@@ -36,11 +36,7 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
 
     first = first_samples(recipe)
     for benchmark in recipe.evaluate:
-        if not first[benchmark.dataset].images:
-            raise RecipeError(
-                f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has no images",
-                mend="name a dataset with images",
-            )
+        check_benchmark(benchmark, first[benchmark.dataset])
     for stage in recipe.stages.values():
         check_stage(stage, processes_here(recipe.processes))
     model, processor = model_in_outline(recipe)
@@ -55,6 +51,29 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
         "samples": samples,
         "memory": memory(recipe, model, samples),
     }
+
+
+def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
+    """Whether a benchmark is there, and fits its dataset.
+
+    Raises:
+        RecipeError: it is not, or does not.
+        PluginError: the plugin that brings it is broken.
+    """
+    from vila2.evaluate.benchmarks import KINDS, brought_benchmark
+
+    if benchmark.kind not in KINDS:
+        brought_benchmark(benchmark.kind).load()
+        if benchmark.prompt:
+            raise RecipeError(
+                f"benchmark {benchmark.name!r}: {benchmark.kind!r} asks the questions as they stand",
+                mend="leave prompt out",
+            )
+    if not first.images:
+        raise RecipeError(
+            f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has no images",
+            mend="name a dataset with images",
+        )
 
 
 def first_samples(recipe: Recipe) -> dict[str, Sample]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from vila2.cycle import work
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import Recipe
+    from vila2.run.recipe import BenchmarkSpec, Recipe
     from vila2.run.steps import Run, StepResult
 
 
@@ -71,7 +71,7 @@ class Cycle:
             f"vila{round}-scores",
             work.evaluate,
             settings={
-                "benchmarks": [benchmark.model_dump(mode="json") for benchmark in self.recipe.evaluate],
+                "benchmarks": [_benchmark_settings(benchmark) for benchmark in self.recipe.evaluate],
                 "seed": self.recipe.seed,
                 "dtype": self.recipe.model.dtype,
             },
@@ -129,6 +129,17 @@ class Cycle:
     def _training_settings(self) -> dict[str, Any]:
         recipe = self.recipe
         return {"seed": recipe.seed, "dtype": recipe.model.dtype, "plugins": recipe.plugins}
+
+
+def _benchmark_settings(benchmark: BenchmarkSpec) -> dict[str, Any]:
+    """What a benchmark's scores are a function of; of a plugin's also the plugin."""
+    from vila2.evaluate.benchmarks import KINDS, brought_benchmark
+
+    settings = benchmark.model_dump(mode="json")
+    if benchmark.kind not in KINDS:
+        plugin = brought_benchmark(benchmark.kind).plugin
+        settings |= {"plugin": plugin.package, "plugin_version": plugin.version}
+    return settings
 
 
 def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def make(
     start = model = run.step(
         "start",
         specialist_work.prepare,
-        settings={"dtype": dtype, **tokens_and_coordinates(job.specialist)},
+        settings={"dtype": dtype, **tokens_and_coordinates(job.specialist, job.recipe)},
         inputs={"model": job.origin.start(job.recipe.start)},
     )
     if before_training is not None:

@@ -119,11 +119,11 @@ def config_settings(job: Job) -> tuple[dict[str, Any], dict[str, Path]]:
     return config.model_dump(mode="json", exclude={"data", *paths}), paths
 
 
-def tokens_and_coordinates(specialist: Specialist) -> dict[str, Any]:
-    """What a specialist asks of a model's vocabulary, JSON-able."""
+def tokens_and_coordinates(specialist: Specialist, recipe: SpecialistRecipe) -> dict[str, Any]:
+    """What a specialist asks of a model's vocabulary, JSON-able; the recipe decides about coordinates."""
     return {
         "tokens": [spec.to_json() for spec in specialist.tokens],
-        "coordinates": specialist.coordinates,
+        "coordinates": recipe.coordinates or specialist.coordinates,
     }
 
 

@@ -36,7 +36,7 @@ def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
 
     first = first_samples(job)
     model, processor = outline(job.origin.start(job.recipe.start))
-    give_tokens(model, processor, **tokens_and_coordinates(job.specialist))
+    give_tokens(model, processor, **tokens_and_coordinates(job.specialist, job.recipe))
     sizes = Sizes.of(model)
     value_bytes = 4 if job.origin.dtype == "float32" else 2
     samples, memory = {}, {}

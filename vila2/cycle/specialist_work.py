@@ -156,7 +156,7 @@ def ask_held_out(
     from vila2.caption.engines import open_engine
     from vila2.data.shards import ShardDataset
     from vila2.evaluate.captions import measure_row
-    from vila2.evaluate.held_out import ask, choose_questions
+    from vila2.evaluate.held_out import ask, choose_questions, said_rows, score_asked
 
     specialist, of = Host().specialist(settings["plugin"]), f"{Host().plugin(settings['plugin'])}, metrics"
     score = load_reference(specialist.metrics, of=of)
@@ -169,14 +169,9 @@ def ask_held_out(
         batch_size=settings["batch_size"],
         progress=progress,
     )
-    items = call(score, asked, of=of)
+    items = score_asked(score, asked, of=of)
     write_json_atomic(folder / "items.json", {name: asdict(item) for name, item in items.items()})
-    said = [
-        {"item": one.said.key, "kind": one.kind, "question": one.said.prompt}
-        | {"answer": engine.coordinates.to_text(one.reference.parts), "said": one.said.text}
-        for one in asked
-    ]
-    write_json_atomic(folder / "said.json", said)
+    write_json_atomic(folder / "said.json", said_rows(engine, asked))
     measures = [
         measure_row(settings["plugin"], name, item, seed=settings["seed"]) for name, item in items.items()
     ]

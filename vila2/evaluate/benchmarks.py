@@ -1,7 +1,7 @@
 """Benchmarks: ask a model about a dataset's images and score what it says, item by item.
 
-Two kinds: ``captions`` asks for a description of each image, ``questions`` asks each question that a
-sample carries. Item scores are kept as (numerator, denominator) pairs, so that precision (correct out
+``captions`` asks for a description of each image, ``questions`` asks each question that a sample carries; a
+plugin's benchmark scores the answers to the exchanges of a sample's conversation. Item scores are kept as (numerator, denominator) pairs, so that precision (correct out
 of mentioned) and accuracy (right out of one) get their intervals the same way: a bootstrap over items.
 """
 
@@ -16,8 +16,12 @@ from vila2.caption.engine import Answer, Engine, GenerationSettings, Request
 from vila2.data.atomic import write_json_atomic
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
+from vila2.errors import DataError, RecipeError
 from vila2.evaluate.answers import exact_match
 from vila2.evaluate.captions import Items, measure_row, score_captions
+from vila2.evaluate.held_out import ask, choose_questions, said_rows, score_asked
+from vila2.plugin.host import Host, Provided
+from vila2.run.nearest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +62,30 @@ def run_benchmarks(
         dataset = ShardDataset.open(datasets[benchmark["dataset"]])
         count = min(len(dataset), benchmark["limit"] or len(dataset))
         samples = [dataset[index] for index in range(count)]
-        run = _captions if benchmark["kind"] == "captions" else _questions
-        outcome = run(engine, samples, benchmark, progress)
+        outcome = KINDS.get(benchmark["kind"], _brought)(engine, samples, benchmark, progress)
         write_json_atomic(folder / f"said-{benchmark['name']}.json", outcome.said)
         for name, item in outcome.items.items():
             measures.append(measure_row(benchmark["name"], name, item, seed=seed))
             items[f"{benchmark['name']}/{name}"] = asdict(item)
     write_json_atomic(folder / "items.json", items)
     return {"measures": measures}
+
+
+def brought_benchmark(kind: str) -> Provided:
+    """The benchmark of this name that a plugin brings.
+
+    Raises:
+        RecipeError: none does.
+    """
+    brought = Host().benchmarks()
+    if kind not in brought:
+        raise RecipeError(f"no kind of benchmark {kind!r}", mend=did_you_mean(kind, [*KINDS, *brought]))
+    return brought[kind]
+
+
+def benchmark_kinds() -> list[str]:
+    """Every kind there is, those of plugins included."""
+    return [*KINDS, *Host().benchmarks()]
 
 
 def questions_of(sample: Sample) -> list[Question]:
@@ -111,6 +131,27 @@ def _questions(
     return outcome
 
 
+def _brought(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    provided = brought_benchmark(benchmark["kind"])
+    questions = choose_questions(samples, None, seed=0)
+    if not questions:
+        raise DataError(
+            f"benchmark {benchmark['name']!r}: dataset {benchmark['dataset']!r} has no questions with answers",
+            mend="name a dataset of conversations",
+        )
+    label = f"benchmark {benchmark['name']}"
+    settings, size = _generation(benchmark), benchmark["batch_size"]
+    asked = ask(engine, questions, settings, batch_size=size, progress=progress, label=label)
+    items = score_asked(provided.load(), asked, of=f"{provided.plugin}, benchmark {provided.name!r}")
+    return Outcome(items, said_rows(engine, asked))
+
+
+#: The kinds of the core; a plugin may bring others.
+KINDS = {"captions": _captions, "questions": _questions}
+
+
 def _by_sample(scored: Sequence[tuple[Question, float]]) -> Items:
     """Right answers out of questions, sample by sample: questions about one image are not independent."""
     right: dict[str, list[float]] = {}
@@ -124,9 +165,7 @@ def _by_sample(scored: Sequence[tuple[Question, float]]) -> Items:
 def _ask(
     engine: Engine, requests: Sequence[Request], benchmark: Mapping[str, Any], progress: Any
 ) -> list[Answer]:
-    settings = GenerationSettings(
-        max_new_tokens=benchmark["max_new_tokens"], repetition_penalty=benchmark["repetition_penalty"]
-    )
+    settings = _generation(benchmark)
     size = benchmark["batch_size"]
     # Prompts of one length together: nothing is padded, and the answer does not depend on its neighbours.
     order = sorted(range(len(requests)), key=lambda n: (len(requests[n].prompt), requests[n].key))
@@ -138,3 +177,9 @@ def _ask(
                 answers[n] = answer
             task.advance(len(chunk))
     return [answers[n] for n in range(len(requests))]
+
+
+def _generation(benchmark: Mapping[str, Any]) -> GenerationSettings:
+    return GenerationSettings(
+        max_new_tokens=benchmark["max_new_tokens"], repetition_penalty=benchmark["repetition_penalty"]
+    )

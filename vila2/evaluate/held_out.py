@@ -1,9 +1,9 @@
-"""Asks a model the questions that a specialist's builder made and that were held out of its training."""
+"""Asks a model questions whose answers are known, such as those held out of a specialist's training, and has them scored."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from vila2.caption.engine import Engine, GenerationSettings, Request
@@ -12,6 +12,9 @@ from vila2.data.coordinates import CoordinateScheme
 from vila2.data.exchanges import Exchange, exchanges_of
 from vila2.data.images import decode_image
 from vila2.data.sample import Sample, TextPart
+from vila2.errors import PluginError
+from vila2.evaluate.captions import Items
+from vila2.plugin.references import call
 from vila2.plugin.specialist import Asked, Said
 
 Question = tuple[Sample, Exchange]
@@ -37,6 +40,7 @@ def ask(
     *,
     batch_size: int,
     progress: Any,
+    label: str = "ask what was held out",
 ) -> list[Asked]:
     """Puts every question to a model by itself, with the sample's images.
 
@@ -47,7 +51,7 @@ def ask(
         questions: of :func:`choose_questions`.
         settings: of generation.
         batch_size: questions at a time.
-        progress: shows how far it is.
+        progress: shows how far it is, under ``label``.
     """
     scheme = scheme_of_engine(engine)
     requests = [
@@ -61,7 +65,7 @@ def ask(
     # Prompts of one length together: little is padded, and the answer does not depend on its neighbours.
     order = sorted(range(len(requests)), key=lambda n: (len(requests[n].prompt), requests[n].key))
     asked: dict[int, Asked] = {}
-    with progress.task("ask what was held out", len(requests)) as task:
+    with progress.task(label, len(requests)) as task:
         for start in range(0, len(order), batch_size):
             chunk = order[start : start + batch_size]
             answers = engine.generate([requests[n] for n in chunk], settings)
@@ -71,6 +75,33 @@ def ask(
                 asked[n] = Asked(sample, exchange.question, exchange.answer, said, exchange.kind)
             task.advance(len(chunk))
     return [asked[n] for n in range(len(requests))]
+
+
+def score_asked(score: Callable[..., Any], asked: Sequence[Asked], *, of: str) -> dict[str, Items]:
+    """What a plugin's ``score`` makes of the answers: items by measure.
+
+    Args:
+        score: the plugin's.
+        asked: of :func:`ask`.
+        of: whose it is, for the error.
+
+    Raises:
+        PluginError: it fails, or gives something else than items.
+    """
+    found = call(score, asked, of=of)
+    if not isinstance(found, Mapping) or not all(isinstance(item, Items) for item in found.values()):
+        raise PluginError(f"{of}: gives no items by measure", mend="return {measure: vila2.Items(...), ...}")
+    return dict(found)
+
+
+def said_rows(engine: Engine, asked: Sequence[Asked]) -> list[dict[str, Any]]:
+    """Every question with its reference and what the model said, for a reader."""
+    scheme = scheme_of_engine(engine)
+    return [
+        {"item": one.said.key, "kind": one.kind, "question": one.said.prompt}
+        | {"answer": scheme.to_text(one.reference.parts, _size(one.sample, scheme)), "said": one.said.text}
+        for one in asked
+    ]
 
 
 def read_answer(scheme: CoordinateScheme, sample: Sample, request: Request, text: str, status: str) -> Said:

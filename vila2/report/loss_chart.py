@@ -139,17 +139,22 @@ def _apart(ends: dict[int, float]) -> dict[int, float]:
     """Moves labels that would cover each other: each at least a line below the one above, centred as a block."""
     blocks: list[tuple[list[int], float]] = []  # curves in order, and the height of the block's middle
     for n in sorted(ends, key=lambda n: (ends[n], n)):
-        members, middle = [n], ends[n]
+        members, middle = [n], _in_frame(ends[n], 1)
         while blocks and middle - blocks[-1][1] < _LINE_HEIGHT * (len(members) + len(blocks[-1][0])) / 2:
             members = blocks.pop()[0] + members
-            middle = sum(ends[m] for m in members) / len(members)
+            middle = _in_frame(sum(ends[m] for m in members) / len(members), len(members))
         blocks.append((members, middle))
     heights = {}
     for members, middle in blocks:
-        room = _LINE_HEIGHT * (len(members) - 1) / 2
-        middle = min(max(middle, _TOP + room), HEIGHT - _BOTTOM - room)
-        heights |= {m: round(middle - room + _LINE_HEIGHT * place, 1) for place, m in enumerate(members)}
+        top = middle - _LINE_HEIGHT * (len(members) - 1) / 2
+        heights |= {m: round(top + _LINE_HEIGHT * place, 1) for place, m in enumerate(members)}
     return heights
+
+
+def _in_frame(middle: float, labels: int) -> float:
+    """The middle of a block of labels, moved so that all of them lie beside the frame."""
+    room = _LINE_HEIGHT * (labels - 1) / 2
+    return min(max(middle, _TOP + room), HEIGHT - _BOTTOM - room)
 
 
 def _facts(stages: Sequence[tuple[int, ModelResult, StageResult]]) -> tuple[str, ...]:

@@ -225,7 +225,9 @@ class BenchmarkSpec(Part):
     """One thing that every VILA_i is measured by."""
 
     name: Name = Field(description="in the report")
-    kind: Literal["captions", "questions"] = Field(description="describe each image, or answer its questions")
+    kind: Name = Field(
+        description="captions (describe each image), questions (answer its questions), or what a plugin brings"
+    )
     dataset: Text = Field(description="a name under `data`")
     prompt: Text | None = Field(default=None, description="what is asked; {question} stands for the question")
     max_new_tokens: Count = Field(default=128, description="of one answer")

@@ -37,7 +37,8 @@ def cross_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None)
 
     Args:
         raw: the recipe as plain values.
-        known: names that exist outside the recipe: ``source`` and ``prompt``; absent ones are not checked.
+        known: names that exist outside the recipe: ``source``, ``prompt`` and ``benchmark``; absent ones are
+            not checked.
     """
     recipe = _mapping(with_stage_defaults(raw))
     known = known or {}
@@ -46,7 +47,7 @@ def cross_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None)
         *_model_problems(recipe),
         *_stage_problems(recipe),
         *_cycle_problems(recipe, known.get("prompt")),
-        *_benchmark_problems(recipe),
+        *_benchmark_problems(recipe, known.get("benchmark")),
     ]
 
 
@@ -216,12 +217,14 @@ def _cycle_view_problems(view: str, recaption: Any, data: Mapping[str, Any]) -> 
             )
 
 
-def _benchmark_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
+def _benchmark_problems(recipe: Mapping[str, Any], kinds: Collection[str] | None) -> Iterator[Problem]:
     data, seen = _mapping(recipe.get("data")), set()
     for number, benchmark in enumerate(_sequence(recipe.get("evaluate"))):
         benchmark = _mapping(benchmark)
         yield from _dataset_problems(("evaluate", number, "dataset"), benchmark.get("dataset"), data)
-        name = benchmark.get("name")
+        kind, name = benchmark.get("kind"), benchmark.get("name")
+        if isinstance(kind, str) and kinds is not None and kind not in kinds:
+            yield Problem(("evaluate", number, "kind"), _unknown("kind of benchmark", kind, kinds))
         if isinstance(name, str) and name in seen:
             yield Problem(("evaluate", number, "name"), f"two benchmarks are called {name!r}")
         seen |= {name} if isinstance(name, str) else set()

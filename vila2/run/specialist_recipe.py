@@ -17,7 +17,7 @@ What a stage does not say is as in the generalist's ``sft`` (the paper's Table 8
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -64,6 +64,9 @@ class SpecialistRecipe(Part):
         description="what to build from, where --data says nothing; source `path`: as it lies there",
     )
     build: dict[str, Any] = Field(default_factory=dict, description="settings of the builder")
+    coordinates: Literal["text", "tokens"] | None = Field(
+        default=None, description="how the model writes coordinates; by default as the plugin says"
+    )
     stages: Annotated[dict[Name, StageSpec], Field(min_length=1)] = Field(
         description="in the order of training"
     )

@@ -1,4 +1,4 @@
-"""LoRA on the language model, merged back into one set of weights together with the projector."""
+"""LoRA on the language model, merged back into one set of weights with the projector and the added tokens."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from vila2.errors import TrainingError
 from vila2.model.generalist import parts_of
+from vila2.model.special_tokens import token_groups
 
 if TYPE_CHECKING:
     from vila2.run.recipe import StageSpec
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
 def add_lora(model: torch.nn.Module, stage: StageSpec) -> torch.nn.Module:
     """Wraps the model with adapters on every linear layer of its language model.
 
-    The projector is small: where the stage trains it, it is trained in full, not through an adapter.
+    The projector is small: where the stage trains it, it is trained in full, not through an adapter. So are the
+    rows of the tokens that the model was given (locations, say) in its embeddings and its output layer; the rows
+    of all other tokens rest.
 
     Args:
         model: an image-text-to-text model.
         stage: with ``lora``, and what it trains.
 
     Returns:
-        A peft model whose checkpoints hold the adapters and the projector.
+        A peft model whose checkpoints hold the adapters, the projector and those rows.
+
+    Raises:
+        TrainingError: the language model has no linear layers, or an output layer whose rows can not be
+            trained apart.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -46,8 +53,30 @@ def add_lora(model: torch.nn.Module, stage: StageSpec) -> torch.nn.Module:
         lora_dropout=stage.lora.dropout,
         target_modules=targets,
         modules_to_save=[projector] if "projector" in stage.train else None,
+        trainable_token_indices=_added_rows(model, names) or None,
     )
     return get_peft_model(model, config)
+
+
+def _added_rows(model: Any, names: Mapping[int, str]) -> dict[str, list[int]]:
+    """The rows of the model's token groups, by the name of each layer that holds some of its own."""
+    rows = [
+        row
+        for group in token_groups(model.config)
+        for row in range(group.first, group.first + group.spec.count)
+    ]
+    if not rows:
+        return {}
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if getattr(head, "bias", None) is not None:
+        # peft computes with the trained rows of such a layer's weight and leaves its bias out.
+        raise TrainingError(
+            "LoRA can not train added tokens in a model whose output layer has a bias",
+            mend="leave lora out, or use coordinates: text",
+        )
+    # Tied layers are one: peft trains the rows of the embedding in both.
+    layers = [embedding] if head.weight is embedding.weight else [embedding, head]
+    return {names[id(layer)]: rows for layer in layers}
 
 
 def merge_lora(

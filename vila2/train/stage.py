@@ -24,6 +24,7 @@ from vila2.errors import TrainingError
 from vila2.model.generalist import load_generalist
 from vila2.model.losses import use_soft_loss
 from vila2.model.resolution import set_image_size
+from vila2.model.special_tokens import token_groups
 from vila2.run.recipe import StageSpec
 from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_torn
 from vila2.train.checks import check_stage
@@ -139,6 +140,11 @@ def ready_to_learn(
     if stage.liger and (why := use_liger(model)):
         log.warning("stage %s: trained without the kernels of liger: %s", name, why)
     set_seed(seed)  # adapters begin at random
+    if stage.lora and zero == 3 and token_groups(model.config):
+        raise TrainingError(
+            "under ZeRO-3 LoRA can not train added tokens: their rows lie in layers that are shared out",
+            mend="deepspeed: 2, or leave lora out",
+        )
     if stage.lora:
         model = add_lora(model, stage)
     if not zero:

@@ -75,12 +75,10 @@ def main() -> None:
 
 def _train(orders: dict[str, Any], progress: Any) -> dict[str, Any]:
     import torch
-    from transformers.utils import logging as transformers_logging
 
     from vila2.run.progress import Board
     from vila2.train.stage import train_stage
 
-    transformers_logging.disable_progress_bar()
     inputs = {name: Path(path) for name, path in orders["inputs"].items()}
     results = train_stage(Path(orders["folder"]), orders["settings"], inputs, progress or Board())
     if torch.distributed.is_initialized():

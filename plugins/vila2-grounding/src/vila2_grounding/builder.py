@@ -1,0 +1,118 @@
+"""The builder: grounded captions, filtered as in the paper, to exchanges about one image on branches of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
+from vila2.data.shards import Reject
+from vila2.plugin import BuilderConfig
+
+from vila2_grounding import readers
+from vila2_grounding.asking import describe_regions, narrate, refer
+from vila2_grounding.filters import LARGEST, MOST, filtered
+from vila2_grounding.grounded import Grounded
+from vila2_grounding.readers.resizing import Resized
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class GroundingConfig(BuilderConfig):
+    """Settings of the builder, besides ``data`` and ``seed``.
+
+    Attributes:
+        images: the folder of the images, where they do not lie beside the rows.
+        resized: what to do with images that img2dataset gave another shape: "reject" them, move the boxes with the
+            "border" of its default mode, or "keep" the boxes as they are.
+        largest_box: share of the image that a box may cover; a larger one is dropped (the paper's first filter).
+        most_of_a_category: instances; an image with more is rejected (the paper's second filter).
+        spans: the phrases that boxes follow in narrations. GRIT's "noun_chunks" end at the noun, its "ref_exps"
+            ("a dog on the grass") may nest.
+        split: sort samples into the subsets "short" and "long"; without it all are "grounded".
+        long_words, long_boxes: a sample is long from so many words of its caption and so many boxes on. The paper
+            gives sizes (3M short, 838K long), not what it splits by.
+        narrations: whether to ask for the narration.
+        referring, regions: of one image at the most.
+    """
+
+    images: Path | None = None
+    resized: Resized = "reject"
+    largest_box: Annotated[float, Field(gt=0, le=1)] = LARGEST
+    most_of_a_category: Annotated[int, Field(ge=1)] = MOST
+    spans: Literal["noun_chunks", "ref_exps"] = "noun_chunks"
+    split: bool = False
+    long_words: Count = 15
+    long_boxes: Count = 1
+    narrations: bool = True
+    referring: Count = 2
+    regions: Count = 1
+
+
+class GroundingBuilder:
+    """Grounded narration, referring and region exchanges from any data that :mod:`vila2_grounding.readers` knows.
+
+    A sample's ``meta`` holds the caption as it was and its phrases with their spans, boxes and categories, which
+    every answer rests on.
+    """
+
+    version: ClassVar[int] = 1
+    subsets: ClassVar[tuple[str, ...]] = ("grounded", "short", "long")
+
+    def __init__(self, config: GroundingConfig) -> None:
+        self.config = config
+
+    def shards(self) -> Sequence[str]:
+        """Files that can be read by themselves, or "all"."""
+        return readers.pieces(self.config.data)
+
+    def build(self, shard: str) -> Iterator[Sample | Reject]:
+        """Samples of one piece; a ``Reject`` for every box and every image that is dropped."""
+        config = self.config
+        found = readers.read(
+            config.data, shard, images=config.images, resized=config.resized, seed=config.seed
+        )
+        for item in found:
+            if isinstance(item, Reject):
+                yield item
+                continue
+            left, refused = filtered(item, largest=config.largest_box, most=config.most_of_a_category)
+            yield from refused
+            if left is not None:
+                yield self.ask(left)
+
+    def ask(self, grounded: Grounded) -> Sample | Reject:
+        """The exchanges about one image."""
+        config = self.config
+        draw = random.Random(hashlib.sha256(f"{config.seed}/{grounded.key}".encode()).digest())
+        phrases, expressions = grounded.phrases, grounded.expressions
+        spans = (phrases or expressions) if config.spans == "noun_chunks" else (expressions or phrases)
+        exchanges = [narrate(grounded, spans, draw)] if config.narrations else []
+        exchanges += refer(grounded, config.referring, draw)
+        exchanges += describe_regions(grounded, config.regions, draw)
+        if not exchanges:
+            return Reject(grounded.key, grounded.key, "no-question", "no phrase means exactly one box")
+        turns: list[Turn] = [user(ImagePart())]
+        for branch, (_, question, answer) in enumerate(exchanges, start=1):
+            turns += [user(*question, branch=branch), assistant(*answer, branch=branch)]
+        meta = {
+            **grounded.meta,
+            "subset": self.subset(grounded),
+            "kinds": [kind for kind, *_ in exchanges],
+            "caption": grounded.caption,
+            "phrases": [asdict(phrase) for phrase in spans],
+        }
+        return Sample(grounded.key, (grounded.image,), tuple(turns), meta)
+
+    def subset(self, grounded: Grounded) -> str:
+        """Which stage a caption belongs to."""
+        if not self.config.split:
+            return "grounded"
+        words = len(grounded.caption.split())
+        boxes = len({box for phrase in grounded.instances for box in phrase.boxes})
+        return "long" if words >= self.config.long_words and boxes >= self.config.long_boxes else "short"

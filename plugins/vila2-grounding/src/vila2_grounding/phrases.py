@@ -1,0 +1,108 @@
+"""Noun phrases by rule: their category (the head noun's lemma), and where one ends that a box follows.
+
+The rules are for English captions and know no grammar. They take the last noun before the first preposition or
+relative word, so that an adjective behind the noun ("the people present"), a participle that is not listed ("a man
+eating pizza": head "pizza") and a name ("Tower Bridge": "bridge") are read as written; "glasses" and "glass" are two.
+"""
+
+from __future__ import annotations
+
+import re
+
+from vila2_grounding.words import ARTICLES, DETERMINERS, ENDS, INVARIANT, IRREGULAR, QUANTITIES, VERBS
+
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+
+def lemma(noun: str) -> str:
+    """The singular of a noun, in lower case, by rule and a list of irregular ones."""
+    noun = noun.lower().replace("’", "'")
+    noun = noun.removesuffix("'s").removesuffix("s'")
+    if noun in IRREGULAR:
+        return IRREGULAR[noun]
+    if noun in INVARIANT or len(noun) < 4 or noun.endswith(("ss", "us", "is")):
+        return noun
+    if noun.endswith("ies") and len(noun) > 4:
+        return noun[:-3] + "y"
+    if re.search(r"(?:ss|x|z|ch|sh)es$", noun):
+        return noun[:-2]
+    return noun.removesuffix("s")
+
+
+def category(phrase: str) -> str:
+    """The lemma of a phrase's head noun; "" for one without a word.
+
+    "a pair of brown dogs" is a dog: what only tells how much is passed over.
+    """
+    words = [word.lower() for word in _WORD.findall(phrase)]
+    while len(words) > 1 and words[0] in DETERMINERS:
+        words = words[1:]
+    for number, word in enumerate(words):
+        if word == "of" and number and lemma(words[number - 1]) in QUANTITIES and words[number + 1 :]:
+            return category(" ".join(words[number + 1 :]))
+        if number and word in ENDS:
+            words = words[:number]
+            break
+    return lemma(words[-1]) if words else ""
+
+
+def normal(phrase: str) -> str:
+    """A phrase to compare with others: lower case, without determiners in front, its last word in the singular."""
+    words = [word.lower() for word in _WORD.findall(phrase)]
+    while len(words) > 1 and words[0] in DETERMINERS:
+        words = words[1:]
+    return " ".join([*words[:-1], lemma(words[-1])]) if words else ""
+
+
+def definite(phrase: str) -> str:
+    """How a question speaks of what a phrase names: "a red cube" as "the red cube", "his dog" as it is."""
+    first, _, rest = phrase.strip().partition(" ")
+    if first.lower() in ARTICLES and rest:
+        return "the " + rest
+    if first.lower() in DETERMINERS:
+        return first.lower() + (" " + rest if rest else "")
+    return "the " + phrase.strip()
+
+
+def indefinite(name: str, count: int = 1) -> str:
+    """A name with its article, or in the plural: "an orange cube", "red cubes"."""
+    if count > 1:
+        return plural(name)
+    if lemma(name.split()[-1]) != name.split()[-1] or name.split()[-1] in INVARIANT:
+        return name  # "scissors"
+    return ("an " if name[:1].lower() in "aeiou" else "a ") + name
+
+
+def plural(name: str) -> str:
+    """The plural of a name's last word, which :func:`lemma` undoes."""
+    before, space, noun = name.rpartition(" ")
+    irregular = {one: many for many, one in IRREGULAR.items()}
+    if noun in irregular:
+        noun = irregular[noun]
+    elif noun not in INVARIANT:
+        if re.search(r"(?:ss|us|is|x|z|ch|sh)$", noun):
+            noun += "es"
+        else:
+            noun = noun[:-1] + "ies" if re.search(r"[^aeiou]y$", noun) else noun + "s"
+    return before + space + noun
+
+
+def phrase_before(text: str, end: int, start: int = 0) -> tuple[int, int] | None:
+    """The noun phrase at the end of ``text[start:end]``: its span, None where no word stands there.
+
+    It goes back to a determiner, and not over punctuation, a preposition, a conjunction or a common verb.
+    """
+    found = [match for match in _WORD.finditer(text, start, end)]
+    if not found or text[found[-1].end() : end].strip():
+        return None
+    first = last = found[-1]
+    for match in reversed(found):
+        word = match.group().lower()
+        if match is not last and text[match.end() : first.start()].strip():
+            break
+        if match is not last and (word in ENDS or word in VERBS):
+            break
+        first = match
+        if word in DETERMINERS:
+            break
+    return first.start(), last.end()

@@ -1,0 +1,99 @@
+"""Readers: GRIT in any of its forms, VOC, and everything that :func:`vila2.open_evidence` knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from vila2.data.sample import Sample
+from vila2.data.shards import Reject, ShardDataset
+from vila2.errors import DataError
+from vila2.sources import img2dataset
+from vila2.sources.evidence import open_evidence
+from vila2.sources.rows import Row, read_rows, row_files
+
+from vila2_grounding.grounded import Grounded
+from vila2_grounding.readers.grit import read_grit_rows, read_grit_sample
+from vila2_grounding.readers.resizing import Resized
+from vila2_grounding.readers.spans import is_grit
+from vila2_grounding.readers.things import read_things
+from vila2_grounding.readers.voc import is_voc, read_voc
+
+ALL = "all"
+_ROWS = (".parquet", ".jsonl", ".ndjson", ".json")
+
+
+def pieces(path: Path) -> list[str]:
+    """The files of a data set that can be read by themselves, or ``["all"]``.
+
+    Raises:
+        DataError: nothing there.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder", mend="check the path")
+    files = _files(path)
+    return [file.name for file in files] if len(files) > 1 else [ALL]
+
+
+def read(
+    path: Path, piece: str, *, images: Path | None = None, resized: Resized = "reject", seed: int = 0
+) -> Iterator[Grounded | Reject]:
+    """The grounded captions of one piece.
+
+    Raises:
+        DataError: in no form that is known.
+    """
+    files = _files(path)
+    if piece != ALL:
+        yield from _read_file(path / piece, images, resized, seed, prefix=f"{Path(piece).stem}/")
+    elif files:
+        yield from _read_file(files[0], images, resized, seed)
+    else:
+        found = read_voc(path, images) if is_voc(path) else open_evidence(path, images)
+        yield from _read_samples(found, resized, seed)
+
+
+def _files(path: Path) -> list[Path]:
+    """Tars of others, or files of GRIT's rows; none of what is read as a whole."""
+    if path.is_file():
+        return [path] if path.suffix == ".tar" or _holds_grit(path) else []
+    if is_voc(path) or (path / "dataset.json").is_file():
+        return []
+    tars = sorted(path.glob("*.tar"))
+    if tars or (path / "shards").is_dir():
+        return tars
+    rows = [file for file in row_files(path) if file.suffix in _ROWS]
+    return rows if rows and _holds_grit(rows[0]) else []
+
+
+def _holds_grit(path: Path) -> bool:
+    """Whether a file's first row has GRIT's annotations."""
+    if path.suffix not in _ROWS:
+        return False
+    try:
+        row = next((row for row in islice(read_rows(path), 100) if isinstance(row, Row)), None)
+    except DataError:
+        return False  # a JSON object, such as COCO's, or broken: whoever reads it says what is wrong
+    return row is not None and is_grit(row.fields)
+
+
+def _read_file(
+    file: Path, images: Path | None, resized: Resized, seed: int, prefix: str = ""
+) -> Iterator[Grounded | Reject]:
+    if file.suffix == ".tar":  # img2dataset's keys begin with the number of the tar
+        yield from _read_samples(img2dataset.read(file, require_text=False), resized, seed)
+    else:
+        yield from read_grit_rows(file, images, resized, prefix)
+
+
+def _read_samples(
+    samples: Iterator[Sample | Reject] | ShardDataset, resized: Resized, seed: int
+) -> Iterator[Grounded | Reject]:
+    for sample in samples:
+        if isinstance(sample, Reject):
+            yield sample
+        elif is_grit(sample.meta):
+            yield from read_grit_sample(sample, resized)
+        else:
+            yield from read_things(sample, seed)

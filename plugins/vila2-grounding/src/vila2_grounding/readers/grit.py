@@ -1,0 +1,116 @@
+"""GRIT: rows (Parquet, JSONL) with images in a folder, or the tars that img2dataset made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vila2.data.boxes import Box
+from vila2.data.sample import Sample
+from vila2.data.shards import Reject
+from vila2.sources.rows import Keys, Row, read_image, read_rows
+
+from vila2_grounding.grounded import Grounded
+from vila2_grounding.readers.resizing import Resized, image_size, letterboxed, original_size, same_shape
+from vila2_grounding.readers.spans import CHUNKS, EXPRESSIONS, read_phrases
+
+_SUFFIXES = (".jpg", ".png", ".webp", ".jpeg")
+
+
+def read_grit_rows(
+    path: Path, images: Path | None, resized: Resized, prefix: str = ""
+) -> Iterator[Grounded | Reject]:
+    """The rows of a file.
+
+    A row's image is the file that ``image`` (or ``file_name``) names, or ``KEY.jpg`` (``.png``, ``.webp``), in the
+    folder of images or in a folder there named with the key's first five digits, as img2dataset writes files.
+
+    Args:
+        path: of Parquet or JSONL.
+        images: the folder of images; by default the file's own, or ``images`` in it.
+        resized: see :data:`~vila2_grounding.readers.resizing.Resized`.
+        prefix: of all keys, where another file may have the same ones.
+    """
+    roots = [images] if images else [path.parent, path.parent / "images"]
+    keys = Keys()
+    for row in read_rows(path):
+        if isinstance(row, Reject):
+            yield row
+            continue
+        name = next((row.fields[key] for key in ("image", "file_name") if row.fields.get(key)), None)
+        shown = str(next((row.fields[key] for key in ("key", "id") if row.fields.get(key)), name or "row"))
+        key = prefix + keys.key(shown, row.fields)
+        found = _find(roots, name, shown)
+        data = read_image(found[0], found[1], where=row.where, key=key)
+        if isinstance(data, Reject):
+            yield data
+        else:
+            yield from grounded_row(row, key, data, prefix + (name or shown), resized)
+
+
+def read_grit_sample(sample: Sample, resized: Resized) -> Iterator[Grounded | Reject]:
+    """A sample of img2dataset's tars, or of a dataset that was imported from them; its meta is GRIT's row.
+
+    The caption is the one of the ``.json``: that of the ``.txt`` may have lost its outer white space.
+    """
+    said = next((turn.text for turn in sample.turns if turn.role == "assistant"), None)
+    fields = {"caption": said, **sample.meta}
+    if not sample.images:
+        yield Reject(sample.key, sample.key, "no-image", "the sample has no image")
+        return
+    row = Row(sample.key, fields)
+    yield from grounded_row(row, sample.key, sample.images[0], str(fields.get("image", sample.key)), resized)
+
+
+def grounded_row(
+    row: Row, key: str, image: bytes, name: str, resized: Resized
+) -> Iterator[Grounded | Reject]:
+    """A row's caption with its phrases, after a ``Reject`` for each annotation that can not be used."""
+    caption = row.fields.get("caption")
+    if not isinstance(caption, str) or not caption.strip():
+        yield Reject(row.where, key, "no-caption", f"caption is {caption!r:.40}")
+        return
+    move = _move(row.fields, image, resized)
+    if isinstance(move, tuple):
+        yield Reject(row.where, key, *move)
+        return
+    refused: dict[Reject, None] = {}
+
+    def refuse(reason: str, detail: str) -> None:
+        refused[Reject(row.where, key, reason, detail)] = None
+
+    phrases = read_phrases(row.fields.get(CHUNKS), caption, refuse, move)
+    expressions = read_phrases(row.fields.get(EXPRESSIONS), caption, refuse, move)
+    yield from refused
+    yield Grounded(key, image, caption, phrases, expressions, {"image": name})
+
+
+def _move(
+    fields: Mapping[str, Any], image: bytes, resized: Resized
+) -> Callable[[Box], Box] | tuple[str, str] | None:
+    """How to move boxes to the image at hand, None where they fit; reason and detail where that is not known."""
+    size = image_size(image)
+    if size is None:
+        return "corrupt-image", "no image that can be read"
+    original = original_size(fields)
+    if original is None or resized == "keep" or same_shape(size, original):
+        return None
+    if resized == "border" and abs(size[0] - size[1]) <= 1:
+        return letterboxed(original)
+    return (
+        "reshaped-image",
+        f"{size[0]}x{size[1]}, but the original is {original[0]}x{original[1]}: img2dataset letterboxed or cropped "
+        "it and its boxes are the original's. Fetch it with resize_mode=keep_ratio, or build with resized=border",
+    )
+
+
+def _find(roots: list[Path], name: Any, key: str) -> tuple[Path, str]:
+    """Folder and name of a row's image; where it is nowhere, the place where it should be."""
+    names = [name] if name else [key + suffix for suffix in _SUFFIXES]
+    names += [] if name else [f"{key[:5]}/{one}" for one in names]
+    for root in roots:
+        for one in names:
+            if isinstance(one, str) and (root / one).is_file():
+                return root, one
+    return roots[0], names[0]

@@ -1,0 +1,59 @@
+"""Any boxes with names as grounded captions: what evidence lists, in one sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+
+from vila2.data.boxes import Box
+from vila2.data.evidence import Evidence
+from vila2.data.sample import Sample
+from vila2.data.shards import Reject
+
+from vila2_grounding.grounded import Grounded, Phrase
+from vila2_grounding.phrases import indefinite, lemma
+
+_OPENINGS = ("The image shows ", "There is ", "We can see ")
+
+
+def read_things(sample: Sample, seed: int = 0) -> Iterator[Grounded | Reject]:
+    """The sentence that lists the things of a sample's evidence: "There is a red cube, two ...", from left to right.
+
+    Things of one name are one phrase with several boxes. The category is the label.
+    """
+    evidence = Evidence.of(sample)
+    if evidence is None or not sample.images:
+        yield Reject(
+            sample.key, sample.key, "no-objects", "no caption with spans, and no evidence with objects"
+        )
+        return
+    named: dict[str, tuple[str, list[Box]]] = {}
+    for thing in evidence.objects:
+        if thing.box is None:
+            yield Reject(sample.key, sample.key, "no-2d-box", f"{thing.called} has no box in the image")
+            continue
+        boxes = named.setdefault(thing.called, (lemma_of_label(thing.label), []))[1]
+        if thing.box not in boxes:
+            boxes.append(thing.box)
+    if not named:
+        yield Reject(sample.key, sample.key, "no-objects", "nothing in the image has a box")
+        return
+    order = sorted((sorted(boxes), name, category) for name, (category, boxes) in named.items())
+    draw = random.Random(hashlib.sha256(f"{seed}/things/{sample.key}".encode()).digest())
+    caption = draw.choice(_OPENINGS)
+    phrases = []
+    for number, (boxes, name, category) in enumerate(order):
+        if number:
+            caption += " and " if number == len(order) - 1 else ", "
+        start = len(caption)
+        caption += indefinite(name, len(boxes))
+        phrases.append(Phrase(start, len(caption), tuple(boxes), category))
+    meta = {"image": sample.meta.get("image", sample.key), **evidence.to_meta()}
+    yield Grounded(sample.key, sample.images[0], caption + ".", tuple(phrases), (), meta)
+
+
+def lemma_of_label(label: str) -> str:
+    """A label as a category: its last word in the singular."""
+    before, space, noun = label.lower().rpartition(" ")
+    return before + space + lemma(noun)

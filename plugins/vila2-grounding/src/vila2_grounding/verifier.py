@@ -1,0 +1,65 @@
+"""Claims about things and their places against what is known of the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vila2.data.boxes import Box, iou
+from vila2.data.claims import Claim
+from vila2.data.evidence import Evidence, SceneObject
+
+from vila2_grounding.phrases import lemma, normal
+
+#: From this overlap on a box is the thing's; below the other nothing of the kind stands there.
+SAME, ELSEWHERE = 0.5, 0.1
+
+
+def verify(claims: Sequence[Claim], evidence: Evidence) -> tuple[Claim, ...]:
+    """Every claim of kind "object"; others stay as they are.
+
+    Supported is one whose box lies on a thing of its label, unless the thing's name says something else of it.
+    Contradicted is one only where all things of the label are known to be listed: when there is none of them, or
+    none where the box is. Everything else stays unverified.
+    """
+    return tuple(_verified(claim, evidence) if claim.kind == "object" else claim for claim in claims)
+
+
+def _verified(claim: Claim, evidence: Evidence) -> Claim:
+    words = normal(claim.subject).split()
+    labels = {_label(label) for label in (*evidence.labels, *(thing.label for thing in evidence.objects))}
+    label = max((one for one in labels if words[-len(one.split()) :] == one.split()), key=len, default=None)
+    if label is None:
+        return claim
+    own = [thing for thing in evidence.objects if _label(thing.label) == label]
+    complete = evidence.all_objects and label in set(map(_label, evidence.labels))
+    if complete and not own:
+        return replace(claim, status="contradicted", detail=f"no {label} in the image")
+    if not claim.boxes:
+        return claim
+    overlaps = [(_overlap(claim.boxes, one.box), _agrees(words, one), one.called) for one in own if one.box]
+    on = [(agrees, overlap, called) for overlap, agrees, called in overlaps if overlap >= SAME]
+    if on:
+        agrees, overlap, called = max(on)
+        status = "supported" if agrees else "unverified"
+        return replace(claim, status=status, detail=f"IoU {overlap:.2f} with the {called}")
+    overlap = max((overlap for overlap, *_ in overlaps), default=0.0)
+    if complete and overlap < ELSEWHERE and all(one.box for one in own):
+        return replace(claim, status="contradicted", detail=f"no {label} there")
+    return replace(claim, detail=f"IoU {overlap:.2f} with the nearest {label}")
+
+
+def _overlap(boxes: Sequence[Box], box: Box) -> float:
+    """Of the worst placed box."""
+    return min((iou(one, box) for one in boxes), default=0.0)
+
+
+def _agrees(words: Sequence[str], thing: SceneObject) -> bool:
+    """Whether one of phrase and name says no more than the other does; "cube" and "large red cube" are red cubes."""
+    name = set(normal(thing.called).split())
+    return set(words) <= name or name <= set(words)
+
+
+def _label(label: str) -> str:
+    before, space, noun = label.lower().rpartition(" ")
+    return before + space + lemma(noun)

@@ -1,0 +1,51 @@
+"""The words that the rules of :mod:`vila2_grounding.phrases` know."""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ARTICLES = _words("a an the")
+DETERMINERS = ARTICLES | _words(
+    "this that these those some any each every another both all several many few no my your his her its our their "
+    "one two three four five six seven eight nine ten"
+)
+#: Nouns that only say how much there is of what follows their "of".
+QUANTITIES = _words(
+    "group pair bunch couple lot number piece set row pile stack crowd bit slice herd flock team variety collection "
+    "kind type sort"
+)
+#: Words that end a noun phrase's head: prepositions, relatives, conjunctions, participles that captions are full of.
+ENDS = _words(
+    "of in on at by with without from to into onto over under above below behind beside between near against "
+    "through across around along off for as during inside outside toward towards up down "
+    "that which who whom whose where while and or but "
+    "wearing holding standing sitting walking running riding playing looking lying jumping carrying covered filled "
+    "made dressed seen"
+)
+#: Common verbs of captions, behind which a phrase begins.
+VERBS = _words(
+    "is are was were be been being has have had does do can shows show see sees sit sits stand stands hold holds "
+    "wear wears look looks run runs walk walks ride rides jump jumps play plays lie lies appear appears contain "
+    "contains help helps join joins there here"
+)
+#: Plural to singular, where no rule gives it.
+IRREGULAR = dict(
+    pair.split("=")
+    for pair in _words(
+        "men=man women=woman children=child people=person feet=foot teeth=tooth mice=mouse geese=goose oxen=ox "
+        "firemen=fireman policemen=policeman policewomen=policewoman fishermen=fisherman snowmen=snowman "
+        "gentlemen=gentleman grandchildren=grandchild knives=knife wives=wife lives=life leaves=leaf loaves=loaf "
+        "wolves=wolf shelves=shelf calves=calf halves=half scarves=scarf thieves=thief hooves=hoof potatoes=potato "
+        "tomatoes=tomato heroes=hero buses=bus gases=gas lenses=lens axes=axe shoes=shoe movies=movie "
+        "cookies=cookie brownies=brownie hoodies=hoodie ties=tie pies=pie"
+    )
+)
+#: The same in singular and plural, or no plural although they end in s.
+INVARIANT = _words(
+    "sheep deer fish aircraft series species moose bison salmon trout shrimp glasses sunglasses scissors pants "
+    "trousers jeans shorts binoculars headphones goggles tongs tights pajamas clothes stairs gymnastics news tennis "
+    "lens gas canvas atlas chess"
+)

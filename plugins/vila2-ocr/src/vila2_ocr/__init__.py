@@ -1,0 +1,49 @@
+"""OCR specialist for vila2: text recognition, understanding and reasoning (VILA² section 2.2.1)."""
+
+from __future__ import annotations
+
+from vila2.plugin import MergePolicy, Specialist, hookimpl
+
+__version__ = "0.1.0"
+
+#: Asked of every image in the specialist augmentation (paper A.1).
+PROMPTS = (
+    "Your task is to recognize and describe the text in the image. Please provide a brief description that focuses "
+    "on the textual content.",
+)
+#: In merged conversations: other words than those the text was generated with.
+QUESTIONS = (
+    "What text is in the image?",
+    "Describe what is written in this picture.",
+    "Which words can be read in the image, and where do they stand?",
+    "Read the text in the image.",
+)
+
+
+@hookimpl
+def vila2_specialists() -> list[Specialist]:
+    """The one specialist of this package."""
+    return [
+        Specialist(
+            name="ocr",
+            summary="Reads text in images, understands it and reckons with it",
+            builder="vila2_ocr.builder:OcrBuilder",
+            config="vila2_ocr.builder:OcrConfig",
+            recipe="vila2_ocr/recipe.yaml",
+            prompts=PROMPTS,
+            questions=QUESTIONS,
+            parser="vila2_ocr.parser:parse",
+            metrics="vila2_ocr.metrics:score",
+            verifier="vila2_ocr.verifier:verify",
+            # Most images hold no text; that there is none is worth saying now and then only.
+            merge=MergePolicy(priority=20, exchanges=1, empty_share=0.02),
+            licence="of the data that it is trained on: see the table of sources in vila2_ocr.readers; TextOCR-GPT4V "
+            "and others are for non-commercial use",
+        )
+    ]
+
+
+@hookimpl
+def vila2_sources() -> dict[str, str]:
+    """Drawn receipts, tables, bar charts and signs: ``source: documents``."""
+    return {"documents": "vila2_ocr.documents:read"}

@@ -1,0 +1,113 @@
+"""The builder: data sets about text as they are, and questions by rule about every image with known texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from vila2 import open_evidence
+from vila2.data.evidence import Evidence
+from vila2.data.sample import ImagePart, Sample, user
+from vila2.data.shards import Reject
+from vila2.errors import DataError
+from vila2.plugin import BuilderConfig
+
+from vila2_ocr.facts import Page, draw_facts, generator
+from vila2_ocr.readers import SourceFile, source_files
+from vila2_ocr.wording import exchange
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+_USER = "data"
+
+
+class OcrConfig(BuilderConfig):
+    """Settings of the builder, besides ``data`` and ``seed``.
+
+    Attributes:
+        dataset: that ``data`` holds, a name of :data:`vila2_ocr.readers.SOURCES`; "" to see by the names of its
+            folders, and to read anything else with :func:`vila2.open_evidence`.
+        questions: by rule, of one image, at the most.
+        weights: of the kinds of questions when they are drawn; 1 for those not named, 0 for none.
+        empty_share: of images where nothing is written, how many are asked about all the same.
+    """
+
+    dataset: str = ""
+    questions: Annotated[int, Field(ge=1)] = 8
+    weights: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    empty_share: Share = 0.1
+
+
+class OcrBuilder:
+    """Samples of one image each, its questions in isolated branches.
+
+    ``meta["facts"]`` holds, question by question, what an answer by rule rests on: the numbers of the texts in the
+    evidence and, where it is reckoned, the computation. ``meta["refused"]`` counts what could not be asked, and why.
+
+    Raises:
+        DataError: a weight of a kind that does not exist.
+    """
+
+    version: ClassVar[int] = 1
+    subsets: ClassVar[tuple[str, ...]] = ("text",)
+
+    def __init__(self, config: OcrConfig) -> None:
+        from vila2_ocr.facts import rules
+
+        self.config = config
+        unknown = set(config.weights) - set(rules())
+        if unknown:
+            raise DataError(
+                f"unknown kind of question {sorted(unknown)[0]!r} in weights",
+                mend=f"weigh any of {', '.join(rules())}",
+            )
+
+    @cached_property
+    def files(self) -> dict[str, SourceFile]:
+        """Files of known data sets by the name of their shard; none for a user's own data."""
+        return {file.name: file for file in source_files(self.config.data, self.config.dataset)}
+
+    def shards(self) -> Sequence[str]:
+        """One for each file of a known data set; one for a user's own data."""
+        if not self.config.data.exists():
+            raise DataError(f"{self.config.data}: no such file or folder", mend="check the path")
+        return list(self.files) or [_USER]
+
+    def build(self, shard: str) -> Iterator[Sample | Reject]:
+        """Samples of one shard; a ``Reject`` for whatever gives no question."""
+        read = self.files[shard].samples() if shard in self.files else open_evidence(self.config.data)
+        for item in read:
+            if isinstance(item, Reject):
+                yield item
+            elif any(turn.trained and turn.text for turn in item.turns) and Evidence.of(item) is None:
+                yield item  # somebody asked already
+            else:
+                yield self.ask(item)
+
+    def ask(self, sample: Sample) -> Sample | Reject:
+        """An image's sample: what the rules find in its evidence, in words."""
+        where = str(self.config.data)
+        evidence = Evidence.of(sample)
+        if evidence is None or not (evidence.texts or evidence.all_texts):
+            return Reject(where, sample.key, "no-texts", "nothing is known of what is written")
+        random = generator("ocr", self.config.seed, sample.key)
+        if not evidence.texts and random.random() >= self.config.empty_share:
+            return Reject(where, sample.key, "empty", "nothing is written; a share of these is kept")
+        facts, refused = draw_facts(Page(evidence, random), self.config.weights, self.config.questions)
+        if not facts:
+            reasons = ", ".join(sorted(refused)) or "no rule applies"
+            return Reject(where, sample.key, "no-question", reasons)
+        turns = [user(ImagePart())]
+        for branch, fact in enumerate(facts, start=1):
+            turns += exchange(fact, random, branch)
+        meta = {
+            **sample.meta,
+            "image": sample.meta.get("image", sample.key),
+            "kinds": [fact.kind for fact in facts],
+            "facts": [fact.to_json() for fact in facts],
+            "refused": dict(refused),
+        }
+        return replace(sample, turns=tuple(turns), meta=meta)

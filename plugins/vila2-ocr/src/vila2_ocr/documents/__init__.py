@@ -1,0 +1,77 @@
+"""Drawn documents: receipts, tables, bar charts and signs, each with all that is written in it as evidence.
+
+What is drawn is the label: every text is recorded as it is drawn, word by word and as a whole, and its corners go
+through every change that the picture goes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vila2.data.evidence import Evidence, WrittenText
+from vila2.data.sample import ImagePart, Sample, user
+from vila2.errors import DataError
+
+from vila2_ocr.documents.effects import Effects, photographed
+from vila2_ocr.documents.kinds import KINDS
+from vila2_ocr.facts import generator
+
+
+def read(
+    path: Path | None = None,
+    *,
+    count: int,
+    kinds: Sequence[str] = tuple(KINDS),
+    start: int = 0,
+    seed: int = 0,
+    rotation: float = 3.0,
+    perspective: float = 0.03,
+    texture: float = 0.3,
+    noise: float = 4.0,
+    blur: float = 0.6,
+    jpeg: tuple[int, int] = (50, 95),
+) -> Iterator[Sample]:
+    """Documents as samples with evidence; the same numbers give the same documents.
+
+    Args:
+        path: unused, documents are made, not read.
+        count, start, seed: which documents of the stream.
+        kinds: of documents, in turn.
+        rotation: of the page, in degrees at the most.
+        perspective: how far a corner is moved, as a share of the side, at the most.
+        texture: how strongly the ground under the page varies, 0..1.
+        noise: standard deviation of the pixels' noise at the most, of 255.
+        blur: radius of the blur at the most, in pixels.
+        jpeg: from which to which quality the file is written.
+
+    Raises:
+        DataError: an unknown kind, or an effect out of its range.
+    """
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown or not kinds:
+        what = repr(unknown[0]) if unknown else "no kinds"
+        raise DataError(f"documents: unknown kind {what}", mend=f"use any of {', '.join(KINDS)}")
+    effects = Effects(rotation, perspective, texture, noise, blur, tuple(jpeg))
+    for number in range(start, start + count):
+        kind = kinds[number % len(kinds)]
+        yield draw_document(kind, f"{kind}-{seed}-{number:06d}", effects)
+
+
+def draw_document(kind: str, key: str, effects: Effects) -> Sample:
+    """One document; all that is random in it follows from its key."""
+    random = generator("document", key)
+    sheet, fields = KINDS[kind](random)
+    data, outlines, (width, height) = photographed(sheet, effects, random)
+    texts = tuple(
+        WrittenText(
+            text=drawn.text,
+            kind=drawn.kind,
+            outline=tuple((round(float(x) / width, 5), round(float(y) / height, 5)) for x, y in outline),
+        )
+        for drawn, outline in zip(sheet.drawn, outlines, strict=True)
+    )
+    evidence = Evidence(texts=texts, all_texts=True, fields=fields)
+    return Sample(
+        key, (data,), (user(ImagePart()),), {"document": kind, "image": f"{key}.jpg", **evidence.to_meta()}
+    )

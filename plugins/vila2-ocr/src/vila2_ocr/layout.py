@@ -1,0 +1,177 @@
+"""Where texts stand: which are parts of others, which overlap, and the lines that they make.
+
+The reading order is declared: lines from top to bottom, within a line from left to right, after the page has been set
+straight. Where boxes do not decide it, the line is unclear, and nothing is asked of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import shapely
+from shapely import Polygon
+from shapely.affinity import affine_transform
+from vila2.data.boxes import Box
+from vila2.data.evidence import Evidence
+
+from vila2_ocr.scoring import plain
+
+#: A text lies in another one where so much of it does.
+INSIDE = 0.8
+#: Texts share a line where they overlap in height by so much of the lower one, and do not below the second.
+SAME_LINE, OTHER_LINE = 0.5, 0.25
+_STEEPEST = 0.6  # of a page's slope; text that runs down the page has no lines of this kind
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A text with its place.
+
+    Attributes:
+        number: of the text in the evidence.
+        outline: unit coordinates of the image.
+        level: the same with the page's slope taken out.
+        clear: False where it lies over another text.
+    """
+
+    number: int
+    text: str
+    kind: str
+    outline: Polygon
+    level: Polygon
+    clear: bool = True
+
+    @property
+    def box(self) -> Box:
+        """The upright box around the outline."""
+        return self.outline.bounds
+
+    @property
+    def height(self) -> float:
+        """Of the letters: from the upper to the lower edge of the outline set straight, unit coordinates."""
+        return self.level.bounds[3] - self.level.bounds[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Pieces from left to right; ``clear`` where no other line could claim one of them."""
+
+    pieces: tuple[Piece, ...]
+    clear: bool
+
+    @property
+    def text(self) -> str:
+        """What it reads."""
+        return " ".join(piece.text for piece in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The texts of an image that have a place.
+
+    Attributes:
+        pieces: the largest ones, without their own parts and without repetitions.
+        lines: of the pieces, from the top; none where the slope is too steep.
+        placed: whether every text of the evidence has a place.
+    """
+
+    pieces: tuple[Piece, ...]
+    lines: tuple[Line, ...]
+    placed: bool
+
+
+def layout_of(evidence: Evidence) -> Layout:
+    """The layout of an image's texts."""
+    numbers = [number for number, text in enumerate(evidence.texts) if len(text.outline) >= 4]
+    outlines = [_polygon(evidence.texts[number].outline) for number in numbers]
+    slope = _slope([evidence.texts[number].outline for number in numbers])
+    found = []
+    for number, outline in zip(numbers, outlines, strict=True):
+        text = evidence.texts[number]
+        level = affine_transform(outline, [1, 0, -slope, 1, 0, 0])
+        found.append(Piece(number, " ".join(text.text.split()), text.kind, outline, level))
+    pieces = _largest(found)
+    lines = _lines(pieces) if abs(slope) < _STEEPEST else ()
+    return Layout(tuple(pieces), tuple(lines), len(numbers) == len(evidence.texts))
+
+
+def _polygon(points: Sequence[tuple[float, float]]) -> Polygon:
+    """The outline as a valid polygon: corners in crossed order give their hull."""
+    polygon = Polygon(points)
+    return polygon if polygon.is_valid and polygon.area > 0 else polygon.convex_hull.buffer(1e-6)
+
+
+def _slope(outlines: Sequence[Sequence[tuple[float, float]]]) -> float:
+    """Of the page: the median slope of the texts' upper edges, in unit coordinates; inf where text runs down."""
+    slopes = []
+    for (x0, y0), (x1, y1), *_ in outlines:
+        slopes.append((y1 - y0) / (x1 - x0) if x1 > x0 else float("inf"))
+    middle = median(slopes) if slopes else 0.0
+    return middle if abs(middle) < _STEEPEST else _STEEPEST
+
+
+def _largest(pieces: Sequence[Piece]) -> list[Piece]:
+    """Pieces that are part of no other one; those that lie over a text that they are no part of are unclear."""
+    if not pieces:
+        return []
+    tree = shapely.STRtree([piece.outline for piece in pieces])
+    gone: set[int] = set()
+    unclear: set[int] = set()
+    for one, other in tree.query([piece.outline for piece in pieces], predicate="intersects").T.tolist():
+        if one == other or _share(pieces[one].outline, pieces[other].outline) < INSIDE:
+            continue
+        small, large = plain(pieces[one].text), plain(pieces[other].text)
+        if small == large:  # the same text twice: the smaller box goes, of equal ones the later
+            areas = pieces[one].outline.area, pieces[other].outline.area
+            gone.add(one if (areas[0], -one) < (areas[1], -other) else other)
+        elif small in large:
+            gone.add(one)
+        else:
+            unclear |= {one, other}
+    return [
+        Piece(piece.number, piece.text, piece.kind, piece.outline, piece.level, number not in unclear)
+        for number, piece in enumerate(pieces)
+        if number not in gone
+    ]
+
+
+def _share(part: Polygon, whole: Polygon) -> float:
+    return part.intersection(whole).area / part.area
+
+
+def _overlap(one: Piece, other: Piece) -> float:
+    """Of their heights, as a share of the lower one's."""
+    (_, top, _, bottom), (_, upper, _, lower) = one.level.bounds, other.level.bounds
+    return max(0.0, min(bottom, lower) - max(top, upper)) / (min(bottom - top, lower - upper) or 1.0)
+
+
+def _lines(pieces: Sequence[Piece]) -> list[Line]:
+    """Pieces that overlap in height, together; a line is clear where all of its pieces and no others do."""
+    group = list(range(len(pieces)))
+
+    def root(number: int) -> int:
+        while group[number] != number:
+            number = group[number]
+        return number
+
+    shares = {}
+    for one in range(len(pieces)):
+        for other in range(one + 1, len(pieces)):
+            share = shares[one, other] = _overlap(pieces[one], pieces[other])
+            if share >= SAME_LINE:
+                group[root(other)] = root(one)
+    unclear = {root(number) for number, piece in enumerate(pieces) if not piece.clear}
+    for (one, other), share in shares.items():
+        together = root(one) == root(other)
+        if (together and share < OTHER_LINE) or (not together and share > OTHER_LINE):
+            unclear |= {root(one), root(other)}
+    members: dict[int, list[Piece]] = {}
+    for number, piece in enumerate(pieces):
+        members.setdefault(root(number), []).append(piece)
+    lines = [
+        Line(tuple(sorted(own, key=lambda piece: piece.level.centroid.x)), head not in unclear)
+        for head, own in members.items()
+    ]
+    return sorted(lines, key=lambda line: sum(p.level.centroid.y for p in line.pieces) / len(line.pieces))

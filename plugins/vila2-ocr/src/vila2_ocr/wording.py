@@ -1,0 +1,114 @@
+"""The words of questions: several templates for every kind, and the exchange that a fact becomes.
+
+Questions about signs keep to plain words, which the miniature world's language model knows.
+"""
+
+from __future__ import annotations
+
+import re
+from random import Random
+
+from vila2.data.sample import BoxPart, Part, TextPart, Turn, assistant, user
+
+from vila2_ocr.facts import Fact
+
+#: By kind; a template is taken where a fact fills all of its places.
+TEMPLATES: dict[str, tuple[str, ...]] = {
+    "description": (
+        "Read the text in the image.",
+        "What text is in the image?",
+        "Describe the text in the image.",
+    ),
+    "no-text": (
+        "Read the text in the image.",
+        "What text is in the image?",
+        "Describe the text in the image.",
+    ),
+    "sign": (
+        "What does the sign on the {on} say?",
+        "Read the sign on the {on}.",
+        "What word is written on the sign of the {on}?",
+    ),
+    "only-sign": ("What does the sign say?", "Read the sign.", "What word is written on the sign?"),
+    "full-text": (
+        "Read all text in the image, line by line, from top to bottom and from left to right.",
+        "Transcribe this document line by line, from the top, each line from left to right.",
+        "What is written in this image? Give every line, from top to bottom, from left to right.",
+    ),
+    "nth-line": (
+        "What does the {nth} line from the top say?",
+        "Read the {nth} line of text, counted from the top.",
+        "Counting lines from the top, what is written in the {nth} one?",
+    ),
+    "text-in-box": (
+        "What is written in {box}?",
+        "Read the text in {box}.",
+        "Which text does the box {box} hold?",
+    ),
+    "largest-text": (
+        "What does the largest text in the image say?",
+        "Read the text in the largest letters.",
+        "Which text is written largest?",
+    ),
+    "key-value": (
+        'What is the value of "{key}"?',
+        'What is written beside "{key}"?',
+        'Which value does the document give for "{key}"?',
+    ),
+    "field": (
+        "What is the {field} in this document?",
+        "Which {field} does the document state?",
+        "Give the {field} of this document.",
+    ),
+    "cell": (
+        'What is the "{column}" of "{row}"?',
+        'What stands in the row "{row}" and the column "{column}"?',
+        'In the table, which value has "{row}" under "{column}"?',
+    ),
+    "bar-value": (
+        'What is the value of the bar "{category}"?',
+        'Which value does the chart give for "{category}"?',
+        'How high is the bar of "{category}"?',
+    ),
+    "bar-extreme": (
+        "Which category has the {extreme} bar?",
+        "What is the label of the {extreme} bar?",
+        "For which category does the chart show the {extreme} value?",
+    ),
+    "appears": (
+        'Does the word "{word}" appear in the image? Answer yes or no.',
+        'Is the word "{word}" written in this image? Answer yes or no.',
+        'Can you read the word "{word}" anywhere in the image? Answer yes or no.',
+    ),
+    "sum": (
+        "What is the sum of {what}?",
+        "Add up the values of {what}. What do you get?",
+        "What do the numbers of {what} add up to?",
+    ),
+    "difference": (
+        'What is the difference between "{one}" and "{other}"?',
+        'By how much do "{one}" and "{other}" differ?',
+        'How far apart are the values of "{one}" and "{other}"?',
+    ),
+    "count": (
+        'How many times is the word "{word}" written in the image?',
+        'How often does the word "{word}" appear?',
+        "How many {what} are there?",
+        "Count the {what}. How many do you find?",
+    ),
+}
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def exchange(fact: Fact, random: Random, branch: int) -> tuple[Turn, Turn]:
+    """A fact as a question and its answer, in a branch of their own."""
+    places = {*fact.named, *(["box"] if fact.box else [])}
+    options = [one for one in TEMPLATES[fact.kind] if set(_PLACE.findall(one)) <= places]
+    parts: list[Part] = []
+    # Every second piece is the name of a place.
+    for number, piece in enumerate(_PLACE.split(random.choice(options))):
+        if number % 2 and piece == "box":
+            parts.append(BoxPart(fact.box))
+        elif text := fact.named[piece] if number % 2 else piece:
+            parts.append(TextPart(text))
+    return user(*parts, branch=branch), assistant(fact.answer, branch=branch)

@@ -1,0 +1,33 @@
+"""What stands in for a generalist's own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vila2.cycle.origin import Origin
+from vila2.errors import RunError
+
+CHECKPOINT = Origin("model", {"last": Path("model")})
+
+
+def test_a_folder_may_stand_in_for_one_stage_only():
+    mix = [Path("captions=allava"), Path("any"), Path("instructions=shikra"), Path("instructions=visual7w")]
+    _, captions = CHECKPOINT.mixture("run:captions", mix)
+    entries, instructions = CHECKPOINT.mixture("run:instructions", mix)
+    assert list(captions.values()) == [Path("allava"), Path("any")]
+    assert list(instructions.values()) == [Path("any"), Path("shikra"), Path("visual7w")]
+    assert [f"data.{entry.dataset}" for entry in entries] == list(instructions)
+
+
+def test_a_folder_with_an_equals_sign_is_a_folder(tmp_path):
+    folder = tmp_path / "captions=2"
+    folder.mkdir()
+    assert list(CHECKPOINT.mixture("run:sft", [folder])[1].values()) == [folder]
+
+
+def test_a_stage_that_nothing_stands_in_for_is_an_error_with_the_way_out():
+    with pytest.raises(RunError, match=r"run:sft.*without a run") as error:
+        CHECKPOINT.mixture("run:sft", [Path("captions=allava")])
+    assert "--mix sft=FOLDER" in str(error.value)
