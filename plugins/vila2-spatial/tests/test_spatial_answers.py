@@ -14,6 +14,7 @@ from vila2_spatial.builder import SpatialBuilder, SpatialConfig
 from vila2_spatial.metrics import score
 from vila2_spatial.parser import parse
 from vila2_spatial.readers.frames import box3d
+from vila2_spatial.relations import RELATIONS
 from vila2_spatial.verifier import verify
 
 
@@ -142,11 +143,15 @@ def test_right_answers_are_right(asked):
     assert set(scored(asked, lambda e: e.answer.text).values()) == {1.0}
 
 
-def test_every_question_counts_once_in_all_and_once_in_its_relation(asked):
+def test_every_question_counts_once_in_all_in_its_relation_and_in_its_form(asked):
     measures = score([Asked(s, e.question, e.answer, said(e.answer.text), e.kind) for s, e in asked])
-    first, *others = [sum(item.denominators) for item in measures.values()]
-    assert first == sum(others) == len(asked)
-    assert len(measures) == 12
+    counts = {name: sum(item.denominators) for name, item in measures.items()}
+    assert next(iter(counts)) == "answers right" and counts["answers right"] == len(asked)
+    assert sum(counts[relation.replace("_", " ")] for relation in RELATIONS) == len(asked)
+    assert sum(count for name, count in counts.items() if name.startswith("form: ")) == len(asked)
+    assert (
+        0 < sum(count for name, count in counts.items() if name.endswith(", named")) == counts["form: name"]
+    )
 
 
 def test_the_other_side_is_wrong(asked):
@@ -199,4 +204,4 @@ def test_a_box_is_right_from_half_on():
     question = Turn("user", (TextPart("?"),), branch=1)
     for box, right in (((0.0, 0.0, 0.4, 0.3), 1.0), ((0.2, 0.0, 0.6, 0.4), 0.0)):
         values = score([Asked(sample, question, reference, said("[...]", BoxPart(box)))])
-        assert values["boxes found"].numerators == [right]
+        assert values["form: box"].numerators == [right]

@@ -1,4 +1,4 @@
-"""How well a model answers spatial questions: right answers in all, by relation, and boxes found."""
+"""How well a model answers spatial questions: right answers in all, by relation and by form."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from vila2.plugin import Asked
 from vila2_spatial.cleaning import thing_of
 from vila2_spatial.facts import Fact
 from vila2_spatial.relations import RELATIONS
+from vila2_spatial.wording import FORMS
 
 #: A box is right where it overlaps the true one at least so much (REC accuracy).
 RIGHT_IOU = 0.5
@@ -34,7 +35,9 @@ _OPPOSED |= {opposite: word for word, opposite in _OPPOSED.items()}
 def score(asked: Sequence[Asked]) -> dict[str, Items]:
     """Measures of answers to the builder's questions.
 
-    "answers right" is the share of all questions answered rightly; then the same by relation. A box is right from an IoU of
+    "answers right" is the share of all questions answered rightly; then the same by relation, for those questions of
+    it that any thing in the image may answer by its name ("named"; there is nothing to guess from), and by the form of
+    the answer. A box is right from an IoU of
     one half on, a name where it is said and no other thing of the scene, a word where it is said and not its
     opposite. Answers about one image go together into one item, since they are not independent.
     """
@@ -42,11 +45,15 @@ def score(asked: Sequence[Asked]) -> dict[str, Items]:
     measures = {"answers right": _items(judged)}
     for relation in RELATIONS:
         own = [row for row in judged if row[1].predicate == relation]
+        named = [row for row in own if row[1].form == "name"]
+        called = relation.replace("_", " ")
+        measures |= {
+            name: _items(rows) for name, rows in ((called, own), (f"{called}, named", named)) if rows
+        }
+    for form in FORMS:
+        own = [row for row in judged if row[1].form == form]
         if own:
-            measures[relation.replace("_", " ")] = _items(own)
-    boxes = [row for row in judged if row[1].form == "box"]
-    if boxes:
-        measures["boxes found"] = _items(boxes)
+            measures[f"form: {form}"] = _items(own)
     return measures
 
 
