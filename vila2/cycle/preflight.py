@@ -36,7 +36,7 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
 
     first = first_samples(recipe)
     for benchmark in recipe.evaluate:
-        if not first[benchmark.dataset].images:
+        if benchmark.kind != "choices" and not first[benchmark.dataset].images:
             raise RecipeError(
                 f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has no images",
                 mend="name a dataset with images",

@@ -1,7 +1,7 @@
 """Benchmarks: ask a model about a dataset's images and score what it says, item by item.
 
-Two kinds: ``captions`` asks for a description of each image, ``questions`` asks each question that a
-sample carries. Item scores are kept as (numerator, denominator) pairs, so that precision (correct out
+``captions`` asks for a description of each image, ``questions`` asks each question that a sample carries;
+``choices`` and ``alignment`` look into the model (:mod:`vila2.evaluate.choices`, :mod:`vila2.evaluate.alignment`). Item scores are kept as (numerator, denominator) pairs, so that precision (correct out
 of mentioned) and accuracy (right out of one) get their intervals the same way: a bootstrap over items.
 """
 
@@ -58,8 +58,7 @@ def run_benchmarks(
         dataset = ShardDataset.open(datasets[benchmark["dataset"]])
         count = min(len(dataset), benchmark["limit"] or len(dataset))
         samples = [dataset[index] for index in range(count)]
-        run = _captions if benchmark["kind"] == "captions" else _questions
-        outcome = run(engine, samples, benchmark, progress)
+        outcome = _KINDS[benchmark["kind"]](engine, samples, benchmark, progress)
         write_json_atomic(folder / f"said-{benchmark['name']}.json", outcome.said)
         for name, item in outcome.items.items():
             measures.append(measure_row(benchmark["name"], name, item, seed=seed))
@@ -109,6 +108,46 @@ def _questions(
             | {"answer": question.answer, "said": answer.text, "right": bool(score)}
         )
     return outcome
+
+
+def _choices(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    from vila2.evaluate.choices import choose
+
+    chosen = choose(engine.model, engine.processor, samples, _task(benchmark, progress))
+    outcome = Outcome()
+    kinds = [str(sample.meta.get("kind", "all")) for sample in samples]
+    right = [float(choice == sample.meta["answer"]) for sample, choice in zip(samples, chosen, strict=True)]
+    for kind in dict.fromkeys(kinds):
+        own = [n for n, other in enumerate(kinds) if other == kind]
+        outcome.items[kind] = Items.of_means([samples[n].key for n in own], [right[n] for n in own])
+    for sample, choice, score in zip(samples, chosen, right, strict=True):
+        choices = sample.meta["choices"]
+        outcome.said.append(
+            {
+                "item": sample.key,
+                "kind": sample.meta.get("kind", "all"),
+                "answer": choices[sample.meta["answer"]],
+            }
+            | {"said": choices[choice], "right": bool(score)}
+        )
+    return outcome
+
+
+def _alignment(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    from vila2.evaluate.alignment import alignment_items
+
+    return Outcome(alignment_items(engine.model, engine.processor, samples, _task(benchmark, progress)))
+
+
+def _task(benchmark: Mapping[str, Any], progress: Any) -> Any:
+    return lambda total: progress.task(f"benchmark {benchmark['name']}", total)
+
+
+_KINDS = {"captions": _captions, "questions": _questions, "choices": _choices, "alignment": _alignment}
 
 
 def _by_sample(scored: Sequence[tuple[Question, float]]) -> Items:

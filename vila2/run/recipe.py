@@ -225,7 +225,10 @@ class BenchmarkSpec(Part):
     """One thing that every VILA_i is measured by."""
 
     name: Name = Field(description="in the report")
-    kind: Literal["captions", "questions"] = Field(description="describe each image, or answer its questions")
+    kind: Literal["captions", "questions", "choices", "alignment"] = Field(
+        description="describe each image, answer its questions, choose the likeliest of given texts, or compare "
+        "the language model's states of image and text tokens"
+    )
     dataset: Text = Field(description="a name under `data`")
     prompt: Text | None = Field(default=None, description="what is asked; {question} stands for the question")
     max_new_tokens: Count = Field(default=128, description="of one answer")
