@@ -65,6 +65,14 @@ def test_the_sentence_follows_the_numbers(low, high, opening):
     assert text.startswith(opening) and "“second” above “first” in measure" in text and "points" in text
 
 
+@pytest.mark.parametrize(("count", "value"), [(200, 0.0), (10, 1.0)])
+def test_two_arms_that_fail_alike_or_are_hardly_measured_are_not_called_equal(count, value):
+    items = Items.of_means([str(n) for n in range(count)], [value] * count)
+    study = Study("s", "t", "1", "f", STUDY.arms, STUDY.measures, (EQUAL,))
+    (outcome,) = outcomes(study, {Cell("a", "m"): items, Cell("b", "m"): items}, seed=0)
+    assert outcome.answer == UNSEEN
+
+
 def test_other_items_are_not_compared():
     one, other = Items.of_means(["x"], [1.0]), Items.of_means(["y"], [1.0])
     with pytest.raises(DataError, match="different items"):

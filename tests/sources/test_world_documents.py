@@ -17,7 +17,9 @@ def world(content, **options):
 
 
 def order_of(sample) -> str:
-    return "".join("i" if isinstance(part, ImagePart) else "t" for turn in sample.turns for part in turn.parts)
+    return "".join(
+        "i" if isinstance(part, ImagePart) else "t" for turn in sample.turns for part in turn.parts
+    )
 
 
 def test_three_orders_of_the_same_documents():

@@ -14,6 +14,8 @@ from vila2.report.numbers import places, written_change, written_interval
 
 Answer = Literal["agrees", "disagrees", "cannot be seen at this size"]
 UNSEEN: Answer = "cannot be seen at this size"
+#: Intervals resampled from fewer items are too narrow to settle anything.
+FEWEST_ITEMS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,14 @@ def outcomes(study: Study, items: Mapping[Cell, Items], *, seed: int) -> list[Ou
         difference = paired_ratio_bootstrap(
             (low.numerators, low.denominators), (high.numerators, high.denominators), seed=seed
         )
-        found.append(Outcome(expectation, judge(expectation, difference), difference, high.unit))
+        answer = judge(expectation, difference) if _tells(low, high) else UNSEEN
+        found.append(Outcome(expectation, answer, difference, high.unit))
     return found
+
+
+def _tells(low: Items, high: Items) -> bool:
+    """Whether a bootstrap of these items means anything: two arms that both fail at everything are not alike."""
+    return len(low.keys) >= FEWEST_ITEMS and (any(low.numerators) or any(high.numerators))
 
 
 def overall(answers: Sequence[Answer]) -> str:

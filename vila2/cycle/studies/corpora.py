@@ -12,7 +12,7 @@ def _pretrained_on(*datasets: str) -> dict[str, list[dict[str, str]]]:
 
 _WEB = _pretrained_on("web-pairs")
 _JOINT = {"stages.sft.mixture": [{"dataset": "instructions"}, {"dataset": "text"}]}
-_QUALITY = {"questions": "questions about images", "4-shot": "in context, 4 examples"}
+_QUALITY = {"questions": "questions about images", "4-shot": "4-shot"}
 _TEXT = {"text": "text only"}
 
 INTERLEAVED = Study(
@@ -29,7 +29,7 @@ INTERLEAVED = Study(
         Arm("reordered", "the documents, images first", _pretrained_on("documents-reordered")),
         Arm("both", "documents and pairs of the web", _pretrained_on("documents", "web-pairs")),
     ),
-    measures=_QUALITY | {"0-shot": "the same, no example"} | _TEXT,
+    measures=_QUALITY | {"0-shot": "0-shot"} | _TEXT,
     expectations=(
         Expectation(Cell("web-pairs", "questions"), Cell("interleaved", "questions")),
         Expectation(Cell("web-pairs", "4-shot"), Cell("interleaved", "4-shot")),
@@ -61,8 +61,8 @@ IN_CONTEXT = Study(
         Arm("web-pairs", "pairs of the web, updated", _WEB),
         Arm("frozen-pretrain", "documents, frozen in pretraining", FROZEN_PRETRAIN),
     ),
-    measures={"0-shot": "no example", "4-shot": "4 examples"}
-    | {f"4-shot/{kind}": f"4 examples: {kind}" for kind in ("count", "leftmost", "rightmost")},
+    measures={"0-shot": "0-shot", "4-shot": "4-shot"}
+    | {f"4-shot/{kind}": f"4-shot: {kind}" for kind in ("count", "leftmost", "rightmost")},
     expectations=(
         Expectation(Cell("interleaved", "0-shot"), Cell("interleaved", "4-shot")),
         Expectation(Cell("web-pairs", "4-shot"), Cell("web-pairs", "0-shot")),

@@ -19,7 +19,7 @@ _TUNED = {
         "batch_size": 8,
     }
 }
-_QUALITY = {"questions": "questions about images", "4-shot": "in context, 4 examples"}
+_QUALITY = {"questions": "questions about images", "4-shot": "4-shot"}
 DEEP = "alignment/cosine, layer 4"
 
 FREEZE = Study(
@@ -116,7 +116,7 @@ ALIGNMENT = Study(
     ),
     measures={f"alignment/cosine, layer {n}": f"cosine, layer {n}" for n in range(6)}
     | {f"alignment/chamfer, layer {n}": f"Chamfer, layer {n}" for n in range(6)}
-    | {"4-shot": "in context, 4 examples"},
+    | {"4-shot": "4-shot"},
     expectations=(
         Expectation(Cell("frozen-pretrain", DEEP), Cell("updated", DEEP)),
         Expectation(Cell("updated", DEEP), Cell("linear", DEEP)),

@@ -19,7 +19,7 @@ PROJECTOR = Study(
         Arm("mlp", "MLP, 144 tokens", {"model.projector": "mlp2x_gelu"}),
         Arm("downsample", "2x2 patches and MLP, 36 tokens"),
     ),
-    measures={"questions": "questions about images", "4-shot": "in context, 4 examples"},
+    measures={"questions": "questions about images", "4-shot": "4-shot"},
     expectations=(
         Expectation(Cell("transformer", "questions"), Cell("linear", "questions")),
         Expectation(Cell("transformer", "4-shot"), Cell("linear", "4-shot")),
