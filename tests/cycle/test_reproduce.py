@@ -58,7 +58,6 @@ def test_kinds_are_pooled_by_key():
     assert pooled([one, other]) == Items(["x", "y"], [1.0, 2.0], [1.0, 4.0])
 
 
-@pytest.mark.slow
 def test_a_study_from_its_data_to_its_page(tmp_path):
     study = STUDIES["text-only"]
     outcome = reproduce([study], tmp_path, size=TINY, seed=0, progress=Board())

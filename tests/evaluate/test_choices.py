@@ -20,7 +20,7 @@ def model_and_encoder():
 
 
 def alone(model, encoder, sample, choice) -> float:
-    turns = (*sample.turns, assistant(choice))
+    turns = (*sample.turns[:-1], assistant(choice))
     encoded = encoder.encode(sample.with_turns(turns), sample.meta["style"])
     ids = torch.tensor([encoded.input_ids])
     with torch.inference_mode():

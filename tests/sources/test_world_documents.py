@@ -44,8 +44,8 @@ def test_a_task_is_the_same_with_and_without_examples():
     for bare, full in zip(without, with_four, strict=True):
         assert (bare.key, bare.meta, bare.images[0]) == (full.key, full.meta, full.images[-1])
         assert (len(bare.images), len(full.images)) == (1, 5)
-        assert not any(turn.trained for turn in full.turns)
         choices = full.meta["choices"]
+        assert [turn.text for turn in full.turns if turn.trained] == [choices[full.meta["answer"]]]
         assert len(set(choices)) == len(choices) == 4
         # The examples say which: of the choices the right one alone is of their aspect and true of the image.
         assert ("objects" in choices[full.meta["answer"]]) == (full.meta["kind"] == "count")
@@ -68,7 +68,8 @@ def test_texts_without_images_hold_their_answers():
         one, other = sample.meta["choices"]
         assert one != other and sorted(one.split()) == sorted(other.split())
     asked = [sample for sample in world("text_test") if sample.meta["kind"] == "told"]
-    assert all(sample.meta["choices"][sample.meta["answer"]] for sample in asked)
+    for sample in (*wording, *asked):
+        assert sample.turns[-1].text == sample.meta["choices"][sample.meta["answer"]]
 
 
 def test_an_exchange_of_words_is_always_seen():

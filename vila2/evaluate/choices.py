@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from vila2.data.sample import Sample, Turn, assistant
+from vila2.data.sample import Sample, assistant
 from vila2.errors import DataError
 from vila2.model.conversation import IGNORED, ConversationEncoder
 from vila2.packing.collate import collate_row
@@ -22,12 +22,12 @@ from vila2.packing.isolation import Isolation
 def choose(model: Any, processor: Any, samples: Sequence[Sample], task: Callable[[int], Any]) -> list[int]:
     """The number of the likeliest choice of each sample.
 
-    A choice's likelihood is that of all its tokens and of its end, after the sample's conversation.
+    A choice's likelihood is that of all its tokens and of its end, after the turns before the last.
 
     Args:
         model: of images and text, in eval mode.
         processor: the model's own.
-        samples: ``meta["choices"]`` are texts that the assistant could say next; ``meta["style"]`` is "chat" or
+        samples: ``meta["choices"]`` are what the assistant could say in place of the last turn; ``meta["style"]`` is "chat" or
             "plain", as of :meth:`vila2.model.conversation.ConversationEncoder.encode`.
         task: gives the progress's context manager for a total.
 
@@ -52,7 +52,7 @@ def log_likelihoods(model: Any, encoder: ConversationEncoder, sample: Sample) ->
         raise DataError(
             f"{sample.key!r} has {len(choices)} choices", mend='give two or more as meta["choices"]'
         )
-    turns = [_untrained(turn) for turn in sample.turns]
+    turns = [replace(turn, train=False) for turn in sample.turns[:-1]]
     turns += [assistant(choice, branch=number) for number, choice in enumerate(choices, start=1)]
     encoded = encoder.encode(sample.with_turns(tuple(turns)), sample.meta.get("style", "chat"))
     row = collate_row([encoded], Isolation.of(model, max_length=encoder.max_length))
@@ -66,10 +66,6 @@ def log_likelihoods(model: Any, encoder: ConversationEncoder, sample: Sample) ->
         losses = cross_entropy(model(**moved).logits[0].float(), labels, reduction="none")
     owners = _counted_branches(encoded)
     return [-float(losses[owners == number].sum()) for number in range(1, len(choices) + 1)]
-
-
-def _untrained(turn: Turn) -> Turn:
-    return replace(turn, train=False)
 
 
 def _counted_branches(encoded: Any) -> torch.Tensor:

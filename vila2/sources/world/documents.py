@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def document_samples(
 
 
 def in_context_samples(split: str, seed: int, count: int, start: int = 0, shots: int = 4) -> Iterator[Sample]:
-    """Images with what is said of them, and a last image of which it is to be chosen.
+    """Images with what is said of them, and a last image of which it is to be chosen; the last turn says what is right.
 
     ``meta["choices"]`` holds what each aspect would say of the last image and one text that is wrong in the right
     aspect, in random order; ``meta["answer"]`` is the number of the right one. Without examples the aspect is not
@@ -88,7 +89,7 @@ def in_context_samples(split: str, seed: int, count: int, start: int = 0, shots:
                 user(ImagePart(place)),
                 Turn("assistant", assistant(remarks(example)[aspect]).parts, False),
             ]
-        turns.append(user(ImagePart(len(examples))))
+        turns += [user(ImagePart(len(examples))), assistant(said[aspect])]
         meta = {"kind": aspect, "choices": choices, "answer": choices.index(said[aspect]), "style": "plain"}
         yield Sample(key, tuple(_picture(scene) for scene in (*examples, asked)), tuple(turns), meta)
 
@@ -103,7 +104,9 @@ def remarks(scene: Scene) -> dict[str, str]:
     }
 
 
-def _clear_scenes(split: str, seed: int, number: int, count: int) -> list[Scene]:
+# The three orders of a document are made of the same scenes, one dataset after another.
+@lru_cache(maxsize=4096)
+def _clear_scenes(split: str, seed: int, number: int, count: int) -> tuple[Scene, ...]:
     """The first scenes of a number's share of the stream whose ends are clear and differ."""
     found: list[Scene] = []
     for index in range(number * _RESERVED, (number + 1) * _RESERVED):
@@ -113,7 +116,7 @@ def _clear_scenes(split: str, seed: int, number: int, count: int) -> list[Scene]
         if clear and across[0].name != across[-1].name:
             found.append(scene)
         if len(found) == count:
-            return found
+            return tuple(found)
     raise DataError(
         f"document {number} of split {split!r}: {len(found)} clear scenes among {_RESERVED}, {count} asked for",
         mend="ask for fewer images or examples",
@@ -144,6 +147,7 @@ def _wrong(scene: Scene, right: str, aspect: str, rng: np.random.Generator) -> s
     return others[int(rng.integers(len(others)))]
 
 
+@lru_cache(maxsize=4096)
 def _picture(scene: Scene) -> bytes:
     picture = io.BytesIO()
     render(scene).save(picture, format="PNG")

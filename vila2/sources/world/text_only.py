@@ -45,7 +45,10 @@ def text_instructions(split: str, seed: int, count: int, start: int = 0, asked: 
 
 
 def text_test(split: str, seed: int, count: int, start: int = 0) -> Iterator[Sample]:
-    """Choices without images: for each scene one of wording, and one question about its objects told in words."""
+    """Choices without images: for each scene one of wording, and one question about its objects told in words.
+
+    As in :func:`vila2.sources.world.documents.in_context_samples` the last turn says what is right.
+    """
     for number in range(start, start + count):
         scene = sample_scene(split, seed, number)
         rng = generator("text test", scene.key)
@@ -53,13 +56,14 @@ def text_test(split: str, seed: int, count: int, start: int = 0) -> Iterator[Sam
         choices = [caption, exchanged(caption, rng)]
         answer = int(rng.integers(2))
         meta = {"kind": "wording", "choices": choices[::-1] if answer else choices, "answer": answer}
-        yield Sample(f"{scene.key}-wording", (), (), meta | {"style": "plain"})
+        yield Sample(f"{scene.key}-wording", (), (assistant(caption),), meta | {"style": "plain"})
         kinds = list(TOLD)
         for kind in (kinds[i] for i in rng.permutation(len(kinds))):
             if found := questions(scene, rng, [kind]):
                 meta = {"kind": "told", "choices": list(TOLD[kind]), "style": "chat"}
                 meta["answer"] = TOLD[kind].index(found[0].answer)
-                yield Sample(f"{scene.key}-told", (), (user(f"{told(scene)} {found[0].question}"),), meta)
+                turns = (user(f"{told(scene)} {found[0].question}"), assistant(found[0].answer))
+                yield Sample(f"{scene.key}-told", (), turns, meta)
                 break
 
 
