@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vila2.cli.tables import silence_bars_of_others, table
+from vila2.cli.tables import table
 
 
 def reproduce(
@@ -42,8 +42,6 @@ def reproduce(
         return
     from vila2.cycle.studies.base import FULL, QUICK
     from vila2.run.progress import live_progress
-
-    silence_bars_of_others()
     folder = out or Path("runs/reproduce")
     with contextlib.redirect_stdout(sys.stderr):
         outcome = do(
