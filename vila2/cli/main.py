@@ -9,7 +9,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from vila2.cli import annotate, data, env, model, plugins, recaption, report, run, specialize, status
+from vila2.cli import (
+    annotate,
+    data,
+    env,
+    model,
+    plugins,
+    recaption,
+    report,
+    reproduce,
+    run,
+    specialize,
+    status,
+)
 from vila2.errors import Vila2Error
 
 
@@ -48,6 +60,7 @@ app.command()(recaption.recaption)
 app.command()(specialize.specialize)
 app.command()(annotate.annotate)
 app.command()(report.report)
+app.command()(reproduce.reproduce)
 app.command()(env.env)
 
 

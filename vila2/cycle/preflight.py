@@ -69,7 +69,7 @@ def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
                 f"benchmark {benchmark.name!r}: {benchmark.kind!r} asks the questions as they stand",
                 mend="leave prompt out",
             )
-    if not first.images:
+    if benchmark.kind != "choices" and not first.images:
         raise RecipeError(
             f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has no images",
             mend="name a dataset with images",

@@ -54,6 +54,23 @@ class Cycle:
     writers: dict[str, str] = field(default_factory=dict)
 
     def train(self, round: int) -> Generalist:
+        """Trains all stages on the newest captions, and scores the last one's model."""
+        stages = self.train_stages(round)
+        model = list(stages.values())[-1]
+        scores = self.run.step(
+            f"vila{round}-scores",
+            work.evaluate,
+            settings={
+                "benchmarks": [_benchmark_settings(benchmark) for benchmark in self.recipe.evaluate],
+                "seed": self.recipe.seed,
+                "dtype": self.recipe.model.dtype,
+            },
+            inputs={"model": model}
+            | {f"data.{b.dataset}": self.data[b.dataset] for b in self.recipe.evaluate},
+        )
+        return Generalist(round, stages, scores)
+
+    def train_stages(self, round: int) -> dict[str, StepResult]:
         """Trains all stages from the same parts, on the newest captions (paper: "retrain from scratch")."""
         model, stages = self.parts, {}
         for name, stage in self.recipe.stages.items():
@@ -67,18 +84,7 @@ class Cycle:
                 machine={"processes": self.processes},
             )
             stages[name] = model
-        scores = self.run.step(
-            f"vila{round}-scores",
-            work.evaluate,
-            settings={
-                "benchmarks": [_benchmark_settings(benchmark) for benchmark in self.recipe.evaluate],
-                "seed": self.recipe.seed,
-                "dtype": self.recipe.model.dtype,
-            },
-            inputs={"model": model}
-            | {f"data.{b.dataset}": self.data[b.dataset] for b in self.recipe.evaluate},
-        )
-        return Generalist(round, stages, scores)
+        return stages
 
     def recaption(self, writer: Generalist) -> StepResult:
         """VILA_i writes layer self-(i+1) about the images of its own pretraining data."""

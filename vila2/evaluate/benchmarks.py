@@ -1,6 +1,7 @@
 """Benchmarks: ask a model about a dataset's images and score what it says, item by item.
 
-``captions`` asks for a description of each image, ``questions`` asks each question that a sample carries; a
+``captions`` asks for a description of each image, ``questions`` asks each question that a sample carries;
+``choices`` and ``alignment`` look into the model (:mod:`vila2.evaluate.choices`, :mod:`vila2.evaluate.alignment`); a
 plugin's benchmark scores the answers to the exchanges of a sample's conversation. Item scores are kept as (numerator, denominator) pairs, so that precision (correct out
 of mentioned) and accuracy (right out of one) get their intervals the same way: a bootstrap over items.
 """
@@ -148,8 +149,45 @@ def _brought(
     return Outcome(items, said_rows(engine, asked))
 
 
+def _choices(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    from vila2.evaluate.choices import choose
+
+    chosen = choose(engine.model, engine.processor, samples, _task(benchmark, progress))
+    outcome = Outcome()
+    kinds = [str(sample.meta.get("kind", "all")) for sample in samples]
+    right = [float(choice == sample.meta["answer"]) for sample, choice in zip(samples, chosen, strict=True)]
+    for kind in dict.fromkeys(kinds):
+        own = [n for n, other in enumerate(kinds) if other == kind]
+        outcome.items[kind] = Items.of_means([samples[n].key for n in own], [right[n] for n in own])
+    for sample, choice, score in zip(samples, chosen, right, strict=True):
+        choices = sample.meta["choices"]
+        outcome.said.append(
+            {
+                "item": sample.key,
+                "kind": sample.meta.get("kind", "all"),
+                "answer": choices[sample.meta["answer"]],
+            }
+            | {"said": choices[choice], "right": bool(score)}
+        )
+    return outcome
+
+
+def _alignment(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    from vila2.evaluate.alignment import alignment_items
+
+    return Outcome(alignment_items(engine.model, engine.processor, samples, _task(benchmark, progress)))
+
+
+def _task(benchmark: Mapping[str, Any], progress: Any) -> Any:
+    return lambda total: progress.task(f"benchmark {benchmark['name']}", total)
+
+
 #: The kinds of the core; a plugin may bring others.
-KINDS = {"captions": _captions, "questions": _questions}
+KINDS = {"captions": _captions, "questions": _questions, "choices": _choices, "alignment": _alignment}
 
 
 def _by_sample(scored: Sequence[tuple[Question, float]]) -> Items:

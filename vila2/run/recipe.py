@@ -226,7 +226,8 @@ class BenchmarkSpec(Part):
 
     name: Name = Field(description="in the report")
     kind: Name = Field(
-        description="captions (describe each image), questions (answer its questions), or what a plugin brings"
+        description="captions (describe each image), questions (answer its questions), choices (the likeliest of given "
+        "texts), alignment (the language model's states of image and text tokens), or what a plugin brings"
     )
     dataset: Text = Field(description="a name under `data`")
     prompt: Text | None = Field(default=None, description="what is asked; {question} stands for the question")

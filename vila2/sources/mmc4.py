@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -17,6 +17,7 @@ from vila2.sources.image_files import ImageFiles
 from vila2.sources.rows import Keys, Row, read_rows, take
 
 Order = Literal["interleaved", "pairs", "reordered"]
+ORDERS: tuple[Order, ...] = get_args(Order)
 
 
 def read(
@@ -46,8 +47,8 @@ def read(
     Raises:
         DataError: an unknown order, no such file, or ``max_images`` below 1.
     """
-    if order not in get_args(Order):
-        raise DataError(f"order={order!r}", mend=f"use one of {', '.join(get_args(Order))}")
+    if order not in ORDERS:
+        raise DataError(f"order={order!r}", mend=f"use one of {', '.join(ORDERS)}")
     if max_images < 1:
         raise DataError(f"max_images={max_images}", mend="use a number >= 1")
     path = Path(path)
@@ -104,7 +105,9 @@ def _samples(
             turns = pair_turns(1, sentences[image.sentence])
             yield Sample(f"{key}/{image.number}", (image.data,), turns, meta | _about([image]))
         return
-    turns = _interleaved(sentences, placed) if order == "interleaved" else _images_first(sentences, placed)
+    places = [image.sentence for image in placed]
+    interleaved = order == "interleaved"
+    turns = interleaved_turns(sentences, places) if interleaved else _images_first(sentences, placed)
     yield Sample(key, tuple(image.data for image in placed), turns, meta | _about(placed))
 
 
@@ -140,12 +143,17 @@ def _bytes(info: Mapping[str, Any], images: ImageFiles, where: str, key: str) ->
         return Reject(where, key, "missing-image", f"image_base64 of {info.get('image_name')!r}: {error}")
 
 
-def _interleaved(sentences: list[str], placed: list[_Placed]) -> tuple[Turn, ...]:
-    """The user shows an image where it stands, the assistant says the text up to the next one."""
+def interleaved_turns(sentences: Sequence[str], places: Sequence[int]) -> tuple[Turn, ...]:
+    """The user shows an image where it stands, the assistant says the text up to the next one.
+
+    Args:
+        sentences: of the document, in order.
+        places: for each image the number of the sentence that it stands before.
+    """
     turns: list[Turn] = []
     said: list[str] = []
     for number, sentence in enumerate(sentences):
-        shown = [ImagePart(place) for place, image in enumerate(placed) if image.sentence == number]
+        shown = [ImagePart(image) for image, place in enumerate(places) if place == number]
         if shown:
             turns += [assistant(" ".join(said))] if said else []
             turns.append(user(*shown))

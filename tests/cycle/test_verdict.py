@@ -1,0 +1,87 @@
+"""The rule that turns intervals into words."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vila2.cycle.studies import STUDIES
+from vila2.cycle.studies.study import Arm, Cell, Expectation, Study
+from vila2.cycle.verdict import UNSEEN, judge, outcomes, overall, sentence
+from vila2.errors import DataError
+from vila2.evaluate.captions import Items
+from vila2.evaluate.intervals import Interval
+
+NUMBER = st.floats(-1, 1)
+ABOVE = Expectation(Cell("a", "m"), Cell("b", "m"))
+EQUAL = Expectation(Cell("a", "m"), Cell("b", "m"), "equal", margin=0.1)
+STUDY = Study("s", "t", "1", "f", (Arm("a", "first"), Arm("b", "second")), {"m": "measure"}, (ABOVE,))
+
+
+@st.composite
+def intervals(draw) -> Interval:
+    low, value, high = sorted(draw(st.lists(NUMBER, min_size=3, max_size=3)))
+    return Interval(value, low, high)
+
+
+@given(intervals())
+def test_above_is_settled_only_by_an_interval_clear_of_zero(found):
+    answer = judge(ABOVE, found)
+    assert (answer == UNSEEN) == (found.low <= 0 <= found.high)
+    assert answer != "agrees" or found.value > 0
+    # The contrary expectation gets the contrary answer.
+    turned = {"agrees": "disagrees", "disagrees": "agrees", UNSEEN: UNSEEN}
+    assert judge(ABOVE, Interval(-found.value, -found.high, -found.low)) == turned[answer]
+
+
+@given(intervals())
+def test_equal_needs_an_interval_within_the_margin(found):
+    answer = judge(EQUAL, found)
+    assert (answer == "agrees") == all(abs(end) < 0.1 for end in (found.low, found.high))
+    assert answer != "disagrees" or abs(found.value) > 0.1
+    # No effect that can not be told from zero is called a difference.
+    assert answer != "disagrees" or not found.low <= 0 <= found.high
+
+
+@given(st.lists(st.sampled_from(["agrees", "disagrees", UNSEEN]), min_size=1, max_size=6))
+def test_one_word_for_all_hides_no_disagreement(answers):
+    word = overall(answers)
+    assert ("disagrees" in answers) == word.startswith("disagrees")
+    assert (word == "agrees") == (set(answers) == {"agrees"})
+    assert (word == UNSEEN) == (set(answers) == {UNSEEN})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "opening"),
+    [(0.1, 0.9, "Agrees; as found"), (0.9, 0.1, "Disagrees; not as found"), (0.5, 0.5, "Cannot be seen")],
+)
+def test_the_sentence_follows_the_numbers(low, high, opening):
+    keys = [str(n) for n in range(200)]
+
+    def items(share: float) -> Items:
+        return Items.of_means(keys, [float(n % 10 < 10 * share) for n in range(200)])
+
+    found = outcomes(STUDY, {Cell("a", "m"): items(low), Cell("b", "m"): items(high)}, seed=0)
+    text = sentence(STUDY, found)
+    assert text.startswith(opening) and "“second” above “first” in measure" in text and "points" in text
+
+
+@pytest.mark.parametrize(("count", "value"), [(200, 0.0), (10, 1.0)])
+def test_two_arms_that_fail_alike_or_are_hardly_measured_are_not_called_equal(count, value):
+    items = Items.of_means([str(n) for n in range(count)], [value] * count)
+    study = Study("s", "t", "1", "f", STUDY.arms, STUDY.measures, (EQUAL,))
+    (outcome,) = outcomes(study, {Cell("a", "m"): items, Cell("b", "m"): items}, seed=0)
+    assert outcome.answer == UNSEEN
+
+
+def test_other_items_are_not_compared():
+    one, other = Items.of_means(["x"], [1.0]), Items.of_means(["y"], [1.0])
+    with pytest.raises(DataError, match="different items"):
+        outcomes(STUDY, {Cell("a", "m"): one, Cell("b", "m"): other}, seed=0)
+
+
+def test_no_study_names_a_cell_that_it_lacks():
+    with pytest.raises(ValueError, match="no cell"):
+        Study("s", "t", "1", "f", (Arm("a", "first"),), {"m": "measure"}, (ABOVE,))
+    assert {"freeze", "projector", "interleaved", "joint-sft", "lora", "visual-expert", "resolution"} < set(
+        STUDIES
+    )

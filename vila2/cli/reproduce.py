@@ -1,0 +1,80 @@
+"""``vila2 reproduce``: the paper's studies on the miniature world, ours beside theirs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vila2.cli.tables import table
+
+
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Of studies; by default all.")
+    ] = None,
+    list_them: Annotated[bool, typer.Option("--list", help="Name the studies and do nothing.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small: shows that a study runs, and only what is plain to see.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random, the scenes too.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run's folder; by default runs/reproduce.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Repeat studies of the VILA paper in miniature, and say whether ours agree with its findings.
+
+    What studies have in common is trained once; a stopped command goes on where it was.
+    """
+    from vila2.cycle.reproduce import find_studies
+    from vila2.cycle.reproduce import reproduce as do
+
+    studies = find_studies(names or [])
+    if list_them:
+        _print_list(studies, as_json)
+        return
+    from vila2.cycle.studies.base import FULL, QUICK
+    from vila2.run.progress import live_progress
+    folder = out or Path("runs/reproduce")
+    with contextlib.redirect_stdout(sys.stderr):
+        outcome = do(
+            studies, folder, size=QUICK if quick else FULL, seed=seed, progress=live_progress(quiet=quiet)
+        )
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder), **outcome}, ensure_ascii=False))
+        return
+    for study in outcome["results"]["studies"]:
+        _print_study(study)
+    typer.echo(f"report: {outcome['report']}")
+
+
+def _print_list(studies: list[Any], as_json: bool) -> None:
+    rows = [
+        {"name": s.name, "title": s.title, "section": s.section, "finding": s.finding, "arms": len(s.arms)}
+        for s in studies
+    ]
+    if as_json:
+        typer.echo(json.dumps({"studies": rows}, ensure_ascii=False))
+        return
+    for row in rows:
+        typer.echo(f"{row['name']}: {row['title']} ({row['section']})")
+        typer.echo(f"    {row['finding']}")
+
+
+def _print_study(study: Mapping[str, Any]) -> None:
+    from rich.console import Console
+
+    from vila2.report.studies_page import study_table
+
+    headings, rows = study_table(study)
+    typer.echo(f"\n{study['name']}: {study['title']} ({study['section']})")
+    typer.echo(f"the paper: {study['finding']}")
+    Console().print(table(headings, rows))
+    typer.echo(f"ours: {study['sentence']}")

@@ -1,0 +1,78 @@
+"""Which of several texts a model finds likeliest: multiple choice without generating.
+
+The choices of a sample are branches of one trunk, so that images and examples are read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from vila2.data.sample import Sample, assistant
+from vila2.errors import DataError
+from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.packing.collate import collate_row
+from vila2.packing.isolation import Isolation
+
+
+def choose(model: Any, processor: Any, samples: Sequence[Sample], task: Callable[[int], Any]) -> list[int]:
+    """The number of the likeliest choice of each sample.
+
+    A choice's likelihood is that of all its tokens and of its end, after the turns before the last.
+
+    Args:
+        model: of images and text, in eval mode.
+        processor: the model's own.
+        samples: ``meta["choices"]`` are what the assistant could say in place of the last turn; ``meta["style"]`` is "chat" or
+            "plain", as of :meth:`vila2.model.conversation.ConversationEncoder.encode`.
+        task: gives the progress's context manager for a total.
+
+    Raises:
+        DataError: a sample without two choices.
+        TrainingError: a model that cannot read branches apart.
+    """
+    encoder = ConversationEncoder(processor)
+    chosen = []
+    with task(len(samples)) as progress:
+        for sample in samples:
+            likelihoods = log_likelihoods(model, encoder, sample)
+            chosen.append(max(range(len(likelihoods)), key=likelihoods.__getitem__))
+            progress.advance()
+    return chosen
+
+
+def log_likelihoods(model: Any, encoder: ConversationEncoder, sample: Sample) -> list[float]:
+    """The log-likelihood of each choice of one sample, in nats; see :func:`choose`."""
+    choices = sample.meta.get("choices") or ()
+    if len(choices) < 2:
+        raise DataError(
+            f"{sample.key!r} has {len(choices)} choices", mend='give two or more as meta["choices"]'
+        )
+    turns = [replace(turn, train=False) for turn in sample.turns[:-1]]
+    turns += [assistant(choice, branch=number) for number, choice in enumerate(choices, start=1)]
+    encoded = encoder.encode(sample.with_turns(tuple(turns)), sample.meta.get("style", "chat"))
+    row = collate_row([encoded], Isolation.of(model, max_length=encoder.max_length))
+    row.pop("labels")
+    labels = row.pop("shift_labels")[0].to(model.device)
+    with torch.inference_mode():
+        moved = {
+            name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+            for name, value in row.items()
+        }
+        losses = cross_entropy(model(**moved).logits[0].float(), labels, reduction="none")
+    owners = _counted_branches(encoded)
+    return [-float(losses[owners == number].sum()) for number in range(1, len(choices) + 1)]
+
+
+def _counted_branches(encoded: Any) -> torch.Tensor:
+    """The branch of each token that the loss counts; what no token comes before is predicted by nothing."""
+    branches, labels = torch.tensor(encoded.branches), torch.tensor(encoded.labels)
+    counted = labels != IGNORED
+    if branches[0] != 0:  # no trunk: the first token of every branch is free
+        first = torch.cat([torch.tensor([True]), branches[1:] != branches[:-1]])
+        counted &= ~first
+    return branches[counted]

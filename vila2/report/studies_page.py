@@ -1,0 +1,73 @@
+"""The page of studies: for each the paper's finding, a table of ours beside the paper's, and what ours says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from vila2.data.atomic import write_text_atomic
+from vila2.report.numbers import places, unit_label, written, written_half_width
+
+#: What stands where the text of the paper that we have lacks a table's cell.
+NOT_IN_SOURCE = "not in source"
+
+
+def write_studies_page(results: Mapping[str, Any], path: Path) -> None:
+    """Renders the page; the same results give the same bytes.
+
+    Args:
+        results: what :func:`vila2.cycle.reproduce.reproduce` returns as ``results``.
+        path: of the HTML file; written atomically.
+    """
+    environment = Environment(
+        loader=PackageLoader("vila2.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    studies = [(study, *study_table(study)) for study in results["studies"]]
+    page = environment.get_template("studies.jinja").render(results=results, studies=studies)
+    write_text_atomic(path, page)
+
+
+def study_table(study: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: each arm with every measure, ours ± half its 95% interval, and beside it the paper's.
+
+    The paper's column of a measure is left out where our source of the paper has no cell of it; the last line
+    says so once for all arms.
+    """
+    measures = study["measures"]
+    known = [m for m in measures if any(_has(arm, m) for arm in study["arms"])]
+    headings = ["arm"]
+    for measure, heading in measures.items():
+        label = unit_label(study["arms"][0]["cells"][measure]["unit"])
+        headings.append(f"{heading} ({label})" if label else heading)
+        if measure in known:
+            headings.append("the paper's")
+    rows = []
+    for arm in study["arms"]:
+        row = [arm["label"]]
+        for measure in measures:
+            cell = arm["cells"][measure]
+            row.append(_value(cell))
+            if measure in known:
+                row.append(cell["paper"])
+        rows.append(row)
+    last = ["the paper's"]
+    for measure in measures:
+        last += ["", ""] if measure in known else [NOT_IN_SOURCE]
+    return headings, [*rows, last] if len(known) < len(measures) else rows
+
+
+def _has(arm: Mapping[str, Any], measure: str) -> bool:
+    return arm["cells"][measure]["paper"] != NOT_IN_SOURCE
+
+
+def _value(cell: Mapping[str, Any]) -> str:
+    decimals = places(cell["unit"], [cell["value"]])
+    half = written_half_width(cell["low"], cell["high"], cell["unit"], decimals)
+    return written(cell["value"], cell["unit"], decimals) + half

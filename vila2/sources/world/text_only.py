@@ -1,0 +1,82 @@
+"""Text without images from the miniature world: instructions for joint SFT, and a test of what a language model knows.
+
+The test has two parts. "wording": which of two texts is a caption and which has two neighbouring words exchanged; a
+language model that has read captions knows, before it ever sees an image. "told": questions about objects that are
+listed in words, which the shipped language model has to learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vila2.data.sample import Sample, assistant, user
+from vila2.sources.world.captions import detailed_caption
+from vila2.sources.world.questions import questions
+from vila2.sources.world.relations import centre_u
+from vila2.sources.world.scene import Scene, generator, sample_scene
+from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES, article
+
+#: The kinds of question that a list of objects from left to right answers, with the answers to choose from.
+TOLD = {
+    "existence": ("yes", "no"),
+    "colour": tuple(COLOURS),
+    "shape": SHAPES,
+    "count": NUMBERS[:6],
+    "left_right": ("left", "right"),
+}
+
+
+def text_instructions(split: str, seed: int, count: int, start: int = 0, asked: int = 6) -> Iterator[Sample]:
+    """Objects listed in words, and questions about them as isolated exchanges.
+
+    Args:
+        split, seed, count, start: which scenes; nothing is rendered.
+        asked: questions about each list at the most.
+    """
+    for number in range(start, start + count):
+        scene = sample_scene(split, seed, number)
+        rng = generator("text instructions", scene.key)
+        turns = [user(told(scene) + " ")]
+        for branch, one in enumerate(questions(scene, rng, TOLD)[:asked], start=1):
+            turns += [user(one.question, branch=branch), assistant(one.answer, branch=branch)]
+        yield Sample(f"{scene.key}-text", (), tuple(turns), {})
+
+
+def text_test(split: str, seed: int, count: int, start: int = 0) -> Iterator[Sample]:
+    """Choices without images: for each scene one of wording, and one question about its objects told in words.
+
+    As in :func:`vila2.sources.world.documents.in_context_samples` the last turn says what is right.
+    """
+    for number in range(start, start + count):
+        scene = sample_scene(split, seed, number)
+        rng = generator("text test", scene.key)
+        caption = detailed_caption(scene, rng)
+        choices = [caption, exchanged(caption, rng)]
+        answer = int(rng.integers(2))
+        meta = {"kind": "wording", "choices": choices[::-1] if answer else choices, "answer": answer}
+        yield Sample(f"{scene.key}-wording", (), (assistant(caption),), meta | {"style": "plain"})
+        kinds = list(TOLD)
+        for kind in (kinds[i] for i in rng.permutation(len(kinds))):
+            if found := questions(scene, rng, [kind]):
+                meta = {"kind": "told", "choices": list(TOLD[kind]), "style": "chat"}
+                meta["answer"] = TOLD[kind].index(found[0].answer)
+                turns = (user(f"{told(scene)} {found[0].question}"), assistant(found[0].answer))
+                yield Sample(f"{scene.key}-told", (), turns, meta)
+                break
+
+
+def told(scene: Scene) -> str:
+    """All objects of a scene in words, from left to right."""
+    names = [article(f"{thing.size} {thing.name}") for thing in sorted(scene.objects, key=centre_u)]
+    return f"From left to right there is {', '.join(names[:-1])} and {names[-1]}."
+
+
+def exchanged(text: str, rng: np.random.Generator) -> str:
+    """A text with two different neighbouring words in each other's place; the first word stays."""
+    words = text.split()
+    places = [n for n in range(1, len(words) - 1) if words[n] != words[n + 1]]
+    place = places[int(rng.integers(len(places)))]
+    words[place], words[place + 1] = words[place + 1], words[place]
+    return " ".join(words)
