@@ -42,6 +42,7 @@ def reproduce(
         return
     from vila2.cycle.studies.base import FULL, QUICK
     from vila2.run.progress import live_progress
+
     folder = out or Path("runs/reproduce")
     with contextlib.redirect_stdout(sys.stderr):
         outcome = do(
