@@ -40,6 +40,7 @@ _QUESTIONS = 6
 
 def base_recipe(size: Size, seed: int) -> dict[str, Any]:
     """The base recipe as plain values, ready to be changed: :func:`vila2.cycle.studies.study.changed`."""
+    # Small batches: what this model learns in a minute or two it learns by the number of its steps.
     return {
         "name": f"studies-{size.name}",
         "seed": seed,
@@ -51,12 +52,12 @@ def base_recipe(size: Size, seed: int) -> dict[str, Any]:
         },
         "stages": {
             "align": {"mixture": [{"dataset": "pairs"}], "learning_rate": 2e-3, "batch_size": 16},
-            "pretrain": {"mixture": [{"dataset": "documents"}], "learning_rate": 5e-4, "batch_size": 8},
+            "pretrain": {"mixture": [{"dataset": "documents"}], "learning_rate": 1e-3, "batch_size": 4},
             "sft": {
                 "train": ["projector", "language"],
                 "mixture": [{"dataset": "instructions"}],
                 "learning_rate": 1e-3,
-                "batch_size": 8,
+                "batch_size": 4,
                 "epochs": size.epochs,
             },
         },
