@@ -65,6 +65,17 @@ def test_only_the_projector_learns_and_its_tokens_name_what_is_in_the_image(inpu
     assert own < others - 0.2
 
 
+def test_an_image_with_several_captions_is_one_sample_with_all_their_words(inputs, tmp_path):
+    pairs = list(ShardDataset.open(inputs["data.pairs"]))
+    several = [
+        Sample(pair.key, pair.images, (*pair.turns, user("?", branch=1), assistant("a red cube", branch=1)))
+        for pair in pairs[:16]
+    ] + pairs[16:]
+    write_dataset(tmp_path / "several", several, name="pairs")
+    results = trained(tmp_path / "out", inputs | {"data.pairs": tmp_path / "several"}, epochs=2)
+    assert results["samples"] == len(pairs) and results["loss"][-1][1] < results["loss"][0][1]
+
+
 def test_small_device_batches_make_the_same_model(inputs, tmp_path):
     trained(tmp_path / "whole", inputs)
     trained(tmp_path / "parts", inputs, device_batch_size=2)

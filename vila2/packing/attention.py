@@ -1,10 +1,11 @@
 """Attention within segments, registered with transformers: no token of a pack sees another sample's.
 
-Nothing is computed for the pairs of tokens that do not see each other, which in a pack are most of them.
+Nothing is computed between samples, which are most pairs of tokens in a pack.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -44,21 +45,35 @@ def segment_attention(
     """
     if cu_seq_lens_q is None or cu_seq_lens_k is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    if key_order is not None:
-        key, value = key.index_select(2, key_order), value.index_select(2, key_order)
     if query.is_cuda:
+        if key_order is not None:
+            key, value = key.index_select(2, key_order), value.index_select(2, key_order)
         bounds = (cu_seq_lens_q, cu_seq_lens_k, max_length_q, max_length_k)
         return _flash(query, key, value, bounds, kwargs.get("scaling")), None
     parts = []
-    for (start, stop), (first, last) in zip(
-        pairwise(cu_seq_lens_q.tolist()), pairwise(cu_seq_lens_k.tolist()), strict=True
-    ):
-        own, seen = query[:, :, start:stop], (key[:, :, first:last], value[:, :, first:last])
-        trunk = (last - first) - (stop - start)
-        # Without a mask sdpa is causal from the first key on, which is right where there is no trunk.
-        mask = torch.ones(1, 1, stop - start, last - first, dtype=torch.bool).tril(trunk) if trunk else None
-        parts.append(sdpa_attention_forward(module, own, *seen, mask, **kwargs)[0])
+    for start, stop, mask in _samples(cu_seq_lens_q.tolist(), cu_seq_lens_k.tolist()):
+        own = (tensor[:, :, start:stop] for tensor in (query, key, value))
+        parts.append(sdpa_attention_forward(module, *own, mask, **kwargs)[0])
     return torch.cat(parts, dim=1), None
+
+
+def _samples(queries: list[int], keys: list[int]) -> Iterator[tuple[int, int, torch.Tensor | None]]:
+    """Where each sample of a row starts and stops, and its mask [1, 1, length, length]; None where it is causal.
+
+    A tree is computed whole: its branches are many and short, and a call for each costs more than the
+    pairs of tokens that a mask leaves out.
+    """
+    lengths = [stop - start for start, stop in pairwise(queries)]
+    seen = [stop - start for start, stop in pairwise(keys)]
+    # A segment that sees more than itself is a branch of the trunk before it.
+    trunks = [number for number in range(len(lengths)) if seen[number] == lengths[number]]
+    for trunk, following in pairwise([*trunks, len(lengths)]):
+        mask = None
+        if following - trunk > 1:
+            own = torch.tensor(lengths[trunk:following])
+            segment = torch.arange(len(own)).repeat_interleave(own)
+            mask = ((segment[:, None] == segment) | (segment == 0)).tril()[None, None]
+        yield queries[trunk], queries[following], mask
 
 
 def _flash(

@@ -20,39 +20,21 @@ class Collator:
 
     Args:
         pad_token_id: fills ``input_ids``; never attended to.
-        multiple: pad the length to a multiple of this (8 suits GPU kernels).
         isolation: how the model keeps the segments of a row apart.
 
     Raises:
         TrainingError: a tree, and the model cannot keep its branches apart.
     """
 
-    def __init__(self, pad_token_id: int, *, multiple: int = 1, isolation: Isolation | None = None) -> None:
+    def __init__(self, pad_token_id: int, *, isolation: Isolation | None = None) -> None:
         self.pad_token_id = pad_token_id
-        self.multiple = multiple
         self.isolation = isolation or Isolation()
 
     def __call__(self, samples: Sequence[Encoded]) -> dict[str, Any]:
-        """Collates B samples.
-
-        Returns:
-            ``input_ids``, ``labels``, ``attention_mask`` [B, L]; the image tensors of all samples, joined
-            along their first dimension.
-        """
+        """Collates samples; see :func:`collate_padded`."""
         if any(sample.branches is not None for sample in samples):
             return collate_row(samples, self.isolation)
-        longest = max(len(sample.input_ids) for sample in samples)
-        length = -(-longest // self.multiple) * self.multiple
-        lengths = torch.tensor([len(sample.input_ids) for sample in samples])
-        batch = {
-            "input_ids": _padded([sample.input_ids for sample in samples], length, self.pad_token_id),
-            "labels": _padded([sample.labels for sample in samples], length, IGNORED),
-            "attention_mask": (torch.arange(length)[None] < lengths[:, None]).long(),
-            **_join_images(samples),
-        }
-        if any(sample.media is not None for sample in samples):
-            batch["mm_token_type_ids"] = _padded([_media(sample) for sample in samples], length, 0)
-        return batch
+        return collate_padded(samples, self.pad_token_id)
 
 
 class PackCollator:
@@ -68,6 +50,26 @@ class PackCollator:
     def __call__(self, packs: Sequence[Sequence[Encoded]]) -> dict[str, Any]:
         """Collates packs; see :func:`collate_row`."""
         return collate_row([*chain.from_iterable(packs)], self.isolation)
+
+
+def collate_padded(samples: Sequence[Encoded], pad_token_id: int) -> dict[str, Any]:
+    """B samples, each padded to the L tokens of the longest; branches of a tree would see each other.
+
+    Returns:
+        ``input_ids``, ``labels``, ``attention_mask`` [B, L]; the image tensors of all samples, joined
+        along their first dimension.
+    """
+    lengths = torch.tensor([len(sample.input_ids) for sample in samples])
+    longest = int(lengths.max())
+    batch = {
+        "input_ids": _padded([sample.input_ids for sample in samples], longest, pad_token_id),
+        "labels": _padded([sample.labels for sample in samples], longest, IGNORED),
+        "attention_mask": (torch.arange(longest)[None] < lengths[:, None]).long(),
+        **_join_images(samples),
+    }
+    if any(sample.media is not None for sample in samples):
+        batch["mm_token_type_ids"] = _padded([_media(sample) for sample in samples], longest, 0)
+    return batch
 
 
 def collate_row(samples: Sequence[Encoded], isolation: Isolation) -> dict[str, Any]:

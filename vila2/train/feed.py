@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,8 @@ import torch
 from torch.utils.data import Dataset
 
 from vila2.data.mixtures import Mixture
-from vila2.data.views import View
 from vila2.model.conversation import ConversationEncoder
-from vila2.packing.collate import Collator, PackCollator
+from vila2.packing.collate import Collator, PackCollator, collate_padded
 from vila2.packing.isolation import Isolation
 from vila2.packing.lengths import measure_lengths
 from vila2.packing.plan import Packs, plan_packs
@@ -77,8 +77,10 @@ def feed(
     longest = min(stage.max_length, stage.pack_length or stage.max_length)
     encoder = ConversationEncoder(processor, max_length=longest)
     samples = EncodedMixture(mixture, encoder, stage.style)
+    if stage.objective == "words":
+        return Feed(samples, partial(collate_padded, pad_token_id=processor.tokenizer.pad_token_id), stage)
     isolation = Isolation.of(model, max_length=longest)
-    if stage.pack_length or any(View.parse(entry.view).kind == "tree" for entry in stage.mixture):
+    if stage.pack_length or _holds_trees(mixture):
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         isolation = isolate(model, max_length=longest, device=device)
     if not stage.pack_length:
@@ -96,6 +98,14 @@ def feed(
     results = {"packs": len(packs), "fill": packs.fill, "packs_per_step": counted.batch_size}
     collate = _seen_by_all(PackCollator(isolation), processor, stage, processes)
     return Feed(PackedMixture(samples, packs), collate, counted, results)
+
+
+def _holds_trees(mixture: Mixture) -> bool:
+    """Whether samples have branches: by their view, or in a dataset of which the first sample has."""
+    return any(
+        part.view.kind == "tree" or (len(part) and any(turn.branch for turn in part[0].turns))
+        for part, _ in mixture.parts
+    )
 
 
 def _seen_by_all(collate: Callable, processor: Any, stage: StageSpec, processes: int) -> Callable:
