@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vila2.cycle.preflight import first_samples
-from vila2.cycle.rounds import Cycle, self_augment
+from vila2.cycle.generalist import Cycle
+from vila2.cycle.rounds import improve
 from vila2.data.layers import Annotation, LayerWriter
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import RecipeError
@@ -61,7 +62,7 @@ def test_a_stage_trains_on_a_layer_that_was_written_before(recipe, tmp_path):
 def test_another_content_of_the_layer_makes_the_stage_be_trained_again(recipe, tmp_path):
     def planned() -> dict[str, str]:
         run = Run.open(tmp_path / "run", dry=True)
-        self_augment(recipe, run)
+        improve(recipe, run)
         return {step.name: step.digest for step in run.plan}
 
     before = planned()

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from vila2.cycle.reproduce import find_studies, pooled, reproduce, scored_arms
+from vila2.cycle.reproduce import find_studies, reproduce, scored_arms
+from vila2.cycle.scores import pooled
 from vila2.cycle.studies import STUDIES
 from vila2.cycle.studies.base import FULL, QUICK, Size
 from vila2.errors import RunError

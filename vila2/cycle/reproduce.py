@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vila2 import __version__
 from vila2.cycle import work
-from vila2.cycle.rounds import Cycle
+from vila2.cycle.generalist import Cycle
+from vila2.cycle.scores import items_of
 from vila2.cycle.studies import STUDIES
 from vila2.cycle.studies.base import Size, base_recipe
 from vila2.cycle.studies.study import Arm, Cell, Study, changed
@@ -92,7 +92,7 @@ def _scores(arm: Arm, wanted: Sequence[str], run: Run, size: Size, seed: int) ->
     cycle.parts = run.step(
         "parts", work.assemble, settings=work.model_settings(recipe), inputs=work.model_inputs(recipe)
     )
-    model = [cycle.parts, *cycle.train_stages(round=0).values()][-1]
+    model = [cycle.parts, *cycle.train_stages("vila0").values()][-1]
     return {
         benchmark.name: run.step(
             f"score-{benchmark.name}",
@@ -126,7 +126,7 @@ def study_results(study: Study, scored: Mapping[str, Mapping[str, StepResult]], 
         seed: of the bootstrap.
     """
     items = {
-        Cell(arm, measure): _items_of(benchmarks, measure)
+        Cell(arm, measure): items_of(benchmarks[measure.partition("/")[0]], measure)
         for arm, benchmarks in scored.items()
         for measure in study.measures
     }
@@ -167,30 +167,3 @@ def _cell(study: Study, cell: Cell, items: Mapping[Cell, Items], seed: int) -> d
     row = measure_row("", cell.measure, items[cell], seed=seed)
     shown = {name: row[name] for name in ("value", "low", "high", "count", "unit")}
     return shown | {"paper": study.paper.get(cell, NOT_IN_SOURCE)}
-
-
-def _items_of(benchmarks: Mapping[str, StepResult], measure: str) -> Items:
-    """The item scores of a measure; of a whole benchmark those of all its kinds together.
-
-    Raises:
-        RunError: the benchmark has no such measure.
-    """
-    benchmark, _, name = measure.partition("/")
-    stored = json.loads((benchmarks[benchmark].folder / "items.json").read_text())
-    if name and measure not in stored:
-        raise RunError(
-            f"{benchmarks[benchmark].folder}: there is no measure {measure!r} among {', '.join(stored)}",
-            mend="measure more scenes: none of these asks for it",
-        )
-    return Items(**stored[measure]) if name else pooled([Items(**item) for item in stored.values()])
-
-
-def pooled(parts: Sequence[Items]) -> Items:
-    """Several measures of one unit as one: what is about the same key is added up."""
-    top: dict[str, float] = {}
-    bottom: dict[str, float] = {}
-    for part in parts:
-        for key, numerator, denominator in zip(part.keys, part.numerators, part.denominators, strict=True):
-            top[key] = top.get(key, 0.0) + numerator
-            bottom[key] = bottom.get(key, 0.0) + denominator
-    return Items(list(top), list(top.values()), list(bottom.values()), parts[0].unit)

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import base64
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2 import __version__
+from vila2.cycle.scores import scored_items
 from vila2.data.atomic import write_json_atomic
 from vila2.data.claims import Claim
 from vila2.data.images import image_extension
 from vila2.data.layers import Layer, original_layer
 from vila2.data.mixtures import select_share
 from vila2.data.shards import ShardDataset
-from vila2.evaluate.captions import Items, claims_about, measure_row, score_captions
+from vila2.evaluate.captions import claims_about, measure_row, score_captions
 from vila2.evaluate.intervals import paired_ratio_bootstrap
 from vila2.report.page import write_report
 from vila2.report.summary import summary_table
 
 if TYPE_CHECKING:
-    from vila2.cycle.rounds import Cycle, Generalist
+    from vila2.cycle.generalist import Cycle, Generalist
+    from vila2.cycle.rounds import History
     from vila2.run.recipe import Recipe
 
 # Layer quality needs no more captions than this for a tight interval.
 _LAYER_SAMPLE = 1000
 
 
-def write_results(cycle: Cycle, history: Sequence[Generalist], folder: Path) -> dict[str, Any]:
+def write_results(cycle: Cycle, history: History, folder: Path) -> dict[str, Any]:
     """Writes ``results.json`` and ``report.html`` into the run's folder.
 
     Returns:
@@ -46,8 +47,10 @@ def write_results(cycle: Cycle, history: Sequence[Generalist], folder: Path) -> 
         "title": recipe.report.title or recipe.name,
         "recipe": {"name": recipe.name, "seed": recipe.seed, "text": recipe_to_yaml(recipe)},
         "vila2_version": __version__,
-        "models": [_model(generalist) for generalist in history],
-        "changes": _changes(history, recipe.seed),
+        "models": [_model(generalist) for generalist in history.models],
+        "changes": _changes(history.models, recipe.seed),
+        "gains": [gain.to_json() for gain in history.gains],
+        "best": history.best.name,
         "layers": [
             _layer(name, layer, cycle.writers.get(name), dataset, recipe.seed)
             for name, layer in layers.items()
@@ -78,7 +81,7 @@ def _changes(history: Sequence[Generalist], seed: int) -> list[dict[str, Any]]:
     changes = []
     pairs = [*itertools.pairwise(history), *([(history[0], history[-1])] if len(history) > 2 else [])]
     for before, after in pairs:
-        old, new = _items(before), _items(after)
+        old, new = scored_items(before.scores), scored_items(after.scores)
         for name, item in new.items():
             if name not in old or old[name].keys != item.keys:
                 continue
@@ -94,11 +97,6 @@ def _changes(history: Sequence[Generalist], seed: int) -> list[dict[str, Any]]:
                 | {"difference": difference, "low": low, "high": high}
             )
     return changes
-
-
-def _items(generalist: Generalist) -> dict[str, Items]:
-    stored = json.loads((generalist.scores.folder / "items.json").read_text())
-    return {name: Items(**item) for name, item in stored.items()}
 
 
 def _layer(name: str, layer: Any, writer: str | None, dataset: ShardDataset, seed: int) -> dict[str, Any]:

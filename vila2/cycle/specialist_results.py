@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2 import __version__
+from vila2.cycle.scores import scored_items
 from vila2.cycle.specialist_job import recipe_text
 from vila2.cycle.specialist_work import HELD_OUT
 from vila2.data.atomic import write_json_atomic
 from vila2.data.images import image_extension
 from vila2.data.shards import ShardDataset
-from vila2.evaluate.captions import Items
 from vila2.evaluate.intervals import paired_ratio_bootstrap
 from vila2.report.page import write_report
 from vila2.report.summary import summary_table
@@ -22,7 +22,6 @@ from vila2.report.summary import summary_table
 if TYPE_CHECKING:
     from vila2.cycle.specialise import Made
     from vila2.cycle.specialist_job import Job
-    from vila2.run.steps import StepResult
 
 _EXAMPLES = 12
 _STAGE_FIELDS = ("trained", "parameters_trained", "samples", "steps", "loss")
@@ -60,7 +59,7 @@ def write_specialist_results(job: Job, made: Made, folder: Path) -> dict[str, An
 
 def _changes(job: Job, made: Made, before: str, after: str) -> list[dict[str, Any]]:
     """The specialist minus the generalist, measure by measure, over the same questions."""
-    old, new = _items(made.generalist), _items(made.specialist)
+    old, new = scored_items(made.generalist), scored_items(made.specialist)
     changes = []
     for name, item in new.items():
         other = old.get(name)
@@ -80,11 +79,6 @@ def _changes(job: Job, made: Made, before: str, after: str) -> list[dict[str, An
             | {"difference": difference, "low": low, "high": high}
         )
     return changes
-
-
-def _items(scores: StepResult) -> dict[str, Items]:
-    stored = json.loads((scores.folder / "items.json").read_text(encoding="utf-8"))
-    return {name: Items(**item) for name, item in stored.items()}
 
 
 def _examples(made: Made, before: str, after: str) -> list[dict[str, Any]]:

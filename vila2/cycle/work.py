@@ -121,14 +121,17 @@ def evaluate(
 def recaption(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:
-    """Lets a model write a layer about a dataset's images; the step's folder is the layer."""
+    """Lets a model write a layer about a dataset's images; the step's folder is the layer.
+
+    ``inputs``: ``model``, a checkpoint's folder or a hub id; ``data``.
+    """
     from vila2.caption.engine import GenerationSettings
     from vila2.caption.engines import open_engine
     from vila2.caption.recaption import recaption as write_layer
     from vila2.data.mixtures import select_share
     from vila2.data.shards import ShardDataset
 
-    engine = open_engine(settings["engine"], inputs["model"] / "model", dtype=settings["dtype"])
+    engine = open_engine(settings["engine"], inputs["model"], dtype=settings["dtype"])
     seed = settings["seed"]
     layer = write_layer(
         ShardDataset.open(inputs["data"]),
@@ -148,3 +151,32 @@ def recaption(
         progress=progress,
     )
     return {"captions": layer.count, "status": dict(layer.statuses)}
+
+
+def shuffle(
+    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+) -> dict[str, Any]:
+    """A layer's captions, each given to another image; see :mod:`vila2.caption.borrowed`."""
+    from vila2.caption.borrowed import shuffle_layer
+    from vila2.data.layers import Layer
+    from vila2.data.shards import ShardDataset
+
+    dataset, layer = ShardDataset.open(inputs["data"]), Layer.open(inputs["layer"])
+    with progress.task(f"shuffle {layer.name}", 1) as task:
+        made = shuffle_layer(dataset, layer, folder=folder, name=settings["layer"], seed=settings["seed"])
+        task.advance()
+    return {"captions": made.count, "status": dict(made.statuses)}
+
+
+def text_layer(
+    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+) -> dict[str, Any]:
+    """Another dataset's text as a layer; see :mod:`vila2.caption.borrowed`."""
+    from vila2.caption.borrowed import text_layer as write_layer
+    from vila2.data.shards import ShardDataset
+
+    dataset, texts = ShardDataset.open(inputs["data"]), ShardDataset.open(inputs["texts"])
+    with progress.task(f"take the text of {texts.name}", 1) as task:
+        made = write_layer(dataset, texts, folder=folder, name=settings["layer"])
+        task.advance()
+    return {"captions": made.count, "status": dict(made.statuses)}

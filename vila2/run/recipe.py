@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+from vila2.run.recipe_cycle import CycleSpec
+from vila2.run.recipe_values import Count, Name, Number, Part, Text, Whole
 
 #: The paper's Table 8 (A.5): the defaults of the stages that have these names. Also there, and the
 #: defaults of every stage: cosine schedule, 3% warm-up, no weight decay, one epoch.
@@ -35,30 +38,10 @@ STAGE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def _no_truth_values(value: Any) -> Any:
-    # Python counts true as 1; in a recipe `batch_size: true` is a slip.
-    if isinstance(value, bool):
-        raise PydanticCustomError("number_expected", "should be a number")
-    return value
-
-
 def _dense_or_rank(value: Any) -> Any:
     if value != "dense" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise PydanticCustomError("dense_or_rank", "should be dense, or a rank of at least 1")
     return value
-
-
-Whole = Annotated[int, BeforeValidator(_no_truth_values)]
-Number = Annotated[float, BeforeValidator(_no_truth_values)]
-Count = Annotated[Whole, Field(ge=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Part(BaseModel):
-    """Base of every part of a recipe: frozen, and a key that does not exist is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class DatasetSpec(Part):
@@ -195,32 +178,6 @@ class StageSpec(Part):
     save_steps: Count | None = Field(default=None, description="optimiser steps between checkpoints")
 
 
-class CycleSpec(Part):
-    """The self-augmentation loop (paper section 2.1)."""
-
-    rounds: Annotated[Whole, Field(ge=0)] = Field(
-        default=1, description="of recaptioning; 0 trains VILA_0 alone"
-    )
-    stage: Text = Field(default="pretrain", description="the stage that trains on the new captions")
-    recaption: Text | None = Field(default=None, description="the dataset; by default the stage's first")
-    view: Text = Field(
-        default="concat(original,{layer})", description="how the newest {layer} joins the original"
-    )
-    prompts: Annotated[tuple[Text, ...], Field(min_length=1)] = Field(
-        default=("long-v1", "long-v2", "long-v3"), description="one is chosen for each image, by hash"
-    )
-    share: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=1.0, description="of the images that are recaptioned"
-    )
-    max_new_tokens: Count = Field(default=256, description="of one caption")
-    temperature: Annotated[Number, Field(ge=0)] = Field(
-        default=0.0, description="0: the likeliest token, always"
-    )
-    repetition_penalty: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="1: none")
-    batch_size: Count = Field(default=16, description="images captioned at a time")
-    engine: Text = Field(default="transformers", description="what generates; a plugin may bring others")
-
-
 class BenchmarkSpec(Part):
     """One thing that every VILA_i is measured by."""
 
@@ -293,7 +250,7 @@ class Recipe(Part):
     def data_in_use(self) -> dict[str, DatasetSpec]:
         """The datasets that a stage or a benchmark names; of the others nothing is opened."""
         used = {entry.dataset for stage in self.stages.values() for entry in stage.mixture}
-        used |= {benchmark.dataset for benchmark in self.evaluate} | {self.recaptioned}
+        used |= {benchmark.dataset for benchmark in self.evaluate} | {self.recaptioned, self.cycle.captions}
         return {name: spec for name, spec in self.data.items() if name in used}
 
     @property

@@ -14,7 +14,8 @@ from typing import Any
 
 from vila2.errors import DataError
 from vila2.run.nearest import did_you_mean
-from vila2.run.recipe import CycleSpec, MixtureEntry, ModelSpec, with_stage_defaults
+from vila2.run.recipe import MixtureEntry, ModelSpec, with_stage_defaults
+from vila2.run.recipe_cycle import OWN, SHUFFLED, CycleSpec, SaturationSpec
 
 Where = tuple[str | int, ...]
 
@@ -185,6 +186,11 @@ def _cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) 
     if isinstance(view, str):
         yield from _cycle_view_problems(view, recaption, data)
     yield from _dataset_problems(("cycle", "recaption"), recaption, data)
+    if cycle.get("captions", OWN) not in (OWN, SHUFFLED):
+        yield from _dataset_problems(
+            ("cycle", "captions"), cycle["captions"], {OWN: {}, SHUFFLED: {}, **data}
+        )
+    yield from _saturation_problems(recipe)
     name = cycle.get("stage", CycleSpec.model_fields["stage"].default)
     if cycle.get("rounds") == 0 or not isinstance(name, str) or not stages:
         return
@@ -198,6 +204,17 @@ def _cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) 
                 ("cycle", "recaption"),
                 f"{recaption!r} is not in the mixture of stage {name!r}, so nothing would learn from its new captions",
             )
+
+
+def _saturation_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
+    spec = _mapping(recipe.get("cycle")).get("saturation")
+    if spec is None:
+        return
+    measure = _mapping(spec).get("measure", SaturationSpec.model_fields["measure"].default)
+    benchmarks = [_mapping(benchmark).get("name") for benchmark in _sequence(recipe.get("evaluate"))]
+    if isinstance(measure, str) and (name := measure.partition("/")[0]) not in benchmarks:
+        named = [benchmark for benchmark in benchmarks if isinstance(benchmark, str)]
+        yield Problem(("cycle", "saturation", "measure"), _unknown("benchmark", name, named))
 
 
 def _cycle_view_problems(view: str, recaption: Any, data: Mapping[str, Any]) -> Iterator[Problem]:

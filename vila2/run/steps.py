@@ -119,6 +119,8 @@ class Run:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if kind is None:
+            # What was planned and not needed after all, such as rounds after saturation, is not to come.
+            self.board.steps = [step for step in self.board.steps if step.state in ("done", "kept")]
             self.close("finished")
         elif issubclass(kind, Exception):
             self.close("failed", str(error) or kind.__name__)

@@ -1,0 +1,213 @@
+"""A recipe under way: its datasets, its starting point, the layers written so far, and how a VILA_i is trained.
+
+Every call of ``run.step`` is a node of the run: finished nodes are never redone, and a changed setting redoes only
+what depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vila2.cycle import work
+from vila2.run.recipe_cycle import OWN, SHUFFLED
+
+if TYPE_CHECKING:
+    from vila2.run.recipe import BenchmarkSpec, Recipe, StageSpec
+    from vila2.run.steps import Run, StepResult
+
+
+@dataclass(frozen=True, slots=True)
+class Generalist:
+    """One trained model: the steps that made it and what it scores.
+
+    Attributes:
+        name: "VILA_1".
+        round: of self-augmentation; that of its captions.
+        stages: by name, in order of training.
+        scores: of the recipe's benchmarks.
+        layer: the newest captions that it learned from; None where these are the original ones alone.
+    """
+
+    name: str
+    round: int
+    stages: Mapping[str, StepResult]
+    scores: StepResult
+    layer: str | None = None
+
+    @property
+    def model(self) -> StepResult:
+        """The last stage's result."""
+        return list(self.stages.values())[-1]
+
+
+@dataclass(slots=True)
+class Cycle:
+    """A recipe under way.
+
+    Attributes:
+        data: its datasets, by name.
+        parts: the model that every training starts from.
+        layers, writers: written in this run, and by whom, by the layer's name.
+    """
+
+    recipe: Recipe
+    run: Run
+    processes: int = 1
+    data: Mapping[str, StepResult] = field(default_factory=dict)
+    parts: StepResult | None = None
+    layers: dict[str, StepResult] = field(default_factory=dict)
+    writers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, recipe: Recipe, run: Run, *, processes: int = 1) -> Cycle:
+        """Opens the datasets and puts the starting model together."""
+        cycle = cls(recipe, run, processes)
+        cycle.data = {name: work.open_dataset(run, name, spec) for name, spec in recipe.data_in_use.items()}
+        cycle.parts = run.step(
+            "parts", work.assemble, settings=work.model_settings(recipe), inputs=work.model_inputs(recipe)
+        )
+        return cycle
+
+    def train(
+        self, name: str, round: int, *, view: str | None = None, steps: str | None = None
+    ) -> Generalist:
+        """Trains all stages from the same parts, and scores the last one's model (paper: "retrain from scratch").
+
+        Args:
+            name: of the model.
+            round: of the captions.
+            view: of the recaptioned dataset in the cycle's stage; by default as the recipe says.
+            steps: what the names of its steps begin with.
+        """
+        steps = steps or f"vila{round}"
+        stages = self.train_stages(steps, view=view)
+        model = list(stages.values())[-1]
+        scores = self.run.step(
+            f"{steps}-scores",
+            work.evaluate,
+            settings={
+                "benchmarks": [_benchmark_settings(benchmark) for benchmark in self.recipe.evaluate],
+                "seed": self.recipe.seed,
+                "dtype": self.recipe.model.dtype,
+            },
+            inputs={"model": model}
+            | {f"data.{b.dataset}": self.data[b.dataset] for b in self.recipe.evaluate},
+        )
+        return Generalist(name, round, stages, scores, list(self.layers)[-1] if view else None)
+
+    def train_stages(self, steps: str, *, view: str | None = None) -> dict[str, StepResult]:
+        """The stages alone; those that no new caption reaches are alike in every round, so trained once."""
+        model, stages = self.parts, {}
+        alike = self._before_the_cycle
+        for name, stage in self.recipe.stages.items():
+            if view and name == self.recipe.cycle.stage:
+                stage = self._seen_through(stage, view)
+            model = self.run.step(
+                f"{'vila0' if name in alike else steps}-{name}",
+                work.train,
+                settings={"name": name, "stage": stage.model_dump(mode="json"), **self._training_settings()},
+                inputs={"model": model} | self._inputs_of(stage),
+                machine={"processes": self.processes},
+            )
+            stages[name] = model
+        return stages
+
+    def recaption(self, writer: Generalist) -> str:
+        """VILA_i writes layer self-(i+1) about the images of its own pretraining data.
+
+        Controls put other captions in their place: see ``cycle.captions`` of the recipe.
+
+        Returns:
+            The layer's name.
+        """
+        round = writer.round + 1
+        captions = self.recipe.cycle.captions
+        if captions not in (OWN, SHUFFLED):
+            return self._keep(f"given-{round}", captions, self._texts_of(captions, f"given-{round}"))
+        own = f"self-{round}"
+        captioner = self.recipe.cycle.captioner
+        step = self._write(own, captioner or checkpoint(writer.model))
+        if captions == OWN:
+            return self._keep(own, captioner or writer.name, step)
+        shuffled = f"shuffled-{round}"
+        settings = {"layer": shuffled, "seed": self.recipe.seed}
+        step = self.run.step(
+            shuffled,
+            work.shuffle,
+            settings=settings,
+            inputs={"layer": step, "data": self.data[self.recipe.recaptioned]},
+        )
+        return self._keep(shuffled, f"{captioner or writer.name}, about other images", step)
+
+    def _write(self, layer: str, model: StepResult | str) -> StepResult:
+        cycle = self.recipe.cycle
+        not_of_the_layer = {"rounds", "saturation", "recaption", "view", "stage", "captions", "captioner"}
+        settings = cycle.model_dump(mode="json", exclude=not_of_the_layer)
+        return self.run.step(
+            layer,
+            work.recaption,
+            settings=settings | {"layer": layer, "seed": self.recipe.seed, "dtype": self.recipe.model.dtype},
+            inputs={"model": model, "data": self.data[self.recipe.recaptioned]},
+        )
+
+    def _texts_of(self, dataset: str, layer: str) -> StepResult:
+        return self.run.step(
+            layer,
+            work.text_layer,
+            settings={"layer": layer},
+            inputs={"texts": self.data[dataset], "data": self.data[self.recipe.recaptioned]},
+        )
+
+    def _keep(self, layer: str, writer: str, step: StepResult) -> str:
+        self.layers[layer], self.writers[layer] = step, writer
+        return layer
+
+    def _seen_through(self, stage: StageSpec, view: str) -> StageSpec:
+        mixture = tuple(
+            entry.model_copy(update={"view": view}) if entry.dataset == self.recipe.recaptioned else entry
+            for entry in stage.mixture
+        )
+        return stage.model_copy(update={"mixture": mixture})
+
+    @property
+    def _before_the_cycle(self) -> list[str]:
+        names = list(self.recipe.stages)
+        return names[: names.index(self.recipe.cycle.stage)] if self.recipe.cycle.stage in names else names
+
+    def _inputs_of(self, stage: StageSpec) -> dict[str, StepResult]:
+        from vila2.data.views import View
+
+        inputs = {f"data.{entry.dataset}": self.data[entry.dataset] for entry in stage.mixture}
+        for entry in stage.mixture:
+            used = [layer for layer in View.parse(entry.view).layers if layer != "original"]
+            inputs |= {f"layer.{entry.dataset}.{layer}": self.layer(entry.dataset, layer) for layer in used}
+        return inputs
+
+    def layer(self, dataset: str, name: str) -> StepResult:
+        """A layer of this run, or one that the recipe brings along."""
+        if name in self.layers and dataset == self.recipe.recaptioned:
+            return self.layers[name]
+        return self.run.existing(f"layer-{name}", Path(self.recipe.data[dataset].layers[name]))
+
+    def _training_settings(self) -> dict[str, Any]:
+        recipe = self.recipe
+        return {"seed": recipe.seed, "dtype": recipe.model.dtype, "plugins": recipe.plugins}
+
+
+def checkpoint(stage: StepResult) -> StepResult:
+    """A trained stage as the model that it gave."""
+    return replace(stage, folder=stage.folder / "model")
+
+
+def _benchmark_settings(benchmark: BenchmarkSpec) -> dict[str, Any]:
+    """What a benchmark's scores are a function of; of a plugin's also the plugin."""
+    from vila2.evaluate.benchmarks import KINDS, brought_benchmark
+
+    settings = benchmark.model_dump(mode="json")
+    if benchmark.kind not in KINDS:
+        plugin = brought_benchmark(benchmark.kind).plugin
+        settings |= {"plugin": plugin.package, "plugin_version": plugin.version}
+    return settings

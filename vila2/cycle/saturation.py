@@ -1,0 +1,101 @@
+"""When to stop: whether the last round still gained something, decided by its interval.
+
+The paper stops after three rounds, where its figures no longer rise. Here a round's gain is measured on the same items
+as the round before it, so that what makes an item hard for both takes no part in it:
+
+    saturated   the whole interval of the gain lies below delta
+    improving   it does not, and it lies above zero
+    undecided   it reaches from zero or less to delta or more: these items cannot tell
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from vila2.errors import DataError
+from vila2.evaluate.captions import Items
+from vila2.evaluate.intervals import Interval, paired_ratio_bootstrap
+
+Answer = Literal["saturated", "improving", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What one round gained over the one before it.
+
+    Attributes:
+        measure: in which it is measured.
+        gain, low, high: points (hundredths of the measure), with the paired 95% interval.
+        delta: points; less is no gain.
+        answer: see the top of this file.
+        items: that were measured.
+        items_needed: how many would have decided, where the answer is "undecided": as many as make the
+            interval as narrow as delta.
+    """
+
+    measure: str
+    gain: float
+    low: float
+    high: float
+    delta: float
+    answer: Answer
+    items: int
+    items_needed: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        told = f"{self.answer}: {self.gain:+.1f} points of {self.measure} (95% {self.low:+.1f} to {self.high:+.1f})"
+        if self.items_needed is None:
+            return told
+        return (
+            f"{told}; {self.items:,} items, about {self.items_needed:,} would decide at {self.delta} points"
+        )
+
+
+def gain_of(before: Items, after: Items, *, measure: str, delta: float, seed: int) -> Gain:
+    """The gain of a round.
+
+    Args:
+        before, after: item scores of the round before and of this one; the same items.
+        measure: what they are, for the reader.
+        delta: points.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: the items differ, or nothing was measured, or less of the measure is better.
+    """
+    if before.keys != after.keys:
+        raise DataError(
+            f"{measure}: two rounds were measured on different items", mend="give it a fixed dataset"
+        )
+    if after.higher_is_better is not True:
+        raise DataError(
+            f"{measure}: more of it is not better, so it cannot say when to stop",
+            mend="name another measure under cycle.saturation",
+        )
+    found = paired_ratio_bootstrap(
+        (before.numerators, before.denominators), (after.numerators, after.denominators), seed=seed
+    )
+    points = Interval(*(100 * value for value in found))
+    answer = judge(points, delta)
+    needed = None
+    if answer == "undecided":
+        needed = math.ceil(len(after.keys) * ((points.high - points.low) / delta) ** 2)
+    return Gain(measure, *points, delta, answer, len(after.keys), needed)
+
+
+def judge(gain: Interval, delta: float) -> Answer:
+    """What the interval of a gain says, both in points."""
+    if gain.high < delta:
+        return "saturated"
+    return "improving" if gain.low > 0 else "undecided"
+
+
+def best_round(values: Sequence[float]) -> int:
+    """The round with the highest value; of several the first, which cost least."""
+    return max(range(len(values)), key=lambda number: (values[number], -number))

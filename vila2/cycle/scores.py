@@ -1,0 +1,45 @@
+"""The item scores behind a model's measures, as its scoring step keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from vila2.errors import RunError
+from vila2.evaluate.captions import Items
+from vila2.run.steps import StepResult
+
+
+def scored_items(scores: StepResult) -> dict[str, Items]:
+    """The item scores of every measure, by BENCHMARK/MEASURE."""
+    stored = json.loads((scores.folder / "items.json").read_text())
+    return {name: Items(**item) for name, item in stored.items()}
+
+
+def items_of(scores: StepResult, measure: str) -> Items:
+    """The item scores of BENCHMARK/MEASURE; of a whole BENCHMARK those of all its measures together.
+
+    Raises:
+        RunError: nothing of that name was measured.
+    """
+    items = scored_items(scores)
+    if measure in items:
+        return items[measure]
+    parts = [item for name, item in items.items() if name.startswith(f"{measure}/")]
+    if not parts:
+        raise RunError(
+            f"{scores.folder}: there is no measure {measure!r} among {', '.join(items)}",
+            mend="name one of these; what nothing was asked of is not there: then measure more samples",
+        )
+    return pooled(parts)
+
+
+def pooled(parts: Sequence[Items]) -> Items:
+    """Several measures of one unit as one: what is about the same key is added up."""
+    top: dict[str, float] = {}
+    bottom: dict[str, float] = {}
+    for part in parts:
+        for key, numerator, denominator in zip(part.keys, part.numerators, part.denominators, strict=True):
+            top[key] = top.get(key, 0.0) + numerator
+            bottom[key] = bottom.get(key, 0.0) + denominator
+    return Items(list(top), list(top.values()), list(bottom.values()), parts[0].unit)
