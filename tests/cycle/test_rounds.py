@@ -172,3 +172,36 @@ def test_a_missing_part_is_named_before_any_work(recipe, tmp_path):
     _, error = process.communicate()
     assert process.returncode == 2 and "/no/such/tower" in error and "mend:" in error
     assert not (tmp_path / "out").exists()
+
+
+def test_rounds_stop_when_they_gain_nothing_more(recipe, finished, tmp_path):
+    # All of a hundred points is more than six scenes can gain: the first round is the last.
+    until = ["--set", "cycle.rounds=3", "--set", "cycle.saturation={measure: questions, delta: 101}"]
+    out = run(recipe, tmp_path / "run", *until)
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [model["name"] for model in results["models"]] == ["VILA_0", "VILA_1"]
+    assert [(gain["round"], gain["answer"]) for gain in results["gains"]] == [(1, "saturated")]
+    assert results["best"] in ("VILA_0", "VILA_1") and out["summary"]["columns"][1:] == ["VILA_0", "VILA_1"]
+    assert any("saturated" in note for note in results["notes"])
+    status = subprocess.run(
+        [sys.executable, "-m", "vila2", "status", tmp_path / "run", "--json"], capture_output=True
+    )
+    assert {step["state"] for step in json.loads(status.stdout)["steps"]} == {"done"}, "nothing is to come"
+
+
+def test_controls_of_captions_take_the_places_of_the_models_own(recipe, tmp_path):
+    shuffled = ["--set", "cycle.captions=shuffled"]
+    run(recipe, tmp_path / "run", *shuffled)
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [layer["name"] for layer in results["layers"]] == ["original", "shuffled-1"]
+    assert "other images" in results["layers"][1]["written_by"]
+    given = "data.true-ones={source: world, options: {split: pretrain, count: 24, content: test}}"
+    run(recipe, tmp_path / "run", "--set", given, "--set", "cycle.captions=true-ones")
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    precision = {
+        layer["name"]: measure["value"]
+        for layer in results["layers"]
+        for measure in layer["measures"]
+        if measure["name"] == "object precision"
+    }
+    assert precision["given-1"] == 1.0 > precision["original"]

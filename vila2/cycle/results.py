@@ -49,18 +49,24 @@ def write_results(cycle: Cycle, history: History, folder: Path) -> dict[str, Any
         "vila2_version": __version__,
         "models": [_model(generalist) for generalist in history.models],
         "changes": _changes(history.models, recipe.seed),
-        "gains": [gain.to_json() for gain in history.gains],
+        "gains": [{"round": round, **gain.to_json()} for round, gain in enumerate(history.gains, start=1)],
         "best": history.best.name,
         "layers": [
             _layer(name, layer, cycle.writers.get(name), dataset, recipe.seed)
             for name, layer in layers.items()
         ],
         "examples": _examples(recipe, dataset, layers),
-        "notes": list(recipe.report.notes),
+        "notes": [*recipe.report.notes, *told_gains(history)],
     }
     write_json_atomic(folder / "results.json", results)
     write_report(results, folder / "report.html")
     return {"report": str(folder / "report.html"), "summary": summary_table(results), "results": results}
+
+
+def told_gains(history: History) -> list[str]:
+    """A sentence on every round's gain, and on which round goes on."""
+    told = [f"Round {round} is {gain}." for round, gain in enumerate(history.gains, start=1)]
+    return [*told, f"{history.best.name} scores best on it."] if told else []
 
 
 def _model(generalist: Generalist) -> dict[str, Any]:

@@ -115,6 +115,25 @@ class Change(_Value):
         return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
 
+class RoundGain(_Value):
+    """What a round gained over the one before it, and whether that was worth it: :mod:`vila2.cycle.saturation`.
+
+    Attributes:
+        gain, low, high: points, with the paired 95% interval; less than ``delta`` is none.
+        items_needed: how many items would have decided where ``answer`` is "undecided".
+    """
+
+    round: int = Field(ge=1)
+    measure: str
+    gain: float
+    low: float
+    high: float
+    delta: float
+    answer: Literal["saturated", "improving", "undecided"]
+    items: int
+    items_needed: int | None = None
+
+
 class LayerResult(_Value):
     """The captions of one layer over the training images.
 
@@ -179,6 +198,8 @@ class Results(_Value):
         vila2_version: that ran it.
         models: VILA_0, VILA_1, ... in order.
         changes: paired differences between models.
+        gains: of every round, where the recipe says when to stop.
+        best: the round that goes on.
         layers: the original text, then each round's captions.
         examples: images with the captions of each round.
         examples_title: heading over them.
@@ -190,6 +211,8 @@ class Results(_Value):
     vila2_version: str
     models: tuple[ModelResult, ...] = ()
     changes: tuple[Change, ...] = ()
+    gains: tuple[RoundGain, ...] = ()
+    best: str | None = None
     layers: tuple[LayerResult, ...] = ()
     examples: tuple[Example, ...] = ()
     examples_title: str = "The captions of each round"
