@@ -69,12 +69,13 @@ def annotate_dataset(
     engine: Engine,
     specialist: MadeSpecialist,
     *,
+    folder: Path | None = None,
     settings: AnnotateSpec | None = None,
     seed: int = 0,
     select: Callable[[str], bool] | None = None,
     progress: Any = None,
 ) -> Layer:
-    """Writes ``DATASET/layers/PLUGIN``: each image gets one of the plugin's prompts, by hash of key and seed.
+    """Writes ``DATASET/layers/PLUGIN``, or the layer in ``folder``: each image gets one of the plugin's prompts, by hash of key and seed.
 
     Resumable as :func:`vila2.caption.recaption.recaption` is. An annotation keeps the answer as it was
     generated beside the turns and the claims that the parser made of it, and the parser's status.
@@ -88,7 +89,7 @@ def annotate_dataset(
     return recaption(
         dataset,
         engine,
-        folder=dataset.folder / "layers" / specialist.plugin,
+        folder=folder or dataset.folder / "layers" / specialist.plugin,
         layer=specialist.plugin,
         prompts=described.prompts,
         settings=GenerationSettings(

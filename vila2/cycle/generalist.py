@@ -6,7 +6,7 @@ what depends on it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from vila2.cycle import work
 from vila2.run.recipe_cycle import OWN, SHUFFLED
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import BenchmarkSpec, Recipe, StageSpec
+    from vila2.run.recipe import BenchmarkSpec, MixtureEntry, Recipe, StageSpec
     from vila2.run.steps import Run, StepResult
 
 
@@ -29,6 +29,7 @@ class Generalist:
         stages: by name, in order of training.
         scores: of the recipe's benchmarks.
         layer: the newest captions that it learned from; None where these are the original ones alone.
+        view: through which it saw the recaptioned dataset; None where that is as the recipe says.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Generalist:
     stages: Mapping[str, StepResult]
     scores: StepResult
     layer: str | None = None
+    view: str | None = None
 
     @property
     def model(self) -> StepResult:
@@ -48,7 +50,7 @@ class Cycle:
     """A recipe under way.
 
     Attributes:
-        data: its datasets, by name.
+        data: its datasets, by name, and those that its specialists were trained on.
         parts: the model that every training starts from.
         layers, writers: written in this run, and by whom, by the layer's name.
     """
@@ -56,7 +58,7 @@ class Cycle:
     recipe: Recipe
     run: Run
     processes: int = 1
-    data: Mapping[str, StepResult] = field(default_factory=dict)
+    data: dict[str, StepResult] = field(default_factory=dict)
     parts: StepResult | None = None
     layers: dict[str, StepResult] = field(default_factory=dict)
     writers: dict[str, str] = field(default_factory=dict)
@@ -72,7 +74,13 @@ class Cycle:
         return cycle
 
     def train(
-        self, name: str, round: int, *, view: str | None = None, steps: str | None = None
+        self,
+        name: str,
+        round: int,
+        *,
+        view: str | None = None,
+        beside: Sequence[MixtureEntry] = (),
+        steps: str | None = None,
     ) -> Generalist:
         """Trains all stages from the same parts, and scores the last one's model (paper: "retrain from scratch").
 
@@ -80,10 +88,11 @@ class Cycle:
             name: of the model.
             round: of the captions.
             view: of the recaptioned dataset in the cycle's stage; by default as the recipe says.
+            beside: what the last stage trains on besides.
             steps: what the names of its steps begin with.
         """
         steps = steps or f"vila{round}"
-        stages = self.train_stages(steps, view=view)
+        stages = self.train_stages(steps, view=view, beside=beside)
         model = list(stages.values())[-1]
         scores = self.run.step(
             f"{steps}-scores",
@@ -96,15 +105,18 @@ class Cycle:
             inputs={"model": model}
             | {f"data.{b.dataset}": self.data[b.dataset] for b in self.recipe.evaluate},
         )
-        return Generalist(name, round, stages, scores, list(self.layers)[-1] if view else None)
+        return Generalist(name, round, stages, scores, list(self.layers)[-1] if view else None, view)
 
-    def train_stages(self, steps: str, *, view: str | None = None) -> dict[str, StepResult]:
+    def train_stages(
+        self, steps: str, *, view: str | None = None, beside: Sequence[MixtureEntry] = ()
+    ) -> dict[str, StepResult]:
         """The stages alone; those that no new caption reaches are alike in every round, so trained once."""
         model, stages = self.parts, {}
         alike = self._before_the_cycle
         for name, stage in self.recipe.stages.items():
-            if view and name == self.recipe.cycle.stage:
-                stage = self._seen_through(stage, view)
+            stage = self._seen_through(name, stage, view)
+            if name == list(self.recipe.stages)[-1]:
+                stage = stage.model_copy(update={"mixture": (*stage.mixture, *beside)})
             model = self.run.step(
                 f"{'vila0' if name in alike else steps}-{name}",
                 work.train,
@@ -165,7 +177,13 @@ class Cycle:
         self.layers[layer], self.writers[layer] = step, writer
         return layer
 
-    def _seen_through(self, stage: StageSpec, view: str) -> StageSpec:
+    def seen(self, name: str, generalist: Generalist) -> StageSpec:
+        """A stage as a generalist was trained in it."""
+        return self._seen_through(name, self.recipe.stages[name], generalist.view)
+
+    def _seen_through(self, name: str, stage: StageSpec, view: str | None) -> StageSpec:
+        if view is None or name != self.recipe.cycle.stage:
+            return stage
         mixture = tuple(
             entry.model_copy(update={"view": view}) if entry.dataset == self.recipe.recaptioned else entry
             for entry in stage.mixture

@@ -14,6 +14,7 @@ from vila2.run.recipe import MixtureEntry
 from vila2.run.specialist_recipe import RUN
 from vila2.run.status import status
 from vila2.run.step_files import read_done, step_folder
+from vila2.run.steps import StepResult
 
 _STAGE = re.compile(r"vila(\d+)-(.+)")
 _RUNS = Path("runs")
@@ -25,31 +26,37 @@ class Origin:
 
     Attributes:
         name: "VILA_1", or the checkpoint's.
-        models: its checkpoints by stage, in order of training; the last one is the generalist. A path, or a
-            hub id.
+        models: its checkpoints by stage, in order of training; the last one is the generalist. A path, a
+            hub id, or a step of a run that is under way.
         mixtures: what each stage trained on.
-        datasets: folders, by the names that the mixtures use.
-        layers: folders, by "DATASET.LAYER".
+        datasets: folders or steps, by the names that the mixtures use.
+        layers: folders or steps, by "DATASET.LAYER".
         recaptioned: the dataset whose captions the run rewrites.
         run: the run's folder, None of a plain checkpoint.
         dtype: of the weights.
     """
 
     name: str
-    models: Mapping[str, Path | str]
+    models: Mapping[str, Path | str | StepResult]
     mixtures: Mapping[str, tuple[MixtureEntry, ...]] = field(default_factory=dict)
-    datasets: Mapping[str, Path] = field(default_factory=dict)
-    layers: Mapping[str, Path] = field(default_factory=dict)
+    datasets: Mapping[str, Path | StepResult] = field(default_factory=dict)
+    layers: Mapping[str, Path | StepResult] = field(default_factory=dict)
     recaptioned: str | None = None
     run: Path | None = None
     dtype: str = "float32"
 
     @property
-    def generalist(self) -> Path | str:
+    def generalist(self) -> Path | str | StepResult:
         """The checkpoint at the end of all stages."""
         return list(self.models.values())[-1]
 
-    def start(self, stage: str) -> Path | str:
+    @property
+    def images_under_way(self) -> StepResult | None:
+        """The dataset whose captions are rewritten, as a step of a run that is under way."""
+        dataset = self.datasets.get(self.recaptioned or "")
+        return dataset if isinstance(dataset, StepResult) else None
+
+    def start(self, stage: str) -> Path | str | StepResult:
         """The checkpoint that a recipe's ``start`` names.
 
         Raises:
@@ -64,7 +71,9 @@ class Origin:
             )
         return self.models[stage]
 
-    def mixture(self, name: str, mix: Sequence[Path]) -> tuple[list[MixtureEntry], dict[str, Path]]:
+    def mixture(
+        self, name: str, mix: Sequence[Path]
+    ) -> tuple[list[MixtureEntry], dict[str, Path | StepResult]]:
         """What ``run:STAGE`` stands for, and the folders of its datasets and layers by input name.
 
         Args:

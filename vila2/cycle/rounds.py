@@ -1,4 +1,4 @@
-"""The self-augmentation loop: the paper's Figure 1 (a), section 2.1.
+"""Self-augmentation: the paper's Figure 1 (a), section 2.1.
 
 VILA_0   = train(stages, original)
 self-1   = recaption(VILA_0)
@@ -9,18 +9,14 @@ VILA_1   = train(stages, concat(original, self-1))        # from scratch, same i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vila2.cycle import work
 from vila2.cycle.generalist import Cycle, Generalist
 from vila2.cycle.saturation import Gain, best_round, gain_of
 from vila2.cycle.scores import items_of
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import Recipe
     from vila2.run.recipe_cycle import SaturationSpec
-    from vila2.run.steps import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +27,23 @@ class History:
         models: VILA_0, VILA_1, ...
         gains: of every round over the one before it; empty where nothing says when to stop.
         best: the model that goes on.
+        final: what specialists made of it, where the recipe has any.
     """
 
     models: tuple[Generalist, ...]
     gains: tuple[Gain, ...]
     best: Generalist
+    final: Generalist | None = None
+
+    @property
+    def outcome(self) -> Generalist:
+        """The model that all this was done for."""
+        return self.final or self.best
+
+    @property
+    def all_models(self) -> tuple[Generalist, ...]:
+        """The rounds' models, and the final one."""
+        return (*self.models, *([self.final] if self.final else []))
 
 
 def self_augment(cycle: Cycle) -> History:
@@ -62,48 +70,3 @@ def _best(models: list[Generalist], until: SaturationSpec | None) -> Generalist:
         return models[-1]
     items = [items_of(model.scores, until.measure) for model in models]
     return models[best_round([sum(item.numerators) / sum(item.denominators) for item in items])]
-
-
-def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) -> dict[str, Any]:
-    """Runs a recipe, or goes on with it.
-
-    Args:
-        recipe: checked by ``load_recipe``.
-        folder: of the run.
-        dry_run: plan and check everything, do nothing.
-        progress: shows what is under way.
-
-    Returns:
-        ``report`` (path of the HTML page), ``summary`` (columns and rows) and ``results``; of a dry run
-        ``plan``, ``sizes``, ``samples`` and ``memory`` instead.
-
-    Raises:
-        Vila2Error: whatever is wrong, before the first work where it can be known before.
-    """
-    from vila2.cycle.preflight import preflight
-    from vila2.cycle.results import write_results
-    from vila2.run.steps import Run
-    from vila2.train.processes import processes_here
-
-    plan = Run.open(folder, dry=True)
-    checks = preflight(recipe, show=dry_run)
-    improve(recipe, plan)
-    if dry_run:
-        return {"plan": plan.plan, **checks}
-    with Run.open(folder, progress=progress, planned=plan.plan) as run:
-        run.keep_recipe(recipe)
-        work.use_threads(recipe.threads)
-        cycle, history = improve(recipe, run, processes=processes_here(recipe.processes))
-        return write_results(cycle, history, folder)
-
-
-def improve(recipe: Recipe, run: Run, *, processes: int = 1) -> tuple[Cycle, History]:
-    """The whole recipe.
-
-    Args:
-        recipe: of the run.
-        run: where its steps are done.
-        processes: that train together.
-    """
-    cycle = Cycle.begin(recipe, run, processes=processes)
-    return cycle, self_augment(cycle)

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vila2.cycle import specialist_work, work
+from vila2.cycle.generalist import checkpoint
 from vila2.cycle.specialist_job import Job, config_settings, recipe_text, tokens_and_coordinates
 from vila2.data.atomic import write_json_atomic, write_text_atomic
 from vila2.errors import DataError
@@ -78,14 +79,23 @@ def make(
     job: Job,
     run: Run,
     *,
+    steps: str = "",
     processes: int = 1,
     before_training: Callable[[StepResult, StepResult], None] | None = None,
 ) -> Made:
-    """The steps of a job, in order; ``processes`` train, and before they do, ``before_training`` is called."""
+    """The steps of a job, in order.
+
+    Args:
+        job: of :func:`prepare_job`.
+        run: where they are done.
+        steps: what their names begin with.
+        processes: that train together.
+        before_training: called when the data is built and the model prepared.
+    """
     dtype = job.origin.dtype
     built = _build(job, run)
     start = model = run.step(
-        "start",
+        f"{steps}start",
         specialist_work.prepare,
         settings={"dtype": dtype, **tokens_and_coordinates(job.specialist, job.recipe)},
         inputs={"model": job.origin.start(job.recipe.start)},
@@ -97,7 +107,7 @@ def make(
         mixture, inputs = mixture_of(job, stage, built)
         spec = stage.model_copy(update={"mixture": tuple(mixture)}).model_dump(mode="json")
         model = stages[name] = run.step(
-            f"train-{name}",
+            f"{steps}train-{name}",
             work.train,
             settings={"name": name, "stage": spec, "seed": job.recipe.seed, "dtype": dtype, "plugins": ()},
             inputs={"model": model, **inputs},
@@ -106,7 +116,7 @@ def make(
     held_out = _dataset(built, specialist_work.HELD_OUT)
     scores = {
         whose: run.step(
-            f"{whose}-scores",
+            f"{steps}{whose}-scores",
             specialist_work.ask_held_out,
             settings={
                 "plugin": job.name,
@@ -117,10 +127,10 @@ def make(
             },
             inputs={"model": checkpoint, "data": held_out},
         )
-        for whose, checkpoint in (("generalist", job.origin.generalist), ("specialist", _checkpoint(model)))
+        for whose, checkpoint in (("generalist", job.origin.generalist), ("specialist", checkpoint(model)))
     }
     saved = run.step(
-        "specialist",
+        f"{steps}specialist",
         specialist_work.save,
         settings={"provenance": provenance(job)},
         inputs={"model": model, "start": start, "built": built},
@@ -172,7 +182,7 @@ def mixture_of(
 
 
 def _build(job: Job, run: Run) -> StepResult:
-    data: StepResult | Path = Path(str(job.data.path))
+    data: StepResult | Path = job.images or Path(str(job.data.path))
     if job.data.source != "path":
         data = work.open_dataset(run, job.data.source, job.data)
     config, paths = config_settings(job)
@@ -196,10 +206,6 @@ def _dataset(built: StepResult, name: str) -> StepResult:
     """One of the datasets of the build, in the place of a step."""
     folder = built.folder / name
     return StepResult(name, digest_value([built.digest, name]), folder, {}, built.done)
-
-
-def _checkpoint(model: StepResult) -> StepResult:
-    return replace(model, folder=model.folder / "model")
 
 
 def _preview(

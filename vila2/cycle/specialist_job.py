@@ -21,6 +21,8 @@ from vila2.run.specialist_recipe import RUN, SpecialistRecipe, read_specialist_r
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+    from vila2.run.steps import StepResult
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -32,6 +34,7 @@ class Job:
         recipe_from: where the recipe stood.
         origin: the generalist.
         data: what the builder reads: a path, or a source that is imported first.
+        images: the run's own dataset, where the builder reads that and the run is under way.
         mix: datasets in the place of ``run:STAGE``.
         subsets, builder_version: of the builder.
     """
@@ -45,6 +48,7 @@ class Job:
     mix: tuple[Path, ...]
     subsets: tuple[str, ...]
     builder_version: int
+    images: StepResult | None = None
 
     @property
     def name(self) -> str:
@@ -83,13 +87,14 @@ def prepare_job(
         where, text = str(recipe), _read(recipe, f"{installed}, --recipe")
     read = read_specialist_recipe(text, where=where, overrides=overrides)
     builder = load_reference(specialist.builder, of=f"{installed}, builder")
-    data = data or read.data or _own_data(origin)
-    job = Job(
-        installed, specialist, read, where, origin, data, tuple(mix), tuple(builder.subsets), builder.version
-    )
+    data = data or read.data
+    images = None if data else origin.images_under_way
+    data = data or _own_data(origin)
+    subsets = tuple(builder.subsets)
+    job = Job(installed, specialist, read, where, origin, data, tuple(mix), subsets, builder.version, images)
     origin.start(read.start)
     _check_mixtures(job)
-    if data.source == "path" and not os.path.exists(str(data.path)):
+    if data.source == "path" and not images and not os.path.exists(str(data.path)):
         raise DataError(f"{data.path}: no such file or folder to build from", mend="check the path of --data")
     builder_config(job, Path(data.path or "."))
     return job
@@ -139,8 +144,10 @@ def _own_data(origin: Origin) -> DatasetSpec:
     from vila2.data.evidence import Evidence
     from vila2.data.shards import ShardDataset
 
+    if images := origin.images_under_way:
+        return DatasetSpec(source="path", path=str(images.folder))
     folder = origin.datasets.get(origin.recaptioned or "")
-    if folder is not None:
+    if isinstance(folder, Path):
         dataset = ShardDataset.open(folder)
         if len(dataset) and Evidence.of(dataset[0]) is not None:
             return DatasetSpec(source="path", path=str(folder))

@@ -153,6 +153,28 @@ def recaption(
     return {"captions": layer.count, "status": dict(layer.statuses)}
 
 
+def annotate(
+    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+) -> dict[str, Any]:
+    """Lets a specialist write its layer; the step's folder is the layer. See :mod:`vila2.cycle.annotate`."""
+    from vila2.caption.engines import open_engine
+    from vila2.cycle.annotate import MadeSpecialist, annotate_dataset, summarise_layer
+    from vila2.data.mixtures import select_share
+    from vila2.data.shards import ShardDataset
+
+    specialist = MadeSpecialist(settings["plugin"], inputs["model"], {"annotate": settings["annotate"]})
+    layer = annotate_dataset(
+        ShardDataset.open(inputs["data"]),
+        open_engine("transformers", inputs["model"], dtype=settings["dtype"]),
+        specialist,
+        folder=folder,
+        seed=settings["seed"],
+        select=lambda key: select_share(key, settings["share"], settings["seed"]),
+        progress=progress,
+    )
+    return {name: value for name, value in summarise_layer(layer).items() if name != "layer"}
+
+
 def shuffle(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:

@@ -178,6 +178,25 @@ class StageSpec(Part):
     save_steps: Count | None = Field(default=None, description="optimiser steps between checkpoints")
 
 
+class SpecialistUse(Part):
+    """A specialist of this run (paper section 2.2): its plugin's recipe, and what is different here."""
+
+    recipe: Text | None = Field(
+        default=None, description="file, or one in the package; by default the plugin's"
+    )
+    data: DatasetSpec | None = Field(
+        default=None,
+        description="what to build from; by default as its recipe says, else the run's own images",
+    )
+    set: dict[Text, Any] = Field(
+        default_factory=dict,
+        description="other settings of its recipe or builder, as in {stages.tune.epochs: 2}",
+    )
+    made: Text | None = Field(
+        default=None, description="folder of a specialist made before, of this model or a smaller one (A.4.2)"
+    )
+
+
 class BenchmarkSpec(Part):
     """One thing that every VILA_i is measured by."""
 
@@ -222,6 +241,17 @@ class Recipe(Part):
         description="in the order of training"
     )
     cycle: CycleSpec = Field(default_factory=CycleSpec, description="the rounds")
+    specialists: dict[Name, SpecialistUse] = Field(
+        default_factory=dict, description="made from the best round; plugins by name"
+    )
+    specialist_data: Literal["annotations", "sft"] = Field(
+        default="annotations",
+        description="annotations: what specialists say about the images is merged into their captions; sft: what they "
+        "were trained on goes straight into SFT, beside the best round's captions (a control)",
+    )
+    controls: tuple[Text, ...] = Field(
+        default=(), description="what else could explain the gain: twice-sft, shuffled-captions, ..."
+    )
     evaluate: tuple[BenchmarkSpec, ...] = Field(default=(), description="the benchmarks")
     plugins: tuple[Text, ...] = Field(default=(), description="plugins that are told of every trained stage")
     report: ReportSpec = Field(default_factory=ReportSpec, description="the page at the end")

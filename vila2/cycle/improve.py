@@ -1,0 +1,83 @@
+"""The cycle, whole: self-augmentation until it saturates, specialists, and the controls beside it.
+
+history = self_augment(recipe)               # rounds.py: VILA_0, VILA_1, ... and the best of them
+final   = specialist_augment(history.best)   # specialist_augmentation.py: VILA²
+control = improve(recipe, changed), ...      # controls.py: what else could have done it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vila2.cycle import work
+from vila2.cycle.controls import Control, find_controls
+from vila2.cycle.generalist import Cycle, Generalist
+from vila2.cycle.rounds import History, self_augment
+from vila2.cycle.specialist_augmentation import specialist_augment
+
+if TYPE_CHECKING:
+    from vila2.run.recipe import Recipe
+    from vila2.run.steps import Run
+
+
+def improve(recipe: Recipe, run: Run, *, processes: int = 1) -> tuple[Cycle, History]:
+    """Does a recipe: trains a generalist and lets it improve itself.
+
+    Args:
+        recipe: of the run; of its controls nothing is done here.
+        run: where its steps are done.
+        processes: that train together.
+    """
+    cycle = Cycle.begin(recipe, run, processes=processes)
+    history = self_augment(cycle)
+    if recipe.specialists:
+        history = replace(history, final=specialist_augment(cycle, history.best))
+    return cycle, history
+
+
+def do_controls(recipe: Recipe, run: Run, *, processes: int = 1) -> dict[str, Generalist]:
+    """The model of every control of a recipe, by the control's name; what they have in common is done once."""
+    return {control.name: _outcome(control, recipe, run, processes) for control in find_controls(recipe)}
+
+
+def _outcome(control: Control, recipe: Recipe, run: Run, processes: int) -> Generalist:
+    _, history = improve(control.applied_to(recipe), run, processes=processes)
+    return replace(history.outcome, name=control.name)
+
+
+def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) -> Mapping[str, Any]:
+    """Runs a recipe with its controls, or goes on with it.
+
+    Args:
+        recipe: checked by ``load_recipe``.
+        folder: of the run.
+        dry_run: plan and check everything, do nothing.
+        progress: shows what is under way.
+
+    Returns:
+        ``report`` (path of the HTML page), ``summary`` (columns and rows) and ``results``; of a dry run
+        ``plan``, ``sizes``, ``samples`` and ``memory`` instead.
+
+    Raises:
+        Vila2Error: whatever is wrong, before the first work where it can be known before.
+    """
+    from vila2.cycle.preflight import preflight
+    from vila2.cycle.results import write_results
+    from vila2.run.steps import Run
+    from vila2.train.processes import processes_here
+
+    plan = Run.open(folder, dry=True)
+    checks = preflight(recipe, show=dry_run)
+    improve(recipe, plan)
+    do_controls(recipe, plan)
+    if dry_run:
+        return {"plan": plan.plan, **checks}
+    with Run.open(folder, progress=progress, planned=plan.plan) as run:
+        run.keep_recipe(recipe)
+        work.use_threads(recipe.threads)
+        processes = processes_here(recipe.processes)
+        cycle, history = improve(recipe, run, processes=processes)
+        return write_results(cycle, history, do_controls(recipe, run, processes=processes), folder)

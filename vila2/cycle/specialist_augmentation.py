@@ -1,0 +1,87 @@
+"""Specialist augmentation: the paper's Figure 1 (b), section 2.2.
+
+specialists = specialise(best, plugin), ...            # fine-tuned from the best round's model
+layers      = annotate(specialist, its prompts), ...   # about the images of the pretraining data
+merged      = merge(original, best.layer, layers)      # claims checked, one conversation for each image
+VILA²       = train(stages, dialogue(merged))
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vila2.cycle import work
+from vila2.cycle.generalist import Cycle, Generalist, checkpoint
+from vila2.cycle.specialists import (
+    RunSpecialist,
+    annotate,
+    prepare_specialists,
+    specialise,
+    training_data,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vila2.run.recipe import MixtureEntry
+
+MERGED = "merged"
+#: The model at the end of the paper's Figure 1 (b).
+NAME = "VILA²"
+
+
+def specialist_augment(cycle: Cycle, best: Generalist) -> Generalist:
+    """Trains the generalist once more, on what specialists made of it say about the images.
+
+    Args:
+        cycle: whose recipe names specialists.
+        best: the round that goes on.
+    """
+    recipe = cycle.recipe
+    jobs = prepare_specialists(cycle, best)
+    specialists = [specialise(cycle, plugin, jobs.get(plugin)) for plugin in recipe.specialists]
+    if recipe.specialist_data == "sft":
+        beside = [entry for specialist in specialists for entry in _own_data(cycle, specialist)]
+        return cycle.train(NAME, best.round, view=best.view, beside=beside, steps="final")
+    merged = merge(cycle, best, [annotate(cycle, specialist) for specialist in specialists])
+    view = recipe.merge.view.format(layer=merged)
+    return cycle.train(NAME, best.round, view=view, steps="final")
+
+
+def merge(cycle: Cycle, best: Generalist, layers: Sequence[str]) -> str:
+    """Makes one conversation of what all layers say of an image; see :mod:`vila2.cycle.merge`.
+
+    Returns:
+        The merged layer's name.
+    """
+    recipe, spec = cycle.recipe, cycle.recipe.merge
+    base = spec.base or (best.layer if spec.arm == "verified" else None)
+    names = [*([base] if base else []), *layers]
+    inputs = {f"layer.{name}": cycle.layer(recipe.recaptioned, name) for name in names}
+    cycle.layers[MERGED] = cycle.run.step(
+        MERGED,
+        work.merge,
+        settings={
+            **spec.model_dump(mode="json", exclude={"view"}),
+            "base": base,
+            "layer": MERGED,
+            "layers": names,
+            "seed": recipe.seed,
+            "dtype": recipe.model.dtype,
+        },
+        inputs={"data": cycle.data[recipe.recaptioned], "model": checkpoint(best.model), **inputs}
+        if spec.writer == "model"
+        else {"data": cycle.data[recipe.recaptioned], **inputs},
+    )
+    cycle.writers[MERGED] = f"rules, of {', '.join(['original', *names])}"
+    return MERGED
+
+
+def _own_data(cycle: Cycle, specialist: RunSpecialist) -> list[MixtureEntry]:
+    """What a specialist was trained on, as datasets of the cycle."""
+    entries = []
+    for entry, built in training_data(specialist):
+        name = f"{specialist.plugin}-{entry.dataset}"
+        cycle.data[name] = built
+        entries.append(entry.model_copy(update={"dataset": name}))
+    return entries

@@ -1,0 +1,128 @@
+"""The specialists of a run: the paper's Figure 1 (b), section 2.2, up to what they say about the images.
+
+specialist = specialise(best, plugin)           # from the best round's checkpoint
+layer      = annotate(specialist, prompts)      # the same images, the plugin's task prompts
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from vila2.cycle import work
+from vila2.cycle.annotate import MadeSpecialist
+from vila2.cycle.generalist import Cycle, Generalist, checkpoint
+from vila2.cycle.origin import Origin
+from vila2.cycle.specialise import Made, make
+from vila2.cycle.specialist_job import Job, prepare_job
+from vila2.plugin.host import Host
+from vila2.run.recipe import MixtureEntry
+from vila2.run.steps import StepResult
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpecialist:
+    """A specialist of the run.
+
+    Attributes:
+        plugin: its name, and that of its layer.
+        model: its checkpoint.
+        settings: how it is asked.
+        job, made: where this run made it.
+    """
+
+    plugin: str
+    model: StepResult
+    settings: dict
+    job: Job | None = None
+    made: Made | None = None
+
+
+def prepare_specialists(cycle: Cycle, best: Generalist) -> dict[str, Job]:
+    """Checks what the run's specialists will be made of; those made before need nothing more.
+
+    Raises:
+        Vila2Error: naming the plugin and what is wrong with its recipe or data.
+    """
+    origin = origin_of(cycle, best)
+    return {
+        name: prepare_job(
+            name,
+            origin,
+            use.data,
+            recipe=Path(use.recipe) if use.recipe else None,
+            overrides=[f"{key}={json.dumps(value)}" for key, value in use.set.items()],
+        )
+        for name, use in cycle.recipe.specialists.items()
+        if not use.made
+    }
+
+
+def specialise(cycle: Cycle, plugin: str, job: Job | None) -> RunSpecialist:
+    """Fine-tunes the generalist that the job names, or takes the specialist that the recipe brings along."""
+    if job is None:
+        found = MadeSpecialist.open(Path(cycle.recipe.specialists[plugin].made))
+        model = cycle.run.existing(f"specialist-{plugin}", found.model)
+        return RunSpecialist(plugin, model, dict(found.provenance["annotate"]))
+    made = make(job, cycle.run, steps=f"{plugin}-", processes=cycle.processes)
+    settings = job.recipe.annotate.model_dump(mode="json")
+    return RunSpecialist(plugin, checkpoint(made.saved), settings, job, made)
+
+
+def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
+    """Lets a specialist annotate the images whose captions the run rewrites.
+
+    Returns:
+        The layer's name, which is the plugin's.
+    """
+    plugin, recipe = Host().plugin(specialist.plugin), cycle.recipe
+    cycle.layers[specialist.plugin] = cycle.run.step(
+        f"{specialist.plugin}-layer",
+        work.annotate,
+        settings={
+            "plugin": specialist.plugin,
+            "plugin_version": plugin.version,
+            "annotate": specialist.settings,
+            "share": recipe.cycle.share,
+            "seed": recipe.seed,
+            "dtype": recipe.model.dtype,
+        },
+        inputs={"model": specialist.model, "data": cycle.data[recipe.recaptioned]},
+    )
+    cycle.writers[specialist.plugin] = f"{specialist.plugin} specialist"
+    return specialist.plugin
+
+
+def origin_of(cycle: Cycle, generalist: Generalist) -> Origin:
+    """A generalist of a run that is under way, as specialists start from it."""
+    recipe = cycle.recipe
+    stages = {name: cycle.seen(name, generalist) for name in generalist.stages}
+    layers = {f"{recipe.recaptioned}.{name}": step for name, step in cycle.layers.items()}
+    for dataset, spec in recipe.data.items():
+        layers |= {f"{dataset}.{name}": Path(path) for name, path in spec.layers.items()}
+    return Origin(
+        generalist.name,
+        {name: checkpoint(step) for name, step in generalist.stages.items()},
+        {name: stage.mixture for name, stage in stages.items()},
+        cycle.data,
+        layers,
+        recipe.recaptioned,
+        cycle.run.folder,
+        recipe.model.dtype,
+    )
+
+
+def training_data(specialist: RunSpecialist) -> list[tuple[MixtureEntry, StepResult]]:
+    """What a specialist of this run was trained on, subset by subset, without the generalist's own mixture."""
+    from vila2.cycle.specialise import mixture_of
+
+    found = []
+    for stage in specialist.job.recipe.stages.values():
+        entries, inputs = mixture_of(specialist.job, stage, specialist.made.built)
+        found += [
+            (entry, inputs[f"data.{entry.dataset}"])
+            for entry in entries
+            if entry.dataset in specialist.job.subsets
+        ]
+    return list({entry.dataset: (entry, step) for entry, step in found}.values())
