@@ -100,7 +100,7 @@ def test_a_wrong_setting_is_named_as_it_was_given():
 @pytest.fixture
 def small_cycle(monkeypatch: pytest.MonkeyPatch):
     """Stands in for the rounds, so that what surrounds them is seen without their minutes of work."""
-    import vila2.cycle.rounds as rounds
+    import vila2.cycle.improve as improve
 
     calls = []
 
@@ -140,7 +140,7 @@ def small_cycle(monkeypatch: pytest.MonkeyPatch):
         summary = {"columns": ["measure", "VILA_0", "VILA_1"], "rows": rows}
         return {"report": str(folder / "report.html"), "summary": summary, "results": {}}
 
-    monkeypatch.setattr(rounds, "run_recipe", run_recipe)
+    monkeypatch.setattr(improve, "run_recipe", run_recipe)
     return calls
 
 

@@ -7,7 +7,7 @@ import pytest
 from packages import install
 
 from vila2.cycle import work
-from vila2.cycle.rounds import run_recipe
+from vila2.cycle.improve import run_recipe
 from vila2.data.shards import write_dataset
 from vila2.errors import PluginError, RecipeError
 from vila2.model.assemble import assemble

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vila2.cycle.generalist import Cycle
+from vila2.cycle.improve import improve
 from vila2.cycle.preflight import first_samples
-from vila2.cycle.rounds import improve
 from vila2.data.layers import Annotation, LayerWriter
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import RecipeError

@@ -20,8 +20,8 @@ from vila2.cycle.annotate import (
     specialist_folder,
     summarise_layer,
 )
+from vila2.cycle.improve import run_recipe
 from vila2.cycle.origin import find_origin
-from vila2.cycle.rounds import run_recipe
 from vila2.cycle.specialise import make, specialise
 from vila2.cycle.specialist_job import prepare_job
 from vila2.cycle.specialist_preflight import preflight_specialist

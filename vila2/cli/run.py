@@ -30,6 +30,12 @@ def run(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="For example stages.sft.epochs=2.")
     ] = None,
+    controls: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--control", metavar="NAME", help="Also train what else could explain the gain: twice-sft, ..."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
@@ -38,10 +44,11 @@ def run(
     Finished steps are never done again: a run that was stopped goes on with the same command, and a
     changed setting does again only what depends on it.
     """
-    from vila2.cycle.rounds import run_recipe
+    from vila2.cycle.improve import run_recipe
     from vila2.run.progress import live_progress
 
     loaded = read_recipe(recipe, overrides or [])
+    loaded = loaded.model_copy(update={"controls": (*loaded.controls, *(controls or ()))})
     folder = out or Path(loaded.folder)
     # Whatever a library prints on the way must not mix with the outcome.
     with contextlib.redirect_stdout(sys.stderr):

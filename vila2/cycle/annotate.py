@@ -44,7 +44,7 @@ class MadeSpecialist:
 
     @classmethod
     def open(cls, folder: Path) -> MadeSpecialist:
-        """Reads a specialist's folder.
+        """Reads a specialist's folder, or its checkpoint's, which says as much.
 
         Raises:
             RunError: none is there, or it is not finished.
@@ -56,7 +56,7 @@ class MadeSpecialist:
                 mend="`vila2 specialize` makes one; --specialist FOLDER where it went elsewhere",
             )
         content = json.loads(file.read_text(encoding="utf-8"))
-        return cls(content["plugin"], folder / content["model"], content)
+        return cls(content["plugin"], folder / content.get("model", "."), content)
 
 
 def specialist_folder(run: Path, plugin: str) -> Path:

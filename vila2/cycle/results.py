@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2 import __version__
+from vila2.cycle.controls import find_controls
 from vila2.cycle.scores import scored_items
 from vila2.data.atomic import write_json_atomic
 from vila2.data.claims import Claim
@@ -30,8 +31,15 @@ if TYPE_CHECKING:
 _LAYER_SAMPLE = 1000
 
 
-def write_results(cycle: Cycle, history: History, folder: Path) -> dict[str, Any]:
+def write_results(
+    cycle: Cycle, history: History, controls: Mapping[str, Generalist], folder: Path
+) -> dict[str, Any]:
     """Writes ``results.json`` and ``report.html`` into the run's folder.
+
+    Args:
+        cycle, history: of the recipe.
+        controls: their models, by name.
+        folder: of the run.
 
     Returns:
         ``report`` (path), ``summary`` (columns and rows for the terminal) and ``results``.
@@ -47,8 +55,8 @@ def write_results(cycle: Cycle, history: History, folder: Path) -> dict[str, Any
         "title": recipe.report.title or recipe.name,
         "recipe": {"name": recipe.name, "seed": recipe.seed, "text": recipe_to_yaml(recipe)},
         "vila2_version": __version__,
-        "models": [_model(generalist) for generalist in history.models],
-        "changes": _changes(history.models, recipe.seed),
+        "models": [_model(generalist) for generalist in (*history.all_models, *controls.values())],
+        "changes": _changes(_pairs(history, controls), recipe.seed),
         "gains": [{"round": round, **gain.to_json()} for round, gain in enumerate(history.gains, start=1)],
         "best": history.best.name,
         "layers": [
@@ -56,14 +64,18 @@ def write_results(cycle: Cycle, history: History, folder: Path) -> dict[str, Any
             for name, layer in layers.items()
         ],
         "examples": _examples(recipe, dataset, layers),
-        "notes": [*recipe.report.notes, *told_gains(history)],
+        "notes": [*recipe.report.notes, *_told_gains(history), *_told_controls(recipe)],
     }
     write_json_atomic(folder / "results.json", results)
     write_report(results, folder / "report.html")
     return {"report": str(folder / "report.html"), "summary": summary_table(results), "results": results}
 
 
-def told_gains(history: History) -> list[str]:
+def _told_controls(recipe: Recipe) -> list[str]:
+    return [f"Control {control.name}: {control.shows}." for control in find_controls(recipe)]
+
+
+def _told_gains(history: History) -> list[str]:
     """A sentence on every round's gain, and on which round goes on."""
     told = [f"Round {round} is {gain}." for round, gain in enumerate(history.gains, start=1)]
     return [*told, f"{history.best.name} scores best on it."] if told else []
@@ -82,10 +94,20 @@ def _model(generalist: Generalist) -> dict[str, Any]:
     }
 
 
-def _changes(history: Sequence[Generalist], seed: int) -> list[dict[str, Any]]:
-    """Each model against the one before it, and the last against the first, item by item."""
+def _pairs(history: History, controls: Mapping[str, Generalist]) -> list[tuple[Generalist, Generalist]]:
+    """Each model against the one before it, the last against the first, and against every control."""
+    models = history.all_models
+    whole = [(models[0], models[-1])] if len(models) > 2 else []
+    return [
+        *itertools.pairwise(models),
+        *whole,
+        *((control, history.outcome) for control in controls.values()),
+    ]
+
+
+def _changes(pairs: Sequence[tuple[Generalist, Generalist]], seed: int) -> list[dict[str, Any]]:
+    """The differences of models, item by item."""
     changes = []
-    pairs = [*itertools.pairwise(history), *([(history[0], history[-1])] if len(history) > 2 else [])]
     for before, after in pairs:
         old, new = scored_items(before.scores), scored_items(after.scores)
         for name, item in new.items():

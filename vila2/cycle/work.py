@@ -202,3 +202,38 @@ def text_layer(
         made = write_layer(dataset, texts, folder=folder, name=settings["layer"])
         task.advance()
     return {"captions": made.count, "status": dict(made.statuses)}
+
+
+def merge(
+    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+) -> dict[str, Any]:
+    """Merges layers of a dataset into one; the step's folder is the layer.
+
+    ``settings`` are those of ``MergeSpec`` with ``layer`` (the name to write), ``layers`` (names in order, without
+    the original), ``seed`` and ``dtype``; ``inputs`` are ``data``, ``layer.NAME`` for each and, with a model as the
+    writer, ``model``.
+    """
+    from vila2.caption.engines import open_engine
+    from vila2.cycle.merge.job import merge_layers
+    from vila2.cycle.merge.tally import tally_merge
+    from vila2.data.layers import Layer, original_layer
+    from vila2.data.shards import ShardDataset
+    from vila2.run.recipe import MergeSpec
+
+    dataset = ShardDataset.open(inputs["data"])
+    spec = MergeSpec(**{name: settings[name] for name in MergeSpec.model_fields if name in settings})
+    layers = {name: Layer.open(inputs[f"layer.{name}"]) for name in settings["layers"]}
+    engine = None
+    if spec.writer == "model":
+        engine = open_engine(spec.engine, inputs["model"], dtype=settings["dtype"])
+    layer = merge_layers(
+        dataset,
+        {"original": original_layer(dataset)} | layers,
+        folder=folder,
+        name=settings["layer"],
+        spec=spec,
+        seed=settings["seed"],
+        engine=engine,
+        progress=progress,
+    )
+    return {"rows": layer.count, **tally_merge(folder)}

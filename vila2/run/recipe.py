@@ -197,6 +197,47 @@ class SpecialistUse(Part):
     )
 
 
+class MergeSpec(Part):
+    """Verify and merge: all layers of an image as one conversation (VILA² section 2.2.2)."""
+
+    arm: Literal["append", "verified"] = Field(
+        default="verified",
+        description="append: the paper's, everything as it was said; verified: what the evidence refutes is left out",
+    )
+    base: Name | None = Field(default=None, description="the self layer that joins the original caption")
+    caption: Literal["both", "original", "base"] = Field(
+        default="both",
+        description="what the conversation begins with; the other stands in where one says nothing",
+    )
+    original: Literal["keep", "verify"] = Field(
+        default="keep", description="the human text: keep it as it is, or judge its sentences like the rest"
+    )
+    unverified: Literal["keep", "drop"] = Field(
+        default="keep", description="sentences of a caption that no evidence decides"
+    )
+    absence: Literal["contradicts", "unverified"] = Field(
+        default="contradicts",
+        description="of what a specialist looked for and did not find: it is not there, or that proves nothing",
+    )
+    budget: Count | None = Field(
+        default=None, description="words of a conversation at most; the original caption always stays"
+    )
+    tokenizer: Text | None = Field(
+        default=None, description="hub id or folder: the budget counts its tokens in place of words"
+    )
+    writer: Literal["rules", "model"] = Field(
+        default="rules",
+        description="model: an engine writes one paragraph of it all, which the paper found to hallucinate (A.2)",
+    )
+    view: Text = Field(
+        default="dialogue({layer})",
+        description="how the merged {layer} is trained on: a dialogue, or a tree({layer})",
+    )
+    engine: Text = Field(default="transformers", description="what writes, where a model does")
+    max_new_tokens: Count = Field(default=256, description="of one paragraph")
+    batch_size: Count = Field(default=16, description="paragraphs at a time")
+
+
 class BenchmarkSpec(Part):
     """One thing that every VILA_i is measured by."""
 
@@ -244,6 +285,7 @@ class Recipe(Part):
     specialists: dict[Name, SpecialistUse] = Field(
         default_factory=dict, description="made from the best round; plugins by name"
     )
+    merge: MergeSpec = Field(default_factory=MergeSpec, description="of what the specialists say")
     specialist_data: Literal["annotations", "sft"] = Field(
         default="annotations",
         description="annotations: what specialists say about the images is merged into their captions; sft: what they "

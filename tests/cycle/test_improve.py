@@ -1,0 +1,152 @@
+"""The whole cycle with a specialist and controls, in one run, on tiny models."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_specialist import install_finding
+
+from vila2.cycle.controls import controls_of
+from vila2.cycle.improve import run_recipe
+from vila2.data.layers import Layer
+from vila2.errors import RecipeError
+from vila2.run.progress import Board
+from vila2.run.recipe_file import load_recipe
+
+RECIPE = """
+name: tiny
+threads: 1
+data:
+  pairs: {source: world, options: {split: pretrain, count: 16, content: alt_text}}
+  instructions: {source: world, options: {split: sft, count: 8, content: instructions, questions: 2}}
+  test: {source: world, options: {split: test, count: 6, content: test, questions: 1}}
+model: {vision: "builtin:world/vision", language: "builtin:world/language", vision_feature_layer: -1}
+stages:
+  pretrain: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 5.0e-4, style: chat}
+  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4, learning_rate: 1.0e-3}
+cycle: {rounds: 1, max_new_tokens: 40}
+specialists:
+  finding: {data: {source: world, options: {split: specialist, count: 16}}, set: {stages.tune.epochs: 1}}
+evaluate:
+  - {name: questions, kind: questions, dataset: test, max_new_tokens: 4, batch_size: 32}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    install_finding(folder)
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+    sys.modules.pop("vila2_finding", None)
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(recipe_file, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    names = ["twice-sft", "specialist-data-in-sft", "plain-append", "alone-finding"]
+    recipe = load_recipe(recipe_file, [f"controls={json.dumps(names)}"])
+    run_recipe(recipe, folder, dry_run=False, progress=Board())
+    return folder
+
+
+def results(folder: Path) -> dict:
+    return json.loads((folder / "results.json").read_text())
+
+
+def settings(folder: Path, step: str) -> list[dict]:
+    return [json.loads(path.read_text())["settings"] for path in folder.glob(f"steps/{step}-*/done.json")]
+
+
+def test_specialists_are_made_of_the_best_round_and_train_the_generalist_once_more(folder):
+    models = [model["name"] for model in results(folder)["models"]]
+    assert models[:3] == ["VILA_0", "VILA_1", "VILA²"]
+    assert [layer["name"] for layer in results(folder)["layers"]] == [
+        "original",
+        "self-1",
+        "finding",
+        "merged",
+    ]
+    views = {entry["view"] for one in settings(folder, "final-pretrain") for entry in one["stage"]["mixture"]}
+    assert "dialogue(merged)" in views
+
+
+def test_what_merged_captions_say_names_its_layers(folder):
+    merged = Layer.open(next(folder.glob("steps/merged-*")))
+    sources = {turn.source for row in merged.rows() for turn in row.turns or ()}
+    assert "finding" in sources and any("original" in source for source in sources)
+
+
+def test_controls_stand_beside_the_model_that_they_control(folder):
+    found = results(folder)
+    assert [model["name"] for model in found["models"]][3:] == [
+        "twice-sft",
+        "specialist-data-in-sft",
+        "plain-append",
+        "alone-finding",
+    ]
+    compared = {(change["from"], change["to"]) for change in found["changes"]}
+    assert ("twice-sft", "VILA²") in compared and ("VILA_0", "VILA²") in compared
+    trained = {len(one["stage"]["mixture"]) for one in settings(folder, "final-sft")}
+    assert trained == {1, 3}, "one control trains the last stage on the specialist's own data too"
+    assert {one["stage"]["epochs"] for one in settings(folder, "vila0-sft")} == {1.0, 2.0}
+
+
+def test_what_is_alike_is_done_once(folder, recipe_file):
+    assert len(list(folder.glob("steps/finding-train-*"))) == 1
+    recipe = load_recipe(recipe_file, ["controls=[twice-sft, alone-finding]"])
+    plan = run_recipe(recipe, folder, dry_run=True, progress=Board())["plan"]
+    assert {step.state for step in plan} == {"done"}
+
+
+def test_a_control_that_does_not_exist_is_named_before_any_work(recipe_file, tmp_path):
+    with pytest.raises(RecipeError, match="no control 'twice-stf'") as caught:
+        run_recipe(
+            load_recipe(recipe_file, ["controls=[twice-stf]"]),
+            tmp_path / "run",
+            dry_run=False,
+            progress=Board(),
+        )
+    assert "twice-sft" in caught.value.mend and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "two-epochs",
+        "three-epochs",
+        "true-captions",
+        "shuffled-captions",
+        "prompt-simple",
+        "only-new-captions",
+    ],
+)
+def test_every_control_plans_another_training_than_the_recipe(recipe_file, tmp_path, name):
+    def trained(control: str | None) -> set[str]:
+        recipe = load_recipe(recipe_file, ["specialists={}"])
+        recipe = controls_of(recipe)[control].applied_to(recipe) if control else recipe
+        plan = run_recipe(recipe, tmp_path / "run", dry_run=True, progress=Board())["plan"]
+        return {step.digest for step in plan if step.name.endswith(("-pretrain", "-sft"))}
+
+    assert trained(name) != trained(None)
+
+
+def test_a_specialist_made_before_can_teach_another_model(folder, recipe_file, tmp_path):
+    made = next(folder.glob("steps/finding-specialist-*/model"))
+    changed = [f"specialists={{finding: {{made: {made}}}}}", "cycle.rounds=0"]
+    plan = run_recipe(load_recipe(recipe_file, changed), tmp_path / "run", dry_run=True, progress=Board())[
+        "plan"
+    ]
+    names = {step.name for step in plan}
+    assert {"finding-layer", "merged", "final-pretrain"} <= names and "finding-train-tune" not in names

@@ -1,0 +1,228 @@
+"""One image's conversation: the caption, then exchanges in an order and with questions that a hash decides."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from vila2.cycle.merge.answers import Sentence, joined
+from vila2.cycle.merge.hearing import Exchange, Spoken
+from vila2.cycle.merge.names import word_set
+from vila2.data.annotations import Annotation
+from vila2.data.mixtures import select_share
+from vila2.data.sample import BoxPart, PointPart, Turn, user
+from vila2.run.recipe import MergeSpec
+
+_WORD = re.compile(r"[^\W_]+")
+_EMPTY_WORDS = word_set(
+    "a an the is are was were there it its this that of in on at and to we can see image picture shows"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """How conversations are put together.
+
+    Attributes:
+        spec: the merge's settings.
+        seed: of order, questions, and which empty answers are trained on.
+        count: words, or tokens, of a text.
+    """
+
+    spec: MergeSpec
+    seed: int
+    count: Callable[[str], int]
+
+    def arrange(self, key: str, exchanges: Sequence[Exchange]) -> list[Exchange]:
+        """The exchanges in the order of the conversation, captions first, each with its fate.
+
+        An exchange without a sentence left is dropped, and so are answers that are none, those beyond a plugin's
+        number, those that say again what was said, and those that the budget has no room for.
+        """
+        spent = _Spent(self.spec, self.count)
+        captions = [one for one in exchanges if one.question is None]
+        asked = [one for one in exchanges if one.question is not None]
+        asked.sort(key=lambda one: _hash(self.seed, key, "order", one.source.name, one.number))
+        arranged = [spent.caption(one) for one in _chosen(captions, self.spec)]
+        numbers: Counter[str] = Counter()
+        for one in asked:
+            one = self._considered(one, key, numbers[one.source.name])
+            one = spent.exchange(one) if one.kept else one
+            numbers[one.source.name] += one.kept
+            arranged.append(one)
+        return arranged
+
+    def _considered(self, one: Exchange, key: str, kept_before: int) -> Exchange:
+        """An exchange with its question, or without its place."""
+        policy, name = one.source.policy, one.source.name
+        share = policy.empty_share if one.source.role == "specialist" else 0.0
+        talks = one.status == "ok" or (
+            one.status == "empty" and one.spoken and select_share(f"{name}\0{key}", share, self.seed)
+        )
+        if not talks:
+            return replace(one, kept=False, reason=one.status)
+        if policy.exchanges is not None and kept_before >= policy.exchanges:
+            return replace(one, kept=False, reason="cap")
+        questions = one.source.questions
+        if questions:
+            chosen = _hash(self.seed, key, "question", name, 0) + one.number
+            one = replace(one, question=user(questions[chosen % len(questions)]))
+        return one
+
+
+def rows_of(key: str, arranged: Sequence[Exchange]) -> list[Annotation]:
+    """The conversation as annotations: the caption as the first row, then one row for each exchange.
+
+    A row names its layer in ``detail`` and in the source of its turns; the caption may have two, one after the other.
+    """
+    captions = [one for one in arranged if one.kept and one.question is None]
+    rows = []
+    if captions:
+        answers = [_answer(one) for one in captions]
+        claims, text = [], ""
+        for answer in answers:
+            text += "\n" if text else ""
+            claims += [replace(c, start=c.start + len(text), end=c.end + len(text)) for c in answer.claims]
+            text += answer.text
+        turns = tuple(
+            Turn("assistant", answer.parts, source=one.source.name)
+            for answer, one in zip(answers, captions, strict=True)
+        )
+        names = "+".join(dict.fromkeys(one.source.name for one in captions))
+        rows.append(Annotation(key, "", text, "ok", names, turns=turns, claims=tuple(claims)))
+    for one in arranged:
+        if one.kept and one.question is not None:
+            answer, name = _answer(one), one.source.name
+            turns = (
+                replace(one.question, source=name, branch=0),
+                Turn("assistant", answer.parts, source=name),
+            )
+            rows.append(
+                Annotation(key, one.question.text, answer.text, "ok", name, turns=turns, claims=answer.claims)
+            )
+    return rows or [Annotation(key, "", "", "empty", "nothing is left of what the layers say")]
+
+
+def _answer(one: Exchange) -> Sentence:
+    return joined([spoken.sentence for spoken in one.spoken if spoken.kept])
+
+
+class _Spent:
+    """What a conversation holds already: sentences, to know repetitions, and words of its budget."""
+
+    def __init__(self, spec: MergeSpec, count: Callable[[str], int]) -> None:
+        self._once = spec.arm == "verified"
+        self._budget = spec.budget
+        self._count = count
+        self._used = 0
+        self._said: list[Sentence] = []
+
+    def caption(self, one: Exchange) -> Exchange:
+        """A caption less its repetitions and, but for the original, what is too much for the budget."""
+        if one.status != "ok" or not one.kept:
+            return replace(one, kept=False, reason=one.reason or one.status)
+        spoken = []
+        for sentence in self._without_repetitions(one):
+            if sentence.kept and not self._fits(sentence.sentence.text) and one.source.role != "original":
+                sentence = replace(sentence, kept=False, reason="budget")
+            spoken.append(sentence)
+            self._take(sentence)
+        return _if_anything(replace(one, spoken=tuple(spoken)))
+
+    def exchange(self, one: Exchange) -> Exchange:
+        """An exchange, whole or not at all; it goes where the conversation holds all that it says."""
+        within = _if_anything(
+            replace(one, spoken=tuple(_without_repetitions_within(one.spoken) if self._once else one.spoken))
+        )
+        if not within.kept:
+            return within
+        if self._once and all(self._holds(spoken.sentence) for spoken in within.spoken if spoken.kept):
+            return replace(within, kept=False, reason="duplicate")
+        if not self._fits(f"{one.question.text} {_answer(within).text}"):
+            return replace(within, kept=False, reason="budget")
+        self._used += self._count(one.question.text)
+        for spoken in within.spoken:
+            self._take(spoken)
+        return within
+
+    def _without_repetitions(self, one: Exchange) -> list[Spoken]:
+        if not self._once:
+            return list(one.spoken)
+        return [
+            replace(spoken, kept=False, reason="duplicate")
+            if spoken.kept and self._holds(spoken.sentence)
+            else spoken
+            for spoken in _without_repetitions_within(one.spoken)
+        ]
+
+    def _holds(self, sentence: Sentence) -> bool:
+        return any(_says_again(sentence, earlier) for earlier in self._said)
+
+    def _fits(self, text: str) -> bool:
+        return self._budget is None or self._used + self._count(text) <= self._budget
+
+    def _take(self, spoken: Spoken) -> None:
+        if spoken.kept:
+            self._used += self._count(spoken.sentence.text)
+            self._said.append(spoken.sentence)
+
+
+def _chosen(captions: Sequence[Exchange], spec: MergeSpec) -> list[Exchange]:
+    """The captions that the settings want, the original first; of the base its first, as a view takes it."""
+    captions = sorted(captions, key=lambda one: one.source.role != "original")
+    usable = {
+        one.source.role
+        for one in captions
+        if one.status == "ok" and any(spoken.kept for spoken in one.spoken)
+    }
+    found = []
+    for one in captions:
+        # Where the one that is wanted says nothing, the other one stands in.
+        unwanted = spec.caption not in ("both", one.source.role) and spec.caption in usable
+        later = one.source.role == "base" and any(
+            other.source is one.source and other.status == "ok" for other in found
+        )
+        if one.status == "ok" and (unwanted or later):
+            one = replace(one, kept=False, reason="policy" if unwanted else "cap")
+        found.append(one)
+    return found
+
+
+def _if_anything(one: Exchange) -> Exchange:
+    if any(spoken.kept for spoken in one.spoken):
+        return one
+    return replace(one, kept=False, reason="nothing left")
+
+
+def _without_repetitions_within(spoken: Sequence[Spoken]) -> list[Spoken]:
+    kept: list[Spoken] = []
+    for one in spoken:
+        again = one.kept and any(_says_again(one.sentence, e.sentence) for e in kept if e.kept)
+        kept.append(replace(one, kept=False, reason="duplicate") if again else one)
+    return kept
+
+
+def _says_again(sentence: Sentence, earlier: Sentence) -> bool:
+    """Whether a sentence says nothing that an earlier one does not: the same words, or fewer of them and no other claim."""
+    if _WORD.findall(sentence.text.lower()) == _WORD.findall(earlier.text.lower()):
+        return True
+    if any(isinstance(part, BoxPart | PointPart) for part in sentence.parts):
+        return False
+    stated, before = _stated(sentence), _stated(earlier)
+    return bool(stated) and stated <= before and _content(sentence) <= _content(earlier)
+
+
+def _stated(sentence: Sentence) -> set[tuple[str, ...]]:
+    return {(one.kind, one.subject, one.predicate, one.object, one.value) for one in sentence.claims}
+
+
+def _content(sentence: Sentence) -> set[str]:
+    return set(_WORD.findall(sentence.bare.lower())) - _EMPTY_WORDS
+
+
+def _hash(seed: int, *about: str | int) -> int:
+    text = "\0".join(map(str, (seed, *about)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

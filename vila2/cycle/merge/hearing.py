@@ -1,0 +1,104 @@
+"""What the layers say about one image, as exchanges of sentences with their claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from vila2.cycle.merge.answers import Sentence, sentences_of, with_claims
+from vila2.cycle.merge.names import Name
+from vila2.cycle.merge.reading import read_claims
+from vila2.cycle.merge.sources import Source
+from vila2.data.annotations import Annotation, Status
+from vila2.data.claims import ClaimStatus
+from vila2.data.sample import Part, TextPart, Turn, user
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A sentence on its way through the merge.
+
+    Attributes:
+        sentence: with its claims.
+        verdict: what the evidence says of it.
+        outranks: whether only layers that rank below its own contradict it.
+        kept, reason: its fate.
+    """
+
+    sentence: Sentence
+    verdict: ClaimStatus = "unverified"
+    outranks: bool = False
+    kept: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question with its answer, or a caption.
+
+    Attributes:
+        source: who says it.
+        number: among the source's exchanges about this image, from 0.
+        question: None for a caption, which answers nothing.
+        spoken: the answer.
+        status: of the annotation: only "ok" ones are talked about, and some "empty" ones.
+        detail: of the annotation.
+        kept, reason: its fate.
+    """
+
+    source: Source
+    number: int
+    question: Turn | None
+    spoken: tuple[Spoken, ...]
+    status: Status = "ok"
+    detail: str = ""
+    kept: bool = True
+    reason: str = ""
+
+
+def hear(
+    sources: Sequence[Source], rows: Mapping[str, Sequence[Annotation]], names: Set[Name]
+) -> list[Exchange]:
+    """Everything that the layers say about an image, the claims of it unverified.
+
+    Args:
+        sources: the layers.
+        rows: the annotations of the image, by layer.
+        names: that the specialists use, for reading captions.
+    """
+    return [
+        exchange for source in sources for exchange in _of_source(source, rows.get(source.name, ()), names)
+    ]
+
+
+def _of_source(source: Source, rows: Sequence[Annotation], names: Set[Name]) -> Iterator[Exchange]:
+    number = 0
+    for row in rows:
+        pairs = list(_pairs(source, row))
+        claims = row.claims if source.role == "specialist" else ()
+        answers = sentences_of([parts for _, parts in pairs], row.text, claims)
+        for (question, _), sentences in zip(pairs, answers, strict=True):
+            spoken = tuple(Spoken(_read(source, sentence, names)) for sentence in sentences)
+            yield Exchange(source, number, question, spoken, row.status, row.detail)
+            number += 1
+
+
+def _pairs(source: Source, row: Annotation) -> Iterator[tuple[Turn | None, tuple[Part, ...]]]:
+    """Question and answer of an annotation; what is no answer is one without sentences."""
+    talks = row.status == "ok" or (row.status == "empty" and bool(row.turns))
+    asked: Turn | None = user(row.prompt) if row.prompt and source.role != "base" else None
+    if not talks or row.turns is None:
+        yield asked, (TextPart(row.text),) if talks else ()
+        return
+    for turn in row.turns:
+        if turn.role == "user":
+            asked = turn
+        elif turn.role == "assistant":
+            yield None if source.role == "base" else asked, turn.parts
+            asked = None
+
+
+def _read(source: Source, sentence: Sentence, names: Set[Name]) -> Sentence:
+    """A sentence with the claims that its layer's parser leaves unread."""
+    found = read_claims(sentence.bare, names)
+    return with_claims(sentence, [claim for claim in found if claim.kind not in source.kinds])

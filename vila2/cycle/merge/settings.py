@@ -1,0 +1,99 @@
+"""What ``vila2 merge`` is told: which layers of which dataset, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from vila2.cycle.annotate import find_dataset
+from vila2.cycle.origin import find_origin
+from vila2.data.layers import Layer, ReadLayer, original_layer
+from vila2.data.shards import ShardDataset
+from vila2.errors import DataError, RecipeError
+from vila2.run.nearest import did_you_mean
+from vila2.run.recipe import MergeSpec
+from vila2.run.recipe_yaml import read_setting
+
+
+def find_layers(
+    place: Path, names: Sequence[str], dataset: str | None = None
+) -> tuple[ShardDataset, dict[str, ReadLayer]]:
+    """A dataset and layers of it.
+
+    Args:
+        place: a dataset's folder, or a run's, whose own layers (self-1, ...) are found as well.
+        names: of the layers; "original" may be left out and comes first.
+        dataset: of the run, by default the one that was recaptioned.
+
+    Raises:
+        DataError: a layer is not there, or named twice.
+        RunError: neither a dataset nor a run.
+    """
+    written: dict[str, Path] = {}
+    if (place / "dataset.json").exists():
+        opened = ShardDataset.open(place)
+    else:
+        origin = find_origin(place)
+        opened = ShardDataset.open(find_dataset(origin, dataset))
+        own = f"{dataset or origin.recaptioned}."
+        written = {
+            name.removeprefix(own): path for name, path in origin.layers.items() if name.startswith(own)
+        }
+    written |= {path.parent.name: path.parent for path in sorted(opened.folder.glob("layers/*/layer.json"))}
+    wanted = [name for name in names if name and name != "original"]
+    found: dict[str, ReadLayer] = {"original": original_layer(opened)}
+    for name in wanted:
+        if name in found:
+            raise DataError(f"layer {name!r} is named twice", mend="name each layer once")
+        if name not in written:
+            known = (
+                did_you_mean(name, written)
+                if written
+                else "`vila2 annotate` and `vila2 recaption` write layers"
+            )
+            raise DataError(f"{place} has no layer {name!r}", mend=known)
+        found[name] = Layer.open(written[name])
+    return opened, found
+
+
+def merge_settings(overrides: Sequence[str], layers: Mapping[str, ReadLayer]) -> MergeSpec:
+    """How to merge: the defaults with ``KEY=VALUE`` changed.
+
+    The base is, where it is not given, the one layer that no plugin wrote.
+
+    Raises:
+        RecipeError: a setting that does not exist, a value that it does not take, or a base that is not clear.
+    """
+    values = {}
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals or name not in MergeSpec.model_fields:
+            raise RecipeError(
+                f"--set {override}: no such setting", mend=did_you_mean(name, MergeSpec.model_fields)
+            )
+        values[name] = read_setting(text, where=f"--set {override}").value
+    if "base" not in values:
+        values["base"] = _base(layers)
+    try:
+        return MergeSpec.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecipeError(
+            f"--set {first['loc'][0]}: {first['msg']}", mend="see `MergeSpec` in the recipe"
+        ) from error
+
+
+def _base(layers: Mapping[str, ReadLayer]) -> str | None:
+    free = [
+        name
+        for name, one in layers.items()
+        if name != "original" and not getattr(one, "info", {}).get("plugin")
+    ]
+    if len(free) > 1:
+        raise RecipeError(
+            f"{', '.join(free)}: none of them is a specialist's, and only one can be the base",
+            mend="--set base=NAME; a layer that is not the base is merged as a specialist's",
+        )
+    return free[0] if free else None

@@ -1,0 +1,90 @@
+"""What a merge kept, dropped and why, in numbers: by layer and in all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vila2.cycle.merge.fates import Fate, read_fates
+
+_WRITER = "writer"
+
+
+@dataclass
+class _Counts:
+    exchanges: Counter[str] = field(default_factory=Counter)
+    sentences: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    claims: Counter[str] = field(default_factory=Counter)
+    after: Counter[str] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=Counter)
+
+    def add(self, fate: Fate) -> None:
+        if fate.sentence < 0:
+            self.exchanges["kept" if fate.kept else fate.reason] += 1
+            return
+        self.sentences["kept" if fate.kept else fate.reason] += 1
+        self.verdicts[fate.verdict] += 1
+        self.words["before"] += fate.words
+        decided = {"claims": fate.claims, "supported": fate.supported, "contradicted": fate.contradicted}
+        self.claims.update(decided)
+        if fate.kept:
+            self.after.update(decided)
+            self.words["after"] += fate.words
+
+    def to_json(self, images: int) -> dict[str, Any]:
+        return {
+            "exchanges": _kept_and_dropped(self.exchanges),
+            "sentences": _kept_and_dropped(self.sentences),
+            "verdicts": {name: self.verdicts[name] for name in ("supported", "contradicted", "unverified")},
+            "before": _rates(self.claims),
+            "after": _rates(self.after),
+            "words_before": self.words["before"] / images if images else 0.0,
+            "words_after": self.words["after"] / images if images else 0.0,
+        }
+
+
+def tally_merge(folder: Path) -> dict[str, Any]:
+    """The numbers of a merged layer, from the fates beside it.
+
+    Returns:
+        ``images``; ``sources``, and ``all`` of them together (but for a model's paragraphs: it only says again what
+        they say): exchanges and sentences kept and dropped by reason; sentences by verdict; before and after the merge
+        the claims, ``coverage`` (share of them that some evidence decides) and ``contradiction_rate`` (share of those
+        that it refutes), None where there is nothing to have a share of; words of answers and captions per image.
+    """
+    return tally(read_fates(folder))
+
+
+def tally(fates: Iterable[Fate]) -> dict[str, Any]:
+    """As :func:`tally_merge`, of any fates."""
+    keys: set[str] = set()
+    sources: dict[str, _Counts] = {}
+    together = _Counts()
+    for fate in fates:
+        keys.add(fate.key)
+        sources.setdefault(fate.source, _Counts()).add(fate)
+        if fate.source != _WRITER:
+            together.add(fate)
+    return {
+        "images": len(keys),
+        "sources": {name: counts.to_json(len(keys)) for name, counts in sources.items()},
+        "all": together.to_json(len(keys)),
+    }
+
+
+def _kept_and_dropped(counts: Counter[str]) -> dict[str, Any]:
+    dropped = {reason: count for reason, count in sorted(counts.items()) if reason != "kept"}
+    return {"kept": counts["kept"], "dropped": dropped}
+
+
+def _rates(counts: Counter[str]) -> dict[str, Any]:
+    decided = counts["supported"] + counts["contradicted"]
+    return {
+        "claims": counts["claims"],
+        "coverage": decided / counts["claims"] if counts["claims"] else None,
+        "contradiction_rate": counts["contradicted"] / decided if decided else None,
+    }

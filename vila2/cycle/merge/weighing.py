@@ -1,0 +1,101 @@
+"""The layers against each other: every sentence's verdict.
+
+The specialists are each other's evidence and the captions'. A specialist's claim is supported by any of the others, but
+only one that ranks above its own can refute it: where two contradict each other, the higher priority stays. What is
+refuted is no evidence any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from vila2.cycle.merge.hearing import Exchange, Spoken
+from vila2.cycle.merge.judging import NamedVerifier, judged, verdict_of
+from vila2.cycle.merge.known import Known, known_of
+from vila2.cycle.merge.sources import Source, ranked
+from vila2.data.annotations import Annotation
+from vila2.data.claims import Claim
+
+
+def weigh(
+    heard: Sequence[Exchange],
+    sources: Sequence[Source],
+    rows: Mapping[str, Sequence[Annotation]],
+    *,
+    absence: bool,
+) -> tuple[list[Exchange], Known]:
+    """Judges every sentence.
+
+    Args:
+        heard: of one image.
+        sources: all layers.
+        rows: the annotations of the image, by layer.
+        absence: whether what a specialist looked for and did not find is absent.
+
+    Returns:
+        The exchanges with verdicts, in the same order, and what is known of the image in the end.
+
+    Raises:
+        PluginError: a verifier fails.
+    """
+    order = ranked(sources)
+    verifiers = [verifier for source in order for verifier in source.verifiers]
+    testimony = {source.name: _testimony(heard, source) for source in order}
+
+    def known(among: Sequence[Source]) -> Known:
+        looked = [one for one in among if absence and one.looked(rows.get(one.name, ()), "object")]
+        return known_of(
+            (claim for one in among for claim in testimony[one.name]),
+            labels={label for one in looked for label in one.labels},
+            all_texts=absence and any(one.looked(rows.get(one.name, ()), "text") for one in among),
+        )
+
+    weighed: dict[tuple[str, int], Exchange] = {}
+    for place, source in enumerate(order):
+        others, above = known([one for one in order if one is not source]), known(order[:place])
+        own = [_judged(one, others, above, verifiers) for one in heard if one.source is source]
+        weighed |= {(source.name, one.number): one for one in own}
+        testimony[source.name] = _testimony(own, source)
+    everything = known(order)
+    return [
+        weighed.get((one.source.name, one.number)) or judge_by(one, everything, verifiers) for one in heard
+    ], everything
+
+
+def judge_by(exchange: Exchange, known: Known, verifiers: Sequence[NamedVerifier]) -> Exchange:
+    """An exchange with the verdicts that all that is known gives.
+
+    Raises:
+        PluginError: a verifier fails.
+    """
+    return _judged(exchange, known, known, verifiers)
+
+
+def _judged(exchange: Exchange, others: Known, above: Known, verifiers: Sequence[NamedVerifier]) -> Exchange:
+    spoken = tuple(_sentence(one, others, above, verifiers) for one in exchange.spoken)
+    return replace(exchange, spoken=spoken)
+
+
+def _sentence(one: Spoken, others: Known, above: Known, verifiers: Sequence[NamedVerifier]) -> Spoken:
+    claims = judged(one.sentence.claims, others, verifiers)
+    verdict = verdict_of(claims, others)
+    outranks = False
+    if verdict == "contradicted" and above is not others:
+        refuted = judged(one.sentence.claims, above, verifiers)
+        outranks = not any(claim.status == "contradicted" for claim in refuted)
+    return replace(
+        one, sentence=replace(one.sentence, claims=tuple(claims)), verdict=verdict, outranks=outranks
+    )
+
+
+def _testimony(exchanges: Sequence[Exchange], source: Source) -> list[Claim]:
+    """What a specialist's parser understood of its answers, less what was refuted."""
+    return [
+        claim
+        for exchange in exchanges
+        if exchange.source is source and exchange.status == "ok"
+        for one in exchange.spoken
+        for claim in one.sentence.claims
+        if claim.kind in source.kinds and (claim.status != "contradicted" or one.outranks)
+    ]
