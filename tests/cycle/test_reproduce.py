@@ -4,19 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 
-from vila2.cycle.reproduce import find_studies, reproduce, scored_arms
+from vila2.cycle.reproduce import find_studies, measured_arms, reproduce
 from vila2.cycle.scores import pooled
-from vila2.cycle.studies import STUDIES
+from vila2.cycle.studies import GROUPS, STUDIES, Arm, Study
 from vila2.cycle.studies.base import FULL, QUICK, Size
-from vila2.errors import RunError
+from vila2.cycle.studies.cycle_base import CycleSize
+from vila2.errors import PluginError, RunError
 from vila2.evaluate.captions import Items
 from vila2.run.progress import Board
 from vila2.run.steps import Run
 
-TINY = Size("tiny", 8, 4, 4, 1, 4, 4, 6, 4, 2)
+TINY = Size("tiny", 8, 4, 4, 1, 4, 4, 6, 4, 2, CycleSize(8, 4, 1, 4, 4, 16))
 
 
 def test_the_list_needs_no_torch_and_says_what_the_paper_found():
@@ -40,18 +42,59 @@ def test_an_unknown_study_is_named_with_the_nearest():
     assert "freeze" in caught.value.mend
 
 
+def installed() -> set[str]:
+    return {point.name for point in entry_points(group="vila2.specialists")}
+
+
+def planned(study: Study, plan: Run, size: Size) -> dict[str, tuple]:
+    """What is measured of every arm: the steps that score it, and for the words of captions the layer."""
+    wanted = sorted({measure.partition("/")[0] for measure in study.measures})
+    return {
+        name: tuple(arm.captions.digest if one == "layer" else arm.scores[one].digest for one in wanted)
+        for name, arm in measured_arms(study, plan, size, seed=0).items()
+    }
+
+
 @pytest.mark.parametrize("size", [QUICK, FULL], ids=["quick", "full"])
 def test_every_arm_is_a_recipe_and_what_arms_share_is_one_step(tmp_path, size):
     plan = Run.open(tmp_path, dry=True)
-    for study in STUDIES.values():
-        arms = scored_arms(study, plan, size, seed=0)
-        models = {name: tuple(step.digest for step in scores.values()) for name, scores in arms.items()}
+    for study in map(STUDIES.get, GROUPS["vila"]):
+        models = planned(study, plan, size)
         assert len(set(models.values())) == len(models), f"two arms of {study.name} are the same"
     names = [step.name for step in plan.plan]
     assert names.count("data-documents") == 1
     trained = [name for name in names if name == "vila0-pretrain"]
-    arms = sum(len(study.arms) for study in STUDIES.values())
+    arms = sum(len(STUDIES[name].arms) for name in GROUPS["vila"])
     assert len(trained) < arms / 1.5, "arms of different studies that are alike are trained once"
+
+
+@pytest.mark.parametrize("size", [QUICK, FULL], ids=["quick", "full"])
+def test_every_row_of_the_tables_is_a_cycle_and_what_rows_share_is_one_step(tmp_path, size):
+    plan = Run.open(tmp_path, dry=True)
+    studies = [STUDIES[name] for name in ("smoke", *GROUPS["vila2"])]
+    if missing := set().union(*(study.plugins for study in studies)) - installed():
+        pytest.skip(f"not installed: {', '.join(sorted(missing))}")
+    for study in studies:
+        models = planned(study, plan, size)
+        assert len(set(models.values())) == len(models), f"two rows of {study.name} are the same"
+    names = [step.name for step in plan.plan]
+    assert names.count("self-1") < sum(len(study.arms) for study in studies) / 3
+    assert names.count("data-test") == 1
+
+
+def test_a_row_asks_for_a_plugin_that_is_not_there_by_its_name(tmp_path):
+    study = Study(
+        "s",
+        "t",
+        "1",
+        "f",
+        (Arm("a", "a", specialists=("unheard-of",)),),
+        {"questions": "q"},
+        (),
+        whole_cycle=True,
+    )
+    with pytest.raises(PluginError, match="unheard-of"):
+        measured_arms(study, Run.open(tmp_path, dry=True), QUICK, seed=0)
 
 
 def test_kinds_are_pooled_by_key():
@@ -61,7 +104,7 @@ def test_kinds_are_pooled_by_key():
 
 def test_a_study_from_its_data_to_its_page(tmp_path):
     study = STUDIES["text-only"]
-    outcome = reproduce([study], tmp_path, size=TINY, seed=0, progress=Board())
+    outcome = reproduce([study], tmp_path, size=TINY, seeds=[0], progress=Board())
     (found,) = outcome["results"]["studies"]
     assert [arm["name"] for arm in found["arms"]] == [arm.name for arm in study.arms]
     assert all(0 <= cell["value"] <= 1 for arm in found["arms"] for cell in arm["cells"].values())
@@ -69,6 +112,6 @@ def test_a_study_from_its_data_to_its_page(tmp_path):
     assert found["sentence"].split(" (")[0] in page.replace("&#34;", '"') and "−17.2% (MMLU" in page
     # Again, with a study that shares steps: what was done is kept.
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("steps/*/done.json")}
-    again = reproduce([study], tmp_path, size=TINY, seed=0, progress=Board())
+    again = reproduce([study], tmp_path, size=TINY, seeds=[0], progress=Board())
     assert again["results"] == outcome["results"]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("steps/*/done.json")} == before

@@ -60,7 +60,7 @@ def test_the_sentence_follows_the_numbers(low, high, opening):
     def items(share: float) -> Items:
         return Items.of_means(keys, [float(n % 10 < 10 * share) for n in range(200)])
 
-    found = outcomes(STUDY, {Cell("a", "m"): items(low), Cell("b", "m"): items(high)}, seed=0)
+    found = outcomes(STUDY, {Cell("a", "m"): [items(low)], Cell("b", "m"): [items(high)]}, seed=0)
     text = sentence(STUDY, found)
     assert text.startswith(opening) and "“second” above “first” in measure" in text and "points" in text
 
@@ -69,14 +69,14 @@ def test_the_sentence_follows_the_numbers(low, high, opening):
 def test_two_arms_that_fail_alike_or_are_hardly_measured_are_not_called_equal(count, value):
     items = Items.of_means([str(n) for n in range(count)], [value] * count)
     study = Study("s", "t", "1", "f", STUDY.arms, STUDY.measures, (EQUAL,))
-    (outcome,) = outcomes(study, {Cell("a", "m"): items, Cell("b", "m"): items}, seed=0)
+    (outcome,) = outcomes(study, {Cell("a", "m"): [items], Cell("b", "m"): [items]}, seed=0)
     assert outcome.answer == UNSEEN
 
 
 def test_other_items_are_not_compared():
     one, other = Items.of_means(["x"], [1.0]), Items.of_means(["y"], [1.0])
     with pytest.raises(DataError, match="different items"):
-        outcomes(STUDY, {Cell("a", "m"): one, Cell("b", "m"): other}, seed=0)
+        outcomes(STUDY, {Cell("a", "m"): [one], Cell("b", "m"): [other]}, seed=0)
 
 
 def test_no_study_names_a_cell_that_it_lacks():

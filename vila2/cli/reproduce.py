@@ -16,27 +16,38 @@ from vila2.cli.tables import table
 
 def reproduce(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Of studies; by default all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="Of studies, or vila2 (the tables of VILA²) or vila (the studies of VILA); by default vila2.",
+        ),
     ] = None,
     list_them: Annotated[bool, typer.Option("--list", help="Name the studies and do nothing.")] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="Small: shows that a study runs, and only what is plain to see.")
     ] = False,
+    full: Annotated[bool, typer.Option("--full", help="The default; may take hours, and goes on.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random, the scenes too.")] = 0,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="How many, from --seed on; intervals are then over seeds.")
+    ] = 1,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run's folder; by default runs/reproduce.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Repeat studies of the VILA paper in miniature, and say whether ours agree with its findings.
+    """Repeat the papers' tables and studies in miniature, and say whether ours agree with their findings.
 
     What studies have in common is trained once; a stopped command goes on where it was.
     """
     from vila2.cycle.reproduce import find_studies
     from vila2.cycle.reproduce import reproduce as do
+    from vila2.cycle.studies import STUDIES
 
-    studies = find_studies(names or [])
+    if quick and full:
+        raise typer.BadParameter("give either --quick or --full")
+    studies = list(STUDIES.values()) if list_them and not names else find_studies(names or [], quick=quick)
     if list_them:
         _print_list(studies, as_json)
         return
@@ -46,7 +57,11 @@ def reproduce(
     folder = out or Path("runs/reproduce")
     with contextlib.redirect_stdout(sys.stderr):
         outcome = do(
-            studies, folder, size=QUICK if quick else FULL, seed=seed, progress=live_progress(quiet=quiet)
+            studies,
+            folder,
+            size=QUICK if quick else FULL,
+            seeds=range(seed, seed + seeds),
+            progress=live_progress(quiet=quiet),
         )
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), **outcome}, ensure_ascii=False))

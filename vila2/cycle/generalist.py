@@ -79,7 +79,7 @@ class Cycle:
         round: int,
         *,
         view: str | None = None,
-        beside: Sequence[MixtureEntry] = (),
+        beside: Mapping[str, Sequence[MixtureEntry]] | None = None,
         steps: str | None = None,
     ) -> Generalist:
         """Trains all stages from the same parts, and scores the last one's model (paper: "retrain from scratch").
@@ -88,7 +88,7 @@ class Cycle:
             name: of the model.
             round: of the captions.
             view: of the recaptioned dataset in the cycle's stage; by default as the recipe says.
-            beside: what the last stage trains on besides.
+            beside: what stages train on besides, by their names.
             steps: what the names of its steps begin with.
         """
         steps = steps or f"vila{round}"
@@ -108,15 +108,19 @@ class Cycle:
         return Generalist(name, round, stages, scores, list(self.layers)[-1] if view else None, view)
 
     def train_stages(
-        self, steps: str, *, view: str | None = None, beside: Sequence[MixtureEntry] = ()
+        self,
+        steps: str,
+        *,
+        view: str | None = None,
+        beside: Mapping[str, Sequence[MixtureEntry]] | None = None,
     ) -> dict[str, StepResult]:
         """The stages alone; those that no new caption reaches are alike in every round, so trained once."""
         model, stages = self.parts, {}
         alike = self._before_the_cycle
         for name, stage in self.recipe.stages.items():
             stage = self._seen_through(name, stage, view)
-            if name == list(self.recipe.stages)[-1]:
-                stage = stage.model_copy(update={"mixture": (*stage.mixture, *beside)})
+            more = (beside or {}).get(name, ())
+            stage = stage.model_copy(update={"mixture": (*stage.mixture, *more)})
             model = self.run.step(
                 f"{'vila0' if name in alike else steps}-{name}",
                 work.train,

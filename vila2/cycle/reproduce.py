@@ -2,44 +2,57 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vila2 import __version__
 from vila2.cycle import work
+from vila2.cycle.controls import controls_of
 from vila2.cycle.generalist import Cycle
+from vila2.cycle.improve import improve
 from vila2.cycle.scores import items_of
-from vila2.cycle.studies import STUDIES
+from vila2.cycle.studies import GROUPS, STUDIES
 from vila2.cycle.studies.base import Size, base_recipe
+from vila2.cycle.studies.cycle_base import cycle_recipe, specialists
 from vila2.cycle.studies.study import Arm, Cell, Study, changed
 from vila2.cycle.verdict import outcomes, overall, sentence, told_difference, told_expectation
 from vila2.data.atomic import write_json_atomic
+from vila2.data.layers import Layer, ReadLayer, original_layer
+from vila2.data.shards import ShardDataset
 from vila2.errors import RunError
 from vila2.evaluate.captions import Items, measure_row
+from vila2.evaluate.intervals import over_seeds
 from vila2.report.studies_page import NOT_IN_SOURCE, write_studies_page
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import Recipe
 from vila2.run.steps import Run, StepResult
 
 
-def find_studies(names: Sequence[str]) -> list[Study]:
-    """The studies of these names, each once; all where there are none.
+def find_studies(names: Sequence[str], *, quick: bool = False) -> list[Study]:
+    """The studies of these names or groups, each once.
+
+    Args:
+        names: where there are none, the VILA² paper's tables; ``quick``, their smoke test.
 
     Raises:
         RunError: an unknown name.
     """
     for name in names:
-        if name not in STUDIES:
+        if name not in STUDIES and name not in GROUPS:
             raise RunError(
                 f"there is no study {name!r}",
-                mend=f"{did_you_mean(name, STUDIES)}; see `vila2 reproduce --list`",
+                mend=f"{did_you_mean(name, [*STUDIES, *GROUPS])}; see `vila2 reproduce --list`",
             )
-    return [STUDIES[name] for name in dict.fromkeys(names or STUDIES)]
+    wanted = names or (["smoke"] if quick else ["vila2"])
+    found = [study for name in wanted for study in GROUPS.get(name, (name,))]
+    return [STUDIES[name] for name in dict.fromkeys(found)]
 
 
 def reproduce(
-    studies: Sequence[Study], folder: Path, *, size: Size, seed: int, progress: Any
+    studies: Sequence[Study], folder: Path, *, size: Size, seeds: Sequence[int], progress: Any
 ) -> dict[str, Any]:
     """Does studies, or goes on with them.
 
@@ -48,7 +61,7 @@ def reproduce(
             done once.
         folder: of the run.
         size: of all arms.
-        seed: of everything random, the scenes included.
+        seeds: of everything random, the scenes included; every arm is trained and measured with each.
         progress: shows what is under way.
 
     Returns:
@@ -60,26 +73,81 @@ def reproduce(
     """
     plan = Run.open(folder, dry=True)
     for study in studies:
-        scored_arms(study, plan, size, seed)
+        for seed in seeds:
+            measured_arms(study, plan, size, seed)
     with Run.open(folder, progress=progress, planned=plan.plan) as run:
         results = {
             "vila2_version": __version__,
             "size": size.name,
-            "seed": seed,
-            "studies": [study_results(study, scored_arms(study, run, size, seed), seed) for study in studies],
+            "seeds": list(seeds),
+            "studies": [
+                study_results(study, [measured_arms(study, run, size, seed) for seed in seeds], seeds[0])
+                for study in studies
+            ],
         }
         write_json_atomic(folder / "results.json", results)
         write_studies_page(results, folder / "report.html")
     return {"report": str(folder / "report.html"), "results": results}
 
 
-def scored_arms(study: Study, run: Run, size: Size, seed: int) -> dict[str, dict[str, StepResult]]:
-    """The steps that score each arm, by benchmark; where ``run`` is dry, nothing is done."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An arm, trained and measured.
+
+    Attributes:
+        scores: its scoring steps, by benchmark.
+        captions: the layer that it was trained on, or the dataset with the original captions.
+    """
+
+    scores: Mapping[str, StepResult]
+    captions: StepResult | None = None
+
+    def items(self, measure: str) -> Items:
+        """The item scores of a measure, as in :class:`vila2.cycle.studies.study.Cell`."""
+        benchmark = measure.partition("/")[0]
+        if benchmark == "layer":
+            return caption_words(self.captions.folder)
+        return items_of(self.scores[benchmark], measure)
+
+
+def measured_arms(study: Study, run: Run, size: Size, seed: int) -> dict[str, Measured]:
+    """Every arm of a study by its name; where ``run`` is dry, nothing is done."""
+    if study.whole_cycle:
+        return {arm.name: _outcome(arm, run, size, seed) for arm in study.arms}
     wanted = dict.fromkeys(measure.partition("/")[0] for measure in study.measures)
-    return {arm.name: _scores(arm, list(wanted), run, size, seed) for arm in study.arms}
+    return {arm.name: Measured(_scores(arm, list(wanted), run, size, seed)) for arm in study.arms}
+
+
+def arm_recipe(arm: Arm, size: Size, seed: int) -> Recipe:
+    """The recipe of an arm that is a whole cycle."""
+    base = cycle_recipe(size.cycle, seed) | {"specialists": specialists(size.cycle, *arm.specialists)}
+    recipe = Recipe.model_validate(changed(base, arm.changes))
+    return controls_of(recipe)[arm.control].applied_to(recipe) if arm.control else recipe
+
+
+def _outcome(arm: Arm, run: Run, size: Size, seed: int) -> Measured:
+    """The model at the end of an arm's cycle, and its newest captions."""
+    cycle, history = improve(arm_recipe(arm, size, seed), run)
+    model = history.outcome
+    captions = cycle.layers[model.layer] if model.layer else cycle.data[cycle.recipe.recaptioned]
+    return Measured(defaultdict(lambda: model.scores), captions)
+
+
+def caption_words(folder: Path) -> Items:
+    """Words of every image's captions in a layer; of a dataset, of its original captions."""
+    if (folder / "layer.json").exists():
+        layer: ReadLayer = Layer.open(folder)
+    else:
+        layer = original_layer(ShardDataset.open(folder))
+    words: Counter[str] = Counter()
+    for row in layer.rows():
+        if row.status == "ok":
+            words[row.key] += len(row.text.split())
+    return Items.of_means(list(words), list(words.values()), "words", None)
 
 
 def _scores(arm: Arm, wanted: Sequence[str], run: Run, size: Size, seed: int) -> dict[str, StepResult]:
+    """The scoring steps of an arm that is a VILA_0, or the beginning of one."""
     recipe = Recipe.model_validate(changed(base_recipe(size, seed), arm.changes))
     benchmarks = [benchmark for benchmark in recipe.evaluate if benchmark.name in wanted]
     stages = _until(recipe, arm.after)
@@ -117,17 +185,17 @@ def _until(recipe: Recipe, after: str | None) -> dict[str, Any]:
     return {name: recipe.stages[name] for name in kept}
 
 
-def study_results(study: Study, scored: Mapping[str, Mapping[str, StepResult]], seed: int) -> dict[str, Any]:
+def study_results(study: Study, measured: Sequence[Mapping[str, Measured]], seed: int) -> dict[str, Any]:
     """A study's table and verdict, as plain values.
 
     Args:
         study: done.
-        scored: its arms' scoring steps, of :func:`scored_arms`.
+        measured: its arms, of :func:`measured_arms`, for every seed.
         seed: of the bootstrap.
     """
     items = {
-        Cell(arm, measure): items_of(benchmarks[measure.partition("/")[0]], measure)
-        for arm, benchmarks in scored.items()
+        Cell(arm.name, measure): [arms[arm.name].items(measure) for arms in measured]
+        for arm in study.arms
         for measure in study.measures
     }
     found = outcomes(study, items, seed=seed)
@@ -163,7 +231,10 @@ def study_results(study: Study, scored: Mapping[str, Mapping[str, StepResult]], 
     }
 
 
-def _cell(study: Study, cell: Cell, items: Mapping[Cell, Items], seed: int) -> dict[str, Any]:
-    row = measure_row("", cell.measure, items[cell], seed=seed)
-    shown = {name: row[name] for name in ("value", "low", "high", "count", "unit")}
+def _cell(study: Study, cell: Cell, items: Mapping[Cell, Sequence[Items]], seed: int) -> dict[str, Any]:
+    rows = [measure_row("", cell.measure, one, seed=seed) for one in items[cell]]
+    shown = {name: rows[0][name] for name in ("value", "low", "high", "count", "unit")}
+    if len(rows) > 1:
+        shown |= over_seeds([row["value"] for row in rows])._asdict()
+        shown |= {"count": sum(row["count"] for row in rows), "seeds": [row["value"] for row in rows]}
     return shown | {"paper": study.paper.get(cell, NOT_IN_SOURCE)}

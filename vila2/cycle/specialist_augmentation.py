@@ -19,13 +19,14 @@ from vila2.cycle.specialists import (
     specialise,
     training_data,
 )
+from vila2.run.recipe import MixtureEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vila2.run.recipe import MixtureEntry
-
 MERGED = "merged"
+#: Of the images, in the paper's Table 3: with a specialist's captions beside all the others.
+SHARE = 0.05
 #: The model at the end of the paper's Figure 1 (b).
 NAME = "VILA²"
 
@@ -41,9 +42,16 @@ def specialist_augment(cycle: Cycle, best: Generalist) -> Generalist:
     jobs = prepare_specialists(cycle, best)
     specialists = [specialise(cycle, plugin, jobs.get(plugin)) for plugin in recipe.specialists]
     if recipe.specialist_data == "sft":
-        beside = [entry for specialist in specialists for entry in _own_data(cycle, specialist)]
+        own = [entry for specialist in specialists for entry in _own_data(cycle, specialist)]
+        beside = {list(recipe.stages)[-1]: own}
         return cycle.train(NAME, best.round, view=best.view, beside=beside, steps="final")
-    merged = merge(cycle, best, [annotate(cycle, specialist) for specialist in specialists])
+    layers = [annotate(cycle, specialist) for specialist in specialists]
+    if recipe.specialist_data == "share":
+        view = f"dialogue({','.join(layers)})"
+        again = [MixtureEntry(dataset=recipe.recaptioned, view=view, select=(0.0, SHARE))]
+        beside = {recipe.cycle.stage: again}
+        return cycle.train(NAME, best.round, view=best.view, beside=beside, steps="final")
+    merged = merge(cycle, best, layers)
     view = recipe.merge.view.format(layer=merged)
     return cycle.train(NAME, best.round, view=view, steps="final")
 

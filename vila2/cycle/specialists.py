@@ -84,7 +84,7 @@ def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
             "plugin": specialist.plugin,
             "plugin_version": plugin.version,
             "annotate": specialist.settings,
-            "share": recipe.cycle.share,
+            "select": _selected(cycle, specialist.plugin),
             "seed": recipe.seed,
             "dtype": recipe.model.dtype,
         },
@@ -92,6 +92,12 @@ def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
     )
     cycle.writers[specialist.plugin] = f"{specialist.plugin} specialist"
     return specialist.plugin
+
+
+def _selected(cycle: Cycle, plugin: str) -> list[float]:
+    """From where to where in the order of keys by hash; never beyond what is recaptioned."""
+    low, high = cycle.recipe.specialists[plugin].select
+    return [low * cycle.recipe.cycle.share, high * cycle.recipe.cycle.share]
 
 
 def origin_of(cycle: Cycle, generalist: Generalist) -> Origin:

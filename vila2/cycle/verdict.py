@@ -9,7 +9,7 @@ from typing import Literal
 from vila2.cycle.studies.study import Cell, Expectation, Study
 from vila2.errors import DataError
 from vila2.evaluate.captions import Items
-from vila2.evaluate.intervals import Interval, paired_ratio_bootstrap
+from vila2.evaluate.intervals import Interval, over_seeds, paired_ratio_bootstrap
 from vila2.report.numbers import places, written_change, written_interval
 
 Answer = Literal["agrees", "disagrees", "cannot be seen at this size"]
@@ -48,12 +48,13 @@ def judge(expectation: Expectation, difference: Interval) -> Answer:
     return "disagrees" if low > margin or high < -margin else UNSEEN
 
 
-def outcomes(study: Study, items: Mapping[Cell, Items], *, seed: int) -> list[Outcome]:
+def outcomes(study: Study, items: Mapping[Cell, Sequence[Items]], *, seed: int) -> list[Outcome]:
     """The outcome of each of a study's expectations.
 
     Args:
         study: with its expectations.
-        items: item scores of every cell that they name; two cells of one expectation have the same items.
+        items: item scores of every cell that they name, for every seed of training; of one seed, two cells of one
+            expectation have the same items.
         seed: of the bootstrap.
 
     Raises:
@@ -61,18 +62,28 @@ def outcomes(study: Study, items: Mapping[Cell, Items], *, seed: int) -> list[Ou
     """
     found = []
     for expectation in study.expectations:
-        low, high = items[expectation.low], items[expectation.high]
-        if low.keys != high.keys:
+        pairs = list(zip(items[expectation.low], items[expectation.high], strict=True))
+        if any(low.keys != high.keys for low, high in pairs):
             raise DataError(
                 f"study {study.name!r}: {expectation.low} and {expectation.high} have different items",
                 mend="measure both on the same data",
             )
-        difference = paired_ratio_bootstrap(
+        difference = _difference(pairs, seed)
+        unit = pairs[0][1].unit
+        answer = judge(expectation, difference) if any(_tells(*pair) for pair in pairs) else UNSEEN
+        found.append(Outcome(expectation, answer, difference, unit))
+    return found
+
+
+def _difference(pairs: Sequence[tuple[Items, Items]], seed: int) -> Interval:
+    """High cell minus low cell: of one seed with the interval over items, of several with that over seeds."""
+    each = [
+        paired_ratio_bootstrap(
             (low.numerators, low.denominators), (high.numerators, high.denominators), seed=seed
         )
-        answer = judge(expectation, difference) if _tells(low, high) else UNSEEN
-        found.append(Outcome(expectation, answer, difference, high.unit))
-    return found
+        for low, high in pairs
+    ]
+    return each[0] if len(each) == 1 else over_seeds([one.value for one in each])
 
 
 def _tells(low: Items, high: Items) -> bool:

@@ -163,13 +163,16 @@ def annotate(
     from vila2.data.shards import ShardDataset
 
     specialist = MadeSpecialist(settings["plugin"], inputs["model"], {"annotate": settings["annotate"]})
+    low, high = settings["select"]
     layer = annotate_dataset(
         ShardDataset.open(inputs["data"]),
         open_engine("transformers", inputs["model"], dtype=settings["dtype"]),
         specialist,
         folder=folder,
         seed=settings["seed"],
-        select=lambda key: select_share(key, settings["share"], settings["seed"]),
+        select=lambda key: (
+            select_share(key, high, settings["seed"]) and not select_share(key, low, settings["seed"])
+        ),
         progress=progress,
     )
     return {name: value for name, value in summarise_layer(layer).items() if name != "layer"}

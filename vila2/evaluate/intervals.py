@@ -137,6 +137,33 @@ def paired_ratio_bootstrap(
     return Interval(difference, float(low), float(high))
 
 
+#: Student's t at 97.5%, by degrees of freedom from 1 to 30.
+_T = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+
+
+def over_seeds(values: Sequence[float]) -> Interval:
+    """The mean over trainings with different seeds and its 95% interval by Student's t.
+
+    It holds what differs from training to training, which resampling one training's items does not.
+
+    Args:
+        values: one per seed, at least two.
+
+    Raises:
+        DataError: fewer than two values, or one that is no finite number.
+    """
+    array = _checked(values, "values")
+    if len(array) < 2:
+        raise DataError("one seed tells nothing of the next", mend="train with at least two seeds")
+    t = _T[min(len(array) - 1, len(_T)) - 1]
+    half = t * float(array.std(ddof=1)) / len(array) ** 0.5
+    mean = float(array.mean())
+    return Interval(mean, mean - half, mean + half)
+
+
 def _resampled_ratios(top: np.ndarray, bottom: np.ndarray, seed: int, resamples: int) -> np.ndarray:
     """The ratio of each resample, [resamples]; NaN for a draw in which nothing was measured."""
     random = np.random.default_rng(seed)

@@ -192,6 +192,10 @@ class SpecialistUse(Part):
         default_factory=dict,
         description="other settings of its recipe or builder, as in {stages.tune.epochs: 2}",
     )
+    select: Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)] = Field(
+        default=(0.0, 1.0),
+        description="[from, to] within 0 to 1 of the recaptioned images, which it annotates",
+    )
     made: Text | None = Field(
         default=None, description="folder of a specialist made before, of this model or a smaller one (A.4.2)"
     )
@@ -286,10 +290,11 @@ class Recipe(Part):
         default_factory=dict, description="made from the best round; plugins by name"
     )
     merge: MergeSpec = Field(default_factory=MergeSpec, description="of what the specialists say")
-    specialist_data: Literal["annotations", "sft"] = Field(
-        default="annotations",
-        description="annotations: what specialists say about the images is merged into their captions; sft: what they "
-        "were trained on goes straight into SFT, beside the best round's captions (a control)",
+    specialist_data: Literal["merged", "share", "sft"] = Field(
+        default="merged",
+        description="merged: what specialists say about the images is merged into their captions; share: a twentieth "
+        "of the images stands there once more, with what they say (paper, Table 3); sft: what they were trained on "
+        "goes straight into SFT, beside the best round's captions (a control)",
     )
     controls: tuple[Text, ...] = Field(
         default=(), description="what else could explain the gain: twice-sft, shuffled-captions, ..."

@@ -1,13 +1,18 @@
-"""The studies of the VILA paper (arXiv 2312.07533) on the miniature world, each a value."""
+"""The studies of the VILA paper (arXiv 2312.07533) and the tables of VILA² (2407.17453) in miniature, each a value."""
 
 from vila2.cycle.studies.corpora import CORPORA_STUDIES
 from vila2.cycle.studies.language import LANGUAGE_STUDIES
 from vila2.cycle.studies.study import Arm, Cell, Expectation, Study
+from vila2.cycle.studies.vila2_tables import SMOKE, TABLES
 from vila2.cycle.studies.vision import VISION_STUDIES
 
-__all__ = ["STUDIES", "Arm", "Cell", "Expectation", "Study"]
+__all__ = ["GROUPS", "STUDIES", "Arm", "Cell", "Expectation", "Study"]
 
-#: By name, in the order of the paper's sections.
-STUDIES: dict[str, Study] = {
-    study.name: study for study in (*LANGUAGE_STUDIES, *CORPORA_STUDIES, *VISION_STUDIES)
+_VILA = (*LANGUAGE_STUDIES, *CORPORA_STUDIES, *VISION_STUDIES)
+#: By name: VILA²'s tables, then VILA's studies in the order of the paper's sections.
+STUDIES: dict[str, Study] = {study.name: study for study in (SMOKE, *TABLES, *_VILA)}
+#: Names of several studies at once.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "vila2": tuple(study.name for study in TABLES),
+    "vila": tuple(study.name for study in _VILA),
 }

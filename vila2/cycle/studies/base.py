@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from vila2.cycle.studies.cycle_base import CycleSize
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -19,6 +21,7 @@ class Size:
         text: lists of objects in words, with questions, for joint SFT.
         test: scenes of the questions; ``tasks``: in context; ``told``: of the text-only test; ``aligned``: images
             of which every layer is compared.
+        cycle: of arms that are whole cycles.
     """
 
     name: str
@@ -31,10 +34,11 @@ class Size:
     tasks: int
     told: int
     aligned: int
+    cycle: CycleSize
 
 
-QUICK = Size("quick", 320, 320, 160, 2, 80, 120, 180, 150, 40)
-FULL = Size("full", 3000, 3000, 1200, 4, 600, 500, 600, 500, 100)
+QUICK = Size("quick", 320, 320, 160, 2, 80, 120, 180, 150, 40, CycleSize(480, 160, 3, 120, 60, 200))
+FULL = Size("full", 3000, 3000, 1200, 4, 600, 500, 600, 500, 100, CycleSize(4500, 600, 4, 500, 500, None))
 _QUESTIONS = 6
 
 

@@ -18,12 +18,16 @@ class Arm:
         changes: settings of the base recipe that are different, by their place, as in ``stages.sft.epochs``; what
             is not there is added, None takes it out.
         after: the stage whose model is measured, "parts" for the untrained start; by default the last stage.
+        specialists: plugins that take part; of a whole cycle only.
+        control: of :mod:`vila2.cycle.controls`, applied to all this; of a whole cycle only.
     """
 
     name: str
     label: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     after: str | None = None
+    specialists: tuple[str, ...] = ()
+    control: str | None = None
 
 
 class Cell(NamedTuple):
@@ -65,6 +69,8 @@ class Study:
         expectations: of which the verdict is computed.
         paper: the figures that the text of the paper gives; all other cells are not in our source.
         note: what differs from the paper, besides the size.
+        whole_cycle: its arms are whole cycles, from :mod:`vila2.cycle.studies.cycle_base`, of which the outcome is
+            measured; else they are VILA_0s, from :mod:`vila2.cycle.studies.base`.
     """
 
     name: str
@@ -76,12 +82,18 @@ class Study:
     expectations: tuple[Expectation, ...]
     paper: Mapping[Cell, str] = field(default_factory=dict)
     note: str = ""
+    whole_cycle: bool = False
 
     def __post_init__(self) -> None:
         arms = {arm.name for arm in self.arms}
         used = {cell for one in self.expectations for cell in (one.low, one.high)} | set(self.paper)
         if strange := [cell for cell in used if cell.arm not in arms or cell.measure not in self.measures]:
             raise ValueError(f"study {self.name!r} has no cell {strange[0]}")
+
+    @property
+    def plugins(self) -> set[str]:
+        """The specialists that take part."""
+        return {name for arm in self.arms for name in arm.specialists}
 
     def arm(self, name: str) -> Arm:
         """The arm of that name."""

@@ -1,0 +1,96 @@
+"""The recipe that all rows of the VILA² paper's tables change: the miniature, with its whole cycle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class CycleSize:
+    """How much a row trains on and is measured on.
+
+    Attributes:
+        pretrain: images with alt-text, which the cycle recaptions.
+        scenes: of SFT, each with three captions and eight questions; ``epochs`` over them.
+        test: scenes that rows are measured on; ``apart``: others, on which it is decided when to stop.
+        specialists: scenes that a specialist is trained on; None: as many as its own recipe says.
+    """
+
+    pretrain: int
+    scenes: int
+    epochs: int
+    test: int
+    apart: int
+    specialists: int | None
+
+
+def cycle_recipe(size: CycleSize, seed: int) -> dict[str, Any]:
+    """The base recipe as plain values: VILA_0 alone; rows add rounds and specialists."""
+    return {
+        "name": "vila2-tables",
+        "seed": seed,
+        "data": _data(size, seed),
+        "model": {
+            "vision": "builtin:world/vision",
+            "language": "builtin:world/language",
+            "vision_feature_layer": -1,
+        },
+        "stages": {
+            "align": {"mixture": [{"dataset": "pretrain"}], "learning_rate": 2e-3, "batch_size": 16},
+            "pretrain": {
+                "mixture": [{"dataset": "pretrain"}],
+                "learning_rate": 5e-4,
+                "batch_size": 16,
+            },
+            "sft": {
+                "train": ["projector", "language"],
+                "mixture": [{"dataset": "instructions"}],
+                "learning_rate": 1.5e-3,
+                "batch_size": 8,
+                "epochs": size.epochs,
+            },
+        },
+        "cycle": {"rounds": 0, "max_new_tokens": 120, "batch_size": 50},
+        "evaluate": _benchmarks(),
+    }
+
+
+def specialists(size: CycleSize, *names: str) -> dict[str, Any]:
+    """The recipe's ``specialists``: these plugins, each as its own recipe says but for the number of scenes."""
+    data = {"source": "world", "options": {"split": "specialist", "count": size.specialists}}
+    return {name: {"data": data} if size.specialists else {} for name in names}
+
+
+def _data(size: CycleSize, seed: int) -> dict[str, Any]:
+    def world(split: str, content: str, count: int, **more: Any) -> dict[str, Any]:
+        options = {"split": split, "content": content, "count": count, "seed": seed, **more}
+        return {"source": "world", "options": options}
+
+    prompts = ["long-v1", "long-v2", "long-v3"]
+    return {
+        "pretrain": world("pretrain", "alt_text", size.pretrain),
+        "instructions": world(
+            "sft", "instructions", size.scenes, captions=3, questions=8, prompts=_texts(prompts)
+        ),
+        "test": world("test", "test", size.test, questions=1),
+        # Scenes behind those of the test.
+        "apart": world("test", "test", size.apart, questions=1, start=1_000_000),
+    }
+
+
+def _texts(prompts: list[str]) -> list[str]:
+    from vila2.caption.prompts import PROMPTS
+
+    return [PROMPTS[name] for name in prompts]
+
+
+def _benchmarks() -> list[dict[str, Any]]:
+    captions = {"kind": "captions", "prompt": "Describe the image in details.", "max_new_tokens": 120}
+    questions = {"kind": "questions", "max_new_tokens": 6, "batch_size": 100}
+    return [
+        {"name": "captions", "dataset": "test", "batch_size": 50, **captions},
+        {"name": "questions", "dataset": "test", **questions},
+        {"name": "pope", "kind": "pope", "dataset": "test", "batch_size": 100},
+        {"name": "apart", "dataset": "apart", **questions},
+    ]
