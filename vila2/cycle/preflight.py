@@ -69,6 +69,15 @@ def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
                 f"benchmark {benchmark.name!r}: {benchmark.kind!r} asks the questions as they stand",
                 mend="leave prompt out",
             )
+    if benchmark.scorer:
+        from vila2.evaluate.dual_encoder import check_scorer
+
+        check_scorer(benchmark.scorer)
+    if benchmark.kind in ("pope", "relations") and "evidence" not in first.meta:
+        raise RecipeError(
+            f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} carries no evidence to ask about",
+            mend="name a dataset of source `evidence` or `world`",
+        )
     if benchmark.kind != "choices" and not first.images:
         raise RecipeError(
             f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has no images",
