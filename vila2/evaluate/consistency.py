@@ -57,7 +57,7 @@ def score_consistency(samples: Sequence[Sample], texts: Sequence[Sequence[str]])
         for n in range(len(words))
     ]
     measures = {
-        "agreement with itself": Items.of_means(keys, own, baseline=_mean(others)),
+        "agreement with itself": Items.of_means(keys, own),
         "agreement with captions of another image": Items.of_means(keys, others, higher_is_better=False),
         "lead of the own image": Items.of_means(
             keys, [a - b for a, b in zip(own, others, strict=True)], baseline=0.0
