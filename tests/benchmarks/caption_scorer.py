@@ -60,7 +60,9 @@ def all_scores(images: list[str], texts: list[str], references: list[list[str]])
         "random": list(np.random.default_rng(0).random(len(texts))),
         "words": [float(len(tokens(text))) for text in texts],
         "BLEU-1": [overlap(*pair) for pair in pairs],
-        "content words people confirm": [found / max(said, 1) for found, said in (confirmed_words(*p) for p in pairs)],
+        "content words people confirm": [
+            found / max(said, 1) for found, said in (confirmed_words(*p) for p in pairs)
+        ],
         "CIDEr-D": cider(texts, references),
         "fit, its words alone": [fit.words(*pair) for pair in pairs],
         "fit": [fit.score(*pair) for pair in pairs],

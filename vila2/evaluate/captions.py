@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vila2.caption.engine import Engine, Request
@@ -13,6 +14,7 @@ from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.evaluate.asking import Outcome, ask_all
 from vila2.evaluate.evidence_claims import check_against_evidence, coverage, known_labels
+from vila2.evaluate.fit import FitScorer
 from vila2.evaluate.items import Items, measure_row
 from vila2.evaluate.looking import confirmed_words, told_apart
 from vila2.evaluate.text import cider
@@ -57,7 +59,7 @@ def score_captions(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str,
 
     With a scene: precision and recall of objects, attributes, relations and read text, hallucinated objects. Else with
     evidence (boxes of a detector, texts of an OCR): agreement, and how much of a caption it decides. With human captions
-    (``meta["references"]``): CIDEr-D, how many content words people confirm, how many captions are said of one image
+    (``meta["references"]``): their fit, CIDEr-D, how many content words people confirm, how many captions are said of one image
     only, and whether they tell the images apart (:mod:`vila2.evaluate.looking`). Always: length and variety.
     """
     measures: dict[str, Items] = {}
@@ -74,7 +76,11 @@ def _against_people(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str
     keys = [sample.key for sample in samples]
     references = [list(sample.meta["references"]) for sample in samples]
     confirmed = [confirmed_words(text, own) for text, own in zip(texts, references, strict=True)]
+    scorer = FitScorer(references)
     measures = {
+        "fit with people's captions": Items.of_means(
+            keys, [scorer.score(text, own) for text, own in zip(texts, references, strict=True)], "score"
+        ),
         "CIDEr-D": Items.of_means(keys, cider(texts, references), unit="score"),
         "content words people confirm": Items(
             keys, [float(found) for found, _ in confirmed], [float(count) for _, count in confirmed]
@@ -127,27 +133,40 @@ def _against_scenes(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str
 
 
 def _against_evidence(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:
-    """Agreement with what others saw, who err too; precision alone rewards silence, so coverage stands beside it."""
+    """Agreement with what others saw, who err too.
+
+    Precision alone rewards silence and what is in most images anyway: beside it stand what of the evidence is named,
+    what of the caption is decided, and the agreement of the same captions with the next image's evidence.
+    """
     keys = [sample.key for sample in samples]
     known = [evidence for sample in samples if (evidence := Evidence.of(sample))]
     labels = known_labels(known)
-    claims = [check_against_evidence(own, text, labels) for own, text in zip(known, texts, strict=True)]
-    measures = {}
-    for name, kinds in {"object": ("object",), "claim": ("object", "count", "relation", "text")}.items():
-        decided = [[c.status for c in own if c.kind in kinds and c.status != "unverified"] for own in claims]
-        measures[f"{name}s that evidence confirms"] = Items(
-            keys, [float(own.count("supported")) for own in decided], [float(len(own)) for own in decided]
-        )
+
+    def checked(evidence: Sequence[Evidence]) -> list[tuple[Claim, ...]]:
+        return [check_against_evidence(own, text, labels) for own, text in zip(evidence, texts, strict=True)]
+
+    claims, elsewhere = checked(known), checked([*known[1:], known[0]])
     named = [{c.subject for c in own if c.kind == "object" and c.status == "supported"} for own in claims]
     there = [{thing.label for thing in own.objects} for own in known]
-    decided_words = [coverage(own, text) for own, text in zip(claims, texts, strict=True)]
-    return measures | {
+    decided = [coverage(own, text) for own, text in zip(claims, texts, strict=True)]
+    measures = {
+        "objects that evidence confirms": _confirmed(keys, claims, ("object",)),
+        "claims that evidence confirms": _confirmed(keys, claims, ("object", "count", "relation", "text")),
         "labels in evidence that are named": Items(
             keys,
             [float(len(one & other)) for one, other in zip(named, there, strict=True)],
             [float(len(own)) for own in there],
         ),
         "content words that evidence decides": Items(
-            keys, [float(count) for count, _ in decided_words], [float(count) for _, count in decided_words]
+            keys, [float(count) for count, _ in decided], [float(count) for _, count in decided]
         ),
     }
+    if len(samples) > 1:
+        other = _confirmed(keys, elsewhere, ("object",))
+        measures["objects that another image's evidence confirms"] = replace(other, higher_is_better=False)
+    return measures
+
+
+def _confirmed(keys: list[str], claims: Sequence[Sequence[Claim]], kinds: tuple[str, ...]) -> Items:
+    judged = [[c.status for c in own if c.kind in kinds and c.status != "unverified"] for own in claims]
+    return Items(keys, [float(own.count("supported")) for own in judged], [float(len(own)) for own in judged])

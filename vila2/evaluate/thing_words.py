@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 WORDS: Mapping[str, tuple[str, ...]] = {
     "person": (
-        "man", "woman", "boy", "girl", "child", "kid", "baby", "toddler", "infant", "lady", "guy", "gentleman", "adult",
+        "persons", "man", "woman", "boy", "girl", "child", "kid", "baby", "toddler", "infant", "lady", "guy", "gentleman", "adult",
         "teenager", "player", "skier", "snowboarder", "surfer", "skateboarder", "rider", "cyclist", "biker", "runner",
         "hiker", "climber", "swimmer", "dancer", "worker", "pedestrian", "crowd", "bride", "groom", "student",
         "policeman", "fireman", "soldier", "athlete", "batter", "pitcher", "catcher", "umpire", "goalie", "couple",
