@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from vila2.data.evidence import Evidence, SceneObject
-from vila2.data.sample import Sample
+from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import DataError
-from vila2.evaluate.pope import SETTINGS, is_absent, presence_questions, score_presence
+from vila2.evaluate.pope import SETTINGS, given_questions, is_absent, presence_questions, score_presence
 from vila2.sources import open_source
 
 SCENES = list(open_source("world", split="test", count=60, content="test", questions=1))
@@ -32,7 +36,7 @@ def test_every_setting_asks_as_often_for_what_is_there_as_for_what_is_not():
     for sample in SCENES:
         names = {one.called for one in Evidence.of(sample).objects}
         own = [q for q in asked if q.sample.key == sample.key]
-        assert all((q.thing in names) == q.present for q in own)
+        assert all((q.thing.split(maxsplit=1)[1] in names) == q.present for q in own)
         assert len({q.thing for q in own}) == len(own)  # nothing is asked twice
         for setting in SETTINGS:
             counts = Counter(q.present for q in own if setting in q.settings)
@@ -51,7 +55,7 @@ def test_popular_and_adversarial_things_are_those_that_fool():
     photos += [photo(f"street{n}", "car") for n in range(6)]
     photos += [photo("home", "cat", "sofa"), photo("alone", "dog")]
     asked = [q for q in presence_questions(photos, seed=0) if q.sample.key == "alone" and not q.present]
-    chosen = {setting: [q.thing for q in asked if setting in q.settings] for setting in SETTINGS}
+    chosen = {setting: [q.thing.split()[1] for q in asked if setting in q.settings] for setting in SETTINGS}
     assert chosen["popular"] == ["car"]  # most images have one
     assert chosen["adversarial"] == ["frisbee"]  # where a dog is, there mostly is one
 
@@ -104,3 +108,52 @@ def test_items_are_images_so_that_two_models_are_compared_on_the_same():
     keys = [sample.key for sample in SCENES]
     measures = score_presence(asked, ["yes"] * len(asked))
     assert all(items.keys == keys for items in measures.values())
+
+
+def test_questions_that_come_with_the_images_are_taken_as_they_are():
+    rows = [
+        ("Is there a dog in the image?", "yes"),
+        ("Is there a car in the image?", "no"),
+        ("Is there a cat?", "no"),
+    ]
+    samples = [
+        Sample(
+            f"q{n}",
+            (b"",),
+            (user(ImagePart(), question), assistant(answer)),
+            {"image": "one.jpg", "kind": "popular"},
+        )
+        for n, (question, answer) in enumerate(rows)
+    ]
+    asked = given_questions(samples)
+    assert [(q.question, q.present, q.settings) for q in asked][:2] == [
+        (rows[0][0], True, ("popular",)),
+        (rows[1][0], False, ("popular",)),
+    ]
+    measures = score_presence(asked, ["Yes, a dog.", "Yes.", "No."])
+    accuracy = measures["popular: accuracy"]
+    assert (accuracy.value, accuracy.baseline) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert measures["popular: F1"].value == pytest.approx(2 / 3)
+    assert measures["popular: F1"].baseline == pytest.approx(0.5)
+    assert measures["popular: accuracy"].keys == ["one.jpg"]  # one image, one item
+    with pytest.raises(DataError, match="yes or no"):
+        given_questions([samples[0].with_turns((user(ImagePart(), "What is it?"), assistant("a dog")))])
+
+
+def test_the_files_of_the_paper_can_be_asked(tmp_path):
+    root = (
+        Path(os.environ.get("VILA2_REALDATA", Path(__file__).parents[3] / "shared" / "realdata"))
+        / "text"
+        / "pope"
+    )
+    if not root.is_dir():
+        pytest.skip("no POPE in VILA2_REALDATA")
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.jpg")
+    rows = [json.loads(line) for line in (root / "coco_pope_popular.json").read_text().splitlines()]
+    table = [
+        {"image": "x.jpg", "question": r["text"], "answer": r["label"], "kind": "popular"} for r in rows[:300]
+    ]
+    (tmp_path / "pope.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table))
+    asked = given_questions(list(open_source("evidence", path=tmp_path / "pope.jsonl")))
+    assert [q.question for q in asked] == [row["question"] for row in table]
+    assert score_presence(asked, ["yes"] * len(asked))["popular: accuracy"].value == 0.5

@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 from vila2.data.evidence import Evidence, SceneObject
-from vila2.data.sample import Sample
+from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import DataError
-from vila2.evaluate.relations import relation, score_statements, statements
+from vila2.evaluate.relations import given_statements, relation, score_statements, statements
 from vila2.sources import open_source
 from vila2.sources.world import Scene, check_caption
 
@@ -92,3 +92,17 @@ def test_a_fixed_answer_has_half_right_and_no_pair():
     )
     assert (unread["all statements"].value, unread["readable answers"].value) == (0, 0)
     assert blind["left/right"].value == blind["front/behind"].value == 0.5
+
+
+def test_statements_that_come_with_the_images_are_taken_as_they_are():
+    rows = [("The cat is under the table.", "true", "under"), ("The dog is on the sofa.", "false", "on")]
+    samples = [
+        Sample(str(n), (b"",), (user(ImagePart(), text), assistant(answer)), {"kind": kind})
+        for n, (text, answer, kind) in enumerate(rows)
+    ]
+    measures = score_statements(given_statements(samples), ["True.", "It is true."])
+    assert (measures["under"].value, measures["on"].value, measures["all statements"].value) == (1, 0, 0.5)
+    assert measures["under"].baseline == 1  # a single statement can be guessed
+    assert "right both ways" not in measures
+    with pytest.raises(DataError, match="true or false"):
+        given_statements([samples[0].with_turns((user(ImagePart(), "Where?"), assistant("under")))])

@@ -61,6 +61,7 @@ def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
         PluginError: the plugin that brings it is broken.
     """
     from vila2.evaluate.benchmarks import KINDS, brought_benchmark
+    from vila2.evaluate.questions import questions_of
 
     if benchmark.kind not in KINDS:
         brought_benchmark(benchmark.kind).load()
@@ -73,10 +74,10 @@ def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
         from vila2.evaluate.dual_encoder import check_scorer
 
         check_scorer(benchmark.scorer)
-    if benchmark.kind in ("pope", "relations") and "evidence" not in first.meta:
+    if benchmark.kind in ("pope", "relations") and "evidence" not in first.meta and not questions_of(first):
         raise RecipeError(
-            f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} carries no evidence to ask about",
-            mend="name a dataset of source `evidence` or `world`",
+            f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has neither evidence nor questions",
+            mend="name a dataset of source `evidence` or `world`, or one of questions of yes or no",
         )
     if benchmark.kind != "choices" and not first.images:
         raise RecipeError(

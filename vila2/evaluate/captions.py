@@ -46,12 +46,13 @@ def captions(
 
 
 def claims_about(sample: Sample, text: str) -> tuple[Claim, ...]:
-    """The checked statements of a caption; empty where the sample carries no truth."""
-    if "scene" not in sample.meta:
-        return ()
-    from vila2.sources.world import Scene, check_caption
+    """The checked statements of a caption, by the scene or else by evidence; empty where the sample has neither."""
+    if "scene" in sample.meta:
+        from vila2.sources.world import Scene, check_caption
 
-    return check_caption(Scene.from_json(sample.meta["scene"]), text)
+        return check_caption(Scene.from_json(sample.meta["scene"]), text)
+    evidence = Evidence.of(sample)
+    return () if evidence is None else check_against_evidence(evidence, text, known_labels([evidence]))
 
 
 def score_captions(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:

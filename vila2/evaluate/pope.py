@@ -20,6 +20,7 @@ from vila2.errors import DataError
 from vila2.evaluate.answers import yes_no
 from vila2.evaluate.asking import Outcome, ask_all
 from vila2.evaluate.items import Items
+from vila2.evaluate.questions import questions_of
 from vila2.sources.world import generator
 from vila2.sources.world.vocabulary import article
 
@@ -30,12 +31,25 @@ PER_IMAGE = 3
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Whether a thing is in an image; ``settings`` are those that ask for it."""
+    """Whether a thing is in an image.
+
+    Attributes:
+        thing: with its article; the whole question where the dataset brings it.
+        present: what is right.
+        settings: those that ask for it.
+        question: as POPE asks.
+    """
 
     sample: Sample
     thing: str
     present: bool
     settings: tuple[str, ...]
+    question: str
+
+    @classmethod
+    def of(cls, sample: Sample, name: str, present: bool, settings: tuple[str, ...]) -> Presence:
+        """Asks for a thing by its name."""
+        return cls(sample, article(name), present, settings, f"Is there {article(name)} in the image?")
 
     @property
     def item(self) -> str:
@@ -43,9 +57,9 @@ class Presence:
         return f"{self.sample.key}#{self.thing}"
 
     @property
-    def question(self) -> str:
-        """As POPE asks."""
-        return f"Is there {article(self.thing)} in the image?"
+    def image(self) -> str:
+        """Names the image, which several samples can show."""
+        return str(self.sample.meta.get("image", self.sample.key))
 
 
 def presence_questions(samples: Sequence[Sample], *, seed: int) -> list[Presence]:
@@ -78,16 +92,31 @@ def presence_questions(samples: Sequence[Sample], *, seed: int) -> list[Presence
             "popular": _first(absent, popular, len(asked)),
             "adversarial": _beside(asked, absent, company, popular),
         }
-        questions += [Presence(sample, thing, True, SETTINGS) for thing in asked]
+        questions += [Presence.of(sample, thing, True, SETTINGS) for thing in asked]
         for thing in dict.fromkeys(thing for things in chosen.values() for thing in things):
             own = tuple(name for name, things in chosen.items() if thing in things)
-            questions.append(Presence(sample, thing, False, own))
+            questions.append(Presence.of(sample, thing, False, own))
     if not questions:
         raise DataError(
             "no image of which evidence says both what is there and what is not",
             mend='give samples meta["evidence"] with objects, `all_objects`, and the `labels` looked for',
         )
     return questions
+
+
+def given_questions(samples: Sequence[Sample]) -> list[Presence]:
+    """The yes-or-no questions that samples carry, such as POPE's own files; a question's kind is its setting.
+
+    Raises:
+        DataError: a question that is not answered by yes or no.
+    """
+    asked = [question for sample in samples for question in questions_of(sample)]
+    for one in asked:
+        if yes_no(one.answer) is None:
+            raise DataError(
+                f"{one.item}: the answer is {one.answer!r}", mend="pope takes questions of yes or no"
+            )
+    return [Presence(q.sample, q.question, yes_no(q.answer) == "yes", (q.kind,), q.question) for q in asked]
 
 
 def is_absent(evidence: Evidence, name: str, label: str) -> bool:
@@ -127,14 +156,20 @@ def _beside(
 
 
 def pope(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any) -> Outcome:
-    """Asks and scores. In the benchmark's prompt {question} is the question, {object} the thing with its article."""
-    questions = presence_questions(samples, seed=benchmark["seed"])
+    """Asks and scores: made questions where samples carry evidence, else those that they bring.
+
+    In the benchmark's prompt {question} is the question, {object} the thing with its article.
+    """
+    if any("evidence" in sample.meta for sample in samples):
+        questions = presence_questions(samples, seed=benchmark["seed"])
+    else:
+        questions = given_questions(samples)
     form = benchmark["prompt"] or "{question}"
     requests = [
         Request(
             q.item,
             q.sample.images,
-            form.replace("{question}", q.question).replace("{object}", article(q.thing)),
+            form.replace("{question}", q.question).replace("{object}", q.thing),
         )
         for q in questions
     ]
@@ -156,11 +191,9 @@ def score_presence(questions: Sequence[Presence], texts: Sequence[str]) -> dict[
     counts in "readable answers".
     """
     rows = [(q, yes_no(text)) for q, text in zip(questions, texts, strict=True)]
-    measures = {
-        "readable answers": Items.of_ratios([(q.sample.key, said is not None, 1) for q, said in rows])
-    }
-    for name in SETTINGS:
-        own = [(q.sample.key, q.present, said) for q, said in rows if name in q.settings]
+    measures = {"readable answers": Items.of_ratios([(q.image, said is not None, 1) for q, said in rows])}
+    for name in dict.fromkeys(setting for q in questions for setting in q.settings):
+        own = [(q.image, q.present, said) for q, said in rows if name in q.settings]
         measures |= {f"{name}: {measure}": items for measure, items in _confusion(own).items()}
     return measures
 
@@ -168,13 +201,17 @@ def score_presence(questions: Sequence[Presence], texts: Sequence[str]) -> dict[
 def _confusion(rows: Sequence[tuple[str, bool, str | None]]) -> dict[str, Items]:
     right = [(key, said == ("yes" if there else "no"), 1) for key, there, said in rows]
     yes = [(key, there, said == "yes") for key, there, said in rows]
+    share = sum(there for _, there, _ in rows) / len(rows)  # always yes: precision is this, recall 1
     return {
-        "accuracy": Items.of_ratios(right, baseline=0.5),
-        "precision": Items.of_ratios([(key, there and said, said) for key, there, said in yes], baseline=0.5),
+        "accuracy": Items.of_ratios(right, baseline=max(share, 1 - share)),
+        "precision": Items.of_ratios(
+            [(key, there and said, said) for key, there, said in yes], baseline=share
+        ),
         "recall": Items.of_ratios([(key, there and said, there) for key, there, said in yes]),
         # 2 TP / (2 TP + FP + FN): the sum of what is there and what is said to be.
         "F1": Items.of_ratios(
-            [(key, 2 * (there and said), there + said) for key, there, said in yes], baseline=2 / 3
+            [(key, 2 * (there and said), there + said) for key, there, said in yes],
+            baseline=2 * share / (1 + share),
         ),
         "said yes": Items.of_ratios([(key, said, 1) for key, _, said in yes], None),
     }

@@ -19,6 +19,7 @@ from vila2.errors import DataError
 from vila2.evaluate.answers import yes_no
 from vila2.evaluate.asking import Outcome, ask_all
 from vila2.evaluate.items import Items
+from vila2.evaluate.questions import questions_of
 from vila2.sources.world import generator
 
 Axis = Literal["left/right", "front/behind", "above/below"]
@@ -41,13 +42,22 @@ PROMPT = "Based on the image, is this statement true or false? {question}"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement about two things of an image; the true and the false one of a pair share ``pair``."""
+    """A statement about two things of an image; the true and the false one of a pair share ``pair``.
+
+    Attributes:
+        axis: one of :data:`AXES`, or what the dataset that brings the statement calls its relation.
+    """
 
     sample: Sample
     pair: str
-    axis: Axis
+    axis: str
     text: str
     true: bool
+
+    @property
+    def image(self) -> str:
+        """Names the image, which several samples can show."""
+        return str(self.sample.meta.get("image", self.sample.key))
 
 
 def relation(one: SceneObject, other: SceneObject, axis: Axis) -> int | None:
@@ -129,6 +139,21 @@ def statements(samples: Sequence[Sample], *, seed: int) -> list[Statement]:
     return found
 
 
+def given_statements(samples: Sequence[Sample]) -> list[Statement]:
+    """The statements that samples carry, such as VSR's: a question that is the statement, answered by true or false.
+
+    Raises:
+        DataError: an answer that is neither.
+    """
+    asked = [question for sample in samples for question in questions_of(sample)]
+    for one in asked:
+        if yes_no(one.answer) is None:
+            raise DataError(
+                f"{one.item}: the answer is {one.answer!r}", mend="answer statements by true or false"
+            )
+    return [Statement(q.sample, q.item, q.kind, q.question, yes_no(q.answer) == "yes") for q in asked]
+
+
 def _told_apart(evidence: Evidence) -> list[SceneObject]:
     """Things whose name nothing else in the image can be meant by."""
     words = [set(one.called.split()) | {one.label} for one in evidence.objects]
@@ -151,8 +176,14 @@ def _both_ways(sample: Sample, one: str, other: str, axis: Axis, side: int) -> l
 def relations(
     engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
 ) -> Outcome:
-    """Asks and scores; in the benchmark's prompt {question} is the statement."""
-    made = statements(samples, seed=benchmark["seed"])
+    """Asks and scores: made statements where samples carry evidence, else those that they bring.
+
+    In the benchmark's prompt {question} is the statement.
+    """
+    if any("evidence" in sample.meta for sample in samples):
+        made = statements(samples, seed=benchmark["seed"])
+    else:
+        made = given_statements(samples)
     form = benchmark["prompt"] or PROMPT
     requests = [
         Request(f"{one.pair}#{one.true}", one.sample.images, form.replace("{question}", one.text))
@@ -178,24 +209,24 @@ def score_statements(made: Sequence[Statement], texts: Sequence[str]) -> dict[st
     said = [yes_no(text) for text in texts]
     right = [answer == ("yes" if one.true else "no") for one, answer in zip(made, said, strict=True)]
     rows = list(zip(made, said, right, strict=True))
-    both: dict[str, bool] = {}
-    for one, _, correct in rows:
-        both[one.pair] = both.get(one.pair, True) and correct
-    key_of = {one.pair: one.sample.key for one in made}
     measures = {
-        axis: Items.of_ratios(
-            [(one.sample.key, ok, 1) for one, _, ok in rows if one.axis == axis], baseline=0.5
-        )
-        for axis in AXES
-        if any(one.axis == axis for one in made)
+        axis: _accuracy([(one, ok) for one, ok in zip(made, right, strict=True) if one.axis == axis])
+        for axis in dict.fromkeys(one.axis for one in made)
     }
+    measures["all statements"] = _accuracy(list(zip(made, right, strict=True)))
+    both: dict[str, list[bool]] = {}
+    for one, _, ok in rows:
+        both.setdefault(one.pair, []).append(ok)
+    image_of = {one.pair: one.image for one in made}
+    if all(len(pair) == 2 for pair in both.values()):
+        pairs = [(image_of[name], all(pair), 1) for name, pair in both.items()]
+        measures["right both ways"] = Items.of_ratios(pairs, baseline=0.25)
     return measures | {
-        "all statements": Items.of_ratios([(one.sample.key, ok, 1) for one, _, ok in rows], baseline=0.5),
-        "right both ways": Items.of_ratios(
-            [(key_of[pair], ok, 1) for pair, ok in both.items()], baseline=0.25
-        ),
-        "said true": Items.of_ratios([(one.sample.key, answer == "yes", 1) for one, answer, _ in rows], None),
-        "readable answers": Items.of_ratios(
-            [(one.sample.key, answer is not None, 1) for one, answer, _ in rows]
-        ),
+        "said true": Items.of_ratios([(one.image, answer == "yes", 1) for one, answer, _ in rows], None),
+        "readable answers": Items.of_ratios([(one.image, answer is not None, 1) for one, answer, _ in rows]),
     }
+
+
+def _accuracy(rows: Sequence[tuple[Statement, bool]]) -> Items:
+    true = sum(one.true for one, _ in rows) / len(rows)
+    return Items.of_ratios([(one.image, ok, 1) for one, ok in rows], baseline=max(true, 1 - true))
