@@ -3,8 +3,8 @@
     VILA2_REALDATA=FOLDER python tests/benchmarks/caption_scorer.py
 
 Each caption was rated 1 to 4 by three experts; captions that are among the references of their image are left out, and
-each rating counts as one item, both as is usual (SPICE, CLIPScore). The images fall into two halves by a hash: what
-there is to choose in our scorer was chosen on the first, so the second is the one to believe.
+each rating counts as one item, both as is usual (SPICE, CLIPScore). The images fall into two halves by a hash: our
+scorer's two settings were chosen with the first in view, though the second had been seen as well.
 """
 
 from __future__ import annotations

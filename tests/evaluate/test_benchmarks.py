@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -110,3 +111,13 @@ def test_marked_captions_are_counted(inputs, tmp_path):
     measures, said = run("captions", inputs, tmp_path)
     marked = [row["status"] != "ok" for row in said]  # cut after six tokens, most of them
     assert measures["marked captions"]["value"] == sum(marked) / 4 > 0
+
+
+def test_people_s_captions_are_contrasted_too_where_there_are_any(inputs, tmp_path):
+    scenes = open_source("world", split="test", count=4, content="test", questions=1)
+    samples = [replace(one, meta={**one.meta, "references": [one.turns[-1].text]}) for one in scenes]
+    write_dataset(tmp_path / "test", samples, name="test")
+    measures, _ = run("image_text", inputs | {"data.test": tmp_path / "test"}, tmp_path)
+    for name in ("own image preferred", "gain of the own image, nats per word"):
+        assert {name, f"people's captions: {name}"} <= measures.keys()
+    assert measures["people's captions: own image preferred"]["baseline"] == 0.5

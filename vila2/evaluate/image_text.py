@@ -65,7 +65,10 @@ class OwnLikelihood:
 def image_text(
     engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
 ) -> Outcome:
-    """Asks for captions, and scores each with its own image and with others.
+    """Asks for captions, and scores each with its own image and with others; people's captions too, if there are.
+
+    Of a scorer, people's captions say how far it can be trusted; of the model's own likelihood, whether it looks,
+    without the advantage that it chose its own captions by this very likelihood.
 
     Raises:
         DataError: fewer than two images.
@@ -75,17 +78,23 @@ def image_text(
     requests = [Request(sample.key, sample.images, prompt) for sample in samples]
     texts = [answer.text for answer in ask_all(engine, requests, benchmark, progress)]
     said = [{"key": s.key, "prompt": prompt, "text": text} for s, text in zip(samples, texts, strict=True)]
+    measures: dict[str, Items] = {}
+    scorer: Any
     if not benchmark["scorer"]:
-        scorer: Any = OwnLikelihood(engine.model, engine.processor, prompt)
-        return Outcome(contrast(scorer, samples, texts, task_of(benchmark, progress)), said)
-    from vila2.evaluate.dual_encoder import DualEncoder
+        scorer = OwnLikelihood(engine.model, engine.processor, prompt)
+    else:
+        from vila2.evaluate.dual_encoder import DualEncoder
 
-    scorer = DualEncoder(benchmark["scorer"])
-    cut = Items.of_means(
-        [s.key for s in samples], [scorer.is_cut(text) for text in texts], higher_is_better=None
-    )
-    found = contrast(scorer, samples, texts, task_of(benchmark, progress))
-    return Outcome(found | {"captions longer than the scorer reads": cut}, said)
+        scorer = DualEncoder(benchmark["scorer"])
+        measures["captions longer than the scorer reads"] = Items.of_means(
+            [sample.key for sample in samples], [scorer.is_cut(text) for text in texts], higher_is_better=None
+        )
+    task = task_of(benchmark, progress)
+    measures |= contrast(scorer, samples, texts, task)
+    if all(sample.meta.get("references") for sample in samples):
+        people = contrast(scorer, samples, [sample.meta["references"][0] for sample in samples], task)
+        measures |= {f"people's captions: {name}": items for name, items in people.items()}
+    return Outcome(measures, said)
 
 
 def contrast(
