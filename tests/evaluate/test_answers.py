@@ -47,20 +47,53 @@ def test_exact_match_ignores_form_only() -> None:
         ("Yes.", "yes"),
         ("yes, there is a dog", "yes"),
         ("**Yes**", "yes"),
+        ("True", "yes"),
+        ("The statement is true.", "yes"),
+        ("That's correct.", "yes"),
+        ("Of course.", "yes"),
+        ("Right.", "yes"),
+        ("There is a red cube.", "yes"),
         ("No", "no"),
         ("no, there is none", "no"),
+        ("FALSE.", "no"),
+        ("That is incorrect.", "no"),
+        ("It's not true.", "no"),
         ("Not really", "no"),
-        ("There is a red cube.", "yes"),
+        ("Certainly not.", "no"),
         ("There is no red cube.", "no"),
         ("There isn’t one", "no"),
         ("It is not red", "no"),
-        ("Nobody knows", None),
-        ("A yes or no answer", None),
-        ("", None),
+        ("The image does not show a dog.", "no"),
+        ("I don't see a dog.", "no"),
     ],
 )
-def test_yes_and_no_are_read_from_the_opening(text: str, said: str | None) -> None:
+def test_yes_and_no_are_read_from_the_opening(text: str, said: str) -> None:
     assert yes_no(text) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Nobody knows",
+        "Yes or no",
+        "yes/no",
+        "A yes or no answer",
+        "I'm sorry, I can't help with that.",
+        "I cannot tell from this image.",
+        "There is no image provided.",
+        "Not sure.",
+        "It's not clear.",
+        "No idea!",
+        "Maybe.",
+        "Right now the street is empty.",
+        "The image shows a dog.",
+        "Nothing",
+        "notable things are there",
+    ],
+)
+def test_what_says_neither_is_neither_and_never_no(text: str) -> None:
+    assert yes_no(text) is None
 
 
 @pytest.mark.parametrize(("matches", "score"), [(0, 0.0), (1, 0.3), (2, 0.6), (3, 0.9), (4, 1.0), (10, 1.0)])

@@ -14,6 +14,7 @@ from report_results import caption, claim, example, measure, small
 
 from vila2.errors import DataError
 from vila2.report.page import render_page, write_report
+from vila2.report.summary import summary_table
 
 _VOID = {"meta", "img", "input", "br", "link", "hr"}
 
@@ -245,6 +246,20 @@ def test_best_is_bold_and_arrows_follow_the_interval() -> None:
     for best in ("<b>79.0</b>", "<b>0.60</b>"):
         assert best in page
     assert "<b>81.0</b>" not in page and "<b>38.0</b>" not in page
+
+
+def test_a_measure_says_what_not_looking_would_score() -> None:
+    models = [
+        {
+            "name": "VILA_0",
+            "round": 0,
+            "measures": [measure("accuracy", 0.7, baseline=0.5), measure("words", 9)],
+        }
+    ]
+    results = small(models=models, changes=[])
+    assert "%, baseline 50.0" in render_page(results)
+    rows = [row[0] for row in summary_table(results)["rows"]]
+    assert rows == ["captions: accuracy (%, baseline 50.0)", "captions: words (%)"]
 
 
 @pytest.mark.parametrize(

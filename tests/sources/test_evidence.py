@@ -220,3 +220,14 @@ def test_real_receipts_and_real_photographs_lose_nothing_unsaid():
     voc = real("pascal_voc100")
     photos, _ = split(open_evidence(voc / "coco_format" / "instances_v2.json", voc / "JPEGImages"))
     assert len(photos) == 100 and sum(len(Evidence.of(photo).objects) for photo in photos) == 273
+
+
+def test_annotated_images_are_a_source_with_a_slice(images):
+    path = write(images, COCO, "boxes.json")
+    samples, rejects = split(open_source("evidence", path=path))
+    assert samples == split(open_evidence(path))[0]
+    assert rejects == split(open_evidence(path))[1]
+    assert [sample.key for sample in split(open_source("evidence", path=path, start=1, count=5))[0]] == ["b"]
+    assert [sample.key for sample in split(open_source("evidence", path=path, count=1))[0]] == ["a"]
+    with pytest.raises(DataError, match=">= 0"):
+        list(open_source("evidence", path=path, start=-1))

@@ -64,13 +64,22 @@ def mark(answer: Answer) -> Mark:
     words = _WORD.findall(text.casefold())
     if not words:
         return Mark("empty", "no letter and no digit" if text else "")
-    if refusal := _REFUSAL.match(text.lstrip("\"'*# ")):
+    if refusal := _refusal(text):
         return Mark("refusal", f"opens with {refusal.group().strip()!r}")
     if loop := _phrase_loop(words) or _character_loop(text) or _few_distinct(words):
         return Mark("repetition", loop)
     if answer.finish == "length":
         return Mark("truncated", f"cut after {answer.tokens} tokens")
     return Mark("ok")
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text opens with one of :data:`REFUSALS`."""
+    return _refusal(text.strip().replace("’", "'")) is not None
+
+
+def _refusal(text: str) -> re.Match[str] | None:
+    return _REFUSAL.match(text.lstrip("\"'*# "))
 
 
 def _phrase_loop(words: list[str]) -> str:

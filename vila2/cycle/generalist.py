@@ -232,4 +232,8 @@ def _benchmark_settings(benchmark: BenchmarkSpec) -> dict[str, Any]:
     if benchmark.kind not in KINDS:
         plugin = brought_benchmark(benchmark.kind).plugin
         settings |= {"plugin": plugin.package, "plugin_version": plugin.version}
+    if benchmark.scorer:
+        from vila2.model.digest import digest_folder
+
+        settings["scorer_digest"] = digest_folder(Path(benchmark.scorer))
     return settings

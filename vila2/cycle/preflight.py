@@ -61,6 +61,7 @@ def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
         PluginError: the plugin that brings it is broken.
     """
     from vila2.evaluate.benchmarks import KINDS, brought_benchmark
+    from vila2.evaluate.questions import questions_of
 
     if benchmark.kind not in KINDS:
         brought_benchmark(benchmark.kind).load()
@@ -69,6 +70,15 @@ def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
                 f"benchmark {benchmark.name!r}: {benchmark.kind!r} asks the questions as they stand",
                 mend="leave prompt out",
             )
+    if benchmark.scorer:
+        from vila2.evaluate.dual_encoder import check_scorer
+
+        check_scorer(benchmark.scorer)
+    if benchmark.kind in ("pope", "relations") and "evidence" not in first.meta and not questions_of(first):
+        raise RecipeError(
+            f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has neither evidence nor questions",
+            mend="name a dataset of source `evidence` or `world`, or one of questions of yes or no",
+        )
     if benchmark.kind != "choices" and not first.images:
         raise RecipeError(
             f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has no images",

@@ -141,12 +141,12 @@ def _layer(name: str, layer: Any, writer: str | None, dataset: ShardDataset, see
 
 
 def _layer_measures(layer: Any, dataset: ShardDataset, seed: int) -> list[dict[str, Any]]:
-    """How true the captions of a layer are, where the dataset carries the truth."""
+    """How true the captions of a layer are, where the dataset carries truth, evidence or people's captions."""
     samples, texts = [], []
     for index in range(min(len(dataset), _LAYER_SAMPLE)):
         sample = dataset[index]
         usable = [row.text for row in layer.get(sample.key) if row.status == "ok"]
-        if usable and ("scene" in sample.meta or sample.meta.get("references")):
+        if usable and (sample.meta.keys() & {"scene", "evidence"} or sample.meta.get("references")):
             samples.append(sample)
             texts.append(usable[0])
     if not samples:

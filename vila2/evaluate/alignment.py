@@ -1,17 +1,26 @@
-"""How close a language model's states of image tokens and of text tokens lie, layer by layer (VILA section 3.1, figure 3)."""
+"""The kind ``alignment``: how close a language model's states of image tokens and of text tokens lie, layer by layer (VILA section 3.1, figure 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from vila2.caption.engine import Engine
 from vila2.data.sample import Sample
 from vila2.errors import DataError
-from vila2.evaluate.captions import Items
+from vila2.evaluate.asking import Outcome, task_of
+from vila2.evaluate.items import Items
 from vila2.model.conversation import IGNORED, ConversationEncoder
 from vila2.packing.collate import Collator
+
+
+def alignment(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    """Measures the model's states; nothing is asked."""
+    return Outcome(alignment_items(engine.model, engine.processor, samples, task_of(benchmark, progress)))
 
 
 def chamfer_distance(one: torch.Tensor, other: torch.Tensor) -> float:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from vila2.caption.marks import is_refusal
 from vila2.errors import DataError
 
 _NUMBERS = {
@@ -32,11 +33,27 @@ _CONTRACTIONS = {
 _BETWEEN_DIGITS = re.compile(r"(?<=\d),(?=\d)")
 _LONE_STOP = re.compile(r"(?<!\d)\.|\.(?!\d)")
 _PUNCTUATION = re.compile(r"""[;/\[\]"{}()=+\\_\-><@`,?!:*]""")
-_YES = re.compile(r"\W*(yes|yeah|yep|correct|true|right|sure|certainly|indeed)\b", re.IGNORECASE)
-_NO = re.compile(r"\W*(no|nope|not|incorrect|false|wrong|none)\b", re.IGNORECASE)
-_THERE = re.compile(
-    r"\W*(?:there|it|he|she|they|this|that)\s+(?:is|are|was|were|does|do)(n'?t|\s+not|\s+no)?\b"
+#: The parser of yes and no: what an answer opens with, tried in this order; see :func:`yes_no`.
+UNSURE = (
+    r"(?:i am |i'm |it is |it's )?(?:not|un) ?(?:quite |entirely |really )?(?:sure|certain|clear|possible|enough|known)\b",
+    r"(?:no idea|no way (?:to|of)|maybe|perhaps|possibly|hard to|difficult to|impossible to|unknown|unclear)\b",
+    r"(?:yes|true) (?:or|and|/) (?:no|false)\b|(?:no|false) (?:or|and|/) (?:yes|true)\b|(?:yes/no|true/false)\b",
 )
+NO = (
+    r"(?:no|nope|nah|not|none|false|incorrect|wrong|untrue|negative)\b",
+    r"(?:certainly|definitely|absolutely|of course|obviously|clearly) not\b",
+    r"(?:there|it|he|she|they|this|that|these|those)(?: is| are| was| were| does| do| has| have)(?:n't| not| no)\b",
+    r"(?:it|this|that|the statement|this statement)(?: is|'s) (?:not|false|incorrect|wrong|untrue)\b",
+    r"(?:the|this|that) (?:image|picture|photo|photograph|scene|statement)(?: is| does| has)(?:n't| not| no)\b",
+    r"i (?:do not|don't) see (?:an?|any|the|it|one)\b",
+)
+YES = (
+    r"(?:yes|yeah|yep|yup|true|correct|affirmative|indeed|certainly|definitely|absolutely|of course)\b",
+    r"(?:sure|right)(?=\W*$|[,.!;])",
+    r"(?:there|it|he|she|they) (?:is|are|was|were|does|do)\b",
+    r"(?:it|this|that|the statement|this statement)(?: is|'s) (?:true|correct|right|accurate)\b",
+)
+_UNSURE, _NO, _YES = (re.compile("|".join(rules)) for rules in (UNSURE, NO, YES))
 
 
 def normalise_answer(text: str) -> str:
@@ -58,19 +75,20 @@ def exact_match(answer: str, truth: str) -> bool:
 
 
 def yes_no(text: str) -> Literal["yes", "no"] | None:
-    """What an answer to a yes-or-no question says, or None where that cannot be told.
+    """What an answer to a yes-or-no question, or to "true or false?", says; None where that cannot be told.
 
-    Read from its opening only: "yes", "yeah", "correct", "true", ... or "no", "not", "false", ...;
-    else "there is", "it is", ... for yes and "there is no", "there isn't", "it is not", ... for no.
+    Read from its opening only, in lower case, after quotes and asterisks. In this order: a refusal
+    (:data:`vila2.caption.marks.REFUSALS`) or an opening of :data:`UNSURE` ("not sure", "yes or no") is None; one of
+    :data:`NO` ("no", "not", "false", "there is no", "it isn't") is no; one of :data:`YES` ("yes", "true", "there is")
+    is yes; everything else is None. Nothing is guessed: an answer that does not say either way, such as a
+    description, is neither.
     """
-    text = text.lower().replace("’", "'")
-    if _YES.match(text):
-        return "yes"
+    text = text.lower().replace("’", "'").lstrip(" \t\n\"'“*#`([-:.,").strip()
+    if is_refusal(text) or _UNSURE.match(text):
+        return None
     if _NO.match(text):
         return "no"
-    if opening := _THERE.match(text):
-        return "no" if opening.group(1) else "yes"
-    return None
+    return "yes" if _YES.match(text) else None
 
 
 def vqa_accuracy(answer: str, references: Sequence[str]) -> float:

@@ -1,22 +1,49 @@
-"""Which of several texts a model finds likeliest: multiple choice without generating.
+"""The kind ``choices``: which of several texts a model finds likeliest: multiple choice without generating.
 
 The choices of a sample are branches of one trunk, so that images and examples are read once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
+from vila2.caption.engine import Engine
 from vila2.data.sample import Sample, assistant
 from vila2.errors import DataError
+from vila2.evaluate.asking import Outcome, task_of
+from vila2.evaluate.items import Items
 from vila2.model.conversation import IGNORED, ConversationEncoder
 from vila2.packing.collate import collate_row
 from vila2.packing.isolation import Isolation
+
+
+def choices(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    """Scores which choice is the likeliest, by ``meta["kind"]``; the baseline is choosing blindly."""
+    chosen = choose(engine.model, engine.processor, samples, task_of(benchmark, progress))
+    scored: dict[str, list[tuple[Sample, bool]]] = {}
+    outcome = Outcome()
+    for sample, choice in zip(samples, chosen, strict=True):
+        kind, texts, right = (
+            str(sample.meta.get("kind", "all")),
+            sample.meta["choices"],
+            sample.meta["answer"],
+        )
+        scored.setdefault(kind, []).append((sample, choice == right))
+        outcome.said.append(
+            {"item": sample.key, "kind": kind, "answer": texts[right]}
+            | {"said": texts[choice], "right": choice == right}
+        )
+    for kind, own in scored.items():
+        blind = sum(1 / len(sample.meta["choices"]) for sample, _ in own) / len(own)
+        outcome.items[kind] = Items.of_means([s.key for s, _ in own], [ok for _, ok in own], baseline=blind)
+    return outcome
 
 
 def choose(model: Any, processor: Any, samples: Sequence[Sample], task: Callable[[int], Any]) -> list[int]:

@@ -54,7 +54,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measure; ``remark`` says its unit, and that lower is better where it is."""
+    """One measure; ``remark`` says its unit, that lower is better where it is, and its baseline."""
 
     name: str
     remark: str
@@ -123,7 +123,11 @@ def _row(
         else:
             cells.append(_change_cell(of_pair.get((*entry, *key)), first, decimals, scales))
     label = unit_label(first.unit)
-    remarks = [label if label != key[1] else "", "lower is better" if first.higher_is_better is False else ""]
+    remarks = [
+        label if label != key[1] else "",
+        "lower is better" if first.higher_is_better is False else "",
+        "" if first.baseline is None else f"baseline {written(first.baseline, first.unit, decimals)}",
+    ]
     remark = ", ".join(remark for remark in remarks if remark)
     return Row(key[1], remark, max(m.count for m in own), tuple(cells))
 

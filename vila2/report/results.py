@@ -53,6 +53,7 @@ class Measure(_Value):
         count: items measured.
         unit: "share" (0..1, shown as percent), "percent" (0..100), "words", "score" or "count".
         higher_is_better: None where neither direction is good in itself (length).
+        baseline: what the best answer scores that does not look at the image; None where there is none.
     """
 
     benchmark: str
@@ -63,6 +64,7 @@ class Measure(_Value):
     count: int = Field(ge=0)
     unit: Unit = "share"
     higher_is_better: bool | None = True
+    baseline: Number = None
 
 
 class StageResult(_Value):

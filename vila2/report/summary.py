@@ -37,7 +37,10 @@ def summary_table(results: Mapping[str, Any] | Results) -> dict[str, Any]:
         unit = present[0].unit
         decimals = places(unit, [measure.value for measure in present])
         label = unit_label(unit)
-        row = [f"{key[0]}: {key[1]}" + (f" ({label})" if label and label != key[1] else "")]
+        remarks = [label] if label and label != key[1] else []
+        if present[0].baseline is not None:
+            remarks.append(f"baseline {written(present[0].baseline, unit, decimals)}")
+        row = [f"{key[0]}: {key[1]}" + (f" ({', '.join(remarks)})" if remarks else "")]
         for model, measures in zip(results.models, own, strict=True):
             measure = measures.get(key)
             if measure is None or measure.value is None:

@@ -247,8 +247,9 @@ class BenchmarkSpec(Part):
 
     name: Name = Field(description="in the report")
     kind: Name = Field(
-        description="captions (describe each image), questions (answer its questions), choices (the likeliest of given "
-        "texts), alignment (the language model's states of image and text tokens), or what a plugin brings"
+        description="captions (describe each image), questions (answer its questions), pope (is there a ...?), relations "
+        "(true or false of two things), consistency (describe it again), image_text (own image or another), choices (the "
+        "likeliest of given texts), alignment (states of image and text tokens), or what a plugin brings"
     )
     dataset: Text = Field(description="a name under `data`")
     prompt: Text | None = Field(default=None, description="what is asked; {question} stands for the question")
@@ -256,6 +257,18 @@ class BenchmarkSpec(Part):
     repetition_penalty: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="1: none")
     batch_size: Count = Field(default=16, description="requests at a time")
     limit: Count | None = Field(default=None, description="samples at most")
+    seed: Annotated[Whole, Field(ge=0)] = Field(
+        default=0,
+        description="of questions that are made and of sampling; not the run's, so that runs can be compared",
+    )
+    repeats: Annotated[Whole, Field(ge=2)] = Field(
+        default=4, description="of consistency: captions of one image"
+    )
+    temperature: Annotated[Number, Field(gt=0)] = Field(default=0.7, description="of consistency")
+    scorer: Text | None = Field(
+        default=None,
+        description="of image_text: folder of a CLIP or SigLIP; by default the model's own likelihood",
+    )
 
 
 class ReportSpec(Part):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 #: Every source of the core: its name, and the function ``read(path, **options)`` that reads it.
 SOURCES: dict[str, str] = {
     "captions": "vila2.sources.captions:read",
+    "evidence": "vila2.sources.evidence.source:read",
     "folder": "vila2.sources.folder:read",
     "huggingface": "vila2.sources.huggingface:read",
     "img2dataset": "vila2.sources.img2dataset:read",

@@ -9,12 +9,13 @@ from vila2.sources.world.captions import alt_text, detailed_caption
 from vila2.sources.world.questions import KINDS, SFT_MIX, Question, questions, sample_questions
 from vila2.sources.world.render import render
 from vila2.sources.world.scene import SPLITS, Scene, WorldObject, generator, sample_scene, sign_box
-from vila2.sources.world.truth import caption_scores, check_caption
+from vila2.sources.world.scores import Tally, caption_scores, caption_tallies
+from vila2.sources.world.truth import check_caption
 
 __all__ = [
-    "KINDS", "PARTS", "SFT_MIX", "SPLITS", "Question", "Scene", "WorldObject", "alt_text", "caption_scores",
-    "check_caption", "detailed_caption", "generator", "questions", "render", "sample_questions", "sample_scene",
-    "sign_box", "world_samples",
+    "KINDS", "PARTS", "SFT_MIX", "SPLITS", "Question", "Scene", "Tally", "WorldObject", "alt_text", "caption_scores",
+    "caption_tallies", "check_caption", "detailed_caption", "generator", "questions", "render", "sample_questions",
+    "sample_scene", "sign_box", "world_samples",
 ]  # fmt: skip
 
 #: The folder of the small pretrained parts, ``vision`` and ``language``; what they were taught is in its README.md.

@@ -1,8 +1,7 @@
-"""Checking what a text says about a scene: claims with their character spans, and scores of a caption."""
+"""Checking what a text says about a scene: claims with their character spans."""
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
 
 from vila2.data.claims import Claim
 from vila2.sources.world import relations
@@ -69,10 +68,10 @@ def check_caption(scene: Scene, text: str) -> tuple[Claim, ...]:
 
     Text that the parser does not understand makes no claim. Claims come in order of their first character.
     """
-    mentions = _mentions(scene, text)
-    singles = [mention for mention in mentions if mention.number is None]
+    found = mentions(scene, text)
+    singles = [mention for mention in found if mention.number is None]
     claims: list[Claim] = []
-    for mention in mentions:
+    for mention in found:
         claims += (
             _count_claim(scene, mention) if mention.number is not None else _object_claims(scene, mention)
         )
@@ -85,28 +84,6 @@ def check_caption(scene: Scene, text: str) -> tuple[Claim, ...]:
     return tuple(sorted(claims, key=lambda claim: (claim.start, claim.end, claim.kind)))
 
 
-def caption_scores(scene: Scene, text: str) -> dict[str, Any]:
-    """How true and complete a caption is.
-
-    Returns:
-        object_precision, object_recall, attribute_precision, relation_precision, text_precision, count_precision
-        (each 0..1, None where the caption says nothing of the kind; recall is never None), the counts
-        mentioned_objects, hallucinated_objects and contradicted_claims, and words.
-    """
-    claims = check_caption(scene, text)
-    scores: dict[str, Any] = {}
-    for kind in ("object", "attribute", "relation", "text", "count"):
-        judged = [claim.status for claim in claims if claim.kind == kind and claim.status != "unverified"]
-        scores[f"{kind}_precision"] = judged.count("supported") / len(judged) if judged else None
-    first = [m for m in _mentions(scene, text) if m.number is None and not m.repeats]
-    scores["object_recall"] = len({m.match for m in first if m.match is not None}) / len(scene.objects)
-    scores["mentioned_objects"] = len(first)
-    scores["hallucinated_objects"] = sum(m.match is None for m in first)
-    scores["contradicted_claims"] = sum(claim.status == "contradicted" for claim in claims)
-    scores["words"] = len(text.split())
-    return scores
-
-
 def _fits(thing: WorldObject, size: str | None, colour: str | None, shape: str | None) -> bool:
     return size in (None, thing.size) and colour in (None, thing.colour) and shape in (None, thing.shape)
 
@@ -115,7 +92,8 @@ def _normal(word: str | None) -> str | None:
     return None if word is None else _SYNONYMS.get(word.lower(), word.lower())
 
 
-def _mentions(scene: Scene, text: str) -> list[Mention]:
+def mentions(scene: Scene, text: str) -> list[Mention]:
+    """The objects that a text names in order, each matched with an object of the scene where one is left for it."""
     found: list[Mention] = []
     for hit in _MENTION.finditer(text):
         size, colour, shape = _normal(hit["size"]), _normal(hit["colour"]), _normal(hit["shape"])
@@ -228,7 +206,8 @@ def _relation_claims(scene: Scene, text: str, sentence: re.Match[str], inside: l
         holds = None if not values else True if word in values else None if None in values else False
         name = f"{subject.name} {word} {after[0].name}"
         detail = f"it is {'/'.join(str(v) for v in values)}" if holds is False else ""
-        claims.append(Claim("relation", hit.start(), hit.end(), _status(holds), detail, name))
+        ends = {"predicate": word, "object": after[0].name}
+        claims.append(Claim("relation", hit.start(), hit.end(), _status(holds), detail, name, **ends))
     return claims
 
 

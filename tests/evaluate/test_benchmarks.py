@@ -1,0 +1,123 @@
+"""The benchmarks of a recipe: each kind asked of a real, tiny model, with intervals and what was said kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from vila2.cycle import work
+from vila2.cycle.preflight import check_benchmark
+from vila2.data.sample import Sample
+from vila2.data.shards import write_dataset
+from vila2.errors import ModelError, RecipeError
+from vila2.evaluate.benchmarks import KINDS
+from vila2.evaluate.captions import score_captions
+from vila2.model.assemble import assemble
+from vila2.run.progress import Board
+from vila2.run.recipe import BenchmarkSpec
+from vila2.sources import open_source
+from vila2.sources.world import Scene, detailed_caption, generator
+from vila2.train.stage import save_model
+
+ASKING = ("captions", "questions", "pope", "relations", "consistency", "image_text")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmarks")
+    write_dataset(
+        folder / "test", open_source("world", split="test", count=4, content="test", questions=1), name="test"
+    )
+    model, processor = assemble("builtin:world/vision", "builtin:world/language", vision_feature_layer=-1)
+    save_model(model, processor, folder / "model")
+    return {"model": folder, "data.test": folder / "test"}
+
+
+def run(kind, inputs, folder, **settings):
+    spec = BenchmarkSpec(
+        name=f"my-{kind}", kind=kind, dataset="test", max_new_tokens=6, repeats=2, **settings
+    )
+    job = {"benchmarks": [spec.model_dump(mode="json")], "seed": 0, "dtype": "float32"}
+    measures = work.evaluate(folder, job, inputs, Board())["measures"]
+    return {row["name"]: row for row in measures}, json.loads((folder / f"said-my-{kind}.json").read_text())
+
+
+@pytest.mark.parametrize("kind", ASKING)
+def test_a_kind_is_measured_with_intervals_and_keeps_what_was_said(kind, inputs, tmp_path):
+    measures, said = run(kind, inputs, tmp_path)
+    assert measures and said
+    items = json.loads((tmp_path / "items.json").read_text())
+    for name, row in measures.items():
+        item = items[f"my-{kind}/{name}"]
+        total = sum(item["denominators"])
+        assert row["count"] == len(item["keys"]) <= 4  # images, whatever the number of questions
+        if row["value"] is not None:
+            assert row["value"] == pytest.approx(sum(item["numerators"]) / total)
+            assert row["low"] <= row["value"] + 1e-9 and row["value"] <= row["high"] + 1e-9
+    assert run(kind, inputs, tmp_path)[0] == measures
+
+
+def test_every_kind_can_be_loaded_and_those_that_ask_are_tested_here():
+    from vila2.plugin.references import load_reference
+
+    assert {*ASKING, "choices", "alignment"} == set(KINDS)
+    assert all(callable(load_reference(reference, of=kind)) for kind, reference in KINDS.items())
+
+
+def test_a_question_can_be_put_in_other_words(inputs, tmp_path):
+    _, said = run("pope", inputs, tmp_path, prompt="{question} Is {object} there?")
+    thing = said[0]["item"].split("#")[1]
+    assert said[0]["question"] == f"Is there {thing} in the image? Is {thing} there?"
+
+
+def test_questions_state_what_their_commonest_answer_would_score(inputs, tmp_path):
+    measures, said = run("questions", inputs, tmp_path)
+    answers = [row["answer"] for row in said if row["kind"] == "count"]
+    commonest = max(answers.count(answer) for answer in answers) / len(answers)
+    assert measures["count"]["baseline"] == pytest.approx(commonest)
+
+
+def test_true_captions_are_precise_and_what_they_leave_out_is_not_recalled():
+    samples = list(open_source("world", split="test", count=60, content="test", questions=1))
+    scenes = [Scene.from_json(sample.meta["scene"]) for sample in samples]
+    true = [detailed_caption(scene, generator("c", scene.key), spatial=1, words=1) for scene in scenes]
+    found = {name: items.value for name, items in score_captions(samples, true).items()}
+    assert all(
+        found[f"{kind} precision"] == 1 for kind in ("object", "attribute", "relation", "read-text", "count")
+    )
+    assert found["hallucinated objects"] == found["captions with a hallucinated object"] == 0
+    recalls = ("object recall", "attribute recall", "relation recall", "read-text recall")
+    assert all(0.1 < found[name] < 1 for name in recalls)
+    first = [text.split(".")[0] + "." for text in true]
+    less = {name: items.value for name, items in score_captions(samples, first).items()}
+    assert all(less[name] < found[name] for name in recalls)
+    swapped = {name: items.value for name, items in score_captions(samples, true[1:] + true[:1]).items()}
+    assert swapped["captions with a hallucinated object"] > 0.9
+    assert all(swapped[name] < found[name] for name in recalls)
+
+
+def test_what_a_kind_needs_is_looked_for_before_any_work(tmp_path):
+    bare = Sample("photo", (b"",))
+    for kind in ("pope", "relations"):
+        with pytest.raises(RecipeError, match="neither evidence nor questions"):
+            check_benchmark(BenchmarkSpec(name="b", kind=kind, dataset="d"), bare)
+    with pytest.raises(ModelError, match="no image-text scorer"):
+        check_benchmark(BenchmarkSpec(name="b", kind="image_text", dataset="d", scorer=str(tmp_path)), bare)
+
+
+def test_marked_captions_are_counted(inputs, tmp_path):
+    measures, said = run("captions", inputs, tmp_path)
+    marked = [row["status"] != "ok" for row in said]  # cut after six tokens, most of them
+    assert measures["marked captions"]["value"] == sum(marked) / 4 > 0
+
+
+def test_people_s_captions_are_contrasted_too_where_there_are_any(inputs, tmp_path):
+    scenes = open_source("world", split="test", count=4, content="test", questions=1)
+    samples = [replace(one, meta={**one.meta, "references": [one.turns[-1].text]}) for one in scenes]
+    write_dataset(tmp_path / "test", samples, name="test")
+    measures, _ = run("image_text", inputs | {"data.test": tmp_path / "test"}, tmp_path)
+    for name in ("own image preferred", "gain of the own image, nats per word"):
+        assert {name, f"people's captions: {name}"} <= measures.keys()
+    assert measures["people's captions: own image preferred"]["baseline"] == 0.5

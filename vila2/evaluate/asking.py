@@ -1,0 +1,56 @@
+"""What all kinds of benchmarks that ask share: requests in, answers out, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vila2.caption.engine import Answer, Engine, GenerationSettings, Request
+from vila2.evaluate.items import Items
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a benchmark found: items by measure, and what the model said."""
+
+    items: dict[str, Items] = field(default_factory=dict)
+    said: list[dict[str, Any]] = field(default_factory=list)
+
+
+def ask_all(
+    engine: Engine,
+    requests: Sequence[Request],
+    benchmark: Mapping[str, Any],
+    progress: Any,
+    *,
+    temperature: float = 0.0,
+) -> list[Answer]:
+    """Answers to all requests, in their order; ``benchmark`` says how they are generated."""
+    settings = generation(benchmark, temperature=temperature)
+    size = benchmark["batch_size"]
+    # Prompts of one length together: nothing is padded, and the answer does not depend on its neighbours.
+    order = sorted(range(len(requests)), key=lambda n: (len(requests[n].prompt), requests[n].key))
+    answers: dict[int, Answer] = {}
+    with task_of(benchmark, progress)(len(requests)) as task:
+        for start in range(0, len(order), size):
+            chunk = order[start : start + size]
+            for n, answer in zip(chunk, engine.generate([requests[n] for n in chunk], settings), strict=True):
+                answers[n] = answer
+            task.advance(len(chunk))
+    return [answers[n] for n in range(len(requests))]
+
+
+def generation(benchmark: Mapping[str, Any], *, temperature: float = 0.0) -> GenerationSettings:
+    """How a benchmark generates."""
+    return GenerationSettings(
+        max_new_tokens=benchmark["max_new_tokens"],
+        repetition_penalty=benchmark["repetition_penalty"],
+        temperature=temperature,
+        seed=benchmark["seed"],
+    )
+
+
+def task_of(benchmark: Mapping[str, Any], progress: Any) -> Callable[[int], Any]:
+    """Gives the progress's context manager for a total."""
+    return lambda total: progress.task(f"benchmark {benchmark['name']}", total)

@@ -1,0 +1,43 @@
+"""Kendall's rank correlation of scores with ratings, as caption scorers are compared with people by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from vila2.errors import DataError
+
+
+def kendall_tau(scores: Sequence[float], ratings: Sequence[float], variant: str = "c") -> float:
+    """Kendall's tau, -1..1: concordant less discordant pairs, out of as many as there could be.
+
+    Args:
+        scores: one per item.
+        ratings: one per item, of few different values (a scale of grades); work grows with their number squared.
+        variant: "c" (Stuart; for scores of many values and ratings of few, the custom for captions) or "b" (ties of
+            either side taken out of the possible pairs).
+
+    Raises:
+        DataError: the lengths differ, or the ratings, or for "b" the scores, are all alike.
+    """
+    found, given = np.asarray(scores, dtype=np.float64), np.asarray(ratings, dtype=np.float64)
+    if len(found) != len(given):
+        raise DataError(f"{len(found)} scores but {len(given)} ratings", mend="give one of each per item")
+    levels, counts = np.unique(given, return_counts=True)
+    kinds, ties = np.unique(found, return_counts=True)
+    if len(levels) < 2 or len(kinds) < 2:
+        raise DataError("all scores or all ratings are alike", mend="rate items of different quality")
+    by_level = [np.sort(found[given == level]) for level in levels]
+    difference = 0
+    for low, high in combinations(by_level, 2):
+        above = np.searchsorted(low, high, "left").sum()  # pairs in which the better rated scores higher
+        difference += int(above) - int((len(low) - np.searchsorted(low, high, "right")).sum())
+    n = len(found)
+    if variant == "c":
+        fewer = min(len(levels), len(kinds))
+        return 2 * difference / (n * n * (fewer - 1) / fewer)
+    pairs = n * (n - 1) / 2
+    apart = (pairs - (counts * (counts - 1) / 2).sum()) * (pairs - (ties * (ties - 1) / 2).sum())
+    return float(difference / apart**0.5)
