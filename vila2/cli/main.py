@@ -13,6 +13,7 @@ from vila2.cli import (
     annotate,
     data,
     env,
+    judge,
     model,
     plugins,
     recaption,
@@ -59,6 +60,7 @@ app.command()(status.status)
 app.command()(recaption.recaption)
 app.command()(specialize.specialize)
 app.command()(annotate.annotate)
+app.command()(judge.judge)
 app.command()(report.report)
 app.command()(reproduce.reproduce)
 app.command()(env.env)

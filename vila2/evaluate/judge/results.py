@@ -1,0 +1,160 @@
+"""What the votes amount to: win rates raw and at equal length, strengths, and how far the judge can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from vila2.evaluate.intervals import bootstrap, ratio_bootstrap
+from vila2.evaluate.judge.bradley_terry import strengths
+from vila2.evaluate.judge.length_control import can_control, controlled_rate, overlap, scaled
+from vila2.evaluate.judge.pairs import Pair
+from vila2.evaluate.judge.resampling import interval, row_weights
+from vila2.evaluate.judge.votes import SCORED, Outcome, Vote, decide, kinds
+
+#: Below this share of right checks a judge cannot see; one that guesses gets half of them.
+SEES_FROM = 0.6
+#: Shares of a few pairs say nothing.
+_FEWEST = 2
+
+
+def judge_results(
+    pairs: Sequence[Pair],
+    checks: Sequence[Pair],
+    votes_on: Callable[[str], tuple[Vote, ...]],
+    layers: Sequence[str],
+    *,
+    seed: int,
+) -> dict[str, Any]:
+    """All statistics, JSON-able; an interval is [value, low, high] of 95%, or None where nothing was measured.
+
+    Args:
+        pairs, checks: as chosen.
+        votes_on: the votes on a pair by its id.
+        layers: in the order in which they are shown; the first is what strengths are relative to.
+        seed: of the bootstrap, which draws images.
+
+    Returns:
+        ``pairs`` (how many ended how), ``matches`` (one per pair of layers), ``strengths`` (one per layer),
+        ``trust`` (the judge over the two orders) and ``check``.
+    """
+    outcomes = [decide(pair, votes_on(pair.id)) for pair in pairs]
+    checked = [decide(pair, votes_on(pair.id)) for pair in checks]
+    scored = [outcome for outcome in outcomes if outcome.kind in SCORED]
+    matches = []
+    for two in combinations(layers, 2):
+        own = [outcome for outcome in outcomes if outcome.pair.layers == two]
+        if own:
+            matches.append(_match(two, own, seed))
+    return {
+        "pairs": {"chosen": len(pairs), "scored": len(scored), "kinds": kinds(outcomes)},
+        "matches": matches,
+        "strengths": _strengths(scored, layers, [match["can_control"] for match in matches], seed),
+        "trust": _trust([*outcomes, *checked], seed),
+        "check": _check(checked, seed) if checks else None,
+    }
+
+
+def word_difference(pair: Pair) -> int:
+    """Words of the second text less those of the first."""
+    first, second = (len(text.split()) for text in pair.texts)
+    return second - first
+
+
+def _match(two: tuple[str, str], outcomes: Sequence[Outcome], seed: int) -> dict[str, Any]:
+    scored = [outcome for outcome in outcomes if outcome.score is not None]
+    scores = [outcome.score for outcome in scored]
+    differences = [word_difference(outcome.pair) for outcome in scored]
+    match: dict[str, Any] = {
+        "first": two[0],
+        "second": two[1],
+        "kinds": kinds(outcomes),
+        "scored": len(scored),
+        "won": scores.count(1.0),
+        "lost": scores.count(0.0),
+        "words": [_mean_words(scored, side) for side in (0, 1)],
+        "win_rate": None,
+        "can_control": False,
+        "longer_share": overlap(differences) if scored else None,
+        "controlled": None,
+    }
+    if len(scored) < _FEWEST:
+        return match
+    match["win_rate"] = list(bootstrap(scores, seed=seed))
+    if can_control(differences):
+        weights = row_weights([outcome.pair.key for outcome in scored], seed=seed)
+        rates = controlled_rate(scores, scaled(differences), weights)
+        match |= {"can_control": True, "controlled": list(interval(rates))}
+    return match
+
+
+def _mean_words(outcomes: Sequence[Outcome], side: int) -> float | None:
+    counts = [len(outcome.pair.texts[side].split()) for outcome in outcomes]
+    return float(np.mean(counts)) if counts else None
+
+
+def _strengths(
+    scored: Sequence[Outcome], layers: Sequence[str], can_control: Sequence[bool], seed: int
+) -> list[dict[str, Any]]:
+    """Raw strengths, and those at equal length where every two layers allow it."""
+    if len(scored) < _FEWEST:
+        return []
+    numbers = {layer: number for number, layer in enumerate(layers)}
+    first, second = ([numbers[outcome.pair.layers[side]] for outcome in scored] for side in (0, 1))
+    scores = [outcome.score for outcome in scored]
+    weights = row_weights([outcome.pair.key for outcome in scored], seed=seed)
+    raw = strengths(first, second, scores, weights, layers=len(layers))
+    controlled = None
+    if all(can_control):
+        length = scaled([word_difference(outcome.pair) for outcome in scored])
+        controlled = strengths(first, second, scores, weights, layers=len(layers), length=length)
+    return [
+        {
+            "layer": layer,
+            "strength": list(interval(raw[:, number])),
+            "controlled": None if controlled is None else list(interval(controlled[:, number])),
+        }
+        for layer, number in numbers.items()
+    ]
+
+
+def _trust(outcomes: Sequence[Outcome], seed: int) -> dict[str, Any]:
+    """How the judge agrees with itself over the two orders, and whether it favours what is shown first."""
+    votes = [vote for outcome in outcomes for vote in outcome.votes]
+    twice = [o for o in outcomes if len(o.votes) == 2 and None not in [vote.score for vote in o.votes]]
+    sided: dict[str, list[Vote]] = {}
+    for outcome in outcomes:
+        for vote in outcome.votes:
+            if vote.verdict in ("A", "B"):
+                sided.setdefault(outcome.pair.key, []).append(vote)
+    by_image = [[vote.verdict == "A" for vote in own] for own in sided.values()]
+    ratio = (
+        ratio_bootstrap([sum(o) for o in by_image], [len(o) for o in by_image], seed=seed)
+        if by_image
+        else None
+    )
+    return {
+        "votes": len(votes),
+        "verdicts": {
+            verdict: sum(vote.verdict == verdict for vote in votes)
+            for verdict in dict.fromkeys(vote.verdict for vote in votes)
+        },
+        "agrees": list(bootstrap([o.kind != "inconsistent" for o in twice], seed=seed)) if twice else None,
+        "inconsistent": sum(outcome.kind == "inconsistent" for outcome in twice),
+        "twice": len(twice),
+        "shown_first": list(ratio) if ratio else None,
+    }
+
+
+def _check(checked: Sequence[Outcome], seed: int) -> dict[str, Any]:
+    """The share of checks in which the image's own text won, ties half: a judge that guesses gets half."""
+    right = [1 - outcome.score for outcome in checked if outcome.score is not None]
+    found: dict[str, Any] = {"count": len(checked), "kinds": kinds(checked), "right": None, "sees": None}
+    if len(right) >= _FEWEST:
+        share = bootstrap(right, seed=seed)
+        sees = "no" if share.value < SEES_FROM else "yes" if share.low >= SEES_FROM else "unsure"
+        found |= {"right": list(share), "sees": sees}
+    return found
