@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,17 +28,30 @@ def colour_image(number: int) -> bytes:
     return file.getvalue()
 
 
-def write_set(folder: Path, count: int = 40, damaged: Sequence[int] = ()) -> ShardDataset:
+def write_set(folder: Path, count: int = 40) -> ShardDataset:
     """Images of one colour whose original text names it."""
     samples = (
         Sample(
             f"{number:04d}",
-            (colour_image(number)[: 50 if number in damaged else None],),
+            (colour_image(number),),
             (user(ImagePart(0)), assistant(f"a {colour_of(number)} wall")),
         )
         for number in range(count)
     )
     write_dataset(folder, samples, name="walls", shard_size=16)
+    return ShardDataset.open(folder)
+
+
+def write_foreign_set(folder: Path, damaged: Sequence[int], count: int = 40) -> ShardDataset:
+    """The same as a tar made by others, in which nobody has checked the images."""
+    folder.mkdir()
+    with tarfile.open(folder / "walls.tar", "w") as tar:
+        for number in range(count):
+            image = colour_image(number)[: 50 if number in damaged else None]
+            for ending, data in (("png", image), ("txt", f"a {colour_of(number)} wall".encode())):
+                member = tarfile.TarInfo(f"{number:04d}.{ending}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
     return ShardDataset.open(folder)
 
 
@@ -57,9 +71,9 @@ def wrong(number: int) -> str:
     return f"this is surely a large and {colour_of(number + 1)} wall of some kind"
 
 
-def two_layers(folder: Path, count: int = 40, **options):
+def two_layers(folder: Path, count: int = 40, damaged: Sequence[int] = ()):
     """The dataset and its layers: the original is always right, self-1 always wrong."""
-    dataset = write_set(folder, count, **options)
+    dataset = write_foreign_set(folder, damaged, count) if damaged else write_set(folder, count)
     return dataset, {"original": original_layer(dataset), "self-1": write_layer(dataset, "self-1", wrong)}
 
 

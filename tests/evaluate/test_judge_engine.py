@@ -16,6 +16,7 @@ from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError
 from vila2.evaluate.judge.asking import ask_pairs
 from vila2.evaluate.judge.job import Work, describe_engine, open_votes, write_judged
+from vila2.evaluate.judge.pairs import choose_checks, choose_pairs
 from vila2.run.progress import Board
 
 SETTINGS = GenerationSettings(max_new_tokens=8)
@@ -55,10 +56,14 @@ def test_a_judge_that_looks_is_told_so_and_finds_the_right_layer(work: Work, tmp
     assert found["trust"]["agrees"] == [1, 1, 1]
 
 
-def test_a_judge_that_prefers_by_the_letters_fails_the_check(tmp_path: Path):
-    found = judged(chosen(tmp_path / "set", count=400, images=400), Judge("blind", blind), tmp_path)
-    assert found["check"]["count"] == 40
-    assert found["check"]["sees"] != "yes" and found["trust"]["agrees"] == [1, 1, 1]
+def test_a_judge_that_prefers_by_the_letters_is_told_that_it_cannot_see(tmp_path: Path):
+    dataset, layers = two_layers(tmp_path / "set", 200)
+    chosen = choose_pairs(dataset, layers, count=20, seed=0)
+    checks = choose_checks(dataset, "original", layers["original"], count=200, seed=0)
+    found = judged(Work(dataset, layers, chosen, checks, 0), Judge("blind", blind), tmp_path / "out", 64)
+    assert found["trust"]["agrees"] == [1, 1, 1]  # with itself, which is no sign of sight
+    assert found["check"]["count"] == 200 and found["check"]["sees"] == "no"
+    assert 0.4 < found["check"]["right"][0] < 0.6
 
 
 def test_a_judge_of_length_prefers_the_longer_layer_and_guesses_in_the_check(work: Work, tmp_path: Path):
