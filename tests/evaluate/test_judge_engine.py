@@ -51,9 +51,10 @@ def test_a_judge_that_looks_is_told_so_and_finds_the_right_layer(work: Work, tmp
     found = judged(work, engine, tmp_path)
     assert len(engine.asked) == len(set(engine.asked)) == 2 * (30 + 20)
     [match] = found["matches"]
-    assert (match["lost"], match["won"], match["win_rate"]) == (30, 0, [0, 0, 0])
-    assert found["check"]["right"] == [1, 1, 1] and found["check"]["sees"] == "yes"
-    assert found["trust"]["agrees"] == [1, 1, 1]
+    assert (match["lost"], match["won"], match["preferred"]) == (30, 0, "original")
+    assert match["win_rate"] == [0, 0, pytest.approx(1 - 0.025 ** (1 / 30))]
+    assert found["check"]["right"][0] == 1 and found["check"]["sees"] == "yes"
+    assert found["trust"]["agrees"][0] == 1
 
 
 def test_a_judge_that_prefers_by_the_letters_is_told_that_it_cannot_see(tmp_path: Path):
@@ -61,7 +62,7 @@ def test_a_judge_that_prefers_by_the_letters_is_told_that_it_cannot_see(tmp_path
     chosen = choose_pairs(dataset, layers, count=20, seed=0)
     checks = choose_checks(dataset, "original", layers["original"], count=200, seed=0)
     found = judged(Work(dataset, layers, chosen, checks, 0), Judge("blind", blind), tmp_path / "out", 64)
-    assert found["trust"]["agrees"] == [1, 1, 1]  # with itself, which is no sign of sight
+    assert found["trust"]["agrees"][0] == 1  # with itself, which is no sign of sight
     assert found["check"]["count"] == 200 and found["check"]["sees"] == "no"
     assert 0.4 < found["check"]["right"][0] < 0.6
 
@@ -76,7 +77,7 @@ def test_a_judge_of_length_prefers_the_longer_layer_and_guesses_in_the_check(wor
 def test_a_judge_of_places_disagrees_with_itself(work: Work, tmp_path: Path):
     found = judged(work, Judge("first", first_shown), tmp_path)
     assert found["matches"][0]["kinds"] == {"inconsistent": 30}
-    assert found["matches"][0]["win_rate"][0] == 0.5
+    assert found["matches"][0]["win_rate"][0] == 0.5 and found["matches"][0]["preferred"] is None
     assert found["trust"]["agrees"][0] == 0 and found["check"]["sees"] == "no"
 
 

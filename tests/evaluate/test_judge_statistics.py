@@ -10,7 +10,7 @@ import pytest
 from vila2.evaluate.judge.bradley_terry import davidson, strengths
 from vila2.evaluate.judge.length_control import can_control, controlled_rate, overlap, scaled
 from vila2.evaluate.judge.pairs import Pair
-from vila2.evaluate.judge.resampling import PRIOR, joined, row_weights
+from vila2.evaluate.judge.resampling import PRIOR, joined, row_weights, sign_test
 from vila2.evaluate.judge.results import judge_results
 from vila2.evaluate.judge.votes import Vote
 
@@ -151,6 +151,22 @@ def test_a_judge_that_takes_what_is_shown_first_agrees_never_and_prefers_nothing
     found, match = judged(TEXTS * 20, [("A", "A")] * 40)
     assert match["win_rate"] == [0.5, 0.5, 0.5]
     assert found["trust"]["agrees"][0] == 0 and found["trust"]["shown_first"][0] == 1
+
+
+@pytest.mark.parametrize(("count", "preferred"), [(3, None), (5, None), (6, "self-1"), (40, "self-1")])
+def test_a_few_wins_in_a_row_are_no_preference(count: int, preferred: str | None):
+    found, match = judged((TEXTS * count)[:count], [("B", "A")] * count)
+    assert (
+        match["win_rate"] == [1, pytest.approx(0.025 ** (1 / count)), 1] and match["preferred"] == preferred
+    )
+    assert found["strengths"][1]["strength"][1:] == [None, None]
+    _, match = judged((TEXTS * count)[: count + 1], [("B", "A")] * count + [("tie", "tie")])
+    assert match["preferred"] == preferred  # the bootstrap alone would see one in three wins and a tie
+
+
+@pytest.mark.parametrize(("won", "lost", "p"), [(0, 0, 1.0), (3, 0, 0.25), (6, 0, 2 / 64), (7, 1, 18 / 256)])
+def test_the_sign_test_is_that_of_a_coin(won: int, lost: int, p: float):
+    assert sign_test(won, lost) == sign_test(lost, won) == pytest.approx(p)
 
 
 def test_nothing_is_claimed_where_nothing_was_judged():

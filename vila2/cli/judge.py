@@ -152,7 +152,7 @@ def _show(results: dict[str, Any], folder: Path, as_json: bool) -> None:
     from vila2.cli.tables import table
 
     console = Console()
-    for headings, rows in (match_table(results), strength_table(results)):
+    for headings, rows in (match_table(results, short=True), strength_table(results)):
         if rows:
             console.print(table(headings, rows))
     for sentence in sentences(results):

@@ -59,17 +59,14 @@ def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Pat
     name = dataset or recipe.recaptioned
     if name not in recipe.data:
         raise RunError(f"{run} has no dataset {name!r}", mend=did_you_mean(str(name), recipe.data))
-    done = {
-        step.name: step_folder(run, step.name, step.digest)
-        for step in status(run).steps
-        if step.state == "done"
-    }
+    steps = {step.name: step_folder(run, step.name, step.digest) for step in status(run).steps}
     spec = recipe.data[name]
-    folder = Path(spec.path) if spec.source == "shards" else done.get(f"data-{name}")
-    if folder is None:
+    folder = Path(spec.path) if spec.source == "shards" else steps.get(f"data-{name}")
+    if folder is None or not folder.is_dir():
         raise RunError(f"{run} has not imported dataset {name!r} yet", mend="`vila2 run` goes on with it")
     opened = ShardDataset.open(folder)
-    written = {step: path for step, path in done.items() if (path / "layer.json").is_file()}
+    # Unfinished ones too: opening one says so.
+    written = {step: path for step, path in steps.items() if step.startswith("self-") and path.is_dir()}
     return opened, (
         {layer: Path(path) for layer, path in spec.layers.items()}
         | _beside(opened)
@@ -78,5 +75,5 @@ def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Pat
 
 
 def _beside(dataset: ShardDataset) -> dict[str, Path]:
-    """The layers beside a dataset's shards, unfinished ones included: opening one says so."""
+    """The layers beside a dataset's shards, unfinished ones included."""
     return {path.name: path for path in sorted((dataset.folder / "layers").glob("*")) if path.is_dir()}

@@ -48,18 +48,28 @@ def sentences(results: Mapping[str, Any]) -> list[str]:
     return [*_trust(results), *map(_preference, results["matches"]), *_left_out(results)]
 
 
-def match_table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows: every two layers, their wins and ties, and the win rate raw and at equal length."""
-    headings = ["second against first", "pairs", "second won", "ties", "orders disagree", "first won"]
-    headings += ["win rate of second (%)", "at equal length (%)", "words, first / second"]
+def match_table(results: Mapping[str, Any], *, short: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: every two layers, their wins and ties, and the win rate raw and at equal length.
+
+    Args:
+        results: see :func:`write_judge_page`.
+        short: without the counts and the words, which a terminal has no room for.
+    """
+    headings = ["", "pairs", "win rate of the first named (%)", "at equal length (%)"]
+    if not short:
+        headings += ["won", "tied", "orders disagree", "lost", "words, each"]
     rows = []
     for match in results["matches"]:
         kinds = match["kinds"]
-        words = " / ".join(MISSING if mean is None else f"{mean:.1f}" for mean in match["words"])
-        ties = kinds.get("tie", 0) + kinds.get("identical", 0)
-        row = [f"{match['second']} against {match['first']}"]
-        row += map(str, (match["scored"], match["won"], ties, kinds.get("inconsistent", 0), match["lost"]))
-        rows.append([*row, _share(match["win_rate"]), _share(match["controlled"]), words])
+        name = f"{match['second']} against {match['first']}"
+        row = [name, str(match["scored"]), _share(match["win_rate"]), _share(match["controlled"])]
+        if not short:
+            ties = kinds.get("tie", 0) + kinds.get("identical", 0)
+            row += map(str, (match["won"], ties, kinds.get("inconsistent", 0), match["lost"]))
+            row.append(
+                " / ".join(MISSING if mean is None else f"{mean:.1f}" for mean in reversed(match["words"]))
+            )
+        rows.append(row)
     return headings, rows
 
 
@@ -106,11 +116,11 @@ def _preference(match: Mapping[str, Any]) -> str:
     first, second, rate = match["first"], match["second"], match["win_rate"]
     if rate is None:
         return f"{second} against {first}: too few pairs ended in a verdict."
-    value, low, high = rate
-    if low > 0.5 or high < 0.5:
-        better = f"{second} is preferred to {first}" if value > 0.5 else f"{first} is preferred to {second}"
-    else:
-        better = f"Between {first} and {second} no preference can be told from chance"
+    better = {
+        None: f"Between {first} and {second} no preference can be told from chance",
+        first: f"{first} is preferred to {second}",
+        second: f"{second} is preferred to {first}",
+    }[match["preferred"]]
     text = f"{better}: {second} wins {_share(rate)}% (ties half), over {match['scored']} pairs"
     if match["controlled"]:
         return f"{text}; at equal length {_share(match['controlled'])}%."
@@ -146,7 +156,11 @@ def _odds(interval: Sequence[float] | None) -> str:
     if interval is None:
         return MISSING
     value, low, high = interval
-    return f"{written(value, 'score', 2)} ({written_interval(low, high, 'score', 2)})" if low != high else "0"
+    if low is None:
+        return f"{written(value, 'score', 2)} (won or lost all: no interval)"
+    if low == value == high == 0:
+        return "0, by definition"
+    return f"{written(value, 'score', 2)} ({written_interval(low, high, 'score', 2)})"
 
 
 def _card(example: Mapping[str, Any]) -> dict[str, Any]:

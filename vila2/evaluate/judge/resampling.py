@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vila2.evaluate.intervals import Interval
+from vila2.evaluate.intervals import Interval, bootstrap
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -71,3 +72,28 @@ def interval(values: np.ndarray) -> Interval:
     """The estimate, which comes first, with the percentile interval of the resamples after it."""
     low, high = np.quantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(values[0]), float(low), float(high))
+
+
+def share_interval(values: Sequence[float], *, seed: int) -> Interval:
+    """The mean of values in 0..1, one per image, with its bootstrap interval.
+
+    Where all of them are 0, or all 1, resampling shows no spread however few they are; there the exact binomial
+    (Clopper-Pearson) bound stands in.
+
+    Raises:
+        DataError: no values.
+    """
+    found = bootstrap(values, seed=seed, resamples=RESAMPLES, level=LEVEL)
+    bound = ((1 - LEVEL) / 2) ** (1 / len(values))
+    if found.value == 1:
+        return Interval(1.0, bound, 1.0)
+    if found.value == 0:
+        return Interval(0.0, 0.0, 1 - bound)
+    return found
+
+
+def sign_test(won: int, lost: int) -> float:
+    """How likely a coin would part as unevenly as this (two-sided, exact), in 0..1."""
+    total = won + lost
+    ways = sum(math.comb(total, k) for k in range(min(won, lost) + 1))
+    return min(1.0, 2 * ways / 2**total)

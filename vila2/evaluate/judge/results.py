@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from vila2.evaluate.intervals import bootstrap, ratio_bootstrap
+from vila2.evaluate.intervals import ratio_bootstrap
 from vila2.evaluate.judge.bradley_terry import strengths
 from vila2.evaluate.judge.length_control import can_control, controlled_rate, overlap, scaled
 from vila2.evaluate.judge.pairs import Pair
-from vila2.evaluate.judge.resampling import interval, row_weights
+from vila2.evaluate.judge.resampling import LEVEL, interval, row_weights, share_interval, sign_test
 from vila2.evaluate.judge.votes import SCORED, Outcome, Vote, decide, kinds
 
 #: Below this share of right checks a judge cannot see; one that guesses gets half of them.
@@ -75,6 +75,7 @@ def _match(two: tuple[str, str], outcomes: Sequence[Outcome], seed: int) -> dict
         "scored": len(scored),
         "won": scores.count(1.0),
         "lost": scores.count(0.0),
+        "preferred": None,
         "words": [_mean_words(scored, side) for side in (0, 1)],
         "win_rate": None,
         "can_control": False,
@@ -83,12 +84,24 @@ def _match(two: tuple[str, str], outcomes: Sequence[Outcome], seed: int) -> dict
     }
     if len(scored) < _FEWEST:
         return match
-    match["win_rate"] = list(bootstrap(scores, seed=seed))
-    if can_control(differences):
+    match["win_rate"] = list(share_interval(scores, seed=seed))
+    match["preferred"] = _preferred(match)
+    match["can_control"] = can_control(differences)
+    if match["can_control"] and set(scores) in ({0.0}, {1.0}):
+        match["controlled"] = match["win_rate"]  # won, or lost, at every difference in length
+    elif match["can_control"]:
         weights = row_weights([outcome.pair.key for outcome in scored], seed=seed)
         rates = controlled_rate(scores, scaled(differences), weights)
-        match |= {"can_control": True, "controlled": list(interval(rates))}
+        match["controlled"] = list(interval(rates))
     return match
+
+
+def _preferred(match: dict[str, Any]) -> str | None:
+    """The layer that is preferred beyond chance: by the interval, and by a sign test, which few pairs do not fool."""
+    _, low, high = match["win_rate"]
+    if low <= 0.5 <= high or sign_test(match["won"], match["lost"]) > 1 - LEVEL:
+        return None
+    return match["second"] if low > 0.5 else match["first"]
 
 
 def _mean_words(outcomes: Sequence[Outcome], side: int) -> float | None:
@@ -111,14 +124,19 @@ def _strengths(
     if all(can_control):
         length = scaled([word_difference(outcome.pair) for outcome in scored])
         controlled = strengths(first, second, scores, weights, layers=len(layers), length=length)
-    return [
-        {
-            "layer": layer,
-            "strength": list(interval(raw[:, number])),
-            "controlled": None if controlled is None else list(interval(controlled[:, number])),
-        }
-        for layer, number in numbers.items()
-    ]
+    rows = []
+    for layer, number in numbers.items():
+        found = [None if fits is None else list(interval(fits[:, number])) for fits in (raw, controlled)]
+        if number and _all_alike(scored, layer):
+            found = [fit and [fit[0], None, None] for fit in found]
+        rows.append({"layer": layer, "strength": found[0], "controlled": found[1]})
+    return rows
+
+
+def _all_alike(scored: Sequence[Outcome], layer: str) -> bool:
+    """Whether a layer won all, or lost all: its strength has no end, and resampling shows no spread."""
+    own = {o.score if o.pair.layers[1] == layer else 1 - o.score for o in scored if layer in o.pair.layers}
+    return len(own) < 2
 
 
 def _trust(outcomes: Sequence[Outcome], seed: int) -> dict[str, Any]:
@@ -142,7 +160,9 @@ def _trust(outcomes: Sequence[Outcome], seed: int) -> dict[str, Any]:
             verdict: sum(vote.verdict == verdict for vote in votes)
             for verdict in dict.fromkeys(vote.verdict for vote in votes)
         },
-        "agrees": list(bootstrap([o.kind != "inconsistent" for o in twice], seed=seed)) if twice else None,
+        "agrees": list(share_interval([o.kind != "inconsistent" for o in twice], seed=seed))
+        if twice
+        else None,
         "inconsistent": sum(outcome.kind == "inconsistent" for outcome in twice),
         "twice": len(twice),
         "shown_first": list(ratio) if ratio else None,
@@ -154,7 +174,7 @@ def _check(checked: Sequence[Outcome], seed: int) -> dict[str, Any]:
     right = [1 - outcome.score for outcome in checked if outcome.score is not None]
     found: dict[str, Any] = {"count": len(checked), "kinds": kinds(checked), "right": None, "sees": None}
     if len(right) >= _FEWEST:
-        share = bootstrap(right, seed=seed)
+        share = share_interval(right, seed=seed)
         sees = "no" if share.value < SEES_FROM else "yes" if share.low >= SEES_FROM else "unsure"
         found |= {"right": list(share), "sees": sees}
     return found
