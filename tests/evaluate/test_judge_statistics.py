@@ -172,3 +172,13 @@ def test_the_sign_test_is_that_of_a_coin(won: int, lost: int, p: float):
 def test_nothing_is_claimed_where_nothing_was_judged():
     found, match = judged(TEXTS, [("unparsed", "unparsed")] * 2)
     assert match["win_rate"] is None and found["strengths"] == [] and found["trust"]["agrees"] is None
+
+
+def test_a_layer_that_no_chain_of_comparisons_reaches_has_no_strength():
+    names = ["original", "self-1", "self-2", "self-3", "self-4"]
+    two = [("original", "self-1"), ("self-1", "self-2"), ("self-3", "self-4")] * 10
+    pairs = [Pair(f"{n}", layers, TEXTS[n % 2]) for n, layers in enumerate(two)]
+    vote = {pair.id: (Vote(pair.id, 0, "AB"[n % 4 < 3]),) for n, pair in enumerate(pairs)}
+    found = judge_results(pairs, [], vote.__getitem__, names, seed=0)
+    assert [row["strength"] is None for row in found["strengths"]] == [False, False, False, True, True]
+    assert found["strengths"][2]["strength"][0] > found["strengths"][1]["strength"][0] > 0

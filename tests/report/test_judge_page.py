@@ -45,7 +45,13 @@ def results(**changes: Any) -> dict[str, Any]:
             "twice": 40,
             "shown_first": [0.5, 0.45, 0.55],
         },
-        "check": {"count": 20, "kinds": {"decided": 20}, "right": [0.9, 0.75, 1.0], "sees": "yes"},
+        "check": {
+            "count": 20,
+            "scored": 20,
+            "kinds": {"decided": 20},
+            "right": [0.9, 0.75, 1.0],
+            "sees": "yes",
+        },
         "examples": [
             {
                 "key": "k<1>",
@@ -64,7 +70,7 @@ def results(**changes: Any) -> dict[str, Any]:
 
 def test_the_judges_trust_comes_before_what_it_prefers():
     said = sentences(results())
-    assert said[0].startswith("The judge sees. It told its own caption from one moved there")
+    assert said[0].startswith("The judge sees. It told an image's own caption from one moved there")
     assert "90.0 (75.0–100.0)% right" in said[0]
     assert said[1] == "10 of 130 answers were no verdict; their pairs do not count."
     assert "agrees with itself on 90.0 (80.0–97.5)% of 40 pairs; the other 4 count as ties" in said[2]
@@ -74,9 +80,10 @@ def test_the_judges_trust_comes_before_what_it_prefers():
 
 
 def test_a_blind_judge_is_called_so_first():
-    check = {"count": 200, "kinds": {}, "right": [0.52, 0.45, 0.59], "sees": "no"}
+    check = {"count": 200, "scored": 190, "kinds": {}, "right": [0.52, 0.45, 0.59], "sees": "no"}
     said = sentences(results(check=check))
     assert said[0].startswith("The judge cannot see: what follows says nothing about the captions.")
+    assert "in 190 of 200 checks that count: 52.0 (45.0–59.0)% right" in said[0]
     assert "not checked" in sentences(results(check=None))[0]
     none = check | {"right": None, "sees": None}
     assert "none of its checks ended in a verdict" in sentences(results(check=none))[0]

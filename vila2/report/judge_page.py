@@ -89,7 +89,7 @@ def _trust(results: Mapping[str, Any]) -> list[str]:
             "unsure": "whether the judge can see cannot be told from so few checks",
             "yes": "the judge sees",
         }[check["sees"]]
-        asked = f"its own caption from one moved there from another image in {check['count']} checks"
+        asked = f"an image's own caption from one moved there from another image, in {check['scored']} of {check['count']} checks that count"
         said.append(
             f"{verdict[0].upper()}{verdict[1:]}. It told {asked}: {_share(check['right'])}% right (guessing: 50)."
         )

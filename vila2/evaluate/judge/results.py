@@ -124,13 +124,25 @@ def _strengths(
     if all(can_control):
         length = scaled([word_difference(outcome.pair) for outcome in scored])
         controlled = strengths(first, second, scores, weights, layers=len(layers), length=length)
-    rows = []
+    rows, compared = [], _connected(scored, layers[0])
     for layer, number in numbers.items():
-        found = [None if fits is None else list(interval(fits[:, number])) for fits in (raw, controlled)]
+        found = [
+            None if fits is None or layer not in compared else list(interval(fits[:, number]))
+            for fits in (raw, controlled)
+        ]
         if number and _all_alike(scored, layer):
             found = [fit and [fit[0], None, None] for fit in found]
         rows.append({"layer": layer, "strength": found[0], "controlled": found[1]})
     return rows
+
+
+def _connected(scored: Sequence[Outcome], layer: str) -> set[str]:
+    """The layers that a chain of comparisons joins with this one: of the others nothing is known."""
+    two = {outcome.pair.layers for outcome in scored}
+    known: set[str] = {name for names in two for name in names if name == layer}
+    while more := {name for names in two if known & set(names) for name in names} - known:
+        known |= more
+    return known
 
 
 def _all_alike(scored: Sequence[Outcome], layer: str) -> bool:
@@ -172,7 +184,8 @@ def _trust(outcomes: Sequence[Outcome], seed: int) -> dict[str, Any]:
 def _check(checked: Sequence[Outcome], seed: int) -> dict[str, Any]:
     """The share of checks in which the image's own text won, ties half: a judge that guesses gets half."""
     right = [1 - outcome.score for outcome in checked if outcome.score is not None]
-    found: dict[str, Any] = {"count": len(checked), "kinds": kinds(checked), "right": None, "sees": None}
+    found: dict[str, Any] = {"count": len(checked), "scored": len(right), "kinds": kinds(checked)}
+    found |= {"right": None, "sees": None}
     if len(right) >= _FEWEST:
         share = share_interval(right, seed=seed)
         sees = "no" if share.value < SEES_FROM else "yes" if share.low >= SEES_FROM else "unsure"
