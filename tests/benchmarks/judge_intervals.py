@@ -53,9 +53,9 @@ def main() -> None:
         truth = (even[0] + TIE / 2) / (sum(even) + TIE)
         rates = controlled_rate(score[one], length[one], weights[:, one])
         held.setdefault("win rate at equal length", []).append(covered(interval(rates), truth))
-        _, first, second, score, _ = votes(random, 200, 0.0)
+        image, first, second, score, _ = votes(random, 200, 0.0)
         one = (first == 0) & (second == 1)
-        held.setdefault("win rate", []).append(covered(share_interval(score[one], seed=0), truth))
+        held.setdefault("win rate", []).append(covered(share_interval(score[one], image[one], seed=0), truth))
     for name, inside in held.items():
         print(f"{name:<30} {np.mean(inside):.0%} of {len(inside)} intervals hold the truth")
     image, first, second, score, length = votes(random, 1667, TASTE)

@@ -10,7 +10,7 @@ import pytest
 from vila2.evaluate.judge.bradley_terry import davidson, strengths
 from vila2.evaluate.judge.length_control import can_control, controlled_rate, overlap, scaled
 from vila2.evaluate.judge.pairs import Pair
-from vila2.evaluate.judge.resampling import PRIOR, joined, row_weights, sign_test
+from vila2.evaluate.judge.resampling import PRIOR, joined, row_weights, share_interval, sign_test
 from vila2.evaluate.judge.results import judge_results
 from vila2.evaluate.judge.votes import Vote
 
@@ -80,6 +80,14 @@ def test_images_are_drawn_whole():
     assert weights[0].tolist() == [1, 1, 1, 1]
     assert (weights[:, 0] == weights[:, 2]).all() and (weights[1:, 0] != weights[1:, 1]).any()
     assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all()
+
+
+def test_votes_on_one_image_do_not_narrow_an_interval():
+    values = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0] * 5
+    images = [f"{n}" for n in range(40)]
+    plain = share_interval(values, images, seed=0)
+    assert share_interval(values * 9, images * 9, seed=0) == pytest.approx(plain)
+    assert share_interval([1] * 9, ["a", "b", "c"] * 3, seed=0) == (1, pytest.approx(0.025 ** (1 / 3)), 1)
 
 
 def simulated(quality: float, length: float, shift: float, count: int = 4000):

@@ -93,7 +93,7 @@ def test_no_preference_and_no_rate_at_equal_length_are_said():
     match = {"preferred": None, "controlled": None, "can_control": False, "longer_share": 0.01}
     said = sentences(results(match=match))[4]
     assert said.startswith("Between original and self-1 no preference can be told from chance")
-    assert "the other at least as long in 1.0% of the pairs" in said
+    assert "the one that is mostly shorter is at least as long in 1.0% of the pairs" in said
     empty = {"win_rate": None, "scored": 0}
     assert "too few pairs" in sentences(results(match=empty))[4]
 

@@ -124,10 +124,10 @@ def _preference(match: Mapping[str, Any]) -> str:
     text = f"{better}: {second} wins {_share(rate)}% (ties half), over {match['scored']} pairs"
     if match["controlled"]:
         return f"{text}; at equal length {_share(match['controlled'])}%."
-    return (
-        f"{text}. No rate at equal length: one of the two is nearly always the longer one "
-        f"(the other at least as long in {match['longer_share']:.1%} of the pairs), so length and layer can not be told apart."
+    shorter = (
+        f"the one that is mostly shorter is at least as long in {match['longer_share']:.1%} of the pairs"
     )
+    return f"{text}. No rate at equal length: {shorter}, too few to tell length and layer apart."
 
 
 def _left_out(results: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vila2.evaluate.intervals import Interval, bootstrap
+from vila2.evaluate.intervals import Interval, ratio_bootstrap
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -74,17 +74,21 @@ def interval(values: np.ndarray) -> Interval:
     return Interval(float(values[0]), float(low), float(high))
 
 
-def share_interval(values: Sequence[float], *, seed: int) -> Interval:
-    """The mean of values in 0..1, one per image, with its bootstrap interval.
+def share_interval(values: Sequence[float], images: Sequence[str], *, seed: int) -> Interval:
+    """The mean of values in 0..1 with its interval, of a bootstrap that draws images whole.
 
     Where all of them are 0, or all 1, resampling shows no spread however few they are; there the exact binomial
-    (Clopper-Pearson) bound stands in.
+    (Clopper-Pearson) bound of so many images stands in.
 
-    Raises:
-        DataError: no values.
+    Args:
+        values: one or more.
+        images: the image of each.
+        seed: of the bootstrap.
     """
-    found = bootstrap(values, seed=seed, resamples=RESAMPLES, level=LEVEL)
-    bound = ((1 - LEVEL) / 2) ** (1 / len(values))
+    _, image_of = np.unique(np.asarray(images), return_inverse=True)
+    sums, counts = np.bincount(image_of, np.asarray(values, dtype=np.float64)), np.bincount(image_of)
+    found = ratio_bootstrap(sums, counts, seed=seed, resamples=RESAMPLES, level=LEVEL)
+    bound = ((1 - LEVEL) / 2) ** (1 / len(counts))
     if found.value == 1:
         return Interval(1.0, bound, 1.0)
     if found.value == 0:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from vila2.evaluate.intervals import ratio_bootstrap
 from vila2.evaluate.judge.bradley_terry import strengths
 from vila2.evaluate.judge.length_control import can_control, controlled_rate, overlap, scaled
 from vila2.evaluate.judge.pairs import Pair
@@ -84,13 +84,14 @@ def _match(two: tuple[str, str], outcomes: Sequence[Outcome], seed: int) -> dict
     }
     if len(scored) < _FEWEST:
         return match
-    match["win_rate"] = list(share_interval(scores, seed=seed))
+    images = [outcome.pair.key for outcome in scored]
+    match["win_rate"] = list(share_interval(scores, images, seed=seed))
     match["preferred"] = _preferred(match)
     match["can_control"] = can_control(differences)
     if match["can_control"] and set(scores) in ({0.0}, {1.0}):
         match["controlled"] = match["win_rate"]  # won, or lost, at every difference in length
     elif match["can_control"]:
-        weights = row_weights([outcome.pair.key for outcome in scored], seed=seed)
+        weights = row_weights(images, seed=seed)
         rates = controlled_rate(scores, scaled(differences), weights)
         match["controlled"] = list(interval(rates))
     return match
@@ -153,41 +154,35 @@ def _all_alike(scored: Sequence[Outcome], layer: str) -> bool:
 
 def _trust(outcomes: Sequence[Outcome], seed: int) -> dict[str, Any]:
     """How the judge agrees with itself over the two orders, and whether it favours what is shown first."""
-    votes = [vote for outcome in outcomes for vote in outcome.votes]
+    votes = [(outcome.pair.key, vote) for outcome in outcomes for vote in outcome.votes]
+    verdicts = Counter(vote.verdict for _, vote in votes)
     twice = [o for o in outcomes if len(o.votes) == 2 and None not in [vote.score for vote in o.votes]]
-    sided: dict[str, list[Vote]] = {}
-    for outcome in outcomes:
-        for vote in outcome.votes:
-            if vote.verdict in ("A", "B"):
-                sided.setdefault(outcome.pair.key, []).append(vote)
-    by_image = [[vote.verdict == "A" for vote in own] for own in sided.values()]
-    ratio = (
-        ratio_bootstrap([sum(o) for o in by_image], [len(o) for o in by_image], seed=seed)
-        if by_image
-        else None
-    )
+    agrees = [(outcome.pair.key, outcome.kind != "inconsistent") for outcome in twice]
+    first = [(key, vote.verdict == "A") for key, vote in votes if vote.verdict in ("A", "B")]
     return {
         "votes": len(votes),
-        "verdicts": {
-            verdict: sum(vote.verdict == verdict for vote in votes)
-            for verdict in dict.fromkeys(vote.verdict for vote in votes)
-        },
-        "agrees": list(share_interval([o.kind != "inconsistent" for o in twice], seed=seed))
-        if twice
-        else None,
-        "inconsistent": sum(outcome.kind == "inconsistent" for outcome in twice),
+        "verdicts": dict(sorted(verdicts.items())),
         "twice": len(twice),
-        "shown_first": list(ratio) if ratio else None,
+        "inconsistent": sum(not agreed for _, agreed in agrees),
+        "agrees": _share(agrees, seed),
+        "shown_first": _share(first, seed),
     }
+
+
+def _share(rows: Sequence[tuple[str, float]], seed: int) -> list[float] | None:
+    """The mean over rows of (image, value), with its interval; None where there are none."""
+    if not rows:
+        return None
+    images, values = zip(*rows, strict=True)
+    return list(share_interval(values, images, seed=seed))
 
 
 def _check(checked: Sequence[Outcome], seed: int) -> dict[str, Any]:
     """The share of checks in which the image's own text won, ties half: a judge that guesses gets half."""
-    right = [1 - outcome.score for outcome in checked if outcome.score is not None]
+    right = [(o.pair.key, 1 - o.score) for o in checked if o.score is not None]
     found: dict[str, Any] = {"count": len(checked), "scored": len(right), "kinds": kinds(checked)}
-    found |= {"right": None, "sees": None}
-    if len(right) >= _FEWEST:
-        share = share_interval(right, seed=seed)
-        sees = "no" if share.value < SEES_FROM else "yes" if share.low >= SEES_FROM else "unsure"
-        found |= {"right": list(share), "sees": sees}
-    return found
+    share, sees = _share(right, seed), None
+    if share is not None:
+        value, low, _ = share
+        sees = "no" if value < SEES_FROM else "yes" if low >= SEES_FROM else "unsure"
+    return found | {"right": share, "sees": sees}
