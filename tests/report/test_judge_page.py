@@ -85,8 +85,9 @@ def test_a_blind_judge_is_called_so_first():
     assert said[0].startswith("The judge cannot see: what follows says nothing about the captions.")
     assert "in 190 of 200 checks that count: 52.0 (45.0–59.0)% right" in said[0]
     assert "not checked" in sentences(results(check=None))[0]
-    none = check | {"right": None, "sees": None}
+    none = check | {"right": None, "sees": None, "kinds": {"unparsed": 20}}
     assert "none of its checks ended in a verdict" in sentences(results(check=none))[0]
+    assert "no check was judged yet" in sentences(results(check=none | {"kinds": {"open": 20}}))[0]
 
 
 def test_no_preference_and_no_rate_at_equal_length_are_said():

@@ -93,6 +93,8 @@ def _trust(results: Mapping[str, Any]) -> list[str]:
         said.append(
             f"{verdict[0].upper()}{verdict[1:]}. It told {asked}: {_share(check['right'])}% right (guessing: 50)."
         )
+    elif check and set(check["kinds"]) == {"open"}:
+        said.append("Whether the judge can see is not known: no check was judged yet.")
     elif check:
         said.append("The judge cannot be believed: none of its checks ended in a verdict.")
     else:
