@@ -20,13 +20,17 @@ class Journal:
 
     Args:
         path: of the file; it appears with the first entry.
+        only_last: refuse to cut where whole lines follow the broken one: for work that can not be done again.
+
+    Raises:
+        DataError: with ``only_last``, a broken line that is not the last one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, only_last: bool = False) -> None:
         self.path = path
         self.entries: list[Any] = []
         if path.exists():
-            self.entries = cut_broken_tail(path, _checked)
+            self.entries = cut_broken_tail(path, _checked, only_last=only_last)
 
     def append(self, entry: Any) -> None:
         """Adds an entry; it is on disk when this returns."""

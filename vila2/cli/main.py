@@ -13,6 +13,7 @@ from vila2.cli import (
     annotate,
     data,
     env,
+    judge,
     merge,
     model,
     plugins,
@@ -60,6 +61,7 @@ app.command()(status.status)
 app.command()(recaption.recaption)
 app.command()(specialize.specialize)
 app.command()(annotate.annotate)
+app.command()(judge.judge)
 app.command()(merge.merge)
 app.command()(report.report)
 app.command()(reproduce.reproduce)

@@ -68,6 +68,11 @@ def render_page(results: Mapping[str, Any] | Results) -> str:
         filters=filters(cards),
         checked=any(caption.claims for example in results.examples for caption in example.captions),
     )
+    return for_html(page)
+
+
+def for_html(page: str) -> str:
+    """The page with a visible sign for every character that HTML has no place for."""
     return _NOT_FOR_HTML.sub(_visible, page)
 
 

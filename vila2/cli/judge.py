@@ -1,0 +1,160 @@
+"""``vila2 judge``: which of two layers describes the images better, by an engine or by a person on a blind page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from vila2.evaluate.judge.job import Work
+    from vila2.evaluate.judge.votes import VoteBook
+
+COUNT = 5000  # as many images as the paper's judges saw
+
+
+def judge(
+    source: Annotated[Path, typer.Argument(metavar="DATASET_OR_RUN", help="Folder of a dataset or a run.")],
+    layers: Annotated[
+        str, typer.Option("--layers", "-l", help="Two or more, such as original,self-1.")
+    ] = "original,self-1",
+    model: Annotated[str | None, typer.Option("--model", "-m", help="The judge: hub id or folder.")] = None,
+    engine_name: Annotated[
+        str, typer.Option("--engine", help="What runs it; a plugin may bring others.")
+    ] = "transformers",
+    human: Annotated[bool, typer.Option("--human", help="You are the judge, on a local page.")] = False,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="The most pairs.")] = COUNT,
+    check: Annotated[
+        bool, typer.Option("--check", help="Also test whether the judge tells captions from another image's.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder; by default SOURCE/judge/JUDGE/LAYERS.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Of a run; by default the recaptioned one.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the choice of images, pairs and sides.")] = 0,
+    batch_size: Annotated[int, typer.Option("--batch-size", "-b", min=1, help="Pairs at a time.")] = 4,
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", min=1, help="Room for an engine that thinks first.")
+    ] = 64,
+    device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = None,
+    dtype: Annotated[str | None, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of the page; 0: any.")] = 0,
+    open_page: Annotated[bool, typer.Option("--open", help="With --human, start the browser.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Compare layers pair by pair: an engine sees every pair in both orders, a person in one.
+
+    Stopped at any moment, the same command goes on. Votes, judged.json and report.html are in --out.
+    """
+    from vila2.cycle.described import open_described
+    from vila2.errors import RecipeError
+    from vila2.evaluate.judge.job import Work, write_judged
+    from vila2.report.judge_page import write_judge_page
+
+    if human == (model is not None):
+        raise RecipeError("a judge is an engine or a person", mend="give --model MODEL, or --human")
+    names = [name.strip() for name in layers.split(",") if name.strip()]
+    opened, found = open_described(source, names, dataset)
+    work = Work.choose(opened, found, count=count, check=check, seed=seed)
+    folder = out or source / "judge" / _slug("human" if human else str(model)) / "+".join(names)
+    if human:
+        voting = _by_person(work, folder, port, open_page)
+    else:
+        options = {"device": device, "dtype": dtype}
+        voting = _by_engine(work, folder, engine_name, str(model), options, max_new_tokens, batch_size, quiet)
+    with voting as (described, book):
+        results = write_judged(folder, work, described, book)
+        write_judge_page(results, folder / "report.html")
+    _show(results, folder, as_json)
+
+
+@contextmanager
+def _by_engine(
+    work: Work,
+    folder: Path,
+    engine_name: str,
+    model: str,
+    options: dict[str, Any],
+    max_new_tokens: int,
+    batch_size: int,
+    quiet: bool,
+) -> Iterator[tuple[dict[str, Any], VoteBook]]:
+    from vila2.caption.engine import GenerationSettings
+    from vila2.caption.engines import open_engine
+    from vila2.evaluate.judge.asking import ask_pairs
+    from vila2.evaluate.judge.job import describe_engine, open_votes
+    from vila2.run.progress import live_progress
+
+    settings = GenerationSettings(max_new_tokens)
+    engine = open_engine(engine_name, model, **{name: value for name, value in options.items() if value})
+    described = describe_engine(engine, settings)
+    with open_votes(folder, work, described) as book:
+        ask_pairs(
+            work.pairs,
+            work.dataset,
+            engine,
+            book,
+            settings=settings,
+            batch_size=batch_size,
+            progress=live_progress(quiet=quiet),
+        )
+        yield described, book
+
+
+@contextmanager
+def _by_person(
+    work: Work, folder: Path, port: int, open_page: bool
+) -> Iterator[tuple[dict[str, Any], VoteBook]]:
+    from vila2.evaluate.judge.job import PERSON, open_votes
+    from vila2.evaluate.judge.person import Session
+    from vila2.evaluate.judge.server import serve
+
+    with open_votes(folder, work, PERSON) as book:
+        session = Session(work.pairs, work.dataset, book, seed=work.seed)
+        with serve(session, port=port) as server:
+            typer.echo(f"judge at {server.url}\nCtrl-C, or Finish on the page, counts the votes", err=True)
+            if open_page:
+                import webbrowser
+
+                webbrowser.open(server.url)
+            try:
+                while not server.finished.wait(0.5):  # a wait without an end would not hear Ctrl-C everywhere
+                    pass
+            except KeyboardInterrupt:
+                typer.echo("", err=True)
+        yield PERSON, book
+
+
+def _slug(name: str) -> str:
+    """The last part of a name as a folder's name."""
+    import re
+
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(name).name).strip("-.") or "judge"
+
+
+def _show(results: dict[str, Any], folder: Path, as_json: bool) -> None:
+    from vila2.report.judge_page import match_table, sentences, strength_table
+
+    if as_json:
+        shown = {name: value for name, value in results.items() if name != "examples"}
+        shown |= {"folder": str(folder), "report": str(folder / "report.html")}
+        typer.echo(json.dumps(shown, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from vila2.cli.tables import table
+
+    console = Console()
+    for headings, rows in (match_table(results, short=True), strength_table(results)):
+        if rows:
+            console.print(table(headings, rows))
+    for sentence in sentences(results):
+        typer.echo(sentence)
+    typer.echo(f"report: {folder / 'report.html'}")

@@ -1,0 +1,79 @@
+"""A dataset with the layers that describe it, found by name: beside its shards, in a run's steps, in a run's recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vila2.data.layers import Layer, OriginalLayer, ReadLayer, original_layer
+from vila2.data.shards import ShardDataset
+from vila2.errors import DataError, RunError
+from vila2.run.nearest import did_you_mean
+from vila2.run.status import status
+from vila2.run.step_files import step_folder
+
+
+def open_described(
+    source: Path, names: Sequence[str], dataset: str | None = None
+) -> tuple[ShardDataset, dict[str, ReadLayer]]:
+    """Opens a dataset and some of its layers.
+
+    Args:
+        source: a dataset's folder, or a run's.
+        names: of the layers; "original" is the text in the shards.
+        dataset: of a run; by default the one that is recaptioned.
+
+    Raises:
+        DataError: there is no such layer, or it is named twice.
+        RunError: the run has no such dataset.
+    """
+    opened, folders = (
+        _of_run(source, dataset) if (source / "steps").is_dir() else _of_dataset(source, dataset)
+    )
+    if double := [name for name in names if list(names).count(name) > 1]:
+        raise DataError(f"layer {double[0]!r} is named twice", mend="name each layer once")
+    layers: dict[str, Layer | OriginalLayer] = {}
+    for name in names:
+        if name == "original":
+            layers[name] = original_layer(opened)
+        elif name in folders:
+            layers[name] = Layer.open(folders[name])
+        else:
+            raise DataError(
+                f"{source} has no layer {name!r}", mend=did_you_mean(name, ["original", *folders])
+            )
+    return opened, layers
+
+
+def _of_dataset(folder: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:
+    if dataset is not None:
+        raise RunError(f"{folder} is no run, so it has no dataset {dataset!r}", mend="leave --dataset out")
+    opened = ShardDataset.open(folder)
+    return opened, _beside(opened)
+
+
+def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:
+    from vila2.run.recipe_file import load_recipe
+
+    recipe = load_recipe(run / "recipe.yaml")
+    name = dataset or recipe.recaptioned
+    if name not in recipe.data:
+        raise RunError(f"{run} has no dataset {name!r}", mend=did_you_mean(str(name), recipe.data))
+    steps = {step.name: step_folder(run, step.name, step.digest) for step in status(run).steps}
+    spec = recipe.data[name]
+    folder = Path(spec.path) if spec.source == "shards" else steps.get(f"data-{name}")
+    if folder is None or not folder.is_dir():
+        raise RunError(f"{run} has not imported dataset {name!r} yet", mend="`vila2 run` goes on with it")
+    opened = ShardDataset.open(folder)
+    # Unfinished ones too: opening one says so.
+    written = {step: path for step, path in steps.items() if step.startswith("self-") and path.is_dir()}
+    return opened, (
+        {layer: Path(path) for layer, path in spec.layers.items()}
+        | _beside(opened)
+        | (written if name == recipe.recaptioned else {})
+    )
+
+
+def _beside(dataset: ShardDataset) -> dict[str, Path]:
+    """The layers beside a dataset's shards, unfinished ones included."""
+    return {path.name: path for path in sorted((dataset.folder / "layers").glob("*")) if path.is_dir()}
