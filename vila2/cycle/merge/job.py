@@ -153,7 +153,7 @@ class _Work:
 
     def _merge(self, key: str, rows: Mapping[str, Sequence[Annotation]]) -> tuple[list[Exchange], Known]:
         heard = hear(self.sources, rows, self._names)
-        weighed, known = weigh(heard, self.sources, rows, absence=self.spec.absence == "contradicts")
+        weighed, known = weigh(heard, self.sources, rows, absence=self.spec.absence)
         return self._talk.arrange(key, [decided(one, self.spec) for one in weighed]), known
 
     def _paragraphs(

@@ -43,6 +43,7 @@ class Known:
         labels: heads of names that were looked for: such a thing is absent where no box is. Empty where absence
             proves nothing.
         all_texts: whether text that nobody read is absent.
+        found: heads of names that the specialists can find at all; of other things nothing can be known.
     """
 
     things: tuple[Thing, ...] = ()
@@ -50,6 +51,7 @@ class Known:
     stated: tuple[Stated, ...] = ()
     labels: frozenset[str] = field(default_factory=frozenset)
     all_texts: bool = False
+    found: frozenset[str] = field(default_factory=frozenset)
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -69,8 +71,14 @@ class Known:
         return [one for one in self.things if agree(name, one.name)]
 
 
-def known_of(claims: Iterable[Claim], *, labels: Set[str] = frozenset(), all_texts: bool = False) -> Known:
-    """What claims of several specialists let be known together."""
+def known_of(
+    claims: Iterable[Claim],
+    *,
+    labels: Set[str] = frozenset(),
+    all_texts: bool = False,
+    found: Set[str] = frozenset(),
+) -> Known:
+    """What claims of several specialists let be known together; the rest as in :class:`Known`."""
     claims = list(claims)
     things: list[Thing] = []
     for thing in _boxed(claims):
@@ -84,7 +92,7 @@ def known_of(claims: Iterable[Claim], *, labels: Set[str] = frozenset(), all_tex
         for one in claims
         if one.kind == "relation"
     )
-    return Known(tuple(things), tuple(written), tuple(stated), frozenset(labels), all_texts)
+    return Known(tuple(things), tuple(written), tuple(stated), frozenset(labels), all_texts, frozenset(found))
 
 
 def heads_of(claims: Iterable[Claim]) -> set[str]:

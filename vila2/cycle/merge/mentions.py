@@ -35,7 +35,7 @@ _NO_THING = word_set(
     "pair group row bunch couple set size color colour"
 )
 #: What carries written text: what it says is the claim, not that it is there.
-CARRIERS = word_set("sign label word text letter logo writing caption title inscription plate sticker banner")
+CARRIERS = word_set("sign label word text letter logo writing caption title inscription")
 _SIZES = word_set("small large big little tiny huge tall short")
 _START = re.compile(
     r"\b(?:only\s+)?(?P<det>an?|the|this|that|these|those|another|some|several|both|"

@@ -2,7 +2,7 @@
 
 A specialist's answers are read by its own parser; these rules are for captions, whoever wrote them, and for what a
 parser leaves unread. The predicates are those of relations between things and to the camera's view: left, right, above,
-below, front, behind, camera_left, camera_right.
+below, front, behind, and camera_left, _right, _middle, _close, _far, _closest, _farthest.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ def _side(word: str) -> str:
 _RELATION = re.compile(
     r"\b(?:"
     rf"(?P<camera_left>{_side('left')})|(?P<camera_right>{_side('right')})"
+    rf"|(?P<camera_middle>(?:in|at)\s+the\s+(?:middle|cent(?:er|re))(?:{_OF_THE_IMAGE})?(?!\s+of\b))"
+    r"|(?P<camera_closest>(?:closest|nearest)\s+to\s+the\s+(?:camera|viewer))"
+    r"|(?P<camera_farthest>(?:farthest|furthest)\s+(?:away\s+)?from\s+the\s+(?:camera|viewer))"
+    r"|(?P<camera_close>in\s+the\s+foreground|(?:close|near)\s+to\s+the\s+(?:camera|viewer))"
+    r"|(?P<camera_far>in\s+the\s+background|far\s+(?:away\s+)?from\s+the\s+(?:camera|viewer))"
     r"|(?P<left>(?:(?:to|on)\s+the\s+)?left(?:\s+(?:hand\s+)?side)?\s+of)"
     r"|(?P<right>(?:(?:to|on)\s+the\s+)?right(?:\s+(?:hand\s+)?side)?\s+of)"
     r"|(?P<front>in\s+front\s+of|(?:closer|nearer)\s+(?:to\s+(?:the\s+|us\b\s*)?(?:camera\s+|viewer\s+)?)?than)"
