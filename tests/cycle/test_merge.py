@@ -426,6 +426,7 @@ def test_a_model_as_the_writer_is_judged_and_what_it_makes_up_is_counted(small, 
     assert [(row.text, row.detail) for row in layer.rows()] == [("There is a red cube.", "writer")] * 4
     numbers = tally_merge(tmp_path / "m")["sources"]
     assert numbers["writer"]["before"]["contradiction_rate"] == 0.5
+    assert tally_merge(tmp_path / "m")["all"]["words_after"] == 5  # those of the paragraph that is left
     assert numbers["words"]["exchanges"] == {"kept": 0, "dropped": {"rewritten": 4}}
     kept = merged(
         small, hand_made_again(small), tmp_path / "a", engine=_Writer(), writer="model", arm="append"
@@ -464,3 +465,31 @@ def test_a_run_merges_as_a_step(small, tmp_path):
     results = work.merge(tmp_path / "step", settings, inputs, Board())
     assert results["images"] == 4 and results["all"]["before"]["coverage"] is not None
     assert Layer.open(tmp_path / "step").name == "merged"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["plain", "chat"])
+def test_a_stage_trains_on_merged_dialogues_and_trees(small, tmp_path, style):
+    from vila2.model.assemble import assemble
+    from vila2.run.recipe import STAGE_DEFAULTS, StageSpec
+    from vila2.train.stage import save_model, train_stage
+
+    merged(small, hand_made(small), small.folder / "layers" / "merged")
+    model, processor = assemble("builtin:world/vision", "builtin:world/language", vision_feature_layer=-1)
+    save_model(model, processor, tmp_path / "parts" / "model")
+    views = [{"dataset": "pairs", "view": view} for view in ("dialogue(merged)", "tree(merged)")]
+    stage = StageSpec.model_validate(
+        STAGE_DEFAULTS["pretrain"]
+        | {"mixture": views, "style": style, "batch_size": 4, "pack_length": 1024, "learning_rate": 1e-3}
+    )
+    results = train_stage(
+        tmp_path / "stage",
+        {"name": "pretrain", "stage": stage.model_dump(mode="json"), "seed": 0, "dtype": "float32"},
+        {
+            "model": tmp_path / "parts",
+            "data.pairs": small.folder,
+            "layer.pairs.merged": small.folder / "layers" / "merged",
+        },
+        Board(),
+    )
+    assert results["samples"] == 8 and results["loss"]
