@@ -19,7 +19,7 @@ from vila2.data.views import View, apply_view
 from vila2.errors import DataError, PluginError, RunError
 from vila2.run.progress import Board
 from vila2.run.recipe import MergeSpec
-from vila2.sources.world import Scene, caption_scores, check_caption
+from vila2.sources.world import PARTS, Scene, caption_scores, check_caption
 
 ALL = ("objects", "texts")
 LEFT, RIGHT = (0.1, 0.4, 0.3, 0.6), (0.7, 0.4, 0.9, 0.6)
@@ -304,6 +304,16 @@ def test_a_layer_of_a_plugin_that_is_not_installed_is_refused(small, tmp_path):
         merged(small, layers, tmp_path / "m")
 
 
+def test_a_verifier_that_loses_claims_is_named(small, tmp_path, site):
+    install_ranked(site, "sees", 10)
+    path = site / "vila2_sees.py"
+    path.write_text(path.read_text().replace("prompts=", 'verifier="vila2_sees:verify", prompts=') + "\ndef verify(claims, evidence): return ()\n")  # fmt: skip
+    rows = everywhere(small, lambda k: grounded(k, [("cube", LEFT)]))
+    layers = {"original": original_layer(small), "sees": plugin_layer(small, "sees", rows)}
+    with pytest.raises(PluginError, match=r"sees.*gave back 0"):
+        merged(small, layers, tmp_path / "m")
+
+
 def test_empty_and_refused_answers_stay_out_and_are_counted(dataset, tmp_path, site):
     install_ranked(site, "sees", 10, ", empty_share=0.5")
     rows = everywhere(dataset, lambda key: reads(key, []))
@@ -332,6 +342,8 @@ def test_what_was_said_is_not_said_again_and_the_budget_holds(small, tmp_path):
         assert sum(len(f"{row.prompt} {row.text}".split()) for row in rows) <= 30
     dropped = tally_merge(tmp_path / "tight")["all"]["exchanges"]["dropped"]
     assert dropped["budget"] > 0
+    tokens = merged(small, layers, tmp_path / "tokens", budget=30, tokenizer=str(PARTS / "language"))
+    assert tokens.count < tight.count or tokens.statistics().words_mean < tight.statistics().words_mean
 
 
 def test_the_papers_arm_appends_everything_and_says_what_it_takes_in(small, tmp_path):

@@ -17,6 +17,7 @@ from vila2.cycle.merge.names import ANY, agree, clash, name_of
 from vila2.data.boxes import iou
 from vila2.data.claims import Claim, ClaimStatus
 from vila2.data.evidence import Evidence
+from vila2.errors import PluginError
 from vila2.plugin.references import call
 
 #: A box is the thing's from this overlap on; below the other nothing of the kind stands there.
@@ -53,7 +54,12 @@ def judged(claims: Sequence[Claim], known: Known, verifiers: Iterable[NamedVerif
         if not open_ones:
             break
         given = [replace(found[number], detail="") for number in open_ones]
-        answers = call(verifier.verify, given, known.evidence, of=verifier.of)
+        answers = call(verifier.verify, given, known.evidence_about(given), of=verifier.of)
+        if len(answers) != len(given):
+            raise PluginError(
+                f"{verifier.of} was given {len(given)} claims and gave back {len(answers)}",
+                mend="a verifier gives back every claim, in order",
+            )
         for number, answer in zip(open_ones, answers, strict=True):
             found[number] = replace(found[number], status=answer.status, detail=answer.detail)
     return [_judge(claim, known) if claim.status == "unverified" else claim for claim in found]

@@ -55,16 +55,20 @@ class Known:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """In the form that plugins' verifiers read; relations without a box have no place in it."""
+        """In the form that plugins' verifiers read, but for the labels; relations without a box have no place in it."""
         return Evidence(
             objects=tuple(
                 SceneObject(label=one.name[-1], name=" ".join(one.name), box=one.box) for one in self.things
             ),
             all_objects=bool(self.labels),
-            labels=tuple(sorted(self.labels)),
             texts=tuple(WrittenText(text=text, on=" ".join(on)) for text, on in self.written),
             all_texts=self.all_texts,
         )
+
+    def evidence_about(self, claims: Iterable[Claim]) -> Evidence:
+        """The evidence with those labels that the claims speak of: a specialist can know thousands."""
+        heads = {name[-1] for claim in claims if (name := name_of(claim.subject))}
+        return self.evidence.model_copy(update={"labels": tuple(sorted(self.labels & heads))})
 
     def meant(self, name: Name) -> list[Thing]:
         """The things that a name can stand for."""

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vila2.cycle.merge.fates import Fate, read_fates
-
-_WRITER = "writer"
+from vila2.cycle.merge.sources import WRITER
 
 
 @dataclass
@@ -70,7 +69,7 @@ def tally(fates: Iterable[Fate]) -> dict[str, Any]:
     for fate in fates:
         keys.add(fate.key)
         sources.setdefault(fate.source, _Counts()).add(fate)
-        together.add(fate, made=fate.source == _WRITER)
+        together.add(fate, made=fate.source == WRITER)
     return {
         "images": len(keys),
         "sources": {name: counts.to_json(len(keys)) for name, counts in sources.items()},
