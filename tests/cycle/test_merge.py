@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from merge_layers import grounded, reads, relates, said, world, world_layers, write_layer
@@ -13,7 +14,7 @@ from vila2.cycle.merge.fates import read_fates
 from vila2.cycle.merge.job import merge_layers
 from vila2.cycle.merge.tally import tally_merge
 from vila2.data.layers import Layer, original_layer
-from vila2.data.sample import BoxPart
+from vila2.data.sample import BoxPart, assistant, user
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View, apply_view
 from vila2.errors import DataError, PluginError, RunError
@@ -302,6 +303,23 @@ def test_a_layer_of_a_plugin_that_is_not_installed_is_refused(small, tmp_path):
     }
     with pytest.raises(PluginError, match="gone"):
         merged(small, layers, tmp_path / "m")
+
+
+def test_a_question_that_the_parser_gave_stays(small, tmp_path, site):
+    install_ranked(site, "sees", 10)
+
+    def answer(key):
+        turns = (user("What is where?"), assistant("A cube."), user("Is it red?"), assistant("Yes."))
+        return replace(said(key, "A cube. Yes.", "What is where?"), turns=turns)
+
+    layers = {
+        "original": original_layer(small),
+        "sees": plugin_layer(small, "sees", everywhere(small, answer)),
+    }
+    asked = Counter(
+        (row.prompt, row.text) for row in merged(small, layers, tmp_path / "m").rows() if row.prompt
+    )
+    assert asked == {("How many objects are there?", "A cube."): 4, ("Is it red?", "Yes."): 4}
 
 
 def test_a_verifier_that_loses_claims_is_named(small, tmp_path, site):

@@ -67,7 +67,7 @@ class Talk:
         if policy.exchanges is not None and kept_before >= policy.exchanges:
             return replace(one, kept=False, reason="cap")
         questions = one.source.questions
-        if questions:
+        if questions and one.prompted:
             chosen = _hash(self.seed, key, "question", name, 0) + one.number
             one = replace(one, question=user(questions[chosen % len(questions)]))
         return one

@@ -40,6 +40,7 @@ class Exchange:
         source: who says it.
         number: among the source's exchanges about this image, from 0.
         question: None for a caption, which answers nothing.
+        prompted: whether that is the prompt, in whose place one of the plugin's questions stands.
         spoken: the answer.
         status: of the annotation: only "ok" ones are talked about, and some "empty" ones.
         detail: of the annotation.
@@ -52,6 +53,7 @@ class Exchange:
     spoken: tuple[Spoken, ...]
     status: Status = "ok"
     detail: str = ""
+    prompted: bool = False
     kept: bool = True
     reason: str = ""
 
@@ -81,22 +83,26 @@ def _of_source(source: Source, rows: Sequence[Annotation], vocabulary: Vocabular
         answers = sentences_of([parts for _, parts in pairs], row.text, claims)
         for (question, _), sentences in zip(pairs, answers, strict=True):
             spoken = tuple(Spoken(_read(source, sentence, vocabulary)) for sentence in sentences)
-            yield Exchange(source, number, question, spoken, row.status, row.detail)
+            prompted = question is not None and question.text.strip() == row.prompt.strip()
+            yield Exchange(source, number, question, spoken, row.status, row.detail, prompted)
             number += 1
 
 
 def _pairs(source: Source, row: Annotation) -> Iterator[tuple[Turn | None, tuple[Part, ...]]]:
     """Question and answer of an annotation; what is no answer is one without sentences."""
+    prompt = (
+        user(row.prompt) if source.role == "specialist" or (row.prompt and source.role != "base") else None
+    )
     talks = row.status == "ok" or (row.status == "empty" and bool(row.turns))
-    asked: Turn | None = user(row.prompt) if row.prompt and source.role != "base" else None
     if not talks or row.turns is None:
-        yield asked, (TextPart(row.text),) if talks else ()
+        yield prompt, (TextPart(row.text),) if talks else ()
         return
+    asked: Turn | None = None
     for turn in row.turns:
         if turn.role == "user":
             asked = turn
         elif turn.role == "assistant":
-            yield None if source.role == "base" else asked, turn.parts
+            yield prompt if asked is None or source.role == "base" else asked, turn.parts
             asked = None
 
 

@@ -42,13 +42,14 @@ def weigh(
     order = ranked(sources)
     verifiers = [verifier for source in order for verifier in source.verifiers]
     testimony = {source.name: _testimony(heard, source) for source in order}
+    found = frozenset().union(*(one.labels for one in order))
 
     def known(among: Sequence[Source]) -> Known:
-        looked = [one for one in among if one.looked(rows.get(one.name, ()), "object")]
+        looked = [one.labels for one in among if one.looked(rows.get(one.name, ()), "object")]
         return known_of(
             (claim for one in among for claim in testimony[one.name]),
-            labels={label for one in looked for label in one.labels} if "objects" in absence else frozenset(),
-            found=frozenset().union(*(one.labels for one in order)),
+            labels=frozenset().union(*looked) if "objects" in absence else frozenset(),
+            found=found,
             all_texts="texts" in absence and any(one.looked(rows.get(one.name, ()), "text") for one in among),
         )
 
