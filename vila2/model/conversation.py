@@ -18,6 +18,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from vila2.data.images import decode_image, image_size
+from vila2.data.packed_sample import says_something
 from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, TextPart, Turn
 from vila2.errors import DataError, ModelError
 from vila2.model.coordinates import scheme_of
@@ -108,7 +109,8 @@ class ConversationEncoder:
         Args:
             sample: its ``ImagePart`` indices must fit its images.
             style: "chat" uses the model's chat template; "plain" is the format of the first two
-                stages (VILA section 2.3): image, text, end of sequence.
+                stages (VILA section 2.3): image, text, end of sequence. Of a dialogue every answer
+                that a question follows ends so as well.
 
         Raises:
             DataError: no turn is trained, an image is missing, or nothing trained is left after cutting.
@@ -252,7 +254,7 @@ class ConversationEncoder:
 
     def _plain_pieces(self, turns: Sequence[Turn], size: tuple[int, int] | None) -> list[_Piece]:
         pieces = [_Piece("template", self._opening)] if self._opening else []
-        for turn in turns:
+        for turn, following in zip(turns, [*turns[1:], None], strict=True):
             for number, part in enumerate(turn.parts):
                 if isinstance(part, ImagePart):
                     pieces.append(_Piece("image", str(part.index), branch=turn.branch))
@@ -263,6 +265,9 @@ class ConversationEncoder:
                 pieces += self._pieces_of(
                     part, size, "\n" if apart else "", trained=turn.trained, branch=turn.branch
                 )
+            if following is not None and turn.trained and not following.trained and says_something(following):
+                # A question follows: the model must learn that what it says ends here, not to ask it itself.
+                pieces.append(_Piece("template", self.tokenizer.eos_token, True, turn.branch))
         last = turns[-1]
         pieces.append(_Piece("template", self.tokenizer.eos_token, last.trained, last.branch))
         return pieces

@@ -114,7 +114,8 @@ def _spans(flat: str) -> Iterator[tuple[int, int]]:
     for hit in _END.finditer(flat):
         sentence = flat[start : hit.end()].rstrip()
         in_quotes = sentence.count('"') % 2 or sentence.count("“") > sentence.count("”")
-        if "\n" not in hit.group() and (in_quotes or _ABBREVIATED.search(sentence)):
+        goes_on = sentence[-1:] in "\"'”’" and flat[hit.end() : hit.end() + 1].islower()
+        if "\n" not in hit.group() and (in_quotes or goes_on or _ABBREVIATED.search(sentence)):
             continue
         yield from _trimmed(flat, start, hit.end())
         start = hit.end()

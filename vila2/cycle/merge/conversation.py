@@ -67,7 +67,7 @@ class Talk:
         if policy.exchanges is not None and kept_before >= policy.exchanges:
             return replace(one, kept=False, reason="cap")
         questions = one.source.questions
-        if questions:
+        if questions and one.prompted:
             chosen = _hash(self.seed, key, "question", name, 0) + one.number
             one = replace(one, question=user(questions[chosen % len(questions)]))
         return one
@@ -111,63 +111,62 @@ def _answer(one: Exchange) -> Sentence:
 
 
 class _Spent:
-    """What a conversation holds already: sentences, to know repetitions, and words of its budget."""
+    """What a conversation holds already: sentences, to know repetitions, and words of its budget.
+
+    Captions are compared with captions and answers with answers: what a caption says in passing is worth asking for.
+    """
 
     def __init__(self, spec: MergeSpec, count: Callable[[str], int]) -> None:
         self._once = spec.arm == "verified"
         self._budget = spec.budget
         self._count = count
         self._used = 0
-        self._said: list[Sentence] = []
+        self._captions: list[Sentence] = []
+        self._answers: list[Sentence] = []
 
     def caption(self, one: Exchange) -> Exchange:
         """A caption less its repetitions and, but for the original, what is too much for the budget."""
         if one.status != "ok" or not one.kept:
             return replace(one, kept=False, reason=one.reason or one.status)
         spoken = []
-        for sentence in self._without_repetitions(one):
-            if sentence.kept and not self._fits(sentence.sentence.text) and one.source.role != "original":
+        for sentence in self._each_once(one, self._captions):
+            if sentence.kept and one.source.role != "original" and not self._fits(sentence.sentence.text):
                 sentence = replace(sentence, kept=False, reason="budget")
+            if sentence.kept:
+                self._used += self._count(sentence.sentence.text)
             spoken.append(sentence)
-            self._take(sentence)
+        self._captions += [each.sentence for each in spoken if each.kept]
         return _if_anything(replace(one, spoken=tuple(spoken)))
 
     def exchange(self, one: Exchange) -> Exchange:
-        """An exchange, whole or not at all; it goes where the conversation holds all that it says."""
-        within = _if_anything(
-            replace(one, spoken=tuple(_without_repetitions_within(one.spoken) if self._once else one.spoken))
-        )
-        if not within.kept:
-            return within
-        if self._once and all(self._holds(spoken.sentence) for spoken in within.spoken if spoken.kept):
-            return replace(within, kept=False, reason="duplicate")
-        if not self._fits(f"{one.question.text} {_answer(within).text}"):
-            return replace(within, kept=False, reason="budget")
-        self._used += self._count(one.question.text)
-        for spoken in within.spoken:
-            self._take(spoken)
-        return within
+        """An exchange, whole or not at all but for sentences that it says twice."""
+        one = _if_anything(replace(one, spoken=tuple(self._each_once(one, []))))
+        if not one.kept:
+            return one
+        said = [each.sentence for each in one.spoken if each.kept]
+        if self._once and all(_held(sentence, self._answers) for sentence in said):
+            return replace(one, kept=False, reason="duplicate")
+        text = f"{one.question.text} {joined(said).text}"
+        if not self._fits(text):
+            return replace(one, kept=False, reason="budget")
+        self._used += self._count(text)
+        self._answers += said
+        return one
 
-    def _without_repetitions(self, one: Exchange) -> list[Spoken]:
-        if not self._once:
-            return list(one.spoken)
-        return [
-            replace(spoken, kept=False, reason="duplicate")
-            if spoken.kept and self._holds(spoken.sentence)
-            else spoken
-            for spoken in _without_repetitions_within(one.spoken)
-        ]
-
-    def _holds(self, sentence: Sentence) -> bool:
-        return any(_says_again(sentence, earlier) for earlier in self._said)
+    def _each_once(self, one: Exchange, earlier: Sequence[Sentence]) -> list[Spoken]:
+        """Sentences, of which those that say again what is said before or earlier are dropped."""
+        said = list(earlier)
+        spoken = []
+        for each in one.spoken:
+            if self._once and each.kept and _held(each.sentence, said):
+                each = replace(each, kept=False, reason="duplicate")
+            elif each.kept:
+                said.append(each.sentence)
+            spoken.append(each)
+        return spoken
 
     def _fits(self, text: str) -> bool:
         return self._budget is None or self._used + self._count(text) <= self._budget
-
-    def _take(self, spoken: Spoken) -> None:
-        if spoken.kept:
-            self._used += self._count(spoken.sentence.text)
-            self._said.append(spoken.sentence)
 
 
 def _chosen(captions: Sequence[Exchange], spec: MergeSpec) -> list[Exchange]:
@@ -197,12 +196,8 @@ def _if_anything(one: Exchange) -> Exchange:
     return replace(one, kept=False, reason="nothing left")
 
 
-def _without_repetitions_within(spoken: Sequence[Spoken]) -> list[Spoken]:
-    kept: list[Spoken] = []
-    for one in spoken:
-        again = one.kept and any(_says_again(one.sentence, e.sentence) for e in kept if e.kept)
-        kept.append(replace(one, kept=False, reason="duplicate") if again else one)
-    return kept
+def _held(sentence: Sentence, said: Sequence[Sentence]) -> bool:
+    return any(_says_again(sentence, earlier) for earlier in said)
 
 
 def _says_again(sentence: Sentence, earlier: Sentence) -> bool:

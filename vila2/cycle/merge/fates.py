@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from vila2.cycle.merge.hearing import Exchange, Spoken
@@ -88,9 +88,9 @@ def write_fates(path: Path, fates: Sequence[Fate]) -> None:
     import pyarrow.parquet as pq
 
     kinds = {"str": pa.string(), "int": pa.int32(), "bool": pa.bool_()}
-    rows = [asdict(fate) for fate in fates]
     columns = {
-        one.name: pa.array([row[one.name] for row in rows], kinds[str(one.type)]) for one in fields(Fate)
+        one.name: pa.array([getattr(fate, one.name) for fate in fates], kinds[str(one.type)])
+        for one in fields(Fate)
     }
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer, compression="zstd")

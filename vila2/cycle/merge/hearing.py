@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vila2.cycle.merge.answers import Sentence, sentences_of, with_claims
-from vila2.cycle.merge.names import Name
+from vila2.cycle.merge.names import Vocabulary
 from vila2.cycle.merge.reading import read_claims
 from vila2.cycle.merge.sources import Source
 from vila2.data.annotations import Annotation, Status
@@ -40,6 +40,7 @@ class Exchange:
         source: who says it.
         number: among the source's exchanges about this image, from 0.
         question: None for a caption, which answers nothing.
+        prompted: whether that is the prompt, in whose place one of the plugin's questions stands.
         spoken: the answer.
         status: of the annotation: only "ok" ones are talked about, and some "empty" ones.
         detail: of the annotation.
@@ -52,53 +53,60 @@ class Exchange:
     spoken: tuple[Spoken, ...]
     status: Status = "ok"
     detail: str = ""
+    prompted: bool = False
     kept: bool = True
     reason: str = ""
 
 
 def hear(
-    sources: Sequence[Source], rows: Mapping[str, Sequence[Annotation]], names: Set[Name]
+    sources: Sequence[Source], rows: Mapping[str, Sequence[Annotation]], vocabulary: Vocabulary
 ) -> list[Exchange]:
     """Everything that the layers say about an image, the claims of it unverified.
 
     Args:
         sources: the layers.
         rows: the annotations of the image, by layer.
-        names: that the specialists use, for reading captions.
+        vocabulary: of the specialists' names, for reading captions.
     """
     return [
-        exchange for source in sources for exchange in _of_source(source, rows.get(source.name, ()), names)
+        exchange
+        for source in sources
+        for exchange in _of_source(source, rows.get(source.name, ()), vocabulary)
     ]
 
 
-def _of_source(source: Source, rows: Sequence[Annotation], names: Set[Name]) -> Iterator[Exchange]:
+def _of_source(source: Source, rows: Sequence[Annotation], vocabulary: Vocabulary) -> Iterator[Exchange]:
     number = 0
     for row in rows:
         pairs = list(_pairs(source, row))
         claims = row.claims if source.role == "specialist" else ()
         answers = sentences_of([parts for _, parts in pairs], row.text, claims)
         for (question, _), sentences in zip(pairs, answers, strict=True):
-            spoken = tuple(Spoken(_read(source, sentence, names)) for sentence in sentences)
-            yield Exchange(source, number, question, spoken, row.status, row.detail)
+            spoken = tuple(Spoken(_read(source, sentence, vocabulary)) for sentence in sentences)
+            prompted = question is not None and question.text.strip() == row.prompt.strip()
+            yield Exchange(source, number, question, spoken, row.status, row.detail, prompted)
             number += 1
 
 
 def _pairs(source: Source, row: Annotation) -> Iterator[tuple[Turn | None, tuple[Part, ...]]]:
     """Question and answer of an annotation; what is no answer is one without sentences."""
+    prompt = (
+        user(row.prompt) if source.role == "specialist" or (row.prompt and source.role != "base") else None
+    )
     talks = row.status == "ok" or (row.status == "empty" and bool(row.turns))
-    asked: Turn | None = user(row.prompt) if row.prompt and source.role != "base" else None
     if not talks or row.turns is None:
-        yield asked, (TextPart(row.text),) if talks else ()
+        yield prompt, (TextPart(row.text),) if talks else ()
         return
+    asked: Turn | None = None
     for turn in row.turns:
         if turn.role == "user":
             asked = turn
         elif turn.role == "assistant":
-            yield None if source.role == "base" else asked, turn.parts
+            yield prompt if asked is None or source.role == "base" else asked, turn.parts
             asked = None
 
 
-def _read(source: Source, sentence: Sentence, names: Set[Name]) -> Sentence:
+def _read(source: Source, sentence: Sentence, vocabulary: Vocabulary) -> Sentence:
     """A sentence with the claims that its layer's parser leaves unread."""
-    found = read_claims(sentence.bare, names)
+    found = read_claims(sentence.bare, vocabulary)
     return with_claims(sentence, [claim for claim in found if claim.kind not in source.kinds])

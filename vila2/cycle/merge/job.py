@@ -16,8 +16,9 @@ from vila2.cycle.merge.deciding import decided
 from vila2.cycle.merge.fates import Fate, fates_of, write_fates
 from vila2.cycle.merge.hearing import Exchange, hear
 from vila2.cycle.merge.known import Known
-from vila2.cycle.merge.rewriting import describe_writer, rewritten, write_paragraphs, writer_of
-from vila2.cycle.merge.sources import Source, open_sources, ranked
+from vila2.cycle.merge.names import Vocabulary
+from vila2.cycle.merge.rewriting import describe_writer, rewritten, write_paragraphs
+from vila2.cycle.merge.sources import WRITER, Source, open_sources, ranked
 from vila2.cycle.merge.weighing import judge_by, weigh
 from vila2.data.annotations import Annotation
 from vila2.data.layers import Layer, LayerWriter, ReadLayer
@@ -122,8 +123,8 @@ class _Work:
         return Talk(self.spec, self.seed, _counter(self.spec.tokenizer))
 
     @cached_property
-    def _names(self) -> frozenset:
-        return frozenset().union(*(one.names for one in self.sources))
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary.of(name for one in self.sources for name in one.names)
 
     def merge_shard(self, shard_no: int) -> None:
         """Merges a shard's images, or finds that this was done."""
@@ -152,8 +153,8 @@ class _Work:
         journal.remove()
 
     def _merge(self, key: str, rows: Mapping[str, Sequence[Annotation]]) -> tuple[list[Exchange], Known]:
-        heard = hear(self.sources, rows, self._names)
-        weighed, known = weigh(heard, self.sources, rows, absence=self.spec.absence == "contradicts")
+        heard = hear(self.sources, rows, self._vocabulary)
+        weighed, known = weigh(heard, self.sources, rows, absence=self.spec.absence)
         return self._talk.arrange(key, [decided(one, self.spec) for one in weighed]), known
 
     def _paragraphs(
@@ -172,8 +173,8 @@ class _Work:
 
     def _rewrite(self, arranged: Sequence[Exchange], known: Known, paragraph: Annotation) -> list[Exchange]:
         """The conversation as the paragraph, or as it was where the model wrote none that can be used."""
-        writer = writer_of(self.engine)
-        (written,) = hear([writer], {"writer": [paragraph]}, self._names)
+        writer = Source(WRITER, "base")  # its paragraph is a caption, judged as the base is
+        (written,) = hear([writer], {WRITER: [paragraph]}, self._vocabulary)
         if paragraph.status != "ok":
             # Never silently: the exchange says why the rules' conversation stays.
             return [*arranged, *self._talk.arrange(paragraph.key, [written])]

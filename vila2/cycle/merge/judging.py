@@ -17,13 +17,17 @@ from vila2.cycle.merge.names import ANY, agree, clash, name_of
 from vila2.data.boxes import iou
 from vila2.data.claims import Claim, ClaimStatus
 from vila2.data.evidence import Evidence
+from vila2.errors import PluginError
 from vila2.plugin.references import call
 
 #: A box is the thing's from this overlap on; below the other nothing of the kind stands there.
 _SAME, _ELSEWHERE = 0.5, 0.1
 #: Centres closer than this share of the image are neither left nor right, above nor below, of each other.
 _GAP = 0.05
-_OPPOSITE = {"left": "right", "front": "behind", "above": "below", "camera_left": "camera_right"}
+#: Centres this far from the image's own are in the middle; beyond the other at a side.
+_IN_MIDDLE, _AT_SIDE = 0.15, 0.25
+_OPPOSITE = {"left": "right", "front": "behind", "above": "below", "camera_left": "camera_right",
+             "camera_close": "camera_far", "camera_closest": "camera_farthest"}  # fmt: skip
 _OPPOSITE |= {two: one for one, two in _OPPOSITE.items()}
 _WORD = re.compile(r"\w+")
 
@@ -50,7 +54,12 @@ def judged(claims: Sequence[Claim], known: Known, verifiers: Iterable[NamedVerif
         if not open_ones:
             break
         given = [replace(found[number], detail="") for number in open_ones]
-        answers = call(verifier.verify, given, known.evidence, of=verifier.of)
+        answers = call(verifier.verify, given, known.evidence_about(given), of=verifier.of)
+        if len(answers) != len(given):
+            raise PluginError(
+                f"{verifier.of} was given {len(given)} claims and gave back {len(answers)}",
+                mend="a verifier gives back every claim, in order",
+            )
         for number, answer in zip(open_ones, answers, strict=True):
             found[number] = replace(found[number], status=answer.status, detail=answer.detail)
     return [_judge(claim, known) if claim.status == "unverified" else claim for claim in found]
@@ -60,7 +69,7 @@ def within_reach(claim: Claim, known: Known) -> bool:
     """Whether the specialists speak of such things at all: of what none of them finds nothing can be known."""
     if claim.kind == "text":
         return known.all_texts or bool(known.written)
-    heads = {one.name[-1] for one in known.things} | known.labels
+    heads = {one.name[-1] for one in known.things} | known.found
     named = [name_of(name)[-1:] for name in (claim.subject, claim.object) if name]
     return bool(heads) and all(head and (head[0] in heads or head[0] in ANY) for head in named)
 
@@ -98,13 +107,14 @@ def _count(claim: Claim, known: Known) -> _Verdict:
         return _OPEN
     # One that is called a cube, of which nobody says the colour, may be a red one: then nothing can be counted.
     vague = [one for one in known.meant(name) if not set(name[:-1]) <= set(one.name[:-1])]
-    number = len(known.meant(name))
+    number, claimed = len(known.meant(name)), int(claim.value)
     looked_for = bool(known.labels) if name[-1] in ANY else name[-1] in known.labels
-    if vague or not looked_for:
+    if vague or not number:
         return _OPEN
-    if number == int(claim.value):
+    if number == claimed:
         return "supported", ""
-    return "contradicted", f"{number} found"
+    # More than are said to be there refute it by themselves; fewer only where none can be missing.
+    return ("contradicted", f"{number} found") if number > claimed or looked_for else _OPEN
 
 
 def _text(claim: Claim, known: Known) -> _Verdict:
@@ -132,9 +142,18 @@ def _relation(claim: Claim, known: Known) -> _Verdict:
 
 def _by_boxes(claim: Claim, known: Known) -> _Verdict:
     """Left, right, above and below, as the centres of boxes lie; depth is not seen from them."""
+    subjects = _placed(claim, 0, known)
+    if claim.predicate == "camera_middle":
+        off = {abs(_middle(one, 0) - 0.5) for one in subjects}
+        return (
+            _OPEN
+            if not off
+            else ("supported", "")
+            if min(off) < _IN_MIDDLE
+            else (("contradicted", "it is at the side") if min(off) > _AT_SIDE else _OPEN)
+        )
     if claim.predicate not in ("left", "right", "above", "below", "camera_left", "camera_right"):
         return _OPEN
-    subjects = _placed(claim, 0, known)
     if claim.predicate.startswith("camera_"):
         gaps = {_middle(one, 0) - 0.5 for one in subjects}
     else:

@@ -43,6 +43,7 @@ class Known:
         labels: heads of names that were looked for: such a thing is absent where no box is. Empty where absence
             proves nothing.
         all_texts: whether text that nobody read is absent.
+        found: heads of names that the specialists can find at all; of other things nothing can be known.
     """
 
     things: tuple[Thing, ...] = ()
@@ -50,27 +51,38 @@ class Known:
     stated: tuple[Stated, ...] = ()
     labels: frozenset[str] = field(default_factory=frozenset)
     all_texts: bool = False
+    found: frozenset[str] = field(default_factory=frozenset)
 
     @cached_property
     def evidence(self) -> Evidence:
-        """In the form that plugins' verifiers read; relations without a box have no place in it."""
+        """In the form that plugins' verifiers read, but for the labels; relations without a box have no place in it."""
         return Evidence(
             objects=tuple(
                 SceneObject(label=one.name[-1], name=" ".join(one.name), box=one.box) for one in self.things
             ),
             all_objects=bool(self.labels),
-            labels=tuple(sorted(self.labels)),
             texts=tuple(WrittenText(text=text, on=" ".join(on)) for text, on in self.written),
             all_texts=self.all_texts,
         )
+
+    def evidence_about(self, claims: Iterable[Claim]) -> Evidence:
+        """The evidence with those labels that the claims speak of: a specialist can know thousands."""
+        heads = {name[-1] for claim in claims if (name := name_of(claim.subject))}
+        return self.evidence.model_copy(update={"labels": tuple(sorted(self.labels & heads))})
 
     def meant(self, name: Name) -> list[Thing]:
         """The things that a name can stand for."""
         return [one for one in self.things if agree(name, one.name)]
 
 
-def known_of(claims: Iterable[Claim], *, labels: Set[str] = frozenset(), all_texts: bool = False) -> Known:
-    """What claims of several specialists let be known together."""
+def known_of(
+    claims: Iterable[Claim],
+    *,
+    labels: Set[str] = frozenset(),
+    all_texts: bool = False,
+    found: Set[str] = frozenset(),
+) -> Known:
+    """What claims of several specialists let be known together; the rest as in :class:`Known`."""
     claims = list(claims)
     things: list[Thing] = []
     for thing in _boxed(claims):
@@ -84,7 +96,7 @@ def known_of(claims: Iterable[Claim], *, labels: Set[str] = frozenset(), all_tex
         for one in claims
         if one.kind == "relation"
     )
-    return Known(tuple(things), tuple(written), tuple(stated), frozenset(labels), all_texts)
+    return Known(tuple(things), tuple(written), tuple(stated), frozenset(labels), all_texts, frozenset(found))
 
 
 def heads_of(claims: Iterable[Claim]) -> set[str]:

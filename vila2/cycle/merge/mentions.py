@@ -7,10 +7,9 @@ they do not understand is not mentioned, so that it makes no claim.
 from __future__ import annotations
 
 import re
-from collections.abc import Set
 from dataclasses import dataclass
 
-from vila2.cycle.merge.names import COLOURS, NUMBERS, Name, name_of, singular, word_set
+from vila2.cycle.merge.names import NUMBERS, Name, Vocabulary, name_of, singular, word_set
 
 #: Words that cannot belong to a name.
 _STOPS = word_set(
@@ -35,8 +34,7 @@ _NO_THING = word_set(
     "pair group row bunch couple set size color colour"
 )
 #: What carries written text: what it says is the claim, not that it is there.
-CARRIERS = word_set("sign label word text letter logo writing caption title inscription plate sticker banner")
-_SIZES = word_set("small large big little tiny huge tall short")
+CARRIERS = word_set("sign label word text letter logo writing caption title inscription")
 _START = re.compile(
     r"\b(?:only\s+)?(?P<det>an?|the|this|that|these|those|another|some|several|both|"
     rf"{'|'.join(NUMBERS)}|\d{{1,2}})\s+(?=[^\W\d_])",
@@ -67,13 +65,13 @@ class Mention:
         return " ".join(self.name)
 
 
-def mentions(text: str, names: Set[Name] = frozenset()) -> list[Mention]:
+def mentions(text: str, vocabulary: Vocabulary = Vocabulary()) -> list[Mention]:  # noqa: B008 - frozen
     """The things that a text names, in order; what it denies ("no cat") is left out.
 
     Args:
         text: of any length.
-        names: that the specialists use. Where a text has no determiner ("red cube for sale"), a thing is one of
-            these, with what stands before its head of their words, of colours and sizes.
+        vocabulary: of the specialists' names. Where a text has no determiner ("red cube for sale"), a thing is one
+            of its heads with the modifiers before it.
     """
     found: list[Mention] = []
     for hit in _START.finditer(text):
@@ -84,7 +82,7 @@ def mentions(text: str, names: Set[Name] = frozenset()) -> list[Mention]:
         if not name or name[-1] in _NO_THING or _DENIED.search(text[: hit.start()]):
             continue
         found.append(Mention(name, hit.start(), end, _number(text[hit.start() : end], name)))
-    found += _bare(text, names, [(one.start, one.end) for one in found])
+    found += _bare(text, vocabulary, [(one.start, one.end) for one in found])
     return sorted(found, key=lambda one: one.start)
 
 
@@ -110,9 +108,8 @@ def _number(phrase: str, name: Name) -> int | None:
     return number if number is not None and (only or (several and number > 1)) else None
 
 
-def _bare(text: str, names: Set[Name], taken: list[tuple[int, int]]) -> list[Mention]:
-    heads = {name[-1] for name in names}
-    known = {word for name in names for word in name[:-1]} | COLOURS | _SIZES
+def _bare(text: str, vocabulary: Vocabulary, taken: list[tuple[int, int]]) -> list[Mention]:
+    heads, known = vocabulary.heads, vocabulary.modifiers
     words = list(_WORD.finditer(text)) if heads else []
     found = []
     for number, word in enumerate(words):

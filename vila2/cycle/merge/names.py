@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 #: A name: its words in lower case without determiners, the last one (the head) in the singular.
 Name = tuple[str, ...]
@@ -32,7 +34,28 @@ _IRREGULAR = dict(
 _AS_THEY_ARE = word_set(
     "glasses sunglasses scissors pants trousers jeans shorts clothes stairs lens gas canvas bus"
 )
+_SIZES = word_set("small large big little tiny huge tall short")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words that specialists' names are made of, by which a thing is known where a text gives no determiner.
+
+    Attributes:
+        heads: last words.
+        modifiers: what may stand before them: words of names, colours and sizes.
+    """
+
+    heads: frozenset[str] = frozenset()
+    modifiers: frozenset[str] = COLOURS | _SIZES
+
+    @classmethod
+    def of(cls, names: Iterable[Name]) -> Vocabulary:
+        """The words of names."""
+        known = set(names)
+        before = {word for name in known for word in name[:-1]}
+        return cls(frozenset(name[-1] for name in known), COLOURS | _SIZES | before)
 
 
 def name_of(phrase: str) -> Name:

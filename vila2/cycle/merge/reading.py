@@ -2,16 +2,16 @@
 
 A specialist's answers are read by its own parser; these rules are for captions, whoever wrote them, and for what a
 parser leaves unread. The predicates are those of relations between things and to the camera's view: left, right, above,
-below, front, behind, camera_left, camera_right.
+below, front, behind, and camera_left, _right, _middle, _close, _far, _closest, _farthest.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 
 from vila2.cycle.merge.mentions import CARRIERS, Mention, mentions
-from vila2.cycle.merge.names import Name
+from vila2.cycle.merge.names import Vocabulary
 from vila2.data.claims import Claim
 
 _OF_THE_IMAGE = r"\s+of\s+the\s+(?:image|picture|photo|scene|frame)"
@@ -26,6 +26,11 @@ def _side(word: str) -> str:
 _RELATION = re.compile(
     r"\b(?:"
     rf"(?P<camera_left>{_side('left')})|(?P<camera_right>{_side('right')})"
+    rf"|(?P<camera_middle>(?:in|at)\s+the\s+(?:middle|cent(?:er|re))(?:{_OF_THE_IMAGE})?(?!\s+of\b))"
+    r"|(?P<camera_closest>(?:closest|nearest)\s+to\s+the\s+(?:camera|viewer))"
+    r"|(?P<camera_farthest>(?:farthest|furthest)\s+(?:away\s+)?from\s+the\s+(?:camera|viewer))"
+    r"|(?P<camera_close>in\s+the\s+foreground|(?:close|near)\s+to\s+the\s+(?:camera|viewer))"
+    r"|(?P<camera_far>in\s+the\s+background|far\s+(?:away\s+)?from\s+the\s+(?:camera|viewer))"
     r"|(?P<left>(?:(?:to|on)\s+the\s+)?left(?:\s+(?:hand\s+)?side)?\s+of)"
     r"|(?P<right>(?:(?:to|on)\s+the\s+)?right(?:\s+(?:hand\s+)?side)?\s+of)"
     r"|(?P<front>in\s+front\s+of|(?:closer|nearer)\s+(?:to\s+(?:the\s+|us\b\s*)?(?:camera\s+|viewer\s+)?)?than)"
@@ -35,9 +40,11 @@ _RELATION = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”")
+#: Without double quotes only what is in capitals, or called a word: who is "reading books" reads no text to us.
 _SAID = re.compile(
-    r"\b(?:says?|saying|reads?|reading|(?:the|a)\s+words?|spells?|labell?ed|titled)\s*:?\s+"
-    r"(?:['‘]([^'’\n]{1,200})['’]|(?!(?:that|the|a|an|is|on|in|it|to)\b)([A-Z0-9][A-Z0-9-]+|[a-z]+)\b)",
+    r"\b(?:says?|saying|reads?|reading|spells?|spelling|labell?ed|titled|(?:the|a)\s+words?)\s*:?\s+"
+    r"(?:['‘]([^'’\n]{1,200})['’]|([A-Z0-9][A-Z0-9-]+)\b)|"
+    r"\b(?:the|a)\s+word\s+(?!(?:on|is|in|that|at|of|for|and|written|printed|can|may)\b)([a-z]+)\b",
 )
 _NEGATED = re.compile(r"\b(?:not|never|no\s+longer|neither)\b[^,;]*$|n't\b[^,;]*$", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;]|\b(?:and|while|but|whereas)\b", re.IGNORECASE)
@@ -46,19 +53,19 @@ _GOES_ON = re.compile(
 )
 
 
-def read_claims(sentence: str, names: Set[Name] = frozenset()) -> tuple[Claim, ...]:
+def read_claims(sentence: str, vocabulary: Vocabulary) -> tuple[Claim, ...]:
     """The claims of one sentence, unverified, in order of their first character.
 
     Args:
         sentence: one; a relation or a quote has its things in the same sentence.
-        names: that the specialists use; see :func:`vila2.cycle.merge.mentions.mentions`.
+        vocabulary: of the specialists' names; see :func:`vila2.cycle.merge.mentions.mentions`.
     """
     quotes = list(_quotes(sentence))
     # What is quoted is written in the picture: it names nothing that stands there.
     unquoted = sentence
     for start, end, _ in quotes:
         unquoted = unquoted[:start] + " " * (end - start) + unquoted[end:]
-    named = mentions(unquoted, names)
+    named = mentions(unquoted, vocabulary)
     things = [one for one in named if one.name[-1] not in CARRIERS]
     claims = [
         Claim("count", one.start, one.end, "unverified", subject=one.called, value=str(one.number))

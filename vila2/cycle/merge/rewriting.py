@@ -14,7 +14,6 @@ from vila2.caption.engine import Engine, GenerationSettings, Request
 from vila2.caption.marks import mark
 from vila2.cycle.merge.answers import text_of
 from vila2.cycle.merge.hearing import Exchange
-from vila2.cycle.merge.sources import Source
 from vila2.data.annotations import Annotation
 
 PROMPT = (
@@ -65,20 +64,6 @@ def rewritten(arranged: Sequence[Exchange]) -> list[Exchange]:
         else one
         for one in arranged
     ]
-
-
-def writer_of(engine: Engine) -> Source:
-    """The writer in the place of a layer: its paragraph is a caption, judged as the base is."""
-    return Source("writer", "base", _NoLayer(engine.digest))
-
-
-class _NoLayer:
-    """Stands where a source has its layer; a writer's paragraphs are made on the way."""
-
-    name = "writer"
-
-    def __init__(self, digest: str) -> None:
-        self.digest = digest
 
 
 def _as_text(exchanges: Sequence[Exchange]) -> str:

@@ -22,6 +22,8 @@ Role = Literal["original", "base", "specialist"]
 
 #: A specialist can find what it found in so many images; fewer may be slips of a word.
 COMMON = 3
+#: The name under which a model's paragraphs are counted.
+WRITER = "writer"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Source:
     Attributes:
         name: of the layer.
         role: the human text, the best self layer, or a specialist's.
-        layer: its annotations.
+        layer: its annotations; None for a model's paragraphs.
         policy: of its plugin.
         questions: that stand before its answers; empty keeps those that were asked.
         verifiers: its plugin's, where it has one.
@@ -43,7 +45,7 @@ class Source:
 
     name: str
     role: Role
-    layer: ReadLayer
+    layer: ReadLayer | None = None
     policy: MergePolicy = field(default_factory=MergePolicy)
     questions: tuple[str, ...] = ()
     verifiers: tuple[NamedVerifier, ...] = ()
@@ -73,7 +75,7 @@ def open_sources(layers: Mapping[str, ReadLayer], base: str | None) -> tuple[Sou
         base: the name of the self layer, None for none.
 
     Raises:
-        DataError: no original text, or a base that is not among them.
+        DataError: no original text, a base that is not among them, or a name that is taken.
         PluginError: a plugin is not installed, or broken.
     """
     if "original" not in layers:
@@ -81,6 +83,11 @@ def open_sources(layers: Mapping[str, ReadLayer], base: str | None) -> tuple[Sou
     if base is not None and (base not in layers or base == "original"):
         raise DataError(
             f"the base {base!r} is none of the layers {', '.join(layers)}", mend="name a self layer, or null"
+        )
+    if WRITER in layers:
+        raise DataError(
+            f"a layer called {WRITER!r} can not be merged",
+            mend="that is what a model's paragraphs are called",
         )
     host = Host()
     return tuple(_open(name, layer, base, host) for name, layer in layers.items())

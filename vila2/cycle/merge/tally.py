@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vila2.cycle.merge.fates import Fate, read_fates
-
-_WRITER = "writer"
+from vila2.cycle.merge.sources import WRITER
 
 
 @dataclass
@@ -22,15 +21,18 @@ class _Counts:
     after: Counter[str] = field(default_factory=Counter)
     words: Counter[str] = field(default_factory=Counter)
 
-    def add(self, fate: Fate) -> None:
-        if fate.sentence < 0:
-            self.exchanges["kept" if fate.kept else fate.reason] += 1
+    def add(self, fate: Fate, *, made: bool = False) -> None:
+        """Counts what became of something; what was ``made`` on the way counts only as far as it is kept."""
+        if made and not fate.kept:
             return
-        self.sentences["kept" if fate.kept else fate.reason] += 1
-        self.verdicts[fate.verdict] += 1
-        self.words["before"] += fate.words
+        (self.exchanges if fate.sentence < 0 else self.sentences)["kept" if fate.kept else fate.reason] += 1
+        if fate.sentence < 0:
+            return
         decided = {"claims": fate.claims, "supported": fate.supported, "contradicted": fate.contradicted}
-        self.claims.update(decided)
+        if not made:
+            self.verdicts[fate.verdict] += 1
+            self.claims.update(decided)
+            self.words["before"] += fate.words
         if fate.kept:
             self.after.update(decided)
             self.words["after"] += fate.words
@@ -51,8 +53,8 @@ def tally_merge(folder: Path) -> dict[str, Any]:
     """The numbers of a merged layer, from the fates beside it.
 
     Returns:
-        ``images``; ``sources``, and ``all`` of them together (but for a model's paragraphs: it only says again what
-        they say): exchanges and sentences kept and dropped by reason; sentences by verdict; before and after the merge
+        ``images``; ``sources``, and ``all`` of them together, where a model's paragraphs count only after the merge:
+        exchanges and sentences kept and dropped by reason; sentences by verdict; before and after the merge
         the claims, ``coverage`` (share of them that some evidence decides) and ``contradiction_rate`` (share of those
         that it refutes), None where there is nothing to have a share of; words of answers and captions per image.
     """
@@ -67,8 +69,7 @@ def tally(fates: Iterable[Fate]) -> dict[str, Any]:
     for fate in fates:
         keys.add(fate.key)
         sources.setdefault(fate.source, _Counts()).add(fate)
-        if fate.source != _WRITER:
-            together.add(fate)
+        together.add(fate, made=fate.source == WRITER)
     return {
         "images": len(keys),
         "sources": {name: counts.to_json(len(keys)) for name, counts in sources.items()},

@@ -7,7 +7,7 @@ refuted is no evidence any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from vila2.cycle.merge.hearing import Exchange, Spoken
@@ -23,7 +23,7 @@ def weigh(
     sources: Sequence[Source],
     rows: Mapping[str, Sequence[Annotation]],
     *,
-    absence: bool,
+    absence: Collection[str],
 ) -> tuple[list[Exchange], Known]:
     """Judges every sentence.
 
@@ -31,7 +31,7 @@ def weigh(
         heard: of one image.
         sources: all layers.
         rows: the annotations of the image, by layer.
-        absence: whether what a specialist looked for and did not find is absent.
+        absence: kinds, "objects" or "texts", of which what a specialist looked for and did not find is not there.
 
     Returns:
         The exchanges with verdicts, in the same order, and what is known of the image in the end.
@@ -42,13 +42,15 @@ def weigh(
     order = ranked(sources)
     verifiers = [verifier for source in order for verifier in source.verifiers]
     testimony = {source.name: _testimony(heard, source) for source in order}
+    found = frozenset().union(*(one.labels for one in order))
 
     def known(among: Sequence[Source]) -> Known:
-        looked = [one for one in among if absence and one.looked(rows.get(one.name, ()), "object")]
+        looked = [one.labels for one in among if one.looked(rows.get(one.name, ()), "object")]
         return known_of(
             (claim for one in among for claim in testimony[one.name]),
-            labels={label for one in looked for label in one.labels},
-            all_texts=absence and any(one.looked(rows.get(one.name, ()), "text") for one in among),
+            labels=frozenset().union(*looked) if "objects" in absence else frozenset(),
+            found=found,
+            all_texts="texts" in absence and any(one.looked(rows.get(one.name, ()), "text") for one in among),
         )
 
     weighed: dict[tuple[str, int], Exchange] = {}
