@@ -14,7 +14,7 @@ from vila2.cycle.studies import GROUPS, STUDIES, Arm, Study
 from vila2.cycle.studies.base import FULL, QUICK, Size
 from vila2.cycle.studies.cycle_base import CycleSize
 from vila2.errors import PluginError, RunError
-from vila2.evaluate.captions import Items
+from vila2.evaluate.items import Items
 from vila2.run.progress import Board
 from vila2.run.steps import Run
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from vila2.cycle.results import _changes
+from vila2.cycle.results import _changes, _pairs
+from vila2.cycle.rounds import History
 
 
 def model(folder, name, right, keys=None):
@@ -19,10 +20,14 @@ def model(folder, name, right, keys=None):
     return SimpleNamespace(name=name, scores=SimpleNamespace(folder=folder))
 
 
+def changes(models, controls=None):
+    return _changes(_pairs(History(tuple(models), (), models[-1]), controls or {}), seed=0)
+
+
 def test_a_change_is_the_later_model_minus_the_earlier_one(tmp_path):
     before = model(tmp_path / "a", "VILA_0", [1.0, 0.0, 0.0, 0.0] * 25)
     after = model(tmp_path / "b", "VILA_1", [1.0, 1.0, 1.0, 0.0] * 25)
-    (change,) = _changes([before, after], seed=0)
+    (change,) = changes([before, after])
     assert (change["from"], change["to"], change["name"]) == ("VILA_0", "VILA_1", "existence")
     assert change["difference"] == pytest.approx(0.5)
     assert 0.3 < change["low"] < 0.5 < change["high"] < 0.7
@@ -30,11 +35,18 @@ def test_a_change_is_the_later_model_minus_the_earlier_one(tmp_path):
 
 def test_several_rounds_are_compared_step_by_step_and_end_to_end(tmp_path):
     models = [model(tmp_path / str(n), f"VILA_{n}", [float(n > 0)] * 10) for n in range(3)]
-    pairs = [(change["from"], change["to"], change["difference"]) for change in _changes(models, seed=0)]
+    pairs = [(change["from"], change["to"], change["difference"]) for change in changes(models)]
     assert pairs == [("VILA_0", "VILA_1", 1.0), ("VILA_1", "VILA_2", 0.0), ("VILA_0", "VILA_2", 1.0)]
 
 
 def test_models_scored_on_other_items_are_not_compared(tmp_path):
     before = model(tmp_path / "a", "VILA_0", [1.0, 0.0])
     after = model(tmp_path / "b", "VILA_1", [1.0, 0.0], keys=["x", "y"])
-    assert _changes([before, after], seed=0) == []
+    assert changes([before, after]) == []
+
+
+def test_the_outcome_is_compared_with_every_control(tmp_path):
+    models = [model(tmp_path / str(n), f"VILA_{n}", [float(n > 0)] * 10) for n in range(2)]
+    control = model(tmp_path / "c", "twice-sft", [1.0] * 5 + [0.0] * 5)
+    found = {(c["from"], c["to"]): c["difference"] for c in changes(models, {"twice-sft": control})}
+    assert found == {("VILA_0", "VILA_1"): 1.0, ("twice-sft", "VILA_1"): 0.5}

@@ -8,8 +8,8 @@ from vila2.cycle.studies import STUDIES
 from vila2.cycle.studies.study import Arm, Cell, Expectation, Study
 from vila2.cycle.verdict import UNSEEN, judge, outcomes, overall, sentence
 from vila2.errors import DataError
-from vila2.evaluate.captions import Items
 from vila2.evaluate.intervals import Interval
+from vila2.evaluate.items import Items
 
 NUMBER = st.floats(-1, 1)
 ABOVE = Expectation(Cell("a", "m"), Cell("b", "m"))

@@ -23,8 +23,8 @@ from vila2.data.atomic import write_json_atomic
 from vila2.data.layers import Layer, ReadLayer, original_layer
 from vila2.data.shards import ShardDataset
 from vila2.errors import RunError
-from vila2.evaluate.captions import Items, measure_row
 from vila2.evaluate.intervals import over_seeds
+from vila2.evaluate.items import Items, measure_row
 from vila2.report.studies_page import NOT_IN_SOURCE, write_studies_page
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import Recipe

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from vila2.errors import RunError
-from vila2.evaluate.captions import Items
+from vila2.evaluate.items import Items
 from vila2.run.steps import StepResult
 
 

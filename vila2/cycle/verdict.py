@@ -8,8 +8,8 @@ from typing import Literal
 
 from vila2.cycle.studies.study import Cell, Expectation, Study
 from vila2.errors import DataError
-from vila2.evaluate.captions import Items
 from vila2.evaluate.intervals import Interval, over_seeds, paired_ratio_bootstrap
+from vila2.evaluate.items import Items
 from vila2.report.numbers import places, written_change, written_interval
 
 Answer = Literal["agrees", "disagrees", "cannot be seen at this size"]

@@ -13,7 +13,7 @@ from vila2.data.exchanges import Exchange, exchanges_of
 from vila2.data.images import decode_image
 from vila2.data.sample import Sample, TextPart
 from vila2.errors import PluginError
-from vila2.evaluate.captions import Items
+from vila2.evaluate.items import Items
 from vila2.plugin.references import call
 from vila2.plugin.specialist import Asked, Said
 

@@ -25,23 +25,32 @@ _MOMENTS_BYTES = 8  # Adam's two moments in float32
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What a model's memory depends on: parameters by part, and the language model's shape."""
+    """What a model's memory depends on: parameters by part, and the language model's shape.
+
+    Attributes:
+        added: parameters of the rows of added tokens, which learn beside adapters too.
+    """
 
     parameters: dict[str, int]
     hidden: int
     layers: int
     vocabulary: int
+    added: int = 0
 
     @classmethod
     def of(cls, model: torch.nn.Module) -> Sizes:
         """Sizes of a model, which may live on the meta device."""
         from vila2.model.generalist import parts_of
+        from vila2.model.special_tokens import token_groups
 
         text = model.config.get_text_config()
         parts = {
             name: sum(p.numel() for p in module.parameters()) for name, module in parts_of(model).items()
         }
-        return cls(parts, text.hidden_size, text.num_hidden_layers, text.vocab_size)
+        rows = sum(group.spec.count for group in token_groups(model.config))
+        sides = 1 if text.tie_word_embeddings else 2
+        added = rows * sides * text.hidden_size
+        return cls(parts, text.hidden_size, text.num_hidden_layers, text.vocab_size, added)
 
 
 def stage_memory(
@@ -70,7 +79,9 @@ def stage_memory(
     if stage.lora:
         # Two factors of rank r on each of the seven linear maps of a layer, about 2 h r each.
         adapters = 14 * sizes.layers * sizes.hidden * stage.lora.rank
-        trained = adapters + sum(sizes.parameters[part] for part in stage.train if part != "language")
+        trained = (
+            adapters + sizes.added + sum(sizes.parameters[part] for part in stage.train if part != "language")
+        )
     # A pack is as many typical samples as it has room for.
     batch = stage.pack_length / tokens if stage.pack_length else samples_at_a_time(stage, processes)
     per_layer = 2 if stage.gradient_checkpointing else _ACTIVATION_BYTES

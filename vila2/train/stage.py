@@ -21,7 +21,7 @@ from vila2.data.mixtures import Mixture, Portion, ViewedDataset
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
 from vila2.errors import TrainingError
-from vila2.model.generalist import load_generalist
+from vila2.model.generalist import Generalist, load_generalist
 from vila2.model.losses import use_soft_loss
 from vila2.model.resolution import set_image_size
 from vila2.model.special_tokens import token_groups
@@ -72,23 +72,12 @@ def train_stage(
     zero = zero_stage(stage, processes)
     check_stage(stage, processes)
     source = inputs["model"] / "model"
-    generalist = load_generalist(
-        source, dtype=dtype, device="cpu", quantize=stage.lora.quantize if stage.lora else None
-    )
-    if stage.image_size:
-        set_image_size(generalist.model, generalist.processor, stage.image_size)
-    mixture = open_mixture(stage, inputs, seed)
-    for part, counts in mixture.short.items():
-        asked, there = counts["asked"], counts["there"]
-        log.warning("stage %s: %s has %d samples, the recipe asks for %d", name, part, there, asked)
+    generalist = starting_model(source, stage, dtype)
+    mixture = open_mixture(stage, inputs, seed, name)
     soft_loss = use_soft_loss(generalist.model)
     fed = feed(stage, mixture, generalist, folder, seed=seed, processes=processes, progress=progress)
     frozen = frozen_modules(generalist.model, stage.train)
     model, states = ready_to_learn(generalist.model, stage, seed=seed, name=name, zero=zero)
-    objective = None
-    if stage.objective == "words":
-        embeddings = model.get_input_embeddings().weight
-        objective = WordsObjective(embeddings, mixture, generalist.processor.tokenizer)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     steps = optimiser_steps(len(fed.dataset), fed.stage)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
@@ -107,7 +96,7 @@ def train_stage(
             frozen=frozen,
             batch_size=fed.stage.batch_size,
             soft_loss=soft_loss,
-            objective=objective,
+            objective=words_objective(stage, model, mixture, generalist.processor.tokenizer),
         )
         trainer.remove_callback(PrinterCallback)  # the progress shows the loss
         if trainer.is_world_process_zero():
@@ -128,6 +117,22 @@ def train_stage(
         "steps": steps,
         "loss": [[entry["step"], entry["loss"]] for entry in trainer.state.log_history if "loss" in entry],
     }
+
+
+def starting_model(source: Path, stage: StageSpec, dtype: str) -> Generalist:
+    """The model that a stage begins with, at the stage's resolution; in 4 bits where its adapters ask for that."""
+    quantize = stage.lora.quantize if stage.lora else None
+    generalist = load_generalist(source, dtype=dtype, device="cpu", quantize=quantize)
+    if stage.image_size:
+        set_image_size(generalist.model, generalist.processor, stage.image_size)
+    return generalist
+
+
+def words_objective(stage: StageSpec, model: Any, mixture: Mixture, tokenizer: Any) -> WordsObjective | None:
+    """What gives the loss in the model's place, where the stage aligns by words."""
+    if stage.objective != "words":
+        return None
+    return WordsObjective(model.get_input_embeddings().weight, mixture, tokenizer)
 
 
 def ready_to_learn(
@@ -165,18 +170,15 @@ def trained_model(trainer: StageTrainer, stage: StageSpec, source: Path, dtype: 
     if not shared_out and not (stage.lora and stage.lora.quantize):
         return merge_lora(trainer.model, stage) if stage.lora else trainer.model
     unset_hf_deepspeed_config()  # else the model would be loaded in shares again
-    begun = load_generalist(source, dtype=dtype, device="cpu")
-    if stage.image_size:
-        set_image_size(begun.model, begun.processor, stage.image_size)
-    plain = begun.model
+    plain = starting_model(source, stage.model_copy(update={"lora": None}), dtype).model
     if stage.lora:
         return merge_lora(trainer.model, stage, plain=plain, state=gathered)
     plain.load_state_dict(gathered)
     return plain
 
 
-def open_mixture(stage: StageSpec, inputs: Mapping[str, Path], seed: int) -> Mixture:
-    """The stage's datasets, each through its view, by weight.
+def open_mixture(stage: StageSpec, inputs: Mapping[str, Path], seed: int, name: str = "") -> Mixture:
+    """The stage's datasets, each through its view, by weight; says in the log where there is less than asked for.
 
     Raises:
         TrainingError: no sample of any dataset can be used.
@@ -195,6 +197,9 @@ def open_mixture(stage: StageSpec, inputs: Mapping[str, Path], seed: int) -> Mix
     if not len(mixture):
         names = ", ".join(f"{entry.dataset} through {entry.view}" for entry in stage.mixture)
         raise TrainingError(f"no usable sample in the mixture: {names}", mend="look with `vila2 data stats`")
+    for part, counts in mixture.short.items():
+        asked, there = counts["asked"], counts["there"]
+        log.warning("stage %s: %s has %d samples, the recipe asks for %d", name, part, there, asked)
     return mixture
 
 

@@ -87,10 +87,11 @@ def _texts(prompts: list[str]) -> list[str]:
 
 def _benchmarks() -> list[dict[str, Any]]:
     captions = {"kind": "captions", "prompt": "Describe the image in details.", "max_new_tokens": 120}
-    questions = {"kind": "questions", "max_new_tokens": 6, "batch_size": 100}
+    briefly = {"max_new_tokens": 6, "batch_size": 100}
+    questions = {"kind": "questions", **briefly}
     return [
         {"name": "captions", "dataset": "test", "batch_size": 50, **captions},
         {"name": "questions", "dataset": "test", **questions},
-        {"name": "pope", "kind": "pope", "dataset": "test", "batch_size": 100},
+        {"name": "pope", "kind": "pope", "dataset": "test", "prompt": "Is there {object}?", **briefly},
         {"name": "apart", "dataset": "apart", **questions},
     ]
