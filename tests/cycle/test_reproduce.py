@@ -110,6 +110,8 @@ def test_a_study_from_its_data_to_its_page(tmp_path):
     assert all(0 <= cell["value"] <= 1 for arm in found["arms"] for cell in arm["cells"].values())
     page = (tmp_path / "report.html").read_text()
     assert found["sentence"].split(" (")[0] in page.replace("&#34;", '"') and "−17.2% (MMLU" in page
+    document = (tmp_path / "report.md").read_text()
+    assert found["sentence"] in document and all(f"| {arm.label} |" in document for arm in study.arms)
     # Again, with a study that shares steps: what was done is kept.
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("steps/*/done.json")}
     again = reproduce([study], tmp_path, size=TINY, seeds=[0], progress=Board())

@@ -25,7 +25,7 @@ from vila2.data.shards import ShardDataset
 from vila2.errors import RunError
 from vila2.evaluate.intervals import over_seeds
 from vila2.evaluate.items import Items, measure_row
-from vila2.report.studies_page import NOT_IN_SOURCE, write_studies_page
+from vila2.report.studies_page import NOT_IN_SOURCE, write_studies_markdown, write_studies_page
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import Recipe
 from vila2.run.steps import Run, StepResult
@@ -87,6 +87,7 @@ def reproduce(
         }
         write_json_atomic(folder / "results.json", results)
         write_studies_page(results, folder / "report.html")
+        write_studies_markdown(results, folder / "report.md")
     return {"report": str(folder / "report.html"), "results": results}
 
 

@@ -34,6 +34,37 @@ def write_studies_page(results: Mapping[str, Any], path: Path) -> None:
     write_text_atomic(path, page)
 
 
+def write_studies_markdown(results: Mapping[str, Any], path: Path) -> None:
+    """The same as a Markdown document, to be kept beside other documents.
+
+    Args:
+        results: as of :func:`write_studies_page`.
+        path: of the file; written atomically.
+    """
+    seeds = ", ".join(map(str, results["seeds"]))
+    over = "scenes" if len(results["seeds"]) == 1 else "seeds (Student's t)"
+    lines = [f"Size “{results['size']}”, seeds {seeds}; ±: half the 95% interval over {over}."]
+    for study in results["studies"]:
+        headings, rows = study_table(study)
+        lines += [
+            "",
+            f"## {study['name']}: {study['title']}",
+            "",
+            f"{study['section']}. The paper: {study['finding']}",
+            "",
+        ]
+        lines += [_markdown_row(headings), _markdown_row(["---", *["---:"] * (len(headings) - 1)])]
+        lines += [_markdown_row(row) for row in rows]
+        lines += ["", f"**Ours**: {study['sentence']}"]
+        if study["note"]:
+            lines += ["", study["note"]]
+    write_text_atomic(path, "\n".join(lines) + "\n")
+
+
+def _markdown_row(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
 def study_table(study: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: each arm with every measure, ours ± half its 95% interval, and beside it the paper's.
 
