@@ -31,7 +31,7 @@ def world_samples(split: str, seed: int, count: int, start: int = 0, questions_p
         seed: which stream of the split.
         count: how many scenes; ``start``: number of the first one.
         questions_per_scene: for "test" at most as many of *each kind*, so that every kind can be measured;
-            for the other splits in all, kinds drawn by ``SFT_MIX``.
+            for the other splits in all, kinds drawn by ``SFT_MIX``. 0 saves the time of finding them.
 
     Yields:
         key, image_bytes (PNG), scene (JSON truth), alt_text, detailed_caption and questions, a list of
@@ -43,7 +43,9 @@ def world_samples(split: str, seed: int, count: int, start: int = 0, questions_p
         picture = io.BytesIO()
         render(scene).save(picture, format="PNG")
         short, long = alt_text(scene, rng), detailed_caption(scene, rng)
-        if split == "test":
+        if not questions_per_scene:
+            asked = []
+        elif split == "test":
             asked = [one for kind in KINDS for one in questions(scene, rng, [kind])[:questions_per_scene]]
         else:
             asked = sample_questions(scene, rng, questions_per_scene)

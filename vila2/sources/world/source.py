@@ -62,7 +62,8 @@ def read(
             "text_test": lambda: text_test(split, seed, count, start),
         }[content]()
         return
-    for row in world_samples(split, seed, count, start, questions):
+    asked = 0 if content == "alt_text" else questions
+    for row in world_samples(split, seed, count, start, asked):
         meta = {"scene": row["scene"], "domain": "miniature"} | scene_evidence(
             Scene.from_json(row["scene"])
         ).to_meta()
