@@ -61,6 +61,8 @@ def judge_by_hand(folder: Path) -> subprocess.Popen[str]:
         text=True,
         cwd=folder.parent,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
+        # A job in the background of a shell starts with Ctrl-C ignored, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -5,12 +5,15 @@ Nothing is computed between samples, which are most pairs of tokens in a pack.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -50,30 +53,91 @@ def segment_attention(
             key, value = key.index_select(2, key_order), value.index_select(2, key_order)
         bounds = (cu_seq_lens_q, cu_seq_lens_k, max_length_q, max_length_k)
         return _flash(query, key, value, bounds, kwargs.get("scaling")), None
+    layout = _layout(tuple(cu_seq_lens_q.tolist()), tuple(cu_seq_lens_k.tolist()))
     parts = []
-    for start, stop, mask in _samples(cu_seq_lens_q.tolist(), cu_seq_lens_k.tolist()):
+    for start, stop in layout.alone:  # without a mask sdpa is causal, which is right where there is no trunk
         own = (tensor[:, :, start:stop] for tensor in (query, key, value))
-        parts.append(sdpa_attention_forward(module, *own, mask, **kwargs)[0])
-    return torch.cat(parts, dim=1), None
+        parts.append(sdpa_attention_forward(module, *own, None, **kwargs)[0])
+    for bucket in layout.buckets:
+        together = (bucket.queries(query), bucket.keys(key), bucket.keys(value))
+        found = sdpa_attention_forward(module, *together, bucket.mask, **kwargs)[0]
+        parts.append(found.flatten(0, 1)[bucket.real][None])
+    return torch.cat(parts, dim=1).index_select(1, layout.places), None
 
 
-def _samples(queries: list[int], keys: list[int]) -> Iterator[tuple[int, int, torch.Tensor | None]]:
-    """Where each sample of a row starts and stops, and its mask [1, 1, length, length]; None where it is causal.
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """S segments of trees that are about equally long, padded to L queries and K keys.
 
-    A tree is computed whole: its branches are many and short, and a call for each costs more than the
-    pairs of tokens that a mask leaves out.
+    Attributes:
+        own: [S, L], the places of their tokens.
+        seen: [S, K], of what they see: their trunk, and themselves.
+        mask: [S, 1, L, K].
+        real: which of the S * L queries are no padding.
     """
-    lengths = [stop - start for start, stop in pairwise(queries)]
+
+    own: torch.Tensor
+    seen: torch.Tensor
+    mask: torch.Tensor
+    real: torch.Tensor
+
+    def queries(self, tensor: torch.Tensor) -> torch.Tensor:
+        """[1, heads, length, D] to [S, heads, L, D]."""
+        return tensor[0].index_select(1, self.own.flatten()).unflatten(1, self.own.shape).transpose(0, 1)
+
+    def keys(self, tensor: torch.Tensor) -> torch.Tensor:
+        """[1, heads, length, D] to [S, heads, K, D]."""
+        return tensor[0].index_select(1, self.seen.flatten()).unflatten(1, self.seen.shape).transpose(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a row is computed: samples without branches one by one, the segments of trees in buckets.
+
+    A tree's branches are many and short: a call for each would cost more than its arithmetic, and a mask over
+    the whole tree would leave most of its pairs out.
+
+    Attributes:
+        alone: start and stop of every sample without branches.
+        places: for each place of the row, where it stands in the order in which things are computed.
+    """
+
+    alone: list[tuple[int, int]]
+    buckets: list[_Bucket]
+    places: torch.Tensor
+
+
+@lru_cache(maxsize=4)  # all layers ask about the same row
+def _layout(queries: tuple[int, ...], keys: tuple[int, ...]) -> _Layout:
+    own = [range(*ends) for ends in pairwise(queries)]
     seen = [stop - start for start, stop in pairwise(keys)]
-    # A segment that sees more than itself is a branch of the trunk before it.
-    trunks = [number for number in range(len(lengths)) if seen[number] == lengths[number]]
-    for trunk, following in pairwise([*trunks, len(lengths)]):
-        mask = None
-        if following - trunk > 1:
-            own = torch.tensor(lengths[trunk:following])
-            segment = torch.arange(len(own)).repeat_interleave(own)
-            mask = ((segment[:, None] == segment) | (segment == 0)).tril()[None, None]
-        yield queries[trunk], queries[following], mask
+    alone, in_trees = [], defaultdict(list)
+    trunk = range(0)
+    for number, segment in enumerate(own):
+        # A segment that sees more than itself is a branch of the trunk before it.
+        branch = seen[number] > len(segment)
+        has_branches = number + 1 < len(own) and seen[number + 1] > len(own[number + 1])
+        if branch or has_branches:
+            in_trees[(len(segment) - 1).bit_length()].append((segment, trunk if branch else range(0)))
+        else:
+            alone.append((segment.start, segment.stop))
+        trunk = trunk if branch else segment
+    buckets = [_bucket(segments) for segments in in_trees.values()]
+    computed = [torch.arange(start, stop) for start, stop in alone]
+    computed += [bucket.own.flatten()[bucket.real] for bucket in buckets]
+    return _Layout(alone, buckets, torch.cat(computed).argsort())
+
+
+def _bucket(segments: list[tuple[range, range]]) -> _Bucket:
+    own = pad_sequence([torch.tensor(own) for own, _ in segments], batch_first=True)
+    seen = pad_sequence([torch.tensor([*trunk, *own]) for own, trunk in segments], batch_first=True)
+    lengths = torch.tensor([len(own) for own, _ in segments])[:, None, None]
+    trunks = torch.tensor([len(trunk) for _, trunk in segments])[:, None, None]
+    query, key = torch.arange(own.shape[1])[:, None], torch.arange(seen.shape[1])
+    # A query that is padding sees as far as the last real one: a row that sees nothing would be NaN.
+    mask = key <= trunks + query.clamp(max=lengths - 1)
+    real = (torch.arange(own.shape[1]) < lengths[:, 0]).flatten().nonzero()[:, 0]
+    return _Bucket(own, seen, mask[:, None], real)
 
 
 def _flash(
