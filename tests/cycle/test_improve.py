@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-from tiny_specialist import install_finding
 
 from vila2.cycle.controls import controls_of
-from vila2.cycle.improve import run_recipe
+from vila2.cycle.improve import improve, run_recipe
 from vila2.data.layers import Layer
 from vila2.errors import RecipeError
 from vila2.run.progress import Board
 from vila2.run.recipe_file import load_recipe
+from vila2.run.steps import Run
 
 RECIPE = """
 name: tiny
@@ -35,18 +34,11 @@ evaluate:
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    install_finding(folder)
-    sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
-    sys.modules.pop("vila2_finding", None)
+pytestmark = pytest.mark.usefixtures("site")
 
 
 @pytest.fixture(scope="module")
-def recipe_file(tmp_path_factory) -> Path:
+def recipe_file(site, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
     path.write_text(RECIPE)
     return path
@@ -150,3 +142,12 @@ def test_a_specialist_made_before_can_teach_another_model(folder, recipe_file, t
     ]
     names = {step.name for step in plan}
     assert {"finding-layer", "merged", "final-pretrain"} <= names and "finding-train-tune" not in names
+
+
+@pytest.mark.parametrize(
+    ("changes", "layer"),
+    [([], "merged"), (["specialist_data=sft"], "self-1"), (["cycle.rounds=0", "specialists={}"], None)],
+)
+def test_a_model_knows_which_captions_it_learned_from(recipe_file, tmp_path, changes, layer):
+    _, history = improve(load_recipe(recipe_file, changes), Run.open(tmp_path / "run", dry=True))
+    assert history.outcome.layer == layer

@@ -54,17 +54,6 @@ CONFIG = {"image_root": None, "seed": 0, "shard_size": 8, "places": True}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """A folder on Python's path with the plugin installed."""
-    folder = tmp_path_factory.mktemp("site")
-    install_finding(folder)
-    sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
-    sys.modules.pop("vila2_finding", None)
-
-
-@pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     path = folder.parent / "tiny.yaml"

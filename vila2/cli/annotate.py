@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from vila2.cli.options import Quiet
+
 
 def annotate(
     run: Annotated[Path, typer.Argument(help="The run whose images are annotated.", show_default=False)],
@@ -29,7 +31,7 @@ def annotate(
         int | None, typer.Option("--limit", min=1, help="Only the first so many images.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write a specialist's layer beside the images of a run, resumable at any moment.
 

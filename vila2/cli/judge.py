@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vila2.cli.options import Quiet
+
 if TYPE_CHECKING:
     from vila2.evaluate.judge.job import Work
     from vila2.evaluate.judge.votes import VoteBook
@@ -47,7 +49,7 @@ def judge(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of the page; 0: any.")] = 0,
     open_page: Annotated[bool, typer.Option("--open", help="With --human, start the browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare layers pair by pair: an engine sees every pair in both orders, a person in one.
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vila2.cli.options import Quiet
+
 if TYPE_CHECKING:
     from vila2.data.layers import ReadLayer
 
@@ -40,7 +42,7 @@ def merge(
         str | None, typer.Option("--model", "-m", help="That writes, with --set writer=model.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write the layer DATASET/layers/merged: every image's layers as one conversation, resumable at any moment.
 

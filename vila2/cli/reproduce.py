@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vila2.cli.options import AsJson, Quiet
 from vila2.cli.tables import table
 
 
@@ -34,8 +35,8 @@ def reproduce(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run's folder; by default runs/reproduce.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Repeat the papers' tables and studies in miniature, and say whether ours agree with their findings.
 

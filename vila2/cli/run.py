@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vila2.cli.options import AsJson, DryRun, Quiet
 from vila2.cli.tables import print_plan, table
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run's folder; by default the recipe's.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Check everything, show what would be done, do nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="For example stages.sft.epochs=2.")
     ] = None,
@@ -36,8 +35,8 @@ def run(
             "--control", metavar="NAME", help="Also train what else could explain the gain: twice-sft, ..."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Do a whole recipe: train, recaption, retrain, measure, report.
 

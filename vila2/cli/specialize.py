@@ -11,11 +11,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vila2.cli.options import AsJson, DryRun, Quiet
 from vila2.cli.tables import print_plan, table
 
 if TYPE_CHECKING:
     from vila2.cycle.origin import Origin
     from vila2.run.recipe import DatasetSpec
+
+
+_Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="What to build from: a file or folder (a dataset, COCO JSON, text boxes, questions, ...), or "
+        "a source such as world:split=specialist,count=600. By default what the recipe says, or the "
+        "run's own images where they carry evidence.",
+    ),
+]
+_Mix = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--mix",
+        help="Dataset to mix in where the recipe says run:STAGE, or STAGE=FOLDER where it says so of that "
+        "stage only; may be repeated.",
+    ),
+]
 
 
 def specialize(
@@ -26,15 +46,7 @@ def specialize(
         str | None,
         typer.Option("--from", help="A run, or a checkpoint (folder or hub id); by default the latest run."),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data",
-            help="What to build from: a file or folder (a dataset, COCO JSON, text boxes, questions, ...), or "
-            "a source such as world:split=specialist,count=600. By default what the recipe says, or the "
-            "run's own images where they carry evidence.",
-        ),
-    ] = None,
+    data: _Data = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the builder, or stages.NAME.epochs=2."),
@@ -42,22 +54,13 @@ def specialize(
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="A recipe in the place of the plugin's.")
     ] = None,
-    mix: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--mix",
-            help="Dataset to mix in where the recipe says run:STAGE, or STAGE=FOLDER where it says so of that "
-            "stage only; may be repeated.",
-        ),
-    ] = None,
+    mix: _Mix = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Its folder; by default RUN/specialists/PLUGIN.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Check everything, show what would be done, do nothing.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Build a plugin's data, fine-tune the generalist on it, and compare the two on the plugin's own measures.
 
@@ -84,13 +87,8 @@ def specialize(
             )
     if dry_run:
         print_plan(outcome, folder, as_json)
-    elif as_json:
-        shown = {"folder": str(folder)} | {
-            key: outcome[key] for key in ("report", "model", "built", "summary")
-        }
-        typer.echo(json.dumps(shown, ensure_ascii=False))
     else:
-        _print_outcome(outcome)
+        _print_outcome(outcome, folder, as_json)
 
 
 def _data_spec(text: str | None) -> DatasetSpec | None:
@@ -136,7 +134,11 @@ def _show_built(built: Mapping[str, Any], preview: Path) -> None:
     typer.echo(f"preview: {preview}", err=True)
 
 
-def _print_outcome(outcome: Mapping[str, Any]) -> None:
+def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
+    if as_json:
+        shown = {key: outcome[key] for key in ("report", "model", "built", "summary")}
+        typer.echo(json.dumps({"folder": str(folder), **shown}, ensure_ascii=False))
+        return
     from rich.console import Console
 
     Console().print(table(outcome["summary"]["columns"], outcome["summary"]["rows"]))

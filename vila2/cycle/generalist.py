@@ -28,8 +28,8 @@ class Generalist:
         round: of self-augmentation; that of its captions.
         stages: by name, in order of training.
         scores: of the recipe's benchmarks.
-        layer: the newest captions that it learned from; None where these are the original ones alone.
-        view: through which it saw the recaptioned dataset; None where that is as the recipe says.
+        layer: the newest captions that it learned from; None where these are as the recipe says.
+        view: through which it saw them; None where that is as the recipe says.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Cycle:
         name: str,
         round: int,
         *,
+        layer: str | None = None,
         view: str | None = None,
         beside: Mapping[str, Sequence[MixtureEntry]] | None = None,
         steps: str | None = None,
@@ -87,7 +88,8 @@ class Cycle:
         Args:
             name: of the model.
             round: of the captions.
-            view: of the recaptioned dataset in the cycle's stage; by default as the recipe says.
+            layer: those captions.
+            view: of them in the cycle's stage; by default as the recipe says.
             beside: what stages train on besides, by their names.
             steps: what the names of its steps begin with.
         """
@@ -105,7 +107,7 @@ class Cycle:
             inputs={"model": model}
             | {f"data.{b.dataset}": self.data[b.dataset] for b in self.recipe.evaluate},
         )
-        return Generalist(name, round, stages, scores, list(self.layers)[-1] if view else None, view)
+        return Generalist(name, round, stages, scores, layer, view)
 
     def train_stages(
         self,

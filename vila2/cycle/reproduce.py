@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +131,7 @@ def _outcome(arm: Arm, run: Run, size: Size, seed: int) -> Measured:
     cycle, history = improve(arm_recipe(arm, size, seed), run)
     model = history.outcome
     captions = cycle.layers[model.layer] if model.layer else cycle.data[cycle.recipe.recaptioned]
-    return Measured(defaultdict(lambda: model.scores), captions)
+    return Measured({benchmark.name: model.scores for benchmark in cycle.recipe.evaluate}, captions)
 
 
 def caption_words(folder: Path) -> Items:

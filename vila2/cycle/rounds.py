@@ -52,7 +52,8 @@ def self_augment(cycle: Cycle) -> History:
     models, gains = [cycle.train("VILA_0", 0)], []
     for round in range(1, spec.rounds + 1):
         layer = cycle.recaption(models[-1])
-        models.append(cycle.train(f"VILA_{round}", round, view=spec.view.format(layer=layer)))
+        view = spec.view.format(layer=layer)
+        models.append(cycle.train(f"VILA_{round}", round, layer=layer, view=view))
         if until and models[-1].scores.done:  # in a dry walk nothing is known yet, so all rounds are planned
             gains.append(_last_gain(models, until, cycle.recipe.seed))
             if gains[-1].answer == "saturated":

@@ -44,16 +44,16 @@ def specialist_augment(cycle: Cycle, best: Generalist) -> Generalist:
     if recipe.specialist_data == "sft":
         own = [entry for specialist in specialists for entry in _own_data(cycle, specialist)]
         beside = {list(recipe.stages)[-1]: own}
-        return cycle.train(NAME, best.round, view=best.view, beside=beside, steps="final")
+        return cycle.train(NAME, best.round, layer=best.layer, view=best.view, beside=beside, steps="final")
     layers = [annotate(cycle, specialist) for specialist in specialists]
     if recipe.specialist_data == "share":
         view = f"dialogue({','.join(layers)})"
         again = [MixtureEntry(dataset=recipe.recaptioned, view=view, select=(0.0, SHARE))]
         beside = {recipe.cycle.stage: again}
-        return cycle.train(NAME, best.round, view=best.view, beside=beside, steps="final")
+        return cycle.train(NAME, best.round, layer=best.layer, view=best.view, beside=beside, steps="final")
     merged = merge(cycle, best, layers)
     view = recipe.merge.view.format(layer=merged)
-    return cycle.train(NAME, best.round, view=view, steps="final")
+    return cycle.train(NAME, best.round, layer=merged, view=view, steps="final")
 
 
 def merge(cycle: Cycle, best: Generalist, layers: Sequence[str]) -> str:

@@ -130,7 +130,7 @@ def _mend(message: str) -> str:
     """What helps against an error of transformers, going by its words."""
     text = message.lower()
     if "trust_remote_code" in text or "custom code" in text:
-        return "the model brings its own code; read it, then pass trust_remote_code=True"
+        return "the model brings code of its own, which no command of vila2 runs; take a checkpoint in transformers' own format"
     if "does not recognize this architecture" in text or "unrecognized model" in text or "model type" in text:
         return "check model_type in config.json, or install a transformers version that knows it"
     if "safetensors" in text and ("no file named" in text or "does not appear to have" in text):
