@@ -23,6 +23,7 @@ from vila2.data.images import decode_image
 from vila2.errors import EngineError
 from vila2.model.coordinates import scheme_of
 from vila2.model.processing import end_tokens
+from vila2.model.seen_before import remember_pictures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +64,7 @@ class TransformersEngine:
 
     def __init__(self, generalist: Generalist) -> None:
         self.model = generalist.model
+        remember_pictures(self.model)
         self.processor = generalist.processor
         self.name = generalist.name
         self.digest = generalist.digest

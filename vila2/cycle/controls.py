@@ -125,6 +125,7 @@ _CONTROLS = (
         "mere text volume: VILA_0's captions of other images",
         _one_round(captions="shuffled"),
     ),
+    Control("with-repeats", "VILA_0's captions with what they say twice", _one_round(drop_repeats=False)),
     Control(
         "prompt-simple", "captions asked for with the short prompt (Table 2)", _one_round(prompts=["simple"])
     ),

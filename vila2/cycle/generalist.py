@@ -142,14 +142,16 @@ class Cycle:
             The layer's name.
         """
         round = writer.round + 1
-        captions = self.recipe.cycle.captions
+        captions, captioner = self.recipe.cycle.captions, self.recipe.cycle.captioner
         if captions not in (OWN, SHUFFLED):
             return self._keep(f"given-{round}", captions, self._texts_of(captions, f"given-{round}"))
-        own = f"self-{round}"
-        captioner = self.recipe.cycle.captioner
-        step = self._write(own, captioner or checkpoint(writer.model))
+        writer_name = captioner or writer.name
+        own, step = f"self-{round}", self._write(f"self-{round}", captioner or checkpoint(writer.model))
+        if self.recipe.cycle.drop_repeats:
+            self._keep(own, writer_name, step)
+            own, step = self._without_repeats(own, step)
         if captions == OWN:
-            return self._keep(own, captioner or writer.name, step)
+            return self._keep(own, writer_name, step)
         shuffled = f"shuffled-{round}"
         settings = {"layer": shuffled, "seed": self.recipe.seed}
         step = self.run.step(
@@ -158,11 +160,17 @@ class Cycle:
             settings=settings,
             inputs={"layer": step, "data": self.data[self.recipe.recaptioned]},
         )
-        return self._keep(shuffled, f"{captioner or writer.name}, about other images", step)
+        return self._keep(shuffled, f"{writer_name}, about other images", step)
+
+    def _without_repeats(self, layer: str, step: StepResult) -> tuple[str, StepResult]:
+        name = f"{layer}-distinct"
+        inputs = {"layer": step, "data": self.data[self.recipe.recaptioned]}
+        return name, self.run.step(name, work.drop_repeats, settings={"layer": name}, inputs=inputs)
 
     def _write(self, layer: str, model: StepResult | str) -> StepResult:
         cycle = self.recipe.cycle
         not_of_the_layer = {"rounds", "saturation", "recaption", "view", "stage", "captions", "captioner"}
+        not_of_the_layer |= {"drop_repeats"}
         settings = cycle.model_dump(mode="json", exclude=not_of_the_layer)
         return self.run.step(
             layer,

@@ -178,6 +178,22 @@ def annotate(
     return {name: value for name, value in summarise_layer(layer).items() if name != "layer"}
 
 
+def drop_repeats(
+    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+) -> dict[str, Any]:
+    """A layer's captions without what they say twice; see :mod:`vila2.cycle.repeats`."""
+    from vila2.cycle.repeats import layer_without_repeats
+    from vila2.data.layers import Layer
+    from vila2.data.shards import ShardDataset
+
+    dataset, layer = ShardDataset.open(inputs["data"]), Layer.open(inputs["layer"])
+    with progress.task(f"drop repeats in {layer.name}", 1) as task:
+        made = layer_without_repeats(dataset, layer, folder=folder, name=settings["layer"])
+        task.advance()
+    changed = sum(bool(row.detail) for row in made.rows() if row.status == "ok")
+    return {"captions": made.count, "shortened": changed, "status": dict(made.statuses)}
+
+
 def shuffle(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:

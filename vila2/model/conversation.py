@@ -124,8 +124,9 @@ class ConversationEncoder:
         labels: list[int] = []
         branches: list[int] = []
         spans: list[tuple[int, int, int]] = []  # of each image: first token, end, index
-        for piece in self._pieces(sample, style, sizes):
-            tokens = images[int(piece.text)] if piece.kind == "image" else self._ids(piece)
+        pieces = [*self._pieces(sample, style, sizes)]
+        for piece, text_ids in zip(pieces, self._ids(pieces), strict=True):
+            tokens = images[int(piece.text)] if piece.kind == "image" else text_ids
             if piece.kind == "image":
                 spans.append((len(ids), len(ids) + len(tokens), int(piece.text)))
             ids += tokens
@@ -154,12 +155,12 @@ class ConversationEncoder:
         """
         sizes = [image_size(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
         total, spans = 0, []
-        for piece in self._pieces(sample, style, sizes):
+        pieces = [*self._pieces(sample, style, sizes)]
+        for piece, ids in zip(pieces, self._ids(pieces), strict=True):
+            tokens = len(ids)
             if piece.kind == "image":
                 tokens = self._image_length(sizes[int(piece.text)])
                 spans.append((total, total + tokens, int(piece.text)))
-            else:
-                tokens = len(self._ids(piece))
             total += tokens
         return self._end(total, spans)
 
@@ -191,15 +192,28 @@ class ConversationEncoder:
             return length
         return min(self.max_length, *(start for start, stop, _ in images if stop > self.max_length), length)
 
-    def _ids(self, piece: _Piece) -> list[int]:
-        if piece.kind == "tokens":
-            return self.tokenizer.convert_tokens_to_ids(list(piece.tokens))
-        if piece.kind == "text":
-            encode = self._text_tokenizer
-            return encode(piece.text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        if piece.text not in self._template_ids:  # few distinct ones: tokenised once
-            self._template_ids[piece.text] = self.tokenizer(piece.text, add_special_tokens=False)["input_ids"]
-        return self._template_ids[piece.text]
+    def _ids(self, pieces: Sequence[_Piece]) -> Iterator[list[int]]:
+        """The token ids of every piece; none of images."""
+        texts = [piece.text for piece in pieces if piece.kind == "text"]
+        # All at once: a call to the tokenizer costs many times what a question has to be tokenised.
+        encoded = (
+            self._text_tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            if texts
+            else []
+        )
+        said = iter(encoded)
+        for piece in pieces:
+            if piece.kind == "text":
+                yield next(said)
+            elif piece.kind == "tokens":
+                yield self.tokenizer.convert_tokens_to_ids(list(piece.tokens))
+            else:
+                yield [] if piece.kind == "image" else self._template(piece.text)
+
+    def _template(self, text: str) -> list[int]:
+        if text not in self._template_ids:  # few distinct ones: tokenised once
+            self._template_ids[text] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return self._template_ids[text]
 
     def _image_tokens(self, sample: Sample) -> tuple[list[list[int]], list[tuple[int, int]], dict[str, Any]]:
         """Token ids of each image's placeholder, width and height of each image, and the image tensors."""

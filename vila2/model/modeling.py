@@ -24,6 +24,7 @@ from vila2.errors import ModelError
 from vila2.model.configuration import Vila2Config
 from vila2.model.multiscale import grids_of, join_scales, put_together
 from vila2.model.projectors import build_projector
+from vila2.model.seen_before import SeenBefore
 from vila2.model.towers import patch_features
 from vila2.model.visual_expert import VisualExpert, ZeroLinear
 
@@ -57,6 +58,7 @@ class Vila2Model(Vila2PreTrainedModel):
     def __init__(self, config: Vila2Config) -> None:
         super().__init__(config)
         self.vision_tower = AutoModel.from_config(config.vision_config)
+        self.seen_before: SeenBefore | None = None
         self.multi_modal_projector = build_projector(
             config.projector,
             config.vision_config.hidden_size * len(config.s2_scales),
@@ -95,7 +97,9 @@ class Vila2Model(Vila2PreTrainedModel):
         Raises:
             ModelError: tiles that do not fit the settings.
         """
-        features, rows, columns = patch_features(self.vision_tower, self.config, pixel_values)
+        features, rows, columns = patch_features(
+            self.vision_tower, self.config, pixel_values, self.seen_before
+        )
         tiling = self.config.tiling
         if not tiling.multiscale:
             projected = self.multi_modal_projector(features, rows, columns)

@@ -9,10 +9,14 @@ from transformers import PreTrainedModel
 
 from vila2.errors import ModelError
 from vila2.model.configuration import Vila2Config, pair
+from vila2.model.seen_before import SeenBefore
 
 
 def patch_features(
-    tower: PreTrainedModel, config: Vila2Config, pixel_values: torch.Tensor
+    tower: PreTrainedModel,
+    config: Vila2Config,
+    pixel_values: torch.Tensor,
+    seen_before: SeenBefore | None = None,
 ) -> tuple[torch.Tensor, int, int]:
     """One layer of a vision tower, patches only; no graph is kept of a frozen tower.
 
@@ -20,6 +24,7 @@ def patch_features(
         tower: SigLIP, SigLIP 2, CLIP, DINOv2 (also with registers), ViT, InternViT, or one that is asked alike.
         config: says which layer.
         pixel_values: [images, 3, height, width].
+        seen_before: keeps the features of pictures for a tower that rests.
 
     Returns:
         Features [images, rows * columns, C], row-major without class and register tokens; rows; columns.
@@ -30,14 +35,12 @@ def patch_features(
     down, across = pair(config.vision_config.patch_size)
     rows, columns = pixel_values.shape[-2] // down, pixel_values.shape[-1] // across
     learns = torch.is_grad_enabled() and any(p.requires_grad for p in tower.parameters())
+    grid = rows, columns
     with torch.set_grad_enabled(learns):
-        inputs = _inputs(tower, pixel_values.to(tower.dtype), (rows, columns), (down, across))
-        if config.vision_feature_layer == -1:
-            features = tower(**inputs).last_hidden_state
+        if learns or seen_before is None:
+            features = _look(tower, config, pixel_values, grid)
         else:
-            layer = config.vision_feature_layer
-            # A list asks for this one state only, so that the others need not be kept.
-            features = tower(**inputs, output_hidden_states=[layer]).hidden_states[layer]
+            features = seen_before(pixel_values, lambda new: _look(tower, config, new, grid))
     if features.shape[1] < rows * columns:
         raise ModelError(
             f"the vision tower gives {features.shape[1]} features for {rows} x {columns} patches",
@@ -45,6 +48,18 @@ def patch_features(
         )
     # Class and register tokens come first in every tower that has them.
     return features[:, -rows * columns :], rows, columns
+
+
+def _look(
+    tower: PreTrainedModel, config: Vila2Config, pixel_values: torch.Tensor, grid: tuple[int, int]
+) -> torch.Tensor:
+    """All features of the layer that the configuration names, [images, features, C]."""
+    inputs = _inputs(tower, pixel_values.to(tower.dtype), grid, pair(config.vision_config.patch_size))
+    layer = config.vision_feature_layer
+    if layer == -1:
+        return tower(**inputs).last_hidden_state
+    # A list asks for this one state only, so that the others need not be kept.
+    return tower(**inputs, output_hidden_states=[layer]).hidden_states[layer]
 
 
 def _inputs(

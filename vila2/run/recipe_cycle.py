@@ -58,5 +58,8 @@ class CycleSpec(Part):
         default=0.0, description="0: the likeliest token, always"
     )
     repetition_penalty: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="1: none")
+    drop_repeats: bool = Field(
+        default=False, description="leave out sentences that introduce again what the caption has introduced"
+    )
     batch_size: Count = Field(default=16, description="images captioned at a time")
     engine: Text = Field(default="transformers", description="what generates; a plugin may bring others")

@@ -24,6 +24,7 @@ from vila2.errors import TrainingError
 from vila2.model.generalist import Generalist, load_generalist
 from vila2.model.losses import use_soft_loss
 from vila2.model.resolution import set_image_size
+from vila2.model.seen_before import remember_pictures
 from vila2.model.special_tokens import token_groups
 from vila2.run.recipe import StageSpec
 from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_torn
@@ -77,6 +78,8 @@ def train_stage(
     soft_loss = use_soft_loss(generalist.model)
     fed = feed(stage, mixture, generalist, folder, seed=seed, processes=processes, progress=progress)
     frozen = frozen_modules(generalist.model, stage.train)
+    if "vision" not in stage.train:
+        remember_pictures(generalist.model)
     model, states = ready_to_learn(generalist.model, stage, seed=seed, name=name, zero=zero)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     steps = optimiser_steps(len(fed.dataset), fed.stage)

@@ -41,7 +41,7 @@ def world_samples(split: str, seed: int, count: int, start: int = 0, questions_p
         scene = sample_scene(split, seed, index)
         rng = generator("text", scene.key)
         picture = io.BytesIO()
-        render(scene).save(picture, format="PNG")
+        render(scene).save(picture, format="PNG", compress_level=1)
         short, long = alt_text(scene, rng), detailed_caption(scene, rng)
         if not questions_per_scene:
             asked = []

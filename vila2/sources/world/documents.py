@@ -150,5 +150,5 @@ def _wrong(scene: Scene, right: str, aspect: str, rng: np.random.Generator) -> s
 @lru_cache(maxsize=4096)
 def _picture(scene: Scene) -> bytes:
     picture = io.BytesIO()
-    render(scene).save(picture, format="PNG")
+    render(scene).save(picture, format="PNG", compress_level=1)
     return picture.getvalue()
