@@ -87,6 +87,12 @@ def test_summary_table_of_uneven_models_leaves_gaps() -> None:
     assert summary_table(small(models=[], changes=[])) == {"columns": ["measure"], "rows": []}
 
 
+def test_summary_table_says_how_much_each_model_was_trained() -> None:
+    results = small()
+    results["models"][1]["stages"] = [{"name": name, "tokens": 600_000} for name in ("pretrain", "sft")]
+    assert summary_table(results)["rows"][-1] == ["tokens trained on", "–", "1.2M"]
+
+
 def test_markdown_is_a_table_whatever_names_are_in_it() -> None:
     results = small()
     results["models"][0]["measures"][0]["name"] = results["models"][1]["measures"][0]["name"] = "a|b <i>"

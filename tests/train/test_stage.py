@@ -101,7 +101,7 @@ train_stage(Path(folder), json.loads(spec), {k: Path(v) for k, v in json.loads(i
 
 def test_a_killed_stage_ends_with_the_losses_and_weights_of_an_undisturbed_one(inputs, tmp_path):
     spec = settings("pretrain", "pairs", epochs=10, save_steps=5)
-    train_stage(tmp_path / "undisturbed", spec, inputs, Board())
+    undisturbed = train_stage(tmp_path / "undisturbed", spec, inputs, Board())
     paths = {name: str(path) for name, path in inputs.items()}
     folder = tmp_path / "killed"
     folder.mkdir()
@@ -114,7 +114,10 @@ def test_a_killed_stage_ends_with_the_losses_and_weights_of_an_undisturbed_one(i
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert list(folder.glob("checkpoint-*")) and not (folder / "model").exists()
-    train_stage(folder, spec, inputs, Board())
+    resumed = train_stage(folder, spec, inputs, Board())
+    assert resumed["tokens"] == undisturbed["tokens"] > 10 * undisturbed["samples"], (
+        "counted before the kill, too"
+    )
 
     def losses(path):
         return [

@@ -82,12 +82,12 @@ def _told_gains(history: History) -> list[str]:
 
 
 def _model(generalist: Generalist) -> dict[str, Any]:
-    shown = ("trained", "parameters_trained", "samples", "steps", "loss")
+    shown = ("trained", "parameters_trained", "samples", "steps", "tokens", "loss")
     return {
         "name": generalist.name,
         "round": generalist.round,
         "stages": [
-            {"name": name} | {field: step.results[field] for field in shown}
+            {"name": name} | {field: step.results[field] for field in shown if field in step.results}
             for name, step in generalist.stages.items()
         ],
         "measures": generalist.scores.results["measures"],

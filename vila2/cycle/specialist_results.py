@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vila2.cycle.specialist_job import Job
 
 _EXAMPLES = 12
-_STAGE_FIELDS = ("trained", "parameters_trained", "samples", "steps", "loss")
+_STAGE_FIELDS = ("trained", "parameters_trained", "samples", "steps", "tokens", "loss")
 
 
 def write_specialist_results(job: Job, made: Made, folder: Path) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def write_specialist_results(job: Job, made: Made, folder: Path) -> dict[str, An
     """
     before, after = job.origin.name, f"{job.name} specialist"
     stages = [
-        {"name": name} | {field: step.results[field] for field in _STAGE_FIELDS}
+        {"name": name} | {field: step.results[field] for field in _STAGE_FIELDS if field in step.results}
         for name, step in made.stages.items()
     ]
     results = {

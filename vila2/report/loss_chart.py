@@ -166,6 +166,8 @@ def _facts(stages: Sequence[tuple[int, ModelResult, StageResult]]) -> tuple[str,
             f"{trained}: {written_amount(stage.parameters_trained)} parameters, "
             f"{stage.samples:,} samples, {stage.steps:,} steps"
         )
+        if stage.tokens:
+            line += f", {written_amount(stage.tokens)} tokens"
         lost = sum(loss is None for _, loss in stage.loss)
         if lost:
             line += f"; {lost} logged losses were not finite and are not drawn"

@@ -74,6 +74,7 @@ class StageResult(_Value):
         name: "align", "pretrain", "sft", ...
         trained: the parts of the model that were trained, e.g. ("projector",).
         parameters_trained, samples, steps: how many.
+        tokens: read in all, padding and images included; 0 where nobody counted.
         loss: (step, loss) as logged; None where it was not finite.
     """
 
@@ -82,6 +83,7 @@ class StageResult(_Value):
     parameters_trained: int = Field(0, ge=0)
     samples: int = Field(0, ge=0)
     steps: int = Field(0, ge=0)
+    tokens: int = Field(0, ge=0)
     loss: tuple[tuple[int, Number], ...] = ()
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vila2.report.numbers import MISSING, places, unit_label, written, written_half_width
+from vila2.report.numbers import MISSING, places, unit_label, written, written_amount, written_half_width
 from vila2.report.results import Results, parse_results
 from vila2.report.verdict import verdict
 
@@ -53,6 +53,11 @@ def summary_table(results: Mapping[str, Any] | Results) -> dict[str, Any]:
                 + arrow
             )
         rows.append(row)
+    trained = [sum(stage.tokens for stage in model.stages) for model in results.models]
+    if any(trained):
+        rows.append(
+            ["tokens trained on", *(written_amount(tokens) if tokens else MISSING for tokens in trained)]
+        )
     return {"columns": ["measure", *(model.name for model in results.models)], "rows": rows}
 
 

@@ -118,6 +118,7 @@ def train_stage(
         "packing": fed.results,
         "short": mixture.short,
         "steps": steps,
+        "tokens": trainer.tokens,
         "loss": [[entry["step"], entry["loss"]] for entry in trainer.state.log_history if "loss" in entry],
     }
 

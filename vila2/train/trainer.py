@@ -67,6 +67,16 @@ class StageTrainer(Trainer):
             pin_memory=args.dataloader_pin_memory,
         )
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens were read so far, padding included, over all processes and before a resume as well."""
+        return self.state.num_input_tokens_seen * self.args.world_size
+
+    def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        # Counted by shape: the Trainer's own count waits for the GPU at every step.
+        self.state.num_input_tokens_seen += inputs["input_ids"].numel()
+        return super().training_step(model, inputs, *args, **kwargs)
+
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any):
         # The Trainer calls model.train() at every step; a frozen part must not wake up with it.
         for module in self.frozen:
