@@ -75,7 +75,7 @@ def test_every_command_has_help():
 
 def test_a_wrong_recipe_is_an_error_with_line_key_and_mend_and_no_traceback(tmp_path: Path):
     recipe = tmp_path / "wrong.yaml"
-    recipe.write_text(MINIATURE.read_text().replace("learning_rate: 2.0e-3", "learning_rat: 2.0e-3"))
+    recipe.write_text(MINIATURE.read_text().replace("learning_rate: 2.0e-3", "learning_rat: 2.0e-3", 1))
     result = vila2("run", str(recipe), cwd=tmp_path)
     assert result.returncode == 2
     line = recipe.read_text().splitlines().index("    learning_rat: 2.0e-3") + 1
