@@ -41,17 +41,17 @@ def cycle_recipe(size: CycleSize, seed: int) -> dict[str, Any]:
             "pretrain": {
                 "mixture": [{"dataset": "pretrain"}],
                 "learning_rate": 5e-4,
-                "batch_size": 16,
+                "batch_size": 8,
             },
             "sft": {
                 "train": ["projector", "language"],
                 "mixture": [{"dataset": "instructions"}],
-                "learning_rate": 1.5e-3,
+                "learning_rate": 2e-3,
                 "batch_size": 8,
                 "epochs": size.epochs,
             },
         },
-        "cycle": {"rounds": 0, "max_new_tokens": 120, "batch_size": 50},
+        "cycle": {"rounds": 0, "max_new_tokens": 120, "batch_size": 125},
         "evaluate": _benchmarks(),
     }
 
@@ -87,10 +87,10 @@ def _texts(prompts: list[str]) -> list[str]:
 
 def _benchmarks() -> list[dict[str, Any]]:
     captions = {"kind": "captions", "prompt": "Describe the image in details.", "max_new_tokens": 120}
-    briefly = {"max_new_tokens": 6, "batch_size": 100}
+    briefly = {"max_new_tokens": 6, "batch_size": 125}
     questions = {"kind": "questions", **briefly}
     return [
-        {"name": "captions", "dataset": "test", "batch_size": 50, **captions},
+        {"name": "captions", "dataset": "test", "batch_size": 125, **captions},
         {"name": "questions", "dataset": "test", **questions},
         {"name": "pope", "kind": "pope", "dataset": "test", "prompt": "Is there {object}?", **briefly},
         {"name": "apart", "dataset": "apart", **questions},
