@@ -52,3 +52,12 @@ def test_a_slip_is_named_with_its_mend(dataset, options, said):
     found = run(dataset, *options)
     assert found.exit_code == 2 and said in found.output
     assert not (dataset / "layers" / "merged").exists()
+
+
+@pytest.mark.parametrize("place", ["nowhere", "runs/nowhere"])  # the second might be an id of a hub
+def test_a_folder_that_is_not_there_is_named(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    found = run(place, "-l", "original,self-1")
+    said = " ".join(found.output.split())
+    assert found.exit_code == 2, said
+    assert f"{place}: no such folder" in said and "runs/NAME" in said

@@ -157,10 +157,16 @@ def find_dataset(origin: Origin, name: str | None) -> Path:
     Raises:
         RunError: the run has no such dataset, or there is no run.
     """
+    if not origin.run:
+        raise RunError(
+            f"{origin.name} is not the folder of a run, so it has no dataset",
+            mend="give the folder of a run (runs/NAME), or of a dataset",
+        )
     wanted = name or origin.recaptioned
     if wanted not in origin.datasets:
-        known = did_you_mean(str(wanted), origin.datasets) if origin.run else "give the folder of a run"
-        raise RunError(f"{origin.run or origin.name} has no dataset {wanted!r}", mend=known)
+        raise RunError(
+            f"{origin.run} has no dataset {wanted!r}", mend=did_you_mean(str(wanted), origin.datasets)
+        )
     return origin.datasets[wanted]
 
 

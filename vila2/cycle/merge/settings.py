@@ -11,7 +11,7 @@ from vila2.cycle.annotate import find_dataset
 from vila2.cycle.origin import find_origin
 from vila2.data.layers import Layer, ReadLayer, original_layer
 from vila2.data.shards import ShardDataset
-from vila2.errors import DataError, RecipeError
+from vila2.errors import DataError, RecipeError, RunError
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import MergeSpec
 from vila2.run.recipe_yaml import read_setting
@@ -31,6 +31,10 @@ def find_layers(
         DataError: a layer is not there, or named twice.
         RunError: neither a dataset nor a run.
     """
+    if not place.is_dir():
+        raise RunError(
+            f"{place}: no such folder", mend="give the folder of a run (runs/NAME), or of a dataset"
+        )
     written: dict[str, Path] = {}
     if (place / "dataset.json").exists():
         opened = ShardDataset.open(place)
