@@ -83,3 +83,30 @@ def test_another_tower_remembers_nothing_of_this_one(looks):
         remember_pictures(model)
         assert not torch.equal(model.get_image_features(pixels(2)).pooler_output, before)
     assert len(asked) == 2
+
+
+def test_what_was_seen_while_asking_can_be_learned_from(looks):
+    model, _ = looks
+    remember_pictures(model)
+    with torch.inference_mode():
+        model.get_image_features(pixels(2))
+    model.model.vision_tower.requires_grad_(False)
+    model.get_image_features(pixels(2)).pooler_output.sum().backward()
+    assert all(p.grad is not None for p in model.model.multi_modal_projector.parameters())
+
+
+def test_half_precision_is_remembered_as_well(looks):
+    model, asked = looks
+    model.bfloat16().requires_grad_(False)
+    remember_pictures(model)
+    first, again = (model.get_image_features(pixels(2).bfloat16()).pooler_output for _ in range(2))
+    assert torch.equal(first, again) and len(asked) == 1
+
+
+def test_a_model_that_moves_off_the_cpu_looks_every_time(looks):
+    model, asked = looks
+    remember_pictures(model)  # a stage is loaded on the CPU, and its trainer may move it
+    model.to("meta").requires_grad_(False)
+    for _ in range(2):
+        model.get_image_features(pixels(2).to("meta"))
+    assert len(asked) == 2

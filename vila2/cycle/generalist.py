@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from vila2.run.recipe import BenchmarkSpec, MixtureEntry, Recipe, StageSpec
     from vila2.run.steps import Run, StepResult
 
+#: Settings of the cycle that no caption depends on.
+_NOT_OF_THE_LAYER = {
+    "rounds", "saturation", "recaption", "view", "stage", "captions", "captioner", "drop_repeats"
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Generalist:
@@ -169,9 +174,7 @@ class Cycle:
 
     def _write(self, layer: str, model: StepResult | str) -> StepResult:
         cycle = self.recipe.cycle
-        not_of_the_layer = {"rounds", "saturation", "recaption", "view", "stage", "captions", "captioner"}
-        not_of_the_layer |= {"drop_repeats"}
-        settings = cycle.model_dump(mode="json", exclude=not_of_the_layer)
+        settings = cycle.model_dump(mode="json", exclude=_NOT_OF_THE_LAYER)
         return self.run.step(
             layer,
             work.recaption,

@@ -37,9 +37,7 @@ class SeenBefore:
         self, pixel_values: torch.Tensor, look: Callable[[torch.Tensor], torch.Tensor]
     ) -> torch.Tensor:
         """Features [pictures, cells, C] of pixels [pictures, 3, height, width]; ``look`` computes those not kept."""
-        keys = [
-            hashlib.blake2b(picture.contiguous().numpy(), digest_size=16).digest() for picture in pixel_values
-        ]
+        keys = [_digest(picture) for picture in pixel_values]
         new = {key: place for place, key in enumerate(keys) if key not in self.kept}
         places = [*new.values()]
         if len(places) == 1:  # kernels round a single picture otherwise than several: never let one be alone
@@ -58,27 +56,30 @@ _latest: tuple[bytes, SeenBefore] | None = None
 
 
 def remember_pictures(model: Any) -> None:
-    """Lets a model of our family, on the CPU, keep the features of its resting vision tower.
+    """Lets a model of our family keep the features of its resting vision tower, where it computes on the CPU.
 
     The models of one process whose towers are the same share what is kept: a run's stages and rounds do.
-    Any other model is left as it is, and so is one on a GPU, where comparing pixels would cost a wait.
+    Any other model is left as it is, and so is every one on a machine with a GPU, where to compare pixels would
+    cost a wait at each step.
 
     Args:
         model: its vision tower must not learn from here on.
     """
     global _latest
-    core = getattr(model, "model", None)
-    if not isinstance(getattr(model, "config", None), Vila2Config) or model.device.type != "cpu":
+    config = getattr(model, "config", None)
+    if not isinstance(config, Vila2Config) or torch.cuda.is_available():
         return
-    key = _digest(core.vision_tower, core.config.vision_feature_layer)
+    weights = model.model.vision_tower.state_dict().values()
+    key = _digest(*weights, about=f"{config.vision_config.to_json_string()} {config.vision_feature_layer}")
     if _latest is None or _latest[0] != key:
         _latest = key, SeenBefore()
-    core.seen_before = _latest[1]
+    model.model.seen_before = _latest[1]
 
 
-def _digest(tower: torch.nn.Module, layer: int) -> bytes:
-    digest = hashlib.blake2b(f"{type(tower).__qualname__} {layer}".encode(), digest_size=16)
-    for name, tensor in tower.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+def _digest(*tensors: torch.Tensor, about: str = "") -> bytes:
+    digest = hashlib.blake2b(about.encode(), digest_size=16)
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        # As bytes, since numpy knows no bfloat16.
         digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy())
     return digest.digest()

@@ -24,7 +24,7 @@ def patch_features(
         tower: SigLIP, SigLIP 2, CLIP, DINOv2 (also with registers), ViT, InternViT, or one that is asked alike.
         config: says which layer.
         pixel_values: [images, 3, height, width].
-        seen_before: keeps the features of pictures for a tower that rests.
+        seen_before: keeps the features of pictures, for a tower that rests on the CPU.
 
     Returns:
         Features [images, rows * columns, C], row-major without class and register tokens; rows; columns.
@@ -36,8 +36,9 @@ def patch_features(
     rows, columns = pixel_values.shape[-2] // down, pixel_values.shape[-1] // across
     learns = torch.is_grad_enabled() and any(p.requires_grad for p in tower.parameters())
     grid = rows, columns
+    on_cpu = pixel_values.device.type == "cpu" and not torch.compiler.is_compiling()
     with torch.set_grad_enabled(learns):
-        if learns or seen_before is None:
+        if seen_before is None or learns or not on_cpu:
             features = _look(tower, config, pixel_values, grid)
         else:
             features = seen_before(pixel_values, lambda new: _look(tower, config, new, grid))

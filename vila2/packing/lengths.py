@@ -12,7 +12,8 @@ import numpy as np
 
 from vila2.data.atomic import write_bytes_atomic
 from vila2.data.sample import Sample
-from vila2.model.conversation import ConversationEncoder, Style
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.pieces import Style
 
 _AT_A_TIME = 256
 

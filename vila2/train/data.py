@@ -6,7 +6,8 @@ from torch.utils.data import Dataset
 
 from vila2.data.mixtures import Mixture
 from vila2.errors import TrainingError
-from vila2.model.conversation import ConversationEncoder, Encoded, Style
+from vila2.model.conversation import ConversationEncoder, Encoded
+from vila2.model.pieces import Style
 from vila2.packing.plan import Packs
 
 

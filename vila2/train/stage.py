@@ -83,7 +83,7 @@ def train_stage(
     model, states = ready_to_learn(generalist.model, stage, seed=seed, name=name, zero=zero)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     steps = optimiser_steps(len(fed.dataset), fed.stage)
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")  # read while the trainer is made
     with progress.task(f"train {name}", steps) as task:
         trainer = StageTrainer(
             model=model,
@@ -101,23 +101,41 @@ def train_stage(
             soft_loss=soft_loss,
             objective=words_objective(stage, model, mixture, generalist.processor.tokenizer),
         )
-        trainer.remove_callback(PrinterCallback)  # the progress shows the loss
-        if trainer.is_world_process_zero():
-            remove_torn(folder)
-        trainer.train(resume_from_checkpoint=latest_checkpoint(folder, processes=processes, zero=zero))
+        train_or_go_on(trainer, folder, processes=processes, zero=zero)
     model = trained_model(trainer, stage, source, dtype)
     if trainer.is_world_process_zero():
-        save_model(model.to(getattr(torch, settings["dtype"])), generalist.processor, folder / "model")
-        for checkpoint in folder.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
+        model.to(getattr(torch, settings["dtype"]))
+        keep_result(model, generalist.processor, folder)
     return {
         "trained": [state.name for state in states if state.trained],
         "parameters_trained": learning,
+        "packing": fed.results,
+        "steps": steps,
+        **what_was_read(mixture, trainer),
+    }
+
+
+def train_or_go_on(trainer: StageTrainer, folder: Path, *, processes: int, zero: int | None) -> None:
+    """Trains from the last complete checkpoint in a stage's folder, or from the beginning."""
+    trainer.remove_callback(PrinterCallback)  # the progress shows the loss
+    if trainer.is_world_process_zero():
+        remove_torn(folder)
+    trainer.train(resume_from_checkpoint=latest_checkpoint(folder, processes=processes, zero=zero))
+
+
+def keep_result(model: Any, processor: Any, folder: Path) -> None:
+    """Saves a stage's model, after which its checkpoints are of no use."""
+    save_model(model, processor, folder / "model")
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+
+
+def what_was_read(mixture: Mixture, trainer: StageTrainer) -> dict[str, Any]:
+    """What a stage was trained on, how many tokens of it were read, and how the loss fell."""
+    return {
         "samples": len(mixture),
         "dropped": mixture.dropped,
-        "packing": fed.results,
         "short": mixture.short,
-        "steps": steps,
         "tokens": trainer.tokens,
         "loss": [[entry["step"], entry["loss"]] for entry in trainer.state.log_history if "loss" in entry],
     }
