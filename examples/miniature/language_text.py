@@ -16,8 +16,8 @@ from vila2.sources.world.scene import Scene, generator, sample_scene
 
 #: Kinds asked while the language model is taught: closest, farthest and reading are scarce, as later in SFT.
 LANGUAGE_MIX = {
-    "existence": 0.16, "colour": 0.34, "shape": 0.06, "count": 0.07, "left_right": 0.13, "front_behind": 0.18,
-    "closest": 0.012, "farthest": 0.012, "reading": 0.036,
+    "existence": 0.16, "colour": 0.24, "shape": 0.06, "count": 0.07, "left_right": 0.12, "front_behind": 0.17,
+    "closest": 0.03, "farthest": 0.03, "reading": 0.12,
 }  # fmt: skip
 
 #: How often each kind of prompt stands before a description.

@@ -141,6 +141,11 @@ def test_captions_without_repeats_train_the_next_model_and_a_control_trains_it_w
     assert [step.state for step in plan if step.name == "vila1-pretrain"] == ["pending", "done"]
 
 
+def test_a_control_that_would_change_nothing_says_so(recipe_file):
+    with pytest.raises(RecipeError, match=r"with-repeats says nothing where nothing is dropped"):
+        controls_of(load_recipe(recipe_file, []))["with-repeats"].applied_to(load_recipe(recipe_file, []))
+
+
 def test_a_specialist_made_before_can_teach_another_model(folder, recipe_file, tmp_path):
     made = next(folder.glob("steps/finding-specialist-*/model"))
     changed = [f"specialists={{finding: {{made: {made}}}}}", "cycle.rounds=0"]

@@ -6,12 +6,10 @@ Controls of the paper's experiment: what mere text volume gives, and what true c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from vila2.data.layers import Annotation, Layer, LayerWriter, ReadLayer
+from vila2.data.layers import Layer, ReadLayer, write_layer
 from vila2.data.original_layer import original_annotations
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError
@@ -41,9 +39,8 @@ def shuffle_layer(dataset: ShardDataset, layer: ReadLayer, *, folder: Path, name
         key: [replace(row, key=key, detail=f"written for {source}") for row in rows[source]]
         for key, source in given.items()
     }
-    return _write(
-        dataset, moved, folder, name, {"shuffled": layer.name, "digest": layer.digest, "seed": seed}
-    )
+    made_of = {"shuffled": layer.name, "digest": layer.digest, "seed": seed}
+    return write_layer(dataset, lambda key: moved.get(key, ()), folder=folder, name=name, info=made_of)
 
 
 def text_layer(dataset: ShardDataset, texts: ShardDataset, *, folder: Path, name: str) -> Layer:
@@ -64,7 +61,8 @@ def text_layer(dataset: ShardDataset, texts: ShardDataset, *, folder: Path, name
             f"dataset {texts.name!r} has text for none of the images of {dataset.name!r}",
             mend="its keys must be the same",
         )
-    return _write(dataset, rows, folder, name, {"text_of": texts.name, "digest": texts.digest})
+    made_of = {"text_of": texts.name, "digest": texts.digest}
+    return write_layer(dataset, lambda key: rows.get(key, ()), folder=folder, name=name, info=made_of)
 
 
 def _keys(dataset: ShardDataset) -> list[str]:
@@ -73,18 +71,3 @@ def _keys(dataset: ShardDataset) -> list[str]:
 
 def _place(key: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}\0{key}".encode()).digest()
-
-
-def _write(
-    dataset: ShardDataset,
-    rows: Mapping[str, Sequence[Annotation]],
-    folder: Path,
-    name: str,
-    about: Mapping[str, Any],
-) -> Layer:
-    writer = LayerWriter(folder, name)
-    for shard_no in range(len(dataset.shards)):
-        if not writer.has(shard_no):
-            keys = dataset.shard_keys(shard_no)
-            writer.write_shard(shard_no, [row for key in keys for row in rows.get(key, ())])
-    return writer.finish({"layer": name, "dataset": dataset.digest, **about})

@@ -111,6 +111,15 @@ def _one_round(**changes: Any) -> Callable[[Recipe], Mapping[str, Any]]:
     return lambda _: {"cycle.rounds": 1, "specialists": {}, **settings}
 
 
+def _given_repeats(recipe: Recipe) -> Mapping[str, Any]:
+    if not recipe.cycle.drop_repeats:
+        raise RecipeError(
+            "controls: with-repeats says nothing where nothing is dropped",
+            mend="leave it out, or set cycle.drop_repeats",
+        )
+    return _one_round(drop_repeats=False)(recipe)
+
+
 _CONTROLS = (
     Control("two-epochs", "one more epoch on the original captions (slides)", _epochs(2)),
     Control("three-epochs", "two more epochs on the original captions (slides)", _epochs(3)),
@@ -125,7 +134,7 @@ _CONTROLS = (
         "mere text volume: VILA_0's captions of other images",
         _one_round(captions="shuffled"),
     ),
-    Control("with-repeats", "VILA_0's captions with what they say twice", _one_round(drop_repeats=False)),
+    Control("with-repeats", "VILA_0's captions with what they say twice", _given_repeats),
     Control(
         "prompt-simple", "captions asked for with the short prompt (Table 2)", _one_round(prompts=["simple"])
     ),

@@ -16,7 +16,7 @@ from vila2.cycle.merge.answers import sentences_of
 from vila2.cycle.merge.mentions import mentions
 from vila2.cycle.merge.names import Name
 from vila2.data.annotations import Annotation
-from vila2.data.layers import Layer, LayerWriter, ReadLayer
+from vila2.data.layers import Layer, ReadLayer, write_layer
 from vila2.data.sample import TextPart
 
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ def layer_without_repeats(dataset: ShardDataset, layer: ReadLayer, *, folder: Pa
     Returns:
         The layer. ``detail`` holds the sentences that went; a caption of which nothing stays is a "repetition".
     """
-    writer = LayerWriter(folder, name)
-    for shard_no in range(len(dataset.shards)):
-        if not writer.has(shard_no):
-            rows = layer.shard(shard_no)
-            keys = dataset.shard_keys(shard_no)
-            writer.write_shard(shard_no, [_row_without(row) for key in keys for row in rows.get(key, ())])
-    return writer.finish({"layer": name, "dataset": dataset.digest, "without_repeats": layer.digest})
+    return write_layer(
+        dataset,
+        lambda key: map(_row_without, layer.get(key)),
+        folder=folder,
+        name=name,
+        info={"without_repeats": layer.digest},
+    )
 
 
 def _row_without(row: Annotation) -> Annotation:

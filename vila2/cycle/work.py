@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vila2.data.layers import Layer
     from vila2.run.recipe import DatasetSpec, Recipe
     from vila2.run.steps import Run, StepResult
 
@@ -188,10 +189,7 @@ def drop_repeats(
 
     dataset, layer = ShardDataset.open(inputs["data"]), Layer.open(inputs["layer"])
     with progress.task(f"drop repeats in {layer.name}", 1) as task:
-        made = layer_without_repeats(dataset, layer, folder=folder, name=settings["layer"])
-        task.advance()
-    changed = sum(bool(row.detail) for row in made.rows() if row.status == "ok")
-    return {"captions": made.count, "shortened": changed, "status": dict(made.statuses)}
+        return _made(layer_without_repeats(dataset, layer, folder=folder, name=settings["layer"]), task)
 
 
 def shuffle(
@@ -205,8 +203,7 @@ def shuffle(
     dataset, layer = ShardDataset.open(inputs["data"]), Layer.open(inputs["layer"])
     with progress.task(f"shuffle {layer.name}", 1) as task:
         made = shuffle_layer(dataset, layer, folder=folder, name=settings["layer"], seed=settings["seed"])
-        task.advance()
-    return {"captions": made.count, "status": dict(made.statuses)}
+        return _made(made, task)
 
 
 def text_layer(
@@ -218,9 +215,12 @@ def text_layer(
 
     dataset, texts = ShardDataset.open(inputs["data"]), ShardDataset.open(inputs["texts"])
     with progress.task(f"take the text of {texts.name}", 1) as task:
-        made = write_layer(dataset, texts, folder=folder, name=settings["layer"])
-        task.advance()
-    return {"captions": made.count, "status": dict(made.statuses)}
+        return _made(write_layer(dataset, texts, folder=folder, name=settings["layer"]), task)
+
+
+def _made(layer: Layer, task: Any) -> dict[str, Any]:
+    task.advance()
+    return {"captions": layer.count, "status": dict(layer.statuses)}
 
 
 def merge(

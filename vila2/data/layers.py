@@ -7,9 +7,9 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vila2.data.annotations import (
     STATUSES,
@@ -26,6 +26,9 @@ from vila2.data.original_layer import OriginalLayer, original_layer
 from vila2.data.shards import file_sha256
 from vila2.errors import DataError
 
+if TYPE_CHECKING:
+    from vila2.data.shards import ShardDataset
+
 __all__ = [
     "STATUSES",
     "Annotation",
@@ -36,6 +39,7 @@ __all__ = [
     "ReadLayer",
     "Status",
     "original_layer",
+    "write_layer",
 ]
 
 VERSION = 1
@@ -139,6 +143,34 @@ class LayerWriter:
 
     def _path(self, shard_no: int) -> Path:
         return self.folder / f"{shard_no:06d}.parquet"
+
+
+def write_layer(
+    dataset: ShardDataset,
+    rows_of: Callable[[str], Iterable[Annotation]],
+    *,
+    folder: Path,
+    name: str,
+    info: Mapping[str, Any],
+) -> Layer:
+    """Writes a layer whose rows are known or quickly made; where it was interrupted, it goes on.
+
+    Args:
+        dataset: whose images, in its order and shards.
+        rows_of: the annotations of a key; none leave the image out.
+        folder, name: of the layer.
+        info: what it was made of, beside its name and the dataset's digest.
+
+    Raises:
+        DataError: a name that a view could not hold, or a text that can not be stored.
+    """
+    writer = LayerWriter(folder, name)
+    for shard_no in range(len(dataset.shards)):
+        if not writer.has(shard_no):
+            writer.write_shard(
+                shard_no, [row for key in dataset.shard_keys(shard_no) for row in rows_of(key)]
+            )
+    return writer.finish({"layer": name, "dataset": dataset.digest, **info})
 
 
 class Layer:
