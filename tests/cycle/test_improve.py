@@ -163,3 +163,12 @@ def test_a_specialist_made_before_can_teach_another_model(folder, recipe_file, t
 def test_a_model_knows_which_captions_it_learned_from(recipe_file, tmp_path, changes, layer):
     _, history = improve(load_recipe(recipe_file, changes), Run.open(tmp_path / "run", dry=True))
     assert history.outcome.layer == layer
+
+
+def test_specialist_data_in_sft_takes_about_the_tokens_of_the_captions_that_it_replaces(folder):
+    def tokens(name: str) -> int:
+        model = next(one for one in results(folder)["models"] if one["name"] == name)
+        return sum(stage["tokens"] for stage in model["stages"])
+
+    spent, replaced = (tokens(name) - tokens("VILA_1") for name in ("specialist-data-in-sft", "VILA²"))
+    assert spent == pytest.approx(replaced, rel=0.5), "a handful of samples, with their padding"

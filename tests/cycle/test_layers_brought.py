@@ -13,7 +13,7 @@ from vila2.errors import RecipeError
 from vila2.run.recipe import Recipe
 from vila2.run.steps import Run
 from vila2.sources import open_source
-from vila2.train.stage import open_mixture
+from vila2.train.mixture import open_mixture
 
 PARTS = {"vision": "builtin:world/vision", "language": "builtin:world/language"}
 

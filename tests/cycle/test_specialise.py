@@ -34,7 +34,7 @@ from vila2.run.recipe import DatasetSpec, StageSpec
 from vila2.run.recipe_file import load_recipe
 from vila2.run.steps import Run
 from vila2.sources import open_source
-from vila2.train.stage import open_mixture
+from vila2.train.mixture import open_mixture
 
 GENERALIST = """
 name: tiny

@@ -86,6 +86,7 @@ class Cycle:
         layer: str | None = None,
         view: str | None = None,
         beside: Mapping[str, Sequence[MixtureEntry]] | None = None,
+        in_place_of: str | None = None,
         steps: str | None = None,
     ) -> Generalist:
         """Trains all stages from the same parts, and scores the last one's model (paper: "retrain from scratch").
@@ -96,10 +97,12 @@ class Cycle:
             layer: those captions.
             view: of them in the cycle's stage; by default as the recipe says.
             beside: what stages train on besides, by their names.
+            in_place_of: a view of captions that this training sees nothing of; what is trained on besides is so much
+                that it takes as many tokens as they would have.
             steps: what the names of its steps begin with.
         """
         steps = steps or f"vila{round}"
-        stages = self.train_stages(steps, view=view, beside=beside)
+        stages = self.train_stages(steps, view=view, beside=beside, in_place_of=in_place_of)
         model = list(stages.values())[-1]
         scores = self.run.step(
             f"{steps}-scores",
@@ -120,6 +123,7 @@ class Cycle:
         *,
         view: str | None = None,
         beside: Mapping[str, Sequence[MixtureEntry]] | None = None,
+        in_place_of: str | None = None,
     ) -> dict[str, StepResult]:
         """The stages alone; those that no new caption reaches are alike in every round, so trained once."""
         model, stages = self.parts, {}
@@ -128,15 +132,33 @@ class Cycle:
             stage = self._seen_through(name, stage, view)
             more = (beside or {}).get(name, ())
             stage = stage.model_copy(update={"mixture": (*stage.mixture, *more)})
+            settings = {"name": name, "stage": stage.model_dump(mode="json"), **self._training_settings()}
+            inputs = self._inputs_of(stage)
+            if more and in_place_of:
+                matched, needed = self._equal_compute([e.dataset for e in more], in_place_of, view)
+                settings, inputs = settings | {"equal_compute": matched}, needed | inputs
             model = self.run.step(
                 f"{'vila0' if name in alike else steps}-{name}",
                 work.train,
-                settings={"name": name, "stage": stage.model_dump(mode="json"), **self._training_settings()},
-                inputs={"model": model} | self._inputs_of(stage),
+                settings=settings,
+                inputs={"model": model} | inputs,
                 machine={"processes": self.processes},
             )
             stages[name] = model
         return stages
+
+    def _equal_compute(
+        self, datasets: Sequence[str], view: str, own: str | None
+    ) -> tuple[dict[str, Any], dict[str, StepResult]]:
+        """What :mod:`vila2.train.equal_compute` is told, and the datasets and layers that it measures."""
+        name = self.recipe.cycle.stage
+        stages = {
+            which: self._seen_through(name, self.recipe.stages[name], through)
+            for which, through in (("more", view), ("less", own))
+        }
+        settings = {which: stage.model_dump(mode="json") for which, stage in stages.items()}
+        inputs = self._inputs_of(stages["less"]) | self._inputs_of(stages["more"])
+        return {"datasets": list(datasets), **settings}, inputs
 
     def recaption(self, writer: Generalist) -> str:
         """VILA_i writes layer self-(i+1) about the images of its own pretraining data.

@@ -41,10 +41,6 @@ def specialist_augment(cycle: Cycle, best: Generalist) -> Generalist:
     recipe = cycle.recipe
     jobs = prepare_specialists(cycle, best)
     specialists = [specialise(cycle, plugin, jobs.get(plugin)) for plugin in recipe.specialists]
-    if recipe.specialist_data == "sft":
-        own = [entry for specialist in specialists for entry in _own_data(cycle, specialist)]
-        beside = {list(recipe.stages)[-1]: own}
-        return cycle.train(NAME, best.round, layer=best.layer, view=best.view, beside=beside, steps="final")
     layers = [annotate(cycle, specialist) for specialist in specialists]
     if recipe.specialist_data == "share":
         view = f"dialogue({','.join(layers)})"
@@ -53,6 +49,12 @@ def specialist_augment(cycle: Cycle, best: Generalist) -> Generalist:
         return cycle.train(NAME, best.round, layer=best.layer, view=best.view, beside=beside, steps="final")
     merged = merge(cycle, best, layers)
     view = recipe.merge.view.format(layer=merged)
+    if recipe.specialist_data == "sft":  # a control: as much compute as the captions would have taken
+        own = [entry for specialist in specialists for entry in _own_data(cycle, specialist)]
+        beside = {list(recipe.stages)[-1]: own}
+        return cycle.train(
+            NAME, best.round, layer=best.layer, view=best.view, beside=beside, in_place_of=view, steps="final"
+        )
     return cycle.train(NAME, best.round, layer=merged, view=view, steps="final")
 
 

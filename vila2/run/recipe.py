@@ -308,7 +308,8 @@ class Recipe(Part):
         default="merged",
         description="merged: what specialists say about the images is merged into their captions; share: a twentieth "
         "of the images stands there once more, with what they say (paper, Table 3); sft: what they were trained on "
-        "goes straight into SFT, beside the best round's captions (a control)",
+        "goes straight into SFT, beside the best round's captions, as much of it as takes the tokens that the merged "
+        "captions would have taken (a control)",
     )
     controls: tuple[Text, ...] = Field(
         default=(), description="what else could explain the gain: twice-sft, shuffled-captions, ..."

@@ -16,10 +16,7 @@ import torch
 from transformers import PrinterCallback, set_seed
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
-from vila2.data.layers import Layer
-from vila2.data.mixtures import Mixture, Portion, ViewedDataset
-from vila2.data.shards import ShardDataset
-from vila2.data.views import View
+from vila2.data.mixtures import Mixture
 from vila2.errors import TrainingError
 from vila2.model.generalist import Generalist, load_generalist
 from vila2.model.losses import use_soft_loss
@@ -29,10 +26,12 @@ from vila2.model.special_tokens import token_groups
 from vila2.run.recipe import StageSpec
 from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_torn
 from vila2.train.checks import check_stage
+from vila2.train.equal_compute import with_equal_compute
 from vila2.train.feed import feed
 from vila2.train.freezing import PartState, freeze_all_but, frozen_modules
 from vila2.train.kernels import use_liger
 from vila2.train.lora import add_lora, merge_lora
+from vila2.train.mixture import open_mixture
 from vila2.train.precision import computed_in, keep_learning_weights_whole
 from vila2.train.trainer import (
     MetricsFile,
@@ -56,7 +55,8 @@ def train_stage(
 
     Args:
         folder: of this step; ``folder/model`` is the result, checkpoints lie beside it while it runs.
-        settings: ``name``, ``stage`` (a :class:`StageSpec` as a dict), ``seed``, ``dtype``.
+        settings: ``name``, ``stage`` (a :class:`StageSpec` as a dict), ``seed``, ``dtype``; ``equal_compute`` where
+            part of the mixture makes up for another training (:mod:`vila2.train.equal_compute`).
         inputs: ``model`` (a step whose folder holds ``model/``), ``data.NAME`` (datasets) and
             ``layer.DATASET.NAME`` (annotation layers).
         progress: shows the steps.
@@ -74,6 +74,8 @@ def train_stage(
     check_stage(stage, processes)
     source = inputs["model"] / "model"
     generalist = starting_model(source, stage, dtype)
+    if matched := settings.get("equal_compute"):
+        stage = with_equal_compute(stage, matched, inputs, generalist.processor, seed, progress)
     mixture = open_mixture(stage, inputs, seed, name)
     soft_loss = use_soft_loss(generalist.model)
     fed = feed(stage, mixture, generalist, folder, seed=seed, processes=processes, progress=progress)
@@ -197,32 +199,6 @@ def trained_model(trainer: StageTrainer, stage: StageSpec, source: Path, dtype: 
         return merge_lora(trainer.model, stage, plain=plain, state=gathered)
     plain.load_state_dict(gathered)
     return plain
-
-
-def open_mixture(stage: StageSpec, inputs: Mapping[str, Path], seed: int, name: str = "") -> Mixture:
-    """The stage's datasets, each through its view, by weight; says in the log where there is less than asked for.
-
-    Raises:
-        TrainingError: no sample of any dataset can be used.
-    """
-    parts = []
-    for entry in stage.mixture:
-        view = View.parse(entry.view)
-        layers = {
-            layer: Layer.open(inputs[f"layer.{entry.dataset}.{layer}"])
-            for layer in view.layers
-            if layer != "original"
-        }
-        dataset = ShardDataset.open(inputs[f"data.{entry.dataset}"])
-        parts.append((ViewedDataset(dataset, view, layers), Portion(entry.weight, entry.count, entry.select)))
-    mixture = Mixture(parts, seed)
-    if not len(mixture):
-        names = ", ".join(f"{entry.dataset} through {entry.view}" for entry in stage.mixture)
-        raise TrainingError(f"no usable sample in the mixture: {names}", mend="look with `vila2 data stats`")
-    for part, counts in mixture.short.items():
-        asked, there = counts["asked"], counts["there"]
-        log.warning("stage %s: %s has %d samples, the recipe asks for %d", name, part, there, asked)
-    return mixture
 
 
 def save_model(model: Any, processor: Any, folder: Path) -> None:

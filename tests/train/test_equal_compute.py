@@ -1,0 +1,75 @@
+"""Samples that make up for another training: as many tokens, and the stage's own mixture as often as before."""
+
+from __future__ import annotations
+
+import pytest
+
+from vila2.data.shards import write_dataset
+from vila2.errors import TrainingError
+from vila2.model.assemble import assemble
+from vila2.model.conversation import ConversationEncoder
+from vila2.run.progress import Board
+from vila2.run.recipe import STAGE_DEFAULTS, StageSpec
+from vila2.sources import open_source
+from vila2.train.equal_compute import with_equal_compute
+from vila2.train.mixture import open_mixture
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    datasets = {"short": ("pretrain", "alt_text", 200), "long": ("pretrain", "test", 200)}
+    datasets |= {"instructions": ("sft", "instructions", 20), "special": ("specialist", "instructions", 300)}
+    for name, (split, content, count) in datasets.items():
+        write_dataset(
+            folder / name, open_source("world", split=split, count=count, content=content), name=name
+        )
+    return {f"data.{name}": folder / name for name in datasets}
+
+
+@pytest.fixture(scope="module")
+def processor():
+    return assemble("builtin:world/vision", "builtin:world/language", vision_feature_layer=-1)[1]
+
+
+def stage(name, *datasets, **changes) -> StageSpec:
+    mixture = [dataset if isinstance(dataset, dict) else {"dataset": dataset} for dataset in datasets]
+    return StageSpec.model_validate(
+        STAGE_DEFAULTS[name] | {"mixture": mixture, "batch_size": 4, "learning_rate": 1e-3} | changes
+    )
+
+
+def matched(sft, inputs, processor, more="long", less="short"):
+    settings = {
+        "datasets": ["special"],
+        "more": stage("pretrain", more).model_dump(mode="json"),
+        "less": stage("pretrain", less).model_dump(mode="json"),
+    }
+    return with_equal_compute(sft, settings, inputs, processor, 0, Board())
+
+
+def tokens(spec, inputs, processor, *datasets) -> int:
+    entries = tuple(entry for entry in spec.mixture if not datasets or entry.dataset in datasets)
+    mixture = open_mixture(spec.model_copy(update={"mixture": entries}), inputs, 0)
+    encoder = ConversationEncoder(processor, max_length=spec.max_length)
+    return sum(encoder.length(sample, spec.style) for sample in mixture) * spec.epochs
+
+
+def test_the_other_samples_take_the_tokens_of_the_longer_captions(inputs, processor):
+    wanted = [tokens(stage("pretrain", name), inputs, processor) for name in ("long", "short")]
+    spec = matched(stage("sft", "instructions", "special", epochs=3), inputs, processor)
+    assert tokens(spec, inputs, processor, "special") == pytest.approx(wanted[0] - wanted[1], rel=0.06)
+
+
+@pytest.mark.parametrize("own", [{"dataset": "instructions"}, {"dataset": "instructions", "count": 10}])
+def test_the_own_mixture_is_seen_as_often_as_before(inputs, processor, own):
+    alone = stage("sft", own, epochs=3)
+    spec = matched(stage("sft", own, "special", epochs=3), inputs, processor)
+    assert tokens(spec, inputs, processor, "instructions") == tokens(alone, inputs, processor)
+
+
+def test_nothing_to_match_is_said(inputs, processor):
+    with pytest.raises(TrainingError, match="no compute to match"):
+        matched(stage("sft", "instructions", "special"), inputs, processor, more="short", less="long")
+    with pytest.raises(TrainingError, match="max_steps"):
+        matched(stage("sft", "instructions", "special", max_steps=3), inputs, processor)

@@ -1,0 +1,98 @@
+"""As much compute by other means: samples in a stage whose tokens make up for those of another training.
+
+A control of the paper's experiment: is it worth letting specialists write about the images, or would their training
+data have done as much in SFT? Tokens are those of the samples, image tokens included, without padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vila2.errors import TrainingError
+from vila2.model.conversation import ConversationEncoder
+from vila2.run.recipe import MixtureEntry, StageSpec
+from vila2.train.mixture import open_mixture
+
+
+def with_equal_compute(
+    stage: StageSpec,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    processor: Any,
+    seed: int,
+    progress: Any,
+) -> StageSpec:
+    """A stage that reads its own mixture as often as before and, spread over that, so many other samples.
+
+    Args:
+        stage: its mixture holds the other datasets too, in the proportions of their weights.
+        settings: ``datasets``, the names of the others; ``more`` and ``less``, two stages as dicts: the tokens of the
+            one beyond those of the other are spent on them.
+        inputs: the datasets and layers of all three.
+        processor: of the model, which tells how many tokens a sample has.
+        seed: of the choice of samples.
+        progress: shows the measuring.
+
+    Returns:
+        The stage with one epoch, in which nothing is seen in another proportion than asked for.
+
+    Raises:
+        TrainingError: there is nothing to spend, or the stage is as long as it is whatever its mixture.
+    """
+    if stage.max_steps is not None:
+        raise TrainingError(
+            "a stage of max_steps can not make up for another's compute", mend="give it epochs instead"
+        )
+
+    more, less = (
+        _measured(StageSpec.model_validate(settings[name]), inputs, processor, seed, progress)
+        for name in ("more", "less")
+    )
+    budget = more.sum() - less.sum()
+    if budget <= 0:
+        raise TrainingError(
+            f"there is no compute to match: {budget:.0f} tokens", mend="leave the control out"
+        )
+    others = [entry for entry in stage.mixture if entry.dataset in settings["datasets"]]
+    own = [entry for entry in stage.mixture if entry.dataset not in settings["datasets"]]
+    whole = tuple(entry.model_copy(update={"weight": 1.0}) for entry in others)
+    once = stage.model_copy(update={"mixture": whole, "epochs": 1.0})
+    lengths = _measured(once, inputs, processor, seed, progress)
+    sizes = open_mixture(once, inputs, seed).counts
+    tokens = [part.sum() for part in np.split(lengths, np.cumsum(sizes)[:-1])]
+    share = budget / sum(entry.weight * count for entry, count in zip(others, tokens, strict=True))
+    mixture = [again for entry in own for again in _repeated(entry, stage.epochs)]
+    for entry, size in zip(others, sizes, strict=True):
+        mixture += _so_many(entry, size, round(size * entry.weight * share))
+    return stage.model_copy(update={"mixture": tuple(mixture), "epochs": 1.0})
+
+
+def _measured(
+    spec: StageSpec, inputs: Mapping[str, Path], processor: Any, seed: int, progress: Any
+) -> np.ndarray:
+    """Tokens of every sample of a stage, times its epochs."""
+    encoder = ConversationEncoder(processor, max_length=spec.max_length)
+    mixture = open_mixture(spec, inputs, seed)
+    found = []
+    with progress.task("measure samples", len(mixture)) as task:
+        for sample in mixture:
+            found.append(encoder.length(sample, spec.style))
+            task.advance()
+    return np.array(found) * spec.epochs
+
+
+def _repeated(entry: MixtureEntry, times: float) -> list[MixtureEntry]:
+    if entry.count is not None:
+        return [entry] * round(times)
+    return [entry.model_copy(update={"weight": entry.weight * times})]
+
+
+def _so_many(entry: MixtureEntry, size: int, count: int) -> list[MixtureEntry]:
+    """Whole passes over a dataset of this size, and of the rest exactly so many."""
+    passes, rest = divmod(count, size)
+    entries = [entry.model_copy(update={"weight": float(passes), "count": None})] if passes else []
+    return entries + ([entry.model_copy(update={"count": rest})] if rest else [])
