@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tiny_llava import picture
 
+from vila2.caption.attempts import Attempts
 from vila2.caption.engine import Answer, GenerationSettings, Request
 from vila2.caption.job import describe_settings
 from vila2.caption.journal import Journal
@@ -51,6 +52,21 @@ class Scripted:
             return Answer("", "stop", 0)
         text = f"A picture of number {number}. {request.prompt}"
         return Answer(text, "length" if number == 6 else "stop", 16)
+
+
+class Hesitant(Scripted):
+    """Miscounts at first what it does not refuse; image 7 always."""
+
+    def generate(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
+        answers = super().generate(requests, settings)
+        wrong = [settings.temperature == 0 or request.key == "0007" for request in requests]
+        return [
+            Answer(f"{answer.text} Miscounted.", answer.finish, 16) if bad and answer.text else answer
+            for answer, bad in zip(answers, wrong, strict=True)
+        ]
+
+
+ATTEMPTS = Attempts(3, 0.7, lambda text: "miscounted" if "Miscounted" in text else "")
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +119,26 @@ def test_a_stopped_job_goes_on_and_ends_the_same(dataset, tmp_path, stop_after: 
     second = Scripted()
     job(dataset, second, tmp_path / "stopped")
     assert len(second.batches) == 7 - stop_after  # 3 + 3 + 1 batches in three shards: none twice
+    assert content(tmp_path / "stopped") == content(tmp_path / "whole")
+
+
+def test_what_has_a_fault_is_asked_for_again_and_never_trained_on(dataset, tmp_path) -> None:
+    engine = Hesitant()
+    rows = {row.key: row for row in job(dataset, engine, tmp_path, attempts=ATTEMPTS).rows()}
+    assert (rows["0000"].status, rows["0000"].detail) == ("ok", "attempt 2")
+    assert "Miscounted" not in rows["0000"].text
+    assert (rows["0007"].status, rows["0007"].detail) == ("contradiction", "miscounted")
+    assert "Miscounted" in rows["0007"].text, "it stays to be read"
+    assert rows["0003"].status == "refusal" and rows["0005"].status == "empty"
+    assert [len(batch) for batch in engine.batches[:3]] == [4, 4, 1], "only what has a fault is asked again"
+
+
+def test_attempts_that_were_stopped_end_the_same(dataset, tmp_path) -> None:
+    job(dataset, Hesitant(), tmp_path / "whole", attempts=ATTEMPTS)
+    for stop_after in (2, 5, 9):
+        with pytest.raises(KeyboardInterrupt):
+            job(dataset, Hesitant(stop_after), tmp_path / "stopped", attempts=ATTEMPTS)
+    job(dataset, Hesitant(), tmp_path / "stopped", attempts=ATTEMPTS)
     assert content(tmp_path / "stopped") == content(tmp_path / "whole")
 
 

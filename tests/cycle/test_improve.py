@@ -134,16 +134,9 @@ def test_every_control_plans_another_training_than_the_recipe(recipe_file, tmp_p
     assert trained(name) != trained(None)
 
 
-def test_captions_without_repeats_train_the_next_model_and_a_control_trains_it_with_them(folder, recipe_file):
-    changed = ["specialists={}", "controls=[with-repeats]", "cycle.drop_repeats=true"]
-    plan = run_recipe(load_recipe(recipe_file, changed), folder, dry_run=True, progress=Board())["plan"]
-    assert [step.name for step in plan if step.name.startswith("self-1")] == ["self-1", "self-1-distinct"]
-    assert [step.state for step in plan if step.name == "vila1-pretrain"] == ["pending", "done"]
-
-
 def test_a_control_that_would_change_nothing_says_so(recipe_file):
-    with pytest.raises(RecipeError, match=r"with-repeats says nothing where nothing is dropped"):
-        controls_of(load_recipe(recipe_file, []))["with-repeats"].applied_to(load_recipe(recipe_file, []))
+    with pytest.raises(RecipeError, match=r"first-captions says nothing where there is one attempt"):
+        controls_of(load_recipe(recipe_file, []))["first-captions"].applied_to(load_recipe(recipe_file, []))
 
 
 def test_a_specialist_made_before_can_teach_another_model(folder, recipe_file, tmp_path):

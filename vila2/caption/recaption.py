@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2.caption.annotate import annotate
+from vila2.caption.attempts import Attempts, annotate_in_attempts
 from vila2.caption.engine import Engine, GenerationSettings, Request
 from vila2.caption.job import check_earlier_job, check_same_job, describe_job, keep_job, only_writer
 from vila2.caption.journal import Journal
@@ -38,6 +39,7 @@ def recaption(
     batch_size: int,
     select: Callable[[str], bool] | None = None,
     read: Reader | None = None,
+    attempts: Attempts | None = None,
     about: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Layer:
@@ -58,6 +60,7 @@ def recaption(
         batch_size: images that are described together.
         select: which keys to describe; all of them by default.
         read: makes turns and claims of every answer; by default an answer is its text.
+        attempts: asks again where an answer has a fault; by default the first answer stays.
         about: what else the layer is a function of (JSON-able), such as who reads the answers.
         progress: shows how far it is.
 
@@ -74,6 +77,8 @@ def recaption(
     writer = LayerWriter(folder, layer)
     job = describe_job(engine, prompts, settings, seed)
     job |= {"layer": layer, "dataset": dataset.digest, "selection": _selection(dataset, select)}
+    if attempts:
+        job["attempts"] = {"count": attempts.count, "temperature": attempts.temperature}
     job |= about or {}
     folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder):
@@ -82,7 +87,9 @@ def recaption(
             check_same_job(finished.info, job, where=folder, mend=_MEND)
             return finished
         keep_job(folder / "job.json", job, where=folder, mend=_MEND)
-        work = _Work(dataset, engine, writer, tuple(prompts), settings, seed, batch_size, select, read)
+        work = _Work(
+            dataset, engine, writer, tuple(prompts), settings, seed, batch_size, select, read, attempts
+        )
         with (progress or Board()).task(f"caption {layer}", job["selection"]["count"]) as task:
             task.advance(work.finished())  # one leap, which the display leaves out of the rate
             for shard_no in range(len(dataset.shards)):
@@ -116,6 +123,7 @@ class _Work:
     batch_size: int
     select: Callable[[str], bool] | None
     read: Reader | None
+    attempts: Attempts | None
 
     def finished(self) -> int:
         """How many images an earlier process described."""
@@ -140,7 +148,7 @@ class _Work:
             samples = [self.dataset[numbers[key]] for key in batch if key not in rows]
             if not samples:
                 continue
-            new = annotate(self.engine, [self._request(sample) for sample in samples], self.settings)
+            new = self._answers([self._request(sample) for sample in samples])
             if self.read:
                 new = [self.read(sample, row) for sample, row in zip(samples, new, strict=True)]
             journal.append([row.to_json() for row in new])
@@ -148,6 +156,11 @@ class _Work:
             task.advance(len(new))
         self.writer.write_shard(shard_no, [rows[key] for key in numbers])
         journal.remove()
+
+    def _answers(self, requests: Sequence[Request]) -> list[Annotation]:
+        if self.attempts:
+            return annotate_in_attempts(self.engine, requests, self.settings, self.attempts)
+        return annotate(self.engine, requests, self.settings)
 
     def _journal(self, shard_no: int) -> Journal:
         return Journal(self.writer.folder / f"{shard_no:06d}.partial.jsonl")

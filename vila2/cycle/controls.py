@@ -111,13 +111,13 @@ def _one_round(**changes: Any) -> Callable[[Recipe], Mapping[str, Any]]:
     return lambda _: {"cycle.rounds": 1, "specialists": {}, **settings}
 
 
-def _given_repeats(recipe: Recipe) -> Mapping[str, Any]:
-    if not recipe.cycle.drop_repeats:
+def _first_captions(recipe: Recipe) -> Mapping[str, Any]:
+    if recipe.cycle.attempts == 1:
         raise RecipeError(
-            "controls: with-repeats says nothing where nothing is dropped",
-            mend="leave it out, or set cycle.drop_repeats",
+            "controls: first-captions says nothing where there is one attempt",
+            mend="leave it out, or set cycle.attempts",
         )
-    return _one_round(drop_repeats=False)(recipe)
+    return _one_round(attempts=1)(recipe)
 
 
 _CONTROLS = (
@@ -134,7 +134,7 @@ _CONTROLS = (
         "mere text volume: VILA_0's captions of other images",
         _one_round(captions="shuffled"),
     ),
-    Control("with-repeats", "VILA_0's captions with what they say twice", _given_repeats),
+    Control("first-captions", "VILA_0's captions as it says them at first, unchecked", _first_captions),
     Control(
         "prompt-simple", "captions asked for with the short prompt (Table 2)", _one_round(prompts=["simple"])
     ),

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from vila2.run.steps import Run, StepResult
 
 #: Settings of the cycle that no caption depends on.
-_NOT_OF_THE_LAYER = {
-    "rounds", "saturation", "recaption", "view", "stage", "captions", "captioner", "drop_repeats"
-}  # fmt: skip
+_NOT_OF_THE_LAYER = {"rounds", "saturation", "recaption", "view", "stage", "captions", "captioner"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +172,6 @@ class Cycle:
             return self._keep(f"given-{round}", captions, self._texts_of(captions, f"given-{round}"))
         writer_name = captioner or writer.name
         own, step = f"self-{round}", self._write(f"self-{round}", captioner or checkpoint(writer.model))
-        if self.recipe.cycle.drop_repeats:
-            self._keep(own, writer_name, step)
-            own, step = self._without_repeats(own, step)
         if captions == OWN:
             return self._keep(own, writer_name, step)
         shuffled = f"shuffled-{round}"
@@ -188,11 +183,6 @@ class Cycle:
             inputs={"layer": step, "data": self.data[self.recipe.recaptioned]},
         )
         return self._keep(shuffled, f"{writer_name}, about other images", step)
-
-    def _without_repeats(self, layer: str, step: StepResult) -> tuple[str, StepResult]:
-        name = f"{layer}-distinct"
-        inputs = {"layer": step, "data": self.data[self.recipe.recaptioned]}
-        return name, self.run.step(name, work.drop_repeats, settings={"layer": name}, inputs=inputs)
 
     def _write(self, layer: str, model: StepResult | str) -> StepResult:
         cycle = self.recipe.cycle

@@ -126,14 +126,18 @@ def recaption(
 
     ``inputs``: ``model``, a checkpoint's folder or a hub id; ``data``.
     """
+    from vila2.caption.attempts import Attempts
     from vila2.caption.engine import GenerationSettings
     from vila2.caption.engines import open_engine
     from vila2.caption.recaption import recaption as write_layer
+    from vila2.cycle.self_consistency import contradiction
     from vila2.data.mixtures import select_share
     from vila2.data.shards import ShardDataset
 
     engine = open_engine(settings["engine"], inputs["model"], dtype=settings["dtype"])
-    seed = settings["seed"]
+    seed, attempts = settings["seed"], None
+    if settings["attempts"] > 1:
+        attempts = Attempts(settings["attempts"], settings["attempt_temperature"], contradiction)
     layer = write_layer(
         ShardDataset.open(inputs["data"]),
         engine,
@@ -149,6 +153,7 @@ def recaption(
         seed=seed,
         batch_size=settings["batch_size"],
         select=lambda key: select_share(key, settings["share"], seed),
+        attempts=attempts,
         progress=progress,
     )
     return {"captions": layer.count, "status": dict(layer.statuses)}
@@ -177,19 +182,6 @@ def annotate(
         progress=progress,
     )
     return {name: value for name, value in summarise_layer(layer).items() if name != "layer"}
-
-
-def drop_repeats(
-    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
-) -> dict[str, Any]:
-    """A layer's captions without what they say twice; see :mod:`vila2.cycle.repeats`."""
-    from vila2.cycle.repeats import layer_without_repeats
-    from vila2.data.layers import Layer
-    from vila2.data.shards import ShardDataset
-
-    dataset, layer = ShardDataset.open(inputs["data"]), Layer.open(inputs["layer"])
-    with progress.task(f"drop repeats in {layer.name}", 1) as task:
-        return _made(layer_without_repeats(dataset, layer, folder=folder, name=settings["layer"]), task)
 
 
 def shuffle(

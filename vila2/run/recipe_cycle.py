@@ -58,8 +58,13 @@ class CycleSpec(Part):
         default=0.0, description="0: the likeliest token, always"
     )
     repetition_penalty: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="1: none")
-    drop_repeats: bool = Field(
-        default=False, description="leave out sentences that introduce again what the caption has introduced"
+    attempts: Count = Field(
+        default=1,
+        description="at a caption that does not contradict itself (names a thing again, says four and names three), "
+        "the first as above, later ones sampled; what no attempt mends trains nothing. 1: captions are not checked",
+    )
+    attempt_temperature: Annotated[Number, Field(gt=0)] = Field(
+        default=0.7, description="of the later attempts"
     )
     batch_size: Count = Field(default=16, description="images captioned at a time")
     engine: Text = Field(default="transformers", description="what generates; a plugin may bring others")

@@ -1,0 +1,44 @@
+"""A caption that contradicts itself is seen without any truth."""
+
+from __future__ import annotations
+
+import pytest
+
+from vila2.cycle.self_consistency import contradiction
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "There is a small red cube. A blue ball is behind the red cube. A large red cube is on the left.",
+        "A red cube stands here. A red ball is in front of it.",
+        "A dog runs. The dog is brown. Another dog sleeps. There are two dogs.",
+        "We see two objects. There is a cube and a ball. The cube is left of the ball.",
+        "Three people sit at a table.",
+        "There are four objects.",
+        "",
+    ],
+)
+def test_what_can_be_is_left_alone(text):
+    assert contradiction(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "There is a red cube. A ball is behind the red cube. A red cube is here.",
+            "introduces 'red cube' again",
+        ),
+        # It may be the same one: nothing that is said of the one is denied of the other.
+        ("A small red cube stands here. A red cube is in front of it.", "introduces 'red cube' again"),
+        ("We see three objects. There is a cube, a ball and a cube.", "introduces 'cube' again"),
+        (
+            "The image shows four objects on the ground. There is a cube and a ball.",
+            "says 4 and introduces 2",
+        ),
+        ("There are two things. A cube, a ball and a cone.", "says 2 and introduces 3"),
+    ],
+)
+def test_what_can_not_be_is_told(text, found):
+    assert contradiction(text) == found
