@@ -1,5 +1,6 @@
 """Merging real layers of the miniature world: what is false goes, what is true stays, the same way every time."""
 
+import re
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -18,6 +19,7 @@ from vila2.data.sample import BoxPart, assistant, user
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View, apply_view
 from vila2.errors import DataError, PluginError, RunError
+from vila2.plugin.host import Host
 from vila2.run.progress import Board
 from vila2.run.recipe import MergeSpec
 from vila2.sources.world import PARTS, Scene, caption_scores, check_caption
@@ -278,7 +280,9 @@ def test_a_plugin_asks_its_own_questions_checks_with_its_own_verifier_and_has_it
     install_ranked(site, "sees", 10, ", exchanges=1")
     path = site / "vila2_sees.py"
     verifier = "\ndef verify(claims, evidence):\n    from dataclasses import replace\n    return tuple(replace(c, status='contradicted', detail='I say so') if c.subject == 'sky' else c for c in claims)\n"
-    path.write_text(path.read_text().replace("prompts=", 'verifier="vila2_sees:verify", questions=("A?", "B?"), prompts=') + verifier)  # fmt: skip
+    told = 'verifier="vila2_sees:verify", questions=("A?", "B?"), prompts=("What is where?", *'
+    code = re.sub(r"prompts=(\([^)]*\))", lambda hit: f"{told}{hit[1]})", path.read_text())
+    path.write_text(code + verifier)
     rows = everywhere(small, lambda k: grounded(k, [("cube", LEFT)]))
     rows += everywhere(small, lambda k: grounded(k, [("ball", RIGHT)], "And else?"))
     layers = {
@@ -296,6 +300,20 @@ def test_a_plugin_asks_its_own_questions_checks_with_its_own_verifier_and_has_it
     assert tally_merge(tmp_path / "m")["sources"]["sees"]["exchanges"] == {"kept": 4, "dropped": {"cap": 4}}
 
 
+def test_what_a_user_asks_a_plugin_besides_its_prompts_stays_as_it_was_asked(small, tmp_path, site):
+    install_specialist(site, "vila2-sees", entry="sees")
+    own = Host().specialist("sees").prompts[0]
+    rows = everywhere(small, lambda k: grounded(k, [("cube", LEFT)], own))
+    rows += everywhere(small, lambda k: grounded(k, [("ball", RIGHT)], "What is closest?"))
+    path = site / "vila2_sees.py"
+    path.write_text(path.read_text().replace("prompts=", 'questions=("A?",), prompts='))
+    sys.modules.pop("vila2_sees")
+    layer = merged(
+        small, {"original": original_layer(small), "sees": plugin_layer(small, "sees", rows)}, tmp_path / "m"
+    )
+    assert {row.prompt for row in layer.rows() if row.detail == "sees"} == {"A?", "What is closest?"}
+
+
 def test_a_layer_of_a_plugin_that_is_not_installed_is_refused(small, tmp_path):
     layers = {
         "original": original_layer(small),
@@ -309,8 +327,13 @@ def test_a_question_that_the_parser_gave_stays(small, tmp_path, site):
     install_ranked(site, "sees", 10)
 
     def answer(key):
-        turns = (user("What is where?"), assistant("A cube."), user("Is it red?"), assistant("Yes."))
-        return replace(said(key, "A cube. Yes.", "What is where?"), turns=turns)
+        turns = (
+            user("How many objects are there?"),
+            assistant("A cube."),
+            user("Is it red?"),
+            assistant("Yes."),
+        )
+        return replace(said(key, "A cube. Yes.", "How many objects are there?"), turns=turns)
 
     layers = {
         "original": original_layer(small),

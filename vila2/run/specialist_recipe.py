@@ -43,6 +43,9 @@ class AnswerSpec(Part):
 class AnnotateSpec(Part):
     """How the specialist is asked about a dataset's images."""
 
+    prompts: tuple[Text, ...] = Field(
+        default=(), description="besides the plugin's own; each image gets one of all of them, by hash"
+    )
     max_new_tokens: Count = Field(default=256, description="of one annotation")
     batch_size: Count = Field(default=16, description="images at a time")
     temperature: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="0: the likeliest token")

@@ -40,7 +40,7 @@ class Exchange:
         source: who says it.
         number: among the source's exchanges about this image, from 0.
         question: None for a caption, which answers nothing.
-        prompted: whether that is the prompt, in whose place one of the plugin's questions stands.
+        prompted: whether that is a prompt of the plugin's, in whose place one of its questions stands.
         spoken: the answer.
         status: of the annotation: only "ok" ones are talked about, and some "empty" ones.
         detail: of the annotation.
@@ -83,7 +83,8 @@ def _of_source(source: Source, rows: Sequence[Annotation], vocabulary: Vocabular
         answers = sentences_of([parts for _, parts in pairs], row.text, claims)
         for (question, _), sentences in zip(pairs, answers, strict=True):
             spoken = tuple(Spoken(_read(source, sentence, vocabulary)) for sentence in sentences)
-            prompted = question is not None and question.text.strip() == row.prompt.strip()
+            asked = question.text.strip() if question is not None else None
+            prompted = asked == row.prompt.strip() and (not source.prompts or asked in source.prompts)
             yield Exchange(source, number, question, spoken, row.status, row.detail, prompted)
             number += 1
 

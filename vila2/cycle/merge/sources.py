@@ -35,12 +35,13 @@ class Source:
         role: the human text, the best self layer, or a specialist's.
         layer: its annotations; None for a model's paragraphs.
         policy: of its plugin.
-        questions: that stand before its answers; empty keeps those that were asked.
+        questions: that stand before its answers to ``prompts``; empty keeps those that were asked.
         verifiers: its plugin's, where it has one.
         kinds: of claims that it makes anywhere.
         labels: heads of names that it gives boxes in :data:`COMMON` images or more.
         names: that it uses of things.
         plugin: name, package and version, empty where no plugin wrote the layer.
+        prompts: of its plugin; what else it was asked stays as it was asked.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Source:
     labels: frozenset[str] = frozenset()
     names: frozenset[Name] = frozenset()
     plugin: Mapping[str, Any] = field(default_factory=dict)
+    prompts: frozenset[str] = frozenset()
 
     def looked(self, rows: Iterable[Annotation], kind: str) -> bool:
         """Whether it looked for claims of a kind in an image: it found some there, or says that there is nothing."""
@@ -105,6 +107,7 @@ def _open(name: str, layer: ReadLayer, base: str | None, host: Host) -> Source:
     verifiers = (NamedVerifier(of, load_reference(described.verifier, of=of)),) if described.verifier else ()
     about = {"name": installed.name, "package": installed.package, "version": installed.version}
     questions = described.questions or described.prompts
+    found["prompts"] = frozenset(prompt.strip() for prompt in described.prompts)
     return Source(name, "specialist", layer, described.merge, questions, verifiers, **found, plugin=about)
 
 
