@@ -122,6 +122,21 @@ def test_a_stopped_job_goes_on_and_ends_the_same(dataset, tmp_path, stop_after: 
     assert content(tmp_path / "stopped") == content(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("stop_after", [1, 4, 9])
+def test_every_image_is_asked_what_is_asked_besides_and_a_stopped_job_ends_the_same(
+    dataset, tmp_path, stop_after
+) -> None:
+    also = ["Is it day?", "Is it warm?"]
+    whole = job(dataset, Scripted(), tmp_path / "whole", also=also)
+    asked = [(row.key, row.prompt) for row in whole.rows()]
+    assert len(asked) == 3 * len(dataset.keys())
+    assert [prompt for key, prompt in asked if key == "0012"][1:] == also
+    with pytest.raises(KeyboardInterrupt):
+        job(dataset, Scripted(stop_after), tmp_path / "stopped", also=also)
+    job(dataset, Scripted(), tmp_path / "stopped", also=also)
+    assert content(tmp_path / "stopped") == content(tmp_path / "whole")
+
+
 def test_what_has_a_fault_is_asked_for_again_and_never_trained_on(dataset, tmp_path) -> None:
     engine = Hesitant()
     rows = {row.key: row for row in job(dataset, engine, tmp_path, attempts=ATTEMPTS).rows()}

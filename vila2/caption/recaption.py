@@ -40,6 +40,7 @@ def recaption(
     select: Callable[[str], bool] | None = None,
     read: Reader | None = None,
     attempts: Attempts | None = None,
+    also: Sequence[str] = (),
     about: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Layer:
@@ -60,6 +61,7 @@ def recaption(
         batch_size: images that are described together.
         select: which keys to describe; all of them by default.
         read: makes turns and claims of every answer; by default an answer is its text.
+        also: what every image is asked besides, an annotation each.
         attempts: asks again where an answer has a fault; by default the first answer stays.
         about: what else the layer is a function of (JSON-able), such as who reads the answers.
         progress: shows how far it is.
@@ -77,6 +79,8 @@ def recaption(
     writer = LayerWriter(folder, layer)
     job = describe_job(engine, prompts, settings, seed)
     job |= {"layer": layer, "dataset": dataset.digest, "selection": _selection(dataset, select)}
+    if also:
+        job["also"] = list(also)
     if attempts:
         job["attempts"] = {"count": attempts.count, "temperature": attempts.temperature}
     job |= about or {}
@@ -87,9 +91,8 @@ def recaption(
             check_same_job(finished.info, job, where=folder, mend=_MEND)
             return finished
         keep_job(folder / "job.json", job, where=folder, mend=_MEND)
-        work = _Work(
-            dataset, engine, writer, tuple(prompts), settings, seed, batch_size, select, read, attempts
-        )
+        asked = tuple(prompts), tuple(also)
+        work = _Work(dataset, engine, writer, *asked, settings, seed, batch_size, select, read, attempts)
         with (progress or Board()).task(f"caption {layer}", job["selection"]["count"]) as task:
             task.advance(work.finished())  # one leap, which the display leaves out of the rate
             for shard_no in range(len(dataset.shards)):
@@ -118,6 +121,7 @@ class _Work:
     engine: Engine
     writer: LayerWriter
     prompts: tuple[str, ...]
+    also: tuple[str, ...]
     settings: GenerationSettings
     seed: int
     batch_size: int
@@ -132,7 +136,7 @@ class _Work:
             if self.writer.has(shard_no):
                 count += sum(1 for _ in _selected(self.dataset, shard_no, self.select))
             else:
-                count += sum(len(batch) for batch in self._journal(shard_no).entries)
+                count += sum(len({row["key"] for row in batch}) for batch in self._journal(shard_no).entries)
         return count
 
     def describe_shard(self, shard_no: int, task: Task) -> None:
@@ -142,19 +146,23 @@ class _Work:
             journal.remove()  # left where a kill came between the two
             return
         numbers = dict(_selected(self.dataset, shard_no, self.select))
-        rows = {row["key"]: Annotation.from_json(row) for batch in journal.entries for row in batch}
+        rows: dict[str, list[Annotation]] = {}
+        for row in (Annotation.from_json(row) for batch in journal.entries for row in batch):
+            rows.setdefault(row.key, []).append(row)
         for batch in _batches(numbers, self.batch_size):
             # Under an earlier, other batch size a part of the batch may be finished.
             samples = [self.dataset[numbers[key]] for key in batch if key not in rows]
             if not samples:
                 continue
-            new = self._answers([self._request(sample) for sample in samples])
-            if self.read:
-                new = [self.read(sample, row) for sample, row in zip(samples, new, strict=True)]
-            journal.append([row.to_json() for row in new])
-            rows |= {row.key: row for row in new}
-            task.advance(len(new))
-        self.writer.write_shard(shard_no, [rows[key] for key in numbers])
+            new: dict[str, list[Annotation]] = {sample.key: [] for sample in samples}
+            for prompt in (None, *self.also):
+                answers = self._answers([self._request(sample, prompt) for sample in samples])
+                for sample, row in zip(samples, answers, strict=True):
+                    new[sample.key].append(self.read(sample, row) if self.read else row)
+            journal.append([row.to_json() for own in new.values() for row in own])
+            rows |= new
+            task.advance(len(samples))
+        self.writer.write_shard(shard_no, [row for key in numbers for row in rows[key]])
         journal.remove()
 
     def _answers(self, requests: Sequence[Request]) -> list[Annotation]:
@@ -165,8 +173,10 @@ class _Work:
     def _journal(self, shard_no: int) -> Journal:
         return Journal(self.writer.folder / f"{shard_no:06d}.partial.jsonl")
 
-    def _request(self, sample: Sample) -> Request:
-        return Request(sample.key, sample.images, choose_prompt(self.prompts, sample.key, self.seed).text)
+    def _request(self, sample: Sample, prompt: str | None) -> Request:
+        """A question about an image: the one given, or one of the prompts."""
+        prompt = prompt or choose_prompt(self.prompts, sample.key, self.seed).text
+        return Request(sample.key, sample.images, prompt)
 
 
 def _selected(

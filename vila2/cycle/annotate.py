@@ -75,7 +75,7 @@ def annotate_dataset(
     select: Callable[[str], bool] | None = None,
     progress: Any = None,
 ) -> Layer:
-    """Writes ``DATASET/layers/PLUGIN``, or the layer in ``folder``: each image gets one of the prompts, by hash of key and seed.
+    """Writes ``DATASET/layers/PLUGIN``, or the layer in ``folder``: each image gets one of the plugin's prompts, by hash of key and seed, and all that the settings add.
 
     Resumable as :func:`vila2.caption.recaption.recaption` is. An annotation keeps the answer as it was
     generated beside the turns and the claims that the parser made of it, and the parser's status.
@@ -91,7 +91,8 @@ def annotate_dataset(
         engine,
         folder=folder or dataset.folder / "layers" / specialist.plugin,
         layer=specialist.plugin,
-        prompts=(*described.prompts, *spec.prompts),
+        prompts=described.prompts,
+        also=spec.prompts,
         settings=GenerationSettings(
             max_new_tokens=spec.max_new_tokens,
             temperature=spec.temperature,

@@ -44,7 +44,7 @@ class AnnotateSpec(Part):
     """How the specialist is asked about a dataset's images."""
 
     prompts: tuple[Text, ...] = Field(
-        default=(), description="besides the plugin's own; each image gets one of all of them, by hash"
+        default=(), description="asked about every image besides one of the plugin's own"
     )
     max_new_tokens: Count = Field(default=256, description="of one annotation")
     batch_size: Count = Field(default=16, description="images at a time")

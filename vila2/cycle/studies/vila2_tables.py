@@ -15,7 +15,8 @@ _ELSEWHERE = (
 )
 
 
-_SATURATED = {"cycle.rounds": ROUNDS, "cycle.saturation": {"measure": "apart", "delta": 0.5}}
+#: Half a point, the default, would ask for several times the scenes.
+_SATURATED = {"cycle.rounds": ROUNDS, "cycle.saturation": {"measure": "apart", "delta": 1.0}}
 
 
 def _round(number: int, **more: Any) -> Arm:
