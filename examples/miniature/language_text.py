@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +13,11 @@ from vila2.sources.world.captions import detailed_caption
 from vila2.sources.world.questions import Question, sample_questions
 from vila2.sources.world.relations import centre_u, is_unique
 from vila2.sources.world.scene import Scene, generator, sample_scene
-from vila2.sources.world.vocabulary import SIGN_WORDS
 
 #: Kinds asked while the language model is taught: closest, farthest and reading are scarce, as later in SFT.
 LANGUAGE_MIX = {
     "existence": 0.16, "colour": 0.24, "shape": 0.06, "count": 0.07, "left_right": 0.12, "front_behind": 0.17,
-    "closest": 0.03, "farthest": 0.03, "reading": 0.6,
+    "closest": 0.03, "farthest": 0.03, "reading": 0.12,
 }  # fmt: skip
 
 #: How often each kind of prompt stands before a description.
@@ -48,7 +48,7 @@ def lesson(seed: int, index: int, captions: bool, questions: int = 8, focus: str
             a minute of that question alone ends it, and the other kinds come back in the next minutes.
     """
     rng = generator("lesson", seed, index)
-    scene = _relabel(sample_scene("language", seed, index), rng)
+    scene = _respell(sample_scene("language", seed, index), rng)
     if not captions:
         mix = (
             {"existence": 0.04, "left_right": 0.03, "front_behind": 0.03, focus: 0.9}
@@ -77,14 +77,15 @@ def test_questions(seed: int, index: int, kinds: tuple[str, ...]) -> tuple[Lesso
     return Lesson(cell_targets(scene), True, tuple((q.question, q.answer) for q in asked)), asked
 
 
-def _relabel(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Put any word of the language on the signs: a language model knows its words, whatever the images will show."""
+def _respell(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Put random letters on the signs, so that the model learns to spell and not to know the words."""
+    letters = string.ascii_lowercase
     return replace(
         scene,
         objects=tuple(
             thing
             if thing.word is None
-            else replace(thing, word=SIGN_WORDS[int(rng.integers(len(SIGN_WORDS)))])
+            else replace(thing, word="".join(letters[int(rng.integers(26))] for _ in thing.word))
             for thing in scene.objects
         ),
     )

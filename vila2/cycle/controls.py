@@ -128,6 +128,11 @@ _CONTROLS = (
         "twice the last stage in place of new captions",
         lambda recipe: _longer(recipe, _last_stage(recipe), 2),
     ),
+    Control(
+        "thrice-sft",
+        "three times the last stage: more tokens than new captions take",
+        lambda recipe: _longer(recipe, _last_stage(recipe), 3),
+    ),
     Control(TRUTH, "the ceiling: true captions in the place of VILA_0's", _given_truth),
     Control(
         "shuffled-captions",
