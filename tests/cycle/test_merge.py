@@ -367,6 +367,20 @@ def test_empty_and_refused_answers_stay_out_and_are_counted(dataset, tmp_path, s
     assert sum(row.detail == "sees" for row in layer.rows()) == counts["kept"]
 
 
+def test_a_word_that_answers_two_questions_answers_both_and_one_question_once(small, tmp_path):
+    asked = ["Describe it.", "What is closest?", "What is farthest?", "What is closest?"]
+    answers = ["There is a red cube on the ground.", "A red cube.", "A red cube.", "A red cube."]
+    rows = [
+        row
+        for question, answer in zip(asked, answers, strict=True)
+        for row in everywhere(small, lambda key, a=answer, q=question: said(key, a, q))
+    ]
+    key = next(iter(small)).key
+    layers = hand_made(small, near=[row for row in rows if row.key == key])
+    kept = [row.prompt for row in merged(small, layers, tmp_path / "m").get(key) if row.detail == "near"]
+    assert sorted(kept) == ["Describe it.", "What is closest?", "What is farthest?"]
+
+
 def test_what_was_said_is_not_said_again_and_the_budget_holds(small, tmp_path):
     again = everywhere(
         small, lambda key: said(key, "A cube. There is a red cube. There is a red cube.", "Again?")

@@ -16,6 +16,8 @@ from vila2.data.mixtures import select_share
 from vila2.data.sample import BoxPart, PointPart, Turn, user
 from vila2.run.recipe import MergeSpec
 
+#: Words from which an answer is taken for a statement of its own.
+_A_STATEMENT = 5
 _WORD = re.compile(r"[^\W_]+")
 _EMPTY_WORDS = word_set(
     "a an the is are was were there it its this that of in on at and to we can see image picture shows"
@@ -123,6 +125,7 @@ class _Spent:
         self._used = 0
         self._captions: list[Sentence] = []
         self._answers: list[Sentence] = []
+        self._exchanges: set[str] = set()
 
     def caption(self, one: Exchange) -> Exchange:
         """A caption less its repetitions and, but for the original, what is too much for the budget."""
@@ -144,13 +147,15 @@ class _Spent:
         if not one.kept:
             return one
         said = [each.sentence for each in one.spoken if each.kept]
-        if self._once and all(_held(sentence, self._answers) for sentence in said):
-            return replace(one, kept=False, reason="duplicate")
         text = f"{one.question.text} {joined(said).text}"
+        is_new = _leans_on_its_question(said) and text not in self._exchanges
+        if self._once and not is_new and all(_held(sentence, self._answers) for sentence in said):
+            return replace(one, kept=False, reason="duplicate")
         if not self._fits(text):
             return replace(one, kept=False, reason="budget")
         self._used += self._count(text)
         self._answers += said
+        self._exchanges.add(text)
         return one
 
     def _each_once(self, one: Exchange, earlier: Sequence[Sentence]) -> list[Spoken]:
@@ -194,6 +199,11 @@ def _if_anything(one: Exchange) -> Exchange:
     if any(spoken.kept for spoken in one.spoken):
         return one
     return replace(one, kept=False, reason="nothing left")
+
+
+def _leans_on_its_question(said: Sequence[Sentence]) -> bool:
+    """Whether an answer says nothing without its question, so that the same words may answer another: "red cube"."""
+    return sum(len(_WORD.findall(sentence.text)) for sentence in said) < _A_STATEMENT
 
 
 def _held(sentence: Sentence, said: Sequence[Sentence]) -> bool:
