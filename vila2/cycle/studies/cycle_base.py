@@ -38,15 +38,18 @@ def cycle_recipe(size: CycleSize, seed: int) -> dict[str, Any]:
         },
         "stages": {
             "align": {"mixture": [{"dataset": "pretrain"}], "learning_rate": 2e-3, "batch_size": 16},
+            # In the form of SFT: what is learned of a conversation in another form, SFT does not find again.
             "pretrain": {
                 "mixture": [{"dataset": "pretrain"}],
-                "learning_rate": 5e-4,
+                "style": "chat",
+                "learning_rate": 1e-3,
                 "batch_size": 8,
+                "epochs": 2,
             },
             "sft": {
                 "train": ["projector", "language"],
                 "mixture": [{"dataset": "instructions"}],
-                "learning_rate": 2e-3,
+                "learning_rate": 1e-3,
                 "batch_size": 8,
                 "epochs": size.epochs,
             },
