@@ -27,7 +27,7 @@ class Lengths:
 
 
 def measure_lengths(
-    samples: Sequence[Sample], encoder: ConversationEncoder, style: Style, file: Path, progress: Any
+    samples: Sequence[Sample], encoder: ConversationEncoder, style: Style, file: Path | None, progress: Any
 ) -> Lengths:
     """Measures all samples, without decoding their images; once, for a resumed stage reads the file.
 
@@ -36,10 +36,10 @@ def measure_lengths(
         encoder: tells the length of a sample.
         style: of the conversations.
         file: ``.npz``, where the lengths are kept. It must lie in a folder that is this stage's own, with
-            this mixture and these settings.
+            this mixture and these settings. None keeps nothing.
         progress: shows how far it is.
     """
-    if file.exists():
+    if file and file.exists():
         with np.load(file) as kept:
             return Lengths(kept["tokens"], kept["images"])
     tokens, images = np.empty(len(samples), np.int32), np.empty(len(samples), np.int32)
@@ -51,7 +51,8 @@ def measure_lengths(
             if (number + 1) % _AT_A_TIME == 0:
                 task.advance(_AT_A_TIME)
         task.advance(len(samples) % _AT_A_TIME)
-    content = io.BytesIO()
-    np.savez(content, tokens=tokens, images=images)
-    write_bytes_atomic(file, content.getvalue())
+    if file:
+        content = io.BytesIO()
+        np.savez(content, tokens=tokens, images=images)
+        write_bytes_atomic(file, content.getvalue())
     return Lengths(tokens, images)

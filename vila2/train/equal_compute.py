@@ -14,6 +14,7 @@ import numpy as np
 
 from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder
+from vila2.packing.lengths import measure_lengths
 from vila2.run.recipe import MixtureEntry, StageSpec
 from vila2.train.mixture import open_mixture
 
@@ -76,13 +77,8 @@ def _measured(
 ) -> np.ndarray:
     """Tokens of every sample of a stage, times its epochs."""
     encoder = ConversationEncoder(processor, max_length=spec.max_length)
-    mixture = open_mixture(spec, inputs, seed)
-    found = []
-    with progress.task("measure samples", len(mixture)) as task:
-        for sample in mixture:
-            found.append(encoder.length(sample, spec.style))
-            task.advance()
-    return np.array(found) * spec.epochs
+    lengths = measure_lengths(open_mixture(spec, inputs, seed), encoder, spec.style, None, progress)
+    return lengths.tokens * spec.epochs
 
 
 def _repeated(entry: MixtureEntry, times: float) -> list[MixtureEntry]:

@@ -33,10 +33,10 @@ def test_both_prompts_of_the_paper_and_other_questions():
     assert len(QUESTIONS) > 2 and not set(QUESTIONS) & set(PROMPTS)
 
 
-@pytest.mark.parametrize("name", ["recipe.yaml", "recipes/paper.yaml"])
-def test_recipes_are_sound(name):
+@pytest.mark.parametrize(("name", "start"), [("recipe.yaml", "sft"), ("recipes/paper.yaml", "pretrain")])
+def test_recipes_are_sound(name, start):
     text = read_packaged(f"vila2_spatial/{name}", of="vila2-spatial")
     recipe = read_specialist_recipe(text, where=name)
-    assert recipe.start == "pretrain"
+    assert recipe.start == start
     assert recipe.datasets() == ("relations", "run:sft")
     assert yaml.safe_load(text)["stages"]
