@@ -79,11 +79,7 @@ def recaption(
     writer = LayerWriter(folder, layer)
     job = describe_job(engine, prompts, settings, seed)
     job |= {"layer": layer, "dataset": dataset.digest, "selection": _selection(dataset, select)}
-    if also:
-        job["also"] = list(also)
-    if attempts:
-        job["attempts"] = {"count": attempts.count, "temperature": attempts.temperature}
-    job |= about or {}
+    job |= _more_of_the_job(also, attempts) | dict(about or {})
     folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder):
         if (folder / "layer.json").exists():
@@ -93,13 +89,18 @@ def recaption(
         keep_job(folder / "job.json", job, where=folder, mend=_MEND)
         asked = tuple(prompts), tuple(also)
         work = _Work(dataset, engine, writer, *asked, settings, seed, batch_size, select, read, attempts)
-        with (progress or Board()).task(f"caption {layer}", job["selection"]["count"]) as task:
-            task.advance(work.finished())  # one leap, which the display leaves out of the rate
-            for shard_no in range(len(dataset.shards)):
-                work.describe_shard(shard_no, task)
+        work.describe(layer, job["selection"]["count"], progress or Board())
         finished = writer.finish(job)
         (folder / "job.json").unlink(missing_ok=True)
         return finished
+
+
+def _more_of_the_job(also: Sequence[str], attempts: Attempts | None) -> dict[str, Any]:
+    """What else captions are a function of; without it a layer is described as ever."""
+    more: dict[str, Any] = {"also": list(also)} if also else {}
+    if attempts:
+        more["attempts"] = {"count": attempts.count, "temperature": attempts.temperature}
+    return more
 
 
 def check_layer(folder: Path, known: Mapping[str, Any]) -> None:
@@ -128,6 +129,13 @@ class _Work:
     select: Callable[[str], bool] | None
     read: Reader | None
     attempts: Attempts | None
+
+    def describe(self, layer: str, count: int, progress: Progress) -> None:
+        """Describes all shards, or those that are left."""
+        with progress.task(f"caption {layer}", count) as task:
+            task.advance(self.finished())  # one leap, which the display leaves out of the rate
+            for shard_no in range(len(self.dataset.shards)):
+                self.describe_shard(shard_no, task)
 
     def finished(self) -> int:
         """How many images an earlier process described."""

@@ -140,8 +140,10 @@ def annotate_settings(specialist: MadeSpecialist, overrides: Sequence[str]) -> A
     values = dict(specialist.provenance["annotate"])
     for override in overrides:
         name, equals, text = override.partition("=")
-        if not equals or name not in values:
-            raise RecipeError(f"--set {override}: no such setting", mend=did_you_mean(name, values))
+        if not equals or name not in AnnotateSpec.model_fields:
+            raise RecipeError(
+                f"--set {override}: no such setting", mend=did_you_mean(name, AnnotateSpec.model_fields)
+            )
         values[name] = read_setting(text, where=f"--set {override}").value
     try:
         return AnnotateSpec.model_validate(values)
