@@ -38,7 +38,7 @@ class Size:
 
 
 QUICK = Size("quick", 320, 320, 160, 2, 80, 120, 180, 150, 40, CycleSize(480, 160, 3, 120, 60, 200))
-FULL = Size("full", 3000, 3000, 1200, 4, 600, 500, 600, 500, 100, CycleSize(3000, 150, 7, 500, 1000, None))
+FULL = Size("full", 3000, 3000, 1200, 4, 600, 500, 600, 500, 100, CycleSize(2000, 75, 14, 500, 1000, None))
 _QUESTIONS = 6
 
 
