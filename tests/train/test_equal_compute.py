@@ -39,9 +39,9 @@ def stage(name, *datasets, **changes) -> StageSpec:
     )
 
 
-def matched(sft, inputs, processor, more="long", less="short"):
+def matched(sft, inputs, processor, more="long", less="short", others=("special",)):
     settings = {
-        "datasets": ["special"],
+        "datasets": list(others),
         "more": stage("pretrain", more).model_dump(mode="json"),
         "less": stage("pretrain", less).model_dump(mode="json"),
     }
@@ -66,6 +66,14 @@ def test_the_own_mixture_is_seen_as_often_as_before(inputs, processor, own):
     alone = stage("sft", own, epochs=3)
     spec = matched(stage("sft", own, "special", epochs=3), inputs, processor)
     assert tokens(spec, inputs, processor, "instructions") == tokens(alone, inputs, processor)
+
+
+def test_without_other_samples_the_own_ones_take_the_tokens(inputs, processor):
+    wanted = [tokens(stage("pretrain", name), inputs, processor) for name in ("long", "short")]
+    alone = stage("sft", "instructions", epochs=3)
+    spec = matched(alone, inputs, processor, others=())
+    gained = tokens(spec, inputs, processor) - tokens(alone, inputs, processor)
+    assert gained == pytest.approx(wanted[0] - wanted[1], rel=0.01)
 
 
 def test_nothing_to_match_is_said(inputs, processor):

@@ -163,9 +163,14 @@ _CONTROLS = (
         lambda _: {"specialist_data": "sft"},
     ),
     Control(
+        "more-sft",
+        "as much more SFT as the specialists' captions take, with nothing new in it",
+        lambda _: {"specialist_data": "more-sft"},
+    ),
+    Control(
         "plain-append",
         "the paper's merge: everything as it was said, nothing checked",
         lambda _: {"merge.arm": "append"},
     ),
 )
-_OF_SPECIALISTS = ("specialist-data-in-sft", "plain-append")
+_OF_SPECIALISTS = ("specialist-data-in-sft", "more-sft", "plain-append")

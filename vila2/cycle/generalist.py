@@ -95,8 +95,8 @@ class Cycle:
             layer: those captions.
             view: of them in the cycle's stage; by default as the recipe says.
             beside: what stages train on besides, by their names.
-            in_place_of: a view of captions that this training sees nothing of; what is trained on besides is so much
-                that it takes as many tokens as they would have.
+            in_place_of: a view of captions that this training sees nothing of; what stages train on besides is so much
+                that it takes as many tokens as they would have. Of a stage with nothing besides, its own mixture.
             steps: what the names of its steps begin with.
         """
         steps = steps or f"vila{round}"
@@ -132,7 +132,7 @@ class Cycle:
             stage = stage.model_copy(update={"mixture": (*stage.mixture, *more)})
             settings = {"name": name, "stage": stage.model_dump(mode="json"), **self._training_settings()}
             inputs = self._inputs_of(stage)
-            if more and in_place_of:
+            if name in (beside or {}) and in_place_of:
                 matched, needed = self._equal_compute([e.dataset for e in more], in_place_of, view)
                 settings, inputs = settings | {"equal_compute": matched}, needed | inputs
             model = self.run.step(

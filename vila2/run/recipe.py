@@ -304,12 +304,12 @@ class Recipe(Part):
         default_factory=dict, description="made from the best round; plugins by name"
     )
     merge: MergeSpec = Field(default_factory=MergeSpec, description="of what the specialists say")
-    specialist_data: Literal["merged", "share", "sft"] = Field(
+    specialist_data: Literal["merged", "share", "sft", "more-sft"] = Field(
         default="merged",
         description="merged: what specialists say about the images is merged into their captions; share: a twentieth "
         "of the images stands there once more, with what they say (paper, Table 3); sft: what they were trained on "
         "goes straight into SFT, beside the best round's captions, as much of it as takes the tokens that the merged "
-        "captions would have taken (a control)",
+        "captions would have taken (a control); more-sft: SFT goes on for as many tokens, with nothing new (a control)",
     )
     controls: tuple[Text, ...] = Field(
         default=(), description="what else could explain the gain: twice-sft, shuffled-captions, ..."

@@ -31,8 +31,8 @@ def with_equal_compute(
 
     Args:
         stage: its mixture holds the other datasets too, in the proportions of their weights.
-        settings: ``datasets``, the names of the others; ``more`` and ``less``, two stages as dicts: the tokens of the
-            one beyond those of the other are spent on them.
+        settings: ``datasets``, the names of the others, or none: then its own are read so much more often; ``more``
+            and ``less``, two stages as dicts: the tokens of the one beyond those of the other are spent on them.
         inputs: the datasets and layers of all three.
         processor: of the model, which tells how many tokens a sample has.
         seed: of the choice of samples.
@@ -60,6 +60,9 @@ def with_equal_compute(
         )
     others = [entry for entry in stage.mixture if entry.dataset in settings["datasets"]]
     own = [entry for entry in stage.mixture if entry.dataset not in settings["datasets"]]
+    if not others:
+        times = 1 + budget / _measured(stage, inputs, processor, seed, progress).sum()
+        return stage.model_copy(update={"epochs": stage.epochs * times})
     whole = tuple(entry.model_copy(update={"weight": 1.0}) for entry in others)
     once = stage.model_copy(update={"mixture": whole, "epochs": 1.0})
     lengths = _measured(once, inputs, processor, seed, progress)

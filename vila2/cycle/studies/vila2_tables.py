@@ -238,11 +238,18 @@ SPECIALISTS = Study(
             {**_SATURATED, "specialist_data": "sft"},
             specialists=_THREE,
         ),
+        Arm(
+            "more-sft",
+            "SFT for as many tokens, nothing new",
+            {**_SATURATED, "specialist_data": "more-sft"},
+            specialists=_THREE,
+        ),
     ),
     measures={ALL: "all questions"} | {own: own.partition("/")[2] for own in _OWN.values()},
     expectations=(
         Expectation(Cell("saturated", ALL), Cell("vila-squared", ALL)),
         Expectation(Cell("into-sft", ALL), Cell("vila-squared", ALL)),
+        Expectation(Cell("more-sft", ALL), Cell("vila-squared", ALL)),
         *(Expectation(Cell("saturated", own), Cell("vila-squared", own)) for own in _OWN.values()),
         *(Expectation(Cell("into-sft", own), Cell("vila-squared", own)) for own in _OWN.values()),
     ),
