@@ -13,6 +13,7 @@ from vila2.cycle.scores import pooled
 from vila2.cycle.studies import GROUPS, STUDIES, Arm, Study
 from vila2.cycle.studies.base import FULL, QUICK, Size
 from vila2.cycle.studies.cycle_base import CycleSize
+from vila2.cycle.studies.study import Cell, Expectation
 from vila2.errors import PluginError, RunError
 from vila2.evaluate.items import Items
 from vila2.run.progress import Board
@@ -118,3 +119,24 @@ def test_a_study_from_its_data_to_its_page(tmp_path):
     again = reproduce([study], tmp_path, size=TINY, seeds=[0], progress=Board())
     assert again["results"] == outcome["results"]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("steps/*/done.json")} == before
+
+
+def test_a_table_of_whole_cycles_says_what_each_row_took_and_when_its_rounds_ended(tmp_path):
+    settings = {"cycle.rounds": 1, "cycle.saturation": {"measure": "apart", "delta": 100.0}}
+    study = Study(
+        "s",
+        "t",
+        "1",
+        "f",
+        (Arm("vila0", "VILA_0"), Arm("saturated", "the saturated round", settings)),
+        {"layer/words": "words per caption", "questions": "all questions"},
+        (Expectation(Cell("vila0", "questions"), Cell("saturated", "questions")),),
+        whole_cycle=True,
+    )
+    (found,) = reproduce([study], tmp_path, size=TINY, seeds=[0], progress=Board())["results"]["studies"]
+    plain, rounds = found["arms"]
+    assert plain["tokens"][0] > 0 and plain["stopped"] == [""]
+    assert "VILA_1 over the round before: saturated" in rounds["stopped"][0]
+    for name in ("report.html", "report.md"):
+        page = (tmp_path / name).read_text()
+        assert "tokens trained on" in page and f"seed 0: {rounds['stopped'][0]}" in page

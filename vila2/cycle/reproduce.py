@@ -13,6 +13,7 @@ from vila2.cycle import work
 from vila2.cycle.controls import controls_of
 from vila2.cycle.generalist import Cycle
 from vila2.cycle.improve import improve
+from vila2.cycle.rounds import History
 from vila2.cycle.scores import items_of
 from vila2.cycle.studies import GROUPS, STUDIES
 from vila2.cycle.studies.base import Size, base_recipe
@@ -98,10 +99,14 @@ class Measured:
     Attributes:
         scores: its scoring steps, by benchmark.
         captions: the layer that it was trained on, or the dataset with the original captions.
+        tokens: that it was trained on, of all stages; 0 where that is not known.
+        stopped: why its rounds ended, where its recipe says when.
     """
 
     scores: Mapping[str, StepResult]
     captions: StepResult | None = None
+    tokens: int = 0
+    stopped: str = ""
 
     def items(self, measure: str) -> Items:
         """The item scores of a measure, as in :class:`vila2.cycle.studies.study.Cell`."""
@@ -131,7 +136,17 @@ def _outcome(arm: Arm, run: Run, size: Size, seed: int) -> Measured:
     cycle, history = improve(arm_recipe(arm, size, seed), run)
     model = history.outcome
     captions = cycle.layers[model.layer] if model.layer else cycle.data[cycle.recipe.recaptioned]
-    return Measured({benchmark.name: model.scores for benchmark in cycle.recipe.evaluate}, captions)
+    tokens = sum(stage.results.get("tokens", 0) for stage in model.stages.values())
+    scores = {benchmark.name: model.scores for benchmark in cycle.recipe.evaluate}
+    return Measured(scores, captions, tokens, _why_stopped(history))
+
+
+def _why_stopped(history: History) -> str:
+    if not history.gains:
+        return ""
+    return (
+        f"{history.models[-1].name} over the round before: {history.gains[-1]}; {history.best.name} goes on"
+    )
 
 
 def caption_words(folder: Path) -> Items:
@@ -213,6 +228,8 @@ def study_results(study: Study, measured: Sequence[Mapping[str, Measured]], seed
             {
                 "name": arm.name,
                 "label": arm.label,
+                "tokens": [arms[arm.name].tokens for arms in measured],
+                "stopped": [arms[arm.name].stopped for arms in measured],
                 "cells": {m: _cell(study, Cell(arm.name, m), items, seed) for m in study.measures},
             }
             for arm in study.arms

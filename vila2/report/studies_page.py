@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vila2.data.atomic import write_text_atomic
-from vila2.report.numbers import places, unit_label, written, written_half_width
+from vila2.report.numbers import places, unit_label, written, written_amount, written_half_width
 
 #: What stands where the text of the paper that we have lacks a table's cell.
 NOT_IN_SOURCE = "not in source"
@@ -29,7 +30,9 @@ def write_studies_page(results: Mapping[str, Any], path: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    studies = [(study, *study_table(study)) for study in results["studies"]]
+    studies = [
+        (study, *study_table(study), why_stopped(study, results["seeds"])) for study in results["studies"]
+    ]
     page = environment.get_template("studies.jinja").render(results=results, studies=studies)
     write_text_atomic(path, page)
 
@@ -58,6 +61,8 @@ def write_studies_markdown(results: Mapping[str, Any], path: Path) -> None:
         lines += ["", f"**Ours**: {study['sentence']}"]
         if study["note"]:
             lines += ["", study["note"]]
+        if stopped := why_stopped(study, results["seeds"]):
+            lines += ["", "When rounds ended:", "", *(f"- {line}" for line in stopped)]
     write_text_atomic(path, "\n".join(lines) + "\n")
 
 
@@ -67,6 +72,8 @@ def _markdown_row(cells: list[str]) -> str:
 
 def study_table(study: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: each arm with every measure, ours ± half its 95% interval, and beside it the paper's.
+
+    Where it is known, the tokens that the arm was trained on, mean over seeds, stand last.
 
     The paper's column of a measure is left out where our source of the paper has no cell of it; the last line
     says so once for all arms.
@@ -79,6 +86,8 @@ def study_table(study: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         headings.append(f"{heading} ({label})" if label else heading)
         if measure in known:
             headings.append("the paper's")
+    if with_tokens := all(map(all, (arm["tokens"] for arm in study["arms"]))):
+        headings.append("tokens trained on")
     rows = []
     for arm in study["arms"]:
         row = [arm["label"]]
@@ -87,11 +96,25 @@ def study_table(study: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
             row.append(_value(cell))
             if measure in known:
                 row.append(cell["paper"])
+        if with_tokens:
+            row.append(written_amount(round(mean(arm["tokens"]))))
         rows.append(row)
     last = ["the paper's"]
     for measure in measures:
         last += ["", ""] if measure in known else [NOT_IN_SOURCE]
+    last += [""] if with_tokens else []
     return headings, [*rows, last] if len(known) < len(measures) else rows
+
+
+def why_stopped(study: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
+    """Why rounds ended, of each seed; arms whose rounds are the same ones are told once."""
+    told = [
+        f"seed {seed}: {why}"
+        for number, seed in enumerate(seeds)
+        for arm in study["arms"]
+        if (why := arm["stopped"][number])
+    ]
+    return list(dict.fromkeys(told))
 
 
 def _has(arm: Mapping[str, Any], measure: str) -> bool:
