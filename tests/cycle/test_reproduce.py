@@ -128,14 +128,27 @@ def test_a_table_of_whole_cycles_says_what_each_row_took_and_when_its_rounds_end
         "t",
         "1",
         "f",
-        (Arm("vila0", "VILA_0"), Arm("saturated", "the saturated round", settings)),
+        (
+            Arm("vila0", "VILA_0"),
+            Arm("saturated", "the saturated round", settings),
+            Arm("shuffled", "captions of other images", settings, control="shuffled-captions"),
+        ),
         {"layer/words": "words per caption", "questions": "all questions"},
         (Expectation(Cell("vila0", "questions"), Cell("saturated", "questions")),),
         whole_cycle=True,
     )
     (found,) = reproduce([study], tmp_path, size=TINY, seeds=[0], progress=Board())["results"]["studies"]
-    plain, rounds = found["arms"]
+    plain, rounds, shuffled = found["arms"]
     assert plain["tokens"][0] > 0 and plain["stopped"] == [""]
+    words = [arm["cells"]["layer/words"]["value"] for arm in (plain, shuffled)]
+    assert words[1] > words[0], (
+        "a control is the model of its captions, though the rounds might not go on from it"
+    )
+    measured = {path.parent.name.rpartition("-")[0] for path in tmp_path.glob("steps/*-stopping-*/done.json")}
+    assert measured == {"vila0-stopping", "vila1-stopping"}
+    assert len(list(tmp_path.glob("steps/vila1-scores-*"))) > len(
+        list(tmp_path.glob("steps/vila1-stopping-*"))
+    )
     assert "VILA_1 over the round before: saturated" in rounds["stopped"][0]
     for name in ("report.html", "report.md"):
         page = (tmp_path / name).read_text()

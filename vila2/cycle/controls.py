@@ -19,7 +19,9 @@ from vila2.run.recipe import Recipe
 TRUTH = "true-captions"
 
 _ALONE = "alone-"
-_NO_CYCLE = {"cycle.rounds": 0, "specialists": {}}
+#: What is shown is the model of this training, whether or not the rounds would go on from it.
+_NOTHING_STOPS = {"cycle.saturation": None, "specialists": {}}
+_NO_CYCLE = {"cycle.rounds": 0, **_NOTHING_STOPS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def _longer(recipe: Recipe, stage: str, times: float) -> dict[str, Any]:
 
 
 def _given_truth(recipe: Recipe) -> dict[str, Any]:
-    changes = {"cycle.captions": TRUTH, "cycle.rounds": 1, "specialists": {}}
+    changes = {"cycle.captions": TRUTH, "cycle.rounds": 1, **_NOTHING_STOPS}
     if TRUTH in recipe.data:
         return changes
     spec = recipe.data[recipe.recaptioned]
@@ -108,7 +110,7 @@ def _last_stage(recipe: Recipe) -> str:
 
 def _one_round(**changes: Any) -> Callable[[Recipe], Mapping[str, Any]]:
     settings = {f"cycle.{name}": value for name, value in changes.items()}
-    return lambda _: {"cycle.rounds": 1, "specialists": {}, **settings}
+    return lambda _: {"cycle.rounds": 1, **_NOTHING_STOPS, **settings}
 
 
 def _first_captions(recipe: Recipe) -> Mapping[str, Any]:

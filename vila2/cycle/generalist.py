@@ -16,6 +16,7 @@ from vila2.run.recipe_cycle import OWN, SHUFFLED
 
 if TYPE_CHECKING:
     from vila2.run.recipe import BenchmarkSpec, MixtureEntry, Recipe, StageSpec
+    from vila2.run.recipe_cycle import SaturationSpec
     from vila2.run.steps import Run, StepResult
 
 #: Settings of the cycle that no caption depends on.
@@ -102,18 +103,29 @@ class Cycle:
         steps = steps or f"vila{round}"
         stages = self.train_stages(steps, view=view, beside=beside, in_place_of=in_place_of)
         model = list(stages.values())[-1]
-        scores = self.run.step(
-            f"{steps}-scores",
+        benchmarks = [benchmark for benchmark in self.recipe.evaluate if not benchmark.rounds_only]
+        scores = self._score(f"{steps}-scores", model, benchmarks)
+        return Generalist(name, round, stages, scores, layer, view)
+
+    def scores_for_stopping(self, generalist: Generalist, until: SaturationSpec) -> StepResult:
+        """The scores that hold the measure which says when to stop."""
+        deciding = until.measure.partition("/")[0]
+        named = [b for b in self.recipe.evaluate if b.rounds_only and b.name == deciding]
+        if not named:
+            return generalist.scores
+        return self._score(f"vila{generalist.round}-stopping", generalist.model, named)
+
+    def _score(self, step: str, model: StepResult, benchmarks: Sequence[BenchmarkSpec]) -> StepResult:
+        return self.run.step(
+            step,
             work.evaluate,
             settings={
-                "benchmarks": [_benchmark_settings(benchmark) for benchmark in self.recipe.evaluate],
+                "benchmarks": [_benchmark_settings(benchmark) for benchmark in benchmarks],
                 "seed": self.recipe.seed,
                 "dtype": self.recipe.model.dtype,
             },
-            inputs={"model": model}
-            | {f"data.{b.dataset}": self.data[b.dataset] for b in self.recipe.evaluate},
+            inputs={"model": model} | {f"data.{b.dataset}": self.data[b.dataset] for b in benchmarks},
         )
-        return Generalist(name, round, stages, scores, layer, view)
 
     def train_stages(
         self,
@@ -253,7 +265,7 @@ def _benchmark_settings(benchmark: BenchmarkSpec) -> dict[str, Any]:
     """What a benchmark's scores are a function of; of a plugin's also the plugin."""
     from vila2.evaluate.benchmarks import KINDS, brought_benchmark
 
-    settings = benchmark.model_dump(mode="json")
+    settings = benchmark.model_dump(mode="json", exclude={"rounds_only"})
     if benchmark.kind not in KINDS:
         plugin = brought_benchmark(benchmark.kind).plugin
         settings |= {"plugin": plugin.package, "plugin_version": plugin.version}

@@ -17,6 +17,7 @@ from vila2.cycle.scores import items_of
 
 if TYPE_CHECKING:
     from vila2.run.recipe_cycle import SaturationSpec
+    from vila2.run.steps import StepResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +51,29 @@ def self_augment(cycle: Cycle) -> History:
     """The loop of Figure 1 (a): every VILA_i writes the captions that train VILA_{i+1}."""
     spec, until = cycle.recipe.cycle, cycle.recipe.cycle.saturation
     models, gains = [cycle.train("VILA_0", 0)], []
+    scores = [cycle.scores_for_stopping(models[0], until)] if until else []
     for round in range(1, spec.rounds + 1):
         layer = cycle.recaption(models[-1])
         view = spec.view.format(layer=layer)
         models.append(cycle.train(f"VILA_{round}", round, layer=layer, view=view))
-        if until and models[-1].scores.done:  # in a dry walk nothing is known yet, so all rounds are planned
-            gains.append(_last_gain(models, until, cycle.recipe.seed))
+        if until is None:
+            continue
+        scores.append(cycle.scores_for_stopping(models[-1], until))
+        if scores[-1].done:  # in a dry walk nothing is known yet, so all rounds are planned
+            gains.append(_last_gain(scores, until, cycle.recipe.seed))
             if gains[-1].answer == "saturated":
                 break
-    return History(tuple(models), tuple(gains), _best(models, until))
+    return History(tuple(models), tuple(gains), models[_best(scores, until)])
 
 
-def _last_gain(models: list[Generalist], until: SaturationSpec, seed: int) -> Gain:
-    before, after = (items_of(model.scores, until.measure) for model in models[-2:])
+def _last_gain(scores: list[StepResult], until: SaturationSpec, seed: int) -> Gain:
+    before, after = (items_of(one, until.measure) for one in scores[-2:])
     return gain_of(before, after, measure=until.measure, delta=until.delta, seed=seed)
 
 
-def _best(models: list[Generalist], until: SaturationSpec | None) -> Generalist:
-    if until is None or not all(model.scores.done for model in models):
-        return models[-1]
-    items = [items_of(model.scores, until.measure) for model in models]
-    return models[best_round([sum(item.numerators) / sum(item.denominators) for item in items])]
+def _best(scores: list[StepResult], until: SaturationSpec | None) -> int:
+    """The round that goes on: where nothing says which, or in a dry walk, the last."""
+    if until is None or not all(one.done for one in scores):
+        return -1
+    items = [items_of(one, until.measure) for one in scores]
+    return best_round([sum(item.numerators) / sum(item.denominators) for item in items])

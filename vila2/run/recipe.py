@@ -270,6 +270,11 @@ class BenchmarkSpec(Part):
         default=None,
         description="of image_text: folder of a CLIP or SigLIP; by default the model's own likelihood",
     )
+    rounds_only: bool = Field(
+        default=False,
+        description="it only decides when to stop: measured of VILA_0, VILA_1, ... alone, and only where "
+        "cycle.saturation names it",
+    )
 
 
 class ReportSpec(Part):

@@ -96,5 +96,5 @@ def _benchmarks() -> list[dict[str, Any]]:
         {"name": "captions", "dataset": "test", "batch_size": 125, **captions},
         {"name": "questions", "dataset": "test", **questions},
         {"name": "pope", "kind": "pope", "dataset": "test", "prompt": "Is there {object}?", **briefly},
-        {"name": "apart", "dataset": "apart", **questions},
+        {"name": "apart", "dataset": "apart", **questions, "rounds_only": True},
     ]
