@@ -24,7 +24,7 @@ from vila2.run.progress import Board
 from vila2.run.recipe import MergeSpec
 from vila2.sources.world import PARTS, Scene, caption_scores, check_caption
 
-ALL = ("objects", "texts")
+ALL = ("objects", "texts", "repeats")
 LEFT, RIGHT = (0.1, 0.4, 0.3, 0.6), (0.7, 0.4, 0.9, 0.6)
 
 
@@ -101,7 +101,8 @@ def test_with_right_evidence_what_is_false_goes_and_no_object_is_lost(dataset, l
 
 
 def test_of_true_sentences_none_is_called_false_by_right_evidence(dataset, layers, tmp_path):
-    merged(dataset, layers, tmp_path / "m")
+    # Of two that name one thing, evidence without sizes can not say which is the false one: so no repeats here.
+    merged(dataset, layers, tmp_path / "m", absence=("objects", "texts"))
     scenes = {sample.key: Scene.from_json(sample.meta["scene"]) for sample in dataset}
     refuted = [one for one in fates(tmp_path / "m", "self-1") if one.verdict == "contradicted"]
     for one in refuted:
@@ -218,6 +219,30 @@ def test_absence_proves_only_what_it_is_told_to(small, tmp_path):
     assert verdicts["A green ball is there."] == verdicts["There are two cubes."] == "unverified"
     assert verdicts["The red cube is right of the blue ball."] == "contradicted"
     assert verdicts['The red cube says "dog".'] == "contradicted"  # something else was read there
+
+
+@pytest.mark.parametrize(
+    ("caption", "refuted"),
+    [
+        ("There is a red cube. There is a red cube.", ["There is a red cube."]),
+        ("A large red cube and a small red cube.", ["A large red cube and a small red cube."]),
+        ("There is a red cube. The red cube is large.", []),
+        ("There is a cube. Another red cube.", ["Another red cube."]),
+        ("There is a green cone. There is a green cone.", []),  # nobody found one, so nothing is known
+        # What the first names can make room for the second: any thing, then the cube.
+        ("There is an object. There is a red cube. There is a blue ball.", ["There is a blue ball."]),
+        # What goes introduces nothing.
+        ("A red cube and a red cube. There is a red cube.", ["A red cube and a red cube."]),
+    ],
+)
+def test_a_thing_that_is_there_once_is_introduced_once(small, tmp_path, caption, refuted):
+    layers = hand_made(small, **{"self-1": everywhere(small, lambda key: said(key, caption))})
+    merged(small, layers, tmp_path / "m", absence=["repeats"])
+    own = [one for one in fates(tmp_path / "m", "self-1") if one.key == small.keys()[0]]
+    assert [one.text for one in own if one.reason == "contradicted"] == refuted
+    assert all("named before" in one.detail for one in own if one.reason == "contradicted")
+    merged(small, layers, tmp_path / "off", absence=())
+    assert not [one for one in fates(tmp_path / "off", "self-1") if one.reason == "contradicted"]
 
 
 def test_claims_of_the_merged_layer_carry_their_verdicts(small, tmp_path):
@@ -386,7 +411,7 @@ def test_what_was_said_is_not_said_again_and_the_budget_holds(small, tmp_path):
         small, lambda key: said(key, "A cube. There is a red cube. There is a red cube.", "Again?")
     )
     layers = hand_made(small, again=again)
-    layer = merged(small, layers, tmp_path / "m")
+    layer = merged(small, layers, tmp_path / "m", absence=("objects", "texts"))
     assert not any(row.detail == "again" for row in layer.rows() if "A cube" not in row.text)
     reasons = Counter(one.reason for one in fates(tmp_path / "m", "again"))
     assert reasons["duplicate"] >= 4

@@ -219,10 +219,11 @@ class MergeSpec(Part):
     unverified: Literal["keep", "drop"] = Field(
         default="keep", description="sentences of a caption that no evidence decides"
     )
-    absence: tuple[Literal["objects", "texts"], ...] = Field(
-        default=("texts",),
-        description="what is not there where a specialist looked for such and found none. With `objects` it must find "
-        "more of what there is than captions make up, or it is true sentences that go",
+    absence: tuple[Literal["objects", "texts", "repeats"], ...] = Field(
+        default=("texts", "repeats"),
+        description="what is not there where a specialist looked for such and found none; repeats: no more of a thing "
+        "than it found. With `objects` it must find more of what there is than captions make up, or it is true "
+        "sentences that go",
     )
     budget: Count | None = Field(
         default=None, description="words of a conversation at most; the original caption always stays"

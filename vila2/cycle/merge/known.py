@@ -43,6 +43,7 @@ class Known:
         labels: heads of names that were looked for: such a thing is absent where no box is. Empty where absence
             proves nothing.
         all_texts: whether text that nobody read is absent.
+        all_counted: whether of the things that were found there are no more than were found.
         found: heads of names that the specialists can find at all; of other things nothing can be known.
     """
 
@@ -51,6 +52,7 @@ class Known:
     stated: tuple[Stated, ...] = ()
     labels: frozenset[str] = field(default_factory=frozenset)
     all_texts: bool = False
+    all_counted: bool = False
     found: frozenset[str] = field(default_factory=frozenset)
 
     @cached_property
@@ -80,6 +82,7 @@ def known_of(
     *,
     labels: Set[str] = frozenset(),
     all_texts: bool = False,
+    all_counted: bool = False,
     found: Set[str] = frozenset(),
 ) -> Known:
     """What claims of several specialists let be known together; the rest as in :class:`Known`."""
@@ -96,7 +99,15 @@ def known_of(
         for one in claims
         if one.kind == "relation"
     )
-    return Known(tuple(things), tuple(written), tuple(stated), frozenset(labels), all_texts, frozenset(found))
+    return Known(
+        tuple(things),
+        tuple(written),
+        tuple(stated),
+        frozenset(labels),
+        all_texts,
+        all_counted,
+        frozenset(found),
+    )
 
 
 def heads_of(claims: Iterable[Claim]) -> set[str]:

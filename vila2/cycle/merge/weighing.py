@@ -13,6 +13,7 @@ from dataclasses import replace
 from vila2.cycle.merge.hearing import Exchange, Spoken
 from vila2.cycle.merge.judging import NamedVerifier, judged, verdict_of
 from vila2.cycle.merge.known import Known, known_of
+from vila2.cycle.merge.repeats import refuted_repeats
 from vila2.cycle.merge.sources import Source, ranked
 from vila2.data.annotations import Annotation
 from vila2.data.claims import Claim
@@ -31,7 +32,8 @@ def weigh(
         heard: of one image.
         sources: all layers.
         rows: the annotations of the image, by layer.
-        absence: kinds, "objects" or "texts", of which what a specialist looked for and did not find is not there.
+        absence: what of "objects", "texts" and "repeats" is not there where a specialist looked for it and did not
+            find it.
 
     Returns:
         The exchanges with verdicts, in the same order, and what is known of the image in the end.
@@ -51,6 +53,7 @@ def weigh(
             labels=frozenset().union(*looked) if "objects" in absence else frozenset(),
             found=found,
             all_texts="texts" in absence and any(one.looked(rows.get(one.name, ()), "text") for one in among),
+            all_counted="repeats" in absence,
         )
 
     weighed: dict[tuple[str, int], Exchange] = {}
@@ -75,8 +78,16 @@ def judge_by(exchange: Exchange, known: Known, verifiers: Sequence[NamedVerifier
 
 
 def _judged(exchange: Exchange, others: Known, above: Known, verifiers: Sequence[NamedVerifier]) -> Exchange:
-    spoken = tuple(_sentence(one, others, above, verifiers) for one in exchange.spoken)
-    return replace(exchange, spoken=spoken)
+    spoken = [_sentence(one, others, above, verifiers) for one in exchange.spoken]
+    if others.all_counted:
+        outranking = [one.verdict == "contradicted" for one in refuted_repeats(spoken, above)]
+        spoken = [
+            after if after is before else replace(after, outranks=not refuted)
+            for before, after, refuted in zip(
+                spoken, refuted_repeats(spoken, others), outranking, strict=True
+            )
+        ]
+    return replace(exchange, spoken=tuple(spoken))
 
 
 def _sentence(one: Spoken, others: Known, above: Known, verifiers: Sequence[NamedVerifier]) -> Spoken:
