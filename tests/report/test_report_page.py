@@ -281,3 +281,13 @@ def test_two_models_of_one_name_are_refused() -> None:
     results["models"][1]["name"] = "VILA_0"
     with pytest.raises(DataError, match="'VILA_0' stands there twice"):
         render_page(results)
+
+
+def test_of_a_layer_with_many_answers_the_first_is_shown_and_the_others_unfold():
+    texts = ["a dog", "a red dog", "two dogs", "no cat"]
+    captions = [caption(texts[0]), *(caption(text, layer="merged") for text in texts[1:])]
+    page = render_page(small(examples=[example("x", *captions)]))
+    _, _, after = page.partition('<details class="others')
+    folded, _, _ = after.partition("</details>")
+    assert "2 more of merged" in folded and [text in folded for text in texts] == [False, False, True, True]
+    assert Page(page).captions == texts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from vila2.report.marked_text import Segment, cut_into_segments
 from vila2.report.results import Caption, Example, LayerResult
@@ -37,6 +37,12 @@ class Card:
     truth: str
     captions: tuple[CaptionView, ...]
     tags: tuple[str, ...]
+
+    @property
+    def by_layer(self) -> tuple[tuple[CaptionView, tuple[CaptionView, ...]], ...]:
+        """Of every layer the first caption, and the others, which a reader unfolds: specialists answer much."""
+        groups = [tuple(group) for _, group in groupby(self.captions, key=lambda one: one.layer)]
+        return tuple((first, tuple(others)) for first, *others in groups)
 
 
 @dataclass(frozen=True, slots=True)
