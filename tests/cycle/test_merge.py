@@ -299,6 +299,25 @@ def test_of_specialists_that_contradict_each_other_the_one_with_priority_stays(
     assert other.kept is not stays
 
 
+@pytest.mark.parametrize(("priority", "stays"), [(5, False), (20, True)])
+def test_boxes_refute_what_a_specialist_repeats_only_where_they_rank_above_it(
+    small, tmp_path, site, priority, stays
+):
+    install_ranked(site, "sees", 10)
+    install_ranked(site, "guesses", priority)
+    layers = {
+        "original": original_layer(small),
+        "sees": plugin_layer(small, "sees", everywhere(small, lambda k: grounded(k, [("red cube", LEFT)]))),
+        "guesses": plugin_layer(
+            small, "guesses", everywhere(small, lambda k: said(k, "A large red cube. A small red cube."))
+        ),
+    }
+    merged(small, layers, tmp_path / "m", absence=["repeats"])
+    first, second, *_ = fates(tmp_path / "m", "guesses")
+    assert first.kept and second.verdict == "contradicted"
+    assert (second.kept, second.reason) == (stays, "outranks" if stays else "contradicted")
+
+
 def test_a_plugin_asks_its_own_questions_checks_with_its_own_verifier_and_has_its_quota(
     small, tmp_path, site
 ):
