@@ -274,12 +274,16 @@ def plugin_layer(dataset, name, rows):
     return write_layer(dataset, name, rows, {"plugin": {"name": name}})
 
 
-@pytest.mark.parametrize(("priority", "stays"), [(5, False), (20, True)])
-def test_of_specialists_that_contradict_each_other_the_one_with_priority_stays(
-    small, tmp_path, site, priority, stays
-):
+@pytest.fixture(params=[(5, False), (20, True)])
+def stays(request, site) -> bool:
+    """Two specialists, and whether what "guesses" says stays where "sees" contradicts it, for its priority."""
+    priority, outranks = request.param
     install_ranked(site, "sees", 10)
     install_ranked(site, "guesses", priority)
+    return outranks
+
+
+def test_of_specialists_that_contradict_each_other_the_one_with_priority_stays(small, tmp_path, stays):
     layers = {
         "original": original_layer(small),
         "sees": plugin_layer(
@@ -299,12 +303,7 @@ def test_of_specialists_that_contradict_each_other_the_one_with_priority_stays(
     assert other.kept is not stays
 
 
-@pytest.mark.parametrize(("priority", "stays"), [(5, False), (20, True)])
-def test_boxes_refute_what_a_specialist_repeats_only_where_they_rank_above_it(
-    small, tmp_path, site, priority, stays
-):
-    install_ranked(site, "sees", 10)
-    install_ranked(site, "guesses", priority)
+def test_boxes_refute_what_a_specialist_repeats_only_where_they_rank_above_it(small, tmp_path, stays):
     layers = {
         "original": original_layer(small),
         "sees": plugin_layer(small, "sees", everywhere(small, lambda k: grounded(k, [("red cube", LEFT)]))),

@@ -49,17 +49,15 @@ def specialist_augment(cycle: Cycle, best: Generalist) -> Generalist:
         return cycle.train(NAME, best.round, layer=best.layer, view=best.view, beside=beside, steps="final")
     merged = merge(cycle, best, layers)
     view = recipe.merge.view.format(layer=merged)
-    if recipe.specialist_data in (
-        "sft",
-        "more-sft",
-    ):  # controls: the compute that the captions would have taken
-        given = specialists if recipe.specialist_data == "sft" else []
-        own = [entry for specialist in given for entry in _own_data(cycle, specialist)]
-        beside = {list(recipe.stages)[-1]: own}
-        return cycle.train(
-            NAME, best.round, layer=best.layer, view=best.view, beside=beside, in_place_of=view, steps="final"
-        )
-    return cycle.train(NAME, best.round, layer=merged, view=view, steps="final")
+    if recipe.specialist_data == "merged":
+        return cycle.train(NAME, best.round, layer=merged, view=view, steps="final")
+    # Controls: the last stage takes the compute that the merged captions would have taken.
+    given = specialists if recipe.specialist_data == "sft" else []
+    own = [entry for specialist in given for entry in _own_data(cycle, specialist)]
+    beside = {list(recipe.stages)[-1]: own}
+    return cycle.train(
+        NAME, best.round, layer=best.layer, view=best.view, beside=beside, in_place_of=view, steps="final"
+    )
 
 
 def merge(cycle: Cycle, best: Generalist, layers: Sequence[str]) -> str:

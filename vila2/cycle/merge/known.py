@@ -103,10 +103,10 @@ def known_of(
         tuple(things),
         tuple(written),
         tuple(stated),
-        frozenset(labels),
-        all_texts,
-        all_counted,
-        frozenset(found),
+        labels=frozenset(labels),
+        all_texts=all_texts,
+        all_counted=all_counted,
+        found=frozenset(found),
     )
 
 

@@ -80,10 +80,11 @@ def judge_by(exchange: Exchange, known: Known, verifiers: Sequence[NamedVerifier
 def _judged(exchange: Exchange, others: Known, above: Known, verifiers: Sequence[NamedVerifier]) -> Exchange:
     spoken = [_sentence(one, others, above, verifiers) for one in exchange.spoken]
     if others.all_counted:
-        by_higher = refuted_repeats(spoken, above)
+        by_others = refuted_repeats(spoken, others)
+        by_higher = by_others if above is others else refuted_repeats(spoken, above)
         spoken = [
             after if after is before else replace(after, outranks=higher.verdict != "contradicted")
-            for before, after, higher in zip(spoken, refuted_repeats(spoken, others), by_higher, strict=True)
+            for before, after, higher in zip(spoken, by_others, by_higher, strict=True)
         ]
     return replace(exchange, spoken=tuple(spoken))
 
