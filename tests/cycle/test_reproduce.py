@@ -114,6 +114,9 @@ def test_a_study_from_its_data_to_its_page(tmp_path):
     assert found["sentence"].split(" (")[0] in page.replace("&#34;", '"') and "−17.2% (MMLU" in page
     document = (tmp_path / "report.md").read_text()
     assert found["sentence"] in document and all(f"| {arm.label} |" in document for arm in study.arms)
+    assert all(f"| {one['expected']} | {one['found']} |" in document for one in found["expectations"])
+    picture = (tmp_path / "figures" / "text-only.svg").read_text()
+    assert "](figures/text-only.svg)" in document and all(arm.label in picture for arm in study.arms)
     # Again, with a study that shares steps: what was done is kept.
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("steps/*/done.json")}
     again = reproduce([study], tmp_path, size=TINY, seeds=[0], progress=Board())

@@ -52,7 +52,15 @@ def test_one_word_for_all_hides_no_disagreement(answers):
 
 @pytest.mark.parametrize(
     ("low", "high", "opening"),
-    [(0.1, 0.9, "Agrees; as found"), (0.9, 0.1, "Disagrees; not as found"), (0.5, 0.5, "Cannot be seen")],
+    [
+        (0.1, 0.9, "Agrees: 1 of 1 expectations as found."),
+        (
+            0.9,
+            0.1,
+            "Disagrees: 0 of 1 expectations as found; not as found: “second” above “first” in measure (−80.0",
+        ),
+        (0.5, 0.5, "Cannot be seen at this size: none of 1 expectations is settled."),
+    ],
 )
 def test_the_sentence_follows_the_numbers(low, high, opening):
     keys = [str(n) for n in range(200)]
@@ -61,8 +69,7 @@ def test_the_sentence_follows_the_numbers(low, high, opening):
         return Items.of_means(keys, [float(n % 10 < 10 * share) for n in range(200)])
 
     found = outcomes(STUDY, {Cell("a", "m"): [items(low)], Cell("b", "m"): [items(high)]}, seed=0)
-    text = sentence(STUDY, found)
-    assert text.startswith(opening) and "“second” above “first” in measure" in text and "points" in text
+    assert sentence(STUDY, found).startswith(opening)
 
 
 @pytest.mark.parametrize(("count", "value"), [(200, 0.0), (10, 1.0)])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from typing import Any
+from xml.etree import ElementTree
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from report_results import small
 
 from vila2.report import loss_chart
+from vila2.report.arms_chart import arms_panels, arms_svg
 from vila2.report.axis import make_axis
 from vila2.report.loss_chart import loss_panels
 from vila2.report.results import parse_results
@@ -90,3 +93,45 @@ def test_whiskers_do_not_go_below_no_words() -> None:
     assert chart is not None
     assert chart.bars[0].low == chart.axis.start
     assert chart.bars[0].label == "2.0 ± 5.0"
+
+
+def _study(values: list[float], spread: float, measures: int) -> dict[str, Any]:
+    def cell(value: float) -> dict[str, Any]:
+        seeds = [value - spread / 8, value + spread / 8]
+        return {
+            "value": value,
+            "low": value - spread,
+            "high": value + spread,
+            "unit": "share",
+            "seeds": seeds,
+        }
+
+    arms = [
+        {"label": f"arm <{n}> & others {'x' * 9 * n}", "cells": {str(m): cell(v) for m in range(measures)}}
+        for n, v in enumerate(values)
+    ]
+    return {"title": "t", "measures": {str(m): f"measure {m}" for m in range(measures)}, "arms": arms}
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9), st.floats(0, 50), st.integers(1, 6))
+@settings(deadline=None)
+def test_arms_stay_in_their_panels_however_wide_their_intervals(values, spread, measures) -> None:
+    panels = arms_panels(_study(values, spread, measures))
+    assert len(panels) == measures
+    for panel in panels:
+        for mark in panel.marks:
+            places = (mark.low, mark.mean, *mark.seeds, mark.high)
+            assert all(panel.axis.start <= x <= panel.axis.end for x in places)
+            assert mark.low <= mark.mean <= mark.high
+        order = sorted(range(len(values)), key=values.__getitem__)
+        assert all(panel.marks[a].mean <= panel.marks[b].mean for a, b in pairwise(order))
+        assert panel.origin == panel.marks[0].mean
+    assert all(one.axis.end < other.axis.start for one, other in pairwise(panels))
+
+
+def test_the_picture_of_a_study_is_a_document_of_its_own_with_every_arm() -> None:
+    document = ElementTree.fromstring(arms_svg(_study([0.5, 0.6, 0.7], 0.1, 2)))
+    texts = [one.text or "" for one in document.iter("{http://www.w3.org/2000/svg}text")]
+    assert sum(text.startswith("arm <") for text in texts) == 3
+    circles = [one.get("class") for one in document.iter("{http://www.w3.org/2000/svg}circle")]
+    assert circles.count("mean") == 6 and circles.count("seed") == 12

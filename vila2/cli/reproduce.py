@@ -90,8 +90,10 @@ def _print_study(study: Mapping[str, Any]) -> None:
 
     from vila2.report.studies_page import study_table
 
-    headings, rows = study_table(study)
+    headings, rows = study_table(study, short=True)
     typer.echo(f"\n{study['name']}: {study['title']} ({study['section']})")
     typer.echo(f"the paper: {study['finding']}")
     Console().print(table(headings, rows))
     typer.echo(f"ours: {study['sentence']}")
+    for one in study["expectations"]:
+        typer.echo(f"    {one['answer']}: {one['expected']} ({one['found']})")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
+
+#: Letters of a cell that is never broken.
+_SHORT = 16
 
 
 def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
@@ -47,13 +51,22 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
 
 def table(columns: list[str], rows: list[list[Any]]) -> Any:
     """A table for the terminal, its first column to the left."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     # Names come from the recipe: Text, so that brackets in them are not taken for markup.
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for number, column in enumerate(columns):
-        table.add_column(Text(str(column)), justify="left" if number == 0 else "right", overflow="fold")
+        heading = str(column)
+        widest = max((len(str(row[number])) for row in rows), default=0)
+        # Numbers stay on one line; where the terminal is narrow it is the first column that wraps.
+        short = number > 0 and widest <= _SHORT
+        if short:
+            heading = "\n".join(textwrap.wrap(heading, max(widest, *map(len, heading.split()), 1)))
+        table.add_column(
+            Text(heading), justify="left" if number == 0 else "right", overflow="fold", no_wrap=short
+        )
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     return table

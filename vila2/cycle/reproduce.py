@@ -251,7 +251,7 @@ def study_results(study: Study, measured: Sequence[Mapping[str, Measured]], seed
 
 def _cell(study: Study, cell: Cell, items: Mapping[Cell, Sequence[Items]], seed: int) -> dict[str, Any]:
     rows = [measure_row("", cell.measure, one, seed=seed) for one in items[cell]]
-    shown = {name: rows[0][name] for name in ("value", "low", "high", "count", "unit")}
+    shown = {name: rows[0][name] for name in ("value", "low", "high", "count", "unit", "higher_is_better")}
     if len(rows) > 1:
         shown |= over_seeds([row["value"] for row in rows])._asdict()
         shown |= {"count": sum(row["count"] for row in rows), "seeds": [row["value"] for row in rows]}

@@ -102,16 +102,19 @@ def overall(answers: Sequence[Answer]) -> str:
 
 
 def sentence(study: Study, found: Sequence[Outcome]) -> str:
-    """One sentence about a study, with every difference and its interval."""
-    groups = []
-    for answer, opening in (("agrees", "as found"), ("disagrees", "not as found"), (UNSEEN, UNSEEN)):
-        own = [_told(study, outcome) for outcome in found if outcome.answer == answer]
-        if own:
-            groups.append(f"{opening}: {', '.join(own)}")
+    """One sentence about a study: how many expectations hold, and each that does not with its difference."""
     word = overall([outcome.answer for outcome in found])
+    opening = f"{word[0].upper()}{word[1:]}"
     if word == UNSEEN:
-        return f"{word[0].upper()}{word[1:]}: {groups[0].partition(': ')[2]}."
-    return f"{word[0].upper()}{word[1:]}; {'; '.join(groups)}."
+        return f"{opening}: none of {len(found)} expectations is settled."
+    held = sum(outcome.answer == "agrees" for outcome in found)
+    against = [_told(study, outcome) for outcome in found if outcome.answer == "disagrees"]
+    parts = [f"{held} of {len(found)} expectations as found"]
+    if unseen := len(found) - held - len(against):
+        parts.append(f"{unseen} {UNSEEN}")
+    if against:
+        parts.append(f"not as found: {', '.join(against)}")
+    return f"{opening}: {'; '.join(parts)}."
 
 
 def told_expectation(study: Study, expectation: Expectation) -> str:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from vila2.data.atomic import write_text_atomic
 from vila2.report.numbers import MISSING, written, written_interval
 from vila2.report.page import for_html
+from vila2.report.templates import filled
 
 _ENDINGS = {
     ("decided", 1.0): "won by {1}",
@@ -27,14 +26,8 @@ def write_judge_page(results: Mapping[str, Any], path: Path) -> None:
         results: what :func:`vila2.evaluate.judge.job.write_judged` returns.
         path: of the HTML file; written atomically.
     """
-    environment = Environment(
-        loader=PackageLoader("vila2.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("judge.jinja").render(
+    page = filled(
+        "judge.jinja",
         results=results,
         sentences=sentences(results),
         tables=[match_table(results), strength_table(results)],

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from vila2.data.atomic import write_text_atomic
 from vila2.report import loss_chart as loss
 from vila2.report import measure_table as tables
@@ -16,6 +14,7 @@ from vila2.report import words_chart as words
 from vila2.report.example_cards import example_cards, filters
 from vila2.report.layer_rows import layer_rows
 from vila2.report.results import Results, parse_results
+from vila2.report.templates import filled
 from vila2.report.verdict import verdict
 
 # HTML has no place for these, or (halves of surrogate pairs) UTF-8 has none. Line breaks and tabs stay.
@@ -42,16 +41,9 @@ def render_page(results: Mapping[str, Any] | Results) -> str:
         DataError: see :func:`write_report`.
     """
     results = parse_results(results)
-    # Captions are what a model, or the web, wrote: everything is escaped, whatever a template's name is.
-    environment = Environment(
-        loader=PackageLoader("vila2.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     cards = example_cards(results.examples, results.layers)
-    page = environment.get_template("page.jinja").render(
+    page = filled(
+        "page.jinja",
         results=results,
         sentences=verdict(results),
         models=tables.model_table(results.models, results.changes),

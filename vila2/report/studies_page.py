@@ -7,10 +7,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from vila2.data.atomic import write_text_atomic
+from vila2.report.arms_chart import arms_svg
 from vila2.report.numbers import places, unit_label, written, written_amount, written_half_width
+from vila2.report.templates import filled
 
 #: What stands where the text of the paper that we have lacks a table's cell.
 NOT_IN_SOURCE = "not in source"
@@ -23,30 +25,27 @@ def write_studies_page(results: Mapping[str, Any], path: Path) -> None:
         results: what :func:`vila2.cycle.reproduce.reproduce` returns as ``results``.
         path: of the HTML file; written atomically.
     """
-    environment = Environment(
-        loader=PackageLoader("vila2.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     studies = [
-        (study, *study_table(study), why_stopped(study, results["seeds"])) for study in results["studies"]
+        (study, Markup(arms_svg(study)), *study_table(study), why_stopped(study, results["seeds"]))
+        for study in results["studies"]
     ]
-    page = environment.get_template("studies.jinja").render(results=results, studies=studies)
+    page = filled("studies.jinja", results=results, studies=studies, several=len(results["seeds"]) > 1)
     write_text_atomic(path, page)
 
 
 def write_studies_markdown(results: Mapping[str, Any], path: Path) -> None:
-    """The same as a Markdown document, to be kept beside other documents.
+    """The same as a Markdown document, to be kept beside other documents; its pictures go to ``figures`` beside it.
 
     Args:
         results: as of :func:`write_studies_page`.
-        path: of the file; written atomically.
+        path: of the file; written atomically, as are the pictures.
     """
     seeds = ", ".join(map(str, results["seeds"]))
     over = "scenes" if len(results["seeds"]) == 1 else "seeds (Student's t)"
-    lines = [f"Size “{results['size']}”, seeds {seeds}; ±: half the 95% interval over {over}."]
+    lines = [
+        f"Size “{results['size']}”, seeds {seeds}; ±: half the 95% interval over {over}. In pictures the small dots are "
+        "seeds, and the dashed line stands at the first row's mean."
+    ]
     for study in results["studies"]:
         headings, rows = study_table(study)
         lines += [
@@ -58,7 +57,21 @@ def write_studies_markdown(results: Mapping[str, Any], path: Path) -> None:
         ]
         lines += [_markdown_row(headings), _markdown_row(["---", *["---:"] * (len(headings) - 1)])]
         lines += [_markdown_row(row) for row in rows]
-        lines += ["", f"**Ours**: {study['sentence']}"]
+        write_text_atomic(path.parent / "figures" / f"{study['name']}.svg", arms_svg(study))
+        lines += [
+            "",
+            f"![{study['title']}](figures/{study['name']}.svg)",
+            "",
+            f"**Ours**: {study['sentence']}",
+            "",
+        ]
+        lines += [
+            _markdown_row(["expected", "found, 95% interval", "ours"]),
+            _markdown_row(["---", "---:", "---"]),
+        ]
+        lines += [
+            _markdown_row([one["expected"], one["found"], one["answer"]]) for one in study["expectations"]
+        ]
         if study["note"]:
             lines += ["", study["note"]]
         if stopped := why_stopped(study, results["seeds"]):
@@ -70,13 +83,13 @@ def _markdown_row(cells: list[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def study_table(study: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+def study_table(study: Mapping[str, Any], *, short: bool = False) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: each arm with every measure, ours ± half its 95% interval, and beside it the paper's.
 
     Where it is known, the tokens that the arm was trained on, mean over seeds, stand last.
 
     The paper's column of a measure is left out where our source of the paper has no cell of it; the last line
-    says so once for all arms.
+    says so once for all arms, unless it is to be ``short``.
     """
     measures = study["measures"]
     known = [m for m in measures if any(_has(arm, m) for arm in study["arms"])]
@@ -103,7 +116,7 @@ def study_table(study: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     for measure in measures:
         last += ["", ""] if measure in known else [NOT_IN_SOURCE]
     last += [""] if with_tokens else []
-    return headings, [*rows, last] if len(known) < len(measures) else rows
+    return headings, [*rows, last] if len(known) < len(measures) and not short else rows
 
 
 def why_stopped(study: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
