@@ -6,7 +6,13 @@ from vila2.cli.tables import table
 
 
 def test_in_a_narrow_terminal_names_wrap_and_every_number_stands_whole():
-    columns = ["arm", "all questions (%)", "object precision (%)", "object recall (%)", "hallucinated objects"]
+    columns = [
+        "arm",
+        "all questions (%)",
+        "object precision (%)",
+        "object recall (%)",
+        "hallucinated objects",
+    ]
     rows = [
         ["two more epochs on the original captions", "63.6 ±12.4", "63.3 ±18.8", "67.2 ±30.6", "1.35 ±1.72"],
         ["[red]true[/red] captions", "73.8 ±3.5", "78.0 ±1.6", "78.3 ±16.8", "0.76 ±0.24"],
