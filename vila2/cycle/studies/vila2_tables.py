@@ -94,7 +94,7 @@ TABLE_2 = Study(
             concat=("127.3 (both)", "80.0", "62.5", "85.0"),
         ),
     ),
-    note=_ELSEWHERE,
+    note="Our words are those of the new caption alone, also where the original stands beside it. " + _ELSEWHERE,
     whole_cycle=True,
 )
 
