@@ -54,6 +54,17 @@ stages:
     assert [entry.dataset for entry in pretrain.mixture] == ["more"], "a list is not joined"
 
 
+def test_null_takes_out_what_an_extended_recipe_says(tmp_path):
+    own = "extends: base.yaml\nspecialists: {ocr: null}\nstages: {pretrain: {batch_size: null}}\n"
+    base = BASE + "  sft: {mixture: [{dataset: pictures}]}\nspecialists: {ocr: {}, spatial: {}, grounding: {}}\n"
+    recipe = load_recipe(write(tmp_path, own=own, base=base), ["specialists.grounding=null"])
+    assert list(recipe.specialists) == ["spatial"]
+    assert recipe.stages["pretrain"].batch_size != 8, "the default again"
+    # What is taken out and still named is a problem where it is named.
+    gone = write(tmp_path, own="extends: base.yaml\ndata: {pictures: null, more: {source: world}}\n", base=BASE)
+    assert complaint(gone).startswith("base.yaml:7: stages.pretrain.mixture.0.dataset")
+
+
 def test_of_several_the_later_counts_and_settings_count_most(tmp_path):
     path = write(
         tmp_path, own="extends: [base.yaml, a.yaml, b.yaml]", base=BASE, a="{name: a, seed: 1}", b="seed: 2"

@@ -1,7 +1,8 @@
 """A recipe that extends others: ``extends: FILE`` or a list, each beside the recipe that names it.
 
 Mappings are joined key by key; a value or a list that stands in both is that of the recipe that extends, and
-of several extended ones that of the later.
+of several extended ones that of the later. ``null`` takes out what an extended recipe says of a key (``specialists:
+{ocr: null}``), as in JSON Merge Patch (RFC 7396).
 """
 
 from __future__ import annotations
@@ -120,5 +121,9 @@ def _joined(base: Any, over: Any, where: Where, replaced: list[Where]) -> Any:
         return over
     joined = dict(base)
     for key, value in over.items():
-        joined[key] = _joined(base[key], value, (*where, key), replaced) if key in base else value
+        if value is None and key in base:
+            replaced.append((*where, key))
+            del joined[key]
+        else:
+            joined[key] = _joined(base[key], value, (*where, key), replaced) if key in base else value
     return joined

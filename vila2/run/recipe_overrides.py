@@ -23,7 +23,7 @@ def apply_override(
     Args:
         raw: plain values, changed.
         override: ``a.b=c``; ``c`` is a word, a number, ``[...]`` or ``{...}``, and a number in the path
-            counts a list from 0.
+            counts a list from 0; a key that is ``null`` is taken out.
         overridden: filled with the override's text under its path, for error messages.
         environment: for ``${VAR}`` in the value.
 
@@ -47,7 +47,10 @@ def apply_override(
     if problem:
         overridden[problem.where] = override
         return [*problems, problem]
-    holder[where[-1]] = marked.value
+    if marked.value is None and isinstance(holder, dict):
+        holder.pop(where[-1], None)
+    else:
+        holder[where[-1]] = marked.value
     return problems
 
 
