@@ -47,7 +47,14 @@ def recipe_file(site, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def folder(recipe_file, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    names = ["twice-sft", "specialist-data-in-sft", "more-sft", "plain-append", "alone-finding"]
+    names = [
+        "twice-sft",
+        "specialist-data-in-sft",
+        "more-sft",
+        "plain-append",
+        "unchecked-merge",
+        "alone-finding",
+    ]
     recipe = load_recipe(recipe_file, [f"controls={json.dumps(names)}"])
     run_recipe(recipe, folder, dry_run=False, progress=Board())
     return folder
@@ -87,6 +94,7 @@ def test_controls_stand_beside_the_model_that_they_control(folder):
         "specialist-data-in-sft",
         "more-sft",
         "plain-append",
+        "unchecked-merge",
         "alone-finding",
     ]
     compared = {(change["from"], change["to"]) for change in found["changes"]}
@@ -94,6 +102,8 @@ def test_controls_stand_beside_the_model_that_they_control(folder):
     trained = {len(one["stage"]["mixture"]) for one in settings(folder, "final-sft")}
     assert trained == {1, 3}, "one control trains the last stage on the specialist's own data too"
     assert {one["stage"]["epochs"] for one in settings(folder, "vila0-sft")} == {1.0, 2.0}
+    merged = {one["arm"]: one["layers"] for one in settings(folder, "merged") if len(one["layers"]) > 0}
+    assert merged["unchecked"] == ["self-1", "finding"] and merged["append"] == ["finding"]
 
 
 def test_what_is_alike_is_done_once(folder, recipe_file):
@@ -117,8 +127,8 @@ def test_a_control_that_does_not_exist_is_named_before_any_work(recipe_file, tmp
 @pytest.mark.parametrize(
     "name",
     [
-        "two-epochs",
-        "three-epochs",
+        "one-more-epoch",
+        "two-more-epochs",
         "true-captions",
         "shuffled-captions",
         "prompt-simple",

@@ -56,12 +56,16 @@ stages:
 
 def test_null_takes_out_what_an_extended_recipe_says(tmp_path):
     own = "extends: base.yaml\nspecialists: {ocr: null}\nstages: {pretrain: {batch_size: null}}\n"
-    base = BASE + "  sft: {mixture: [{dataset: pictures}]}\nspecialists: {ocr: {}, spatial: {}, grounding: {}}\n"
+    base = (
+        BASE + "  sft: {mixture: [{dataset: pictures}]}\nspecialists: {ocr: {}, spatial: {}, grounding: {}}\n"
+    )
     recipe = load_recipe(write(tmp_path, own=own, base=base), ["specialists.grounding=null"])
     assert list(recipe.specialists) == ["spatial"]
     assert recipe.stages["pretrain"].batch_size != 8, "the default again"
     # What is taken out and still named is a problem where it is named.
-    gone = write(tmp_path, own="extends: base.yaml\ndata: {pictures: null, more: {source: world}}\n", base=BASE)
+    gone = write(
+        tmp_path, own="extends: base.yaml\ndata: {pictures: null, more: {source: world}}\n", base=BASE
+    )
     assert complaint(gone).startswith("base.yaml:7: stages.pretrain.mixture.0.dataset")
 
 

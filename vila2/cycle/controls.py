@@ -78,15 +78,27 @@ def find_controls(recipe: Recipe) -> list[Control]:
     return [known[name] for name in dict.fromkeys(recipe.controls)]
 
 
-def _epochs(times: int) -> Callable[[Recipe], Mapping[str, Any]]:
-    """The cycle's stage ``times`` as long, on the original captions (slides)."""
-    return lambda recipe: _longer(recipe, recipe.cycle.stage, times)
+def _more_epochs(more: int) -> Callable[[Recipe], Mapping[str, Any]]:
+    """The cycle's stage some epochs longer, on the original captions (slides)."""
+
+    def changes(recipe: Recipe) -> dict[str, Any]:
+        stage, spec = recipe.cycle.stage, recipe.stages[recipe.cycle.stage]
+        if spec.max_steps is not None:
+            return _times(recipe, stage, 1 + more)
+        return {**_NO_CYCLE, f"stages.{stage}.epochs": spec.epochs + more}
+
+    return changes
 
 
-def _longer(recipe: Recipe, stage: str, times: float) -> dict[str, Any]:
+def _times_the_last(times: int) -> Callable[[Recipe], Mapping[str, Any]]:
+    return lambda recipe: _times(recipe, _last_stage(recipe), times)
+
+
+def _times(recipe: Recipe, stage: str, times: int) -> dict[str, Any]:
+    """A stage that many times as long."""
     spec = recipe.stages[stage]
     if spec.max_steps is not None:
-        return {**_NO_CYCLE, f"stages.{stage}.max_steps": round(spec.max_steps * times)}
+        return {**_NO_CYCLE, f"stages.{stage}.max_steps": spec.max_steps * times}
     return {**_NO_CYCLE, f"stages.{stage}.epochs": spec.epochs * times}
 
 
@@ -123,17 +135,11 @@ def _first_captions(recipe: Recipe) -> Mapping[str, Any]:
 
 
 _CONTROLS = (
-    Control("two-epochs", "one more epoch on the original captions (slides)", _epochs(2)),
-    Control("three-epochs", "two more epochs on the original captions (slides)", _epochs(3)),
+    Control("one-more-epoch", "one more epoch on the original captions (slides)", _more_epochs(1)),
+    Control("two-more-epochs", "two more epochs on the original captions (slides)", _more_epochs(2)),
+    Control("twice-sft", "twice the last stage in place of new captions", _times_the_last(2)),
     Control(
-        "twice-sft",
-        "twice the last stage in place of new captions",
-        lambda recipe: _longer(recipe, _last_stage(recipe), 2),
-    ),
-    Control(
-        "thrice-sft",
-        "three times the last stage: more tokens than new captions take",
-        lambda recipe: _longer(recipe, _last_stage(recipe), 3),
+        "thrice-sft", "three times the last stage: more tokens than new captions take", _times_the_last(3)
     ),
     Control(TRUTH, "the ceiling: true captions in the place of VILA_0's", _given_truth),
     Control(
@@ -171,8 +177,13 @@ _CONTROLS = (
     ),
     Control(
         "plain-append",
-        "the paper's merge: everything as it was said, nothing checked",
+        "the paper's merge: what specialists say beside the original captions, nothing checked",
         lambda _: {"merge.arm": "append"},
     ),
+    Control(
+        "unchecked-merge",
+        "what is merged, with nothing left out: is checking worth it?",
+        lambda _: {"merge.arm": "unchecked"},
+    ),
 )
-_OF_SPECIALISTS = ("specialist-data-in-sft", "more-sft", "plain-append")
+_OF_SPECIALISTS = ("specialist-data-in-sft", "more-sft", "plain-append", "unchecked-merge")

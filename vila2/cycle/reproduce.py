@@ -126,7 +126,7 @@ def measured_arms(study: Study, run: Run, size: Size, seed: int) -> dict[str, Me
 
 def arm_recipe(arm: Arm, size: Size, seed: int) -> Recipe:
     """The recipe of an arm that is a whole cycle."""
-    base = cycle_recipe(size.cycle, seed) | {"specialists": specialists(size.cycle, *arm.specialists)}
+    base = cycle_recipe(size.cycle, seed) | {"specialists": specialists(size.cycle, seed, *arm.specialists)}
     recipe = Recipe.model_validate(changed(base, arm.changes))
     return controls_of(recipe)[arm.control].applied_to(recipe) if arm.control else recipe
 

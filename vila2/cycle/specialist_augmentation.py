@@ -67,7 +67,7 @@ def merge(cycle: Cycle, best: Generalist, layers: Sequence[str]) -> str:
         The merged layer's name.
     """
     recipe, spec = cycle.recipe, cycle.recipe.merge
-    base = spec.base or (best.layer if spec.arm == "verified" else None)
+    base = spec.base or (None if spec.arm == "append" else best.layer)
     names = [*([base] if base else []), *layers]
     inputs = {f"layer.{name}": cycle.layer(recipe.recaptioned, name) for name in names}
     cycle.layers[MERGED] = cycle.run.step(

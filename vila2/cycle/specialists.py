@@ -45,14 +45,14 @@ def prepare_specialists(cycle: Cycle, best: Generalist) -> dict[str, Job]:
     Raises:
         Vila2Error: naming the plugin and what is wrong with its recipe or data.
     """
-    origin = origin_of(cycle, best)
+    origin, seed = origin_of(cycle, best), cycle.recipe.seed
     return {
         name: prepare_job(
             name,
             origin,
             use.data,
             recipe=Path(use.recipe) if use.recipe else None,
-            overrides=[f"{key}={json.dumps(value)}" for key, value in use.set.items()],
+            overrides=[f"{key}={json.dumps(value)}" for key, value in ({"seed": seed} | use.set).items()],
         )
         for name, use in cycle.recipe.specialists.items()
         if not use.made

@@ -204,9 +204,10 @@ class SpecialistUse(Part):
 class MergeSpec(Part):
     """Verify and merge: all layers of an image as one conversation (VILA² section 2.2.2)."""
 
-    arm: Literal["append", "verified"] = Field(
+    arm: Literal["append", "verified", "unchecked"] = Field(
         default="verified",
-        description="append: the paper's, everything as it was said; verified: what the evidence refutes is left out",
+        description="append: the paper's, the original caption and the specialists' answers as they were said; verified: the "
+        "best round's caption as well, and what the evidence refutes is left out; unchecked: the same, nothing left out",
     )
     base: Name | None = Field(default=None, description="the self layer that joins the original caption")
     caption: Literal["both", "original", "base"] = Field(

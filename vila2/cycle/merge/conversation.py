@@ -119,7 +119,7 @@ class _Spent:
     """
 
     def __init__(self, spec: MergeSpec, count: Callable[[str], int]) -> None:
-        self._once = spec.arm == "verified"
+        self._once = spec.arm != "append"
         self._budget = spec.budget
         self._count = count
         self._used = 0

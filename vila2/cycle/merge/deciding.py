@@ -2,7 +2,7 @@
 
 The rules, in the order they are tried:
 
-1. The arm ``append`` (the paper's) keeps every sentence; verdicts are counted all the same.
+1. The arms ``append`` (the paper's) and ``unchecked`` keep every sentence; verdicts are counted all the same.
 2. The original human text stays, unless ``original: verify`` has it judged like the rest.
 3. A contradicted sentence is dropped. A specialist's stays where only layers of lower priority contradict it.
 4. An unverified sentence of a caption is dropped where ``unverified: drop`` says so. A specialist's stays: nobody
@@ -36,7 +36,7 @@ def decided(exchange: Exchange, spec: MergeSpec) -> Exchange:
 
 def fate_of(one: Spoken, role: str, spec: MergeSpec) -> tuple[bool, str]:
     """Whether a sentence stays for what it says, and why not, or why although it is contradicted."""
-    if spec.arm == "append" or (role == "original" and spec.original == "keep"):
+    if spec.arm != "verified" or (role == "original" and spec.original == "keep"):
         return True, ""
     if one.verdict == "contradicted":
         return (True, "outranks") if role == "specialist" and one.outranks else (False, "contradicted")

@@ -59,10 +59,13 @@ def cycle_recipe(size: CycleSize, seed: int) -> dict[str, Any]:
     }
 
 
-def specialists(size: CycleSize, *names: str) -> dict[str, Any]:
-    """The recipe's ``specialists``: these plugins, each as its own recipe says but for the number of scenes."""
-    data = {"source": "world", "options": {"split": "specialist", "count": size.specialists}}
-    return {name: {"data": data} if size.specialists else {} for name in names}
+def specialists(size: CycleSize, seed: int, *names: str) -> dict[str, Any]:
+    """The recipe's ``specialists``: these plugins, each as its own recipe says but for the scenes and their number."""
+    use: dict[str, Any] = {"set": {"data.options.seed": seed}}
+    if size.specialists:
+        options = {"split": "specialist", "count": size.specialists, "seed": seed}
+        use = {"data": {"source": "world", "options": options}}
+    return dict.fromkeys(names, use)
 
 
 def _data(size: CycleSize, seed: int) -> dict[str, Any]:

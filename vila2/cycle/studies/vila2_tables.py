@@ -7,7 +7,9 @@ from typing import Any
 from vila2.cycle.studies.study import Arm, Cell, Expectation, Study
 
 ROUNDS = 4
-WORDS, ALL, READING, POPE = "layer/words", "questions", "questions/reading", "pope/accuracy"
+WORDS, ALL, READING = "layer/words", "questions", "questions/reading"
+#: Of the three that POPE is, the hardest.
+POPE = "pope/adversarial: accuracy"
 SURE, FOUND, MADE_UP = "captions/object precision", "captions/object recall", "captions/hallucinated objects"
 _VQA = {ALL: "all questions (VQAv2)", READING: "reading (TextVQA)", POPE: "POPE"}
 _ELSEWHERE = (
@@ -94,7 +96,8 @@ TABLE_2 = Study(
             concat=("127.3 (both)", "80.0", "62.5", "85.0"),
         ),
     ),
-    note="Our words are those of the new caption alone, also where the original stands beside it. " + _ELSEWHERE,
+    note="Our words are those of the new caption alone, also where the original stands beside it. "
+    + _ELSEWHERE,
     whole_cycle=True,
 )
 
@@ -187,8 +190,8 @@ _PLATEAU = Arm("saturated", "the saturated round", _SATURATED)
 _OTHERWISE = tuple(
     Arm(name, label, _SATURATED, control=name)
     for name, label in (
-        ("two-epochs", "one more epoch on the original captions"),
-        ("three-epochs", "two more epochs on the original captions"),
+        ("one-more-epoch", "one more epoch on the original captions"),
+        ("two-more-epochs", "two more epochs on the original captions"),
         ("twice-sft", "twice the SFT"),
         ("thrice-sft", "three times the SFT"),
         ("shuffled-captions", "VILA_0's captions of other images"),
@@ -198,7 +201,10 @@ _CEILING = Arm("true-captions", "true captions (the ceiling)", _SATURATED, contr
 _VERIFIED = Arm(
     "vila-squared", "VILA²: saturated round and specialists, verified", _SATURATED, specialists=_THREE
 )
-_PLAIN = Arm("append", "the same, plain append", {**_SATURATED, "merge.arm": "append"}, specialists=_THREE)
+_UNCHECKED = Arm(
+    "unchecked", "the same, nothing checked", {**_SATURATED, "merge.arm": "unchecked"}, specialists=_THREE
+)
+_PLAIN = Arm("append", "the paper's: appended to the original captions", _APPENDED, specialists=_THREE)
 
 CONTROLS = Study(
     name="controls",
@@ -231,6 +237,7 @@ SPECIALISTS = Study(
     arms=(
         _PLATEAU,
         _VERIFIED,
+        _UNCHECKED,
         _PLAIN,
         Arm(
             "into-sft",
@@ -253,7 +260,8 @@ SPECIALISTS = Study(
         *(Expectation(Cell("saturated", own), Cell("vila-squared", own)) for own in _OWN.values()),
         *(Expectation(Cell("into-sft", own), Cell("vila-squared", own)) for own in _OWN.values()),
     ),
-    note="All rows of one seed take about as many tokens; making the specialists and asking them comes on top.",
+    note="The last two rows are matched with the second: they train on as many tokens but for padding. The first takes fewer. "
+    "Making the specialists and asking them comes on top.",
     whole_cycle=True,
 )
 
@@ -262,7 +270,7 @@ HALLUCINATIONS = Study(
     title="What captions make up",
     section="VILA² Appendix A.2",
     finding="Rules that merge what specialists say keep hallucinations out.",
-    arms=(Arm("vila0", "VILA_0"), _PLATEAU, _VERIFIED, _PLAIN),
+    arms=(Arm("vila0", "VILA_0"), _PLATEAU, _VERIFIED, _UNCHECKED, _PLAIN),
     measures={
         MADE_UP: "hallucinated objects",
         SURE: "object precision",
@@ -272,8 +280,14 @@ HALLUCINATIONS = Study(
     },
     expectations=(
         Expectation(Cell("saturated", MADE_UP), Cell("vila0", MADE_UP)),
-        Expectation(Cell("vila-squared", MADE_UP), Cell("append", MADE_UP)),
-        Expectation(Cell("append", FOUND), Cell("vila-squared", FOUND), "equal"),
+        *(
+            expectation
+            for name in ("unchecked", "append")
+            for expectation in (
+                Expectation(Cell("vila-squared", MADE_UP), Cell(name, MADE_UP)),
+                Expectation(Cell(name, FOUND), Cell("vila-squared", FOUND), "equal"),
+            )
+        ),
     ),
     whole_cycle=True,
 )
