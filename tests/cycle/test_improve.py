@@ -177,3 +177,32 @@ def test_a_control_takes_about_the_tokens_of_the_captions_that_it_replaces(folde
 
     spent, replaced = (tokens(name) - tokens("VILA_1") for name in (control, "VILA²"))
     assert spent == pytest.approx(replaced, abs=450), "up to one step of four samples"
+
+
+def test_a_control_that_a_recipe_can_not_have_says_why(recipe_file):
+    recipe = load_recipe(recipe_file, ["cycle.rounds=0", "cycle.stage=alignment", "specialists={}"])
+    with pytest.raises(RecipeError, match="no stage 'alignment' to train longer"):
+        controls_of(recipe)["one-more-epoch"].applied_to(recipe)
+    with pytest.raises(RecipeError, match=r"shuffled-captions cannot be had of this recipe.*alignment"):
+        controls_of(recipe)["shuffled-captions"].applied_to(recipe)
+
+
+def test_what_a_specialist_made_before_was_trained_on_can_not_go_into_sft(folder, recipe_file, tmp_path):
+    made = next(folder.glob("steps/finding-specialist-*/**/specialist.json")).parent
+    recipe = load_recipe(
+        recipe_file, [f"specialists.finding.made={made}", "controls=[specialist-data-in-sft]"]
+    )
+    with pytest.raises(RecipeError, match=r"specialists\.finding was made before") as caught:
+        run_recipe(recipe, tmp_path / "run", dry_run=True, progress=Board())
+    assert "leave out specialists.finding.made" in caught.value.mend
+
+
+def test_specialists_are_made_with_the_seed_of_the_run(recipe_file, tmp_path):
+    def seeds(*overrides: str) -> set[int]:
+        run = run_recipe(
+            load_recipe(recipe_file, list(overrides)), tmp_path / "run", dry_run=True, progress=Board()
+        )
+        return {step.digest for step in run["plan"] if step.name.startswith("finding-train")}
+
+    assert seeds("seed=1") == seeds("seed=1", "specialists.finding.set={seed: 1}")
+    assert seeds("seed=1") != seeds("seed=1", "specialists.finding.set={seed: 7}")

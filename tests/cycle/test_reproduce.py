@@ -1,5 +1,6 @@
 """``vila2 reproduce``: its list, its arms as recipes, and a study from data to page."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ from importlib.metadata import entry_points
 import pytest
 
 from vila2.cycle.reproduce import find_studies, measured_arms, reproduce
-from vila2.cycle.scores import pooled
+from vila2.cycle.scores import items_of, pooled
 from vila2.cycle.studies import GROUPS, STUDIES, Arm, Study
 from vila2.cycle.studies.base import FULL, QUICK, Size
 from vila2.cycle.studies.cycle_base import CycleSize
@@ -17,7 +18,7 @@ from vila2.cycle.studies.study import Cell, Expectation
 from vila2.errors import PluginError, RunError
 from vila2.evaluate.items import Items
 from vila2.run.progress import Board
-from vila2.run.steps import Run
+from vila2.run.steps import Run, StepResult
 
 TINY = Size("tiny", 8, 4, 4, 1, 4, 4, 6, 4, 2, CycleSize(8, 4, 1, 4, 4, 16))
 
@@ -124,6 +125,22 @@ def test_a_study_from_its_data_to_its_page(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("steps/*/done.json")} == before
 
 
+def test_every_column_of_the_tables_is_something_that_is_measured(tmp_path):
+    size = dataclasses.replace(TINY, cycle=dataclasses.replace(TINY.cycle, test=40))
+    columns = {name: label for table in GROUPS["vila2"] for name, label in STUDIES[table].measures.items()}
+    study = Study("s", "t", "1", "f", (Arm("vila0", "VILA_0"),), columns, (), whole_cycle=True)
+    (found,) = reproduce([study], tmp_path, size=size, seeds=[0], progress=Board())["results"]["studies"]
+    assert all(cell["count"] > 0 for arm in found["arms"] for cell in arm["cells"].values())
+
+
+def test_what_does_not_add_up_is_not_pooled(tmp_path):
+    parts = {"b/right": Items(["x"], [1.0], [1.0]), "b/wrong": Items(["x"], [1.0], [1.0], "share", False)}
+    (tmp_path / "items.json").write_text(json.dumps({k: dataclasses.asdict(v) for k, v in parts.items()}))
+    with pytest.raises(RunError, match="b has measures that do not add up") as caught:
+        items_of(StepResult("scores", "digest", tmp_path, {}, True), "b")
+    assert "b/right, b/wrong" in caught.value.mend
+
+
 def test_a_table_of_whole_cycles_says_what_each_row_took_and_when_its_rounds_ended(tmp_path):
     settings = {"cycle.rounds": 1, "cycle.saturation": {"measure": "apart", "delta": 100.0}}
     study = Study(
@@ -155,4 +172,4 @@ def test_a_table_of_whole_cycles_says_what_each_row_took_and_when_its_rounds_end
     assert "VILA_1 over the round before: saturated" in rounds["stopped"][0]
     for name in ("report.html", "report.md"):
         page = (tmp_path / name).read_text()
-        assert "tokens trained on" in page and f"seed 0: {rounds['stopped'][0]}" in page
+        assert "tokens of the last training" in page and f"seed 0: {rounds['stopped'][0]}" in page

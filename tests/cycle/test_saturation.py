@@ -57,6 +57,12 @@ def test_what_is_narrower_than_delta_is_always_decided(low, width, delta):
         assert low + width < delta
 
 
+def test_a_measure_without_anything_to_measure_decides_nothing():
+    nothing = Items(["a", "b"], [0.0, 0.0], [0.0, 0.0])
+    with pytest.raises(DataError, match="captions/x: there was nothing to measure in the round before"):
+        gain_of(nothing, Items(["a", "b"], [1.0, 1.0], [1.0, 1.0]), measure="captions/x", delta=1, seed=0)
+
+
 def test_the_best_round_goes_on_and_of_equals_the_first():
     assert best_round([0.5, 0.7, 0.7, 0.6]) == 1
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vila2.cycle.studies import STUDIES
 from vila2.cycle.studies.study import Arm, Cell, Expectation, Study
-from vila2.cycle.verdict import UNSEEN, judge, outcomes, overall, sentence
+from vila2.cycle.verdict import UNSEEN, judge, outcomes, overall, sentence, told_difference
 from vila2.errors import DataError
 from vila2.evaluate.intervals import Interval
 from vila2.evaluate.items import Items
@@ -78,6 +78,15 @@ def test_two_arms_that_fail_alike_or_are_hardly_measured_are_not_called_equal(co
     study = Study("s", "t", "1", "f", STUDY.arms, STUDY.measures, (EQUAL,))
     (outcome,) = outcomes(study, {Cell("a", "m"): [items], Cell("b", "m"): [items]}, seed=0)
     assert outcome.answer == UNSEEN
+
+
+def test_what_one_arm_gave_nothing_to_measure_of_is_not_a_difference():
+    keys = [str(n) for n in range(200)]
+    silent, right = Items(keys, [0.0] * 200, [0.0] * 200), Items.of_means(keys, [1.0] * 200)
+    for seeds in (1, 2):
+        cells = {Cell("a", "m"): [silent] * seeds, Cell("b", "m"): [right] * seeds}
+        (outcome,) = outcomes(STUDY, cells, seed=0)
+        assert (outcome.answer, told_difference(outcome)) == (UNSEEN, "nothing to measure")
 
 
 def test_other_items_are_not_compared():

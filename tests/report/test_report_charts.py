@@ -113,7 +113,7 @@ def _study(values: list[float], spread: float, measures: int) -> dict[str, Any]:
     return {"title": "t", "measures": {str(m): f"measure {m}" for m in range(measures)}, "arms": arms}
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=9), st.floats(0, 50), st.integers(1, 6))
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9), st.floats(0, 50), st.integers(1, 13))
 @settings(deadline=None)
 def test_arms_stay_in_their_panels_however_wide_their_intervals(values, spread, measures) -> None:
     panels = arms_panels(_study(values, spread, measures))
@@ -126,7 +126,19 @@ def test_arms_stay_in_their_panels_however_wide_their_intervals(values, spread, 
         order = sorted(range(len(values)), key=values.__getitem__)
         assert all(panel.marks[a].mean <= panel.marks[b].mean for a, b in pairwise(order))
         assert panel.origin == panel.marks[0].mean
-    assert all(one.axis.end < other.axis.start for one, other in pairwise(panels))
+    assert all(
+        one.axis.end < other.axis.start or one.marks[-1].y < other.top for one, other in pairwise(panels)
+    )
+
+
+def test_what_could_not_be_measured_is_left_out_of_the_picture() -> None:
+    study = _study([0.5, 0.6], 0.1, 2)
+    study["arms"][0]["cells"]["0"] |= {"value": None, "low": None, "high": None}
+    for arm in study["arms"]:
+        arm["cells"]["1"] = {"value": None, "low": None, "high": None, "unit": "share"}
+    one, other = arms_panels(study)
+    assert (one.origin, one.marks[0], other.marks) == (None, None, (None, None))
+    ElementTree.fromstring(arms_svg(study))
 
 
 def test_the_picture_of_a_study_is_a_document_of_its_own_with_every_arm() -> None:

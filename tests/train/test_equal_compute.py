@@ -9,9 +9,9 @@ from vila2.errors import TrainingError
 from vila2.model.assemble import assemble
 from vila2.model.conversation import ConversationEncoder
 from vila2.run.progress import Board
-from vila2.run.recipe import STAGE_DEFAULTS, StageSpec
+from vila2.run.recipe import STAGE_DEFAULTS, MixtureEntry, StageSpec
 from vila2.sources import open_source
-from vila2.train.equal_compute import with_equal_compute
+from vila2.train.equal_compute import _repeated, _so_many, with_equal_compute
 from vila2.train.mixture import open_mixture
 
 
@@ -81,3 +81,13 @@ def test_nothing_to_match_is_said(inputs, processor):
         matched(stage("sft", "instructions", "special"), inputs, processor, more="short", less="long")
     with pytest.raises(TrainingError, match="max_steps"):
         matched(stage("sft", "instructions", "special", max_steps=3), inputs, processor)
+
+
+def test_an_entry_that_reads_so_many_is_repeated_as_it_is():
+    entry = MixtureEntry(dataset="d", count=500)
+    assert _so_many(entry, 500, 1250) == [entry, entry, entry.model_copy(update={"count": 250})]
+    assert _repeated(entry, 0.5) == [entry.model_copy(update={"count": 250})]
+    assert _repeated(entry, 2.0) == [entry, entry]
+    # Without a count, whole passes are a weight.
+    free = MixtureEntry(dataset="d")
+    assert [(one.weight, one.count) for one in _so_many(free, 500, 1250)] == [(2.0, None), (1.0, 250)]

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from vila2.cycle.studies.study import changed
 from vila2.errors import RecipeError
 from vila2.run.nearest import did_you_mean
@@ -45,7 +47,13 @@ class Control:
             RecipeError: the recipe lacks what the control needs.
         """
         raw = changed(recipe.model_dump(mode="json"), {**self.changes(recipe), "controls": []})
-        return Recipe.model_validate(raw)
+        try:
+            return Recipe.model_validate(raw)
+        except ValidationError as error:
+            raise RecipeError(
+                f"controls: {self.name} cannot be had of this recipe: {error.errors()[0]['msg']}",
+                mend="mend that, or leave the control out",
+            ) from error
 
 
 def controls_of(recipe: Recipe) -> dict[str, Control]:
@@ -82,7 +90,12 @@ def _more_epochs(more: int) -> Callable[[Recipe], Mapping[str, Any]]:
     """The cycle's stage some epochs longer, on the original captions (slides)."""
 
     def changes(recipe: Recipe) -> dict[str, Any]:
-        stage, spec = recipe.cycle.stage, recipe.stages[recipe.cycle.stage]
+        stage = recipe.cycle.stage
+        if stage not in recipe.stages:
+            raise RecipeError(
+                f"controls: there is no stage {stage!r} to train longer", mend="name one as cycle.stage"
+            )
+        spec = recipe.stages[stage]
         if spec.max_steps is not None:
             return _times(recipe, stage, 1 + more)
         return {**_NO_CYCLE, f"stages.{stage}.epochs": spec.epochs + more}

@@ -239,11 +239,9 @@ def study_results(study: Study, measured: Sequence[Mapping[str, Measured]], seed
                 "expected": told_expectation(study, outcome.expectation),
                 "found": told_difference(outcome),
                 "answer": outcome.answer,
-                "difference": outcome.difference.value,
-                "low": outcome.difference.low,
-                "high": outcome.difference.high,
                 "unit": outcome.unit,
             }
+            | dict(zip(("difference", "low", "high"), outcome.difference or (None,) * 3, strict=True))
             for outcome in found
         ],
     }
@@ -252,7 +250,10 @@ def study_results(study: Study, measured: Sequence[Mapping[str, Measured]], seed
 def _cell(study: Study, cell: Cell, items: Mapping[Cell, Sequence[Items]], seed: int) -> dict[str, Any]:
     rows = [measure_row("", cell.measure, one, seed=seed) for one in items[cell]]
     shown = {name: rows[0][name] for name in ("value", "low", "high", "count", "unit", "higher_is_better")}
-    if len(rows) > 1:
-        shown |= over_seeds([row["value"] for row in rows])._asdict()
-        shown |= {"count": sum(row["count"] for row in rows), "seeds": [row["value"] for row in rows]}
+    values = [row["value"] for row in rows]
+    if None in values:  # a mean over the other seeds would be one of easier ones
+        shown |= dict.fromkeys(("value", "low", "high"))
+    elif len(rows) > 1:
+        shown |= over_seeds(values)._asdict() | {"seeds": values}
+    shown["count"] = sum(row["count"] for row in rows)
     return shown | {"paper": study.paper.get(cell, NOT_IN_SOURCE)}

@@ -8,6 +8,7 @@ VILA_1   = train(stages, concat(original, self-1))        # from scratch, same i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,4 +77,4 @@ def _best(scores: list[StepResult], until: SaturationSpec | None) -> int:
     if until is None or not all(one.done for one in scores):
         return -1
     items = [items_of(one, until.measure) for one in scores]
-    return best_round([sum(item.numerators) / sum(item.denominators) for item in items])
+    return best_round([-math.inf if item.value is None else item.value for item in items])

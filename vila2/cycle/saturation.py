@@ -78,6 +78,11 @@ def gain_of(before: Items, after: Items, *, measure: str, delta: float, seed: in
             f"{measure}: more of it is not better, so it cannot say when to stop",
             mend="name another measure under cycle.saturation",
         )
+    if before.value is None or after.value is None:
+        raise DataError(
+            f"{measure}: there was nothing to measure in {'the round before' if before.value is None else 'this round'}",
+            mend="name another measure under cycle.saturation, or measure more samples",
+        )
     found = paired_ratio_bootstrap(
         (before.numerators, before.denominators), (after.numerators, after.denominators), seed=seed
     )

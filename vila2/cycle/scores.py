@@ -20,7 +20,7 @@ def items_of(scores: StepResult, measure: str) -> Items:
     """The item scores of BENCHMARK/MEASURE; of a whole BENCHMARK those of all its measures together.
 
     Raises:
-        RunError: nothing of that name was measured.
+        RunError: nothing of that name was measured, or a benchmark's measures do not add up.
     """
     items = scored_items(scores)
     if measure in items:
@@ -30,6 +30,11 @@ def items_of(scores: StepResult, measure: str) -> Items:
         raise RunError(
             f"{scores.folder}: there is no measure {measure!r} among {', '.join(items)}",
             mend="name one of these; what nothing was asked of is not there: then measure more samples",
+        )
+    if len({part.unit for part in parts}) > 1 or any(part.higher_is_better is not True for part in parts):
+        raise RunError(
+            f"{measure} has measures that do not add up: of not all of them more is better, or their units differ",
+            mend=f"name one of {', '.join(name for name in items if name.startswith(f'{measure}/'))}",
         )
     return pooled(parts)
 

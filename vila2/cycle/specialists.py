@@ -16,6 +16,7 @@ from vila2.cycle.generalist import Cycle, Generalist, checkpoint
 from vila2.cycle.origin import Origin
 from vila2.cycle.specialise import Made, make
 from vila2.cycle.specialist_job import Job, prepare_job
+from vila2.errors import RecipeError
 from vila2.plugin.host import Host
 from vila2.run.recipe import MixtureEntry
 from vila2.run.steps import StepResult
@@ -45,6 +46,12 @@ def prepare_specialists(cycle: Cycle, best: Generalist) -> dict[str, Job]:
     Raises:
         Vila2Error: naming the plugin and what is wrong with its recipe or data.
     """
+    brought = [name for name, use in cycle.recipe.specialists.items() if use.made]
+    if brought and cycle.recipe.specialist_data == "sft":
+        raise RecipeError(
+            f"specialists.{brought[0]} was made before, so the data it was trained on is not here to go straight into SFT",
+            mend=f"leave out specialists.{brought[0]}.made, or the control specialist-data-in-sft",
+        )
     origin, seed = origin_of(cycle, best), cycle.recipe.seed
     return {
         name: prepare_job(

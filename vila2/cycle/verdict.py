@@ -23,13 +23,14 @@ class Outcome:
     """What our numbers say of one expectation.
 
     Attributes:
-        difference: of the cell expected to be higher to the lower one, with its paired 95% interval.
+        difference: of the cell expected to be higher to the lower one, with its paired 95% interval; None where in
+            one of the two nothing was there to measure.
         unit: of the measure.
     """
 
     expectation: Expectation
     answer: Answer
-    difference: Interval
+    difference: Interval | None
     unit: str
 
 
@@ -70,13 +71,16 @@ def outcomes(study: Study, items: Mapping[Cell, Sequence[Items]], *, seed: int) 
             )
         difference = _difference(pairs, seed)
         unit = pairs[0][1].unit
-        answer = judge(expectation, difference) if any(_tells(*pair) for pair in pairs) else UNSEEN
+        tells = difference is not None and any(_tells(*pair) for pair in pairs)
+        answer = judge(expectation, difference) if tells else UNSEEN
         found.append(Outcome(expectation, answer, difference, unit))
     return found
 
 
-def _difference(pairs: Sequence[tuple[Items, Items]], seed: int) -> Interval:
+def _difference(pairs: Sequence[tuple[Items, Items]], seed: int) -> Interval | None:
     """High cell minus low cell: of one seed with the interval over items, of several with that over seeds."""
+    if any(one.value is None for pair in pairs for one in pair):
+        return None
     each = [
         paired_ratio_bootstrap(
             (low.numerators, low.denominators), (high.numerators, high.denominators), seed=seed
@@ -138,6 +142,8 @@ def _told(study: Study, outcome: Outcome) -> str:
 
 def told_difference(outcome: Outcome) -> str:
     """The difference with its interval, in points where the measure is a share."""
+    if outcome.difference is None:
+        return "nothing to measure"
     value, low, high = outcome.difference
     decimals = places(outcome.unit, [value, low, high])
     points = " points" if outcome.unit == "share" else ""

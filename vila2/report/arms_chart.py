@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from vila2.report.templates import filled
 
 WIDTH = 1080.0
 ROW_HEIGHT = 26.0
-_GAP, _TOP, _BOTTOM = 40.0, 52.0, 24.0
+#: Panels beside each other; more of them go below.
+ABREAST = 6
+_GAP, _TOP, _BOTTOM = 40.0, 52.0, 36.0
 _LETTER = 6.6  # pixels that a letter takes, or less
 _LONGEST = 48  # letters of a label
 
@@ -37,60 +39,66 @@ class ArmsPanel:
         heading: its name, in lines.
         remark: its unit, and that lower is better where it is.
         axis: of its values.
-        origin: pixel of the first arm's mean, which the others are read against.
-        marks: of all arms, in their order.
+        top: pixel below its headings, where its rows begin.
+        origin: pixel of the first arm's mean, which the others are read against; None where that has none.
+        marks: of all arms, in their order; None where there was nothing to measure.
     """
 
     heading: tuple[str, ...]
     remark: str
     axis: Axis
-    origin: float
-    marks: tuple[Mark, ...]
+    top: float
+    origin: float | None
+    marks: tuple[Mark | None, ...]
 
 
 def arms_panels(study: Mapping[str, Any]) -> tuple[ArmsPanel, ...]:
     """The panels of a study, as :func:`vila2.cycle.reproduce.reproduce` gives it in ``results``."""
     left = _names_end(study) + _GAP / 2
-    room = (WIDTH - left) / len(study["measures"])
-    return tuple(
-        _panel(
-            heading,
-            [arm["cells"][measure] for arm in study["arms"]],
-            left + number * room,
-            left + (number + 1) * room - _GAP,
-        )
-        for number, (measure, heading) in enumerate(study["measures"].items())
-    )
+    room = (WIDTH - left) / min(len(study["measures"]), ABREAST)
+    panels = []
+    for number, (measure, heading) in enumerate(study["measures"].items()):
+        band, place = divmod(number, ABREAST)
+        cells = [arm["cells"][measure] for arm in study["arms"]]
+        top = _TOP + band * _band_height(study)
+        panels.append(_panel(heading, cells, left + place * room, left + (place + 1) * room - _GAP, top))
+    return tuple(panels)
 
 
 def arms_svg(study: Mapping[str, Any]) -> str:
     """The picture of a study, an SVG document that needs nothing around it."""
+    panels = arms_panels(study)
     labels = [textwrap.shorten(arm["label"], _LONGEST, placeholder="…") for arm in study["arms"]]
-    bottom = _TOP + ROW_HEIGHT * len(labels)
+    tops = list(dict.fromkeys(panel.top for panel in panels))
     return filled(
         "arms.jinja",
         title=study["title"],
-        panels=arms_panels(study),
-        rows=[(_middle(row), label) for row, label in enumerate(labels)],
-        size=(WIDTH, bottom + _BOTTOM),
-        top=_TOP,
-        bottom=bottom,
+        panels=panels,
+        rows=[(_middle(top, row), label) for top in tops for row, label in enumerate(labels)],
+        size=(WIDTH, len(tops) * _band_height(study)),
+        height=ROW_HEIGHT * len(labels),
         names_end=_names_end(study),
     )
 
 
-def _middle(row: int) -> float:
-    return _TOP + ROW_HEIGHT * (row + 0.5)
+def _band_height(study: Mapping[str, Any]) -> float:
+    return _TOP + ROW_HEIGHT * len(study["arms"]) + _BOTTOM
+
+
+def _middle(top: float, row: int) -> float:
+    return top + ROW_HEIGHT * (row + 0.5)
 
 
 def _names_end(study: Mapping[str, Any]) -> float:
     return _LETTER * max(min(len(arm["label"]), _LONGEST) for arm in study["arms"])
 
 
-def _panel(heading: str, cells: list[Mapping[str, Any]], start: float, end: float) -> ArmsPanel:
+def _panel(
+    heading: str, cells: Sequence[Mapping[str, Any]], start: float, end: float, top: float
+) -> ArmsPanel:
     unit = cells[0]["unit"]
     scale = 100.0 if unit == "share" else 1.0
-    lowest, highest = _reach(cells)
+    lowest, highest = _reach([cell for cell in cells if cell["value"] is not None])
     axis = make_axis(scale * lowest, scale * highest, start, end, wanted=3)
 
     def pixel(value: float) -> float:
@@ -98,8 +106,10 @@ def _panel(heading: str, cells: list[Mapping[str, Any]], start: float, end: floa
         return min(max(axis.pixel(scale * value), start), end)
 
     marks = tuple(
-        Mark(
-            _middle(row),
+        None
+        if cell["value"] is None
+        else Mark(
+            _middle(top, row),
             pixel(cell["value"]),
             pixel(cell["low"]),
             pixel(cell["high"]),
@@ -112,15 +122,16 @@ def _panel(heading: str, cells: list[Mapping[str, Any]], start: float, end: floa
         tuple(textwrap.wrap(heading, max(8, int((end - start + _GAP / 2) / _LETTER)))[:2]),
         ", ".join(filter(None, (unit_label(unit), lower))),
         axis,
-        marks[0].mean,
+        top,
+        marks[0].mean if marks[0] else None,
         marks,
     )
 
 
-def _reach(cells: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
+def _reach(cells: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     """From the least to the greatest value, and of the intervals what does not dwarf them."""
-    values = [value for cell in cells for value in (cell["value"], *cell.get("seeds", ()))]
+    values = [value for cell in cells for value in (cell["value"], *cell.get("seeds", ()))] or [0.0, 1.0]
     low, high = min(values), max(values)
     room = (high - low) / 2 or abs(high) or 1.0
     ends = [end for cell in cells for end in (cell["low"], cell["high"])]
-    return max(low - room, min(low, *ends)), min(high + room, max(high, *ends))
+    return max(low - room, min([low, *ends])), min(high + room, max([high, *ends]))

@@ -100,7 +100,7 @@ def study_table(study: Mapping[str, Any], *, short: bool = False) -> tuple[list[
         if measure in known:
             headings.append("the paper's")
     if with_tokens := all(map(all, (arm["tokens"] for arm in study["arms"]))):
-        headings.append("tokens trained on")
+        headings.append("tokens of the last training")
     rows = []
     for arm in study["arms"]:
         row = [arm["label"]]

@@ -86,12 +86,15 @@ def _measured(
 
 def _repeated(entry: MixtureEntry, times: float) -> list[MixtureEntry]:
     if entry.count is not None:
-        return [entry] * round(times)
+        return _so_many(entry, entry.count, round(entry.count * times))
     return [entry.model_copy(update={"weight": entry.weight * times})]
 
 
 def _so_many(entry: MixtureEntry, size: int, count: int) -> list[MixtureEntry]:
-    """Whole passes over a dataset of this size, and of the rest exactly so many."""
+    """Whole passes over what an entry reads, which is of this size, and of the rest exactly so many."""
     passes, rest = divmod(count, size)
-    entries = [entry.model_copy(update={"weight": float(passes), "count": None})] if passes else []
+    if entry.count is not None:
+        entries = [entry] * passes
+    else:
+        entries = [entry.model_copy(update={"weight": float(passes)})] if passes else []
     return entries + ([entry.model_copy(update={"count": rest})] if rest else [])
