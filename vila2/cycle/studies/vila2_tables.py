@@ -11,7 +11,7 @@ WORDS, ALL, READING = "layer/words", "questions", "questions/reading"
 #: Of the three that POPE is, the hardest.
 POPE = "pope/adversarial: accuracy"
 SURE, FOUND, MADE_UP = "captions/object precision", "captions/object recall", "captions/hallucinated objects"
-_VQA = {ALL: "all questions (VQAv2)", READING: "reading (TextVQA)", POPE: "POPE"}
+_VQA = {ALL: "all questions (VQAv2)", READING: "reading (TextVQA)", POPE: "POPE, adversarial"}
 _ELSEWHERE = (
     "GQA, SQA, LLaVA-W, MM-Vet, MMMU, SEED and MME of the paper have no counterpart in the miniature world."
 )
