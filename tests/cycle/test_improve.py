@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from vila2.cycle.controls import controls_of
 from vila2.cycle.improve import improve, run_recipe
+from vila2.cycle.origin import find_origin
 from vila2.data.layers import Layer
-from vila2.errors import RecipeError
+from vila2.errors import RecipeError, RunError
 from vila2.run.progress import Board
 from vila2.run.recipe_file import load_recipe
 from vila2.run.steps import Run
@@ -54,6 +57,7 @@ def folder(recipe_file, tmp_path_factory) -> Path:
         "plain-append",
         "unchecked-merge",
         "alone-finding",
+        "shuffled-captions",
     ]
     recipe = load_recipe(recipe_file, [f"controls={json.dumps(names)}"])
     run_recipe(recipe, folder, dry_run=False, progress=Board())
@@ -96,6 +100,7 @@ def test_controls_stand_beside_the_model_that_they_control(folder):
         "plain-append",
         "unchecked-merge",
         "alone-finding",
+        "shuffled-captions",
     ]
     compared = {(change["from"], change["to"]) for change in found["changes"]}
     assert ("twice-sft", "VILA²") in compared and ("VILA_0", "VILA²") in compared
@@ -104,6 +109,29 @@ def test_controls_stand_beside_the_model_that_they_control(folder):
     assert {one["stage"]["epochs"] for one in settings(folder, "vila0-sft")} == {1.0, 2.0}
     merged = {one["arm"]: one["layers"] for one in settings(folder, "merged") if len(one["layers"]) > 0}
     assert merged["unchecked"] == ["self-1", "finding"] and merged["append"] == ["finding"]
+
+
+def test_who_starts_from_the_run_starts_from_its_best_round_and_not_from_a_control(folder, tmp_path):
+    def trained(origin) -> str:
+        (entry,) = (entry for entry in origin.mixtures["pretrain"] if entry.dataset == origin.recaptioned)
+        return entry.view
+
+    assert len(settings(folder, "vila1-sft")) == 2, "the round's, and that of the control"
+    origin = find_origin(folder)
+    assert (origin.name, trained(origin)) == ("VILA_1", "concat(original,self-1)")
+    # Where another round did better it is that one.
+    copied = shutil.copytree(folder, tmp_path / "copy", copy_function=os.link)
+    (copied / "results.json").unlink()
+    (copied / "results.json").write_text(json.dumps(results(folder) | {"best": "VILA_0"}))
+    assert find_origin(copied).name == "VILA_0"
+
+
+def test_a_run_that_is_not_there_is_not_taken_for_a_model_of_the_hub(tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="runs/nosuch: no such run or checkpoint"):
+        find_origin("runs/nosuch")
+    assert find_origin("someone/some-vlm").models == {"last": "someone/some-vlm"}
 
 
 def test_what_is_alike_is_done_once(folder, recipe_file):

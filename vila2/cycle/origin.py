@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -141,7 +142,10 @@ def find_origin(source: str | Path | None) -> Origin:
         path = path / "model"
     if path.is_dir() and not (path / "config.json").is_file():
         raise RunError(f"{path}: neither a run nor a checkpoint", mend="a checkpoint has a config.json")
-    if not path.exists() and (path.is_absolute() or len(path.parts) > 2):
+    looks_like_a_path = (
+        path.is_absolute() or len(path.parts) > 2 or (len(path.parts) == 2 and path.parent.is_dir())
+    )
+    if not path.exists() and looks_like_a_path:
         raise RunError(f"{path}: no such run or checkpoint", mend="check the path given to --from")
     return Origin(path.name, {"last": path if path.exists() else str(source)})
 
@@ -167,14 +171,17 @@ def _of_run(run: Path) -> Origin:
 
     recipe = load_recipe(run / "recipe.yaml")
     done = _done_steps(run)
-    by_name = {record["name"]: record for record in done.values()}
+    by_name: dict[str, Mapping[str, Any]] = {}
+    for record in done.values():
+        # A control's steps are called like those of the rounds, and come after them.
+        by_name.setdefault(record["name"], record)
     folders = {digest: step_folder(run, record["name"], digest) for digest, record in done.items()}
     datasets = {
         name: folders[by_name[f"data-{name}"]["digest"]] if f"data-{name}" in by_name else Path(spec.path)
         for name, spec in recipe.data.items()
         if f"data-{name}" in by_name or spec.source == "shards"
     }
-    last = _last_model(run, by_name, list(recipe.stages))
+    last = _generalist(run, by_name, list(recipe.stages)[-1])
     chain = _chain(last, done)
     models, mixtures, layers = {}, {}, {}
     for record in chain:
@@ -193,20 +200,26 @@ def _of_run(run: Path) -> Origin:
 
 
 def _done_steps(run: Path) -> dict[str, dict[str, Any]]:
-    """The finished steps of the run's newest recipe by digest, in order."""
-    steps = [step for step in status(run).steps if step.state == "done"]
-    return {step.digest: read_done(step_folder(run, step.name, step.digest)) for step in steps}
+    """The finished steps of the run's newest recipe by digest, in order; of those that are alike the first."""
+    done: dict[str, dict[str, Any]] = {}
+    for step in status(run).steps:
+        if step.state == "done" and step.digest not in done:
+            done[step.digest] = read_done(step_folder(run, step.name, step.digest))
+    return done
 
 
-def _last_model(run: Path, by_name: Mapping[str, Any], stages: Sequence[str]) -> Mapping[str, Any]:
-    """The record of the last stage of the last round that is finished."""
-    ends = [name for name in by_name if (found := _STAGE.fullmatch(name)) and found.group(2) == stages[-1]]
+def _generalist(run: Path, by_name: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
+    """The record of the last stage of the best round, or of the last finished one where the run is not at its end."""
+    found = [hit for name in by_name if (hit := _STAGE.fullmatch(name)) and hit.group(2) == stage]
+    ends = {int(hit.group(1)): by_name[hit.group()] for hit in found}
     if not ends:
         raise RunError(
             f"{run} has not trained a model to its end yet",
             mend=f"`vila2 status {run}` shows how far it is; run it to its end",
         )
-    return by_name[max(ends, key=lambda name: int(_STAGE.fullmatch(name).group(1)))]
+    results = run / "results.json"
+    best = json.loads(results.read_text(encoding="utf-8")).get("best", "") if results.is_file() else ""
+    return next((record for number, record in ends.items() if best == f"VILA_{number}"), ends[max(ends)])
 
 
 def _chain(last: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
