@@ -31,7 +31,7 @@ def import_(
     source: Annotated[
         str,
         typer.Argument(
-            help="captions, folder, huggingface, img2dataset, instructions, llava, mmc4 or world."
+            help="captions, evidence, folder, huggingface, img2dataset, instructions, llava, mmc4, world, or a plugin's."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new dataset.", show_default=False)],
@@ -58,7 +58,7 @@ def import_(
     if (out / "dataset.json").exists() and not replace:
         raise DataError(f"{out}: a dataset is there already", mend="add --replace, or give another --out")
     options = _options(source, option or [])
-    samples = open_source(source, path=path, **options)
+    samples = open_source(source, **({"path": path} | options))
     with live_progress().task(f"import {source}", options.get("count")) as task:
         info = write_dataset(
             out, samples, name=name or out.resolve().name, shard_size=shard_size, progress=task

@@ -38,6 +38,20 @@ class _Commands(TyperGroup):
                 raise
             show_error(error)
             raise typer.Exit(2) from None
+        except BrokenPipeError:  # whoever read the output has seen enough
+            raise
+        except OSError as error:
+            if ctx.params.get("debug"):
+                raise
+            file = error.filename2 or error.filename
+            what = f"{file}: {error.strerror}" if file else str(error)
+            mend = (
+                "check the path, and that it can be read or written"
+                if file
+                else "--debug shows where it came from"
+            )
+            show_error(Vila2Error(what, mend=mend))
+            raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.echo("\nstopped; the same command goes on where this one was", err=True)
             raise typer.Exit(130) from None

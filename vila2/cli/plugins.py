@@ -41,7 +41,7 @@ def list_plugins(as_json: AsJson = False) -> None:
         return
     if not rows:
         typer.echo(
-            "no plugin is installed; `pip install vila2-ocr` adds one, `vila2 plugins new NAME` starts one"
+            "no plugin is installed; `pip install` the package of one, `vila2 plugins new NAME` starts one"
         )
     widths = {key: max((len(row[key]) for row in rows), default=0) for key in ("name", "package", "version")}
     for row in rows:

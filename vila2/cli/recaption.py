@@ -151,6 +151,7 @@ class _Job:
 
 def _check_place(photos: Path, out: Path | None, layer: str | None, restart: bool) -> bool:
     """Whether ``photos`` is a dataset; raises where the options do not fit it."""
+    from vila2.data.layers import check_layer_name
     from vila2.errors import DataError, RecipeError
 
     if not photos.is_dir():
@@ -161,6 +162,7 @@ def _check_place(photos: Path, out: Path | None, layer: str | None, restart: boo
                 f"{photos} is a dataset: captions become a layer of it",
                 mend="give --layer NAME (such as self-1), and neither --out nor --restart",
             )
+        check_layer_name(layer)
         return True
     if layer is not None:
         raise RecipeError(

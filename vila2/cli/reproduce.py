@@ -20,7 +20,7 @@ def reproduce(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="Of studies, or vila2 (the tables of VILA²) or vila (the studies of VILA); by default vila2.",
+            help="Of studies, or vila2 (the tables of VILA²) or vila (the studies of VILA); by default vila2, with --quick smoke.",
         ),
     ] = None,
     list_them: Annotated[bool, typer.Option("--list", help="Name the studies and do nothing.")] = False,

@@ -96,12 +96,12 @@ def _data_spec(text: str | None) -> DatasetSpec | None:
     from vila2.errors import RecipeError
     from vila2.run.recipe import DatasetSpec
     from vila2.run.recipe_yaml import read_setting
-    from vila2.sources import SOURCES
+    from vila2.sources import source_names
 
     if not text:
         return None
     source, colon, rest = text.partition(":")
-    if Path(text).exists() or not colon or source not in SOURCES:
+    if Path(text).exists() or not colon or source not in source_names():
         return DatasetSpec(source="path", path=text)
     options = {}
     for pair in filter(None, rest.split(",")):

@@ -34,6 +34,7 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     from vila2.train.checks import check_stage
     from vila2.train.processes import processes_here
 
+    check_names(recipe)
     first = first_samples(recipe)
     for benchmark in recipe.evaluate:
         check_benchmark(benchmark, first[benchmark.dataset])
@@ -51,6 +52,23 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
         "samples": samples,
         "memory": memory(recipe, model, samples),
     }
+
+
+def check_names(recipe: Recipe) -> None:
+    """Whether the plugins, the engine and the captioner that a recipe names are there.
+
+    Raises:
+        PluginError, EngineError, ModelError: one is not.
+    """
+    from vila2.caption.engines import check_engine
+    from vila2.model.loading import locate
+    from vila2.plugin.host import Host
+
+    for name in recipe.plugins:
+        Host().plugin(name)
+    check_engine(recipe.cycle.engine)
+    if recipe.cycle.captioner and recipe.cycle.engine == "transformers":
+        locate(recipe.cycle.captioner)
 
 
 def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
@@ -125,7 +143,12 @@ def first_sample(name: str, spec: DatasetSpec) -> Sample:
         if len(dataset):
             return dataset[0]
     else:
-        options = {**spec.options, "count": min(20, spec.options.get("count") or 20)}
+        count = spec.options.get("count")
+        if not isinstance(count, int | None):
+            raise RecipeError(
+                f"options.count: {count!r} is no whole number", mend="give a number, or leave it out"
+            )
+        options = {**spec.options, "count": min(20, count or 20)}
         for row in open_source(spec.source, path=spec.path, **options):
             if isinstance(row, Sample):
                 return row

@@ -53,6 +53,8 @@ def self_augment(cycle: Cycle) -> History:
     spec, until = cycle.recipe.cycle, cycle.recipe.cycle.saturation
     models, gains = [cycle.train("VILA_0", 0)], []
     scores = [cycle.scores_for_stopping(models[0], until)] if until else []
+    if scores and scores[0].done:
+        items_of(scores[0], until.measure)  # a measure that is not there is said now, and not after a round
     for round in range(1, spec.rounds + 1):
         layer = cycle.recaption(models[-1])
         view = spec.view.format(layer=layer)

@@ -189,7 +189,11 @@ def _read(path: Path, of: str) -> str:
     """The text of a recipe in a file, or in a package ("vila2_ocr/recipes/paper.yaml")."""
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if path.is_absolute() or len(path.parts) < 2:
+            raise RecipeError(
+                f"{path}: no such file", mend="give a recipe's path, or PACKAGE/FILE of an installed one"
+            ) from error
         return read_packaged(path.as_posix(), of=of)
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: {error}", mend="give the path of a specialist's recipe") from error

@@ -70,6 +70,19 @@ class ReadLayer(Protocol):
         ...
 
 
+def check_layer_name(name: str) -> None:
+    """Refuses a name that a view could not hold, or that is taken.
+
+    Raises:
+        DataError: it is one.
+    """
+    if not _NAME.fullmatch(name) or name == "original":
+        raise DataError(
+            f"a layer can not be named {name!r}",
+            mend="use letters, digits, '_', '-' and '.'; `original` is the text in the shards",
+        )
+
+
 class LayerWriter:
     """Writes a layer, one shard at a time, so that an interrupted job goes on with the next shard.
 
@@ -82,11 +95,7 @@ class LayerWriter:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        if not _NAME.match(name) or name == "original":
-            raise DataError(
-                f"a layer can not be named {name!r}",
-                mend="use letters, digits, '_', '-' and '.'; `original` is the text in the shards",
-            )
+        check_layer_name(name)
         self.folder = Path(folder)
         self.name = name
 

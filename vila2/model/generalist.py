@@ -63,9 +63,10 @@ def load_generalist(
         trust_remote_code: whether code that the checkpoint brings along may run.
 
     Raises:
-        ModelError: no such model, pickled weights only, an unknown kind of model, no connection.
+        ModelError: no such model or device, pickled weights only, an unknown kind of model, no connection.
     """
     location = locate(path_or_id)
+    place = _device(device)
     with loading("model", path_or_id):
         config = AutoConfig.from_pretrained(location.path, trust_remote_code=trust_remote_code)
         _check_kind(config, path_or_id, trust_remote_code)
@@ -84,9 +85,20 @@ def load_generalist(
         )
     processor = load_processor(path_or_id, trust_remote_code=trust_remote_code)
     if not quantize:  # a quantised model is put in its place while it is read
-        model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        model.to(place)
     name = Path(location.path).resolve().name if location.is_local else location.path
     return Generalist(model.eval(), processor, name, _digest(location, model))
+
+
+def _device(name: str | torch.device | None) -> torch.device:
+    """A device by its name, by default the first GPU."""
+    try:
+        return torch.empty(0, device=name or ("cuda" if torch.cuda.is_available() else "cpu")).device
+    except (RuntimeError, AssertionError) as error:  # torch's, of several lines
+        raise ModelError(
+            f"there is no device {str(name)!r} here: {str(error).splitlines()[0]}",
+            mend="--device cpu, or cuda where `vila2 env` shows a GPU",
+        ) from error
 
 
 def _quantized(kind: str | None, dtype: str | torch.dtype | None) -> dict[str, Any]:

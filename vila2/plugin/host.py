@@ -85,8 +85,8 @@ class Host:
         named = [plugin for plugin in self.installed if plugin.name == name]
         if not named:
             known = [plugin.name for plugin in self.installed]
-            hint = did_you_mean(name, known) if known else "no plugin is installed"
-            raise PluginError(f"no plugin {name!r} is installed", mend=f"{hint}; pip install vila2-{name}")
+            hint = did_you_mean(name, known) if known else "none is; `pip install` the package that brings it"
+            raise PluginError(f"no plugin {name!r} is installed", mend=hint)
         if not named[0].allowed:
             raise PluginError(f"{named[0]} is switched off", mend=f"change {SWITCH} or --plugins")
         return named[0]

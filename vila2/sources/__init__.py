@@ -50,7 +50,8 @@ def open_source(name: str, **options: Any) -> Iterator[Sample | Reject]:
     for option, parameter in parameters.items():
         needed = parameter.default is inspect.Parameter.empty
         if needed and options.get(option) is None:
-            raise DataError(f"source {name!r} needs the option {option!r}", mend=_summary(read))
+            mend = "give the path of what it reads" if option == "path" else _summary(read)
+            raise DataError(f"source {name!r} needs the option {option!r}", mend=mend)
     return read(**options)
 
 

@@ -63,7 +63,7 @@ def _open(path: str, split: str, config: str | None, revision: str | None, strea
         import datasets
     except ImportError as error:
         raise DataError(
-            "source 'huggingface' needs the package `datasets`", mend="pip install 'vila2[hub]'"
+            "source 'huggingface' needs the package `datasets`", mend="pip install datasets"
         ) from error
     folder = Path(path)
     try:

@@ -38,6 +38,10 @@ def select_rows(
     """
     if top is None and min_score is None:
         raise DataError("nothing to select by", mend="give top, min_score, or both")
+    if not Path(path).exists():
+        raise DataError(
+            f"{path}: no such file or folder", mend="give Parquet or JSONL rows, or a folder of them"
+        )
     files = row_files(path)
     kinds = {".parquet" if file.suffix == ".parquet" else ".jsonl" for file in files}
     if kinds != {out.suffix}:
@@ -45,7 +49,11 @@ def select_rows(
             f"{path} holds {' and '.join(sorted(kinds))} rows, and {out} is to hold {out.suffix or 'no'} rows",
             mend=f"name the output {out.with_suffix(min(kinds)).name}",
         )
-    ranking = rank(metadata_scores(path, rank_by, key), top=top, min_score=min_score)
+    try:
+        ranking = rank(metadata_scores(path, rank_by, key), top=top, min_score=min_score)
+    except DataError as error:
+        error.add_note(f"in column {rank_by!r} of {path}")
+        raise
     with atomic_path(out) as partial:
         if out.suffix == ".parquet":
             _write_parquet(files, partial, ranking, rank_by, key)

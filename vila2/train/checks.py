@@ -31,7 +31,7 @@ def check_stage(stage: StageSpec, processes: int) -> None:
     if stage.deepspeed and processes > 1 and importlib.util.find_spec("deepspeed") is None:
         raise TrainingError(
             f"deepspeed: {stage.deepspeed} on {processes} processes needs the deepspeed package",
-            mend="pip install 'vila2[deepspeed]', or say deepspeed: null in the stage",
+            mend="pip install deepspeed, or say deepspeed: null in the stage",
         )
     if stage.deepspeed == 3 and processes > 1 and stage.lora and stage.lora.quantize:
         raise TrainingError(
