@@ -1,13 +1,21 @@
 """``vila2 merge``: what it prints, and what it says where something is wrong."""
 
 import json
+from pathlib import Path
 
 import pytest
-from merge_layers import world, world_layers
+from merge_layers import said, world, world_layers
 from typer.testing import CliRunner
 
 from vila2.cli.main import app
-from vila2.data.layers import Layer
+from vila2.cycle.merge.settings import find_layers
+from vila2.data.layers import Layer, write_layer
+from vila2.data.shards import ShardDataset
+from vila2.errors import DataError
+from vila2.run.recipe_file import load_recipe
+from vila2.run.steps import Run
+
+MINIATURE = Path(__file__).parents[2] / "examples/miniature.yaml"
 
 
 @pytest.fixture
@@ -17,12 +25,12 @@ def dataset(tmp_path):
     return opened.folder
 
 
-def run(*arguments):
+def merge(*arguments):
     return CliRunner().invoke(app, ["merge", *map(str, arguments), "-q"])
 
 
 def test_it_prints_what_was_kept_and_dropped_and_both_rates(dataset):
-    found = run(dataset, "--layers", "original,self-1,boxes", "--set", "base=self-1")
+    found = merge(dataset, "--layers", "original,self-1,boxes", "--set", "base=self-1")
     assert found.exit_code == 0, found.output
     for word in ("kept", "contradicted", "coverage", "unverified", "words", "self-1", "boxes", "written"):
         assert word in found.output
@@ -30,7 +38,7 @@ def test_it_prints_what_was_kept_and_dropped_and_both_rates(dataset):
 
 
 def test_it_prints_json(dataset):
-    found = run(dataset, "-l", "self-1,boxes,words", "--set", "base=self-1", "--name", "m2", "--json", "--set", "absence=[objects,texts]")  # fmt: skip
+    found = merge(dataset, "-l", "self-1,boxes,words", "--set", "base=self-1", "--name", "m2", "--json", "--set", "absence=[objects,texts]")  # fmt: skip
     numbers = json.loads(found.stdout)
     assert numbers["arm"] == "verified" and numbers["base"] == "self-1" and numbers["images"] == 8
     assert set(numbers["sources"]) == {"original", "self-1", "boxes", "words"}
@@ -38,7 +46,7 @@ def test_it_prints_json(dataset):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "told"),
     [
         (["-l", "self-2"], "self-1"),
         (["-l", "self-1,self-1"], "twice"),
@@ -48,16 +56,53 @@ def test_it_prints_json(dataset):
         (["-l", "self-1", "--set", "writer=model"], "engine"),
     ],
 )
-def test_a_slip_is_named_with_its_mend(dataset, options, said):
-    found = run(dataset, *options)
-    assert found.exit_code == 2 and said in found.output
+def test_a_slip_is_named_with_its_mend(dataset, options, told):
+    found = merge(dataset, *options)
+    assert found.exit_code == 2 and told in found.output
     assert not (dataset / "layers" / "merged").exists()
+
+
+def test_a_runs_own_layers_are_found_and_come_first(tmp_path):
+    recipe = load_recipe(MINIATURE)
+
+    def write(folder, settings, inputs, progress):
+        if settings["layer"] == "original":
+            world(folder, count=4)
+            return
+        opened = ShardDataset.open(inputs["data"])
+        text = settings["says"]
+        write_layer(opened, lambda key: [said(key, text)], folder=folder, name=settings["layer"], info={})
+
+    with Run.open(tmp_path / "run") as run:
+        run.keep_recipe(recipe)
+
+        def step(name, layer, says="A cube.", **data):
+            return run.step(name, write, settings={"layer": layer, "says": says}, inputs=data)
+
+        data = step(f"data-{recipe.recaptioned}", "original")
+        layers = {"self-1": "self-1", "self-2": "self-2", "ocr-layer": "ocr", "merged": "merged"}
+        for name, layer in layers.items():
+            step(name, layer, data=data)
+        step("self-1", "self-1", "A control's cube.", data=data)
+        step("far-layer", "far", data=world(tmp_path / "other", count=5).folder)
+    opened, found = find_layers(tmp_path / "run", ["", "original", *layers.values()])
+    assert opened.folder == data.folder and list(found) == ["original", *layers.values()]
+    assert {row.text for name in list(found)[1:] for row in found[name].rows()} == {"A cube."}
+    with pytest.raises(DataError, match="no layer 'far'"):
+        find_layers(tmp_path / "run", ["far"])
+    merged = merge(tmp_path / "run", "-l", "original,self-1,ocr", "--set", "base=self-1", "--name", "again")
+    assert merged.exit_code == 0, merged.output
+
+
+def test_a_dataset_of_a_dataset_is_refused(dataset):
+    found = merge(dataset, "-l", "self-1", "--dataset", "no-such")
+    assert found.exit_code == 2 and "is no run" in found.output
 
 
 @pytest.mark.parametrize("place", ["nowhere", "runs/nowhere"])  # the second might be an id of a hub
 def test_a_folder_that_is_not_there_is_named(tmp_path, monkeypatch, place):
     monkeypatch.chdir(tmp_path)
-    found = run(place, "-l", "original,self-1")
-    said = " ".join(found.output.split())
-    assert found.exit_code == 2, said
-    assert f"{place}: no such folder" in said and "runs/NAME" in said
+    found = merge(place, "-l", "original,self-1")
+    told = " ".join(found.output.split())
+    assert found.exit_code == 2, told
+    assert f"{place}: no such folder" in told and "runs/NAME" in told

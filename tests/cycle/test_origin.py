@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from vila2.cycle.origin import Origin
+from vila2.cycle.origin import Origin, find_origin
 from vila2.errors import RunError
+from vila2.run.recipe_file import load_recipe
+from vila2.run.steps import Run
+
+MINIATURE = Path(__file__).parents[2] / "examples/miniature.yaml"
 
 CHECKPOINT = Origin("model", {"last": Path("model")})
 
@@ -31,3 +35,15 @@ def test_a_stage_that_nothing_stands_in_for_is_an_error_with_the_way_out():
     with pytest.raises(RunError, match=r"run:sft.*without a run") as error:
         CHECKPOINT.mixture("run:sft", [Path("captions=allava")])
     assert "--mix sft=FOLDER" in str(error.value)
+
+
+def test_the_generalist_of_a_run_with_controls_is_the_recipes_own(tmp_path):
+    def train(folder, settings, inputs, progress):
+        return {}
+
+    with Run.open(tmp_path / "run") as run:
+        run.keep_recipe(load_recipe(MINIATURE))
+        settings = {"name": "sft", "stage": {"mixture": []}}
+        own = run.step("vila1-sft", train, settings=settings, inputs={})
+        run.step("vila1-sft", train, settings=settings | {"captions": "shuffled"}, inputs={})
+    assert find_origin(tmp_path / "run").generalist == own.folder / "model"

@@ -63,7 +63,7 @@ def write_layer(dataset: ShardDataset, name: str, say, status=lambda number: "ok
         writer.write_shard(
             shard_no, [Annotation(key, "Describe.", say(int(key)), status(int(key))) for key in keys]
         )
-    return writer.finish({})
+    return writer.finish({"dataset": dataset.digest})
 
 
 def wrong(number: int) -> str:

@@ -19,7 +19,7 @@ def open_described(
     """Opens a dataset and some of its layers.
 
     Args:
-        source: a dataset's folder, or a run's.
+        source: a dataset's folder, or a run's, whose own layers come before those beside its dataset.
         names: of the layers; "original" is the text in the shards.
         dataset: of a run; by default the one that is recaptioned.
 
@@ -39,9 +39,9 @@ def open_described(
         elif name in folders:
             layers[name] = Layer.open(folders[name])
         else:
-            raise DataError(
-                f"{source} has no layer {name!r}", mend=did_you_mean(name, ["original", *folders])
-            )
+            written = did_you_mean(name, ["original", *folders])
+            nothing = "`vila2 annotate` and `vila2 recaption` write layers"
+            raise DataError(f"{source} has no layer {name!r}", mend=written if folders else nothing)
     return opened, layers
 
 
@@ -59,19 +59,23 @@ def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Pat
     name = dataset or recipe.recaptioned
     if name not in recipe.data:
         raise RunError(f"{run} has no dataset {name!r}", mend=did_you_mean(str(name), recipe.data))
-    steps = {step.name: step_folder(run, step.name, step.digest) for step in status(run).steps}
+    # Controls have steps of the same names; the recipe's own stand before them, and so win here.
+    found = [(step.name, step_folder(run, step.name, step.digest)) for step in reversed(status(run).steps)]
+    steps = {step: path for step, path in found if path.is_dir()}
     spec = recipe.data[name]
     folder = Path(spec.path) if spec.source == "shards" else steps.get(f"data-{name}")
     if folder is None or not folder.is_dir():
         raise RunError(f"{run} has not imported dataset {name!r} yet", mend="`vila2 run` goes on with it")
     opened = ShardDataset.open(folder)
-    # Unfinished ones too: opening one says so.
-    written = {step: path for step, path in steps.items() if step.startswith("self-") and path.is_dir()}
-    return opened, (
-        {layer: Path(path) for layer, path in spec.layers.items()}
-        | _beside(opened)
-        | (written if name == recipe.recaptioned else {})
-    )
+    layers = {layer: Path(path) for layer, path in spec.layers.items()} | _beside(opened)
+    for step, written in steps.items():
+        if (written / "layer.json").is_file():  # self-1, a specialist's, the merged one
+            layer = Layer.open(written)
+            if layer.info.get("dataset") == opened.digest:
+                layers[layer.name] = written
+        elif step.startswith("self-") and name == recipe.recaptioned:
+            layers[step] = written  # not finished: opening it says so
+    return opened, layers
 
 
 def _beside(dataset: ShardDataset) -> dict[str, Path]:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from vila2.cycle.annotate import find_dataset
-from vila2.cycle.origin import find_origin
-from vila2.data.layers import Layer, ReadLayer, original_layer
+from vila2.cycle.described import open_described
+from vila2.data.layers import ReadLayer
 from vila2.data.shards import ShardDataset
-from vila2.errors import DataError, RecipeError, RunError
+from vila2.errors import RecipeError, RunError
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import MergeSpec
 from vila2.run.recipe_yaml import read_setting
@@ -20,46 +19,18 @@ from vila2.run.recipe_yaml import read_setting
 def find_layers(
     place: Path, names: Sequence[str], dataset: str | None = None
 ) -> tuple[ShardDataset, dict[str, ReadLayer]]:
-    """A dataset and layers of it.
-
-    Args:
-        place: a dataset's folder, or a run's, whose own layers (self-1, ...) are found as well.
-        names: of the layers; "original" may be left out and comes first.
-        dataset: of the run, by default the one that was recaptioned.
+    """A dataset and layers of it, as :func:`open_described` finds them; "original" may be left out and comes first.
 
     Raises:
-        DataError: a layer is not there, or named twice.
-        RunError: neither a dataset nor a run.
+        DataError: a layer is not there, or named twice; the folder is no dataset.
+        RunError: there is no such folder, or the run has no such dataset.
     """
     if not place.is_dir():
         raise RunError(
             f"{place}: no such folder", mend="give the folder of a run (runs/NAME), or of a dataset"
         )
-    written: dict[str, Path] = {}
-    if (place / "dataset.json").exists():
-        opened = ShardDataset.open(place)
-    else:
-        origin = find_origin(place)
-        opened = ShardDataset.open(find_dataset(origin, dataset))
-        own = f"{dataset or origin.recaptioned}."
-        written = {
-            name.removeprefix(own): path for name, path in origin.layers.items() if name.startswith(own)
-        }
-    written |= {path.parent.name: path.parent for path in sorted(opened.folder.glob("layers/*/layer.json"))}
     wanted = [name for name in names if name and name != "original"]
-    found: dict[str, ReadLayer] = {"original": original_layer(opened)}
-    for name in wanted:
-        if name in found:
-            raise DataError(f"layer {name!r} is named twice", mend="name each layer once")
-        if name not in written:
-            known = (
-                did_you_mean(name, written)
-                if written
-                else "`vila2 annotate` and `vila2 recaption` write layers"
-            )
-            raise DataError(f"{place} has no layer {name!r}", mend=known)
-        found[name] = Layer.open(written[name])
-    return opened, found
+    return open_described(place, ["original", *wanted], dataset)
 
 
 def merge_settings(overrides: Sequence[str], layers: Mapping[str, ReadLayer]) -> MergeSpec:
