@@ -43,6 +43,11 @@ def test_an_answer_without_a_word_is_empty(text: str) -> None:
         "There is no image provided, please upload one.",
         "Please provide the image you want described.",
         '"I am unable to fulfil this request."',
+        "We cannot help with that.",
+        "We can't see any image here.",
+        "We are unable to see the attached picture.",
+        "As an assistant I cannot see pictures.",
+        "As an assistant that reads text only, my answer is a guess.",
     ],
 )
 def test_refusals_are_told_by_their_opening(text: str) -> None:
@@ -57,6 +62,8 @@ def test_refusals_are_told_by_their_opening(text: str) -> None:
         "An artist paints a mural.",
         "There is no imagery on the wall, only bare brick.",
         "Asian food lies on a plate.",
+        "We can't see the man's face, but he wears a hat.",
+        "As an assistant coach, a man stands at the edge of the field.",
     ],
 )
 def test_captions_that_resemble_refusals_are_kept(text: str) -> None:

@@ -23,6 +23,9 @@ from typing import NamedTuple
 
 from vila2.caption.engine import Answer
 
+_CANNOT = (
+    r"(can ?not|can't|could not|couldn't|am unable|are unable|am not able|are not able|won't|will not)\b"
+)
 #: Openings of an answer that declines instead of describing; matched in any case, with straight apostrophes.
 REFUSALS = (
     r"(i'?m|i am|we are|we're) (very |so |really )?(sorry|afraid)\b",
@@ -30,10 +33,14 @@ REFUSALS = (
     r"(i|we) apologi[sz]e",
     r"(my )?apologies\b",
     r"(unfortunately|regrettably),? (i|we|there is no image|no image)\b",
-    r"(i|we) (can ?not|can't|could not|couldn't|am unable|are unable|am not able|are not able|won't|will not)\b",
+    rf"i {_CANNOT}",
+    # "We can't see the man's face" tells of an image, "we can't see the image" declines.
+    rf"we {_CANNOT}(?! (to )?see (?!(\w+ ){{0,2}}(images?|photos?|pictures?|anything)\b))",
     r"i'm (unable|not able|not allowed)\b",
     r"(i|we) (do not|don't) (have (the ability|access|enough information)|see (an|any|the) image)\b",
-    r"as an? (ai|artificial intelligence|large language model|language model|text[- ]based|assistant)\b",
+    r"as an? (ai|artificial intelligence|large language model|language model|text[- ]based)\b",
+    # Of itself: "as an assistant coach, a man stands" is a caption.
+    r"as an? assistant(,| [^.!?]*\b(i|me|my|we|our)\b)",
     r"(there is|there's) no image (provided|attached|here|to describe|available)",
     r"no image (was|is|has been) (provided|attached|given)",
     r"please (provide|upload|attach|share) (an|the|your) (image|photo|picture)",
