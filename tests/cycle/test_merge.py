@@ -388,14 +388,68 @@ def test_a_question_that_the_parser_gave_stays(small, tmp_path, site):
     assert asked == {("How many objects are there?", "A cube."): 4, ("Is it red?", "Yes."): 4}
 
 
-def test_a_verifier_that_loses_claims_is_named(small, tmp_path, site):
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("return ()", "gave back 0"),
+        ("return None", "gave None"),
+        ("return [claim.status for claim in claims]", "gave 'unverified'"),
+        ("return claims[::-1]", "gave back 2: .*ball.*cube"),
+        ("return [replace(claim, status='true') for claim in claims]", "status='true'"),
+        ("yield from (replace(claim, status='supported') for claim in claims)", ""),
+    ],
+)
+def test_a_verifier_gives_back_the_claims_it_was_given(small, tmp_path, site, body, told):
     install_ranked(site, "sees", 10)
     path = site / "vila2_sees.py"
-    path.write_text(path.read_text().replace("prompts=", 'verifier="vila2_sees:verify", prompts=') + "\ndef verify(claims, evidence): return ()\n")  # fmt: skip
-    rows = everywhere(small, lambda k: grounded(k, [("cube", LEFT)]))
-    layers = {"original": original_layer(small), "sees": plugin_layer(small, "sees", rows)}
-    with pytest.raises(PluginError, match=r"sees.*gave back 0"):
+    verifier = f"\nfrom dataclasses import replace\ndef verify(claims, evidence):\n    {body}\n"
+    path.write_text(path.read_text().replace("prompts=", 'verifier="vila2_sees:verify", prompts=') + verifier)
+    things = everywhere(small, lambda k: grounded(k, [("cube", LEFT), ("ball", RIGHT)]))
+    captions = everywhere(small, lambda k: said(k, "There is a cube and a ball."))
+    layers = {
+        "original": original_layer(small),
+        "sees": plugin_layer(small, "sees", things),
+        "self-1": write_layer(small, "self-1", captions),
+    }
+    if told:
+        with pytest.raises(PluginError, match=rf"'sees' \(vila2-sees 1.0\), verifier.*{told}"):
+            merged(small, layers, tmp_path / "m")
+    else:
         merged(small, layers, tmp_path / "m")
+        assert {one.verdict for one in fates(tmp_path / "m", "self-1")} == {"supported"}
+
+
+def test_what_is_asked_and_not_answered_is_counted(small, tmp_path):
+    one, two, three, four = small.keys()
+    turns = {
+        one: (),
+        two: (user("What is there?"),),
+        three: (user("What is there?"), user("And where?"), assistant("A cube on the left.")),
+        four: (user("What is there?"), assistant("A cube."), user("And where?")),
+    }
+    rows = [replace(said(key, "A cube."), turns=own) for key, own in turns.items()]
+    layers = {name: write_layer(small, name, rows) for name in ("self-1", "asked")}
+    merged(small, {"original": original_layer(small)} | layers, tmp_path / "m")
+    found = {
+        name: Counter(
+            (fate.key, fate.text, fate.reason)
+            for fate in read_fates(tmp_path / "m")
+            if fate.source == name and fate.sentence < 0
+        )
+        for name in layers
+    }
+    assert found["asked"] == Counter([
+        (one, "Describe the image in details.", "nothing left"), (two, "What is there?", "nothing left"),
+        (three, "What is there?", "nothing left"), (three, "And where?", ""),
+        (four, "What is there?", ""), (four, "And where?", "nothing left"),
+    ])  # fmt: skip
+    assert tally_merge(tmp_path / "m")["sources"]["asked"]["exchanges"] == {
+        "kept": 2,
+        "dropped": {"nothing left": 4},
+    }
+    assert found["self-1"] == Counter(
+        {(one, "", "nothing left"): 1, (two, "", "nothing left"): 1, (three, "", ""): 1, (four, "", ""): 1}
+    )
 
 
 def test_empty_and_refused_answers_stay_out_and_are_counted(dataset, tmp_path, site):

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from tiny_specialist import RECIPE, install_finding
+from typer.testing import CliRunner
 
 from vila2.caption.engines import open_engine
+from vila2.cli.main import app
 from vila2.cycle.annotate import (
     MadeSpecialist,
     annotate_dataset,
@@ -184,6 +186,12 @@ def test_annotating_keeps_answer_turns_claims_and_status_of_every_image(made, ru
     counts = summarise_layer(layer)
     assert counts["annotations"] == counts["exchanges"] == 16 and counts["claims"] == {"object": 16}
     assert annotate_dataset(dataset, engine, specialist).digest == layer.digest  # done: nothing is done again
+
+
+def test_annotating_in_the_name_of_another_plugin_is_refused(made, run):
+    words = ["annotate", run, "--plugin", "ocr", "--specialist", made["folder"]]
+    found = CliRunner().invoke(app, [str(word) for word in words])
+    assert found.exit_code == 2 and "of the plugin 'finding', not of 'ocr'" in " ".join(found.output.split())
 
 
 def test_a_dry_run_shows_steps_one_sample_in_tokens_and_memory_and_writes_nothing(site, run, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,25 @@ def test_a_broken_plugin_that_nobody_asked_for_is_a_warning(site, caplog):
     assert "'broken' (vila2-broken 1.0) cannot be imported: RuntimeError: out of order" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return 1 / 0", "ZeroDivisionError"),
+        ("raise SystemExit(3)", "SystemExit"),
+        ("from vila2.errors import DataError; raise DataError('no disk')", "no disk"),
+        ("return 5", "gave 5"),
+        ("return ['x']", r"gave \['x'\]"),
+        ("return {'photos': 5}", "gave 5"),
+    ],
+)
+def test_what_a_plugin_that_nobody_asked_for_gives_stops_no_other(site, caplog, body, said):
+    hook = "from vila2.plugin import hookimpl\n\n@hookimpl\ndef vila2_sources():\n    "
+    install(site, "vila2-broken", hook + body + "\n", entry="broken")
+    install(site, "vila2-maps", hook + "return {'maps': 'maps_read:read'}\n", entry="maps")
+    assert "maps" in Host().sources() and "photos" not in Host().sources()
+    assert re.search(said, caplog.text) and "'broken' (vila2-broken 1.0), vila2_sources" in caplog.text
+
+
 def test_a_broken_plugin_that_was_asked_for_is_an_error_with_its_name(site):
     install(site, "vila2-broken", BROKEN, entry="broken")
     with pytest.raises(PluginError, match=r"'broken' \(vila2-broken 1.0\).*out of order") as error:
@@ -127,6 +147,7 @@ def test_what_goes_wrong_inside_a_hook_carries_the_plugins_name(site):
     ("given", "message"),
     [
         ("{'name': 'odd', 'colour': 1}", "summary: field required"),
+        ("'x'", "'odd' .*its specialist: input should be"),
         ("Specialist(name='other', summary='x', builder='a:B', config='a:C', recipe='a/r.yaml', "
          "prompts=('p',), parser='a:p', metrics='a:m')", "no specialist called 'odd' but 'other'"),
         ("Specialist(name='odd', summary='x', builder='a:B', config='a:C', recipe='a/r.yaml', "
@@ -138,6 +159,15 @@ def test_a_specialist_that_is_none_is_refused(site, given, message):
     install(site, "vila2-odd", code, entry="odd")
     with pytest.raises(PluginError, match=message):
         Host().specialist("odd")
+
+
+@pytest.mark.parametrize("given", ["5", "'odd'", "{'odd': 5}"])
+def test_specialists_that_are_no_list_are_refused(site, given):
+    code = f"from vila2.plugin import hookimpl\n\n@hookimpl\ndef vila2_specialists():\n    return {given}\n"
+    install(site, "vila2-odd", code, entry="odd")
+    with pytest.raises(PluginError, match=r"'odd' \(vila2-odd 1.0\), vila2_specialists: gave") as error:
+        Host().specialist("odd")
+    assert "a list" in error.value.mend
 
 
 @pytest.mark.parametrize("switch", ["none", "-counted", "other"])

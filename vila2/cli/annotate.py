@@ -52,7 +52,7 @@ def annotate(
 
     origin = find_origin(run)
     opened = ShardDataset.open(find_dataset(origin, dataset))
-    made = MadeSpecialist.open(specialist or specialist_folder(run, plugin))
+    made = MadeSpecialist.open(specialist or specialist_folder(run, plugin), plugin)
     settings = annotate_settings(made, overrides or [])
     chosen = None if limit is None else frozenset(opened.keys()[:limit])
     layer = annotate_dataset(

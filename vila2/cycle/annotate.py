@@ -15,13 +15,14 @@ from vila2.caption.engine import Engine, GenerationSettings, Request
 from vila2.caption.recaption import recaption
 from vila2.cycle.origin import Origin
 from vila2.data.annotations import Annotation
+from vila2.data.claims import Claim
 from vila2.data.layers import Layer
-from vila2.data.sample import Sample
+from vila2.data.sample import Sample, Turn
 from vila2.data.shards import ShardDataset
-from vila2.errors import RecipeError, RunError
+from vila2.errors import DataError, PluginError, RecipeError, RunError
 from vila2.evaluate.held_out import read_answer, scheme_of_engine
 from vila2.plugin.host import Host
-from vila2.plugin.references import call, load_reference
+from vila2.plugin.references import call, listed, load_reference
 from vila2.plugin.specialist import Parsed
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe_yaml import read_setting
@@ -43,11 +44,15 @@ class MadeSpecialist:
     provenance: dict[str, Any]
 
     @classmethod
-    def open(cls, folder: Path) -> MadeSpecialist:
+    def open(cls, folder: Path, plugin: str | None = None) -> MadeSpecialist:
         """Reads a specialist's folder, or its checkpoint's, which says as much.
 
+        Args:
+            folder: of the specialist.
+            plugin: that it must be of; any by default.
+
         Raises:
-            RunError: none is there, or it is not finished.
+            RunError: none is there, it is not finished, damaged, or another plugin's.
         """
         file = folder / "specialist.json"
         if not file.is_file():
@@ -55,7 +60,19 @@ class MadeSpecialist:
                 f"{folder}: no finished specialist here (no specialist.json)",
                 mend="`vila2 specialize` makes one; --specialist FOLDER where it went elsewhere",
             )
-        content = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            if missing := {"plugin", "annotate", "dtype"} - content.keys():
+                raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        except (ValueError, AttributeError) as error:
+            raise RunError(
+                f"{file} is damaged ({error})", mend="`vila2 specialize`, as it made it, writes it again"
+            ) from error
+        if plugin not in (None, content["plugin"]):
+            raise RunError(
+                f"{folder} holds a specialist of the plugin {content['plugin']!r}, not of {plugin!r}",
+                mend=f"name the plugin {content['plugin']!r}, or the folder of a specialist of {plugin!r}",
+            )
         return cls(content["plugin"], folder / content.get("model", "."), content)
 
 
@@ -82,7 +99,7 @@ def annotate_dataset(
 
     Raises:
         DataError: a layer of this name was begun with other settings.
-        PluginError: the parser fails.
+        PluginError: the parser fails, or gives something else than a ``Parsed``.
     """
     spec = settings or AnnotateSpec.model_validate(specialist.provenance["annotate"])
     plugin, described = Host().plugin(specialist.plugin), Host().specialist(specialist.plugin)
@@ -119,14 +136,17 @@ def answer_reader(engine: Engine, plugin: str) -> Callable[[Sample, Annotation],
             return row
         request = Request(row.key, sample.images, row.prompt)
         said = read_answer(scheme, sample, request, row.text, row.status)
-        parsed: Parsed = call(parse, said, of=f"{of}, on the answer about {row.key}")
-        return replace(
-            row,
-            status=parsed.status,
-            detail=parsed.detail or (row.detail if parsed.status == row.status else ""),
-            turns=parsed.turns or None,
-            claims=parsed.claims,
-        )
+        about = f"{of}, on the answer about {row.key}"
+        parsed: Parsed = call(parse, said, of=about, gives=Parsed)
+        turns = listed(parsed.turns or (), Turn, of=about)
+        claims = listed(parsed.claims or (), Claim, of=about)
+        detail = parsed.detail or (row.detail if parsed.status == row.status else "")
+        try:
+            return replace(
+                row, status=parsed.status, detail=detail, turns=tuple(turns) or None, claims=tuple(claims)
+            )
+        except DataError as error:
+            raise PluginError(f"{about}: {error.what}", mend=error.mend) from error
 
     return read
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vila2.cycle.preflight import fold_repeats
 from vila2.cycle.specialise import make
 from vila2.cycle.specialist_job import Job, builder_config, tokens_and_coordinates
-from vila2.cycle.specialist_work import give_tokens
+from vila2.cycle.specialist_work import give_tokens, samples_of, shards_of
 from vila2.data.sample import Sample
 from vila2.errors import DataError
 from vila2.plugin.references import call, load_reference
@@ -64,8 +64,8 @@ def first_samples(job: Job) -> dict[str, Sample]:
         builder = call(load_reference(job.specialist.builder, of=of), builder_config(job, data), of=of)
         found: dict[str, Sample] = {}
         looked = 0
-        for shard in call(builder.shards, of=of):
-            for item in islice(call(builder.build, shard, of=of), _TRIED - looked):
+        for shard in shards_of(builder, of):
+            for item in islice(samples_of(builder, shard, of), _TRIED - looked):
                 looked += 1
                 if isinstance(item, Sample):
                     found.setdefault(item.meta.get("subset", job.subsets[0]), item)

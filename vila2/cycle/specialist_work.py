@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vila2.data.atomic import write_json_atomic
 from vila2.errors import DataError, PluginError
 from vila2.plugin.host import Host
-from vila2.plugin.references import call, load_reference
+from vila2.plugin.references import call, checked, listed, load_reference
 from vila2.run.step_files import read_done
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ def build(
         return HELD_OUT if held_out else f"train-{subset}"
 
     pieces = Pieces(folder)
-    shards = call(builder.shards, of=of)
+    shards = shards_of(builder, of)
     with progress.task(f"build {name}", None) as task:
         for number, shard in enumerate(shards):
             if not pieces.has(number):
-                samples = _samples(builder, shard, of)
+                samples = samples_of(builder, shard, of)
                 pieces.write(number, samples, group=group, tally=Tally(), progress=task)
     datasets, rejected, tallies = pieces.join(len(shards))
     tally = merge_tallies(tallies)
@@ -85,12 +85,28 @@ def build(
     return results
 
 
-def _samples(builder: Any, shard: str, of: str) -> Iterator[Sample | Reject]:
-    """A shard's samples; what goes wrong in the plugin's code carries its name."""
-    samples = iter(call(builder.build, shard, of=f"{of}, shard {shard!r}"))
-    done = object()
-    while (item := call(next, samples, done, of=f"{of}, shard {shard!r}")) is not done:
-        yield item
+def shards_of(builder: Any, of: str) -> list[str]:
+    """The names of a builder's shards.
+
+    Raises:
+        PluginError: it fails, or gives something else.
+    """
+    return listed(call(builder.shards, of=of), str, of=f"{of}, shards()")
+
+
+def samples_of(builder: Any, shard: str, of: str) -> Iterator[Sample | Reject]:
+    """A shard's samples, one after the other; what goes wrong in the plugin's code carries its name.
+
+    Raises:
+        PluginError: it fails, or gives something else.
+    """
+    from vila2.data.sample import Sample
+    from vila2.data.shards import Reject
+
+    of, done = f"{of}, shard {shard!r}", object()
+    samples = iter(call(builder.build, shard, of=of, gives=Iterable))
+    while (item := call(next, samples, done, of=of)) is not done:
+        yield checked(item, Sample | Reject, of=of)
 
 
 def _check_built(folder: Path, results: Mapping[str, Any], held_out: float) -> None:

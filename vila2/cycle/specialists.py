@@ -69,7 +69,7 @@ def prepare_specialists(cycle: Cycle, best: Generalist) -> dict[str, Job]:
 def specialise(cycle: Cycle, plugin: str, job: Job | None) -> RunSpecialist:
     """Fine-tunes the generalist that the job names, or takes the specialist that the recipe brings along."""
     if job is None:
-        found = MadeSpecialist.open(Path(cycle.recipe.specialists[plugin].made))
+        found = MadeSpecialist.open(Path(cycle.recipe.specialists[plugin].made), plugin)
         model = cycle.run.existing(f"specialist-{plugin}", found.model)
         return RunSpecialist(plugin, model, dict(found.provenance["annotate"]))
     made = make(job, cycle.run, steps=f"{plugin}-", processes=cycle.processes)

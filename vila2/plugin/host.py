@@ -14,10 +14,10 @@ from typing import Any
 import pluggy
 from pydantic import ValidationError
 
-from vila2.errors import PluginError
+from vila2.errors import PluginError, Vila2Error
 from vila2.plugin import hookspecs
 from vila2.plugin.discovery import SWITCH, Installed, Switch, clashes, installed_plugins
-from vila2.plugin.references import call, load_reference
+from vila2.plugin.references import call, checked, listed, load_reference
 from vila2.plugin.specialist import API_VERSION, Specialist
 from vila2.run.nearest import did_you_mean
 
@@ -166,7 +166,7 @@ class Host:
     def _specialists_of(self, plugin: Installed) -> dict[str, Specialist]:
         found: dict[str, Specialist] = {}
         for given in self._call(plugin, "vila2_specialists"):
-            for one in given:
+            for one in listed(given, object, of=f"{plugin}, vila2_specialists"):
                 specialist = _validated(one, plugin)
                 if specialist.name in found:
                     raise PluginError(
@@ -176,33 +176,31 @@ class Host:
         return found
 
     def _provided(self, hook: str) -> dict[str, Provided]:
+        """What every plugin that may be used brings; what is wrong with one of them is a warning."""
         found: dict[str, Provided] = {}
-        for plugin in self._usable():
-            for given in self._call(plugin, hook):
-                for name, reference in given.items():
-                    if name in found:
-                        raise PluginError(
-                            f"{name!r} is brought by {found[name].plugin} and by {plugin}",
-                            mend=f"switch one of the two off with {SWITCH}",
-                        )
-                    found[name] = Provided(name, reference, plugin)
-        return found
-
-    def _usable(self) -> list[Installed]:
-        """Every plugin that may be used and can be imported; what is wrong with the others is a warning."""
-        usable = []
         for plugin in self.installed:
             if plugin.name in self.clashes:
                 raise PluginError(self.clashes[plugin.name], mend="uninstall one of the two")
-            if not plugin.allowed:
-                continue
             try:
-                self.load(plugin)
-            except PluginError as error:
-                log.warning("%s", error)
-            else:
-                usable.append(plugin)
-        return usable
+                brought = self._brought_by(plugin, hook) if plugin.allowed else {}
+            except Vila2Error as error:  # nobody asked for this plugin
+                log.warning("%s", "\n".join([str(error), *getattr(error, "__notes__", ())]))
+                continue
+            for name, reference in brought.items():
+                if name in found:
+                    raise PluginError(
+                        f"{name!r} is brought by {found[name].plugin} and by {plugin}",
+                        mend=f"switch one of the two off with {SWITCH}",
+                    )
+                found[name] = Provided(name, reference, plugin)
+        return found
+
+    def _brought_by(self, plugin: Installed, hook: str) -> dict[str, str]:
+        brought: dict[str, str] = {}
+        for given in self._call(plugin, hook):
+            brought |= checked(given, Mapping, of=f"{plugin}, {hook}")
+        listed([*brought, *brought.values()], str, of=f"{plugin}, {hook}")
+        return brought
 
 
 def _validated(given: Any, plugin: Installed) -> Specialist:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.resources
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
+from reprlib import repr as shortened
+from types import UnionType
 from typing import Any
 
 from vila2.errors import PluginError, Vila2Error
@@ -51,19 +53,47 @@ def read_packaged(path: str, *, of: str) -> str:
         ) from error
 
 
-def call(function: Callable[..., Any], *arguments: Any, of: str) -> Any:
+def call(function: Callable[..., Any], *arguments: Any, of: str, gives: type | UnionType = object) -> Any:
     """Calls a plugin's function; an error that is not deliberate comes back with the plugin's name on it.
 
     Raises:
-        PluginError: around whatever the function raised.
+        PluginError: around whatever the function raised, or it gave something that is no ``gives``.
         Vila2Error: raised by the function on purpose, as it is, with a note that names the plugin.
     """
     try:
-        return function(*arguments)
+        given = function(*arguments)
     except Vila2Error as error:
         error.add_note(f"in {of}")
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"{of}: {type(error).__name__}: {error}", mend="report it to the plugin's author, with --debug"
         ) from error
+    return checked(given, gives, of=of)
+
+
+def checked(given: Any, kind: type | UnionType, *, of: str) -> Any:
+    """What a plugin gave.
+
+    Raises:
+        PluginError: it is of another kind.
+    """
+    if not isinstance(given, kind):
+        raise PluginError(f"{of}: gave {shortened(given)}", mend=f"give {_called(kind)}")
+    return given
+
+
+def listed(given: Any, kind: type | UnionType, *, of: str) -> list[Any]:
+    """What a plugin gave, as a list: any number of things of one kind, from a generator too.
+
+    Raises:
+        PluginError: it is something else, one of them is of another kind, or the generator fails.
+    """
+    # A text gives its letters, and a mapping its keys: neither is meant.
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
+        raise PluginError(f"{of}: gave {shortened(given)}", mend=f"give a list of {_called(kind)}")
+    return [checked(one, kind, of=of) for one in call(list, given, of=of)]
+
+
+def _called(kind: type | UnionType) -> str:
+    return " or ".join(one.__name__ for one in getattr(kind, "__args__", (kind,)))

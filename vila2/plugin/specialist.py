@@ -17,7 +17,7 @@ host's business: it renders the box and point parts of turns, and reads coordina
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
@@ -135,7 +135,7 @@ class Builder(Protocol):
 
     def __init__(self, config: Any) -> None: ...
 
-    def shards(self) -> Sequence[str]:
+    def shards(self) -> Iterable[str]:
         """Names of independent pieces of the work, in order; cheap.
 
         Raises:

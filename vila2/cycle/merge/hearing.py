@@ -90,7 +90,7 @@ def _of_source(source: Source, rows: Sequence[Annotation], vocabulary: Vocabular
 
 
 def _pairs(source: Source, row: Annotation) -> Iterator[tuple[Turn | None, tuple[Part, ...]]]:
-    """Question and answer of an annotation; what is no answer is one without sentences."""
+    """Question and answer of an annotation; what is no answer, and a question without one, has no sentences."""
     prompt = (
         user(row.prompt) if source.role == "specialist" or (row.prompt and source.role != "base") else None
     )
@@ -99,12 +99,17 @@ def _pairs(source: Source, row: Annotation) -> Iterator[tuple[Turn | None, tuple
         yield prompt, (TextPart(row.text),) if talks else ()
         return
     asked: Turn | None = None
+    anything = False
     for turn in row.turns:
-        if turn.role == "user":
+        if turn.role == "assistant":
+            yield asked or prompt, turn.parts
+            asked, anything = None, True
+        elif turn.role == "user" and source.role != "base":  # a caption answers nothing
+            if asked is not None:
+                yield asked, ()
             asked = turn
-        elif turn.role == "assistant":
-            yield prompt if asked is None or source.role == "base" else asked, turn.parts
-            asked = None
+    if asked is not None or not anything:
+        yield asked or prompt, ()
 
 
 def _read(source: Source, sentence: Sentence, vocabulary: Vocabulary) -> Sentence:

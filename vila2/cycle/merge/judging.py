@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from vila2.cycle.merge.known import Known, Stated, Thing
 from vila2.cycle.merge.names import ANY, agree, clash, name_of
@@ -18,7 +18,7 @@ from vila2.data.boxes import iou
 from vila2.data.claims import Claim, ClaimStatus
 from vila2.data.evidence import Evidence
 from vila2.errors import PluginError
-from vila2.plugin.references import call
+from vila2.plugin.references import call, listed
 
 #: A box is the thing's from this overlap on; below the other nothing of the kind stands there.
 _SAME, _ELSEWHERE = 0.5, 0.1
@@ -55,10 +55,12 @@ def judged(claims: Sequence[Claim], known: Known, verifiers: Iterable[NamedVerif
             break
         given = [replace(found[number], detail="") for number in open_ones]
         answers = call(verifier.verify, given, known.evidence_about(given), of=verifier.of)
-        if len(answers) != len(given):
+        answers = listed(answers, Claim, of=verifier.of)
+        same = [replace(one, status="unverified", detail="") for one in answers] == given
+        if not same or not {one.status for one in answers} <= set(get_args(ClaimStatus)):
             raise PluginError(
-                f"{verifier.of} was given {len(given)} claims and gave back {len(answers)}",
-                mend="a verifier gives back every claim, in order",
+                f"{verifier.of} was given {len(given)} claims and gave back {len(answers)}: {answers}",
+                mend=f"give every claim back as it was, in order, as one of {', '.join(get_args(ClaimStatus))}",
             )
         for number, answer in zip(open_ones, answers, strict=True):
             found[number] = replace(found[number], status=answer.status, detail=answer.detail)
