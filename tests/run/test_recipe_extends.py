@@ -62,6 +62,12 @@ def test_null_takes_out_what_an_extended_recipe_says(tmp_path):
     recipe = load_recipe(write(tmp_path, own=own, base=base), ["specialists.grounding=null"])
     assert list(recipe.specialists) == ["spatial"]
     assert recipe.stages["pretrain"].batch_size != 8, "the default again"
+    # Where it is a value, it is that: the default is not none.
+    plain = load_recipe(write(tmp_path, own="extends: base.yaml\n", base=BASE)).stages["pretrain"]
+    assert plain.deepspeed is not None
+    own = "extends: base.yaml\nstages: {pretrain: {deepspeed: null}}\n"
+    base = BASE + "    deepspeed: 3\n"
+    assert load_recipe(write(tmp_path, own=own, base=base)).stages["pretrain"].deepspeed is None
     # What is taken out and still named is a problem where it is named.
     gone = write(
         tmp_path, own="extends: base.yaml\ndata: {pictures: null, more: {source: world}}\n", base=BASE

@@ -1,8 +1,7 @@
 """A recipe that extends others: ``extends: FILE`` or a list, each beside the recipe that names it.
 
 Mappings are joined key by key; a value or a list that stands in both is that of the recipe that extends, and
-of several extended ones that of the later. ``null`` takes out what an extended recipe says of a key (``specialists:
-{ocr: null}``), as in JSON Merge Patch (RFC 7396).
+of several extended ones that of the later. ``null`` takes a key out (``specialists: {ocr: null}``) where it is no value.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 from vila2.errors import RecipeError
 from vila2.run.recipe_checks import Problem, Where
 from vila2.run.recipe_paths import resolve_paths
-from vila2.run.recipe_shape import keys_at
+from vila2.run.recipe_shape import keys_at, takes_null
 from vila2.run.recipe_yaml import read_yaml
 
 KEY = "extends"
@@ -121,7 +120,7 @@ def _joined(base: Any, over: Any, where: Where, replaced: list[Where]) -> Any:
         return over
     joined = dict(base)
     for key, value in over.items():
-        if value is None and key in base:
+        if value is None and key in base and not takes_null((*where, key)):
             replaced.append((*where, key))
             del joined[key]
         else:

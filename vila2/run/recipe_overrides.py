@@ -8,7 +8,7 @@ from typing import Any, get_origin
 from vila2.errors import RecipeError
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe_checks import Problem, Where
-from vila2.run.recipe_shape import keys_at, suggest_key, type_at
+from vila2.run.recipe_shape import keys_at, suggest_key, takes_null, type_at
 from vila2.run.recipe_yaml import read_setting
 
 
@@ -23,7 +23,7 @@ def apply_override(
     Args:
         raw: plain values, changed.
         override: ``a.b=c``; ``c`` is a word, a number, ``[...]`` or ``{...}``, and a number in the path
-            counts a list from 0; a key that is ``null`` is taken out.
+            counts a list from 0; ``null`` takes a key out where it is no value.
         overridden: filled with the override's text under its path, for error messages.
         environment: for ``${VAR}`` in the value.
 
@@ -47,7 +47,7 @@ def apply_override(
     if problem:
         overridden[problem.where] = override
         return [*problems, problem]
-    if marked.value is None and isinstance(holder, dict):
+    if marked.value is None and isinstance(holder, dict) and not takes_null(where):
         holder.pop(where[-1], None)
     else:
         holder[where[-1]] = marked.value

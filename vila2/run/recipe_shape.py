@@ -29,6 +29,18 @@ def type_at(where: Where) -> Any:
     return kind
 
 
+def takes_null(where: Where) -> bool:
+    """Whether ``null`` is a value at a place, and does not just take out what stands there."""
+    holder, key = type_at(where[:-1]), where[-1]
+    if _is_part(holder):
+        kind = holder.model_fields[key].annotation if key in holder.model_fields else Any
+    else:
+        kind = get_args(holder)[1] if get_origin(holder) is dict else Any
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return kind is Any or type(None) in get_args(kind)
+
+
 def describe(where: Where) -> str:
     """One line on what a key is for."""
     holder = type_at(where[:-1])
