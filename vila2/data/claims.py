@@ -21,7 +21,8 @@ class Claim:
         status: what the evidence says; ``unverified`` where there is none.
         detail: one line for a reader, e.g. "no blue cube in the scene".
         subject: what the claim is about, e.g. "blue cube".
-        predicate: of a relation or an attribute, e.g. "left of", "color".
+        predicate: of a relation or an attribute, e.g. "left of", "color"; of a count "at least" where there may be
+            more, of a text "quoted" where it may be no writing.
         object: what the relation is to, e.g. "red ball".
         value: what is claimed of the subject: quoted text, a number, an attribute's value.
         boxes: of the subject, and of the object after it, where the annotation gives them; unit xyxy.

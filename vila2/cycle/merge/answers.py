@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
@@ -17,6 +17,8 @@ from vila2.data.sample import BoxPart, Part, PointPart, TextPart
 _PLACE = "\ufffc"
 _SCHEMES = (CoordinateScheme("text"), CoordinateScheme("tokens"))
 _END = re.compile(r"(?:[.!?。]+[\"'”’)\]]*(?=\s)|\n)\s*")
+_QUOTED = re.compile(r"(?<!\d)\"[^\"\n]*\"|“[^”\n]*”")  # 5" is a measure
+_LIST_NUMBER = re.compile(r"\d{1,3}\.")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|no|vs|etc|e\.g|i\.e|approx|ca|fig|jr|sr|inc|ltd)|\b[A-Za-z])\.$", re.I
 )
@@ -54,12 +56,14 @@ def joined(sentences: Sequence[Sentence]) -> Sentence:
     """Sentences as one answer, with a space between and their claims moved along."""
     parts: list[Part] = []
     claims: list[Claim] = []
+    shift = 0
     for sentence in sentences:
         if parts:
             parts.append(TextPart(" "))
-        shift = len(text_of(parts))
+            shift += 1
         claims += [replace(one, start=one.start + shift, end=one.end + shift) for one in sentence.claims]
         parts += sentence.parts
+        shift += len(sentence.text)
     return Sentence(_without_seams(parts), tuple(claims))
 
 
@@ -109,13 +113,26 @@ def with_claims(sentence: Sentence, claims: Sequence[Claim]) -> Sentence:
 
 
 def _spans(flat: str) -> Iterator[tuple[int, int]]:
-    """The sentences of a text: up to a full stop that ends no abbreviation and stands in no quotes, or to a line's end."""
+    """The sentences of a text: up to a full stop that ends no abbreviation and stands in no quotes, or to a line's end.
+
+    The number of a list's item is no sentence: it goes with its item.
+    """
+    quotes = [hit.span() for hit in _QUOTED.finditer(flat)]
+    starts = [start for start, _ in quotes]
     start = 0
     for hit in _END.finditer(flat):
-        sentence = flat[start : hit.end()].rstrip()
-        in_quotes = sentence.count('"') % 2 or sentence.count("“") > sentence.count("”")
-        goes_on = sentence[-1:] in "\"'”’" and flat[hit.end() : hit.end() + 1].islower()
-        if "\n" not in hit.group() and (in_quotes or goes_on or _ABBREVIATED.search(sentence)):
+        end = hit.start() + len(hit.group().rstrip())
+        quote = bisect_left(starts, end) - 1
+        in_quotes = quote >= 0 and end < quotes[quote][1]
+        following = flat[hit.end() : hit.end() + 1]
+        goes_on = flat[end - 1 : end] in "\"'”’" and following.islower()
+        # "etc." may end a sentence, as a title before a name does not.
+        abbreviated = _ABBREVIATED.search(flat, max(start, end - 10), end) and not (
+            flat[max(start, end - 4) : end].lower() == "etc." and following.isupper()
+        )
+        if "\n" not in hit.group() and (
+            in_quotes or goes_on or abbreviated or _LIST_NUMBER.fullmatch(flat, start, end)
+        ):
             continue
         yield from _trimmed(flat, start, hit.end())
         start = hit.end()

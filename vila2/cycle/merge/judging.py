@@ -115,8 +115,9 @@ def _count(claim: Claim, known: Known) -> _Verdict:
         return _OPEN
     if number == claimed:
         return "supported", ""
-    # More than are said to be there refute it by themselves; fewer only where none can be missing.
-    return ("contradicted", f"{number} found") if number > claimed or looked_for else _OPEN
+    # More than are said to be there in all refute it by themselves; fewer only where none can be missing.
+    refuted = claim.predicate != "at least" if number > claimed else looked_for
+    return ("contradicted", f"{number} found") if refuted else _OPEN
 
 
 def _text(claim: Claim, known: Known) -> _Verdict:
@@ -126,8 +127,11 @@ def _text(claim: Claim, known: Known) -> _Verdict:
     on = name_of(claim.subject)
     everything = [(_WORD.findall(text.lower()), name) for text, name in known.written]
     own = [words for words, name in everything if on and name and agree(on, name)]
-    if any(_follows(quote, words) for words in own or [words for words, _ in everything]):
+    among = own or [words for words, _ in everything]
+    if any(_follows(quote, words) for words in among) or _joined_from(quote, among):
         return "supported", ""
+    if claim.predicate == "quoted":
+        return _OPEN
     if own:
         return "contradicted", f"it says {' '.join(own[0])!r}"
     return ("contradicted", "no such text was read") if known.all_texts else _OPEN
@@ -137,37 +141,48 @@ def _follows(quote: list[str], words: list[str]) -> bool:
     return any(words[at : at + len(quote)] == quote for at in range(len(words) - len(quote) + 1))
 
 
+def _joined_from(quote: list[str], among: Sequence[list[str]]) -> bool:
+    """Whether a quote is several whole texts one after the other, as the lines of a sign are."""
+    reached = {0}
+    for place in range(len(quote)):
+        if place in reached:
+            reached |= {
+                place + len(words) for words in among if words and quote[place : place + len(words)] == words
+            }
+    return len(quote) in reached
+
+
 def _relation(claim: Claim, known: Known) -> _Verdict:
     by_boxes = _by_boxes(claim, known)
     return by_boxes if by_boxes[0] != "unverified" else _by_words(claim, known.stated)
 
 
 def _by_boxes(claim: Claim, known: Known) -> _Verdict:
-    """Left, right, above and below, as the centres of boxes lie; depth is not seen from them."""
+    """Left, right, above and below, as the centres of boxes lie; depth is not seen from them.
+
+    Above and below are refuted only by boxes that lie apart.
+    """
     subjects = _placed(claim, 0, known)
     if claim.predicate == "camera_middle":
-        off = {abs(_middle(one, 0) - 0.5) for one in subjects}
-        return (
-            _OPEN
-            if not off
-            else ("supported", "")
-            if min(off) < _IN_MIDDLE
-            else (("contradicted", "it is at the side") if min(off) > _AT_SIDE else _OPEN)
-        )
+        off = min((abs(_middle(one, 0) - 0.5) for one in subjects), default=None)
+        if off is None or _IN_MIDDLE <= off <= _AT_SIDE:
+            return _OPEN
+        return ("supported", "") if off < _IN_MIDDLE else ("contradicted", "it is at the side")
     if claim.predicate not in ("left", "right", "above", "below", "camera_left", "camera_right"):
         return _OPEN
     if claim.predicate.startswith("camera_"):
         gaps = {_middle(one, 0) - 0.5 for one in subjects}
+        apart = True
     else:
-        objects = _placed(claim, 1, known)
+        pairs = [(one, other) for one in subjects for other in _placed(claim, 1, known) if one != other]
         axis = 0 if claim.predicate in ("left", "right") else 1
-        gaps = {
-            _middle(one, axis) - _middle(other, axis) for one in subjects for other in objects if one != other
-        }
+        gaps = {_middle(one, axis) - _middle(other, axis) for one, other in pairs}
+        # A plate on top of a table has its middle below the table's.
+        apart = axis == 0 or all(a.box[3] <= b.box[1] or b.box[3] <= a.box[1] for a, b in pairs)
     before = claim.predicate in ("left", "above", "camera_left")
     if any(abs(gap) >= _GAP and (gap < 0) == before for gap in gaps):
         return "supported", ""
-    if gaps and all(abs(gap) >= _GAP for gap in gaps):
+    if apart and gaps and all(abs(gap) >= _GAP for gap in gaps):
         return "contradicted", f"it is {_OPPOSITE[claim.predicate].removeprefix('camera_')}"
     return _OPEN
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: A name: its words in lower case without determiners, the last one (the head) in the singular.
+#: A name: its words in lower case without determiners, the last one (the head, of some "hot dog") in the singular.
 Name = tuple[str, ...]
 
 
@@ -34,6 +34,11 @@ _IRREGULAR = dict(
 _AS_THEY_ARE = word_set(
     "glasses sunglasses scissors pants trousers jeans shorts clothes stairs lens gas canvas bus"
 )
+#: Two words for one kind of thing, which is not of the kind that the last word says.
+COMPOUNDS = frozenset(
+    ("hot dog", "corn dog", "prairie dog", "teddy bear", "gummy bear", "sea lion", "guinea pig", "piggy bank",
+     "rocking horse", "computer mouse", "baseball bat")
+)  # fmt: skip
 _SIZES = word_set("small large big little tiny huge tall short")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
@@ -63,7 +68,11 @@ def name_of(phrase: str) -> Name:
     words = [word.lower() for word in _WORD.findall(phrase)]
     while len(words) > 1 and (words[0] in DETERMINERS or words[0].isdigit()):
         words = words[1:]
-    return (*words[:-1], singular(words[-1])) if words else ()
+    if not words:
+        return ()
+    head = singular(words[-1])
+    compound = " ".join((*words[-2:-1], head))
+    return (*words[:-2], compound) if compound in COMPOUNDS else (*words[:-1], head)
 
 
 def singular(noun: str) -> str:

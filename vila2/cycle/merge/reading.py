@@ -8,10 +8,12 @@ below, front, behind, and camera_left, _right, _middle, _close, _far, _closest, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from vila2.cycle.merge.mentions import CARRIERS, Mention, mentions
-from vila2.cycle.merge.names import Vocabulary
+from vila2.cycle.merge.mentions import CARRIERS, STOPS, Mention, Span, denials, lies_in, mentions
+from vila2.cycle.merge.names import DETERMINERS, Vocabulary, word_set
 from vila2.data.claims import Claim
 
 _OF_THE_IMAGE = r"\s+of\s+the\s+(?:image|picture|photo|scene|frame)"
@@ -19,8 +21,12 @@ _OF_THE_IMAGE = r"\s+of\s+the\s+(?:image|picture|photo|scene|frame)"
 
 def _side(word: str) -> str:
     """ "on the left", "at the left side of the image"; not "on the left of the cube"."""
-    place = rf"(?:far\s+)?{word}(?:[\s-]+hand)?(?:\s+side)?"
-    return rf"(?:(?:on|to|at|in)\s+the\s+)?{place}{_OF_THE_IMAGE}|(?:on|to|at)\s+the\s+{place}(?!\s+(?:hand|side|of)\b)"
+    part = "side|half|part|edge|corner"
+    place = rf"(?:(?:far|top|bottom|upper|lower)[\s-]+)?{word}(?:[\s-]+hand)?(?:\s+(?:{part}))?"
+    return (
+        rf"(?:(?:on|to|at|in)\s+the\s+)?{place}{_OF_THE_IMAGE}"
+        rf"|(?:on|to|at)\s+the\s+{place}(?!\s+(?:hand|{part}|of)\b)"
+    )
 
 
 _RELATION = re.compile(
@@ -39,18 +45,67 @@ _RELATION = re.compile(
     r")\b",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”")
+_QUOTED = re.compile(r"(?<!\d)\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”")  # 5" is a measure
 #: Without double quotes only what is in capitals, or called a word: who is "reading books" reads no text to us.
 _SAID = re.compile(
     r"\b(?:says?|saying|reads?|reading|spells?|spelling|labell?ed|titled|(?:the|a)\s+words?)\s*:?\s+"
-    r"(?:['‘]([^'’\n]{1,200})['’]|([A-Z0-9][A-Z0-9-]+)\b)|"
+    r"(?:['‘]((?:[^'’\n]|['’](?=\w)){1,200})['’](?!\w)|((?=[0-9-]*[A-Z])[A-Z0-9][A-Z0-9-]+)\b)|"
     r"\b(?:the|a)\s+word\s+(?!(?:on|is|in|that|at|of|for|and|written|printed|can|may)\b)([a-z]+)\b",
 )
-_NEGATED = re.compile(r"\b(?:not|never|no\s+longer|neither)\b[^,;]*$|n't\b[^,;]*$", re.IGNORECASE)
-_CLAUSE = re.compile(r"[,;]|\b(?:and|while|but|whereas)\b", re.IGNORECASE)
-_GOES_ON = re.compile(
-    r"[\s,]*(?:and|but)?\s*(?:also\s+)?(?:it\s+)?(?:is\s+|stands\s+|are\s+)?", re.IGNORECASE
+#: What stands before a quote of writing, at most three words before; a "thumbs up" is none.
+_WRITTEN = re.compile(
+    rf"\b(?:says?|saying|reads?|reading|spells?|spelling|labell?ed|titled|written|printed|(?:{'|'.join(sorted(CARRIERS))})s?)"
+    r"\W+(?:\w+\W+){0,3}$",
+    re.IGNORECASE,
 )
+_CLAUSE = re.compile(r"[,;:.](?=\s)|\b(?:and|while|but|whereas)\b", re.IGNORECASE)
+
+# Whose place a text tells is read only from sentences of these few forms. All others tell nobody's.
+_BE = r"(?:(?:can\s+)?be|is|are|was|were|stands?|sits?|lies?|lay|appears?|seems?)\s+"
+_HOW = r"(?:(?:also|just|still|right|far|much|slightly|partly|up|down|\w+ly)\s+)?"
+_LOOKING = r"(?:look|fac|point|turn|lean|head|gazing|star(?:ing|ed)|direct|reach|mov|tilt|bend)"
+_DOING = rf"(?:(?!{_LOOKING})[\w-]+(?:ing|ed)|seen|shown|visible)\s+"
+_STAYS = (
+    "",
+    *word_set("standing sitting lying located placed positioned situated parked seen shown visible"),
+)
+_ON_THE_GROUND = r"(?:on\s+the\s+(?:ground|floor|grass)\s+)?"
+_STANDS = rf"\s+{_BE}(?:to\s+be\s+)?(?:[\w-]+,?\s+and\s+(?:{_BE})?)?{_HOW}(?P<doing>{_DOING})?{_HOW}{_ON_THE_GROUND}"
+#: Between a thing and its own place: "is", "stands on the ground", ", which is".
+_ITS_PLACE = (
+    re.compile(rf"(?:,\s+(?:which|who)\s[^,;]{{1,60}},)?{_STANDS}", re.IGNORECASE),
+    re.compile(
+        rf",?\s+(?:(?:which|that|who)\s+{_BE})?{_HOW}(?P<doing>{_DOING})?{_HOW}{_ON_THE_GROUND}",
+        re.IGNORECASE,
+    ),
+)
+#: How a thing goes on that has others in its description: "a man with a hat", "a cat sitting on a sofa".
+_DESCRIBED = re.compile(r"\s+(?:with|in|of|on|at|near|next|beside|behind|by|under|\w+ing)\s", re.IGNORECASE)
+_ANOTHER_CLAUSE = re.compile(
+    r"\b(?:is|are|was|were|has|have|that|which|who|where|when|as|if|than)\b", re.IGNORECASE
+)
+#: Between the beginning of a later clause and the thing that it is about.
+_ABOUT = re.compile(
+    r"\s*(?:also\s+|then\s+)?(?:with\s+|there\s+(?:is|are)\s+(?:also\s+)?|(?:we|you)\s+(?:can\s+)?(?:also\s+)?see\s+)?",
+    re.IGNORECASE,
+)
+#: Between a place that opens a clause and what is there.
+_IS_THERE = re.compile(
+    r"(?:,?\s+(?:there\s+(?:is|are|stands?|sits?|lies?)|there['’]s|(?:we|you)\s+(?:can\s+)?(?:also\s+)?see)\s+"
+    r"|\s+(?:is|are|stands?|sits?|lies?)\s+)(?:also\s+)?(?:[\w-]+(?:,\s+[\w-]+)*,?\s+and\s+)?",
+    re.IGNORECASE,
+)
+_AT_ONCE = re.compile(r",?\s+")
+#: Between two places of one thing; after a place beside another thing only an "and" goes on with the first.
+_GOES_ON = re.compile(
+    r"[\s,]*(?:and\s+|but\s+)?(?:also\s+)?(?:it\s+)?(?:is\s+|stands\s+|are\s+)?", re.IGNORECASE
+)
+_AND_ALSO = re.compile(r",?\s+(?:and|but)\s+(?:also\s+)?(?:is\s+|stands\s+|are\s+)?", re.IGNORECASE)
+_OR_THE_OTHER = re.compile(r"\s+(?:and|or)\s+(?:the\s+)?(?:left|right)\b", re.IGNORECASE)
+_NEXT_WORD = re.compile(r"\s+([^\W\d_]+)")
+_FAR = 200  # characters in which a sentence's subject is looked for
+#: Stands for coordinates in a sentence, which say nothing of who is where.
+_COORDINATES = str.maketrans("\ufffc()[]", "     ")
 
 
 def read_claims(sentence: str, vocabulary: Vocabulary) -> tuple[Claim, ...]:
@@ -60,70 +115,95 @@ def read_claims(sentence: str, vocabulary: Vocabulary) -> tuple[Claim, ...]:
         sentence: one; a relation or a quote has its things in the same sentence.
         vocabulary: of the specialists' names; see :func:`vila2.cycle.merge.mentions.mentions`.
     """
-    quotes = list(_quotes(sentence))
     # What is quoted is written in the picture: it names nothing that stands there.
-    unquoted = sentence
-    for start, end, _ in quotes:
-        unquoted = unquoted[:start] + " " * (end - start) + unquoted[end:]
+    unquoted, quotes = _without_quotes(sentence)
+    denied = denials(unquoted)
     named = mentions(unquoted, vocabulary)
     things = [one for one in named if one.name[-1] not in CARRIERS]
+    heads = Counter(one.name[-1] for one in things)
     claims = [
-        Claim("count", one.start, one.end, "unverified", subject=one.called, value=str(one.number))
-        if one.number is not None
-        else Claim("object", one.start, one.end, "unverified", subject=one.called)
+        Claim("object", one.start, one.end, "unverified", subject=one.called)
+        if one.number is None
+        # Two dogs "and another dog" are three.
+        else Claim("count", one.start, one.end, "unverified", subject=one.called, value=str(one.number),
+                   predicate="" if one.total and heads[one.name[-1]] == 1 else "at least")
         for one in things
-    ]
-    claims += _relations(unquoted, [one for one in things if one.number is None])
-    claims += [_text(*quote, things) for quote in quotes]
+    ]  # fmt: skip
+    claims += _relations(unquoted.translate(_COORDINATES), named, denied)
+    ends = [one.end for one in things]
+    for start, end, value in quotes:
+        if not lies_in(denied, start):
+            before = bisect_right(ends, start)
+            written = _WRITTEN.search(unquoted, max(0, start - _FAR), start) is not None
+            claims.append(
+                Claim("text", start, end, "unverified", subject=things[before - 1].called if before else "",
+                      predicate="" if written else "quoted", value=value.rstrip(".,;"))
+            )  # fmt: skip
     return tuple(sorted(claims, key=lambda claim: (claim.start, claim.end, claim.kind)))
 
 
-def _quotes(sentence: str) -> Iterator[tuple[int, int, str]]:
-    spans: list[tuple[int, int]] = []
+def _without_quotes(sentence: str) -> tuple[str, list[tuple[int, int, str]]]:
+    """A sentence with blanks in the place of what it quotes, and the quotes: start, end and text."""
+    quotes: list[tuple[int, int, str]] = []
+    unquoted = sentence
     for pattern in (_QUOTED, _SAID):
-        for hit in pattern.finditer(sentence):
-            number = next(number for number, group in enumerate(hit.groups(), 1) if group is not None)
-            start, end = hit.span(number)
-            if any(a < end and start < b for a, b in spans) or not any(map(str.isalnum, hit[number])):
+        pieces, place = [], 0
+        for hit in pattern.finditer(unquoted):
+            start, end = hit.span(hit.lastindex or 0)
+            said = sentence[start:end]
+            if said != unquoted[start:end] or not any(map(str.isalnum, said)):  # one in another, or no words
                 continue
-            spans.append((start, end))
-            yield start, end, hit[number].strip()
+            quotes.append((start, end, said.strip()))
+            pieces += [unquoted[place:start], " " * (end - start)]
+            place = end
+        unquoted = "".join(pieces) + unquoted[place:]
+    return unquoted, quotes
 
 
-def _text(start: int, end: int, value: str, things: list[Mention]) -> Claim:
-    before = [one for one in things if one.end <= start]
-    return Claim(
-        "text",
-        start,
-        end,
-        "unverified",
-        subject=before[-1].called if before else "",
-        value=value.rstrip(".,;"),
-    )
-
-
-def _relations(sentence: str, things: list[Mention]) -> Iterator[Claim]:
-    subject: Mention | None = None
+def _relations(sentence: str, things: Sequence[Mention], denied: Sequence[Span]) -> Iterator[Claim]:
+    """Where things stand, as far as it is plain which thing it is said of."""
+    if "respectively" in sentence.lower():
+        return
+    clauses = [0, *(hit.end() for hit in _CLAUSE.finditer(sentence))]
+    starts, ends = [one.start for one in things], [one.end for one in things]
+    subject: Mention | None = None  # of the relation before, which ends where ``spent`` says
+    other: Mention | None = None
     spent = 0
     for hit in _RELATION.finditer(sentence):
+        earlier, (subject, other) = (subject, other), (None, None)
         predicate = str(hit.lastgroup)
-        before = [one for one in things if spent <= one.start and one.end <= hit.start()]
-        after = [one for one in things if one.start >= hit.end()]
-        other: Mention | None = None
+        after = bisect_right(starts, hit.end() - 1)
+        end = hit.end()
         if not predicate.startswith("camera_"):
             # What it is related to follows at once; anything between makes another sentence of it.
-            if not after or sentence[hit.end() : after[0].start].strip():
+            if after == len(things) or sentence[end : starts[after]].strip():
                 continue
-            other, after = after[0], after[1:]
-        if before:
-            subject = _in_clause(sentence, before, hit.start())
-        elif subject is None or not _GOES_ON.fullmatch(sentence[spent : hit.start()]):
-            if sentence[: hit.start()].strip() or not after:
-                continue
-            subject = after[0]  # "Behind the sofa there is a lamp"
-        spent = max(hit.end(), other.end if other else 0)
-        if _NEGATED.search(sentence[: hit.start()]):
+            other, end, after = things[after], ends[after], after + 1
+        elif not _is_place(sentence, end):
             continue
+        if lies_in(denied, hit.start()) or _unplaced(other):
+            continue
+        opens = clauses[bisect_right(clauses, hit.start()) - 1]
+        gap = sentence[end : starts[after]] if after < len(things) else "."
+        explicit = _IS_THERE.fullmatch(gap)
+        if sentence[opens : hit.start()].strip(" ,").lower() in ("", "also") and (
+            explicit or _AT_ONCE.fullmatch(gap)
+        ):
+            # "Behind the sofa there is a lamp"; of "..., on the left, a lamp" who knows.
+            subject = things[after] if explicit or _begins(sentence, opens) else None
+        elif earlier[0] and (_AND_ALSO if earlier[1] else _GOES_ON).fullmatch(sentence, spent, hit.start()):
+            subject = earlier[0]
+        else:
+            number = bisect_right(ends, hit.start()) - 1  # of the nearest thing before it
+            if number >= 0 and hit.start() - ends[number] <= _FAR:
+                opens = clauses[bisect_right(clauses, starts[number]) - 1]
+                if earlier[0] and opens < spent <= starts[number]:
+                    opens = spent
+                subject = _subject(sentence, things[bisect_left(starts, opens) : number + 1], opens, hit)
+        if subject is None or _unplaced(subject):
+            subject = None
+            continue
+        spent = end
         marks = [
             (hit.start(), hit.end()),
             (subject.start, subject.end),
@@ -135,11 +215,40 @@ def _relations(sentence: str, things: list[Mention]) -> Iterator[Claim]:
         )  # fmt: skip
 
 
-def _in_clause(sentence: str, before: list[Mention], place: int) -> Mention:
-    """The first thing of the clause that a relation stands in: "a dog, and a cat with a hat is left of" speaks of the cat."""
-    starts = [hit.end() for hit in _CLAUSE.finditer(sentence, 0, place)]
-    for start in reversed(starts):
-        own = [one for one in before if one.start >= start]
-        if own:
-            return own[0]
-    return before[0]
+def _subject(sentence: str, clause: Sequence[Mention], opens: int, place: re.Match[str]) -> Mention | None:
+    """Which of the things of a clause has the place that stands after them: the first, or none that is sure.
+
+    "A cat with a hat is left of" speaks of the cat; "a man walks a dog left of" may speak of either.
+    """
+    first, last = clause[0], clause[-1]
+    if not _begins(sentence, opens) and not _ABOUT.fullmatch(sentence, opens, first.start):
+        return None
+    plain = next(
+        filter(None, (form.fullmatch(sentence, first.end, place.start()) for form in _ITS_PLACE)), None
+    )
+    if plain is None and last.start - first.end <= _FAR:
+        described = sentence[first.end : last.start]
+        if _DESCRIBED.match(described) and not _ANOTHER_CLAUSE.search(described):
+            plain = _ITS_PLACE[0].fullmatch(sentence, last.end, place.start())
+    if plain is None:
+        return None
+    # "Running to the left" is where it goes.
+    goes = place.lastgroup in ("camera_left", "camera_right") and place.group()[:2].lower() == "to"
+    return None if goes and (plain["doing"] or "").strip().lower() not in _STAYS else first
+
+
+def _begins(sentence: str, place: int) -> bool:
+    """Whether a clause is the first, or so far apart from the one before that it says nothing of its things."""
+    return sentence[place - 1 : place] in ("", ";", ":", ".")
+
+
+def _is_place(sentence: str, end: int) -> bool:
+    """Whether what ends here is a place of its own: "on the left", not "on the left arm" or "on the left and right"."""
+    word = _NEXT_WORD.match(sentence, end)
+    own = word is None or word[1].lower() in STOPS | DETERMINERS or word[1].lower().endswith("ing")
+    return own and not _OR_THE_OTHER.match(sentence, end)
+
+
+def _unplaced(one: Mention | None) -> bool:
+    """Whether a thing stands only between others: of several, or of what is written, no place is read."""
+    return one is not None and (one.number is not None or one.name[-1] in CARRIERS)
