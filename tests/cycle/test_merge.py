@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 
@@ -11,11 +12,21 @@ from packages import install_specialist
 
 from vila2.caption.engine import Answer
 from vila2.cycle import work
+from vila2.cycle.merge.answers import Sentence, sentences_of, with_claims
+from vila2.cycle.merge.conversation import Talk
+from vila2.cycle.merge.deciding import decided
 from vila2.cycle.merge.fates import read_fates
+from vila2.cycle.merge.hearing import Exchange, Spoken
 from vila2.cycle.merge.job import merge_layers
+from vila2.cycle.merge.known import Known, known_of
+from vila2.cycle.merge.names import Vocabulary
+from vila2.cycle.merge.reading import read_claims
+from vila2.cycle.merge.repeats import refuted_repeats
+from vila2.cycle.merge.sources import Source
 from vila2.cycle.merge.tally import tally_merge
+from vila2.data.claims import Claim
 from vila2.data.layers import Layer, original_layer
-from vila2.data.sample import BoxPart, assistant, user
+from vila2.data.sample import BoxPart, TextPart, assistant, user
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View, apply_view
 from vila2.errors import DataError, PluginError, RunError
@@ -233,6 +244,10 @@ def test_absence_proves_only_what_it_is_told_to(small, tmp_path):
         ("There is an object. There is a red cube. There is a blue ball.", ["There is a blue ball."]),
         # What goes introduces nothing.
         ("A red cube and a red cube. There is a red cube.", ["A red cube and a red cube."]),
+        # "A" may speak of what was named before.
+        ("There is a red cube. The ball is smaller than a cube.", []),
+        ("A red cube is there. The blue ball stands next to a cube.", []),
+        ("The thing looks like a cube. It could be a red cube. It is a cube of great beauty.", []),
     ],
 )
 def test_a_thing_that_is_there_once_is_introduced_once(small, tmp_path, caption, refuted):
@@ -243,6 +258,62 @@ def test_a_thing_that_is_there_once_is_introduced_once(small, tmp_path, caption,
     assert all("named before" in one.detail for one in own if one.reason == "contradicted")
     merged(small, layers, tmp_path / "off", absence=())
     assert not [one for one in fates(tmp_path / "off", "self-1") if one.reason == "contradicted"]
+
+
+def spoken(text, *boxes) -> list[Spoken]:
+    """The sentences of a caption with their claims; "#" stands for a box."""
+    parts = [TextPart(text.split("#")[0])]
+    for box, piece in zip(boxes, text.split("#")[1:], strict=True):
+        parts += [BoxPart(box), TextPart(piece)]
+    (sentences,) = sentences_of([parts])
+    return [Spoken(with_claims(one, read_claims(one.bare, Vocabulary()))) for one in sentences]
+
+
+def boxed(names) -> Known:
+    boxes = [(n / len(names), 0, (n + 1) / len(names), 1) for n in range(len(names))]
+    return known_of(
+        Claim("object", 0, 1, "unverified", subject=n, boxes=(b,)) for n, b in zip(names, boxes, strict=True)
+    )
+
+
+def test_what_stands_behind_a_box_is_introduced_too():
+    told = spoken("There is a red cube. Behind the ball # there is a red cube.", LEFT)
+    found = refuted_repeats(told, boxed(["red cube", "ball"]))
+    assert [one.verdict for one in found] == ["unverified", "contradicted"]
+
+
+def test_as_many_are_introduced_as_were_found_however_many():
+    # Each "cube" takes a red one, and all of them have to move when the red ones come.
+    names = ["blue cube"] * 600 + ["red cube"] * 600
+    told = spoken("There is a cube. " * 600 + "There is a red cube. " * 600 + "There is a blue cube.")
+    began = time.monotonic()
+    found = refuted_repeats(told, boxed(names[::-1]))
+    assert [one.verdict for one in found] == ["unverified"] * 1200 + ["contradicted"]
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("It has a sign.", "leans"),
+        ("This is large.", "leans"),
+        ("2. These are large.", "leans"),
+        ("This image has a dog in it.", ""),
+        ("These dogs are brown.", ""),
+    ],
+)
+def test_what_speaks_of_the_sentence_before_falls_with_it(text, reason):
+    before = Spoken(Sentence((TextPart("A cube."),)), "contradicted")
+    told = Exchange(Source("self-1", "base"), 0, None, (before, Spoken(Sentence((TextPart(text),)))))
+    assert [one.reason for one in decided(told, MergeSpec()).spoken] == ["contradicted", reason]
+
+
+def test_a_caption_of_thousands_of_sentences_is_compared_in_little_time():
+    told = tuple(spoken("".join(f"There is a thing{n % 2900} of sort {n}. " for n in range(3000))))
+    caption = Exchange(Source("self-1", "base"), 0, None, told)
+    began = time.monotonic()
+    (arranged,) = Talk(MergeSpec(), 0, len).arrange("key", [caption])
+    assert len(arranged.spoken) == 3000 and time.monotonic() - began < 60
 
 
 def test_claims_of_the_merged_layer_carry_their_verdicts(small, tmp_path):

@@ -16,6 +16,13 @@ from vila2.cycle.self_consistency import contradiction
         "We see two objects. There is a cube and a ball. The cube is left of the ball.",
         "Three people sit at a table.",
         "There are four objects.",
+        "There are four objects: two cubes, a ball and a cone.",
+        "There are three objects: a cube, a ball and another cube.",
+        "There are three objects. A red cube, a ball and a blue cube. There are two cubes.",
+        "There are two objects. There is a cube and a ball. The cube has a sign.",
+        "There is a cube and a ball. Two objects are small. One object is red.",
+        "There is a cube. The ball is larger than a cube. It looks like a cube.",
+        "A red cube stands here. The ball is next to a cube.",
         "",
     ],
 )
@@ -38,6 +45,8 @@ def test_what_can_be_is_left_alone(text):
             "says 4 and introduces 2",
         ),
         ("There are two things. A cube, a ball and a cone.", "says 2 and introduces 3"),
+        ("There are two things: two cubes and a cone.", "says 2 and introduces 3"),
+        ("There is a red cube, large ball and a red cube.", "introduces 'red cube' again"),
     ],
 )
 def test_what_can_not_be_is_told(text, found):

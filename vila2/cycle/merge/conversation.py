@@ -123,8 +123,8 @@ class _Spent:
         self._budget = spec.budget
         self._count = count
         self._used = 0
-        self._captions: list[Sentence] = []
-        self._answers: list[Sentence] = []
+        self._captions: list[_Gist] = []
+        self._answers: list[_Gist] = []
         self._exchanges: set[str] = set()
 
     def caption(self, one: Exchange) -> Exchange:
@@ -138,7 +138,7 @@ class _Spent:
             if sentence.kept:
                 self._used += self._count(sentence.sentence.text)
             spoken.append(sentence)
-        self._captions += [each.sentence for each in spoken if each.kept]
+        self._captions += [_Gist.of(each.sentence) for each in spoken if each.kept]
         return _if_anything(replace(one, spoken=tuple(spoken)))
 
     def exchange(self, one: Exchange) -> Exchange:
@@ -149,24 +149,28 @@ class _Spent:
         said = [each.sentence for each in one.spoken if each.kept]
         text = f"{one.question.text} {joined(said).text}"
         is_new = _leans_on_its_question(said) and text not in self._exchanges
-        if self._once and not is_new and all(_held(sentence, self._answers) for sentence in said):
+        gists = [_Gist.of(sentence) for sentence in said]
+        if self._once and not is_new and all(_held(gist, self._answers) for gist in gists):
             return replace(one, kept=False, reason="duplicate")
         if not self._fits(text):
             return replace(one, kept=False, reason="budget")
         self._used += self._count(text)
-        self._answers += said
+        self._answers += gists
         self._exchanges.add(text)
         return one
 
-    def _each_once(self, one: Exchange, earlier: Sequence[Sentence]) -> list[Spoken]:
+    def _each_once(self, one: Exchange, earlier: Sequence[_Gist]) -> list[Spoken]:
         """Sentences, of which those that say again what is said before or earlier are dropped."""
+        if not self._once:
+            return list(one.spoken)
         said = list(earlier)
         spoken = []
         for each in one.spoken:
-            if self._once and each.kept and _held(each.sentence, said):
+            gist = _Gist.of(each.sentence) if each.kept else None
+            if gist and _held(gist, said):
                 each = replace(each, kept=False, reason="duplicate")
-            elif each.kept:
-                said.append(each.sentence)
+            elif gist:
+                said.append(gist)
             spoken.append(each)
         return spoken
 
@@ -206,26 +210,36 @@ def _leans_on_its_question(said: Sequence[Sentence]) -> bool:
     return sum(len(_WORD.findall(sentence.text)) for sentence in said) < _A_STATEMENT
 
 
-def _held(sentence: Sentence, said: Sequence[Sentence]) -> bool:
-    return any(_says_again(sentence, earlier) for earlier in said)
+@dataclass(frozen=True, slots=True)
+class _Gist:
+    """What of a sentence is compared, worked out once: its words, what it claims, whether it gives a place."""
+
+    words: tuple[str, ...]
+    content: frozenset[str]
+    stated: frozenset[tuple[str, ...]]
+    placed: bool
+
+    @classmethod
+    def of(cls, sentence: Sentence) -> _Gist:
+        return cls(
+            words=tuple(_WORD.findall(sentence.text.lower())),
+            content=frozenset(_WORD.findall(sentence.bare.lower())) - _EMPTY_WORDS,
+            stated=frozenset(
+                (one.kind, one.subject, one.predicate, one.object, one.value) for one in sentence.claims
+            ),
+            placed=any(isinstance(part, BoxPart | PointPart) for part in sentence.parts),
+        )
+
+    def is_said_in(self, earlier: _Gist) -> bool:
+        """Whether it says nothing that an earlier one does not: the same words, or fewer of them and no other claim."""
+        if self.words == earlier.words:
+            return True
+        says_less = self.stated <= earlier.stated and self.content <= earlier.content
+        return bool(self.stated) and not self.placed and says_less
 
 
-def _says_again(sentence: Sentence, earlier: Sentence) -> bool:
-    """Whether a sentence says nothing that an earlier one does not: the same words, or fewer of them and no other claim."""
-    if _WORD.findall(sentence.text.lower()) == _WORD.findall(earlier.text.lower()):
-        return True
-    if any(isinstance(part, BoxPart | PointPart) for part in sentence.parts):
-        return False
-    stated, before = _stated(sentence), _stated(earlier)
-    return bool(stated) and stated <= before and _content(sentence) <= _content(earlier)
-
-
-def _stated(sentence: Sentence) -> set[tuple[str, ...]]:
-    return {(one.kind, one.subject, one.predicate, one.object, one.value) for one in sentence.claims}
-
-
-def _content(sentence: Sentence) -> set[str]:
-    return set(_WORD.findall(sentence.bare.lower())) - _EMPTY_WORDS
+def _held(gist: _Gist, said: Sequence[_Gist]) -> bool:
+    return any(gist.is_said_in(earlier) for earlier in said)
 
 
 def _hash(seed: int, *about: str | int) -> int:

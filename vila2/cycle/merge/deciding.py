@@ -20,7 +20,12 @@ from dataclasses import replace
 from vila2.cycle.merge.hearing import Exchange, Spoken
 from vila2.run.recipe import MergeSpec
 
-_LEANS = re.compile(r"(?:it|its|they|their|this|these|he|she|his|her)\b", re.IGNORECASE)
+#: "This is", but not "this image".
+_LEANS = re.compile(
+    r"(?:\d+\.\s+)?(?:it|its|they|their|he|she|his|her|(?:this|these)\s+(?:is|are|was|were|has|have|can|could|may|might"
+    r"|does|do|seems?|appears?|looks?|makes?|gives?|adds?|suggests?|indicates?|shows?|creates?))\b",
+    re.IGNORECASE,
+)
 
 
 def decided(exchange: Exchange, spec: MergeSpec) -> Exchange:

@@ -5,29 +5,37 @@ Three of four things that a small model's captions make up are of this sort: wha
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 from vila2.cycle.merge.hearing import Spoken
 from vila2.cycle.merge.known import Known
-from vila2.cycle.merge.names import agree, name_of
+from vila2.cycle.merge.mentions import introduced
+from vila2.cycle.merge.names import Name, agree, name_of
 from vila2.data.claims import Claim
-
-_INTRODUCES = re.compile(r"(?:an?|another)\s", re.IGNORECASE)
 
 
 def refuted_repeats(spoken: Sequence[Spoken], known: Known) -> list[Spoken]:
     """The sentences of one answer; one that introduces a thing for which no box is left is contradicted.
 
-    Every "a", "an" and "another" needs a thing of its own among those that the name can mean, as many as possible
-    being placed. Nothing is said of names for which no box was found, nor of claims with boxes of their own.
+    What :func:`~vila2.cycle.merge.mentions.introduced` says is new needs a thing of its own among those that the name
+    can mean, as many as possible being placed. Nothing is said of names for which no box was found, nor of claims with
+    boxes of their own.
     """
-    taken: dict[int, list[int]] = {}  # a thing's number to what the name that holds it can mean
+
+    @cache
+    def meant(name: Name) -> tuple[int, ...]:
+        return tuple(number for number, thing in enumerate(known.things) if agree(name, thing.name))
+
+    taken: dict[int, Name] = {}  # a thing's number to the name that holds it
     found = []
     for one in spoken:
         before = dict(taken)
-        claims = tuple(_placed(claim, one, known, taken) for claim in one.sentence.claims)
+        new = _new(one)
+        claims = tuple(
+            _placed(claim, meant, taken) if claim in new else claim for claim in one.sentence.claims
+        )
         if one.verdict != "contradicted" and claims != one.sentence.claims:
             one = replace(one, sentence=replace(one.sentence, claims=claims), verdict="contradicted")
         if one.verdict == "contradicted":
@@ -36,23 +44,47 @@ def refuted_repeats(spoken: Sequence[Spoken], known: Known) -> list[Spoken]:
     return found
 
 
-def _placed(claim: Claim, one: Spoken, known: Known, taken: dict[int, list[int]]) -> Claim:
-    if claim.kind != "object" or claim.boxes or not _INTRODUCES.match(one.sentence.bare, claim.start):
-        return claim
+def _new(one: Spoken) -> set[Claim]:
+    """The claims of a sentence that introduce a thing."""
+    named = sorted(
+        (claim for claim in one.sentence.claims if claim.kind in ("object", "count")),
+        key=lambda claim: claim.start,
+    )
+    new = introduced(one.sentence.text, [(claim.start, claim.end) for claim in named])
+    return {
+        claim
+        for claim, is_new in zip(named, new, strict=True)
+        if is_new and claim.kind == "object" and not claim.boxes
+    }
+
+
+def _placed(claim: Claim, meant: Callable[[Name], tuple[int, ...]], taken: dict[int, Name]) -> Claim:
     name = name_of(claim.subject)
-    meant = [number for number, thing in enumerate(known.things) if agree(name, thing.name)]
-    if not meant or _makes_room(meant, taken, set()):
+    things = meant(name)
+    if not things or _makes_room(name, meant, taken):
         return claim
-    return replace(claim, status="contradicted", detail=f"{len(meant)} found, and each of them named before")
+    return replace(claim, status="contradicted", detail=f"{len(things)} found, and each of them named before")
 
 
-def _makes_room(meant: list[int], taken: dict[int, list[int]], tried: set[int]) -> bool:
+def _makes_room(name: Name, meant: Callable[[Name], tuple[int, ...]], taken: dict[int, Name]) -> bool:
     """Gives a name one of the things that it can mean, moving others where they can mean another one."""
-    for thing in meant:
-        if thing in tried:
+    wanted: dict[int, int | None] = {}  # a thing to the one that the name which wants it would leave
+    asked: set[Name] = set()
+    waiting: list[tuple[Name, int | None]] = [(name, None)]
+    for who, leaves in waiting:
+        if who in asked:
             continue
-        tried.add(thing)
-        if thing not in taken or _makes_room(taken[thing], taken, tried):
-            taken[thing] = meant
+        asked.add(who)
+        for thing in meant(who):
+            if thing in wanted:
+                continue
+            wanted[thing] = leaves
+            if thing in taken:
+                waiting.append((taken[thing], thing))
+                continue
+            while leaves is not None:
+                taken[thing] = taken[leaves]
+                thing, leaves = leaves, wanted[leaves]
+            taken[thing] = name
             return True
     return False
