@@ -24,9 +24,10 @@ from vila2.cycle.merge.reading import read_claims
 from vila2.cycle.merge.repeats import refuted_repeats
 from vila2.cycle.merge.sources import Source
 from vila2.cycle.merge.tally import tally_merge
+from vila2.data.annotations import Annotation
 from vila2.data.claims import Claim
 from vila2.data.layers import Layer, original_layer
-from vila2.data.sample import BoxPart, TextPart, assistant, user
+from vila2.data.sample import BoxPart, TextPart, Turn, assistant, user
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View, apply_view
 from vila2.errors import DataError, PluginError, RunError
@@ -191,6 +192,34 @@ def hand_made(dataset, **more):
     } | more
     layers = {name: write_layer(dataset, name, rows) for name, rows in found.items()}
     return {"original": original_layer(dataset)} | layers
+
+
+def test_without_boxes_a_description_is_a_caption_and_what_only_gives_a_box_is_left_out(small, tmp_path):
+    def where(key: str) -> Annotation:
+        turns = (user("Where is it?"), Turn("assistant", (BoxPart(LEFT),)))
+        return Annotation(key, "Where is it?", "[0.100,0.400,0.300,0.600]", "ok", turns=turns)
+
+    def what(key: str) -> Annotation:
+        turns = (
+            Turn("user", (TextPart("What is in "), BoxPart(LEFT))),
+            assistant("A red cube stands in it."),
+        )
+        return Annotation(
+            key, "What is in [0.100,0.400,0.300,0.600]", "A red cube stands in it.", "ok", turns=turns
+        )
+
+    things = [("red cube", LEFT), ("blue ball", RIGHT)]
+    rows = [row for key in small.keys() for row in (grounded(key, things), where(key), what(key))]  # noqa: SIM118
+    layers = {"original": original_layer(small), "boxes": write_layer(small, "boxes", rows)}
+    kept, dropped = (merged(small, layers, tmp_path / way, boxes=way) for way in ("keep", "drop"))
+    assert "[0.100,0.400,0.300,0.600]" in " ".join(row.text for row in kept.rows())
+    assert "There is a red cube. There is a blue ball." in captions(dropped, "boxes").values()
+    for row in dropped.rows():
+        assert not any(isinstance(part, BoxPart) for turn in row.turns for part in turn.parts)
+        boxed = [row.text[claim.start : claim.end] for claim in row.claims if claim.boxes]
+        assert set(boxed) <= {"a red cube", "a blue ball"}, "claims move along, and keep their boxes"
+        assert row.prompt not in ("Where is it?", "What is in [0.100,0.400,0.300,0.600]")
+    assert {one.reason for one in fates(tmp_path / "drop", "boxes") if not one.kept} <= {"boxes", "duplicate"}
 
 
 def test_every_sentence_has_its_verdict_its_fate_and_the_reason(small, tmp_path):

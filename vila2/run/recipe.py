@@ -217,6 +217,11 @@ class MergeSpec(Part):
     original: Literal["keep", "verify"] = Field(
         default="keep", description="the human text: keep it as it is, or judge its sentences like the rest"
     )
+    boxes: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="coordinates in what specialists say. drop: a description is a caption without them, and an answer "
+        "that is nothing else is left out; they are most of a conversation's tokens, and only who is to ground needs them",
+    )
     unverified: Literal["keep", "drop"] = Field(
         default="keep", description="sentences of a caption that no evidence decides"
     )

@@ -47,6 +47,26 @@ class Sentence:
         return _flat(self.parts)[0]
 
 
+def without_coordinates(sentence: Sentence) -> Sentence:
+    """A sentence without its boxes and points; its claims keep theirs."""
+    text, moved = "", []  # where each character of the sentence's own text goes
+    for part in sentence.parts:
+        own = text_of((part,))
+        if not isinstance(part, TextPart):
+            moved += [len(text)] * len(own)
+            continue
+        # One space is left where coordinates stood between two, and none before a comma or a full stop.
+        if text.endswith(" ") and own[:1] in (" ", ",", ".", ";", ":", "!", "?"):
+            text = text.removesuffix(" ")
+        moved += range(len(text), len(text) + len(own))
+        text += own
+    moved.append(len(text))
+    claims = (
+        replace(one, start=moved[one.start], end=min(moved[one.end], len(text))) for one in sentence.claims
+    )
+    return Sentence((TextPart(text),), tuple(claims))
+
+
 def text_of(parts: Sequence[Part]) -> str:
     """Parts as text, coordinates in the paper's form ``[xmin,ymin,xmax,ymax]``."""
     return _SCHEMES[0].to_text([part for part in parts if isinstance(part, TextPart | BoxPart | PointPart)])

@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from vila2.cycle.merge.answers import Sentence, joined
+from vila2.cycle.merge.answers import Sentence, joined, without_coordinates
 from vila2.cycle.merge.hearing import Exchange, Spoken
 from vila2.cycle.merge.names import word_set
 from vila2.data.annotations import Annotation
 from vila2.data.mixtures import select_share
-from vila2.data.sample import BoxPart, PointPart, Turn, user
+from vila2.data.sample import BoxPart, Part, PointPart, Turn, user
 from vila2.run.recipe import MergeSpec
 
 #: Words from which an answer is taken for a statement of its own.
@@ -45,13 +45,15 @@ class Talk:
         number, those that say again what was said, and those that the budget has no room for.
         """
         spent = _Spent(self.spec, self.count)
+        if self.spec.boxes == "drop":
+            exchanges = [_without_boxes(one) for one in exchanges]
         captions = [one for one in exchanges if one.question is None]
         asked = [one for one in exchanges if one.question is not None]
         asked.sort(key=lambda one: _hash(self.seed, key, "order", one.source.name, one.number))
         arranged = [spent.caption(one) for one in _chosen(captions, self.spec)]
         numbers: Counter[str] = Counter()
         for one in asked:
-            one = self._considered(one, key, numbers[one.source.name])
+            one = self._considered(one, key, numbers[one.source.name]) if one.kept else one
             one = spent.exchange(one) if one.kept else one
             numbers[one.source.name] += one.kept
             arranged.append(one)
@@ -73,6 +75,25 @@ class Talk:
             chosen = _hash(self.seed, key, "question", name, 0) + one.number
             one = replace(one, question=user(questions[chosen % len(questions)]))
         return one
+
+
+def _without_boxes(one: Exchange) -> Exchange:
+    """What is said with coordinates as a caption without them; what is asked with them, or says nothing else, goes."""
+    if one.question is not None and _has_places(one.question.parts):
+        return replace(one, kept=False, reason="boxes")
+    if not any(_has_places(each.sentence.parts) for each in one.spoken):
+        return one
+    spoken = []
+    for each in one.spoken:
+        each = replace(each, sentence=without_coordinates(each.sentence))
+        if each.kept and not _WORD.search(each.sentence.text):
+            each = replace(each, kept=False, reason="boxes")
+        spoken.append(each)
+    return replace(one, question=None, spoken=tuple(spoken))
+
+
+def _has_places(parts: Sequence[Part]) -> bool:
+    return any(isinstance(part, BoxPart | PointPart) for part in parts)
 
 
 def rows_of(key: str, arranged: Sequence[Exchange]) -> list[Annotation]:
@@ -179,7 +200,10 @@ class _Spent:
 
 
 def _chosen(captions: Sequence[Exchange], spec: MergeSpec) -> list[Exchange]:
-    """The captions that the settings want, the original first; of the base its first, as a view takes it."""
+    """The captions that the settings want, the original first; of the base its first, as a view takes it.
+
+    Of a specialist they are no more than it may have exchanges.
+    """
     captions = sorted(captions, key=lambda one: one.source.role != "original")
     usable = {
         one.source.role
@@ -188,11 +212,12 @@ def _chosen(captions: Sequence[Exchange], spec: MergeSpec) -> list[Exchange]:
     }
     found = []
     for one in captions:
+        role = one.source.role
         # Where the one that is wanted says nothing, the other one stands in.
-        unwanted = spec.caption not in ("both", one.source.role) and spec.caption in usable
-        later = one.source.role == "base" and any(
-            other.source is one.source and other.status == "ok" for other in found
-        )
+        unwanted = role != "specialist" and spec.caption not in ("both", role) and spec.caption in usable
+        most = {"original": None, "base": 1}.get(role, one.source.policy.exchanges)
+        before = sum(other.source is one.source and other.status == "ok" for other in found)
+        later = most is not None and before >= most
         if one.status == "ok" and (unwanted or later):
             one = replace(one, kept=False, reason="policy" if unwanted else "cap")
         found.append(one)
@@ -227,7 +252,7 @@ class _Gist:
             stated=frozenset(
                 (one.kind, one.subject, one.predicate, one.object, one.value) for one in sentence.claims
             ),
-            placed=any(isinstance(part, BoxPart | PointPart) for part in sentence.parts),
+            placed=_has_places(sentence.parts),
         )
 
     def is_said_in(self, earlier: _Gist) -> bool:
