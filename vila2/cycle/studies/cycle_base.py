@@ -55,6 +55,8 @@ def cycle_recipe(size: CycleSize, seed: int) -> dict[str, Any]:
             },
         },
         "cycle": {"rounds": 0, "max_new_tokens": 120, "batch_size": 125},
+        # With them more than half of the tokens would be coordinates, which no question here asks for.
+        "merge": {"boxes": "drop"},
         "evaluate": _benchmarks(),
     }
 

@@ -180,8 +180,8 @@ TABLE_4 = Study(
             "all": ("83.0 (of 82.2)", "70.9 (of 66.7)", "86.4 (of 86.5)"),
         },
     ),
-    note="Our specialists are made of the saturated round and write beside the original captions. The paper's last row "
-    "has ten times the pretraining data of the others. " + _ELSEWHERE,
+    note="Our specialists are made of the saturated round and write beside the original captions, their coordinates left "
+    "out. The paper's last row has ten times the pretraining data of the others. " + _ELSEWHERE,
     whole_cycle=True,
 )
 
