@@ -126,6 +126,14 @@ def test_who_starts_from_the_run_starts_from_its_best_round_and_not_from_a_contr
     assert find_origin(copied).name == "VILA_0"
 
 
+def test_a_run_that_is_moved_is_not_done_again(folder, recipe_file, tmp_path):
+    shutil.copytree(folder, tmp_path / "moved", copy_function=os.link)
+    plan = run_recipe(load_recipe(recipe_file, []), tmp_path / "moved", dry_run=True, progress=Board())[
+        "plan"
+    ]
+    assert {step.state for step in plan} == {"done"}
+
+
 def test_a_run_that_is_not_there_is_not_taken_for_a_model_of_the_hub(tmp_path, monkeypatch):
     (tmp_path / "runs").mkdir()
     monkeypatch.chdir(tmp_path)

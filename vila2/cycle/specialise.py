@@ -141,6 +141,9 @@ def make(
 def provenance(job: Job) -> dict[str, Any]:
     """Where a specialist comes from, as far as that is known before it is made."""
     config, paths = config_settings(job)
+    # A specialist of a run that is under way lies in it: its folder may be renamed, and nothing is to be done again.
+    inside = isinstance(job.origin.generalist, StepResult)
+    run = None if inside or job.origin.run is None else str(job.origin.run)
     return {
         "plugin": job.name,
         "package": job.plugin.package,
@@ -151,7 +154,7 @@ def provenance(job: Job) -> dict[str, Any]:
             "config": config | {name: str(path) for name, path in paths.items()},
         },
         "data": str(job.data.path or job.data.source),
-        "generalist": {"name": job.origin.name, "run": job.origin.run and str(job.origin.run)},
+        "generalist": {"name": job.origin.name, "run": run},
         "start": job.recipe.start,
         "stages": list(job.recipe.stages),
         "annotate": job.recipe.annotate.model_dump(mode="json"),
