@@ -243,7 +243,8 @@ class MergeSpec(Part):
     )
     view: Text = Field(
         default="dialogue({layer})",
-        description="how the merged {layer} is trained on: a dialogue, or a tree({layer})",
+        description="how the merged {layer} is trained on: a dialogue, or a tree({layer}), in which no answer can be read off "
+        "an earlier one (for models that can keep branches apart)",
     )
     engine: Text = Field(default="transformers", description="what writes, where a model does")
     max_new_tokens: Count = Field(default=256, description="of one paragraph")

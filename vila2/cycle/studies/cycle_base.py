@@ -55,8 +55,9 @@ def cycle_recipe(size: CycleSize, seed: int) -> dict[str, Any]:
             },
         },
         "cycle": {"rounds": 0, "max_new_tokens": 120, "batch_size": 125},
-        # With them more than half of the tokens would be coordinates, which no question here asks for.
-        "merge": {"boxes": "drop"},
+        # Coordinates would be more than half of the tokens, and no question here asks for them. In a dialogue what is
+        # asked later can be read off what was said before; a branch has only the image to look at.
+        "merge": {"boxes": "drop", "view": "tree({layer})"},
         "evaluate": _benchmarks(),
     }
 

@@ -181,7 +181,8 @@ TABLE_4 = Study(
         },
     ),
     note="Our specialists are made of the saturated round and write beside the original captions, their coordinates left "
-    "out. The paper's last row has ten times the pretraining data of the others. " + _ELSEWHERE,
+    "out, each exchange in a branch of its own. The paper's last row has ten times the pretraining data of the others. "
+    + _ELSEWHERE,
     whole_cycle=True,
 )
 
