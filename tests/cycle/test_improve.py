@@ -36,6 +36,15 @@ evaluate:
   - {name: questions, kind: questions, dataset: test, max_new_tokens: 4, batch_size: 32}
 """
 
+CONTROLS = [
+    "twice-sft",
+    "specialist-data-in-sft",
+    "more-sft",
+    "plain-append",
+    "unchecked-merge",
+    "alone-finding",
+    "shuffled-captions",
+]
 
 pytestmark = pytest.mark.usefixtures("site")
 
@@ -50,16 +59,7 @@ def recipe_file(site, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def folder(recipe_file, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    names = [
-        "twice-sft",
-        "specialist-data-in-sft",
-        "more-sft",
-        "plain-append",
-        "unchecked-merge",
-        "alone-finding",
-        "shuffled-captions",
-    ]
-    recipe = load_recipe(recipe_file, [f"controls={json.dumps(names)}"])
+    recipe = load_recipe(recipe_file, [f"controls={json.dumps(CONTROLS)}"])
     run_recipe(recipe, folder, dry_run=False, progress=Board())
     return folder
 
@@ -93,15 +93,7 @@ def test_what_merged_captions_say_names_its_layers(folder):
 
 def test_controls_stand_beside_the_model_that_they_control(folder):
     found = results(folder)
-    assert [model["name"] for model in found["models"]][3:] == [
-        "twice-sft",
-        "specialist-data-in-sft",
-        "more-sft",
-        "plain-append",
-        "unchecked-merge",
-        "alone-finding",
-        "shuffled-captions",
-    ]
+    assert [model["name"] for model in found["models"]][3:] == CONTROLS
     compared = {(change["from"], change["to"]) for change in found["changes"]}
     assert ("twice-sft", "VILA²") in compared and ("VILA_0", "VILA²") in compared
     trained = {len(one["stage"]["mixture"]) for one in settings(folder, "final-sft")}
