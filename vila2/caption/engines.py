@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from vila2.caption.engine import Engine
 from vila2.errors import EngineError
 from vila2.plugin.references import load_reference
 from vila2.run.nearest import did_you_mean
-
-if TYPE_CHECKING:
-    from vila2.plugin.host import Provided
 
 #: Every engine of the core: its name, and the function ``open(model, **options)`` that makes it.
 ENGINES: dict[str, str] = {"transformers": "vila2.caption.transformers_engine:open_transformers"}
@@ -29,23 +26,21 @@ def open_engine(name: str, model: Any, **options: Any) -> Engine:
         EngineError: no engine of that name.
         PluginError: the plugin that brings it is broken.
     """
-    if name in ENGINES:
-        return load_reference(ENGINES[name], of=f"engine {name!r}")(model, **options)
-    return check_engine(name)[name].load()(model, **options)
+    return find_engine(name)(model, **options)
 
 
-def check_engine(name: str) -> Mapping[str, Provided]:
-    """Whether there is an engine of that name.
-
-    Returns:
-        What plugins bring, where it is not the core's.
+def find_engine(name: str) -> Callable[..., Engine]:
+    """What opens the engine of a name.
 
     Raises:
-        EngineError: there is none.
+        EngineError: no engine of that name.
+        PluginError: the plugin that brings it is broken.
     """
+    if name in ENGINES:
+        return load_reference(ENGINES[name], of=f"engine {name!r}")
     from vila2.plugin.host import Host
 
-    brought = {} if name in ENGINES else Host().engines()
-    if name not in ENGINES and name not in brought:
+    brought = Host().engines()
+    if name not in brought:
         raise EngineError(f"unknown engine {name!r}", mend=did_you_mean(name, [*ENGINES, *brought]))
-    return brought
+    return brought[name].load()

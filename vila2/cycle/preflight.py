@@ -55,18 +55,20 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
 
 
 def check_names(recipe: Recipe) -> None:
-    """Whether the plugins, the engine and the captioner that a recipe names are there.
+    """Whether the plugins, the engines and the captioner that a recipe names are there.
 
     Raises:
         PluginError, EngineError, ModelError: one is not.
     """
-    from vila2.caption.engines import check_engine
+    from vila2.caption.engines import find_engine
     from vila2.model.loading import locate
     from vila2.plugin.host import Host
 
     for name in recipe.plugins:
         Host().plugin(name)
-    check_engine(recipe.cycle.engine)
+    find_engine(recipe.cycle.engine)
+    if recipe.specialists and recipe.merge.writer == "model":
+        find_engine(recipe.merge.engine)
     if recipe.cycle.captioner and recipe.cycle.engine == "transformers":
         locate(recipe.cycle.captioner)
 
