@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vila2.cycle.merge.mentions import Mention, introduced, mentions
+from vila2.cycle.merge.introductions import introduced
+from vila2.cycle.merge.mentions import Mention, mentions
 from vila2.cycle.merge.names import ANY, Name, agree
 
 

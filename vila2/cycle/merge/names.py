@@ -39,6 +39,17 @@ COMPOUNDS = frozenset(
     ("hot dog", "corn dog", "prairie dog", "teddy bear", "gummy bear", "sea lion", "guinea pig", "piggy bank",
      "rocking horse", "computer mouse", "baseball bat")
 )  # fmt: skip
+#: Words that cannot belong to a name.
+STOPS = word_set(
+    "is are was were be been being has have had do does can cannot will there here it its he she they we i you who which that "
+    "what where when while and or but nor than as of in on at by with without from to into onto over under above below "
+    "behind beside beneath between near next against across along around inside outside through toward towards during "
+    "for about up down off out left right front also just only directly very quite says say reads read shows show "
+    "stand stands sit sits lie lies lay appear appears seem seems look looks hold holds wear wears carry carries "
+    "contain contains include includes feature features depict depicts see sees seen visible located placed positioned "
+    "parked dressed made filled covered surrounded closest nearest farthest furthest closer farther nearer further "
+    "close far not no never another the a an this these those"
+)
 _SIZES = word_set("small large big little tiny huge tall short")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 

@@ -12,8 +12,9 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from vila2.cycle.merge.mentions import CARRIERS, STOPS, Mention, Span, denials, lies_in, mentions
-from vila2.cycle.merge.names import DETERMINERS, Vocabulary, word_set
+from vila2.cycle.merge.denials import Span, denials, lies_in
+from vila2.cycle.merge.mentions import CARRIERS, Mention, mentions
+from vila2.cycle.merge.names import DETERMINERS, STOPS, Vocabulary, word_set
 from vila2.data.claims import Claim
 
 _OF_THE_IMAGE = r"\s+of\s+the\s+(?:image|picture|photo|scene|frame)"
