@@ -15,6 +15,7 @@ ROOT = Path(vila2.__file__).parent
 #: From the ground up, as in docs/architecture.md.
 ORDER = (
     "data",
+    "claims",
     "run",
     "plugin",
     "sources",

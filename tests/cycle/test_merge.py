@@ -11,6 +11,8 @@ from merge_layers import grounded, reads, relates, said, world, world_layers, wr
 from packages import install_specialist
 
 from vila2.caption.engine import Answer
+from vila2.claims.names import Vocabulary
+from vila2.claims.reading import read_claims
 from vila2.cycle import work
 from vila2.cycle.merge.answers import Sentence, sentences_of, with_claims
 from vila2.cycle.merge.conversation import Talk
@@ -19,8 +21,6 @@ from vila2.cycle.merge.fates import read_fates
 from vila2.cycle.merge.hearing import Exchange, Spoken
 from vila2.cycle.merge.job import merge_layers
 from vila2.cycle.merge.known import Known, known_of
-from vila2.cycle.merge.names import Vocabulary
-from vila2.cycle.merge.reading import read_claims
 from vila2.cycle.merge.repeats import refuted_repeats
 from vila2.cycle.merge.sources import Source
 from vila2.cycle.merge.tally import tally_merge

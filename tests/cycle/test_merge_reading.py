@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vila2.claims.names import Vocabulary, agree, clash, name_of
+from vila2.claims.reading import read_claims
 from vila2.cycle.merge.answers import joined, sentences_of
 from vila2.cycle.merge.judging import judged, verdict_of
 from vila2.cycle.merge.known import known_of
-from vila2.cycle.merge.names import Vocabulary, agree, clash, name_of
-from vila2.cycle.merge.reading import read_claims
 from vila2.data.claims import Claim
 from vila2.data.sample import BoxPart, TextPart
 

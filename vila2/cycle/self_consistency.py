@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vila2.cycle.merge.introductions import introduced
-from vila2.cycle.merge.mentions import Mention, mentions
-from vila2.cycle.merge.names import ANY, Name, agree
+from vila2.claims.introductions import introduced
+from vila2.claims.mentions import Mention, mentions
+from vila2.claims.names import ANY, Name, agree
 
 
 def contradiction(text: str) -> str:

@@ -1,20 +1,23 @@
 """A caption against evidence: what a detector saw, an OCR read, or people drew boxes about.
 
-Where the truth is not known there is at least agreement with somebody who looked another way. Four kinds of statement
-are found in free text: things by the evidence's labels (:mod:`vila2.evaluate.thing_words`), counts of them, left, right,
-above and below between them, and quoted text. Everything else a caption says makes no claim here, which is why
-:func:`coverage` belongs beside every precision.
+Where the truth is not known there is at least agreement with somebody who looked another way. What a caption claims is
+read as verify and merge read it (:mod:`vila2.claims.reading`); judged are things by the evidence's labels
+(:mod:`vila2.evaluate.thing_words`), counts of them, their places to each other, and written text. Nothing else a caption says
+is judged here, which is why :func:`coverage` belongs beside every precision.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
-from vila2.data.claims import Claim, ClaimKind
+from vila2.claims.names import Name, Vocabulary, name_of
+from vila2.claims.reading import read_claims
+from vila2.claims.sentences import sentence_spans
+from vila2.data.claims import Claim
 from vila2.data.evidence import Evidence, SceneObject
 from vila2.evaluate.looking import FUNCTION_WORDS
 from vila2.evaluate.relations import Axis, relation
@@ -23,26 +26,11 @@ from vila2.evaluate.thing_words import NOT_THINGS, words_for
 
 #: A quoted text agrees with a written one from this share of equal characters on.
 SAME_TEXT = 0.8
-_COUNTS = {
-    word: n
-    for n, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), 1)
-}
-_COUNT = re.compile(rf"\b({'|'.join(_COUNTS)}|[2-9])(?:\s+[a-z-]+){{0,2}}\s*$", re.IGNORECASE)
-_RELATION = re.compile(
-    r"\b(?:(left|right)(?:\s+side)?\s+of|(above|over)|(below|underneath))\b", re.IGNORECASE
-)
-_SIDES: dict[str, tuple[Axis, int]] = {"left": ("left/right", -1), "right": ("left/right", 1), "above": ("above/below", -1), "over": ("above/below", -1),
-          "below": ("above/below", 1), "underneath": ("above/below", 1)}  # fmt: skip
-_QUOTED = re.compile(r"[\"“]([^\"”]{1,80})[\"”]|\b(?:says?|saying|reads?|reading)\s+'([^']{1,80})'")
-_SENTENCE = re.compile(r"[^.!?;]+")
+_SIDES: Mapping[str, tuple[Axis, int]] = {
+    "left": ("left/right", -1), "right": ("left/right", 1), "above": ("above/below", -1), "below": ("above/below", 1),
+    "front": ("front/behind", -1), "behind": ("front/behind", 1),
+}  # fmt: skip
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    start: int
-    end: int
-    label: str
 
 
 def known_labels(evidence: Iterable[Evidence]) -> tuple[str, ...]:
@@ -62,14 +50,19 @@ def check_against_evidence(evidence: Evidence, text: str, labels: Sequence[str])
         evidence: of the image.
         text: the caption.
         labels: that count as things, of :func:`known_labels`.
+
+    Returns:
+        claims whose subjects and objects are labels.
     """
-    named = _named(text, tuple(labels))
-    claims = [_object_claim(evidence, one) for one in named]
-    claims += [claim for one in named if (claim := _count_claim(evidence, text, one))]
-    for sentence in _SENTENCE.finditer(text):
-        inside = [one for one in named if sentence.start() <= one.start < sentence.end()]
-        claims += _relation_claims(evidence, text, sentence, inside)
-    claims += _text_claims(evidence, text)
+    words = _words(tuple(labels))
+    claims = []
+    for start, end in sentence_spans(text):
+        sentence = text[start:end]
+        for claim in read_claims(sentence, words.vocabulary):
+            claims += [
+                replace(one, start=start + one.start, end=start + one.end)
+                for one in _judged(evidence, claim, sentence, words)
+            ]
     return tuple(sorted(claims, key=lambda claim: (claim.start, claim.end, claim.kind)))
 
 
@@ -81,91 +74,105 @@ def coverage(claims: Sequence[Claim], text: str) -> tuple[int, int]:
     return covered, len(words)
 
 
-@lru_cache(maxsize=16)
-def _pattern(labels: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str]]:
-    """Finds what means a thing, the longest first, and whose label it is; a label's own name comes before synonyms."""
-    label_of = {word: label for label in reversed(labels) for word in words_for(label)}
-    label_of |= {form: label for label in labels for form in words_for(label)[:2]}
-    ordered = sorted({*label_of, *NOT_THINGS}, key=lambda word: (-len(word), word))
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, ordered))})\b", re.IGNORECASE), label_of
+class _Words:
+    """What means a thing: the names of labels and of their synonyms, and those that only seem to.
+
+    Attributes:
+        vocabulary: of all of them, by which bare names are found.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        # A label's own name comes before another's synonym.
+        self._label_of = {name_of(word): label for label in reversed(labels) for word in words_for(label)}
+        self._label_of |= {name_of(label): label for label in labels}
+        others = {name_of(phrase) for phrase in NOT_THINGS} - self._label_of.keys()
+        self._label_of |= dict.fromkeys(others, "")
+        self.vocabulary = Vocabulary.of(self._label_of)
+
+    def meant(self, called: str) -> tuple[str, Name]:
+        """The label of what a text names, "" where it has none, and the part of the name that says it: its last words."""
+        name = name_of(called)
+        for first in range(len(name)):
+            if (label := self._label_of.get(name[first:])) is not None:
+                return label, name[first:]
+        return "", ()
+
+    def is_label(self, name: Name) -> bool:
+        """Whether a name is that of a label and no synonym, which may mean only some of its things."""
+        return name_of(self._label_of[name]) == name
 
 
-def _named(text: str, labels: tuple[str, ...]) -> list[_Named]:
-    if not labels:
-        return []
-    pattern, label_of = _pattern(labels)
-    hits = ((hit, label_of.get(hit.group().lower())) for hit in pattern.finditer(text))
-    return [_Named(*hit.span(), label) for hit, label in hits if label]
+_words = lru_cache(maxsize=16)(_Words)
+
+
+def _judged(evidence: Evidence, claim: Claim, sentence: str, words: _Words) -> Iterator[Claim]:
+    if claim.kind == "text":
+        yield _text(evidence, claim)
+        return
+    label, name = words.meant(claim.subject)
+    if not label:
+        return
+    if claim.kind == "relation":
+        other, _ = words.meant(claim.object)
+        if other:
+            yield _relation(evidence, replace(claim, subject=label, object=other))
+        return
+    claim = replace(claim, subject=label)
+    yield _object(evidence, claim, sentence, len(" ".join(name).split()))
+    if claim.kind == "count":
+        yield _count(evidence, claim, exact=words.is_label(name))
+
+
+def _object(evidence: Evidence, claim: Claim, sentence: str, words: int) -> Claim:
+    """That such a thing is there: said by the last words of the phrase; of what stands before them nothing is known."""
+    said = list(_WORD.finditer(sentence, claim.start, claim.end))[-words:]
+    there = any(thing.label == claim.subject for thing in evidence.objects)
+    holds = there or (False if _is_complete(evidence, claim.subject) else None)
+    thing = Claim("object", said[0].start(), claim.end, "unverified", subject=claim.subject)
+    return _decided(thing, holds, f"no {claim.subject} among the objects")
+
+
+def _count(evidence: Evidence, claim: Claim, *, exact: bool) -> Claim:
+    said, actual = int(claim.value), sum(thing.label == claim.subject for thing in evidence.objects)
+    if claim.predicate == "at least":
+        holds: bool | None = actual >= said
+    else:
+        # "Two men" among three people may be right: of a synonym only too few contradict.
+        holds = actual == said if actual <= said or exact else None
+    complete = _is_complete(evidence, claim.subject)
+    return _decided(claim, holds if complete else None, f"there are {actual}, not {said}")
+
+
+def _relation(evidence: Evidence, claim: Claim) -> Claim:
+    axis, side = _SIDES.get(claim.predicate, (None, 0))
+    one, other = _only(evidence, claim.subject), _only(evidence, claim.object)
+    found = relation(one, other, axis) if axis and one and other and one is not other else None
+    return _decided(claim, None if found is None else found == side, "they stand the other way")
+
+
+def _text(evidence: Evidence, claim: Claim) -> Claim:
+    said = tokens(claim.value)
+    # What is quoted need not be writing.
+    missing = None if claim.predicate == "quoted" or not evidence.all_texts else False
+    holds = (_is_written(said, evidence) or missing) if said else None
+    return _decided(claim, holds, "nothing like it is written")
+
+
+def _decided(claim: Claim, holds: bool | None, detail: str) -> Claim:
+    if holds is None:
+        return claim
+    return (
+        replace(claim, status="supported") if holds else replace(claim, status="contradicted", detail=detail)
+    )
 
 
 def _is_complete(evidence: Evidence, label: str) -> bool:
     return evidence.all_objects and (not evidence.labels or label in evidence.labels)
 
 
-def _claim(kind: ClaimKind, start: int, end: int, holds: bool | None, subject: str, detail: str) -> Claim:
-    status = "unverified" if holds is None else "supported" if holds else "contradicted"
-    return Claim(kind, start, end, status, "" if holds is not False else detail, subject)
-
-
-def _object_claim(evidence: Evidence, one: _Named) -> Claim:
-    there = any(thing.label == one.label for thing in evidence.objects)
-    holds = there or (False if _is_complete(evidence, one.label) else None)
-    return _claim("object", one.start, one.end, holds, one.label, f"no {one.label} among the objects")
-
-
-def _count_claim(evidence: Evidence, text: str, one: _Named) -> Claim | None:
-    hit = _COUNT.search(text, max(0, one.start - 40), one.start)
-    if hit is None:
-        return None
-    word = hit.group(1).lower()
-    number = _COUNTS.get(word) or int(word)
-    if number == 1:  # "one of", "one man ... another": no count
-        return None
-    actual = sum(thing.label == one.label for thing in evidence.objects)
-    # "Two men" among three people may be right: of a synonym only too few contradict.
-    is_label = text[one.start : one.end].lower() in words_for(one.label)[:2]
-    holds = actual == number if actual <= number or is_label else None
-    decided = holds if _is_complete(evidence, one.label) else None
-    return _claim("count", hit.start(1), one.end, decided, one.label, f"there are {actual}, not {number}")
-
-
-def _relation_claims(
-    evidence: Evidence, text: str, sentence: re.Match[str], inside: Sequence[_Named]
-) -> list[Claim]:
-    claims = []
-    for hit in _RELATION.finditer(text, sentence.start(), sentence.end()):
-        before = [one for one in inside if one.end <= hit.start()]
-        after = [one for one in inside if one.start >= hit.end()]
-        if not before or not after:
-            continue
-        first, second = before[-1], after[0]
-        axis, side = _SIDES[next(word for word in hit.groups() if word).lower()]
-        one, other = (_only(evidence, thing.label) for thing in (first, second))
-        found = relation(one, other, axis) if one and other and one is not other else None
-        holds = None if found is None else found == side
-        subject = f"{first.label} {hit.group().lower()} {second.label}"
-        claims.append(
-            _claim("relation", hit.start(), hit.end(), holds, subject, "the boxes stand the other way")
-        )
-    return claims
-
-
 def _only(evidence: Evidence, label: str) -> SceneObject | None:
     things = [thing for thing in evidence.objects if thing.label == label]
     return things[0] if len(things) == 1 and _is_complete(evidence, label) else None
-
-
-def _text_claims(evidence: Evidence, text: str) -> list[Claim]:
-    claims = []
-    for hit in _QUOTED.finditer(text):
-        group = 1 if hit.group(1) else 2
-        said = tokens(hit.group(group))
-        if not said:
-            continue
-        found = _is_written(said, evidence)
-        holds = found or (False if evidence.all_texts else None)
-        claims.append(_claim("text", *hit.span(group), holds, hit.group(group), "nothing like it is written"))
-    return claims
 
 
 def _is_written(said: Sequence[str], evidence: Evidence) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import accumulate
 
+from vila2.claims.sentences import sentence_spans
 from vila2.data.claims import Claim
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.sample import BoxPart, Part, PointPart, TextPart
@@ -16,12 +16,6 @@ from vila2.data.sample import BoxPart, Part, PointPart, TextPart
 #: Stands for a box or a point: no text holds it by itself, and it is no word, digit or full stop.
 _PLACE = "\ufffc"
 _SCHEMES = (CoordinateScheme("text"), CoordinateScheme("tokens"))
-_END = re.compile(r"(?:[.!?。]+[\"'”’)\]]*(?=\s)|\n)\s*")
-_QUOTED = re.compile(r"(?<!\d)\"[^\"\n]*\"|“[^”\n]*”")  # 5" is a measure
-_LIST_NUMBER = re.compile(r"\d{1,3}\.")
-_ABBREVIATED = re.compile(
-    r"(?:\b(?:mr|mrs|ms|dr|prof|st|no|vs|etc|e\.g|i\.e|approx|ca|fig|jr|sr|inc|ltd)|\b[A-Za-z])\.$", re.I
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +94,7 @@ def sentences_of(
     flats = [_flat(parts) for parts in answers]
     flat = "\n".join(text for text, _ in flats)
     places = [place for _, own in flats for place in own]
-    spans = list(_spans(flat))
+    spans = list(sentence_spans(flat))
     held = _held(claims, spans, _mover(said, flat)) if claims else [[] for _ in spans]
     found: list[list[Sentence]] = [[] for _ in answers]
     ends = list(accumulate(len(text) + 1 for text, _ in flats))
@@ -130,40 +124,6 @@ def _held(
 def with_claims(sentence: Sentence, claims: Sequence[Claim]) -> Sentence:
     """The sentence with claims, whose spans are of its ``bare`` text, in addition to its own."""
     return replace(sentence, claims=(*sentence.claims, *(_in_text(sentence.parts, one) for one in claims)))
-
-
-def _spans(flat: str) -> Iterator[tuple[int, int]]:
-    """The sentences of a text: up to a full stop that ends no abbreviation and stands in no quotes, or to a line's end.
-
-    The number of a list's item is no sentence: it goes with its item.
-    """
-    quotes = [hit.span() for hit in _QUOTED.finditer(flat)]
-    starts = [start for start, _ in quotes]
-    start = 0
-    for hit in _END.finditer(flat):
-        end = hit.start() + len(hit.group().rstrip())
-        quote = bisect_left(starts, end) - 1
-        in_quotes = quote >= 0 and end < quotes[quote][1]
-        following = flat[hit.end() : hit.end() + 1]
-        goes_on = flat[end - 1 : end] in "\"'”’" and following.islower()
-        # "etc." may end a sentence, as a title before a name does not.
-        abbreviated = _ABBREVIATED.search(flat, max(start, end - 10), end) and not (
-            flat[max(start, end - 4) : end].lower() == "etc." and following.isupper()
-        )
-        if "\n" not in hit.group() and (
-            in_quotes or goes_on or abbreviated or _LIST_NUMBER.fullmatch(flat, start, end)
-        ):
-            continue
-        yield from _trimmed(flat, start, hit.end())
-        start = hit.end()
-    yield from _trimmed(flat, start, len(flat))
-
-
-def _trimmed(flat: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    text = flat[start:end]
-    start, end = start + len(text) - len(text.lstrip()), end - (len(text) - len(text.rstrip()))
-    if end > start:
-        yield start, end
 
 
 def _flat(parts: Sequence[Part]) -> tuple[str, list[Part]]:

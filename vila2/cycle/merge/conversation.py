@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from vila2.claims.names import word_set
 from vila2.cycle.merge.answers import Sentence, joined, without_coordinates
 from vila2.cycle.merge.hearing import Exchange, Spoken
-from vila2.cycle.merge.names import word_set
 from vila2.data.annotations import Annotation
 from vila2.data.mixtures import select_share
 from vila2.data.sample import BoxPart, Part, PointPart, Turn, user

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from vila2.claims.names import Vocabulary
+from vila2.claims.reading import read_claims
 from vila2.cycle.merge.answers import Sentence, sentences_of, with_claims
-from vila2.cycle.merge.names import Vocabulary
-from vila2.cycle.merge.reading import read_claims
 from vila2.cycle.merge.sources import Source
 from vila2.data.annotations import Annotation, Status
 from vila2.data.claims import ClaimStatus

@@ -11,12 +11,12 @@ from typing import Any
 from vila2.caption.engine import Engine, GenerationSettings
 from vila2.caption.job import check_same_job, keep_job, only_writer
 from vila2.caption.journal import Journal
+from vila2.claims.names import Vocabulary
 from vila2.cycle.merge.conversation import Talk, rows_of
 from vila2.cycle.merge.deciding import decided
 from vila2.cycle.merge.fates import Fate, fates_of, write_fates
 from vila2.cycle.merge.hearing import Exchange, hear
 from vila2.cycle.merge.known import Known
-from vila2.cycle.merge.names import Vocabulary
 from vila2.cycle.merge.rewriting import describe_writer, rewritten, write_paragraphs
 from vila2.cycle.merge.sources import WRITER, Source, open_sources, ranked
 from vila2.cycle.merge.weighing import judge_by, weigh

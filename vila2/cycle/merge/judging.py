@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from vila2.claims.names import ANY, agree, clash, name_of
 from vila2.cycle.merge.known import Known, Stated, Thing
-from vila2.cycle.merge.names import ANY, agree, clash, name_of
 from vila2.data.boxes import iou
 from vila2.data.claims import Claim, ClaimStatus
 from vila2.data.evidence import Evidence

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from vila2.cycle.merge.names import Name, agree, name_of
+from vila2.claims.names import Name, agree, name_of
 from vila2.data.boxes import Box, iou
 from vila2.data.claims import Claim
 from vila2.data.evidence import Evidence, SceneObject, WrittenText

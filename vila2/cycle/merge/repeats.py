@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 
+from vila2.claims.introductions import introduced
+from vila2.claims.names import Name, agree, name_of
 from vila2.cycle.merge.hearing import Spoken
-from vila2.cycle.merge.introductions import introduced
 from vila2.cycle.merge.known import Known
-from vila2.cycle.merge.names import Name, agree, name_of
 from vila2.data.claims import Claim
 
 
 def refuted_repeats(spoken: Sequence[Spoken], known: Known) -> list[Spoken]:
     """The sentences of one answer; one that introduces a thing for which no box is left is contradicted.
 
-    What :func:`~vila2.cycle.merge.introductions.introduced` says is new needs a thing of its own among those that the name
+    What :func:`~vila2.claims.introductions.introduced` says is new needs a thing of its own among those that the name
     can mean, as many as possible being placed. Nothing is said of names for which no box was found, nor of claims with
     boxes of their own.
     """

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from vila2.claims.names import Name, name_of
 from vila2.cycle.merge.judging import NamedVerifier
 from vila2.cycle.merge.known import heads_of
-from vila2.cycle.merge.names import Name, name_of
 from vila2.data.annotations import Annotation
 from vila2.data.claims import Claim
 from vila2.data.layers import ReadLayer

@@ -12,9 +12,9 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from vila2.cycle.merge.denials import Span, denials, lies_in
-from vila2.cycle.merge.mentions import CARRIERS, Mention, mentions
-from vila2.cycle.merge.names import DETERMINERS, STOPS, Vocabulary, word_set
+from vila2.claims.denials import Span, denials, lies_in
+from vila2.claims.mentions import CARRIERS, Mention, mentions
+from vila2.claims.names import DETERMINERS, STOPS, Vocabulary, word_set
 from vila2.data.claims import Claim
 
 _OF_THE_IMAGE = r"\s+of\s+the\s+(?:image|picture|photo|scene|frame)"
@@ -114,7 +114,7 @@ def read_claims(sentence: str, vocabulary: Vocabulary) -> tuple[Claim, ...]:
 
     Args:
         sentence: one; a relation or a quote has its things in the same sentence.
-        vocabulary: of the specialists' names; see :func:`vila2.cycle.merge.mentions.mentions`.
+        vocabulary: of the specialists' names; see :func:`vila2.claims.mentions.mentions`.
     """
     # What is quoted is written in the picture: it names nothing that stands there.
     unquoted, quotes = _without_quotes(sentence)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vila2.cycle.merge.denials import Span
-from vila2.cycle.merge.names import STOPS
+from vila2.claims.denials import Span
+from vila2.claims.names import STOPS
 
 #: What stands before things that a text introduces.
 _SHOWN = re.compile(
