@@ -104,7 +104,7 @@ class Cycle:
         stages = self.train_stages(steps, view=view, beside=beside, in_place_of=in_place_of)
         model = list(stages.values())[-1]
         benchmarks = [benchmark for benchmark in self.recipe.evaluate if not benchmark.rounds_only]
-        scores = self._score(f"{steps}-scores", model, benchmarks)
+        scores = self.score(f"{steps}-scores", model, benchmarks)
         return Generalist(name, round, stages, scores, layer, view)
 
     def scores_for_stopping(self, generalist: Generalist, until: SaturationSpec) -> StepResult:
@@ -113,9 +113,10 @@ class Cycle:
         named = [b for b in self.recipe.evaluate if b.rounds_only and b.name == deciding]
         if not named:
             return generalist.scores
-        return self._score(f"vila{generalist.round}-stopping", generalist.model, named)
+        return self.score(f"vila{generalist.round}-stopping", generalist.model, named)
 
-    def _score(self, step: str, model: StepResult, benchmarks: Sequence[BenchmarkSpec]) -> StepResult:
+    def score(self, step: str, model: StepResult, benchmarks: Sequence[BenchmarkSpec]) -> StepResult:
+        """A model's scores in some of the recipe's benchmarks, as a step of this name."""
         return self.run.step(
             step,
             work.evaluate,

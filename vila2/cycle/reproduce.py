@@ -178,17 +178,7 @@ def _scores(arm: Arm, wanted: Sequence[str], run: Run, size: Size, seed: int) ->
     )
     model = [cycle.parts, *cycle.train_stages("vila0").values()][-1]
     return {
-        benchmark.name: run.step(
-            f"score-{benchmark.name}",
-            work.evaluate,
-            settings={
-                "benchmarks": [benchmark.model_dump(mode="json")],
-                "seed": recipe.seed,
-                "dtype": recipe.model.dtype,
-            },
-            inputs={"model": model, f"data.{benchmark.dataset}": cycle.data[benchmark.dataset]},
-        )
-        for benchmark in benchmarks
+        benchmark.name: cycle.score(f"score-{benchmark.name}", model, [benchmark]) for benchmark in benchmarks
     }
 
 
