@@ -100,7 +100,7 @@ def sentences_of(
     ends = list(accumulate(len(text) + 1 for text, _ in flats))
     for (start, end), own in zip(spans, held, strict=True):
         parts = _parts(flat[start:end], places[flat[:start].count(_PLACE) :])
-        found[bisect_right(ends, start)].append(Sentence(parts, tuple(_in_text(parts, one) for one in own)))
+        found[bisect_right(ends, start)].append(Sentence(parts, _in_text(parts, own)))
     return found
 
 
@@ -123,7 +123,7 @@ def _held(
 
 def with_claims(sentence: Sentence, claims: Sequence[Claim]) -> Sentence:
     """The sentence with claims, whose spans are of its ``bare`` text, in addition to its own."""
-    return replace(sentence, claims=(*sentence.claims, *(_in_text(sentence.parts, one) for one in claims)))
+    return replace(sentence, claims=(*sentence.claims, *_in_text(sentence.parts, claims)))
 
 
 def _flat(parts: Sequence[Part]) -> tuple[str, list[Part]]:
@@ -152,20 +152,20 @@ def _without_seams(parts: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(kept)
 
 
-def _in_text(parts: Sequence[Part], claim: Claim) -> Claim:
-    """A claim with the span of the flat text as one with the span of the text."""
-    starts, place = [], 0
+def _in_text(parts: Sequence[Part], claims: Sequence[Claim]) -> tuple[Claim, ...]:
+    """Claims with spans of the flat text as ones with spans of the text."""
+    if all(isinstance(part, TextPart) for part in parts):
+        return tuple(claims)
+    moved, place = [], 0  # where a part ends in the flat text, and how much longer its text is
     for part in parts:
         wide = len(part.text) if isinstance(part, TextPart) else 1
-        shown = len(text_of([part]))
-        starts.append((place, place + wide, shown))
         place += wide
+        moved.append((place, len(text_of([part])) - wide))
 
     def shown_before(at: int) -> int:
-        shift = sum(shown - (end - start) for start, end, shown in starts if end <= at)
-        return at + shift
+        return at + sum(more for end, more in moved if end <= at)
 
-    return replace(claim, start=shown_before(claim.start), end=shown_before(claim.end))
+    return tuple(replace(one, start=shown_before(one.start), end=shown_before(one.end)) for one in claims)
 
 
 def _mover(said: str, flat: str) -> Callable[[int], int | None]:
