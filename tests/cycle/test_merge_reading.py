@@ -51,6 +51,11 @@ def test_where_things_stand_to_each_other_is_read(sentence, relations):
         ("large red cube for sale", ["large red cube"]),
         ("The image shows a man riding a horse near the old church.", ["man", "horse", "old church"]),
         ("There is no dog, only a cat.", ["cat"]),
+        ("A man runs past the old tree, which the boy climbs.", ["man", "old tree", "boy"]),
+        (
+            "The photo captures a street where a girl jumped over some sports bags.",
+            ["street", "girl", "sports bag"],
+        ),
         ("a picture of the day", []),
         ('A sign that says "red cube".', []),
         ("The scene contains a red cube and two women.", ["red cube"]),

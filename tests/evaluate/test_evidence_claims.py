@@ -153,7 +153,7 @@ def test_no_text_breaks_it_and_spans_are_in_the_text(text):
 
 
 def test_people_confirm_what_another_says_of_their_photo_and_not_of_the_next():
-    """One person's caption against the things that the four others name: 98.3 percent, and 58.0 of the next photo's."""
+    """One person's caption against the things that the four others name: 98.3 percent, and 58.1 of the next photo's."""
     root = Path(os.environ.get("VILA2_REALDATA", Path(__file__).parents[3] / "shared" / "realdata"))
     if not (root / "flickr8k").is_dir():
         pytest.skip("no Flickr8k in VILA2_REALDATA")

@@ -36,7 +36,8 @@ _DOES = word_set(
     "lays pushes splashes drives makes shakes dives follows leans kneels attempts eats throws reaches kicks helps gives "
     "bites goes skateboards dances prepares hangs races balances waits drinks enjoys talks puts surfs dribbles uses pours "
     "sniffs pulls touches licks bends raises begins grinds descends pauses retrieves paddles sings crawls barks passes "
-    "emerges sticks returns stares hits kisses blows sleeps works moves wants needs keeps brings turns stops"
+    "captures presents displays illustrates emerges sticks returns stares hits kisses blows sleeps works moves wants needs "
+    "keeps brings turns stops"
 )
 #: End like plurals and stand before a noun.
 _BEFORE_A_NOUN = word_set("sports christmas news ladies mens womens kids goods species series")
@@ -47,7 +48,7 @@ _ONE = word_set("a an this that another one")
 _NO_THING = word_set(
     "image picture photo photograph scene frame camera viewer side left right middle center centre foreground "
     "background front back top bottom corner edge distance view shot kind type lot number variety day time way "
-    "pair group row bunch couple set size color colour"
+    "pair group row bunch couple set handful mix size color colour"
 )
 #: What carries written text: what it says is the claim, not that it is there.
 CARRIERS = word_set("sign label word text letter logo writing caption title inscription")

@@ -43,7 +43,7 @@ COMPOUNDS = frozenset(
 STOPS = word_set(
     "is are was were be been being has have had do does can cannot will there here it its he she they we i you who which that "
     "what where when while and or but nor than as of in on at by with without from to into onto over under above below "
-    "behind beside beneath between near next against across along around inside outside through toward towards during "
+    "behind beside beneath between near next against across along alongside among amid beyond around inside outside through toward towards during "
     "for about up down off out left right front also just only directly very quite says say reads read shows show "
     "stand stands sit sits lie lies lay appear appears seem seems look looks hold holds wear wears carry carries "
     "contain contains include includes feature features depict depicts see sees seen visible located placed positioned "
