@@ -121,7 +121,7 @@ def _check_built(folder: Path, results: Mapping[str, Any], held_out: float) -> N
         if not there:
             raise DataError(
                 f"of {results['built']} samples none is left for {missing}",
-                mend=f"give more images, or change --set held_out={held_out}",
+                mend=f"give more images, or another held_out than {held_out}",
             )
 
 

@@ -186,7 +186,8 @@ class SpecialistUse(Part):
     )
     data: DatasetSpec | None = Field(
         default=None,
-        description="what to build from; by default as its recipe says, else the run's own images",
+        description="what to build from, with source `path` a file or folder as it lies; by default as its recipe says, "
+        "else the run's own images",
     )
     set: dict[Text, Any] = Field(
         default_factory=dict,
