@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vila2.claims.names import Vocabulary, agree, clash, name_of
 from vila2.claims.reading import read_claims
-from vila2.cycle.merge.answers import joined, sentences_of
+from vila2.cycle.merge.answers import Sentence, joined, sentences_of, without_coordinates
 from vila2.cycle.merge.judging import judged, verdict_of
 from vila2.cycle.merge.known import known_of
 from vila2.data.claims import Claim
@@ -264,6 +264,26 @@ def test_claims_go_with_their_sentence_and_point_at_the_same_words():
         said[9:41],
         said[43:75],
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        ("A boy ", " in a blue shirt.", "A boy in a blue shirt."),
+        ("A boy  ", "  in a blue shirt.", "A boy in a blue shirt."),
+        ("There is a cube ", ".", "There is a cube."),
+        ("A cube", " and a ball.", "A cube and a ball."),
+    ],
+)
+def test_where_coordinates_stood_one_space_is_left_and_claims_stay_on_their_words(before, after, left):
+    box = (0.1, 0.2, 0.3, 0.4)
+    parts = (TextPart(before), BoxPart(box), TextPart(after))
+    end = len("[0.100,0.200,0.300,0.400]") + len(before) + len(after)
+    last = Claim("object", end - len(after.strip()), end, "unverified")
+    bare = without_coordinates(Sentence(parts, (last,)))
+    assert bare.text == left
+    (claim,) = bare.claims
+    assert bare.text[claim.start : claim.end] == after.strip()
 
 
 def test_claims_are_found_again_where_a_parser_took_something_out():

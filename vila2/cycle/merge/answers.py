@@ -51,9 +51,10 @@ def without_coordinates(sentence: Sentence) -> Sentence:
             continue
         # One space is left where coordinates stood between two, and none before a comma or a full stop.
         if text.endswith(" ") and own[:1] in (" ", ",", ".", ";", ":", "!", "?"):
-            text = text.removesuffix(" ")
-        moved += range(len(text), len(text) + len(own))
-        text += own
+            text = text.rstrip(" ")
+        more = max(0, len(own) - len(own.lstrip(" ")) - 1)
+        moved += [*[len(text)] * more, *range(len(text), len(text) + len(own) - more)]
+        text += own[more:]
     moved.append(len(text))
     claims = (
         replace(one, start=moved[one.start], end=min(moved[one.end], len(text))) for one in sentence.claims
