@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from vila2.claims.denials import Span, denials, lies_in
 from vila2.claims.introductions import only_lists, shown_in
@@ -143,25 +144,33 @@ def _end_of_phrase(text: str, start: int, *, one: bool) -> int:
     Args:
         one: whether it is of one thing, by its determiner.
     """
-    ends = [start]
-    low, several = "", False
-    for number, word in enumerate(_WORD.finditer(text, start)):
-        apart = text[ends[-1] : word.start()] if number else ""
-        before, low = low, word.group().lower()
-        participle = number > 0 and low.endswith("ing") and low not in _NOUNS_IN_ING
-        another = number > 0 and low in DETERMINERS  # "the man walks two dogs"
-        stops = low in STOPS or low.endswith(("n't", "n’t"))
-        verb = number > 0 and ((one and _is_plural(word.group())) or low in _DOES)
-        if number == _LONGEST or apart.strip() or stops or participle or another or verb or several:
-            low = before
+    words: list[re.Match[str]] = []
+    for word in islice(_WORD.finditer(text, start), _LONGEST):
+        gap = text[words[-1].end() if words else start : word.start()]
+        if gap.strip() or _stops(word.group().lower()):
             break
-        ends.append(word.end())
-        several = _is_plural(word.group())  # "two dogs run"
-    jumped = len(ends) > 2 and low.endswith("ed") and low not in _NOUNS_IN_ED
-    return ends[-2] if jumped else ends[-1]
+        if words and (_is_plural(words[-1].group()) or _goes_on(word.group(), one)):
+            break
+        words.append(word)
+    last = words[-1].group().lower() if words else ""
+    if len(words) > 1 and last.endswith("ed") and last not in _NOUNS_IN_ED:  # "the dog jumped"
+        words.pop()
+    return words[-1].end() if words else start
+
+
+def _stops(low: str) -> bool:
+    return low in STOPS or low.endswith(("n't", "n’t"))
+
+
+def _goes_on(word: str, one: bool) -> bool:
+    """Whether a phrase has ended before a word: "the man | walking", "the man | walks two dogs", "a dog | runs"."""
+    low = word.lower()
+    participle = low.endswith("ing") and low not in _NOUNS_IN_ING
+    return participle or low in DETERMINERS or low in _DOES or (one and _is_plural(word))
 
 
 def _is_plural(word: str) -> bool:
+    """Whether a word looks like a plural: then it ends its phrase ("two dogs | run"). What is capitalised is a name."""
     low = word.lower()
     return word == low and singular(low) != low and low not in _BEFORE_A_NOUN and low.isalpha()
 
