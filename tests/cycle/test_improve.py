@@ -13,7 +13,7 @@ from vila2.cycle.controls import controls_of
 from vila2.cycle.improve import improve, run_recipe
 from vila2.cycle.origin import find_origin
 from vila2.data.layers import Layer
-from vila2.errors import RecipeError, RunError
+from vila2.errors import DataError, RecipeError, RunError
 from vila2.run.progress import Board
 from vila2.run.recipe_file import load_recipe
 from vila2.run.steps import Run
@@ -150,6 +150,19 @@ def test_a_control_that_does_not_exist_is_named_before_any_work(recipe_file, tmp
             progress=Board(),
         )
     assert "twice-sft" in caught.value.mend and not (tmp_path / "run").exists()
+
+
+def test_a_specialist_whose_data_gives_nothing_is_named_before_the_rounds(recipe_file, tmp_path):
+    (tmp_path / "empty.jsonl").write_text('{"image": "gone.jpg", "texts": []}\n')
+    data = json.dumps({"source": "path", "path": str(tmp_path / "empty.jsonl")})
+    with pytest.raises(DataError, match="vila2-finding.*empty.jsonl give no sample"):
+        run_recipe(
+            load_recipe(recipe_file, [f"specialists.finding.data={data}"]),
+            tmp_path / "run",
+            dry_run=False,
+            progress=Board(),
+        )
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vila2.cycle.preflight import fold_repeats
 from vila2.cycle.specialise import make
 from vila2.cycle.specialist_job import Job, builder_config, tokens_and_coordinates
+from vila2.cycle.specialists import prepare_specialists
 from vila2.cycle.specialist_work import give_tokens, samples_of, shards_of
 from vila2.data.sample import Sample
 from vila2.errors import DataError
@@ -17,6 +18,8 @@ from vila2.plugin.references import call, load_reference
 from vila2.run.steps import Run
 
 if TYPE_CHECKING:
+    from vila2.cycle.generalist import Cycle
+    from vila2.cycle.rounds import History
     from vila2.run.recipe import StageSpec
 
 _TRIED = 200  # inputs that are looked at for one sample of each subset
@@ -50,6 +53,20 @@ def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
     plan = Run.open(folder, dry=True)
     make(job, plan)
     return {"plan": plan.plan, "samples": samples, "memory": memory}
+
+
+def check_specialists(cycle: Cycle, history: History) -> None:
+    """Whether what a run's specialists are to be made of gives samples, before the rounds that come first.
+
+    Args:
+        cycle, history: of a dry walk.
+
+    Raises:
+        DataError: the data of one gives none.
+    """
+    for job in prepare_specialists(cycle, history.best).values():
+        if job.images is None:  # the run's own images are not there yet
+            first_samples(job)
 
 
 def first_samples(job: Job) -> dict[str, Sample]:
