@@ -155,7 +155,7 @@ def test_a_control_that_does_not_exist_is_named_before_any_work(recipe_file, tmp
 def test_a_specialist_whose_data_gives_nothing_is_named_before_the_rounds(recipe_file, tmp_path):
     (tmp_path / "empty.jsonl").write_text('{"image": "gone.jpg", "texts": []}\n')
     data = json.dumps({"source": "path", "path": str(tmp_path / "empty.jsonl")})
-    with pytest.raises(DataError, match="vila2-finding.*empty.jsonl give no sample"):
+    with pytest.raises(DataError, match=r"vila2-finding.*empty\.jsonl give no sample"):
         run_recipe(
             load_recipe(recipe_file, [f"specialists.finding.data={data}"]),
             tmp_path / "run",

@@ -1,4 +1,4 @@
-"""What a dry run of ``vila2 specialize`` shows: one sample of every stage in tokens, and the memory it needs."""
+"""What is looked at before a specialist is made: whether its data gives samples, one of each stage in tokens, the memory."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vila2.cycle.preflight import fold_repeats
 from vila2.cycle.specialise import make
 from vila2.cycle.specialist_job import Job, builder_config, tokens_and_coordinates
-from vila2.cycle.specialists import prepare_specialists
 from vila2.cycle.specialist_work import give_tokens, samples_of, shards_of
+from vila2.cycle.specialists import prepare_specialists
 from vila2.data.sample import Sample
 from vila2.errors import DataError
 from vila2.plugin.references import call, load_reference
