@@ -65,6 +65,7 @@ def test_what_was_not_looked_for_is_not_denied():
         ("There are two people.", "two people", "contradicted"),
         ("Two people walk.", "Two people", "supported"),  # the third may stand
         ("There are two young women.", "two young women", "unverified"),  # the third may be a man
+        ("Two young women walk.", "Two young women", "unverified"),  # two may be men
         ("Four old men laugh.", "Four old men", "contradicted"),
         ("We see 3 persons.", "3 persons", "supported"),
     ],
@@ -109,6 +110,9 @@ def test_coverage_is_what_of_a_caption_could_be_decided():
     claims = check_against_evidence(seen(("dog", 0.1), labels=("dog",)), text, LABELS)
     assert coverage(claims, text) == (1, 5)
     assert coverage((), "It is.") == (0, 0)
+    text = "A brown dog is left of a shiny car."
+    claims = check_against_evidence(seen(("dog", 0.1), ("car", 0.7)), text, LABELS)
+    assert coverage(claims, text) == (3, 5), "dog, left, car; not brown, not shiny"
 
 
 def test_a_thing_is_known_and_what_it_does_or_looks_like_is_not():

@@ -64,8 +64,10 @@ def check_specialists(cycle: Cycle, history: History) -> None:
     Raises:
         DataError: the data of one gives none.
     """
+    done = {step.name for step in cycle.run.plan if step.state == "done"}
     for job in prepare_specialists(cycle, history.best).values():
-        if job.images is None:  # the run's own images are not there yet
+        # The run's own images are not there yet.
+        if job.images is None and f"build-{job.name}" not in done:
             first_samples(job)
 
 

@@ -30,6 +30,9 @@ _SIDES: Mapping[str, tuple[Axis, int]] = {
     "left": ("left/right", -1), "right": ("left/right", 1), "above": ("above/below", -1), "below": ("above/below", 1),
     "front": ("front/behind", -1), "behind": ("front/behind", 1),
 }  # fmt: skip
+_SAY_WHERE = frozenset(
+    ("left", "right", "above", "top", "below", "under", "underneath", "beneath", "front", "behind")
+)
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
@@ -67,10 +70,20 @@ def check_against_evidence(evidence: Evidence, text: str, labels: Sequence[str])
 
 
 def coverage(claims: Sequence[Claim], text: str) -> tuple[int, int]:
-    """How many content words of a text stand in a decided claim, and how many there are."""
-    decided = [(claim.start, claim.end) for claim in claims if claim.status != "unverified"]
+    """How many content words of a text stand in a decided claim, and how many there are.
+
+    Of a relation only the words that say it: of its things nothing else than that they are there was looked at.
+    """
+    decided = [claim for claim in claims if claim.status != "unverified"]
     words = [hit for hit in _WORD.finditer(text) if hit.group().lower() not in FUNCTION_WORDS]
-    covered = sum(any(start < word.end() and word.start() < end for start, end in decided) for word in words)
+    covered = sum(
+        any(
+            one.start < word.end() and word.start() < one.end
+            and (one.kind != "relation" or word.group().lower() in _SAY_WHERE)
+            for one in decided
+        )
+        for word in words
+    )  # fmt: skip
     return covered, len(words)
 
 
@@ -134,11 +147,9 @@ def _object(evidence: Evidence, claim: Claim, sentence: str, words: int) -> Clai
 
 def _count(evidence: Evidence, claim: Claim, *, exact: bool) -> Claim:
     said, actual = int(claim.value), sum(thing.label == claim.subject for thing in evidence.objects)
-    if claim.predicate == "at least":
-        holds: bool | None = actual >= said
-    else:
-        # "Two men" among three people may be right: of a synonym only too few contradict.
-        holds = actual == said if actual <= said or exact else None
+    # "Two men" among three people may be right: of a synonym only too few contradict.
+    more = claim.predicate == "at least" if exact else None
+    holds = actual == said if actual <= said else more
     complete = _is_complete(evidence, claim.subject)
     return _decided(claim, holds if complete else None, f"there are {actual}, not {said}")
 
