@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vila2.cycle.preflight import first_samples
-from vila2.data.mixtures import select_share
+from vila2.data.mixtures import select_range
 from vila2.data.portions import Portion
 from vila2.errors import RecipeError
 from vila2.run.recipe_file import load_recipe
@@ -68,7 +68,7 @@ def test_half_of_the_five_percent_are_recaptioned():
     keys = [f"k{number}" for number in range(20_000)]
     entry = recipe.stages["pretrain"].mixture[0]
     trained = Portion(entry.weight, entry.count, entry.select).numbers(len(keys), lambda: keys, recipe.seed)
-    rewritten = [n for n, key in enumerate(keys) if select_share(key, recipe.cycle.share, recipe.seed)]
+    rewritten = [n for n, key in enumerate(keys) if select_range(key, *recipe.cycle.part, recipe.seed)]
     assert set(rewritten) < set(trained.tolist())
     assert 0.45 < len(rewritten) / len(trained) < 0.55
     assert "sharegpt4v" not in recipe.data_in_use

@@ -156,7 +156,7 @@ def test_a_key_in_the_wrong_place_is_shown_its_place(tmp_path: Path):
         (
             "evaluate:",
             "cycle: {share: 1.5}\nevaluate:",
-            "14: cycle.share: should be less than or equal to 1, not 1.5",
+            "14: cycle.share: should be a number above 0 and up to 1, or [from, to] with 0 <= from < to <= 1, not 1.5",
         ),
         (
             "evaluate:",
@@ -392,6 +392,6 @@ def test_layers_written_before_are_found_beside_the_recipe(good: Path, tmp_path:
     (tmp_path / "ocr").mkdir()
     text = GOOD.replace("options: {count: 3}", "options: {count: 3}, layers: {ocr: ocr, other: elsewhere}")
     good.write_text(text.replace("weight: 0.5", "view: 'dialogue(original,ocr)'"))
-    recipe = load_recipe(good)
+    recipe = load_recipe(good, ["cycle.rounds=0"])
     assert recipe.data["pictures"].layers == {"ocr": str(tmp_path / "ocr"), "other": "elsewhere"}
     assert recipe.stages["pretrain"].mixture[0].view == "dialogue(original,ocr)"

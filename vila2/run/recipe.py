@@ -321,7 +321,7 @@ class Recipe(Part):
     specialist_data: Literal["merged", "share", "sft", "more-sft"] = Field(
         default="merged",
         description="merged: what specialists say about the images is merged into their captions; share: a twentieth "
-        "of the images stands there once more, with what they say (paper, Table 3); sft: what they were trained on "
+        "of the images that each would annotate stands there once more, with what it says (paper, Table 3); sft: what they were trained on "
         "goes straight into SFT, beside the best round's captions, as much of it as takes the tokens that the merged "
         "captions would have taken (a control); more-sft: SFT goes on for as many tokens, with nothing new (a control)",
     )

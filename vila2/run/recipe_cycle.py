@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from vila2.run.recipe_values import Count, Number, Part, Text, Whole
 
 #: In the place of a dataset's name in ``cycle.captions``: VILA_i's own; the same, each given to another image.
 OWN, SHUFFLED = "own", "shuffled"
+#: The layer in which all that is said of an image is merged.
+MERGED = "merged"
+
+
+def part_of(share: float | Sequence[float]) -> tuple[float, float]:
+    """From where to where in the order of keys by hash, 0 to 1, a share lies: a number's begins at 0."""
+    low, high = share if isinstance(share, Sequence) else (0.0, share)
+    return low, high
+
+
+def _number_or_range(value: Any) -> Any:
+    ends = list(value) if isinstance(value, list | tuple) else [0.0, value]
+    numbers = [end for end in ends if isinstance(end, int | float) and not isinstance(end, bool)]
+    if not len(ends) == len(numbers) == 2 or not 0 <= ends[0] < ends[1] <= 1:
+        raise PydanticCustomError(
+            "share", "should be a number above 0 and up to 1, or [from, to] with 0 <= from < to <= 1"
+        )
+    # One form for what is the same, so that nothing is done again for it.
+    return (float(ends[0]), float(ends[1])) if ends[0] else float(ends[1])
 
 
 class SaturationSpec(Part):
@@ -37,7 +58,8 @@ class CycleSpec(Part):
     stage: Text = Field(default="pretrain", description="the stage that trains on the new captions")
     recaption: Text | None = Field(default=None, description="the dataset; by default the stage's first")
     view: Text = Field(
-        default="concat(original,{layer})", description="how the newest {layer} joins the original"
+        default="concat(original,{layer})",
+        description="how the newest {layer} joins the original, in the stage's entries that see the original alone",
     )
     captions: Text = Field(
         default=OWN,
@@ -45,13 +67,16 @@ class CycleSpec(Part):
         "with the same keys, whose text they are",
     )
     captioner: Text | None = Field(
-        default=None, description="hub id or folder of a VLM that writes in VILA_i's place (paper A.6)"
+        default=None,
+        description="hub id or folder of a VLM that writes in VILA_i's place (paper A.6), in one round: it learns nothing",
     )
     prompts: Annotated[tuple[Text, ...], Field(min_length=1)] = Field(
         default=("long-v1", "long-v2", "long-v3"), description="one is chosen for each image, by hash"
     )
-    share: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=1.0, description="of the images that are recaptioned"
+    share: Annotated[float | tuple[float, float], BeforeValidator(_number_or_range)] = Field(
+        default=1.0,
+        description="of the images that are recaptioned, by hash of keys as a mixture's `select`: 0.5, the first half, "
+        "or [from, to]",
     )
     max_new_tokens: Count = Field(default=256, description="of one caption")
     temperature: Annotated[Number, Field(ge=0)] = Field(
@@ -68,3 +93,8 @@ class CycleSpec(Part):
     )
     batch_size: Count = Field(default=16, description="images captioned at a time")
     engine: Text = Field(default="transformers", description="what generates; a plugin may bring others")
+
+    @property
+    def part(self) -> tuple[float, float]:
+        """``share`` as [from, to]."""
+        return part_of(self.share)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vila2.errors import RecipeError
-from vila2.run.recipe_checks import Problem, Where
 from vila2.run.recipe_paths import resolve_paths
+from vila2.run.recipe_problems import Problem, Where
 from vila2.run.recipe_shape import keys_at, takes_null
 from vila2.run.recipe_yaml import read_yaml
 

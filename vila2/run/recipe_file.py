@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from vila2.errors import RecipeError
 from vila2.run.recipe import Recipe
-from vila2.run.recipe_checks import Problem, Where, cross_problems
+from vila2.run.recipe_checks import cross_problems
 from vila2.run.recipe_extends import Place, read_extended
 from vila2.run.recipe_overrides import apply_override
+from vila2.run.recipe_problems import Problem, Where
 from vila2.run.recipe_shape import describe, keys_at, suggest_key, suggest_value
 from vila2.run.recipe_yaml import write_yaml
 

@@ -7,7 +7,7 @@ from typing import Any, get_origin
 
 from vila2.errors import RecipeError
 from vila2.run.nearest import did_you_mean
-from vila2.run.recipe_checks import Problem, Where
+from vila2.run.recipe_problems import Problem, Where
 from vila2.run.recipe_shape import keys_at, suggest_key, takes_null, type_at
 from vila2.run.recipe_yaml import read_setting
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from vila2.run.nearest import did_you_mean, nearest
 from vila2.run.recipe import Recipe
-from vila2.run.recipe_checks import Where
+from vila2.run.recipe_problems import Where
 
 ANY_KEY = "*"
 

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from vila2.errors import RecipeError
-from vila2.run.recipe_checks import Problem, Where
+from vila2.run.recipe_problems import Problem, Where
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _MERGE = "tag:yaml.org,2002:merge"

@@ -24,7 +24,7 @@ from pydantic import Field, ValidationError
 from vila2.errors import RecipeError
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import STAGE_DEFAULTS, DatasetSpec, StageSpec
-from vila2.run.recipe_checks import Where
+from vila2.run.recipe_problems import Where
 from vila2.run.recipe_values import Count, Name, Number, Part, Text, Whole
 from vila2.run.recipe_yaml import read_setting, read_yaml
 
