@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vila2.cycle import work
 from vila2.run.recipe_cycle import OWN, SHUFFLED
+from vila2.run.recipe_learning import sees_the_original_alone
 
 if TYPE_CHECKING:
     from vila2.run.recipe import BenchmarkSpec, MixtureEntry, Recipe, StageSpec
@@ -227,7 +228,9 @@ class Cycle:
         if view is None or name != self.recipe.cycle.stage:
             return stage
         mixture = tuple(
-            entry.model_copy(update={"view": view}) if entry.dataset == self.recipe.recaptioned else entry
+            entry.model_copy(update={"view": view})
+            if entry.dataset == self.recipe.recaptioned and sees_the_original_alone(entry.view)
+            else entry
             for entry in stage.mixture
         )
         return stage.model_copy(update={"mixture": mixture})

@@ -66,12 +66,14 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     """
     from vila2.cycle.preflight import preflight
     from vila2.cycle.results import write_results
+    from vila2.cycle.rounds_preflight import check_rounds
     from vila2.cycle.specialist_preflight import check_specialists
     from vila2.run.steps import Run
     from vila2.train.processes import processes_here
 
     plan = Run.open(folder, dry=True)
     checks = preflight(recipe, show=dry_run)
+    check_rounds(recipe)
     check_specialists(*improve(recipe, plan))
     do_controls(recipe, plan)
     if dry_run:

@@ -7,6 +7,7 @@ one sample of every stage is encoded as the model will see it, and the memory a 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from vila2.errors import RecipeError, Vila2Error
 
 if TYPE_CHECKING:
     from vila2.run.recipe import BenchmarkSpec, DatasetSpec, Recipe
+
+_LOOKED_AT = 20  # samples or rejects of a source
 
 
 def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
 
 
 def check_names(recipe: Recipe) -> None:
-    """Whether the plugins, the engines and the captioner that a recipe names are there.
+    """Whether the plugins, the engines, the captioner and the tokenizer that a recipe names are there.
 
     Raises:
         PluginError, EngineError, ModelError: one is not.
@@ -71,6 +74,10 @@ def check_names(recipe: Recipe) -> None:
         find_engine(recipe.merge.engine)
     if recipe.cycle.captioner and recipe.cycle.engine == "transformers":
         locate(recipe.cycle.captioner)
+    if recipe.specialists and recipe.merge.tokenizer:
+        from vila2.cycle.merge.job import counter_of
+
+        counter_of(recipe.merge.tokenizer)
 
 
 def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
@@ -136,29 +143,41 @@ def first_sample(name: str, spec: DatasetSpec) -> Sample:
     Raises:
         RecipeError: the source gives none.
     """
+    return next(some_samples(name, spec))
+
+
+def some_samples(name: str, spec: DatasetSpec) -> Iterator[Sample]:
+    """Usable samples from the beginning of a dataset: of a source as it lies few, of shards all.
+
+    Raises:
+        RecipeError: the source gives none.
+    """
     from vila2.data.shards import ShardDataset
     from vila2.sources import open_source
 
-    rejected = ""
+    rejected, found = "", False
     if spec.source == "shards":
-        dataset = ShardDataset.open(spec.path)
-        if len(dataset):
-            return dataset[0]
+        for sample in ShardDataset.open(spec.path):
+            found = True
+            yield sample
     else:
         count = spec.options.get("count")
         if not isinstance(count, int | None):
             raise RecipeError(
                 f"options.count: {count!r} is no whole number", mend="give a number, or leave it out"
             )
-        options = {**spec.options, "count": min(20, count or 20)}
+        options = {**spec.options, "count": min(_LOOKED_AT, count or _LOOKED_AT)}
         for row in open_source(spec.source, path=spec.path, **options):
             if isinstance(row, Sample):
-                return row
-            rejected = rejected or f": {row.where}: {row.reason}: {row.detail}"
-    raise RecipeError(
-        f"it gives no usable sample{rejected}",
-        mend=f"look at data.{name}, or try `vila2 data import` on it",
-    )
+                found = True
+                yield row
+            else:
+                rejected = rejected or f": {row.where}: {row.reason}: {row.detail}"
+    if not found:
+        raise RecipeError(
+            f"it gives no usable sample{rejected}",
+            mend=f"look at data.{name}, or try `vila2 data import` on it",
+        )
 
 
 def expected_size(spec: DatasetSpec) -> int | str:

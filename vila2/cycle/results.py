@@ -15,7 +15,7 @@ from vila2.data.atomic import write_json_atomic
 from vila2.data.claims import Claim
 from vila2.data.images import image_extension
 from vila2.data.layers import Layer, original_layer
-from vila2.data.mixtures import select_share
+from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
 from vila2.evaluate.captions import claims_about, measure_row, score_captions
 from vila2.evaluate.intervals import paired_ratio_bootstrap
@@ -159,8 +159,9 @@ def _layer_measures(layer: Any, dataset: ShardDataset, seed: int) -> list[dict[s
 
 def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Images with the captions of every round, as in the paper's Figure 4; chosen by hash, not by eye."""
-    share = recipe.cycle.share
-    keys = [n for n, key in enumerate(dataset.keys()) if share >= 1 or select_share(key, share, recipe.seed)]
+    part = recipe.cycle.part
+    every = part == (0.0, 1.0)
+    keys = [n for n, key in enumerate(dataset.keys()) if every or select_range(key, *part, recipe.seed)]
     step = max(1, len(keys) // max(1, recipe.report.examples))
     examples = []
     for index in keys[::step][: recipe.report.examples]:

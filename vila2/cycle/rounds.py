@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vila2.cycle.generalist import Cycle, Generalist
-from vila2.cycle.saturation import Gain, best_round, gain_of
+from vila2.cycle.saturation import Gain, best_round, check_measure, gain_of
 from vila2.cycle.scores import items_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def self_augment(cycle: Cycle) -> History:
     models, gains = [cycle.train("VILA_0", 0)], []
     scores = [cycle.scores_for_stopping(models[0], until)] if until else []
     if scores and scores[0].done:
-        items_of(scores[0], until.measure)  # a measure that is not there is said now, and not after a round
+        # A measure that is not there, or tells nothing, is said now, and not after a round.
+        check_measure(items_of(scores[0], until.measure), until.measure, "VILA_0")
     for round in range(1, spec.rounds + 1):
         layer = cycle.recaption(models[-1])
         view = spec.view.format(layer=layer)

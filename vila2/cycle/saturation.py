@@ -73,16 +73,8 @@ def gain_of(before: Items, after: Items, *, measure: str, delta: float, seed: in
         raise DataError(
             f"{measure}: two rounds were measured on different items", mend="give it a fixed dataset"
         )
-    if after.higher_is_better is not True:
-        raise DataError(
-            f"{measure}: more of it is not better, so it cannot say when to stop",
-            mend="name another measure under cycle.saturation",
-        )
-    if before.value is None or after.value is None:
-        raise DataError(
-            f"{measure}: there was nothing to measure in {'the round before' if before.value is None else 'this round'}",
-            mend="name another measure under cycle.saturation, or measure more samples",
-        )
+    check_measure(before, measure, "the round before")
+    check_measure(after, measure, "this round")
     found = paired_ratio_bootstrap(
         (before.numerators, before.denominators), (after.numerators, after.denominators), seed=seed
     )
@@ -92,6 +84,28 @@ def gain_of(before: Items, after: Items, *, measure: str, delta: float, seed: in
     if answer == "undecided":
         needed = math.ceil(len(after.keys) * ((points.high - points.low) / delta) ** 2)
     return Gain(measure, *points, delta, answer, len(after.keys), needed)
+
+
+def check_measure(items: Items, measure: str, where: str) -> None:
+    """Whether a measure can say when to stop.
+
+    Args:
+        items: its scores.
+        measure, where: what and of whom they are, for the reader.
+
+    Raises:
+        DataError: less of it is better, or neither; or nothing was measured.
+    """
+    if items.higher_is_better is not True:
+        raise DataError(
+            f"{measure}: more of it is not better, so it cannot say when to stop",
+            mend="name another measure under cycle.saturation",
+        )
+    if items.value is None:
+        raise DataError(
+            f"{measure}: there was nothing to measure in {where}",
+            mend="name another measure under cycle.saturation, or measure more samples",
+        )
 
 
 def judge(gain: Interval, delta: float) -> Answer:

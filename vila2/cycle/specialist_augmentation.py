@@ -15,18 +15,19 @@ from vila2.cycle.generalist import Cycle, Generalist, checkpoint
 from vila2.cycle.specialists import (
     RunSpecialist,
     annotate,
+    asked_about,
     prepare_specialists,
     specialise,
     training_data,
 )
+from vila2.data.views import View
+from vila2.errors import RunError
 from vila2.run.recipe import MixtureEntry
+from vila2.run.recipe_cycle import MERGED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MERGED = "merged"
-#: Of the images, in the paper's Table 3: with a specialist's captions beside all the others.
-SHARE = 0.05
 #: The model at the end of the paper's Figure 1 (b).
 NAME = "VILA²"
 
@@ -37,15 +38,17 @@ def specialist_augment(cycle: Cycle, best: Generalist) -> Generalist:
     Args:
         cycle: whose recipe names specialists.
         best: the round that goes on.
+
+    Raises:
+        RunError: the rounds ended before a layer that ``merge`` names.
     """
     recipe = cycle.recipe
+    _check_layers(cycle)
     jobs = prepare_specialists(cycle, best)
     specialists = [specialise(cycle, plugin, jobs.get(plugin)) for plugin in recipe.specialists]
     layers = [annotate(cycle, specialist) for specialist in specialists]
     if recipe.specialist_data == "share":
-        view = f"dialogue({','.join(layers)})"
-        again = [MixtureEntry(dataset=recipe.recaptioned, view=view, select=(0.0, SHARE))]
-        beside = {recipe.cycle.stage: again}
+        beside = {recipe.cycle.stage: _share(cycle)}
         return cycle.train(NAME, best.round, layer=best.layer, view=best.view, beside=beside, steps="final")
     merged = merge(cycle, best, layers)
     view = recipe.merge.view.format(layer=merged)
@@ -58,6 +61,17 @@ def specialist_augment(cycle: Cycle, best: Generalist) -> Generalist:
     return cycle.train(
         NAME, best.round, layer=best.layer, view=best.view, beside=beside, in_place_of=view, steps="final"
     )
+
+
+def _share(cycle: Cycle) -> list[MixtureEntry]:
+    """The images that specialists annotated, with what they say: together where they were asked about the same."""
+    together: dict[tuple[float, float], list[str]] = {}
+    for plugin in cycle.recipe.specialists:
+        together.setdefault(asked_about(cycle, plugin), []).append(plugin)
+    return [
+        MixtureEntry(dataset=cycle.recipe.recaptioned, view=f"dialogue({','.join(layers)})", select=select)
+        for select, layers in together.items()
+    ]
 
 
 def merge(cycle: Cycle, best: Generalist, layers: Sequence[str]) -> str:
@@ -87,6 +101,20 @@ def merge(cycle: Cycle, best: Generalist, layers: Sequence[str]) -> str:
     )
     cycle.writers[MERGED] = f"rules, of {', '.join(['original', *names])}"
     return MERGED
+
+
+def _check_layers(cycle: Cycle) -> None:
+    """Whether the rounds wrote what ``merge`` names, before hours of specialists; the recipe cannot tell when they end."""
+    recipe, spec = cycle.recipe, cycle.recipe.merge
+    there = [*cycle.layers, *recipe.data[recipe.recaptioned].layers]
+    shown = View.parse(spec.view.format(layer=MERGED)).layers
+    named = [("view", name) for name in shown if name not in ("original", MERGED, *recipe.specialists)]
+    for key, name in [("base", spec.base), *named] if recipe.specialist_data != "share" else ():
+        if name and name not in there:
+            raise RunError(
+                f"merge.{key}: the rounds ended before there was a layer {name!r}; there is: {', '.join(there) or 'none'}",
+                mend="name one of these in the recipe and go on; without merge.base it is the best round's",
+            )
 
 
 def _own_data(cycle: Cycle, specialist: RunSpecialist) -> list[MixtureEntry]:

@@ -19,7 +19,11 @@ from vila2.cycle.specialist_job import Job, prepare_job
 from vila2.errors import RecipeError
 from vila2.plugin.host import Host
 from vila2.run.recipe import MixtureEntry
+from vila2.run.recipe_learning import within
 from vila2.run.steps import StepResult
+
+#: Of the images, in the paper's Table 3: with a specialist's captions beside all the others.
+SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
             "plugin": specialist.plugin,
             "plugin_version": plugin.version,
             "annotate": specialist.settings,
-            "select": _selected(cycle, specialist.plugin),
+            "select": asked_about(cycle, specialist.plugin),
             "seed": recipe.seed,
             "dtype": recipe.model.dtype,
         },
@@ -101,10 +105,10 @@ def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
     return specialist.plugin
 
 
-def _selected(cycle: Cycle, plugin: str) -> list[float]:
-    """From where to where in the order of keys by hash; never beyond what is recaptioned."""
-    low, high = cycle.recipe.specialists[plugin].select
-    return [low * cycle.recipe.cycle.share, high * cycle.recipe.cycle.share]
+def asked_about(cycle: Cycle, plugin: str) -> tuple[float, float]:
+    """From where to where in the order of keys by hash; never beyond what is recaptioned, and no more than is used."""
+    select = within(cycle.recipe.cycle.part, cycle.recipe.specialists[plugin].select)
+    return within(select, (0.0, SHARE)) if cycle.recipe.specialist_data == "share" else select
 
 
 def origin_of(cycle: Cycle, generalist: Generalist) -> Origin:

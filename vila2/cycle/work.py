@@ -131,11 +131,12 @@ def recaption(
     from vila2.caption.engines import open_engine
     from vila2.caption.recaption import recaption as write_layer
     from vila2.cycle.self_consistency import contradiction
-    from vila2.data.mixtures import select_share
+    from vila2.data.mixtures import select_range
     from vila2.data.shards import ShardDataset
+    from vila2.run.recipe_cycle import part_of
 
     engine = open_engine(settings["engine"], inputs["model"], dtype=settings["dtype"])
-    seed, attempts = settings["seed"], None
+    seed, part, attempts = settings["seed"], part_of(settings["share"]), None
     if settings["attempts"] > 1:
         attempts = Attempts(settings["attempts"], settings["attempt_temperature"], contradiction)
     layer = write_layer(
@@ -152,7 +153,7 @@ def recaption(
         ),
         seed=seed,
         batch_size=settings["batch_size"],
-        select=lambda key: select_share(key, settings["share"], seed),
+        select=lambda key: select_range(key, *part, seed),
         attempts=attempts,
         progress=progress,
     )
@@ -165,20 +166,17 @@ def annotate(
     """Lets a specialist write its layer; the step's folder is the layer. See :mod:`vila2.cycle.annotate`."""
     from vila2.caption.engines import open_engine
     from vila2.cycle.annotate import MadeSpecialist, annotate_dataset, summarise_layer
-    from vila2.data.mixtures import select_share
+    from vila2.data.mixtures import select_range
     from vila2.data.shards import ShardDataset
 
     specialist = MadeSpecialist(settings["plugin"], inputs["model"], {"annotate": settings["annotate"]})
-    low, high = settings["select"]
     layer = annotate_dataset(
         ShardDataset.open(inputs["data"]),
         open_engine("transformers", inputs["model"], dtype=settings["dtype"]),
         specialist,
         folder=folder,
         seed=settings["seed"],
-        select=lambda key: (
-            select_share(key, high, settings["seed"]) and not select_share(key, low, settings["seed"])
-        ),
+        select=lambda key: select_range(key, *settings["select"], settings["seed"]),
         progress=progress,
     )
     return {name: value for name, value in summarise_layer(layer).items() if name != "layer"}

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from vila2.data.layers import Annotation, Layer
-from vila2.data.portions import Portion, select_share
+from vila2.data.portions import Portion, select_range, select_share
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View, apply_view
 from vila2.errors import DataError
 
-__all__ = ["Mixture", "Portion", "ViewedDataset", "select_share"]
+__all__ = ["Mixture", "Portion", "ViewedDataset", "select_range", "select_share"]
 
 
 class ViewedDataset:
@@ -26,6 +26,7 @@ class ViewedDataset:
         dropped: samples that can not be used, by reason: the status of a layer's annotation (such as
             "refusal"), "missing" (the layer has none), "no text" (nothing original).
         lacking: used samples for which a layer gave nothing, by layer: in ``concat`` they keep just the original.
+        lacks: which of the used samples these are, bool, by layer; no layer that lacks none.
 
     Raises:
         DataError: the view names a layer that is not given, or a layer belongs to another dataset.
@@ -42,7 +43,7 @@ class ViewedDataset:
         self.view = view
         self.layers: dict[str, Layer] = {name: layers[name] for name in view.layers if name != "original"}
         self.dropped: dict[str, int] = {}
-        self.lacking: dict[str, int] = {}
+        self.lacks: dict[str, np.ndarray] = {}
         self._numbers = self._usable()
 
     def __len__(self) -> int:
@@ -72,8 +73,13 @@ class ViewedDataset:
         """The keys of the usable samples, without reading them."""
         return [self.key(number) for number in range(len(self))]
 
+    @property
+    def lacking(self) -> dict[str, int]:
+        return {name: int(lacks.sum()) for name, lacks in self.lacks.items()}
+
     def _usable(self) -> np.ndarray:
-        dropped, lacking, found = Counter[str](), Counter[str](), Counter[str]()
+        dropped, found = Counter[str](), Counter[str]()
+        lacking: dict[str, list[int]] = {}
         numbers: list[int] = []
         use_original = "original" in self.view.layers
         for shard_no in range(len(self.dataset.shards)):
@@ -89,8 +95,9 @@ class ViewedDataset:
             ):
                 states = {name: _state(by_key.get(key, ())) for name, by_key in rows.items()}
                 if text or "ok" in states.values():
+                    for name in (name for name, state in states.items() if state != "ok"):
+                        lacking.setdefault(name, []).append(len(numbers))
                     numbers.append(number)
-                    lacking.update(name for name, state in states.items() if state != "ok")
                 else:
                     dropped[next(iter(states.values()), "no text")] += 1
         for name, layer in self.layers.items():
@@ -99,7 +106,10 @@ class ViewedDataset:
                     f"layer {name!r} ({layer.folder}) names no sample of dataset {self.dataset.name!r}",
                     mend="it was written for another dataset, or for other shards of this one",
                 )
-        self.dropped, self.lacking = dict(sorted(dropped.items())), dict(sorted(lacking.items()))
+        self.dropped = dict(sorted(dropped.items()))
+        for name, places in sorted(lacking.items()):
+            self.lacks[name] = np.zeros(len(numbers), dtype=bool)
+            self.lacks[name][places] = True
         return np.array(numbers, dtype=np.int64)
 
 
@@ -147,6 +157,15 @@ class Mixture:
         return {
             f"{part.dataset.name} through {part.view}": part.dropped for part, _ in self.parts if part.dropped
         }
+
+    @property
+    def lacking(self) -> dict[str, dict[str, int]]:
+        """How many of the samples that are taken lack a layer, by "dataset through view" and layer; JSON-able."""
+        counted: dict[str, Counter[str]] = {}
+        for (part, _), chosen in zip(self.parts, self._chosen, strict=True):
+            own = counted.setdefault(f"{part.dataset.name} through {part.view}", Counter())
+            own.update({name: int(lacks[chosen].sum()) for name, lacks in part.lacks.items()})
+        return {name: dict(own) for name, own in counted.items() if any(own.values())}
 
     def __len__(self) -> int:
         return int(self._starts[-1])

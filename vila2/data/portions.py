@@ -27,6 +27,11 @@ def select_share(key: str, share: float, seed: int) -> bool:
     return _place(key, seed) < _bound(share)
 
 
+def select_range(key: str, low: float, high: float, seed: int) -> bool:
+    """Whether a key lies in a range of all keys, 0 to 1: in the share ``high`` and not in the share ``low``."""
+    return _bound(low) <= _place(key, seed) < _bound(high)
+
+
 def _place(key: str, seed: int) -> int:
     """A key's place among all keys, 0 to 2**64 - 1."""
     return int.from_bytes(hashlib.blake2b(f"{seed}\0{key}".encode(), digest_size=8).digest(), "big")

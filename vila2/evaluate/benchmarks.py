@@ -37,6 +37,35 @@ KINDS: dict[str, str] = {
     "alignment": "vila2.evaluate.alignment:alignment",
 }
 
+#: Kinds of which every measure is a share of right answers, so that a whole benchmark is a measure too.
+_ONE_UNIT = ("questions", "choices")
+#: The measures of the other kinds of which less is better, or neither; of one with a setting ("random: said yes") its end.
+_MORE_IS_NOT_BETTER = {
+    *("hallucinated objects", "captions with a hallucinated object", "marked captions"),
+    *("objects that another image's evidence confirms", "trigrams also said of other images"),
+    *("words", "words, standard deviation", "said yes", "said true"),
+    *("agreement with captions of another image", "false claims said again"),
+    "captions longer than the scorer reads",
+}
+
+
+def more_is_better(kind: str, measure: str) -> bool | None:
+    """Whether more of a measure is better, as far as its name says it before anything is measured.
+
+    Args:
+        kind: of the benchmark.
+        measure: its name; empty: the benchmark as a whole.
+
+    Returns:
+        False where less is better, or neither, or a whole benchmark's measures do not add up; None of a plugin's.
+    """
+    if kind not in KINDS:
+        return None
+    if kind in _ONE_UNIT:
+        return True
+    name = measure.rpartition(": ")[2]
+    return bool(name) and name not in _MORE_IS_NOT_BETTER and not name.startswith("chamfer")
+
 
 def run_benchmarks(
     engine: Engine,

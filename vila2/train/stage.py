@@ -138,6 +138,7 @@ def what_was_read(mixture: Mixture, trainer: StageTrainer) -> dict[str, Any]:
         "samples": len(mixture),
         "dropped": mixture.dropped,
         "short": mixture.short,
+        "lacking": mixture.lacking,
         "tokens": trainer.tokens,
         "loss": [[entry["step"], entry["loss"]] for entry in trainer.state.log_history if "loss" in entry],
     }

@@ -24,6 +24,7 @@ from vila2.data.annotations import Annotation
 from vila2.data.layers import Layer, LayerWriter, ReadLayer
 from vila2.data.shards import ShardDataset, file_sha256
 from vila2.errors import RunError
+from vila2.model.loading import loading
 from vila2.run.progress import Board
 from vila2.run.recipe import MergeSpec
 
@@ -120,7 +121,7 @@ class _Work:
 
     @cached_property
     def _talk(self) -> Talk:
-        return Talk(self.spec, self.seed, _counter(self.spec.tokenizer))
+        return Talk(self.spec, self.seed, counter_of(self.spec.tokenizer))
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
@@ -188,11 +189,16 @@ def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield items[start : start + size]
 
 
-def _counter(tokenizer: str | None) -> Callable[[str], int]:
-    """Counts words, or a tokenizer's tokens."""
+def counter_of(tokenizer: str | None) -> Callable[[str], int]:
+    """Counts words, or a tokenizer's tokens.
+
+    Raises:
+        ModelError: there is no such tokenizer.
+    """
     if tokenizer is None:
         return lambda text: len(text.split())
     from transformers import AutoTokenizer
 
-    encode = AutoTokenizer.from_pretrained(tokenizer)
+    with loading("tokenizer", tokenizer):
+        encode = AutoTokenizer.from_pretrained(tokenizer)
     return lambda text: len(encode(text, add_special_tokens=False)["input_ids"])
