@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from vila2.cycle.improve import improve
+from vila2.errors import DataError
+from vila2.run.recipe_file import load_recipe
+from vila2.run.steps import Run
+
 RECIPE = """
 name: tiny
 seed: 3
@@ -187,6 +192,13 @@ def test_rounds_stop_when_they_gain_nothing_more(recipe, finished, tmp_path):
         [sys.executable, "-m", "vila2", "status", tmp_path / "run", "--json"], capture_output=True
     )
     assert {step["state"] for step in json.loads(status.stdout)["steps"]} == {"done"}, "nothing is to come"
+
+
+def test_a_measure_of_which_less_is_better_is_refused_before_a_round(recipe, finished):
+    # Not done yet is all of the round; a plugin's measures are known no earlier than with VILA_0's scores.
+    until = ["cycle.max_new_tokens=21", "cycle.saturation.measure=captions/hallucinated objects"]
+    with pytest.raises(DataError, match="hallucinated objects: more of it is not better"):
+        improve(load_recipe(recipe, until), Run.open(finished, dry=True))
 
 
 def test_controls_of_captions_take_the_places_of_the_models_own(recipe, tmp_path):

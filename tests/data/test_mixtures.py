@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vila2.data.layers import Annotation, LayerWriter
-from vila2.data.mixtures import Mixture, Portion, ViewedDataset, select_share
+from vila2.data.mixtures import Mixture, Portion, ViewedDataset, select_range, select_share
 from vila2.data.sample import ImagePart, Sample, user
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.data.views import View
@@ -45,6 +45,10 @@ def test_shares_are_fixed_and_nested(key, share, other, seed):
     assert select_share(key, share, seed) == select_share(key, share, seed)
     if select_share(key, min(share, other), seed):
         assert select_share(key, max(share, other), seed)
+    inside = select_range(key, min(share, other), max(share, other), seed)
+    assert inside == (
+        select_share(key, max(share, other), seed) and not select_share(key, min(share, other), seed)
+    )
     assert select_share(key, 1.0, seed)
     assert not select_share(key, 0.0, seed)
 
@@ -72,6 +76,16 @@ def test_concat_keeps_the_original_and_says_how_often(dataset, layer):
     assert (len(part), part.dropped, part.lacking) == (100, {}, {"self-1": 28})
     assert [len(part[n].turns) for n in (0, 1, 2, 7)] == [3, 2, 2, 2]
     assert part[7].turns[1].text == "long 7"
+
+
+def test_a_mixture_says_how_many_of_the_samples_it_takes_lack_a_layer(dataset, layer):
+    part = ViewedDataset(dataset, View.parse("concat(original,self-1)"), {"self-1": layer})
+    original = ViewedDataset(dataset, View.parse("only(original)"))
+    mixture = Mixture([(part, Portion(select=(0, 0.4))), (part, Portion(count=5)), (original, 1)], seed=2)
+    taken = list(mixture)[: sum(mixture.counts[:2])]
+    without = [one for one in taken if all(turn.source != "self-1" for turn in one.turns)]
+    assert 0 < len(without) < 28
+    assert mixture.lacking == {"photos through concat(original,self-1)": {"self-1": len(without)}}
 
 
 def test_layers_that_do_not_fit_are_named(tmp_path, dataset, layer):

@@ -12,7 +12,7 @@ from vila2.cycle.preflight import check_benchmark
 from vila2.data.sample import Sample
 from vila2.data.shards import write_dataset
 from vila2.errors import ModelError, RecipeError
-from vila2.evaluate.benchmarks import KINDS
+from vila2.evaluate.benchmarks import KINDS, more_is_better
 from vila2.evaluate.captions import score_captions
 from vila2.model.assemble import assemble
 from vila2.run.progress import Board
@@ -53,9 +53,13 @@ def test_a_kind_is_measured_with_intervals_and_keeps_what_was_said(kind, inputs,
         item = items[f"my-{kind}/{name}"]
         total = sum(item["denominators"])
         assert row["count"] == len(item["keys"]) <= 4  # images, whatever the number of questions
+        more = item["higher_is_better"] is True
+        assert more == more_is_better(kind, name), "it is known before it is measured"
         if row["value"] is not None:
             assert row["value"] == pytest.approx(sum(item["numerators"]) / total)
             assert row["low"] <= row["value"] + 1e-9 and row["value"] <= row["high"] + 1e-9
+    together = {(item["unit"], item["higher_is_better"]) for item in items.values()}
+    assert more_is_better(kind, "") == (together == {("share", True)}), "a whole benchmark is one measure"
     assert run(kind, inputs, tmp_path)[0] == measures
 
 

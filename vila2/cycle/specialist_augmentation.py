@@ -48,7 +48,7 @@ def specialist_augment(cycle: Cycle, best: Generalist) -> Generalist:
     specialists = [specialise(cycle, plugin, jobs.get(plugin)) for plugin in recipe.specialists]
     layers = [annotate(cycle, specialist) for specialist in specialists]
     if recipe.specialist_data == "share":
-        beside = {recipe.cycle.stage: _share(cycle)}
+        beside = {recipe.cycle.stage: share_of_images(cycle)}
         return cycle.train(NAME, best.round, layer=best.layer, view=best.view, beside=beside, steps="final")
     merged = merge(cycle, best, layers)
     view = recipe.merge.view.format(layer=merged)
@@ -63,7 +63,7 @@ def specialist_augment(cycle: Cycle, best: Generalist) -> Generalist:
     )
 
 
-def _share(cycle: Cycle) -> list[MixtureEntry]:
+def share_of_images(cycle: Cycle) -> list[MixtureEntry]:
     """The images that specialists annotated, with what they say: together where they were asked about the same."""
     together: dict[tuple[float, float], list[str]] = {}
     for plugin in cycle.recipe.specialists:
