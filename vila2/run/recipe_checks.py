@@ -15,7 +15,7 @@ from typing import Any
 from vila2.errors import DataError
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import MixtureEntry, ModelSpec, with_stage_defaults
-from vila2.run.recipe_cycle import OWN, SHUFFLED, CycleSpec, SaturationSpec
+from vila2.run.recipe_cycle import NO_DATASETS, OWN, CycleSpec, SaturationSpec
 
 Where = tuple[str | int, ...]
 
@@ -186,10 +186,9 @@ def _cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) 
     if isinstance(view, str):
         yield from _cycle_view_problems(view, recaption, data)
     yield from _dataset_problems(("cycle", "recaption"), recaption, data)
-    if cycle.get("captions", OWN) not in (OWN, SHUFFLED):
-        yield from _dataset_problems(
-            ("cycle", "captions"), cycle["captions"], {OWN: {}, SHUFFLED: {}, **data}
-        )
+    if cycle.get("captions", OWN) not in NO_DATASETS:
+        named = {**{name: {} for name in NO_DATASETS}, **data}
+        yield from _dataset_problems(("cycle", "captions"), cycle["captions"], named)
     yield from _saturation_problems(recipe)
     name = cycle.get("stage", CycleSpec.model_fields["stage"].default)
     if cycle.get("rounds") == 0 or not isinstance(name, str) or not stages:

@@ -8,8 +8,10 @@ from pydantic import Field
 
 from vila2.run.recipe_values import Count, Number, Part, Text, Whole
 
-#: In the place of a dataset's name in ``cycle.captions``: VILA_i's own; the same, each given to another image.
-OWN, SHUFFLED = "own", "shuffled"
+#: In the place of a dataset's name in ``cycle.captions``: VILA_i's own; the same, each given to another image; none, but
+#: the last stage for as many tokens longer as VILA_i's own take.
+OWN, SHUFFLED, MORE_SFT = "own", "shuffled", "more-sft"
+NO_DATASETS = (OWN, SHUFFLED, MORE_SFT)
 
 
 class SaturationSpec(Part):
@@ -41,8 +43,9 @@ class CycleSpec(Part):
     )
     captions: Text = Field(
         default=OWN,
-        description="own: VILA_i writes them; shuffled: these, each given to another image; or the name of a dataset "
-        "with the same keys, whose text they are",
+        description="own: VILA_i writes them; shuffled: these, each given to another image; more-sft: none is trained on, "
+        "the last stage takes the tokens that they would have taken; or the name of a dataset with the same keys, "
+        "whose text they are",
     )
     captioner: Text | None = Field(
         default=None, description="hub id or folder of a VLM that writes in VILA_i's place (paper A.6)"
