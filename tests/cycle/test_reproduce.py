@@ -87,9 +87,8 @@ def test_every_row_of_the_tables_is_a_cycle_and_what_rows_share_is_one_step(tmp_
 
 def test_three_specialists_at_equal_data_have_a_third_of_the_images_each():
     study = STUDIES["table-4"]
-    shares = [
-        spec.select for spec in arm_recipe(study.arm("all-equal"), FULL, seed=0).specialists.values()
-    ]
+    recipe = arm_recipe(study.arm("all-equal"), FULL, seed=0)
+    shares = [spec.select for spec in recipe.specialists.values()]
     assert shares == [(0.0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1.0)]
 
 

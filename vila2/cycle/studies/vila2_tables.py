@@ -142,9 +142,6 @@ TABLE_3 = Study(
 #: Specialists of the saturated round; what they say is appended to the original captions.
 _APPENDED = {**_SATURATED, "merge.arm": "append"}
 _THREE = ("spatial", "ocr", "grounding")
-_A_THIRD_EACH = {
-    f"specialists.{name}.select": [number / 3, (number + 1) / 3] for number, name in enumerate(_THREE)
-}
 #: The kind of question that each is there for.
 _OWN = {"spatial": "questions/closest", "ocr": READING, "grounding": "questions/count"}
 TABLE_4 = Study(
@@ -162,8 +159,9 @@ TABLE_4 = Study(
         Arm(
             "all-equal",
             "+ all 3, a third of the images each",
-            {**_APPENDED, **_A_THIRD_EACH},
+            _APPENDED,
             specialists=_THREE,
+            control="specialists-at-equal-data",
         ),
     ),
     measures={**_VQA, "questions/closest": "closest", "questions/count": "count"},
