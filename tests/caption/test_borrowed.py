@@ -52,6 +52,9 @@ def test_true_captions_come_from_a_dataset_of_the_same_scenes(dataset, tmp_path)
     layer = text_layer(dataset, texts, folder=tmp_path / "given", name="given-1")
     assert [row.key for row in layer.rows()] == dataset.keys()[:8]
     assert layer.get(dataset.keys()[3])[0].text == texts[3].turns[1].text
+    few = dataset.keys()[2:5]
+    some = text_layer(dataset, texts, folder=tmp_path / "some", name="given-1", select=lambda key: key in few)
+    assert [row.key for row in some.rows()] == few
 
 
 def test_a_dataset_of_other_keys_is_refused(dataset, tmp_path):

@@ -31,6 +31,18 @@ HEAVY = (
 )
 
 
+def test_run_names_the_controls_of_a_recipe_and_does_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["run", str(MINIATURE), "--list-controls", "--json"])
+    controls = {one["name"]: one for one in json.loads(result.stdout)["controls"]}
+    assert "other images" in controls["shuffled-captions"]["shows"]
+    assert controls["twice-sft"]["hindered"] is None
+    assert "needs specialists" in controls["plain-append"]["hindered"]
+    result = CliRunner().invoke(app, ["run", str(MINIATURE), "--list-controls"])
+    assert "twice-sft: twice the last stage" in result.stdout and "needs specialists" in result.stdout
+    assert not list(tmp_path.iterdir())
+
+
 def vila2(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
     return subprocess.run(

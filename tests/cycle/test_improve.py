@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from vila2.cycle.controls import controls_of
 from vila2.cycle.improve import improve, run_recipe
 from vila2.cycle.origin import find_origin
 from vila2.data.layers import Layer
@@ -17,24 +16,6 @@ from vila2.errors import DataError, RecipeError, RunError
 from vila2.run.progress import Board
 from vila2.run.recipe_file import load_recipe
 from vila2.run.steps import Run
-
-RECIPE = """
-name: tiny
-threads: 1
-data:
-  pairs: {source: world, options: {split: pretrain, count: 16, content: alt_text}}
-  instructions: {source: world, options: {split: sft, count: 8, content: instructions, questions: 2}}
-  test: {source: world, options: {split: test, count: 6, content: test, questions: 1}}
-model: {vision: "builtin:world/vision", language: "builtin:world/language", vision_feature_layer: -1}
-stages:
-  pretrain: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 5.0e-4, style: chat}
-  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4, learning_rate: 1.0e-3}
-cycle: {rounds: 1, max_new_tokens: 40}
-specialists:
-  finding: {data: {source: world, options: {split: specialist, count: 16}}, set: {stages.tune.epochs: 1}}
-evaluate:
-  - {name: questions, kind: questions, dataset: test, max_new_tokens: 4, batch_size: 32}
-"""
 
 CONTROLS = [
     "twice-sft",
@@ -44,16 +25,11 @@ CONTROLS = [
     "unchecked-merge",
     "alone-finding",
     "shuffled-captions",
+    "specialist-share",
+    "merged-by-model",
 ]
 
 pytestmark = pytest.mark.usefixtures("site")
-
-
-@pytest.fixture(scope="module")
-def recipe_file(site, tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    path.write_text(RECIPE)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -141,15 +117,34 @@ def test_what_is_alike_is_done_once(folder, recipe_file):
     assert {step.state for step in plan} == {"done"}
 
 
-def test_a_control_that_does_not_exist_is_named_before_any_work(recipe_file, tmp_path):
-    with pytest.raises(RecipeError, match="no control 'twice-stf'") as caught:
-        run_recipe(
-            load_recipe(recipe_file, ["controls=[twice-stf]"]),
-            tmp_path / "run",
-            dry_run=False,
-            progress=Board(),
-        )
-    assert "twice-sft" in caught.value.mend and not (tmp_path / "run").exists()
+def continued(folder: Path, recipe_file: Path, into: Path, *overrides: str) -> dict[str, dict]:
+    """The models of the recipe done otherwise, with what the run has done already."""
+    shutil.copytree(folder / "steps", into / "steps", copy_function=os.link)
+    run_recipe(load_recipe(recipe_file, list(overrides)), into, dry_run=False, progress=Board())
+    return {model["name"]: model for model in results(into)["models"]}
+
+
+def test_a_model_writes_what_is_merged_that_of_the_round_or_another(folder, recipe_file, tmp_path):
+    own = {one["writer"] for one in settings(folder, "merged")}
+    assert own == {"rules", "model"}
+    another = str(next(folder.glob("steps/parts-*/model")))
+    changes = ["merge.writer=model", f"merge.model={another}"]
+    models = continued(folder, recipe_file, tmp_path / "run", *changes)
+    assert list(models) == ["VILA_0", "VILA_1", "VILA²"]
+    merged = next(layer for layer in results(tmp_path / "run")["layers"] if layer["name"] == "merged")
+    assert merged["written_by"] == f"{another}, of original, self-1, finding"
+    infos = [Layer.open(path).info for path in (tmp_path / "run").glob("steps/merged-*")]
+    writers = {info["writer"]["digest"] for info in infos if info["writer"]}
+    assert len(writers) == 2, "the best round's model was another writer"
+
+
+def test_more_sft_takes_the_tokens_of_a_round_where_there_are_no_specialists(folder, recipe_file, tmp_path):
+    models = continued(folder, recipe_file, tmp_path / "run", "specialists={}", "controls=[more-sft]")
+    tokens = {name: sum(stage["tokens"] for stage in one["stages"]) for name, one in models.items()}
+    spent, replaced = (tokens[name] - tokens["VILA_0"] for name in ("more-sft", "VILA_1"))
+    assert spent == pytest.approx(replaced, abs=450), "up to one step of four samples"
+    before, after = (models[name]["stages"][0] for name in ("VILA_0", "more-sft"))
+    assert before == after, "nothing new was seen before the last stage"
 
 
 def test_a_specialist_whose_data_gives_nothing_is_named_before_the_rounds(recipe_file, tmp_path):
@@ -163,32 +158,6 @@ def test_a_specialist_whose_data_gives_nothing_is_named_before_the_rounds(recipe
             progress=Board(),
         )
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "one-more-epoch",
-        "two-more-epochs",
-        "true-captions",
-        "shuffled-captions",
-        "prompt-simple",
-        "only-new-captions",
-    ],
-)
-def test_every_control_plans_another_training_than_the_recipe(recipe_file, tmp_path, name):
-    def trained(control: str | None) -> set[str]:
-        recipe = load_recipe(recipe_file, ["specialists={}"])
-        recipe = controls_of(recipe)[control].applied_to(recipe) if control else recipe
-        plan = run_recipe(recipe, tmp_path / "run", dry_run=True, progress=Board())["plan"]
-        return {step.digest for step in plan if step.name.endswith(("-pretrain", "-sft"))}
-
-    assert trained(name) != trained(None)
-
-
-def test_a_control_that_would_change_nothing_says_so(recipe_file):
-    with pytest.raises(RecipeError, match=r"first-captions says nothing where there is one attempt"):
-        controls_of(load_recipe(recipe_file, []))["first-captions"].applied_to(load_recipe(recipe_file, []))
 
 
 def test_a_specialist_made_before_can_teach_another_model(folder, recipe_file, tmp_path):
@@ -218,14 +187,6 @@ def test_a_control_takes_about_the_tokens_of_the_captions_that_it_replaces(folde
 
     spent, replaced = (tokens(name) - tokens("VILA_1") for name in (control, "VILA²"))
     assert spent == pytest.approx(replaced, abs=450), "up to one step of four samples"
-
-
-def test_a_control_that_a_recipe_can_not_have_says_why(recipe_file):
-    recipe = load_recipe(recipe_file, ["cycle.rounds=0", "cycle.stage=alignment", "specialists={}"])
-    with pytest.raises(RecipeError, match="no stage 'alignment' to train longer"):
-        controls_of(recipe)["one-more-epoch"].applied_to(recipe)
-    with pytest.raises(RecipeError, match=r"shuffled-captions cannot be had of this recipe.*alignment"):
-        controls_of(recipe)["shuffled-captions"].applied_to(recipe)
 
 
 def test_what_a_specialist_made_before_was_trained_on_can_not_go_into_sft(folder, recipe_file, tmp_path):

@@ -72,7 +72,7 @@ def test_another_content_of_the_layer_makes_the_stage_be_trained_again(recipe, t
 
 
 def test_preflight_opens_the_layers_and_leaves_unused_data_alone(recipe, tmp_path):
-    assert list(first_samples(recipe)) == ["photos"]
+    assert list(first_samples(recipe.data_in_use)) == ["photos"]
     (tmp_path / "ocr" / "layer.json").unlink()
     with pytest.raises(RecipeError, match=r"data\.photos: .*ocr"):
-        first_samples(recipe)
+        first_samples(recipe.data_in_use)

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from vila2.cycle.reproduce import find_studies, measured_arms, reproduce
+from vila2.cycle.reproduce import arm_recipe, find_studies, measured_arms, reproduce
 from vila2.cycle.scores import items_of, pooled
 from vila2.cycle.studies import GROUPS, STUDIES, Arm, Study
 from vila2.cycle.studies.base import FULL, QUICK, Size
@@ -83,6 +83,19 @@ def test_every_row_of_the_tables_is_a_cycle_and_what_rows_share_is_one_step(tmp_
     names = [step.name for step in plan.plan]
     assert names.count("self-1") < sum(len(study.arms) for study in studies) / 3
     assert names.count("data-test") == 1
+
+
+def test_three_specialists_at_equal_data_have_a_third_of_the_images_each():
+    study = STUDIES["table-4"]
+    recipe = arm_recipe(study.arm("all-equal"), FULL, seed=0)
+    shares = [spec.select for spec in recipe.specialists.values()]
+    assert shares == [(0.0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1.0)]
+
+
+def test_a_specialist_that_only_describes_is_asked_nothing_else_of_the_same_scenes():
+    study = STUDIES["specialists"]
+    (own,) = arm_recipe(study.arm("spatial-describes"), FULL, seed=7).specialists.values()
+    assert own.set == {"data.options.seed": 7, "annotate.prompts": []}
 
 
 def test_a_row_asks_for_a_plugin_that_is_not_there_by_its_name(tmp_path):

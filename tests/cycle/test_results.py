@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from vila2.cycle.controls import Control
 from vila2.cycle.results import _changes, _pairs
 from vila2.cycle.rounds import History
 
@@ -20,8 +21,8 @@ def model(folder, name, right, keys=None):
     return SimpleNamespace(name=name, scores=SimpleNamespace(folder=folder))
 
 
-def changes(models, controls=None):
-    return _changes(_pairs(History(tuple(models), (), models[-1]), controls or {}), seed=0)
+def changes(models, controls=()):
+    return _changes(_pairs(History(tuple(models), (), models[-1]), controls), seed=0)
 
 
 def test_a_change_is_the_later_model_minus_the_earlier_one(tmp_path):
@@ -45,8 +46,16 @@ def test_models_scored_on_other_items_are_not_compared(tmp_path):
     assert changes([before, after]) == []
 
 
-def test_the_outcome_is_compared_with_every_control(tmp_path):
-    models = [model(tmp_path / str(n), f"VILA_{n}", [float(n > 0)] * 10) for n in range(2)]
-    control = model(tmp_path / "c", "twice-sft", [1.0] * 5 + [0.0] * 5)
-    found = {(c["from"], c["to"]): c["difference"] for c in changes(models, {"twice-sft": control})}
-    assert found == {("VILA_0", "VILA_1"): 1.0, ("twice-sft", "VILA_1"): 0.5}
+def test_what_is_controlled_is_compared_with_its_control(tmp_path):
+    models = [model(tmp_path / str(n), f"VILA_{n}", [float(n > 0)] * 10) for n in range(3)]
+    controls = [
+        (Control(name, "", lambda _: {}, of), model(tmp_path / name, name, [1.0] * 5 + [0.0] * 5))
+        for name, of in (("one", "round"), ("whole", "outcome"), ("each", "both"))
+    ]
+    found = {
+        (c["from"], c["to"]): c["difference"]
+        for c in changes(models, controls)
+        if not c["from"].startswith("VILA")
+    }
+    pairs = [("one", "VILA_1"), ("whole", "VILA_2"), ("each", "VILA_1"), ("each", "VILA_2")]
+    assert found == dict.fromkeys(pairs, 0.5)

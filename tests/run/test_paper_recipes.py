@@ -26,7 +26,7 @@ def paper(name: str, **environment: str):
 def test_without_data_every_missing_path_is_named_with_its_mend(path, tmp_path):
     recipe = load_recipe(path, known=KNOWN, environment={"DATA": str(tmp_path), "LAYERS": str(tmp_path)})
     with pytest.raises(RecipeError) as caught:
-        first_samples(recipe)
+        first_samples(recipe.data_in_use)
     said = str(caught.value)
     for name, spec in recipe.data_in_use.items():
         assert f"data.{name}: {spec.path}" in said

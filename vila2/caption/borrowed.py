@@ -6,6 +6,7 @@ Controls of the paper's experiment: what mere text volume gives, and what true c
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,19 +44,27 @@ def shuffle_layer(dataset: ShardDataset, layer: ReadLayer, *, folder: Path, name
     return write_layer(dataset, lambda key: moved.get(key, ()), folder=folder, name=name, info=made_of)
 
 
-def text_layer(dataset: ShardDataset, texts: ShardDataset, *, folder: Path, name: str) -> Layer:
+def text_layer(
+    dataset: ShardDataset,
+    texts: ShardDataset,
+    *,
+    folder: Path,
+    name: str,
+    select: Callable[[str], bool] | None = None,
+) -> Layer:
     """Another dataset's original text as a layer about the images of the same keys.
 
     Args:
         dataset: whose images.
         texts: the other dataset; a key that it lacks gets no text.
         folder, name: of the new layer.
+        select: which keys get any; all of them by default.
 
     Raises:
-        DataError: no key of the one is a key of the other.
+        DataError: no selected key of the one is a key of the other.
     """
     given = {sample.key: original_annotations(sample.key, sample.turns) for sample in texts}
-    rows = {key: given[key] for key in _keys(dataset) if key in given}
+    rows = {key: given[key] for key in _keys(dataset) if key in given and (not select or select(key))}
     if not rows:
         raise DataError(
             f"dataset {texts.name!r} has text for none of the images of {dataset.name!r}",

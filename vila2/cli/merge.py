@@ -57,6 +57,7 @@ def merge(
 
     opened, found = find_layers(place, [one.strip() for one in layers.split(",")], dataset)
     spec = merge_settings(overrides or [], found)
+    writer = model or spec.model
     folder = opened.folder / "layers" / name
     layer = merge_layers(
         opened,
@@ -65,7 +66,7 @@ def merge(
         name=name,
         spec=spec,
         seed=seed,
-        engine=open_engine(spec.engine, model) if model else None,
+        engine=open_engine(spec.engine, writer) if writer else None,
         progress=live_progress(quiet=quiet),
     )
     numbers = {

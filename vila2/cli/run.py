@@ -13,6 +13,7 @@ import typer
 
 from vila2.cli.options import AsJson, DryRun, Quiet
 from vila2.cli.tables import print_plan, table
+from vila2.errors import RecipeError
 
 if TYPE_CHECKING:
     from vila2.run.recipe import Recipe
@@ -35,6 +36,12 @@ def run(
             "--control", metavar="NAME", help="Also train what else could explain the gain: twice-sft, ..."
         ),
     ] = None,
+    list_controls: Annotated[
+        bool,
+        typer.Option(
+            "--list-controls", help="Name the controls of this recipe and what each shows; do nothing."
+        ),
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -47,6 +54,9 @@ def run(
     from vila2.run.progress import live_progress
 
     loaded = read_recipe(recipe, overrides or [])
+    if list_controls:
+        _print_controls(loaded, as_json)
+        return
     loaded = loaded.model_copy(update={"controls": (*loaded.controls, *(controls or ()))})
     folder = out or Path(loaded.folder)
     # Whatever a library prints on the way must not mix with the outcome.
@@ -67,6 +77,26 @@ def read_recipe(path: Path, overrides: list[str]) -> Recipe:
 
     known = {"source": source_names(), "prompt": list(PROMPTS), "benchmark": benchmark_kinds()}
     return load_recipe(path, overrides, known=known)
+
+
+def _print_controls(recipe: Recipe, as_json: bool) -> None:
+    from vila2.cycle.controls import controls_of
+
+    rows = []
+    for control in controls_of(recipe).values():
+        row = {"name": control.name, "shows": control.shows, "hindered": None}
+        try:
+            control.applied_to(recipe)
+        except RecipeError as error:
+            row["hindered"] = error.what.removeprefix("controls: ")
+        rows.append(row)
+    if as_json:
+        typer.echo(json.dumps({"controls": rows}, ensure_ascii=False))
+        return
+    for row in rows:
+        typer.echo(f"{row['name']}: {row['shows']}")
+        if row["hindered"]:
+            typer.echo(f"    not of this recipe: {row['hindered']}")
 
 
 def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:

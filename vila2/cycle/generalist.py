@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2.cycle import work
-from vila2.run.recipe_cycle import OWN, SHUFFLED
+from vila2.run.recipe_cycle import NO_DATASETS, SHUFFLED, CycleSpec
 from vila2.run.recipe_learning import sees_the_original_alone
 
 if TYPE_CHECKING:
@@ -182,11 +182,11 @@ class Cycle:
         """
         round = writer.round + 1
         captions, captioner = self.recipe.cycle.captions, self.recipe.cycle.captioner
-        if captions not in (OWN, SHUFFLED):
+        if captions not in NO_DATASETS:
             return self._keep(f"given-{round}", captions, self._texts_of(captions, f"given-{round}"))
         writer_name = captioner or writer.name
         own, step = f"self-{round}", self._write(f"self-{round}", captioner or checkpoint(writer.model))
-        if captions == OWN:
+        if captions != SHUFFLED:
             return self._keep(own, writer_name, step)
         shuffled = f"shuffled-{round}"
         settings = {"layer": shuffled, "seed": self.recipe.seed}
@@ -209,10 +209,14 @@ class Cycle:
         )
 
     def _texts_of(self, dataset: str, layer: str) -> StepResult:
+        settings: dict[str, Any] = {"layer": layer}
+        share = self.recipe.cycle.share
+        if share != CycleSpec.model_fields["share"].default:  # of as many images as VILA_i would write about
+            settings |= {"share": share, "seed": self.recipe.seed}
         return self.run.step(
             layer,
             work.text_layer,
-            settings={"layer": layer},
+            settings=settings,
             inputs={"texts": self.data[dataset], "data": self.data[self.recipe.recaptioned]},
         )
 

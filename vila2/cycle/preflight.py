@@ -7,7 +7,7 @@ one sample of every stage is encoded as the model will see it, and the memory a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     from vila2.train.processes import processes_here
 
     check_names(recipe)
-    first = first_samples(recipe)
+    first = first_samples(recipe.data_in_use)
     for benchmark in recipe.evaluate:
         check_benchmark(benchmark, first[benchmark.dataset])
     for stage in recipe.stages.values():
@@ -57,8 +57,19 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     }
 
 
+def check_control(control: Recipe, recipe: Recipe) -> None:
+    """Checks what a control's recipe names and the recipe that it controls does not.
+
+    Raises:
+        Vila2Error: naming what is missing.
+    """
+    check_names(control)
+    known = recipe.data_in_use
+    first_samples({name: spec for name, spec in control.data_in_use.items() if known.get(name) != spec})
+
+
 def check_names(recipe: Recipe) -> None:
-    """Whether the plugins, the engines, the captioner and the tokenizer that a recipe names are there.
+    """Whether the plugins, the engines, the captioner and the merge's writer and tokenizer that a recipe names are there.
 
     Raises:
         PluginError, EngineError, ModelError: one is not.
@@ -72,6 +83,8 @@ def check_names(recipe: Recipe) -> None:
     find_engine(recipe.cycle.engine)
     if recipe.specialists and recipe.merge.writer == "model":
         find_engine(recipe.merge.engine)
+        if recipe.merge.model and recipe.merge.engine == "transformers":
+            locate(recipe.merge.model)
     if recipe.cycle.captioner and recipe.cycle.engine == "transformers":
         locate(recipe.cycle.captioner)
     if recipe.specialists and recipe.merge.tokenizer:
@@ -113,7 +126,7 @@ def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
         )
 
 
-def first_samples(recipe: Recipe) -> dict[str, Sample]:
+def first_samples(data: Mapping[str, DatasetSpec]) -> dict[str, Sample]:
     """The first usable sample of every dataset; its layers are opened too.
 
     Raises:
@@ -122,7 +135,7 @@ def first_samples(recipe: Recipe) -> dict[str, Sample]:
     from vila2.data.layers import Layer
 
     first, wrong = {}, []
-    for name, spec in recipe.data_in_use.items():
+    for name, spec in data.items():
         try:
             first[name] = first_sample(name, spec)
             for folder in spec.layers.values():

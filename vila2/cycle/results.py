@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2 import __version__
-from vila2.cycle.controls import find_controls
+from vila2.cycle.controls import Control, find_controls
 from vila2.cycle.scores import scored_items
 from vila2.data.atomic import write_json_atomic
 from vila2.data.claims import Claim
@@ -56,7 +56,9 @@ def write_results(
         "recipe": {"name": recipe.name, "seed": recipe.seed, "text": recipe_to_yaml(recipe)},
         "vila2_version": __version__,
         "models": [_model(generalist) for generalist in (*history.all_models, *controls.values())],
-        "changes": _changes(_pairs(history, controls), recipe.seed),
+        "changes": _changes(
+            _pairs(history, [(one, controls[one.name]) for one in find_controls(recipe)]), recipe.seed
+        ),
         "gains": [{"round": round, **gain.to_json()} for round, gain in enumerate(history.gains, start=1)],
         "best": history.best.name,
         "layers": [
@@ -94,14 +96,16 @@ def _model(generalist: Generalist) -> dict[str, Any]:
     }
 
 
-def _pairs(history: History, controls: Mapping[str, Generalist]) -> list[tuple[Generalist, Generalist]]:
-    """Each model against the one before it, the last against the first, and against every control."""
+def _pairs(
+    history: History, controls: Sequence[tuple[Control, Generalist]]
+) -> list[tuple[Generalist, Generalist]]:
+    """Each model against the one before it, the last against the first, and what is controlled against its controls."""
     models = history.all_models
     whole = [(models[0], models[-1])] if len(models) > 2 else []
     return [
         *itertools.pairwise(models),
         *whole,
-        *((control, history.outcome) for control in controls.values()),
+        *((model, held) for control, model in controls for held in control.compared_with(history)),
     ]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from vila2.cycle.generalist import Cycle, Generalist
 from vila2.cycle.saturation import Gain, best_round, check_measure, gain_of
 from vila2.cycle.scores import items_of
+from vila2.run.recipe_cycle import MORE_SFT
 
 if TYPE_CHECKING:
     from vila2.run.recipe_cycle import SaturationSpec
@@ -57,9 +58,7 @@ def self_augment(cycle: Cycle) -> History:
         # A measure that is not there, or tells nothing, is said now, and not after a round.
         check_measure(items_of(scores[0], until.measure), until.measure, "VILA_0")
     for round in range(1, spec.rounds + 1):
-        layer = cycle.recaption(models[-1])
-        view = spec.view.format(layer=layer)
-        models.append(cycle.train(f"VILA_{round}", round, layer=layer, view=view))
+        models.append(_next(cycle, models[-1], round))
         if until is None:
             continue
         scores.append(cycle.scores_for_stopping(models[-1], until))
@@ -68,6 +67,17 @@ def self_augment(cycle: Cycle) -> History:
             if gains[-1].answer == "saturated":
                 break
     return History(tuple(models), tuple(gains), models[_best(scores, until)])
+
+
+def _next(cycle: Cycle, before: Generalist, round: int) -> Generalist:
+    """VILA_i, trained with the captions that the one before it wrote."""
+    layer = cycle.recaption(before)
+    view = cycle.recipe.cycle.view.format(layer=layer)
+    if cycle.recipe.cycle.captions != MORE_SFT:
+        return cycle.train(f"VILA_{round}", round, layer=layer, view=view)
+    # A control: VILA_0 but for its last stage, which takes the tokens that those captions would have taken.
+    beside = {list(cycle.recipe.stages)[-1]: ()}
+    return cycle.train(f"VILA_{round}", round, beside=beside, in_place_of=view, steps="vila0")
 
 
 def _last_gain(scores: list[StepResult], until: SaturationSpec, seed: int) -> Gain:

@@ -49,12 +49,13 @@ class Gain:
         return asdict(self)
 
     def __str__(self) -> str:
-        told = f"{self.answer}: {self.gain:+.1f} points of {self.measure} (95% {self.low:+.1f} to {self.high:+.1f})"
+        told = (
+            f"{self.answer} at {self.delta} points: {self.gain:+.1f} points of {self.measure} "
+            f"(95% {self.low:+.1f} to {self.high:+.1f})"
+        )
         if self.items_needed is None:
             return told
-        return (
-            f"{told}; {self.items:,} items, about {self.items_needed:,} would decide at {self.delta} points"
-        )
+        return f"{told}; {self.items:,} items, about {self.items_needed:,} would decide"
 
 
 def gain_of(before: Items, after: Items, *, measure: str, delta: float, seed: int) -> Gain:

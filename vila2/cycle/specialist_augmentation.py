@@ -28,6 +28,8 @@ from vila2.run.recipe_cycle import MERGED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vila2.run.steps import StepResult
+
 #: The model at the end of the paper's Figure 1 (b).
 NAME = "VILA²"
 
@@ -83,23 +85,25 @@ def merge(cycle: Cycle, best: Generalist, layers: Sequence[str]) -> str:
     recipe, spec = cycle.recipe, cycle.recipe.merge
     base = spec.base or (None if spec.arm == "append" else best.layer)
     names = [*([base] if base else []), *layers]
-    inputs = {f"layer.{name}": cycle.layer(recipe.recaptioned, name) for name in names}
+    inputs: dict[str, StepResult | str] = {"data": cycle.data[recipe.recaptioned]}
+    inputs |= {f"layer.{name}": cycle.layer(recipe.recaptioned, name) for name in names}
+    writer = "rules"
+    if spec.writer == "model":
+        inputs["model"], writer = spec.model or checkpoint(best.model), spec.model or best.name
     cycle.layers[MERGED] = cycle.run.step(
         MERGED,
         work.merge,
         settings={
-            **spec.model_dump(mode="json", exclude={"view"}),
+            **spec.model_dump(mode="json", exclude={"view", "model"}),
             "base": base,
             "layer": MERGED,
             "layers": names,
             "seed": recipe.seed,
             "dtype": recipe.model.dtype,
         },
-        inputs={"data": cycle.data[recipe.recaptioned], "model": checkpoint(best.model), **inputs}
-        if spec.writer == "model"
-        else {"data": cycle.data[recipe.recaptioned], **inputs},
+        inputs=inputs,
     )
-    cycle.writers[MERGED] = f"rules, of {', '.join(['original', *names])}"
+    cycle.writers[MERGED] = f"{writer}, of {', '.join(['original', *names])}"
     return MERGED
 
 

@@ -199,13 +199,23 @@ def shuffle(
 def text_layer(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:
-    """Another dataset's text as a layer; see :mod:`vila2.caption.borrowed`."""
+    """Another dataset's text as a layer, of a share of the images; see :mod:`vila2.caption.borrowed`."""
     from vila2.caption.borrowed import text_layer as write_layer
+    from vila2.data.mixtures import select_range
     from vila2.data.shards import ShardDataset
+    from vila2.run.recipe_cycle import part_of
 
     dataset, texts = ShardDataset.open(inputs["data"]), ShardDataset.open(inputs["texts"])
+    part, seed = part_of(settings.get("share", 1.0)), settings.get("seed", 0)
     with progress.task(f"take the text of {texts.name}", 1) as task:
-        return _made(write_layer(dataset, texts, folder=folder, name=settings["layer"]), task)
+        layer = write_layer(
+            dataset,
+            texts,
+            folder=folder,
+            name=settings["layer"],
+            select=lambda key: select_range(key, *part, seed),
+        )
+        return _made(layer, task)
 
 
 def _made(layer: Layer, task: Any) -> dict[str, Any]:

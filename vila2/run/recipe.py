@@ -242,6 +242,9 @@ class MergeSpec(Part):
         default="rules",
         description="model: an engine writes one paragraph of it all, which the paper found to hallucinate (A.2)",
     )
+    model: Text | None = Field(
+        default=None, description="hub id or folder of the writer; by default the best round's model"
+    )
     view: Text = Field(
         default="dialogue({layer})",
         description="how the merged {layer} is trained on: a dialogue, or a tree({layer}), in which no answer can be read off "
@@ -326,7 +329,8 @@ class Recipe(Part):
         "captions would have taken (a control); more-sft: SFT goes on for as many tokens, with nothing new (a control)",
     )
     controls: tuple[Text, ...] = Field(
-        default=(), description="what else could explain the gain: twice-sft, shuffled-captions, ..."
+        default=(),
+        description="what else could explain the gain: twice-sft, shuffled-captions, ...; all in docs/controls.md",
     )
     evaluate: tuple[BenchmarkSpec, ...] = Field(default=(), description="the benchmarks")
     plugins: tuple[Text, ...] = Field(default=(), description="plugins that are told of every trained stage")

@@ -10,8 +10,10 @@ from pydantic_core import PydanticCustomError
 
 from vila2.run.recipe_values import Count, Number, Part, Text, Whole
 
-#: In the place of a dataset's name in ``cycle.captions``: VILA_i's own; the same, each given to another image.
-OWN, SHUFFLED = "own", "shuffled"
+#: In the place of a dataset's name in ``cycle.captions``: VILA_i's own; the same, each given to another image; none, but
+#: the last stage for as many tokens longer as VILA_i's own take.
+OWN, SHUFFLED, MORE_SFT = "own", "shuffled", "more-sft"
+NO_DATASETS = (OWN, SHUFFLED, MORE_SFT)
 #: The layer in which all that is said of an image is merged.
 MERGED = "merged"
 
@@ -63,8 +65,9 @@ class CycleSpec(Part):
     )
     captions: Text = Field(
         default=OWN,
-        description="own: VILA_i writes them; shuffled: these, each given to another image; or the name of a dataset "
-        "with the same keys, whose text they are",
+        description="own: VILA_i writes them; shuffled: these, each given to another image; more-sft: none is trained on, "
+        "the last stage takes the tokens that they would have taken; or the name of a dataset with the same keys, "
+        "whose text they are",
     )
     captioner: Text | None = Field(
         default=None,

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from vila2.run.recipe import MergeSpec
-from vila2.run.recipe_cycle import MERGED, OWN, SHUFFLED, SaturationSpec
+from vila2.run.recipe_cycle import MERGED, MORE_SFT, NO_DATASETS, OWN, SHUFFLED, SaturationSpec
 from vila2.run.recipe_learning import (
     cycle_setting,
     is_merged,
@@ -47,8 +47,9 @@ def cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) -
         ):
             yield Problem(("cycle", "prompts", number), unknown("prompt", prompt, prompts))
     yield from dataset_problems(("cycle", "recaption"), cycle.get("recaption"), data)
-    if cycle.get("captions", OWN) not in (OWN, SHUFFLED):
-        yield from dataset_problems(("cycle", "captions"), cycle["captions"], {OWN: {}, SHUFFLED: {}, **data})
+    if cycle.get("captions", OWN) not in NO_DATASETS:
+        named = {**{name: {} for name in NO_DATASETS}, **data}
+        yield from dataset_problems(("cycle", "captions"), cycle["captions"], named)
     yield from _cycle_view_problems(recipe)
     yield from _saturation_problems(recipe)
     yield from _repetition_problems(recipe)
@@ -90,7 +91,7 @@ def _repetition_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
     """Who does not learn gives the same captions in every round."""
     rounds, captions = number_of_rounds(recipe), cycle_setting(recipe, "captions")
     captioner = cycle_setting(recipe, "captioner")
-    given = isinstance(captions, str) and captions not in (OWN, SHUFFLED)
+    given = isinstance(captions, str) and captions not in NO_DATASETS
     if rounds > 1 and (captioner or given):
         key, who = ("captions", captions) if given else ("captioner", captioner)
         yield Problem(
@@ -104,13 +105,16 @@ def _specialist_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
     for plugin, use in mapping(recipe.get("specialists")).items():
         yield from range_problems(("specialists", plugin, "select"), mapping(use).get("select"))
     how, stages = recipe.get("specialist_data"), mapping(recipe.get("stages"))
-    if not is_merged(recipe) or how not in ("sft", "more-sft") or not stages:
-        return
-    last = list(stages)[-1]
-    if mapping(stages[last]).get("max_steps") is not None:
+    given = []
+    if is_merged(recipe) and how in ("sft", "more-sft"):
+        given.append(f"specialist_data: {how}")
+    if number_of_rounds(recipe) and cycle_setting(recipe, "captions") == MORE_SFT:
+        given.append(f"cycle.captions: {MORE_SFT}")
+    last = next(reversed(stages), None)
+    if given and mapping(stages.get(last)).get("max_steps") is not None:
         yield Problem(
             ("stages", last, "max_steps"),
-            f"specialist_data: {how} makes this stage so much longer that it takes the tokens of the merged captions: "
+            f"{given[0]} makes this stage so much longer that it takes the tokens of the captions: "
             "give it epochs in place of max_steps",
         )
 
@@ -139,5 +143,5 @@ def _merge_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
 def _written_layers(recipe: Mapping[str, Any]) -> list[str]:
     """The layers that the rounds write, if all of them are done."""
     captions = cycle_setting(recipe, "captions")
-    kind = {OWN: "self", SHUFFLED: "shuffled"}.get(captions, "given") if isinstance(captions, str) else "self"
+    kind = "shuffled" if captions == SHUFFLED else "self" if captions in NO_DATASETS else "given"
     return [f"{kind}-{round}" for round in range(1, number_of_rounds(recipe) + 1)]

@@ -106,7 +106,7 @@ class _Work:
         """What the layer is a function of; JSON-able."""
         plugins = {one.name: dict(one.plugin) for one in self.sources if one.plugin}
         return {
-            "merge": self.spec.model_dump(mode="json"),
+            "merge": self.spec.model_dump(mode="json", exclude={"model"}),  # its digest is the writer's
             "seed": self.seed,
             "order": [one.name for one in self.sources],
             "layers": {one.name: one.layer.digest for one in self.sources},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -16,7 +15,7 @@ class Arm:
         name: short; the same name in two studies need not be the same model.
         label: for a reader.
         changes: settings of the base recipe that are different, by their place, as in ``stages.sft.epochs``; what
-            is not there is added, None takes it out.
+            is not there is added, None takes it out; see :func:`changed`.
         after: the stage whose model is measured, "parts" for the untrained start; by default the last stage.
         specialists: plugins that take part; of a whole cycle only.
         control: of :mod:`vila2.cycle.controls`, applied to all this; of a whole cycle only.
@@ -24,7 +23,7 @@ class Arm:
 
     name: str
     label: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str | tuple[str, ...], Any] = field(default_factory=dict)
     after: str | None = None
     specialists: tuple[str, ...] = ()
     control: str | None = None
@@ -100,16 +99,17 @@ class Study:
         return next(arm for arm in self.arms if arm.name == name)
 
 
-def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def changed(base: Mapping[str, Any], changes: Mapping[str | tuple[str, ...], Any]) -> dict[str, Any]:
     """A copy of a raw recipe with other settings, by their places.
 
     Args:
         base: plain values.
-        changes: ``a.b.c`` to a value; None takes the key out. A stage that is added comes first.
+        changes: ``a.b.c``, or the keys one by one where one has a dot in it, to a value; None takes the key out. A
+            stage that is added comes first.
     """
-    raw = copy.deepcopy(dict(base))
+    raw = _unshared(base)
     for place, value in changes.items():
-        *above, last = place.split(".")
+        *above, last = place.split(".") if isinstance(place, str) else place
         inner = raw
         for key in above:
             inner = inner.setdefault(key, {})
@@ -118,5 +118,12 @@ def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         elif above == ["stages"] and last not in inner:
             raw["stages"] = {last: value, **inner}
         else:
-            inner[last] = copy.deepcopy(value)
+            inner[last] = _unshared(value)
     return raw
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which no two places are one object, as a deep copy's can be: a change reaches one place alone."""
+    if isinstance(value, Mapping):
+        return {key: _unshared(inner) for key, inner in value.items()}
+    return [_unshared(inner) for inner in value] if isinstance(value, list | tuple) else value
