@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from vila2.errors import RunError
-from vila2.evaluate.items import Items
+from vila2.evaluate.items import Items, read_items
 from vila2.run.steps import StepResult
 
 
 def scored_items(scores: StepResult) -> dict[str, Items]:
     """The item scores of every measure, by BENCHMARK/MEASURE."""
-    stored = json.loads((scores.folder / "items.json").read_text())
-    return {name: Items(**item) for name, item in stored.items()}
+    return read_items(scores.folder)
 
 
 def items_of(scores: StepResult, measure: str) -> Items:

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,13 +169,19 @@ def ask_held_out(
 
     from vila2.caption.engine import GenerationSettings
     from vila2.caption.engines import open_engine
+    from vila2.caption.journal import Journal
+    from vila2.caption.journalled import JournalledEngine
     from vila2.data.shards import ShardDataset
-    from vila2.evaluate.captions import measure_row
     from vila2.evaluate.held_out import ask, choose_questions, said_rows, score_asked
+    from vila2.evaluate.items import measure_row, write_items
 
+    journal, scored = Journal(folder / "asked.partial.jsonl"), folder / "scored.json"
+    if scored.exists():  # killed between the end of the work and that of the step
+        journal.remove()
+        return json.loads(scored.read_bytes())
     specialist, of = Host().specialist(settings["plugin"]), f"{Host().plugin(settings['plugin'])}, metrics"
     score = load_reference(specialist.metrics, of=of)
-    engine = open_engine("transformers", inputs["model"], dtype=settings["dtype"])
+    engine = JournalledEngine(open_engine("transformers", inputs["model"], dtype=settings["dtype"]), journal)
     questions = choose_questions(ShardDataset.open(inputs["data"]), settings["limit"], settings["seed"])
     asked = ask(
         engine,
@@ -186,13 +191,16 @@ def ask_held_out(
         progress=progress,
     )
     items = score_asked(score, asked, of=of)
-    write_json_atomic(folder / "items.json", {name: asdict(item) for name, item in items.items()})
+    write_items(folder, items)
     write_json_atomic(folder / "said.json", said_rows(engine, asked))
     measures = [
         measure_row(settings["plugin"], name, item, seed=settings["seed"]) for name, item in items.items()
     ]
     statuses = Counter(one.said.status for one in asked)
-    return {"measures": measures, "questions": len(asked), "statuses": dict(sorted(statuses.items()))}
+    results = {"measures": measures, "questions": len(asked), "statuses": dict(sorted(statuses.items()))}
+    write_json_atomic(scored, results)
+    journal.remove()
+    return results
 
 
 def save(

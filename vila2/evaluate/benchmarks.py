@@ -9,18 +9,19 @@ mentioned) and accuracy (right out of one) get their intervals the same way: a b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from vila2.caption.engine import Engine
+from vila2.caption.journal import Journal
+from vila2.caption.journalled import JournalledEngine
 from vila2.data.atomic import write_json_atomic
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RecipeError
 from vila2.evaluate.asking import Outcome, generation
 from vila2.evaluate.held_out import ask, choose_questions, said_rows, score_asked
-from vila2.evaluate.items import measure_row
+from vila2.evaluate.items import ITEMS_FILE, Items, measure_row, read_items, write_items
 from vila2.plugin.host import Host, Provided
 from vila2.plugin.references import load_reference
 from vila2.run.nearest import did_you_mean
@@ -78,21 +79,35 @@ def run_benchmarks(
 ) -> dict[str, Any]:
     """Runs every benchmark and writes ``items.json`` and ``said-NAME.json`` into ``folder``.
 
+    Killed at any moment and called again, it takes finished benchmarks from ``items.json``, and of the next one the
+    answers to whole batches from its journal; what it finds is the same.
+
     Returns:
         ``measures``: one row per number, each with its 95% interval.
     """
-    measures, items = [], {}
+    if not (folder / ITEMS_FILE).exists():
+        write_items(folder, {})
+    items = read_items(folder)
+    finished = {measure.partition("/")[0] for measure in items}
     for benchmark in benchmarks:
-        dataset = ShardDataset.open(datasets[benchmark["dataset"]])
-        count = min(len(dataset), benchmark["limit"] or len(dataset))
-        samples = [dataset[index] for index in range(count)]
-        outcome = _kind(benchmark["kind"])(engine, samples, benchmark, progress)
-        write_json_atomic(folder / f"said-{benchmark['name']}.json", outcome.said)
-        for name, item in outcome.items.items():
-            measures.append(measure_row(benchmark["name"], name, item, seed=seed))
-            items[f"{benchmark['name']}/{name}"] = asdict(item)
-    write_json_atomic(folder / "items.json", items)
-    return {"measures": measures}
+        name = benchmark["name"]
+        journal = Journal(folder / f"asked-{name}.partial.jsonl")
+        if name not in finished:
+            dataset = ShardDataset.open(datasets[benchmark["dataset"]])
+            count = min(len(dataset), benchmark["limit"] or len(dataset))
+            samples = [dataset[index] for index in range(count)]
+            asked = JournalledEngine(engine, journal)
+            outcome = _kind(benchmark["kind"])(asked, samples, benchmark, progress)
+            write_json_atomic(folder / f"said-{name}.json", outcome.said)
+            items |= {f"{name}/{measure}": item for measure, item in outcome.items.items()}
+            write_items(folder, items)  # last: it is what says that the benchmark is done
+        journal.remove()
+    return {"measures": [_row(measure, item, seed) for measure, item in items.items()]}
+
+
+def _row(measure: str, item: Items, seed: int) -> dict[str, Any]:
+    benchmark, _, name = measure.partition("/")
+    return measure_row(benchmark, name, item, seed=seed)
 
 
 def brought_benchmark(kind: str) -> Provided:

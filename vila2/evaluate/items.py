@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from vila2.data.atomic import write_json_atomic
 from vila2.evaluate.intervals import ratio_bootstrap
+
+#: In the folder of a step that scores.
+ITEMS_FILE = "items.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,17 @@ class Items:
         """The measure; None where there was nothing to measure."""
         total = sum(self.denominators)
         return sum(self.numerators) / total if total else None
+
+
+def write_items(folder: Path, items: Mapping[str, Items]) -> None:
+    """Keeps item scores in a step's folder, by measure."""
+    write_json_atomic(folder / ITEMS_FILE, {name: asdict(item) for name, item in items.items()})
+
+
+def read_items(folder: Path) -> dict[str, Items]:
+    """What :func:`write_items` kept."""
+    stored = json.loads((folder / ITEMS_FILE).read_text(encoding="utf-8"))
+    return {name: Items(**item) for name, item in stored.items()}
 
 
 def measure_row(benchmark: str, name: str, item: Items, *, seed: int) -> dict[str, Any]:
