@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vila2.cycle.improve import improve, run_recipe
+from vila2.cycle.merge.tally import tally_merge
 from vila2.cycle.origin import find_origin
 from vila2.data.layers import Layer
 from vila2.errors import DataError, RecipeError, RunError
@@ -65,6 +66,25 @@ def test_what_merged_captions_say_names_its_layers(folder):
     merged = Layer.open(next(folder.glob("steps/merged-*")))
     sources = {turn.source for row in merged.rows() for turn in row.turns or ()}
     assert "finding" in sources and any("original" in source for source in sources)
+
+
+def test_what_the_merge_kept_stands_in_the_results_and_on_the_page(folder, recipe_file):
+    merge = results(folder)["merge"]
+    assert list(merge["sources"]) == ["original", "self-1", "finding"]
+    (own,) = (path.parent for path in folder.glob("steps/merged-*/done.json") if is_own(path))
+    counted = tally_merge(own)
+    assert {name: merge[name] for name in ("images", "all", "sources")} == counted
+    page = (folder / "report.html").read_text()
+    assert "What the merge kept" in page and f"Of {counted['images']} images" in page
+    recipe = load_recipe(recipe_file, [f"controls={json.dumps(CONTROLS)}"])
+    (told,) = run_recipe(recipe, folder, dry_run=False, progress=Board())["told"]
+    assert told.startswith(f"Merged: {counted['all']['sentences']['kept']:,} of ")
+
+
+def is_own(done: Path) -> bool:
+    """Whether a merge is the recipe's, and not a control's."""
+    made = json.loads(done.read_text())["settings"]
+    return made["arm"] == "verified" and made["layers"] == ["self-1", "finding"]
 
 
 def test_controls_stand_beside_the_model_that_they_control(folder):

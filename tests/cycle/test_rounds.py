@@ -179,6 +179,19 @@ def test_a_missing_part_is_named_before_any_work(recipe, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_ended_the_rounds_stands_below_the_table(recipe, finished, tmp_path):
+    # A hundredth of a point is less than six scenes can tell.
+    until = ["--set", "cycle.saturation={measure: questions, delta: 0.01}"]
+    process = vila2("run", recipe, "--out", finished, "--quiet", *until, stdout=subprocess.PIPE)
+    output, _ = process.communicate()
+    table, _, told = output.partition("Round 1 is ")
+    assert "VILA_1" in table and told.startswith(("undecided: ", "improving: ", "saturated: "))
+    assert "would decide at 0.01 points" in told or not told.startswith("undecided")
+    ended, report = told.splitlines()[1:]
+    assert ended.startswith("The rounds ended with round 1, ") and ended.endswith(" scores best and goes on.")
+    assert report == f"report: {finished / 'report.html'}"
+
+
 def test_rounds_stop_when_they_gain_nothing_more(recipe, finished, tmp_path):
     # All of a hundred points is more than six scenes can gain: the first round is the last.
     until = ["--set", "cycle.rounds=3", "--set", "cycle.saturation={measure: questions, delta: 101}"]
@@ -188,6 +201,10 @@ def test_rounds_stop_when_they_gain_nothing_more(recipe, finished, tmp_path):
     assert [(gain["round"], gain["answer"]) for gain in results["gains"]] == [(1, "saturated")]
     assert results["best"] in ("VILA_0", "VILA_1") and out["summary"]["columns"][1:] == ["VILA_0", "VILA_1"]
     assert any("saturated" in note for note in results["notes"])
+    assert out["gains"] == results["gains"] and out["best"] == results["best"]
+    (told, ended) = out["told"]
+    assert told.startswith("Round 1 is saturated: ")
+    assert ended.startswith("The rounds ended with round 1, saturated; ") and results["best"] in ended
     status = subprocess.run(
         [sys.executable, "-m", "vila2", "status", tmp_path / "run", "--json"], capture_output=True
     )

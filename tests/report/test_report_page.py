@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from report_results import caption, claim, example, measure, small
 
 from vila2.errors import DataError
+from vila2.report.merge_tables import merge_line
 from vila2.report.page import render_page, write_report
+from vila2.report.results import parse_results
 from vila2.report.summary import summary_table
 
 _VOID = {"meta", "img", "input", "br", "link", "hr"}
@@ -66,6 +68,25 @@ class Page(HTMLParser):
 
 def page_of(*captions: dict[str, Any], key: str = "scene-1") -> Page:
     return Page(render_page(small(examples=[example(key, *captions)])))
+
+
+NOTHING = {"claims": 0, "coverage": None, "contradiction_rate": None}
+ORIGINAL = {
+    "exchanges": {"kept": 4, "dropped": {}},
+    "sentences": {"kept": 8, "dropped": {}},
+    "verdicts": {"supported": 0, "contradicted": 0, "unverified": 8},
+    **{"before": NOTHING, "after": NOTHING, "words_before": 6.0, "words_after": 6.0},
+}
+OCR = {
+    "exchanges": {"kept": 9, "dropped": {"empty": 2}},
+    "sentences": {"kept": 20, "dropped": {"contradicted": 3, "repeated": 1}},
+    "verdicts": {"supported": 15, "contradicted": 3, "unverified": 6},
+    "before": {"claims": 50, "coverage": 0.4, "contradiction_rate": 0.15},
+    "after": {"claims": 44, "coverage": 0.364, "contradiction_rate": 0.0},
+    **{"words_before": 12.5, "words_after": 11.0},
+}
+BOTH = OCR | {"sentences": {"kept": 28, "dropped": {"contradicted": 3, "repeated": 1}}}
+MERGE = {"images": 4, "rows": 13, "sources": {"original": ORIGINAL, "ocr": OCR}, "all": BOTH}
 
 
 HOSTILE = [
@@ -291,3 +312,19 @@ def test_of_a_layer_with_many_answers_the_first_is_shown_and_the_others_unfold()
     folded, _, _ = after.partition("</details>")
     assert "2 more of merged" in folded and [text in folded for text in texts] == [False, False, True, True]
     assert Page(page).captions == texts
+
+
+def test_a_merge_is_shown_by_layer_with_both_rates_together() -> None:
+    assert "What the merge kept" not in Page(render_page(small())).text
+    page = Page(render_page(small(merge=MERGE)))
+    text = "".join(page.text.split())
+    for line in (
+        "sentences kept contradicted repeated  original 8 0 0  ocr 20 3 1  all 28 3 1",
+        "before>after claims coverage contradicted words",
+        "ocr 50>44 40%>36% 15%>0% 12.5>11.0",
+    ):
+        assert "".join(line.split()) in text
+    assert merge_line(parse_results(small(merge=MERGE)).merge) == (
+        "Merged: 28 of 32 sentences kept (dropped: contradicted 3, repeated 1); coverage 40% > 36%, "
+        "contradicted 15% > 0%."
+    )

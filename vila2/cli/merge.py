@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from vila2.cli.options import Quiet
-
-if TYPE_CHECKING:
-    from vila2.data.layers import ReadLayer
 
 
 def merge(
@@ -52,7 +50,7 @@ def merge(
     from vila2.caption.engines import open_engine
     from vila2.cycle.merge.job import merge_layers
     from vila2.cycle.merge.settings import find_layers, merge_settings
-    from vila2.cycle.merge.tally import tally_merge
+    from vila2.cycle.merge.tally import merge_results, tally_merge
     from vila2.run.progress import live_progress
 
     opened, found = find_layers(place, [one.strip() for one in layers.split(",")], dataset)
@@ -69,54 +67,29 @@ def merge(
         engine=open_engine(spec.engine, writer) if writer else None,
         progress=live_progress(quiet=quiet),
     )
-    numbers = {
-        "layer": str(folder),
-        "arm": spec.arm,
-        "base": spec.base,
-        "rows": layer.count,
-        **tally_merge(folder),
-    }
+    merged = merge_results({"rows": layer.count, **tally_merge(folder)}, list(found))
+    about = {"layer": str(folder), "arm": spec.arm, "base": spec.base}
     if as_json:
-        typer.echo(json.dumps(numbers, ensure_ascii=False))
+        typer.echo(json.dumps(about | merged, ensure_ascii=False))
     else:
-        _show(numbers, found)
+        _show(about, merged)
 
 
-def _show(numbers: dict[str, Any], layers: Mapping[str, ReadLayer]) -> None:
+def _show(about: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
     from rich.console import Console
 
     from vila2.cli.tables import table
+    from vila2.report.merge_result import MergeResult
+    from vila2.report.merge_tables import RATES_TOLD, kept_table, rate_table, verdict_table
 
-    console = Console()
-    sources = numbers["sources"]
-    rows = [(name, sources[name]) for name in (*layers, "writer") if name in sources]
-    rows.append(("all", numbers["all"]))
-    for what in ("exchanges", "sentences"):
-        reasons = sorted({reason for _, one in rows for reason in one[what]["dropped"]})
-        counts = [[one[what]["kept"], *(one[what]["dropped"].get(r, 0) for r in reasons)] for _, one in rows]
-        lines = [[name, *own] for (name, _), own in zip(rows, counts, strict=True)]
-        console.print(table([what, "kept", *reasons], lines))
-    verdicts = ("supported", "contradicted", "unverified")
-    lines = [[name, *(one["verdicts"][verdict] for verdict in verdicts)] for name, one in rows]
-    console.print(table(["verdicts", *verdicts], lines))
-    columns = ["before > after", "claims", "coverage", "contradicted", "words"]
-    console.print(table(columns, [[name, *_rates(one)] for name, one in rows]))
-    typer.echo(
-        "coverage: share of claims that some evidence decides; contradicted: share of those that it\n"
-        "refutes; words: of answers and captions, per image"
-    )
-    typer.echo(f"merged      {numbers['images']} images, {numbers['rows']} rows ({numbers['arm']})")
-    typer.echo(f"written     {numbers['layer']}")
-
-
-def _rates(one: dict[str, Any]) -> list[str]:
-    before, after = one["before"], one["after"]
-    return [
-        f"{before['claims']} > {after['claims']}",
-        *(f"{_share(before[rate])} > {_share(after[rate])}" for rate in ("coverage", "contradiction_rate")),
-        f"{one['words_before']:.1f} > {one['words_after']:.1f}",
-    ]
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0%}"
+    console, found = Console(), MergeResult.model_validate(merged)
+    for shown in (
+        kept_table(found, "exchanges"),
+        kept_table(found, "sentences"),
+        verdict_table(found),
+        rate_table(found),
+    ):
+        console.print(table(*shown))
+    typer.echo(textwrap.fill(RATES_TOLD, 100))
+    typer.echo(f"merged      {found.images} images, {found.rows} rows ({about['arm']})")
+    typer.echo(f"written     {about['layer']}")

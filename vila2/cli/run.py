@@ -101,12 +101,16 @@ def _print_controls(recipe: Recipe, as_json: bool) -> None:
 
 def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
     if as_json:
-        shown = {"folder": str(folder), "report": outcome["report"], "summary": outcome["summary"]}
+        found = {name: outcome["results"][name] for name in ("gains", "best", "merge")}
+        shown = {name: outcome[name] for name in ("report", "summary", "told")}
+        shown = {"folder": str(folder), **shown, **found}
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
     from rich.console import Console
 
     console = Console()
     console.print(table(outcome["summary"]["columns"], outcome["summary"]["rows"]))
-    # Not through rich, which would break a long path over lines.
+    # Not through rich, which would break a long line, and so a path.
+    for sentence in outcome["told"]:
+        typer.echo(sentence)
     typer.echo(f"report: {outcome['report']}")

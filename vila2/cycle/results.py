@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from vila2 import __version__
 from vila2.cycle.controls import Control, find_controls
+from vila2.cycle.merge.tally import merge_results
 from vila2.cycle.scores import scored_items
+from vila2.cycle.specialist_augmentation import MERGED
 from vila2.data.atomic import write_json_atomic
 from vila2.data.claims import Claim
 from vila2.data.images import image_extension
@@ -19,6 +21,8 @@ from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
 from vila2.evaluate.captions import claims_about, measure_row, score_captions
 from vila2.evaluate.intervals import paired_ratio_bootstrap
+from vila2.report.merge_result import MergeResult
+from vila2.report.merge_tables import merge_line
 from vila2.report.page import write_report
 from vila2.report.summary import summary_table
 
@@ -42,7 +46,8 @@ def write_results(
         folder: of the run.
 
     Returns:
-        ``report`` (path), ``summary`` (columns and rows for the terminal) and ``results``.
+        ``report`` (path), ``summary`` (columns and rows for the terminal), ``told`` (sentences below it: of every round's
+        gain, why the rounds ended, and of the merge) and ``results``.
     """
     from vila2.run.recipe_file import recipe_to_yaml
 
@@ -65,22 +70,39 @@ def write_results(
             _layer(name, layer, cycle.writers.get(name), dataset, recipe.seed)
             for name, layer in layers.items()
         ],
+        "merge": merge_results(cycle.layers[MERGED].results, list(layers)) if MERGED in layers else None,
         "examples": _examples(recipe, dataset, layers),
-        "notes": [*recipe.report.notes, *_told_gains(history), *_told_controls(recipe)],
+        "notes": [*recipe.report.notes, *_told_rounds(history), *_told_controls(recipe)],
     }
     write_json_atomic(folder / "results.json", results)
     write_report(results, folder / "report.html")
-    return {"report": str(folder / "report.html"), "summary": summary_table(results), "results": results}
+    return {
+        "report": str(folder / "report.html"),
+        "summary": summary_table(results),
+        "told": [*_told_rounds(history), *_told_merge(results)],
+        "results": results,
+    }
+
+
+def _told_merge(results: Mapping[str, Any]) -> list[str]:
+    return [merge_line(MergeResult.model_validate(results["merge"]))] if results["merge"] else []
 
 
 def _told_controls(recipe: Recipe) -> list[str]:
     return [f"Control {control.name}: {control.shows}." for control in find_controls(recipe)]
 
 
-def _told_gains(history: History) -> list[str]:
-    """A sentence on every round's gain, and on which round goes on."""
+def _told_rounds(history: History) -> list[str]:
+    """A sentence on every round's gain, and on why the rounds ended and which goes on."""
+    if not history.gains:
+        return []
+    last = len(history.gains)
     told = [f"Round {round} is {gain}." for round, gain in enumerate(history.gains, start=1)]
-    return [*told, f"{history.best.name} scores best on it."] if told else []
+    ended = "saturated" if history.gains[-1].answer == "saturated" else "the last that cycle.rounds allows"
+    return [
+        *told,
+        f"The rounds ended with round {last}, {ended}; {history.best.name} scores best and goes on.",
+    ]
 
 
 def _model(generalist: Generalist) -> dict[str, Any]:

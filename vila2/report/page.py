@@ -13,6 +13,7 @@ from vila2.report import measure_table as tables
 from vila2.report import words_chart as words
 from vila2.report.example_cards import example_cards, filters
 from vila2.report.layer_rows import layer_rows
+from vila2.report.merge_tables import RATES_TOLD, Table, kept_table, rate_table
 from vila2.report.results import Results, parse_results
 from vila2.report.templates import filled
 from vila2.report.verdict import verdict
@@ -52,6 +53,8 @@ def render_page(results: Mapping[str, Any] | Results) -> str:
         layers=layer_rows(results.layers),
         words=words.words_chart(results.layers),
         words_size=(words.WIDTH, words.ROW_HEIGHT),
+        merged=_merge_tables(results),
+        rates_told=RATES_TOLD,
         quality=tables.layer_table(results.layers),
         panels=loss.loss_panels(results.models),
         panel_size=(loss.WIDTH, loss.HEIGHT),
@@ -61,6 +64,15 @@ def render_page(results: Mapping[str, Any] | Results) -> str:
         checked=any(caption.claims for example in results.examples for caption in example.captions),
     )
     return for_html(page)
+
+
+def _merge_tables(results: Results) -> list[Table]:
+    merged = results.merge
+    return (
+        [kept_table(merged, "sentences"), kept_table(merged, "exchanges"), rate_table(merged)]
+        if merged
+        else []
+    )
 
 
 def for_html(page: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from vila2.errors import DataError
+from vila2.report.merge_result import MergeResult
+from vila2.report.value import Number, Value
 
 Unit = Literal["share", "percent", "words", "score", "count"]
 
@@ -18,19 +19,7 @@ Unit = Literal["share", "percent", "words", "score", "count"]
 _SHOWN_PROBLEMS = 8
 
 
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-#: A number, or None where there is none (0 of 0, a diverged loss); JSON's NaN reads as None.
-Number = Annotated[float | None, BeforeValidator(_finite)]
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class RecipeText(_Value):
+class RecipeText(Value):
     """The recipe as run.
 
     Attributes:
@@ -44,7 +33,7 @@ class RecipeText(_Value):
     text: str = ""
 
 
-class Measure(_Value):
+class Measure(Value):
     """One number with its 95% interval.
 
     Attributes:
@@ -67,7 +56,7 @@ class Measure(_Value):
     baseline: Number = None
 
 
-class StageResult(_Value):
+class StageResult(Value):
     """One trained stage.
 
     Attributes:
@@ -87,7 +76,7 @@ class StageResult(_Value):
     loss: tuple[tuple[int, Number], ...] = ()
 
 
-class ModelResult(_Value):
+class ModelResult(Value):
     """VILA_i: how it was trained and what it scores."""
 
     name: str
@@ -96,7 +85,7 @@ class ModelResult(_Value):
     measures: tuple[Measure, ...] = ()
 
 
-class Change(_Value):
+class Change(Value):
     """The paired difference between two models on one measure, ``to`` minus ``from_`` (JSON: ``from``).
 
     Attributes:
@@ -119,7 +108,7 @@ class Change(_Value):
         return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
 
-class RoundGain(_Value):
+class RoundGain(Value):
     """What a round gained over the one before it, and whether that was worth it: :mod:`vila2.cycle.saturation`.
 
     Attributes:
@@ -138,7 +127,7 @@ class RoundGain(_Value):
     items_needed: int | None = None
 
 
-class LayerResult(_Value):
+class LayerResult(Value):
     """The captions of one layer over the training images.
 
     Attributes:
@@ -158,7 +147,7 @@ class LayerResult(_Value):
     measures: tuple[Measure, ...] = ()
 
 
-class ClaimMark(_Value):
+class ClaimMark(Value):
     """One checked statement: characters ``start`` to ``end`` (exclusive) of a caption's text."""
 
     kind: Literal["object", "attribute", "relation", "text", "count"]
@@ -169,7 +158,7 @@ class ClaimMark(_Value):
     subject: str = ""
 
 
-class Caption(_Value):
+class Caption(Value):
     """What one layer says about an image."""
 
     layer: str
@@ -179,7 +168,7 @@ class Caption(_Value):
     claims: tuple[ClaimMark, ...] = ()
 
 
-class Example(_Value):
+class Example(Value):
     """An image with the captions of every round.
 
     Attributes:
@@ -193,7 +182,7 @@ class Example(_Value):
     captions: tuple[Caption, ...] = ()
 
 
-class Results(_Value):
+class Results(Value):
     """Everything the page shows; sections that are missing or empty are left out of the page.
 
     Attributes:
@@ -205,6 +194,7 @@ class Results(_Value):
         gains: of every round, where the recipe says when to stop.
         best: the round that goes on.
         layers: the original text, then each round's captions.
+        merge: of these layers, where specialists take part.
         examples: images with the captions of each round.
         examples_title: heading over them.
         notes: honest sentences about the run, e.g. what the shipped parts were taught.
@@ -218,6 +208,7 @@ class Results(_Value):
     gains: tuple[RoundGain, ...] = ()
     best: str | None = None
     layers: tuple[LayerResult, ...] = ()
+    merge: MergeResult | None = None
     examples: tuple[Example, ...] = ()
     examples_title: str = "The captions of each round"
     notes: tuple[str, ...] = ()

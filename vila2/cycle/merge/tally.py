@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,19 @@ def tally_merge(folder: Path) -> dict[str, Any]:
         that it refutes), None where there is nothing to have a share of; words of answers and captions per image.
     """
     return tally(read_fates(folder))
+
+
+def merge_results(numbers: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:
+    """A merge as results.json has it, :class:`vila2.report.merge_result.MergeResult`.
+
+    Args:
+        numbers: of :func:`tally_merge`, and ``rows``.
+        order: of the layers; those that are not named come after.
+    """
+    names = [name for name in order if name in numbers["sources"]]
+    names += [name for name in numbers["sources"] if name not in names]
+    kept = {name: numbers[name] for name in ("images", "rows", "all")}
+    return kept | {"sources": {name: numbers["sources"][name] for name in names}}
 
 
 def tally(fates: Iterable[Fate]) -> dict[str, Any]:
