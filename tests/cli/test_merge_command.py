@@ -62,8 +62,10 @@ def test_a_slip_is_named_with_its_mend(dataset, options, told):
     assert not (dataset / "layers" / "merged").exists()
 
 
-def test_a_runs_own_layers_are_found_and_come_first(tmp_path):
-    recipe = load_recipe(MINIATURE)
+@pytest.fixture
+def run_of_layers(tmp_path):
+    """A run whose layers say that there is a cube; of its recipe's merge settings some are not the defaults."""
+    recipe = load_recipe(MINIATURE, ["seed=5", "merge={unverified: drop, original: verify, boxes: drop}"])
 
     def write(folder, settings, inputs, progress):
         if settings["layer"] == "original":
@@ -85,13 +87,42 @@ def test_a_runs_own_layers_are_found_and_come_first(tmp_path):
             step(name, layer, data=data)
         step("self-1", "self-1", "A control's cube.", data=data)
         step("far-layer", "far", data=world(tmp_path / "other", count=5).folder)
-    opened, found = find_layers(tmp_path / "run", ["", "original", *layers.values()])
-    assert opened.folder == data.folder and list(found) == ["original", *layers.values()]
+    return tmp_path / "run"
+
+
+def test_a_runs_own_layers_are_found_and_come_first(run_of_layers):
+    run, layers = run_of_layers, ["self-1", "self-2", "ocr", "merged"]
+    opened, found = find_layers(run, ["", "original", *layers])
+    assert opened.folder.parent == run / "steps" and list(found) == ["original", *layers]
     assert {row.text for name in list(found)[1:] for row in found[name].rows()} == {"A cube."}
     with pytest.raises(DataError, match="no layer 'far'"):
-        find_layers(tmp_path / "run", ["far"])
-    merged = merge(tmp_path / "run", "-l", "original,self-1,ocr", "--set", "base=self-1", "--name", "again")
-    assert merged.exit_code == 0, merged.output
+        find_layers(run, ["far"])
+
+
+def test_a_run_is_merged_as_its_recipe_says_but_for_what_is_said_here(run_of_layers):
+    def merged(name: str, *options: str) -> tuple[dict, dict]:
+        layers = ["-l", "original,self-1,ocr", "--set", "base=self-1"]
+        found = merge(run_of_layers, *layers, "--name", name, "--json", *options)
+        assert found.exit_code == 0, found.output
+        numbers = json.loads(found.stdout)
+        return numbers, Layer.open(Path(numbers["layer"])).info
+
+    numbers, info = merged("own")
+    kept = numbers["sources"]["self-1"]["sentences"]
+    assert kept["kept"] == 0 and kept["dropped"].keys() == {"unverified"}
+    assert info["seed"] == 5 and info["merge"]["boxes"] == "drop" and info["merge"]["base"] == "self-1"
+    numbers, info = merged("other", "--set", "unverified=keep", "--seed", "0")
+    assert numbers["sources"]["self-1"]["sentences"]["kept"] > 0
+    assert info["seed"] == 0 and info["merge"]["boxes"] == "drop"
+
+
+def test_the_base_of_a_run_is_the_recipes_where_it_is_among_the_layers(run_of_layers):
+    path = run_of_layers / "recipe.yaml"
+    path.write_text(path.read_text().replace("base: null", "base: self-2"))
+    assert load_recipe(path).merge.base == "self-2"
+    for layers, base in (("self-1,self-2,ocr", "self-2"), ("self-1", "self-1")):
+        found = merge(run_of_layers, "-l", layers, "--name", f"on-{base}", "--json")
+        assert found.exit_code == 0 and json.loads(found.stdout)["base"] == base, found.output
 
 
 def test_a_dataset_of_a_dataset_is_refused(dataset):

@@ -32,10 +32,15 @@ def merge(
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="For example unverified=drop, arm=append, budget=200."
+            "--set",
+            metavar="KEY=VALUE",
+            help="In place of what the run's recipe says under merge, or of the default: unverified=drop, arm=append, budget=200.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the order and the questions.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Of the order and the questions; by default the run's, of a dataset 0."),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="That writes, with --set writer=model.")
     ] = None,
@@ -44,18 +49,19 @@ def merge(
 ) -> None:
     """Write the layer DATASET/layers/merged: every image's layers as one conversation, resumable at any moment.
 
-    Sentences that the specialists' evidence refutes are left out; what was kept, dropped and why is printed, and lies
+    A run's layers are merged as its recipe says. Sentences that the specialists' evidence refutes are left out; what was kept, dropped and why is printed, and lies
     sentence by sentence in the layer's folder. Train on the views dialogue(merged) or tree(merged).
     """
     from vila2.caption.engines import open_engine
     from vila2.cycle.merge.job import merge_layers
-    from vila2.cycle.merge.settings import find_layers, merge_settings
+    from vila2.cycle.merge.settings import find_layers, merge_settings, settings_of
     from vila2.cycle.merge.tally import merge_results, tally_merge
     from vila2.run.progress import live_progress
 
     opened, found = find_layers(place, [one.strip() for one in layers.split(",")], dataset)
-    spec = merge_settings(overrides or [], found)
-    writer = model or spec.model
+    start, own_seed = settings_of(place)
+    spec = merge_settings(start, overrides or [], found)
+    writer = model or (spec.model if spec.writer == "model" else None)
     folder = opened.folder / "layers" / name
     layer = merge_layers(
         opened,
@@ -63,7 +69,7 @@ def merge(
         folder=folder,
         name=name,
         spec=spec,
-        seed=seed,
+        seed=own_seed if seed is None else seed,
         engine=open_engine(spec.engine, writer) if writer else None,
         progress=live_progress(quiet=quiet),
     )

@@ -70,7 +70,7 @@ def merge_layers(
             if engine is None
             else f"the writer is {spec.writer!r}, yet an engine is given"
         )
-        raise RunError(what, mend="give an engine with `writer: model`, and none otherwise")
+        raise RunError(what, mend="give an engine (--model) with `writer: model`, and none otherwise")
     sources = open_sources(layers, spec.base)
     work = _Work(dataset, sources, spec, seed, engine, LayerWriter(folder, name))
     folder.mkdir(parents=True, exist_ok=True)

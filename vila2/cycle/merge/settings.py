@@ -13,6 +13,7 @@ from vila2.data.shards import ShardDataset
 from vila2.errors import RecipeError, RunError
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import MergeSpec
+from vila2.run.recipe_file import load_recipe
 from vila2.run.recipe_yaml import read_setting
 
 
@@ -33,15 +34,23 @@ def find_layers(
     return open_described(place, ["original", *wanted], dataset)
 
 
-def merge_settings(overrides: Sequence[str], layers: Mapping[str, ReadLayer]) -> MergeSpec:
-    """How to merge: the defaults with ``KEY=VALUE`` changed.
+def settings_of(place: Path) -> tuple[MergeSpec, int]:
+    """How to merge, and the seed, where nothing else is said: as a run's recipe says; of a dataset the defaults."""
+    if not (place / "steps").is_dir():
+        return MergeSpec(), 0
+    recipe = load_recipe(place / "recipe.yaml")
+    return recipe.merge, recipe.seed
 
-    The base is, where it is not given, the one layer that no plugin wrote.
+
+def merge_settings(start: MergeSpec, overrides: Sequence[str], layers: Mapping[str, ReadLayer]) -> MergeSpec:
+    """How to merge: as ``start`` says, with ``KEY=VALUE`` changed.
+
+    The base is, where neither names one of the layers, the one that no plugin wrote.
 
     Raises:
         RecipeError: a setting that does not exist, a value that it does not take, or a base that is not clear.
     """
-    values = {}
+    values = start.model_dump(exclude=set() if start.base in layers else {"base"})
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals or name not in MergeSpec.model_fields:
