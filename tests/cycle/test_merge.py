@@ -289,6 +289,17 @@ def test_a_thing_that_is_there_once_is_introduced_once(small, tmp_path, caption,
     assert not [one for one in fates(tmp_path / "off", "self-1") if one.reason == "contradicted"]
 
 
+@pytest.mark.parametrize(
+    ("absence", "verdict"), [(("texts", "repeats"), "unverified"), (("objects",), "contradicted")]
+)
+def test_a_number_that_is_too_high_is_refuted_only_by_objects(small, tmp_path, absence, verdict):
+    text = "Three red cubes stand beside a ball."
+    layers = hand_made(small, **{"self-1": everywhere(small, lambda key: said(key, text))})
+    merged(small, layers, tmp_path / "m", absence=absence)
+    assert {one.verdict for one in fates(tmp_path / "m", "self-1")} == {verdict}
+    assert MergeSpec().absence == ("texts", "repeats")
+
+
 def spoken(text, *boxes) -> list[Spoken]:
     """The sentences of a caption with their claims; "#" stands for a box."""
     parts = [TextPart(text.split("#")[0])]

@@ -228,9 +228,11 @@ class MergeSpec(Part):
     )
     absence: tuple[Literal["objects", "texts", "repeats"], ...] = Field(
         default=("texts", "repeats"),
-        description="what is not there where a specialist looked for such and found none; repeats: no more of a thing "
-        "than it found. With `objects` it must find more of what there is than captions make up, or it is true "
-        "sentences that go",
+        description="what is refuted because a specialist looked for such and did not find it. objects: a thing of whose name "
+        "there is no box, and a number above that of its boxes, where there is one; texts: writing that nobody read; repeats: "
+        "a thing that one answer introduces (a cat and a cat) more often than it has boxes, where there is one, while a number "
+        "(three cats) is left to `objects`. With `objects` it must find more of what there is than captions make up, or it is "
+        "true sentences that go",
     )
     budget: Count | None = Field(
         default=None, description="words of a conversation at most; the original caption always stays"

@@ -40,10 +40,11 @@ class Known:
         things: distinct ones with their boxes.
         written: text, and the name of what it stands on (() where nobody says).
         stated: relations, with and without boxes.
-        labels: heads of names that were looked for: such a thing is absent where no box is. Empty where absence
-            proves nothing.
+        labels: heads of names that were looked for: such a thing is absent where no box is, and where some are there
+            are no more. Empty where absence proves nothing.
         all_texts: whether text that nobody read is absent.
-        all_counted: whether of the things that were found there are no more than were found.
+        all_counted: whether an answer may introduce a thing no more often than it was found; of a number that an
+            answer gives this says nothing.
         found: heads of names that the specialists can find at all; of other things nothing can be known.
     """
 

@@ -32,8 +32,8 @@ def weigh(
         heard: of one image.
         sources: all layers.
         rows: the annotations of the image, by layer.
-        absence: what of "objects", "texts" and "repeats" is not there where a specialist looked for it and did not
-            find it.
+        absence: which of "objects", "texts" and "repeats" are refuted because a specialist did not find them; what each
+            refutes is said in docs/architecture.md.
 
     Returns:
         The exchanges with verdicts, in the same order, and what is known of the image in the end.
