@@ -150,7 +150,9 @@ def small_cycle(monkeypatch: pytest.MonkeyPatch):
         (folder / "report.html").touch()
         rows = [["questions: depth [all]", "51.0 ±2.9", "83.1 ±2.6 ↑"]]
         summary = {"columns": ["measure", "VILA_0", "VILA_1"], "rows": rows}
-        return {"report": str(folder / "report.html"), "summary": summary, "results": {}}
+        results = {"gains": [{"round": 1, "answer": "undecided"}], "best": "VILA_1", "merge": None}
+        told = ["Round 1 is undecided [so far]."]
+        return {"report": str(folder / "report.html"), "summary": summary, "told": told, "results": results}
 
     monkeypatch.setattr(improve, "run_recipe", run_recipe)
     return calls
@@ -159,7 +161,7 @@ def small_cycle(monkeypatch: pytest.MonkeyPatch):
 def test_run_prints_the_summary_and_the_reports_path(small_cycle, tmp_path: Path):
     result = invoke("run", str(MINIATURE), "--out", str(tmp_path / "run"), "--set", "seed=4")
     assert "questions: depth [all]" in result.stdout and "83.1 ±2.6 ↑" in result.stdout
-    assert f"report: {tmp_path / 'run/report.html'}\n" in result.stdout
+    assert f"\nRound 1 is undecided [so far].\nreport: {tmp_path / 'run/report.html'}\n" in result.stdout
     assert "[1/1] vila0-sft: done" in result.stderr
     [(recipe, folder, dry)] = small_cycle
     assert (recipe.seed, folder, dry) == (4, tmp_path / "run", False)
@@ -170,6 +172,8 @@ def test_run_as_json_is_one_object_on_standard_output(small_cycle, tmp_path: Pat
     shown = json.loads(result.stdout)
     assert shown["summary"]["columns"] == ["measure", "VILA_0", "VILA_1"]
     assert shown["report"] == str(tmp_path / "report.html")
+    assert shown["told"] == ["Round 1 is undecided [so far]."]
+    assert shown["gains"][0]["answer"] == "undecided" and shown["best"] == "VILA_1"
     assert result.stderr == "a library says something\n"
 
 

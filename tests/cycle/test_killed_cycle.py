@@ -66,7 +66,7 @@ def test_a_cycle_killed_again_and_again_ends_as_one_left_alone(site, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(recipe, whole, site, touch=0) == 0
     chance = random.Random(11)
-    at = []  # the steps that the kills came upon, none between two
+    at = []  # the step that each kill came upon; empty between two
     for _ in range(20):
         if run(recipe, killed, site, touch=chance.randint(200, 900)) == 0:
             break
