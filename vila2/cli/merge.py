@@ -49,8 +49,9 @@ def merge(
 ) -> None:
     """Write the layer DATASET/layers/merged: every image's layers as one conversation, resumable at any moment.
 
-    A run's layers are merged as its recipe says. Sentences that the specialists' evidence refutes are left out; what was kept, dropped and why is printed, and lies
-    sentence by sentence in the layer's folder. Train on the views dialogue(merged) or tree(merged).
+    A run's layers are merged as its recipe says. Sentences that the specialists' evidence refutes are left out; what was
+    kept, dropped and why is printed, and lies sentence by sentence in the layer's folder. Train on the views
+    dialogue(merged) or tree(merged).
     """
     from vila2.caption.engines import open_engine
     from vila2.cycle.merge.job import merge_layers
