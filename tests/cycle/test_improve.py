@@ -84,7 +84,8 @@ def test_what_the_merge_kept_stands_in_the_results_and_on_the_page(folder, recip
 def is_own(done: Path) -> bool:
     """Whether a merge is the recipe's, and not a control's."""
     made = json.loads(done.read_text())["settings"]
-    return made["arm"] == "verified" and made["layers"] == ["self-1", "finding"]
+    own = (made["arm"], made["writer"], made["layers"])
+    return own == ("verified", "rules", ["self-1", "finding"])
 
 
 def test_controls_stand_beside_the_model_that_they_control(folder):

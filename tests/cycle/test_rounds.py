@@ -185,8 +185,10 @@ def test_what_ended_the_rounds_stands_below_the_table(recipe, finished, tmp_path
     process = vila2("run", recipe, "--out", finished, "--quiet", *until, stdout=subprocess.PIPE)
     output, _ = process.communicate()
     table, _, told = output.partition("Round 1 is ")
-    assert "VILA_1" in table and told.startswith(("undecided: ", "improving: ", "saturated: "))
-    assert "would decide at 0.01 points" in told or not told.startswith("undecided")
+    assert "VILA_1" in table and told.startswith(
+        tuple(f"{word} at 0.01 points: " for word in ("undecided", "improving", "saturated"))
+    )
+    assert "would decide" in told or not told.startswith("undecided")
     ended, report = told.splitlines()[1:]
     assert ended.startswith("The rounds ended with round 1, ") and ended.endswith(" scores best and goes on.")
     assert report == f"report: {finished / 'report.html'}"
@@ -203,7 +205,7 @@ def test_rounds_stop_when_they_gain_nothing_more(recipe, finished, tmp_path):
     assert any("saturated" in note for note in results["notes"])
     assert out["gains"] == results["gains"] and out["best"] == results["best"]
     (told, ended) = out["told"]
-    assert told.startswith("Round 1 is saturated: ")
+    assert told.startswith("Round 1 is saturated at 101.0 points: ")
     assert ended.startswith("The rounds ended with round 1, saturated; ") and results["best"] in ended
     status = subprocess.run(
         [sys.executable, "-m", "vila2", "status", tmp_path / "run", "--json"], capture_output=True
