@@ -3,16 +3,17 @@
 from vila2.cycle.studies.corpora import CORPORA_STUDIES
 from vila2.cycle.studies.language import LANGUAGE_STUDIES
 from vila2.cycle.studies.study import Arm, Cell, Expectation, Study
-from vila2.cycle.studies.vila2_tables import SMOKE, TABLES
+from vila2.cycle.studies.vila2_evidence import EVIDENCE, SMOKE
+from vila2.cycle.studies.vila2_tables import TABLES
 from vila2.cycle.studies.vision import VISION_STUDIES
 
 __all__ = ["GROUPS", "STUDIES", "Arm", "Cell", "Expectation", "Study"]
 
 _VILA = (*LANGUAGE_STUDIES, *CORPORA_STUDIES, *VISION_STUDIES)
-#: By name: VILA²'s tables, then VILA's studies in the order of the paper's sections.
-STUDIES: dict[str, Study] = {study.name: study for study in (SMOKE, *TABLES, *_VILA)}
+#: By name: VILA²'s tables and the evidence beside them, then VILA's studies in the order of the paper's sections.
+STUDIES: dict[str, Study] = {study.name: study for study in (SMOKE, *TABLES, *EVIDENCE, *_VILA)}
 #: Names of several studies at once.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "vila2": tuple(study.name for study in TABLES),
+    "vila2": tuple(study.name for study in (*TABLES, *EVIDENCE)),
     "vila": tuple(study.name for study in _VILA),
 }
