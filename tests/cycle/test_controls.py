@@ -108,6 +108,45 @@ def test_a_control_that_would_change_nothing_says_so(recipe_file):
             controlled(name, recipe)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "why"),
+    [
+        ("alone-finding", [], "changes nothing"),
+        ("plain-append", ["merge.arm=append"], "changes nothing"),
+        ("merged-by-model", ["merge.writer=model"], "changes nothing"),
+        ("specialist-data-in-sft", ["specialist_data=sft"], "changes nothing"),
+        ("shuffled-captions", ["cycle.captions=shuffled", "specialists={}"], "changes nothing"),
+        ("unchecked-merge", ["specialist_data=share"], "no merged caption is trained on"),
+        ("unchecked-merge", ["merge.arm=append"], "which checks nothing"),
+        ("more-sft", ["cycle.captions=test", "specialists={}"], "'test' are given"),
+        ("specialist-data-in-sft", ["specialists.finding={made: folder}"], "it was made before"),
+    ],
+)
+def test_a_control_that_would_be_the_recipe_again_is_refused(recipe_file, name, settings, why):
+    with pytest.raises(RecipeError, match=f"controls: {name} .*{why}"):
+        controlled(name, load_recipe(recipe_file, settings))
+
+
+def test_a_control_whose_model_is_trained_anyway_is_refused_before_any_work(recipe_file, tmp_path):
+    # A prompt changes no caption that is given, so this would be VILA_1 once more.
+    given = [
+        "specialists={}",
+        "data.told={source: world, options: {split: pretrain, count: 16, content: test}}",
+    ]
+    recipe = load_recipe(recipe_file, [*given, "cycle.captions=told", "controls=[prompt-simple]"])
+    with pytest.raises(RecipeError, match="prompt-simple would be VILA_1 once more"):
+        dry(recipe, tmp_path)
+
+
+def test_documents_are_not_recaptioned_by_a_control_alone(recipe_file, tmp_path):
+    documents = ["data.pairs={source: world, options: {split: pretrain, count: 8, content: documents}}"]
+    recipe = load_recipe(
+        recipe_file, [*documents, "cycle.rounds=0", "specialists={}", "controls=[shuffled-captions]"]
+    )
+    with pytest.raises(RecipeError, match=r"cycle\.recaption: .*several images"):
+        dry(recipe, tmp_path)
+
+
 def test_a_control_that_a_recipe_can_not_have_says_why(recipe_file):
     recipe = load_recipe(recipe_file, ["cycle.rounds=0", "cycle.stage=alignment", "specialists={}"])
     with pytest.raises(RecipeError, match="no stage 'alignment' to train longer"):

@@ -123,4 +123,6 @@ def test_captions_in_vain_are_those_that_the_stage_does_not_train_on(file: Path)
     assert in_vain("[{dataset: coyo, weight: 0.5}, {dataset: coyo, select: [0.4, 0.6]}]") == pytest.approx(
         0.4
     )
+    touching = "[{dataset: coyo, select: [0, 0.2]}, {dataset: coyo, select: [0.2, 0.9]}]"
+    assert in_vain(touching, "0.9") == 0
     assert in_vain("[{dataset: coyo, count: 5}]") == 0, "only the data can tell"

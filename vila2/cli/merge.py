@@ -21,7 +21,9 @@ def merge(
     layers: Annotated[
         str,
         typer.Option(
-            "--layers", "-l", help="Their names, such as original,self-1,spatial,ocr; the original first."
+            "--layers",
+            "-l",
+            help="Their names, such as original,self-1,spatial,ocr; one that no plugin wrote is the base.",
         ),
     ],
     name: Annotated[str, typer.Option("--name", help="Of the layer that is written.")] = "merged",
@@ -42,7 +44,7 @@ def merge(
         typer.Option("--seed", help="Of the order and the questions; by default the run's, of a dataset 0."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="That writes, with --set writer=model.")
+        str | None, typer.Option("--model", "-m", help="That writes, where writer is model.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Quiet = False,

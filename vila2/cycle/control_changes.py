@@ -10,7 +10,7 @@ from typing import Any
 
 from vila2.errors import RecipeError
 from vila2.run.recipe import Recipe
-from vila2.run.recipe_cycle import MORE_SFT
+from vila2.run.recipe_cycle import MORE_SFT, NO_DATASETS
 
 #: Settings by place, of the recipe that is controlled.
 Changes = Callable[[Recipe], Mapping[str, Any]]
@@ -23,9 +23,29 @@ _NOTHING_STOPS = {"cycle.saturation": None, "specialists": {}}
 _NO_CYCLE = {"cycle.rounds": 0, **_NOTHING_STOPS}
 
 
-def always(changes: Mapping[str, Any]) -> Changes:
-    """The same settings whatever the recipe."""
-    return lambda _: changes
+def share(_: Recipe) -> Mapping[str, Any]:
+    """A twentieth of the images once more, with what specialists say."""
+    return {"specialist_data": "share"}
+
+
+def merged(name: str, **settings: Any) -> Changes:
+    """The same layers merged otherwise."""
+
+    def changes(recipe: Recipe) -> Mapping[str, Any]:
+        if recipe.specialist_data != "merged":
+            raise RecipeError(
+                f"controls: {name} says nothing where specialist_data is {recipe.specialist_data}: no merged caption is "
+                "trained on",
+                mend="leave it out",
+            )
+        if settings.get("arm") == "unchecked" and recipe.merge.arm == "append":
+            raise RecipeError(
+                f"controls: {name} says nothing where merge.arm is append, which checks nothing",
+                mend="leave it out",
+            )
+        return {f"merge.{key}": value for key, value in settings.items()}
+
+    return changes
 
 
 def one_round(**changes: Any) -> Changes:
@@ -69,12 +89,22 @@ def more_sft(recipe: Recipe) -> Mapping[str, Any]:
     _check_matched(recipe, "more-sft")
     if recipe.specialists:
         return {"specialist_data": "more-sft"}
+    if recipe.cycle.captions not in NO_DATASETS:
+        raise RecipeError(
+            f"controls: more-sft takes the tokens of captions that VILA_0 writes, and {recipe.cycle.captions!r} are given",
+            mend="leave it out, or take twice-sft",
+        )
     return one_round(captions=MORE_SFT)(recipe)
 
 
 def into_sft(recipe: Recipe) -> Mapping[str, Any]:
     """The specialists' training data straight into SFT."""
     _check_matched(recipe, "specialist-data-in-sft")
+    if brought := [name for name, use in recipe.specialists.items() if use.made]:
+        raise RecipeError(
+            f"controls: specialist-data-in-sft needs what specialists.{brought[0]} was trained on, and it was made before",
+            mend=f"leave the control out, or specialists.{brought[0]}.made",
+        )
     return {"specialist_data": "sft"}
 
 

@@ -47,7 +47,7 @@ class Control:
         """The recipe of this control.
 
         Raises:
-            RecipeError: the recipe lacks what the control needs.
+            RecipeError: the recipe lacks what the control needs, or is what the control would make of it.
         """
         if self.of_specialists and not recipe.specialists:
             raise RecipeError(
@@ -55,12 +55,17 @@ class Control:
             )
         raw = changed(recipe.model_dump(mode="json"), {**self.changes(recipe), "controls": []})
         try:
-            return Recipe.model_validate(raw)
+            made = Recipe.model_validate(raw)
         except ValidationError as error:
             raise RecipeError(
                 f"controls: {self.name} cannot be had of this recipe: {error.errors()[0]['msg']}",
                 mend="mend that, or leave the control out",
             ) from error
+        if made == recipe.model_copy(update={"controls": ()}):
+            raise RecipeError(
+                f"controls: {self.name} changes nothing: it is what the recipe says", mend="leave it out"
+            )
+        return made
 
     def compared_with(self, history: History) -> list[Generalist]:
         """The models of the recipe that this control's is held against; the outcome where there was no round."""
@@ -164,7 +169,7 @@ _OF_SPECIALISTS = tuple(
         (
             "specialist-share",
             "a twentieth of the images once more, with the specialists' captions (Table 3, last row)",
-            change.always({"specialist_data": "share"}),
+            change.share,
         ),
         (
             "specialists-at-equal-data",
@@ -174,17 +179,17 @@ _OF_SPECIALISTS = tuple(
         (
             "plain-append",
             "the paper's merge: what specialists say beside the original captions, nothing checked",
-            change.always({"merge.arm": "append", "merge.base": None}),
+            change.merged("plain-append", arm="append", base=None),
         ),
         (
             "unchecked-merge",
             "what is merged, with nothing left out: is checking worth it?",
-            change.always({"merge.arm": "unchecked"}),
+            change.merged("unchecked-merge", arm="unchecked"),
         ),
         (
             "merged-by-model",
             "a model writes the merged captions: does it make things up? (A.2)",
-            change.always({"merge.writer": "model"}),
+            change.merged("merged-by-model", writer="model"),
         ),
     )
 )

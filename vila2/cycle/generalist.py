@@ -137,10 +137,10 @@ class Cycle:
         beside: Mapping[str, Sequence[MixtureEntry]] | None = None,
         in_place_of: str | None = None,
     ) -> dict[str, StepResult]:
-        """The stages alone; those that no new caption reaches are alike in every round, so trained once."""
-        model, stages = self.parts, {}
-        alike = self._before_the_cycle
+        """The stages alone; those before the first that is not VILA_0's are trained once for all rounds."""
+        model, stages, changed = self.parts, {}, False
         for name, stage in self.recipe.stages.items():
+            changed |= name in (beside or {}) or (view is not None and name == self.recipe.cycle.stage)
             stage = self._seen_through(name, stage, view)
             more = (beside or {}).get(name, ())
             stage = stage.model_copy(update={"mixture": (*stage.mixture, *more)})
@@ -150,7 +150,7 @@ class Cycle:
                 matched, needed = self._equal_compute([e.dataset for e in more], in_place_of, view)
                 settings, inputs = settings | {"equal_compute": matched}, needed | inputs
             model = self.run.step(
-                f"{'vila0' if name in alike else steps}-{name}",
+                f"{steps if changed else 'vila0'}-{name}",
                 work.train,
                 settings=settings,
                 inputs={"model": model} | inputs,
@@ -238,11 +238,6 @@ class Cycle:
             for entry in stage.mixture
         )
         return stage.model_copy(update={"mixture": mixture})
-
-    @property
-    def _before_the_cycle(self) -> list[str]:
-        names = list(self.recipe.stages)
-        return names[: names.index(self.recipe.cycle.stage)] if self.recipe.cycle.stage in names else names
 
     def _inputs_of(self, stage: StageSpec) -> dict[str, StepResult]:
         from vila2.data.views import View

@@ -64,7 +64,8 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     Raises:
         Vila2Error: whatever is wrong, before the first work where it can be known before.
     """
-    from vila2.cycle.preflight import check_control, preflight
+    from vila2.cycle.controls_preflight import check_controls
+    from vila2.cycle.preflight import preflight
     from vila2.cycle.results import write_results
     from vila2.cycle.rounds_preflight import check_rounds
     from vila2.cycle.specialist_preflight import check_specialists
@@ -74,10 +75,9 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     plan = Run.open(folder, dry=True)
     checks = preflight(recipe, show=dry_run)
     check_rounds(recipe)
-    check_specialists(*improve(recipe, plan))
-    for control in find_controls(recipe):
-        check_control(control.applied_to(recipe), recipe)
-    do_controls(recipe, plan)
+    cycle, history = improve(recipe, plan)
+    check_specialists(cycle, history)
+    check_controls(recipe, history, do_controls(recipe, plan))
     if dry_run:
         return {"plan": plan.plan, **checks}
     with Run.open(folder, progress=progress, planned=plan.plan) as run:

@@ -57,17 +57,6 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     }
 
 
-def check_control(control: Recipe, recipe: Recipe) -> None:
-    """Checks what a control's recipe names and the recipe that it controls does not.
-
-    Raises:
-        Vila2Error: naming what is missing.
-    """
-    check_names(control)
-    known = recipe.data_in_use
-    first_samples({name: spec for name, spec in control.data_in_use.items() if known.get(name) != spec})
-
-
 def check_names(recipe: Recipe) -> None:
     """Whether the plugins, the engines, the captioner and the merge's writer and tokenizer that a recipe names are there.
 

@@ -77,7 +77,7 @@ def _next(cycle: Cycle, before: Generalist, round: int) -> Generalist:
         return cycle.train(f"VILA_{round}", round, layer=layer, view=view)
     # A control: VILA_0 but for its last stage, which takes the tokens that those captions would have taken.
     beside = {list(cycle.recipe.stages)[-1]: ()}
-    return cycle.train(f"VILA_{round}", round, beside=beside, in_place_of=view, steps="vila0")
+    return cycle.train(f"VILA_{round}", round, beside=beside, in_place_of=view)
 
 
 def _last_gain(scores: list[StepResult], until: SaturationSpec, seed: int) -> Gain:

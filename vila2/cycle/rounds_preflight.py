@@ -37,7 +37,7 @@ def check_rounds(recipe: Recipe) -> None:
             recipe.cycle.stage,
             100 * (1 - in_vain),
         )
-    _check_images(recipe)
+    check_images(recipe)
 
 
 def _check_stopping(recipe: Recipe) -> None:
@@ -55,8 +55,12 @@ def _check_stopping(recipe: Recipe) -> None:
         )
 
 
-def _check_images(recipe: Recipe) -> None:
-    """Whether samples have an image each: interleaved documents stay as they are (VILA² section 3), unless they are named."""
+def check_images(recipe: Recipe) -> None:
+    """Whether samples have an image each: interleaved documents stay as they are (VILA² section 3), unless they are named.
+
+    Raises:
+        RecipeError: nobody asked for captions of whole documents.
+    """
     name = recipe.recaptioned
     samples = islice(some_samples(name, recipe.data[name]), _LOOKED_AT)
     found = next((sample for sample in samples if len(sample.images) > 1), None)
