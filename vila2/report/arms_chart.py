@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from vila2.report.templates import filled
 
 WIDTH = 1080.0
 ROW_HEIGHT = 26.0
-#: Panels beside each other; more of them go below.
-ABREAST = 6
+#: Panels beside each other at the most; more of them go below, in bands of like length.
+ABREAST = 5
 _GAP, _TOP, _BOTTOM = 40.0, 52.0, 36.0
 _LETTER = 6.6  # pixels that a letter takes, or less
 _LONGEST = 48  # letters of a label
@@ -55,10 +56,12 @@ class ArmsPanel:
 def arms_panels(study: Mapping[str, Any]) -> tuple[ArmsPanel, ...]:
     """The panels of a study, as :func:`vila2.cycle.reproduce.reproduce` gives it in ``results``."""
     left = _names_end(study) + _GAP / 2
-    room = (WIDTH - left) / min(len(study["measures"]), ABREAST)
+    measures = len(study["measures"])
+    abreast = math.ceil(measures / math.ceil(measures / ABREAST))
+    room = (WIDTH - left) / abreast
     panels = []
     for number, (measure, heading) in enumerate(study["measures"].items()):
-        band, place = divmod(number, ABREAST)
+        band, place = divmod(number, abreast)
         cells = [arm["cells"][measure] for arm in study["arms"]]
         top = _TOP + band * _band_height(study)
         panels.append(_panel(heading, cells, left + place * room, left + (place + 1) * room - _GAP, top))

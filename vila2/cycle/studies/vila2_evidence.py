@@ -42,7 +42,7 @@ _UNCHECKED = Arm(
 #: As in the paper (A.1): it only describes, and is not asked for what is closest and farthest, as SFT and test ask it.
 _ONLY_DESCRIBES = Arm(
     "spatial-describes",
-    "the spatial specialist alone, appended, asked for descriptions only",
+    "spatial specialist alone, descriptions only",
     {**APPENDED, ("specialists", "spatial", "set", "annotate.prompts"): []},
     specialists=("spatial",),
 )
@@ -133,7 +133,7 @@ HALLUCINATIONS = Study(
         "captions/attribute precision": "attribute precision",
         "captions/relation precision": "relation precision",
         POPE: VQA[POPE],
-        LEFT_RIGHT: "left or right (VSR: random / zero-shot)",
+        LEFT_RIGHT: "left or right (VSR)",
         IN_FRONT: "in front or behind",
     },
     expectations=(
@@ -158,8 +158,9 @@ HALLUCINATIONS = Study(
             "vila3": ("84.5", "77.4 / 66.4"),
         },
     ),
-    note="The paper's POPE is that of its Table 3. Its win rates by a closed model have no counterpart here: truth is known. "
-    "Any judge, or a person, compares layers with `vila2 judge`.",
+    note="The paper's two figures of VSR are its random and its zero-shot split; its POPE is that of its Table 3. Its win "
+    "rates by a closed model have no counterpart here: truth is known. Any judge, or a person, compares layers with "
+    "`vila2 judge`.",
     whole_cycle=True,
 )
 
