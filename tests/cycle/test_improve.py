@@ -24,7 +24,6 @@ CONTROLS = [
     "more-sft",
     "plain-append",
     "unchecked-merge",
-    "alone-finding",
     "shuffled-captions",
     "specialist-share",
     "merged-by-model",
@@ -133,7 +132,7 @@ def test_a_run_that_is_not_there_is_not_taken_for_a_model_of_the_hub(tmp_path, m
 
 def test_what_is_alike_is_done_once(folder, recipe_file):
     assert len(list(folder.glob("steps/finding-train-*"))) == 1
-    recipe = load_recipe(recipe_file, ["controls=[twice-sft, alone-finding]"])
+    recipe = load_recipe(recipe_file, ["controls=[twice-sft, unchecked-merge]"])
     plan = run_recipe(recipe, folder, dry_run=True, progress=Board())["plan"]
     assert {step.state for step in plan} == {"done"}
 
@@ -212,9 +211,7 @@ def test_a_control_takes_about_the_tokens_of_the_captions_that_it_replaces(folde
 
 def test_what_a_specialist_made_before_was_trained_on_can_not_go_into_sft(folder, recipe_file, tmp_path):
     made = next(folder.glob("steps/finding-specialist-*/**/specialist.json")).parent
-    recipe = load_recipe(
-        recipe_file, [f"specialists.finding.made={made}", "controls=[specialist-data-in-sft]"]
-    )
+    recipe = load_recipe(recipe_file, [f"specialists.finding.made={made}", "specialist_data=sft"])
     with pytest.raises(RecipeError, match=r"specialists\.finding was made before") as caught:
         run_recipe(recipe, tmp_path / "run", dry_run=True, progress=Board())
     assert "leave out specialists.finding.made" in caught.value.mend
