@@ -14,19 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RECIPE = """
-name: tiny
-threads: 1
-data:
-  pairs: {source: world, options: {split: pretrain, count: 16, content: alt_text}}
-  instructions: {source: world, options: {split: sft, count: 8, content: instructions, questions: 2}}
-  test: {source: world, options: {split: test, count: 6, content: test, questions: 1}}
-model: {vision: "builtin:world/vision", language: "builtin:world/language", vision_feature_layer: -1}
-stages:
-  pretrain: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 5.0e-4, style: chat}
-  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4, learning_rate: 1.0e-3}
-cycle: {rounds: 1, max_new_tokens: 30, batch_size: 4, saturation: {measure: questions, delta: 1.0}}
-specialists:
-  finding: {data: {source: world, options: {split: specialist, count: 12}}, set: {stages.tune.epochs: 1}}
+extends: tiny.yaml
+cycle: {max_new_tokens: 30, batch_size: 4, saturation: {measure: questions, delta: 1.0}}
+specialists: {finding: {data: {options: {count: 12}}}}
 merge: {base: self-1}   # whichever round does better
 controls: [unchecked-merge]
 evaluate:
@@ -60,8 +50,8 @@ def run(recipe: Path, folder: Path, site: Path, *, touch: int) -> int:
 
 
 @pytest.mark.slow
-def test_a_cycle_killed_again_and_again_ends_as_one_left_alone(site, tmp_path):
-    recipe = tmp_path / "tiny.yaml"
+def test_a_cycle_killed_again_and_again_ends_as_one_left_alone(site, recipe_file, tmp_path):
+    recipe = recipe_file.parent / "killed.yaml"
     recipe.write_text(RECIPE)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(recipe, whole, site, touch=0) == 0
