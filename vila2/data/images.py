@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from vila2.errors import DataError
@@ -19,17 +22,77 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"BM", "bmp"),
     (b"II*\x00", "tif"),
     (b"MM\x00*", "tif"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"),
+    (b"\xff\x4f\xff\x51", "j2k"),
+    (b"\xff\x0a", "jxl"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "jxl"),
+    (b"\x00\x00\x01\x00", "ico"),
 )
+_BRANDS = {  # of a file that starts with an "ftyp" box
+    **dict.fromkeys((b"avif", b"avis"), "avif"),
+    **dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), "heic"),
+}
 
 #: File name extensions that are read as images.
-IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"})
+IMAGE_EXTENSIONS = frozenset(
+    {"jpg", "jpeg", "jpe", "jfif", "pjpeg", "pjp", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff"}
+    | {"avif", "heic", "heif", "hif", "jxl", "jp2", "j2k", "jpf", "jpx", "ico", "ppm", "pgm", "pbm", "pnm"}
+)
+#: File name extensions of images that are not read; such a file is named, not passed over.
+OTHER_IMAGE_EXTENSIONS = frozenset(
+    {"svg", "psd", "tga", "exr", "hdr", "pcx", "eps", "ai", "xcf"}
+    | {"raw", "dng", "cr2", "cr3", "crw", "nef", "arw", "orf", "raf", "rw2", "srw", "pef"}
+)
+
+# What Pillow may read, the commonest first, with the module that reads it. Nothing else is tried, whatever a file
+# is called: other formats of Pillow are seldom looked after, and one starts Ghostscript.
+_READERS: tuple[tuple[str, str], ...] = (
+    ("JPEG", "PIL.JpegImagePlugin"),
+    ("PNG", "PIL.PngImagePlugin"),
+    ("WEBP", "PIL.WebPImagePlugin"),
+    ("GIF", "PIL.GifImagePlugin"),
+    ("BMP", "PIL.BmpImagePlugin"),
+    ("TIFF", "PIL.TiffImagePlugin"),
+    ("AVIF", "PIL.AvifImagePlugin"),  # Pillow 11.3
+    ("JPEG2000", "PIL.Jpeg2KImagePlugin"),
+    ("ICO", "PIL.IcoImagePlugin"),
+    ("PPM", "PIL.PpmImagePlugin"),
+    ("HEIF", "pillow_heif"),  # the extra `heic`
+    ("JXL", "pillow_jxl"),  # pillow-jxl-plugin
+)
+_MISSING = {  # what to say of a format whose reader is not there
+    "avif": "an AVIF image, which needs Pillow 11.3 or newer (pip install -U pillow)",
+    "heic": "an HEIC image, which needs the extra heic (pip install pillow-heif)",
+    "jxl": "a JPEG XL image, which needs the package pillow-jxl-plugin (pip install pillow-jxl-plugin)",
+}
+_OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (  # by what a file starts with, in lower case
+    (b"<svg", "an SVG drawing, which is not read"),
+    (b"%!ps", "a PostScript file, which is not read"),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript file, which is not read"),
+    (b"%pdf", "a PDF file, which is not read"),
+    (b"8bps", "a Photoshop file, which is not read"),
+)
+_NO_IMAGES: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "a Git LFS pointer: `git lfs pull` fetches the file itself"),
+    (b"<!doctype", "a web page"),
+    (b"<html", "a web page"),
+    (b"<?xml", "XML (an SVG drawing, or an error page)"),
+    (b"\x1f\x8b", "a gzip file: unpack it"),
+    (b"pk\x03\x04", "a zip file: unpack it"),
+    (b"{", "JSON"),
+)
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _QUARTER_TURNS = (5, 6, 7, 8)
 _PNG_ROTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
+_BITS_PER_SAMPLE = 258  # the TIFF tag
 
 #: More pixels than this in one image is taken for a decompression bomb.
 MAX_PIXELS = 100_000_000
+
+
+class UnknownFormat(DataError):
+    """Bytes that are no image of a format that can be read here; the message names what they are."""
 
 
 def image_extension(data: bytes) -> str:
@@ -39,27 +102,30 @@ def image_extension(data: bytes) -> str:
         data: an encoded image file.
 
     Returns:
-        "jpg", "png", "webp", "gif", "bmp" or "tif".
+        "jpg", "png", "webp", "gif", "bmp", "tif", "avif", "heic", "jxl", "jp2", "j2k", "ico" or "ppm".
 
     Raises:
-        DataError: the bytes are no image file of a known kind.
+        UnknownFormat: the bytes are no image file of a known kind.
     """
-    for signature, extension in _SIGNATURES:
-        if data.startswith(signature):
-            return extension
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    what = "an empty file" if not data else f"bytes that start with {data[:8]!r}"
-    raise DataError(
-        f"{what} instead of an image",
-        mend="use JPEG, PNG, WebP, GIF, BMP or TIFF",
-    )
+    extension = _signed(data)
+    if extension is None:
+        raise UnknownFormat(
+            f"{_what_it_is(data)} instead of an image",
+            mend="use JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
+        )
+    return extension
 
 
 def decode_image(data: bytes, *, where: str) -> Image.Image:
     """Decodes an image file completely.
 
-    The camera's rotation (EXIF) is applied, transparency is put on white, 16-bit greys are scaled to 8 bits.
+    The camera's rotation (EXIF) is applied, transparency is put on white. Of an animation, or a file of several
+    pages, the first one is taken.
+
+    Greys of more than 8 bits are scaled by their range. Whole numbers: by the bits that the file states, else by
+    the fewest of 8, 12 and 16 bits that hold the largest value, else (or with negative ones) from the least to the
+    greatest value. Floats: values in 0..1 and in 0..255 are taken as such, others from the least to the greatest;
+    what is not finite becomes black.
 
     Args:
         data: an encoded image file.
@@ -69,29 +135,29 @@ def decode_image(data: bytes, *, where: str) -> Image.Image:
         An RGB image.
 
     Raises:
-        DataError: the bytes are no image, are cut off or corrupt, or hold more than :data:`MAX_PIXELS`.
+        DataError: the bytes are no image, are cut off or corrupt, or hold more than :data:`MAX_PIXELS`;
+            an :class:`UnknownFormat` where they are of another format.
     """
-    from PIL import Image
+    return _opened(data, where, _decoded)
 
-    try:
-        image = Image.open(io.BytesIO(data))
-        pixels = image.width * image.height
-        if pixels <= MAX_PIXELS:
-            image.load()
-            return _to_rgb(image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        pixels = None
-    except Exception as error:  # a damaged file makes decoders raise nearly anything
-        # An address in memory would make two reports of one file differ.
-        reason = re.sub(r" ?<_io.BytesIO object at 0x[0-9a-f]+>", "", str(error)) or type(error).__name__
-        raise DataError(
-            f"{where}: the image can not be decoded ({reason})",
-            mend="replace the file by an intact one, or leave this sample out",
-        ) from error
-    raise DataError(
-        f"{where}: the image has {pixels or 'far too many'} pixels, more than {MAX_PIXELS}",
-        mend="scale the image down before importing it",
-    )
+
+def check_image(data: bytes, *, where: str) -> None:
+    """Raises what :func:`decode_image` would of a damaged file; a JPEG costs a third of decoding it.
+
+    Args:
+        data: an encoded image file.
+        where: file or key, for the error.
+
+    Raises:
+        DataError: as :func:`decode_image`.
+    """
+
+    def load(image: Image.Image) -> Image.Image:
+        image.draft("RGB", (1, 1))  # all of the file is read, few of its pixels are computed
+        image.load()
+        return image
+
+    _opened(data, where, load)
 
 
 def image_size(data: bytes, *, where: str) -> tuple[int, int]:
@@ -104,13 +170,11 @@ def image_size(data: bytes, *, where: str) -> tuple[int, int]:
     Raises:
         DataError: the bytes are no image.
     """
-    from PIL import Image
-
     try:
-        image = Image.open(io.BytesIO(data))
+        image = open_image(data)
         # To look for a rotation in a PNG, Pillow decodes all of it.
         plain = image.format == "PNG" and not any(mark in data for mark in _PNG_ROTATIONS)
-        turned = not plain and image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
+        turned = not plain and _orientation(image) in _QUARTER_TURNS
     except Exception as error:  # a damaged file makes decoders raise nearly anything
         raise DataError(
             f"{where}: the size of the image can not be read ({type(error).__name__})",
@@ -119,19 +183,133 @@ def image_size(data: bytes, *, where: str) -> tuple[int, int]:
     return (image.height, image.width) if turned else (image.width, image.height)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    from PIL import Image, ImageOps
+@cache
+def _formats() -> tuple[str, ...]:
+    """Pillow's names of the formats that can be read here."""
+    from PIL import Image
 
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # Pillow would clip 16-bit greys to white instead of scaling them
-        import numpy
+    for _, module in _READERS:
+        try:
+            import_module(module)
+        except ImportError:  # an older Pillow, or an extra that is not installed
+            continue
+        if module == "pillow_heif":
+            import_module(module).register_heif_opener()
+    return tuple(name for name, _ in _READERS if name in Image.OPEN)
 
-        values = numpy.asarray(image).astype(numpy.int64)
-        if image.mode != "I" or values.max(initial=0) > 255:
-            values = values >> 8
-        image = Image.fromarray(values.clip(0, 255).astype(numpy.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+
+def open_image(data: bytes) -> Image.Image:
+    """Pillow's image with its head read, of a format that may be read; raises what Pillow raises."""
+    from PIL import Image
+
+    return Image.open(io.BytesIO(data), formats=_formats())
+
+
+def _opened(data: bytes, where: str, load: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """What ``load`` makes of an image that is not too large."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        image = open_image(data)
+        pixels = image.width * image.height
+        if pixels <= MAX_PIXELS:
+            return load(image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        pixels = None
+    except Exception as error:  # a damaged file makes decoders raise nearly anything
+        # An address in memory would make two reports of one file differ.
+        reason = re.sub(r" ?<_io.BytesIO object at 0x[0-9a-f]+>", "", str(error)) or type(error).__name__
+        kind = DataError
+        if isinstance(error, UnidentifiedImageError):
+            reason = f"it is {_what_it_is(data)}" if _signed(data) in (None, *_MISSING) else reason
+            kind = UnknownFormat if _signed(data) in _MISSING or _named(data, _OTHER_FORMATS) else DataError
+        raise kind(
+            f"{where}: the image can not be decoded ({reason})",
+            mend="replace the file by an intact one, or leave this sample out",
+        ) from error
+    raise DataError(
+        f"{where}: the image has {pixels or 'far too many'} pixels, more than {MAX_PIXELS}",
+        mend="scale the image down before importing it",
+    )
+
+
+def _signed(data: bytes) -> str | None:
+    """The extension by the first bytes; None where they are no image's."""
+    for signature, extension in _SIGNATURES:
+        if data.startswith(signature):
+            return extension
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data[4:8] == b"ftyp":
+        brands = [data[8:12], *(data[start : start + 4] for start in range(16, data[3], 4))]
+        found = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
+        return "avif" if "avif" in found else found[0] if found else None
+    return "ppm" if re.match(rb"P[1-6]\s", data) else None
+
+
+def _what_it_is(data: bytes) -> str:
+    """Bytes that can not be read as an image, named for a reader."""
+    if not data:
+        return "an empty file"
+    name = _MISSING.get(_signed(data) or "") or _named(data, _OTHER_FORMATS + _NO_IMAGES)
+    return name or (f"bytes that start with {data[:8]!r}" if any(data) else "nothing but zeros")
+
+
+def _named(data: bytes, formats: tuple[tuple[bytes, str], ...]) -> str | None:
+    start = data[:64].lstrip().lower()
+    return next((name for signature, name in formats if start.startswith(signature)), None)
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the camera was turned; 1 (not at all) where the EXIF is damaged, which spoils no picture."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a damaged EXIF makes Pillow raise nearly anything
+        return 1
+
+
+def _decoded(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    image.load()
+    turn = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }.get(_orientation(image))
+    transparent = "transparency" in image.info
+    if image.mode == "F" or image.mode.startswith("I"):  # Pillow would clip these to white or black
+        image, transparent = _scaled(image), False
+    if transparent or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
         layered = image.convert("RGBA")
         white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, layered)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    return image if turn is None else image.transpose(turn)
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    """Greys of more than 8 bits as 8 bits; see :func:`decode_image`."""
+    import numpy
+    from PIL import Image
+
+    values = numpy.asarray(image).astype(numpy.float64)
+    finite = values[numpy.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    stated = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (0,))[0]
+    if image.mode == "F":
+        ranges = [1.0, 255.0]
+    elif 8 < stated < 16:
+        ranges = [float(2**stated - 1)]
+    else:
+        ranges = [255.0, 4095.0, 65535.0]
+    fitting = [largest for largest in ranges if high <= largest]
+    if low >= 0 and fitting:
+        low, high = 0.0, fitting[0]
+    scaled = (values - low) * (255 / (high - low)) if high > low else numpy.zeros_like(values)
+    scaled = numpy.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0)
+    return Image.fromarray((scaled + 0.5).clip(0, 255).astype(numpy.uint8))

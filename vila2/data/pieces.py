@@ -20,7 +20,7 @@ from vila2.data.atomic import sync_folder, write_json_atomic
 from vila2.data.offset_index import OffsetIndex
 from vila2.data.sample import Sample
 from vila2.data.shard_writer import ShardInfo, ShardWriter
-from vila2.data.shard_writing import DatasetInfo, Reject, checked_samples, finish_dataset
+from vila2.data.shard_writing import DatasetInfo, Reject, checked_samples, finish_dataset, reject_line
 from vila2.errors import DataError
 
 
@@ -70,14 +70,14 @@ class Pieces:
                     progress.advance(1)
                 if isinstance(item, Reject):
                     rejected[item.reason] += 1
-                    lines.write(json.dumps(asdict(item)) + "\n")
+                    lines.write(reject_line(item))
                     continue
-                name = group(item[0])
-                tally.add(item[0])
+                name = group(item.sample)
+                tally.add(item.sample)
                 if name not in writers:
                     (piece / name).mkdir(exist_ok=True)
                     writers[name] = ShardWriter(piece / name, len(shards.setdefault(name, [])))
-                writers[name].add(*item)
+                writers[name].add(item.sample, item.members)
                 if len(writers[name]) == self.shard_size:
                     shards[name].append(writers.pop(name).close())
         for name, writer in writers.items():

@@ -10,13 +10,15 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vila2.data.atomic import write_json_atomic
-from vila2.data.images import decode_image, image_extension
+from vila2.data.files import readable_name
+from vila2.data.images import UnknownFormat, decode_image, image_extension
 from vila2.data.packed_sample import has_text, pack_sample, says_something
+from vila2.data.plain_meta import plain_meta
 from vila2.data.sample import ImagePart, Sample
 from vila2.data.shard_writer import ShardInfo, ShardWriter
 from vila2.errors import DataError
@@ -43,6 +45,11 @@ class Reject:
     detail: str = ""
 
 
+def reject_line(reject: Reject) -> str:
+    """A line of rejected.jsonl."""
+    return json.dumps({name: readable_name(value) for name, value in asdict(reject).items()}) + "\n"
+
+
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
     """What dataset.json says.
@@ -50,6 +57,7 @@ class DatasetInfo:
     Attributes:
         digest: of the shards' digests; equal for equal content in equal order.
         rejected: inputs that were not taken, counted by reason.
+        nulled: samples in whose meta a value became null, since JSON can not hold it, counted by field.
     """
 
     name: str
@@ -58,6 +66,7 @@ class DatasetInfo:
     digest: str
     shards: tuple[ShardInfo, ...]
     rejected: dict[str, int] = field(default_factory=dict)
+    nulled: dict[str, int] = field(default_factory=dict)
 
 
 def dataset_digest(shards: Iterable[ShardInfo]) -> str:
@@ -100,6 +109,7 @@ def _write(
     folder: Path, samples: Iterable[Sample | Reject], name: str, shard_size: int, progress: Any
 ) -> DatasetInfo:
     rejected: Counter[str] = Counter()
+    nulled: Counter[str] = Counter()
     shards: list[ShardInfo] = []
     shard: ShardWriter | None = None
     rejects = folder / ".rejected.jsonl.partial"
@@ -109,10 +119,11 @@ def _write(
                 progress.advance(1)
             if isinstance(item, Reject):
                 rejected[item.reason] += 1
-                lines.write(json.dumps(asdict(item)) + "\n")
+                lines.write(reject_line(item))
                 continue
             shard = shard or ShardWriter(folder / "shards", len(shards))
-            shard.add(*item)
+            shard.add(item.sample, item.members)
+            nulled.update(item.nulled)
             if len(shard) == shard_size:
                 shards.append(shard.close())
                 shard = None
@@ -121,10 +132,19 @@ def _write(
         lines.flush()
         os.fsync(lines.fileno())
     os.replace(rejects, folder / "rejected.jsonl")
-    return finish_dataset(folder, name, shards, dict(sorted(rejected.items())))
+    return finish_dataset(
+        folder, name, shards, dict(sorted(rejected.items())), nulled=dict(sorted(nulled.items()))
+    )
 
 
-def finish_dataset(folder: Path, name: str, shards: list[ShardInfo], rejected: dict[str, int]) -> DatasetInfo:
+def finish_dataset(
+    folder: Path,
+    name: str,
+    shards: list[ShardInfo],
+    rejected: dict[str, int],
+    *,
+    nulled: dict[str, int] | None = None,
+) -> DatasetInfo:
     """Writes dataset.json over shards that are complete, after which the dataset can be opened.
 
     Raises:
@@ -138,7 +158,8 @@ def finish_dataset(folder: Path, name: str, shards: list[ShardInfo], rejected: d
             mend=f"see {folder / 'rejected.jsonl'}" if reasons else "check the source's path and options",
         )
     digest = dataset_digest(shards)
-    info = DatasetInfo(name, folder, sum(shard.count for shard in shards), digest, tuple(shards), rejected)
+    count = sum(shard.count for shard in shards)
+    info = DatasetInfo(name, folder, count, digest, tuple(shards), rejected, nulled or {})
     content = {
         "version": VERSION,
         "name": name,
@@ -147,6 +168,8 @@ def finish_dataset(folder: Path, name: str, shards: list[ShardInfo], rejected: d
         "shards": [asdict(shard) for shard in shards],
         "rejected": rejected,
     }
+    if info.nulled:
+        content["nulled"] = info.nulled
     write_json_atomic(folder / "dataset.json", content)
     (folder / UNFINISHED).unlink(missing_ok=True)
     return info
@@ -190,7 +213,18 @@ def _clear(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-Packed = tuple[Sample, list[tuple[str, bytes]]]
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A sample that was checked, as the members of a tar.
+
+    Attributes:
+        members: name and content of each.
+        nulled: fields of the meta in which a value became null.
+    """
+
+    sample: Sample
+    members: list[tuple[str, bytes]]
+    nulled: list[str]
 
 
 def checked_samples(samples: Iterable[Sample | Reject]) -> Iterator[Packed | Reject]:
@@ -211,16 +245,17 @@ def _taken(item: Future[Packed | Reject] | Reject, seen: set[str]) -> Packed | R
     checked = item if isinstance(item, Reject) else item.result()
     if isinstance(checked, Reject):
         return checked
-    key = checked[0].key
+    sample = checked.sample
+    key = sample.key
     if key in seen:
-        return Reject(key, key, "duplicate-key", "an earlier sample has this key")
+        return Reject(sample.where or key, key, "duplicate-key", "an earlier sample has this key")
     seen.add(key)
     return checked
 
 
 def _check(sample: Sample) -> Packed | Reject:
     def reject(reason: str, detail: str) -> Reject:
-        return Reject(sample.key, sample.key, reason, detail)
+        return Reject(sample.where or sample.key, sample.key, reason, detail)
 
     if not sample.key or "\0" in sample.key:
         return reject("bad-key", "a key must not be empty or hold a NUL character")
@@ -235,14 +270,18 @@ def _check(sample: Sample) -> Packed | Reject:
     for number, data in enumerate(sample.images):
         try:
             decode_image(data, where=f"{sample.key}, image {number}")
+        except UnknownFormat as error:
+            return reject("unknown-format", error.what)
         except DataError as error:
             return reject("corrupt-image", error.what)
         try:
             image_extension(data)
         except DataError as error:
             return reject("unknown-format", f"image {number}: {error.what}")
+    meta, nulled = plain_meta(sample.meta)
+    sample = replace(sample, meta=meta)
     try:
-        return sample, pack_sample(sample)
+        return Packed(sample, pack_sample(sample), nulled)
     except UnicodeError as error:
         return reject("not-unicode", f"key, text or meta hold half a character ({error.reason})")
     except DataError as error:

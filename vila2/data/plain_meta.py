@@ -1,0 +1,99 @@
+"""Metadata made plain: values that JSON has no word for become text, numbers, lists or null."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import math
+import pathlib
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+_AS_TEXT = (decimal.Decimal, uuid.UUID, pathlib.PurePath, datetime.timedelta)
+_DEEPEST = 50
+
+
+def plain_meta(meta: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A sample's metadata as JSON can hold it.
+
+    Dates and times become ISO 8601, numpy's numbers and arrays Python's, sets and tuples lists, keys text, bytes
+    that are UTF-8 their text. What has no such form (NaN, infinity, other bytes, any other object) becomes null.
+
+    Args:
+        meta: anything by name.
+
+    Returns:
+        The metadata, and the names of the fields in which something became null, in order, each once.
+    """
+    plain: dict[str, Any] = {}
+    nulled: list[str] = []
+    for name, value in meta.items():
+        lost: list[str] = []
+        key = _key(name)
+        plain[key] = _plain(value, lost, 0)
+        if lost:
+            nulled.append(key)
+    return plain, nulled
+
+
+def _key(name: Any) -> str:
+    return _text(name) if isinstance(name, str) else str(name)
+
+
+def _text(text: str) -> str:
+    """A text without half characters, which no UTF-8 file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def _plain(value: Any, lost: list[str], depth: int) -> Any:
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, lost, depth)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(str(value))
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else _null(lost)
+    if depth >= _DEEPEST:
+        return _null(lost)
+    if isinstance(value, Mapping):
+        return {_key(name): _plain(inner, lost, depth + 1) for name, inner in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(inner, lost, depth + 1) for inner in value), key=str)
+    if isinstance(value, list | tuple):
+        return [_plain(inner, lost, depth + 1) for inner in value]
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _decoded(bytes(value), lost)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat() if value == value else _null(lost)  # noqa: PLR0124 - pandas' NaT is unlike itself
+    if isinstance(value, _AS_TEXT):
+        return str(value)
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy's numbers and arrays, tensors
+        return _of_array(value, lost, depth)
+    return _null(lost)
+
+
+def _of_array(value: Any, lost: list[str], depth: int) -> Any:
+    if str(value.dtype).startswith(("datetime64", "timedelta64")):  # `tolist` gives bare nanoseconds
+        value = value.astype("datetime64[us]") if "datetime" in str(value.dtype) else value.astype(str)
+    return _plain(value.tolist(), lost, depth + 1)
+
+
+def _decoded(data: bytes, lost: list[str]) -> str | None:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return _null(lost)
+    return text if text.isprintable() or text.split() else _null(lost)
+
+
+def _null(lost: list[str]) -> None:
+    lost.append("")
