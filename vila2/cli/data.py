@@ -196,7 +196,8 @@ def _layers(dataset: ShardDataset, elsewhere: list[Path]) -> dict[str, Any]:
 
 def _import_json(info: DatasetInfo) -> str:
     facts = {"folder": str(info.folder), "name": info.name, "samples": info.count, "digest": info.digest}
-    return json.dumps(facts | {"shards": len(info.shards), "rejected": info.rejected}, ensure_ascii=False)
+    facts |= {"shards": len(info.shards), "rejected": info.rejected}
+    return json.dumps(facts | ({"nulled": info.nulled} if info.nulled else {}), ensure_ascii=False)
 
 
 def _import_text(info: DatasetInfo) -> str:
@@ -206,6 +207,9 @@ def _import_text(info: DatasetInfo) -> str:
         lines.append(
             f"rejected {sum(info.rejected.values())}: {reasons} (see {info.folder / 'rejected.jsonl'})"
         )
+    if info.nulled:
+        fields = ", ".join(f"{name} {count}" for name, count in info.nulled.items())
+        lines.append(f"meta: values that JSON can not hold became null, in samples by field: {fields}")
     return "\n".join(lines)
 
 
@@ -225,6 +229,7 @@ def _stats_json(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) 
         "samples": len(dataset),
         "digest": dataset.digest,
         "rejected": dataset.rejected,
+        "left_alone": {kind: left.count for kind, left in dataset.left_alone().items()},
     }
     return json.dumps(facts | {"layers": layers}, indent=2, ensure_ascii=False)
 
@@ -236,6 +241,8 @@ def _stats_text(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) 
         lines.append(
             "rejected: " + ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items())
         )
+    for kind, left in dataset.left_alone().items():
+        lines.append(f"left alone: {left.count} members of this kind: {kind} (for example {left.example})")
     lines.append(f"{'layer':{width}}  {'captions':>9}  {'words, mean ± sd':>16}  status")
     for name, found in rows:
         words = f"{found.words_mean:.1f} ± {found.words_sd:.1f}"

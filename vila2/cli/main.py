@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -130,4 +132,8 @@ def _options(
 
 def main() -> None:
     """Runs the command line."""
+    # A file's name may hold bytes that are no UTF-8; it is shown all the same.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -95,6 +95,12 @@ class UnknownFormat(DataError):
     """Bytes that are no image of a format that can be read here; the message names what they are."""
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a file is an image by its name, read here or not."""
+    stem, dot, extension = name.rpartition(".")
+    return bool(stem and dot) and extension.lower() in IMAGE_EXTENSIONS | OTHER_IMAGE_EXTENSIONS
+
+
 def image_extension(data: bytes) -> str:
     """The file name extension that fits the bytes, from their signature.
 

@@ -1,9 +1,11 @@
-"""Names of tar members: any key to a safe WebDataset name, and a member's name to sample and extension."""
+"""Names of tar members: any key to a safe WebDataset name, and members' names to samples and extensions."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import quote
 
 from vila2.data.images import IMAGE_EXTENSIONS
@@ -15,7 +17,16 @@ _LONGEST = 200  # a file name may have 255 bytes where the tar is unpacked
 
 #: Members whose decoding by common readers runs code, or is likely to.
 UNSAFE_EXTENSIONS = frozenset({"pkl", "pickle", "pyd", "pth", "pt", "ckpt", "joblib", "pyc", "dill"})
+#: Extensions of a sample's text; of several the first counts.
+TEXT_EXTENSIONS = ("txt", "text", "caption")
 _MEMBER = re.compile(r"((?:.*/|)[^./]+)\.([^/]*)\Z", re.DOTALL)
+_HIDDEN = re.compile(r"(?:\A|/)(?:\.[^/]*|__MACOSX)(?:/|\Z)")
+_IMAGE_WORD = re.compile(r"(?:image|img|photo|picture|rgb|input)[-_]?[0-9]*\Z")
+_TEXT_FIELDS = frozenset(
+    {"caption", "captions", "text", "txt", "alt", "alttext", "description", "prompt", "title", "label"}
+    | {"json", "meta", "metadata", "info", "data", "annotation", "annotations", "attributes"}
+)
+_NO_PHOTOS = frozenset({"seg", "mask", "masks", "depth", "normal", "edge", "canny", "thumb", "thumbnail"})
 
 
 def member_base(key: str) -> str:
@@ -39,14 +50,118 @@ def member_base(key: str) -> str:
     return f"{name[:100].replace('/', '%2F')}%{digest}"
 
 
+class Named(NamedTuple):
+    """A member's place in a sample.
+
+    Attributes:
+        base: the sample's name in the tar; None for a member of no sample.
+        extension: in lower case ("0.jpg" for "a/b.0.JPG"); for a member of no sample what it is counted as.
+        kind: "image", "text", "json", or "" for a member that is left alone.
+    """
+
+    base: str | None
+    extension: str
+    kind: str
+
+
 def split_member(name: str) -> tuple[str, str] | None:
     """Splits a member's name as WebDataset does, at the first dot of the file name.
 
     Returns:
         Base and lower-case extension ("0.jpg" for "a/b.0.JPG"), or None for a name without extension.
     """
-    match = _MEMBER.match(name.removeprefix("./"))
+    match = _MEMBER.match(_plain_path(name))
     return (match.group(1), match.group(2).lower()) if match else None
+
+
+def split_members(names: Sequence[str], *, where: str) -> list[Named]:
+    """Splits the names of all members of a tar that anybody may have made.
+
+    WebDataset ends a sample's name at the first dot of the file name. People's names have dots as well ("shop v1.0
+    front.jpg"), so where one has several, the members that share the part before the first dot decide:
+
+    - An image and a text or JSON of the same name up to the last dot are a sample by that name.
+    - Else "0.jpg", "1.jpg", or "image.jpg", and "caption.txt" or "metadata.json" are extensions, as in WebDataset,
+      where they have a text or JSON to join and no image stands there without such a word.
+    - Masks and the like ("seg.png", "depth.png") beside another image are left alone.
+    - Any other name ends at its last dot: two photos never become one sample without a text that says so.
+
+    Hidden files ("._a.jpg", "__MACOSX/") and names without extension are left alone.
+
+    Args:
+        names: of all members, in the order of the tar.
+        where: the tar, for errors.
+
+    Raises:
+        DataError: a member that can run code when it is decoded.
+    """
+    found: list[Named] = []
+    dotted: dict[str, list[int]] = {}
+    for name in names:
+        if _HIDDEN.search(_plain_path(name)):
+            found.append(Named(None, "hidden", ""))
+            continue
+        split = split_member(name)
+        if split is None:
+            found.append(Named(None, "no extension", ""))
+            continue
+        found.append(Named(*split, member_kind(split[1], where=f"{where}: {name}")))
+        if "." in split[1]:
+            dotted[split[0]] = []
+    if dotted:
+        for number, named in enumerate(found):
+            if named.base in dotted:
+                dotted[named.base].append(number)
+        for base, numbers in dotted.items():
+            plain = [(_plain_path(names[number]), found[number]) for number in numbers]
+            for number, named in zip(numbers, _split_dotted(base, plain), strict=True):
+                found[number] = named
+    return found
+
+
+def _split_dotted(base: str, members: Sequence[tuple[str, Named]]) -> list[Named]:
+    """Splits names that share the part before their first dot; see :func:`split_members`."""
+    middles = [named.extension.rpartition(".")[0] for _, named in members]
+    shown = {middle for middle, (_, named) in zip(middles, members, strict=True) if named.kind == "image"}
+    said = {
+        middle for middle, (_, named) in zip(middles, members, strict=True) if named.kind in ("text", "json")
+    }
+    paired = {
+        middle for middle in shown & said if middle and (len(shown) > 1 or not _IMAGE_WORD.match(middle))
+    }
+    shared = {middle for middle in said - paired if not middle or middle in shown or _is_text_field(middle)}
+    splits = []
+    for middle, (path, named) in zip(middles, members, strict=True):
+        joins = not middle or middle not in paired
+        if named.kind == "image" and middle:
+            if middle in _NO_PHOTOS and len(shown) > 1 and middle not in paired:
+                splits.append(Named(None, named.extension, ""))
+                continue
+            is_field = bool(_IMAGE_WORD.match(middle)) or _is_number(middle)
+            joins = joins and is_field and bool(shared) and "" not in shown
+        elif named.kind:
+            joins = joins and (not middle or middle in shared)
+        if not joins:
+            stem, _, extension = path.rpartition(".")
+            named = Named(stem, extension.lower(), named.kind)
+        splits.append(named)
+    return splits
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _is_text_field(middle: str) -> bool:
+    """Whether a part of a name between two dots says which text of a sample it is: "caption", "alt_text", "meta"."""
+    return not _TEXT_FIELDS.isdisjoint(re.split(r"[-_0-9]+", middle))
+
+
+def _plain_path(name: str) -> str:
+    """A member's path without "./" or "/" in front."""
+    while name.startswith(("./", "/")):
+        name = name.removeprefix(".").lstrip("/")
+    return name
 
 
 def member_kind(extension: str, *, where: str) -> str:
@@ -70,10 +185,12 @@ def member_kind(extension: str, *, where: str) -> str:
         )
     if last in IMAGE_EXTENSIONS:
         return "image"
-    return {"txt": "text", "json": "json"}.get(extension, "")
+    return "text" if last in TEXT_EXTENSIONS else "json" if last == "json" else ""
 
 
 def image_place(extension: str) -> tuple[int, str]:
     """Sorts the images of one sample: "0.jpg", "1.jpg", ..., "10.jpg"; unnumbered ones first."""
-    number = extension.split(".", 1)[0]
-    return (int(number), extension) if number.isascii() and number.isdigit() else (-1, "")
+    name = extension.split(".", 1)[0]
+    digits = re.search(r"[0-9]*\Z", name)
+    number = digits.group() if digits and "." in extension else ""
+    return (int(number), extension) if number else (-1, "")

@@ -9,21 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tarfile
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from vila2.data.member_names import member_kind, split_member
-from vila2.data.packed_sample import has_text, unpack_sample
+from vila2.data.packed_sample import has_text
+from vila2.data.sample import Sample
+from vila2.data.tar_members import Group, LeftAlone, Member, Refused, open_group, packed_format, scan_tar
 from vila2.errors import DataError
 
 _MAGIC = b"vila2-index 1\n"
-Member = tuple[str, int, int]  # extension, offset of its content, size
+#: Of joining the members of foreign tars; an index by other rules is made anew.
+RULES = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,8 @@ class OffsetIndex:
         bytes: size of the tar.
         mtime_ns: the tar's modification time when a foreign tar was indexed; None for tars that
             :func:`~vila2.data.shard_writing.write_dataset` wrote, which are known by their digest.
-        ignored: members that are neither image nor text nor JSON, counted by extension.
+        left_alone: members that belong to no sample, by extension or kind: how many, and one of them.
+        refused: groups of members that give no sample, and why.
         bases: the samples' tar names (without extension); ``keys`` differ where a name had to be made safe.
         texts: whether each sample has text to train on; bool [samples].
     """
@@ -43,7 +46,8 @@ class OffsetIndex:
     sha256: str
     bytes: int
     mtime_ns: int | None
-    ignored: Mapping[str, int]
+    left_alone: Mapping[str, LeftAlone]
+    refused: tuple[Refused, ...]
     extensions: tuple[str, ...]
     first: np.ndarray  # int64 [samples + 1], a sample's first member
     offsets: np.ndarray  # int64 [members]
@@ -85,7 +89,9 @@ class OffsetIndex:
             "sha256": self.sha256,
             "bytes": self.bytes,
             "mtime_ns": self.mtime_ns,
-            "ignored": dict(self.ignored),
+            "left_alone": {kind: [left.count, left.example] for kind, left in self.left_alone.items()},
+            "refused": self.refused,
+            "rules": RULES,
             "extensions": self.extensions,
             "samples": len(self),
             "members": len(self.codes),
@@ -122,7 +128,11 @@ class OffsetIndex:
                 arrays.append(array)
                 start += array.nbytes
             first, ends, offsets, sizes, codes, texts = arrays
-            known = (header["sha256"], header["bytes"], header["mtime_ns"], header["ignored"])
+            if header["mtime_ns"] is not None and header.get("rules") != RULES:
+                raise ValueError("made by other rules")
+            left_alone = {kind: LeftAlone(*left) for kind, left in header.get("left_alone", {}).items()}
+            refused = tuple(Refused(*one) for one in header.get("refused", ()))
+            known = (header["sha256"], header["bytes"], header["mtime_ns"], left_alone, refused)
             extensions = tuple(header["extensions"])
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
@@ -154,7 +164,8 @@ class IndexBuilder:
         sha256: str,
         size: int,
         mtime_ns: int | None = None,
-        ignored: Mapping[str, int] | None = None,
+        left_alone: Mapping[str, LeftAlone] | None = None,
+        refused: Sequence[Refused] = (),
     ) -> OffsetIndex:
         """The finished index."""
         flat = [member for members in self._members for member in members]
@@ -164,7 +175,8 @@ class IndexBuilder:
             sha256,
             size,
             mtime_ns,
-            dict(sorted((ignored or {}).items())),
+            dict(sorted((left_alone or {}).items())),
+            tuple(refused),
             extensions,
             first=np.cumsum([0, *map(len, self._members)], dtype="<i8"),
             offsets=np.array([offset for _, offset, _ in flat], dtype="<i8"),
@@ -181,71 +193,63 @@ def index_tar(path: Path, *, foreign: bool = True) -> OffsetIndex:
 
     Args:
         path: an uncompressed WebDataset tar.
-        foreign: whether to record the modification time, by which a changed tar is noticed later.
+        foreign: whether others made it: its members may stand in any order, what gives no sample is left out and
+            noted, and the modification time is recorded, by which a changed tar is noticed later.
 
     Raises:
-        DataError: no tar, a tar that is cut off, a member type that is refused, or a JSON or text that
-            can not be read.
+        DataError: no tar, a tar that is cut off, a member type that is refused; of a tar of our own also a sample
+            that can not be read.
     """
-    builder, ignored = IndexBuilder(), {}
-    group: list[Member] = []
-    base = None
     try:
         with path.open("rb") as file:
-            stat = path.stat()
+            stat = os.fstat(file.fileno())
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            with tarfile.open(fileobj=file, mode="r:") as tar:
-                for info in tar:
-                    named = split_member(info.name) if info.isfile() else None
-                    if named is None:
-                        continue
-                    if not member_kind(named[1], where=f"{path}: {info.name}"):
-                        ignored[named[1]] = ignored.get(named[1], 0) + 1
-                        continue
-                    if named[0] != base:
-                        _close_group(builder, file.fileno(), path, base, group)
-                        base, group = named[0], []
-                    group.append((named[1], info.offset_data, info.size))
-                    tar.members = []  # or tarfile keeps them all
-                check_tar_end(tar)
-            _close_group(builder, file.fileno(), path, base, group)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(
-            f"{path}: the tar can not be read to its end ({error})",
-            mend="fetch or write it again; a tar must not be compressed",
-        ) from error
-    mtime_ns = stat.st_mtime_ns if foreign else None
-    return builder.build(sha256=sha256, size=stat.st_size, mtime_ns=mtime_ns, ignored=ignored)
+            contents = scan_tar(file, where=str(path), own=not foreign)
+            if contents.broken:
+                raise _unreadable(path, contents.broken)
+            builder = IndexBuilder()
+            refused = _add_groups(builder, file.fileno(), path, contents.groups, foreign)
+    except OSError as error:
+        raise _unreadable(path, str(error)) from error
+    return builder.build(
+        sha256=sha256,
+        size=stat.st_size,
+        mtime_ns=stat.st_mtime_ns if foreign else None,
+        left_alone=contents.left_alone,
+        refused=refused,
+    )
 
 
-def check_tar_end(tar: tarfile.TarFile) -> None:
-    """Checks, after the last member was read, that a tar ends as it should.
+def _add_groups(
+    builder: IndexBuilder, descriptor: int, path: Path, groups: Sequence[Group], foreign: bool
+) -> list[Refused]:
+    """Adds the samples of a tar; gives what is none."""
+    refused: list[Refused] = []
+    seen: set[str] = set()
+    for group in groups:
+        sample = open_group(descriptor, group, where=str(path), images=False)
+        if isinstance(sample, Sample) and sample.key in seen:
+            sample = Refused(sample.where, sample.key, "duplicate-key", "an earlier sample has this key")
+        if isinstance(sample, Refused):
+            if not foreign:
+                raise DataError(f"{sample.where}: {sample.detail}", mend="import the dataset again")
+            refused.append(sample)
+            continue
+        seen.add(sample.key)
+        builder.add(sample.key, group.members, text=has_text(sample))
+    return refused
 
-    ``tarfile`` takes a tar that was cut between two members, or goes on with garbage, for a whole one.
 
-    Raises:
-        tarfile.ReadError: no end mark where the next member would start.
-    """
-    assert tar.fileobj is not None
-    tar.fileobj.seek(tar.offset)
-    if tar.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-        raise tarfile.ReadError("it stops without an end mark")
-
-
-def _close_group(
-    builder: IndexBuilder, descriptor: int, path: Path, base: str | None, group: list[Member]
-) -> None:
-    if base is None or not group:
-        return
-    contents = []
-    for extension, offset, size in group:
-        image = member_kind(extension, where=str(path)) == "image"  # only key and turns are asked for here
-        contents.append((extension, b"" if image else os.pread(descriptor, size, offset)))
-    sample = unpack_sample(base, contents, where=str(path))
-    try:
-        builder.add(sample.key, group, text=has_text(sample))
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{path}: the name {base!r} is not UTF-8", mend="repack the tar with UTF-8 names"
-        ) from error
+def _unreadable(path: Path, reason: str) -> DataError:
+    with suppress(OSError), path.open("rb") as file:
+        packed = packed_format(file.read(8))
+        if packed:
+            return DataError(
+                f"{path}: is packed by {packed}, so samples can not be reached by number",
+                mend=f"unpack it first, or `vila2 data import img2dataset {path}`",
+            )
+    return DataError(
+        f"{path}: the tar can not be read to its end ({reason})",
+        mend="fetch or write it again; `vila2 data import img2dataset` takes what came whole",
+    )

@@ -73,7 +73,7 @@ def _plain(value: Any, lost: list[str], depth: int) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         return _decoded(bytes(value), lost)
     if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat() if value == value else _null(lost)  # noqa: PLR0124 - pandas' NaT is unlike itself
+        return value.isoformat() if value == value else _null(lost)  # pandas' NaT is unlike itself
     if isinstance(value, _AS_TEXT):
         return str(value)
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy's numbers and arrays, tensors

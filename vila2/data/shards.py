@@ -19,6 +19,7 @@ import numpy as np
 from vila2.data.atomic import write_bytes_atomic
 from vila2.data.offset_index import OffsetIndex, index_tar
 from vila2.data.packed_sample import unpack_sample
+from vila2.data.packed_tars import is_tar_name
 from vila2.data.sample import Sample
 from vila2.data.shard_writer import ShardInfo
 from vila2.data.shard_writing import (
@@ -29,6 +30,7 @@ from vila2.data.shard_writing import (
     dataset_digest,
     write_dataset,
 )
+from vila2.data.tar_members import LeftAlone, read_members
 from vila2.errors import DataError
 
 __all__ = ["DatasetInfo", "Reject", "ShardDataset", "ShardInfo", "write_dataset"]
@@ -48,12 +50,9 @@ class _OpenShard:
 
     def sample(self, place: int) -> Sample:
         members = self.index.members(place)
-        start = min(offset for _, offset, _ in members)
-        length = max(offset + size for _, offset, size in members) - start
-        span = os.pread(self._descriptor, length, start)  # one read: a sample's members are neighbours
-        if len(span) != length:
+        contents = read_members(self._descriptor, members)
+        if contents is None:
             raise DataError(f"{self.path}: the tar ends inside sample {self.index.key(place)!r}", mend=_MEND)
-        contents = [(ext, span[offset - start : offset - start + size]) for ext, offset, size in members]
         return unpack_sample(self.index.key(place), contents, where=str(self.path))
 
 
@@ -99,7 +98,7 @@ class ShardDataset:
             return cls._open_foreign(folder.parent, [folder])
         if folder.is_dir():
             tars = sorted(folder.glob("*.tar")) or sorted(folder.glob("shards/*.tar"))
-            return cls._open_foreign(folder, tars)
+            return cls._open_foreign(folder, tars or sorted(filter(_is_packed_tar, folder.iterdir())))
         tars = sorted(Path(folder.anchor or ".").glob(str(folder.relative_to(folder.anchor))))
         return cls._open_foreign(folder, tars)
 
@@ -132,11 +131,22 @@ class ShardDataset:
                 mend="make one with `vila2 data import`",
             )
         infos = []
+        rejected: Counter[str] = Counter()
         for path in tars:
             index = _load_index(path, None)
             infos.append(ShardInfo(path.name, len(index), index.bytes, index.sha256))
+            rejected.update(refused.reason for refused in index.refused)
         name = tars[0].stem if len(tars) == 1 else folder.name or folder.resolve().name
-        return cls(name, folder, tuple(tars), tuple(infos), own=False)
+        dataset = cls(name, folder, tuple(tars), tuple(infos), own=False)
+        dataset.rejected = dict(sorted(rejected.items()))
+        if not len(dataset):
+            reasons = ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items())
+            left = ", ".join(f"{left.count} {kind}" for kind, left in dataset.left_alone().items())
+            raise DataError(
+                f"{name}: no sample in {len(tars)} tars ({reasons or left or 'they are empty'})",
+                mend="a sample is an image with its .txt or .json: 0001.jpg, 0001.txt",
+            )
+        return dataset
 
     @property
     def digest(self) -> str:
@@ -214,12 +224,13 @@ class ShardDataset:
             )
         return self._numbers[key]
 
-    def ignored(self) -> dict[str, int]:
-        """Members that are neither image nor text nor JSON, counted by extension."""
-        counts: Counter[str] = Counter()
+    def left_alone(self) -> dict[str, LeftAlone]:
+        """Members that belong to no sample, by extension or kind: how many, and one of them."""
+        found: dict[str, LeftAlone] = {}
         for shard_no in range(len(self.shards)):
-            counts.update(self._shard(shard_no).index.ignored)
-        return dict(counts)
+            for kind, left in self._shard(shard_no).index.left_alone.items():
+                found[kind] = found[kind] + left if kind in found else left
+        return found
 
     def index(self, shard_no: int) -> OffsetIndex:
         """The offset index of a shard."""
@@ -242,6 +253,10 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_packed_tar(path: Path) -> bool:
+    return is_tar_name(path.name) and path.is_file()
 
 
 def _load_index(path: Path, info: ShardInfo | None) -> OffsetIndex:

@@ -81,6 +81,8 @@ def _shard_problems(dataset: ShardDataset, shard_no: int, seen: dict[str, str]) 
     if sha256 != info.sha256:
         yield Problem(str(path), f"the content changed: sha256 is {sha256}, was {info.sha256}")
     index, fresh = dataset.index(shard_no), index_tar(path, foreign=not dataset.own)
+    for refused in fresh.refused:
+        yield Problem(refused.where, f"{refused.reason}: {refused.key!r}, {refused.detail}")
     if not _same(index, fresh):
         yield Problem(str(path.with_suffix(".index")), "differs from the tar; delete it, it is made anew")
     if len(index) != info.count:

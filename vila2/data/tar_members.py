@@ -1,0 +1,270 @@
+"""What a tar that anybody may have made holds: its samples, whatever the order of their members, and what is left."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, NamedTuple
+
+from vila2.data.files import MAX_BYTES, readable_name, too_large
+from vila2.data.member_names import Named, member_kind, split_member, split_members
+from vila2.data.packed_sample import is_own_json, json_status, unpack_sample
+from vila2.data.sample import Sample
+from vila2.errors import DataError
+
+Member = tuple[str, int, int]  # extension, offset of its content, size
+
+_NO_FILES = {tarfile.SYMTYPE: "symbolic link", tarfile.LNKTYPE: "hard link", tarfile.FIFOTYPE: "pipe"}
+_PACKED = (
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+)
+_FAR = 1 << 16  # so many bytes between two members are rather read than jumped over
+
+
+@dataclass(slots=True)
+class Group:
+    """The members of one sample.
+
+    Attributes:
+        base: their common name.
+        name: the first member's.
+        members: in the order of the tar.
+    """
+
+    base: str
+    name: str
+    members: list[Member] = field(default_factory=list)
+
+    def holds(self, extension: str) -> bool:
+        """Whether there is a member with this extension."""
+        return any(extension == known for known, _, _ in self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """Members of one kind that belong to no sample: how many, and the name of one."""
+
+    count: int
+    example: str
+
+    def __add__(self, other: LeftAlone) -> LeftAlone:
+        return LeftAlone(self.count + other.count, self.example)
+
+
+@dataclass(frozen=True, slots=True)
+class TarContents:
+    """What a tar holds.
+
+    Attributes:
+        groups: the samples' members, in the order of their first ones.
+        left_alone: members of no sample, by extension or kind.
+        broken: why the tar can not be read to its end; "" where it can.
+        broken_at: the name of the sample where it breaks off, which is not among the groups.
+    """
+
+    groups: list[Group]
+    left_alone: dict[str, LeftAlone]
+    broken: str = ""
+    broken_at: str = ""
+
+
+class Refused(NamedTuple):
+    """A group that gives no sample; the fields are those of a :class:`vila2.data.shards.Reject`."""
+
+    where: str
+    key: str
+    reason: str
+    detail: str
+
+
+def scan_tar(file: BinaryIO, *, where: str, own: bool = False) -> TarContents:
+    """Reads the heads of all members of an uncompressed tar, and joins the members of each sample by name.
+
+    Held in memory are names and places (some hundred bytes a member), no contents. Two samples of one name stay
+    two: a member joins the first sample of its name that has no other of its extension, unless its neighbour did.
+    Images of one name that differ in their extension alone are samples of their own, by their whole names; they
+    share the text.
+
+    Args:
+        file: the tar.
+        where: its path, for errors.
+        own: whether vila2 wrote it: its names need no guessing.
+
+    Raises:
+        DataError: a member that can run code when it is decoded.
+    """
+    names: list[str] = []
+    places: list[tuple[int, int]] = []  # offset and size
+    links: dict[int, str] = {}
+    left: dict[str, LeftAlone] = {}
+    broken = ""
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for info in tar:
+                if info.isfile() and not info.issparse():
+                    names.append(info.name)
+                    places.append((info.offset_data, info.size))
+                elif info.islnk():
+                    links[len(names)] = info.linkname
+                    names.append(info.name)
+                    places.append((0, 0))
+                elif not info.isdir():
+                    kind = "sparse file" if info.issparse() else _NO_FILES.get(info.type, "device")
+                    _count(left, kind, info.name)
+                tar.members = []  # or tarfile keeps them all
+            check_tar_end(tar)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        broken = str(error)
+    if links:
+        known = {name: place for name, place in zip(names, places, strict=True) if place != (0, 0)}
+        for number, target in links.items():
+            places[number] = known.get(target, (0, -1))
+    found = _split_own(names, where) if own else split_members(names, where=where)
+    broken_at = ""
+    if broken and found and found[-1].base is not None:
+        broken_at = found[-1].base
+    return TarContents(_join(names, places, found, left, broken_at), left, broken, broken_at)
+
+
+def _split_own(names: Sequence[str], where: str) -> list[Named]:
+    found = []
+    for name in names:
+        split = split_member(name) or ("", "")
+        found.append(Named(*split, member_kind(split[1], where=f"{where}: {name}")))
+    return found
+
+
+def _join(
+    names: Sequence[str],
+    places: Sequence[tuple[int, int]],
+    found: Sequence[Named],
+    left: dict[str, LeftAlone],
+    broken_at: str,
+) -> list[Group]:
+    """The groups of a tar; what belongs to none is counted in ``left``."""
+    runs: list[Group] = []  # of neighbours
+    for name, (offset, size), named in zip(names, places, found, strict=True):
+        if not named.kind or named.base is None or size < 0:
+            _count(left, "hard link" if size < 0 else named.extension, name)
+        elif named.base != broken_at or not broken_at:
+            extension = sys.intern(named.extension)
+            if not runs or runs[-1].base != named.base or runs[-1].holds(extension):
+                runs.append(Group(named.base, name))
+            runs[-1].members.append((extension, offset, size))
+    by_base: dict[str, list[Group]] = {}
+    joined: list[Group] = []
+    for run in runs:
+        same = by_base.setdefault(run.base, [])
+        group = next((one for one in same if not any(one.holds(ext) for ext, _, _ in run.members)), None)
+        if group is None:
+            same.append(run)
+            joined.append(run)
+        else:
+            group.members += run.members
+    return [part for group in joined for part in _parted(group)]
+
+
+def _parted(group: Group) -> list[Group]:
+    """A group whose images differ in nothing but their extension ("a.jpg", "a.png") as one of each."""
+    images = [member for member in group.members if _is_plain_image(member[0])]
+    if len(images) < 2:
+        return [group]
+    others = [member for member in group.members if not _is_plain_image(member[0])]
+    return [Group(f"{group.base}.{image[0]}", group.name, [image, *others]) for image in images]
+
+
+def _is_plain_image(extension: str) -> bool:
+    return "." not in extension and member_kind(extension, where="") == "image"
+
+
+def _count(left: dict[str, LeftAlone], kind: str, name: str) -> None:
+    one = LeftAlone(1, readable_name(name))
+    left[kind] = left[kind] + one if kind in left else one
+
+
+def read_members(descriptor: int, members: Sequence[Member]) -> list[tuple[str, bytes]] | None:
+    """Extension and content of each member; None where the file ends before.
+
+    Neighbours are read at once.
+
+    Args:
+        descriptor: of the open tar.
+        members: of one sample.
+    """
+    start = min(offset for _, offset, _ in members)
+    end = max(offset + size for _, offset, size in members)
+    if end - start > sum(size for _, _, size in members) + _FAR:
+        contents = [(extension, os.pread(descriptor, size, offset)) for extension, offset, size in members]
+    else:
+        span = os.pread(descriptor, end - start, start)
+        contents = [(ext, span[offset - start : offset - start + size]) for ext, offset, size in members]
+    whole = all(len(data) == size for (_, data), (_, _, size) in zip(contents, members, strict=True))
+    return contents if whole else None
+
+
+def open_group(
+    descriptor: int, group: Group, *, where: str, images: bool = True, text_only: bool = False
+) -> Sample | Refused:
+    """The sample of a group, of a tar that anybody may have made.
+
+    Args:
+        descriptor: of the open tar.
+        group: of this tar.
+        where: the tar, for the sample's ``where`` and a refusal's.
+        images: False leaves the contents of images out, where key, turns and meta are asked for alone.
+        text_only: whether a text without an image is a sample; ours are, in any case.
+    """
+    key = readable_name(group.base)
+    place = f"{where}: {readable_name(group.name)}"
+
+    def refused(reason: str, detail: str) -> Refused:
+        return Refused(place, key, reason, detail)
+
+    large = next((size for _, _, size in group.members if size > MAX_BYTES), 0)
+    if large:
+        return refused("too-large", too_large(key, large).what)
+    wanted = [
+        (extension, offset, size if images or member_kind(extension, where=place) != "image" else 0)
+        for extension, offset, size in group.members
+    ]
+    contents = read_members(descriptor, wanted)
+    if contents is None:
+        return refused("unreadable-member", "the tar ends inside")
+    try:
+        sample = unpack_sample(key, contents, where=where)
+    except DataError as error:
+        return refused("unreadable-member", error.what)
+    if (
+        not sample.images
+        and not text_only
+        and not any(is_own_json(data) for ext, data in contents if ext == "json")
+    ):
+        held = ", ".join(f".{extension}" for extension, _ in contents)
+        status = next((found for ext, data in contents if ext == "json" and (found := json_status(data))), "")
+        return refused("no-image", f"only {held}" + (f" ({status})" if status else ""))
+    return Sample(sample.key, sample.images, sample.turns, sample.meta, where=place)
+
+
+def packed_format(start: bytes) -> str:
+    """What a file is compressed by, from its first bytes: "gzip", "bzip2", "xz", "zstd", or ""."""
+    return next((name for mark, name in _PACKED if start.startswith(mark)), "")
+
+
+def check_tar_end(tar: tarfile.TarFile) -> None:
+    """Checks, after the last member was read, that a tar ends as it should.
+
+    ``tarfile`` takes a tar that was cut between two members, or goes on with garbage, for a whole one.
+
+    Raises:
+        tarfile.ReadError: no end mark where the next member would start.
+    """
+    assert tar.fileobj is not None
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("it stops without an end mark")
