@@ -65,7 +65,8 @@ def test_tars_are_read_in_order(tars):
     )
     assert found[0].meta["url"] == "http://x/0.jpg"
     assert [item.key for item in found] == ["000000000", "000000001", "000010000"]
-    assert found[2] == Reject(str(tars), "000010000", "missing-text", found[2].detail)
+    where = f"{tars}/00001.tar: 000010000.jpg"
+    assert found[2] == Reject(where, "000010000", "missing-text", found[2].detail)
     assert [item.key for item in read(tars / "00001.tar", require_text=False)] == ["000010000"]
     assert [item.key for item in read(tars, start=1, count=1)] == ["000000001"]
 

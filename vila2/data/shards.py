@@ -143,7 +143,7 @@ class ShardDataset:
             reasons = ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items())
             left = ", ".join(f"{left.count} {kind}" for kind, left in dataset.left_alone().items())
             raise DataError(
-                f"{name}: no sample in {len(tars)} tars ({reasons or left or 'they are empty'})",
+                f"{tars[0] if len(tars) == 1 else folder}: no sample here ({reasons or left or 'nothing in it'})",
                 mend="a sample is an image with its .txt or .json: 0001.jpg, 0001.txt",
             )
         return dataset
