@@ -122,6 +122,66 @@ def test_images_are_read_out_of_tars(images, tmp_path, several):
     assert missing.reason == "missing-image" and "9.jpg" in missing.detail
 
 
+@pytest.mark.parametrize("order", ["interleaved", "pairs"])
+def test_a_damaged_image_is_left_out_alone(images, tmp_path, order):
+    (images / "1.jpg").write_bytes(b"<html>not found</html>")
+    (images / "2.jpg").write_bytes(jpeg(2)[:-40])
+    path = write(tmp_path, document((0, 0.3), (1, 0.2), (2, 0.1), (3, 0.05)))
+    info = write_dataset(tmp_path / "out", read(path, image_root=images, order=order), name="d")
+    shown = [data for sample in ShardDataset.open(info.folder) for data in sample.images]
+    assert shown == [jpeg(0), jpeg(3)] and info.rejected == {"corrupt-image": 2}
+    lines = [json.loads(line) for line in (info.folder / "rejected.jsonl").read_text().splitlines()]
+    assert [line["where"] for line in lines] == [f"{path}:1"] * 2
+    assert "1.jpg" in lines[0]["detail"] and "a web page" in lines[0]["detail"]
+
+
+def tar_of(path: Path, **members: bytes) -> None:
+    with tarfile.open(path, "w") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name.replace("__", "/").replace("_", "."))
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def test_a_name_in_two_tars_is_looked_up_in_the_tar_of_the_documents(tmp_path):
+    folder = tmp_path / "tars"
+    folder.mkdir()
+    tar_of(folder / "shard0.tar", a__0_jpg=jpeg(0))
+    tar_of(folder / "shard1.tar", b__0_jpg=jpeg(1), b__1_jpg=jpeg(2))
+    row = document((0, 0.5))
+    for number in range(2):
+        write(tmp_path, row).rename(tmp_path / f"shard{number}.jsonl")
+        (sample,) = read(tmp_path / f"shard{number}.jsonl", image_root=folder)
+        assert sample.images == (jpeg(number),)
+    path = write(tmp_path, row)
+    unclear, _ = read(path, image_root=folder)
+    assert (unclear.reason, unclear.where) == ("ambiguous-image", f"{path}:1")
+    assert "shard0.tar: a/0.jpg" in unclear.detail and "shard1.tar: b/0.jpg" in unclear.detail
+    row["image_info"][0]["image_name"] = "b/0.jpg"
+    (sample,) = read(write(tmp_path, row), image_root=folder)
+    assert sample.images == (jpeg(1),), "the path chooses"
+    row["image_info"][0]["image_name"] = "1.jpg"
+    missing, _ = read(write(tmp_path, row).rename(tmp_path / "shard0.jsonl"), image_root=folder)
+    assert missing.reason == "missing-image", "another shard's picture is none of this one's"
+
+
+def test_loose_images_beside_tars_are_found(images, tmp_path):
+    tar_of(images / "more.tar", x__9_jpg=jpeg(9))
+    (images / "junk.tar").write_bytes(b"no tar")
+    row = document((0, 0.5), (1, 0.4))
+    row["image_info"][1]["image_name"] = "9.jpg"
+    (sample,) = read(write(tmp_path, row), image_root=images)
+    assert sample.images == (jpeg(0), jpeg(9))
+
+
+def test_numbers_as_tables_hold_them(images, tmp_path):
+    row = document((1, 0.5), (0, 1))
+    row["image_info"][0] |= {"matched_text_index": 1.0, "matched_sim": float("nan")}
+    info = write_dataset(tmp_path / "out", read(write(tmp_path, row), image_root=images), name="d")
+    assert (info.count, info.rejected, info.nulled) == (1, {}, {"matched_sim": 1})
+    assert ShardDataset.open(info.folder)[0].meta["matched_sim"] == [1, None]
+
+
 def test_zipped_documents_and_images_inside_the_rows(tmp_path):
     row = document((1, 0.5))
     row["image_info"][0]["image_base64"] = base64.b64encode(jpeg(5)).decode()
@@ -168,13 +228,13 @@ def test_nothing_of_a_document_is_lost_or_moved(tmp_path_factory, matches):
     folder = tmp_path_factory.mktemp("documents")
     row = document(*[(index, 0.5) for index in matches], sentences=6)
     for number, info in enumerate(row["image_info"]):
-        info["image_base64"] = base64.b64encode(bytes([number])).decode()
+        info["image_base64"] = base64.b64encode(jpeg(40 * number)).decode()
     (sample,) = read(write(folder, row))
-    said, shown = [], {}
+    said, shown, pictures = [], {}, [jpeg(40 * number) for number in range(len(matches))]
     for turn in sample.turns:
         for part in turn.parts:
             if isinstance(part, ImagePart):
-                shown[sample.images[part.index][0]] = len(said)
+                shown[pictures.index(sample.images[part.index])] = len(said)
         said += turn.text.split()
     assert said == row["text_list"]
     assert shown == dict(enumerate(matches)), "every image stands just before its sentence"

@@ -204,7 +204,6 @@ def index_tar(path: Path, *, foreign: bool = True) -> OffsetIndex:
         with path.open("rb") as file:
             stat = os.fstat(file.fileno())
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
             contents = scan_tar(file, where=str(path), own=not foreign)
             if contents.broken:
                 raise _unreadable(path, contents.broken)

@@ -104,6 +104,7 @@ def scan_tar(file: BinaryIO, *, where: str, own: bool = False) -> TarContents:
     links: dict[int, str] = {}
     left: dict[str, LeftAlone] = {}
     broken = ""
+    file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             for info in tar:
@@ -186,6 +187,29 @@ def _is_plain_image(extension: str) -> bool:
 def _count(left: dict[str, LeftAlone], kind: str, name: str) -> None:
     one = LeftAlone(1, readable_name(name))
     left[kind] = left[kind] + one if kind in left else one
+
+
+def scan_files(file: BinaryIO) -> tuple[dict[str, tuple[int, int]], str]:
+    """Offset and size of each file in an uncompressed tar, by name; of files of one name the last.
+
+    Returns:
+        The files, and why the tar can not be read to its end ("" where it can).
+    """
+    found: dict[str, tuple[int, int]] = {}
+    file.seek(0)
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for info in tar:
+                if info.isfile() and not info.issparse():
+                    found.pop(info.name, None)
+                    found[info.name] = (info.offset_data, info.size)
+                elif info.islnk() and info.linkname in found:
+                    found[info.name] = found[info.linkname]
+                tar.members = []  # or tarfile keeps them all
+            check_tar_end(tar)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        return found, str(error)
+    return found, ""
 
 
 def read_members(descriptor: int, members: Sequence[Member]) -> list[tuple[str, bytes]] | None:

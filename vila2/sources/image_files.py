@@ -1,23 +1,49 @@
-"""Image files by name: from a folder, or out of tars without unpacking them."""
+"""Image files by name: from a folder, out of tars without unpacking them, or from a folder that holds both."""
 
 from __future__ import annotations
 
-import os
-import tarfile
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from vila2.data.files import MAX_BYTES, readable_name, too_large
 from vila2.data.shards import Reject
+from vila2.data.tar_members import packed_format, read_members, scan_files
 from vila2.errors import DataError
 from vila2.sources.rows import read_image
+
+_ROW_FILE = re.compile(r"(.+?)\.(?:jsonl?|ndjson|parquet|csv|tsv)\b")
+
+
+class _Place(NamedTuple):
+    """A member of a tar: the number of the tar, the member's path, where its content lies."""
+
+    tar: int
+    path: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Several:
+    """Members among which a name does not choose."""
+
+    places: tuple[_Place, ...]
 
 
 class ImageFiles:
     """The images that a file of rows names.
 
+    A file of that path below the folder comes first. Then come the members of tars: one of the same path, else one
+    of the same file name: in the tar that is called as the rows' file, where there is one ("shard0.tar" for
+    "shard0.jsonl"), else in all tars. Where several have the name, none is taken.
+
     Args:
-        root: a folder of image files, a tar, or a folder of tars. The members of tars are found by their file
-            name; the place of each is held in memory (about 200 bytes).
+        root: a folder of image files or tars or both, or a tar. The place of each member is held in memory (some
+            300 bytes).
 
     Raises:
         DataError: a tar that can not be read.
@@ -25,40 +51,83 @@ class ImageFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        tars = [root] if root.suffix == ".tar" else sorted(root.glob("*.tar"))
-        self._tars = tars
-        self._places: dict[str, tuple[int, int, int]] = {}
-        for number, tar in enumerate(tars):
-            self._places.update(_members(tar, number))
+        self._folder = root if root.is_dir() else None
+        self._tars = sorted(root.glob("*.tar")) if root.is_dir() else [root]
+        self._broken: list[str] = []
+        self._places: dict[str, list[_Place]] = {}
+        for number, tar in enumerate(self._tars):
+            for place in self._members(tar, number):
+                self._places.setdefault(posixpath.basename(place.path), []).append(place)
 
     def read(self, name: Any, *, where: str, key: str) -> bytes | Reject:
         """An image's bytes.
 
         Args:
             name: as a row gives it.
-            where, key: for the reject.
+            where: file and line of the row: for the reject, and to know the tar that belongs to it.
+            key: for the reject.
 
         Returns:
-            The bytes; a ``Reject`` where there is no such image.
+            The bytes; a ``Reject`` where there is no such image, or where several images have the name.
         """
-        if not self._tars:
+        if not self._tars or not isinstance(name, str) or self._is_loose(name):
             return read_image(self.root, name, where=where, key=key)
-        place = self._places.get(os.path.basename(name)) if isinstance(name, str) else None
+        place = self._find(name, where)
         if place is None:
-            return Reject(where, key, "unreadable-file", f"{name!r} is in no tar of {self.root}")
-        number, offset, size = place
-        with self._tars[number].open("rb") as file:
-            return os.pread(file.fileno(), size, offset)
+            detail = "; ".join([f"{name!r} is in no tar of {self.root}", *self._broken])
+            return Reject(where, key, "unreadable-file", detail)
+        if isinstance(place, _Several):
+            named = ", ".join(f"{self._tars[one.tar]}: {readable_name(one.path)}" for one in place.places[:4])
+            more = f" and {len(place.places) - 4} more" if len(place.places) > 4 else ""
+            return Reject(where, key, "ambiguous-image", f"{name!r} may be {named}{more}")
+        if place.size > MAX_BYTES:
+            return Reject(where, key, "too-large", too_large(name, place.size).what)
+        with self._tars[place.tar].open("rb") as file:
+            contents = read_members(file.fileno(), [("", place.offset, place.size)])
+        if contents is None:
+            return Reject(where, key, "unreadable-file", f"{self._tars[place.tar]} ends inside {name!r}")
+        return contents[0][1]
 
+    def _is_loose(self, name: str) -> bool:
+        try:
+            return bool(name) and self._folder is not None and (self._folder / name).exists()
+        except (OSError, ValueError):  # too long a name, or one with a NUL
+            return False
 
-def _members(tar: Path, number: int) -> dict[str, tuple[int, int, int]]:
-    places = {}
-    try:
-        with tarfile.open(tar, mode="r:") as opened:
-            for info in opened:
-                if info.isfile():
-                    places[os.path.basename(info.name)] = (number, info.offset_data, info.size)
-                opened.members = []  # or tarfile keeps them all
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(f"{tar}: can not be read ({error})", mend="fetch it again") from error
-    return places
+    def _find(self, name: str, where: str) -> _Place | _Several | None:
+        found = self._places.get(posixpath.basename(name), [])
+        wanted = posixpath.normpath(name)
+        same = [place for place in found if posixpath.normpath(place.path) == wanted and "/" in wanted]
+        own = self._own_tars(where)
+        if same:
+            found = [place for place in same if place.tar in own] or same
+        elif own:
+            found = [place for place in found if place.tar in own]
+        if len(found) > 1:
+            return _Several(tuple(found))
+        return found[0] if found else None
+
+    def _own_tars(self, where: str) -> set[int]:
+        """The tars that are called as the file of rows that a place names."""
+        match = _ROW_FILE.match(posixpath.basename(where))
+        stem = match.group(1) if match else ""
+        return {number for number, tar in enumerate(self._tars) if stem and tar.stem == stem}
+
+    def _members(self, tar: Path, number: int) -> Iterator[_Place]:
+        try:
+            with tar.open("rb") as file:
+                packed = packed_format(file.read(8))
+                if packed:
+                    mend = "unpack it: images are read by name, here and there"
+                    raise DataError(f"{tar}: is packed by {packed}", mend=mend)
+                files, broken = scan_files(file)
+        except OSError as error:
+            raise DataError(f"{tar}: can not be read ({error})", mend="fetch it again") from error
+        if broken and not files and self._folder is None:
+            raise DataError(f"{tar}: can not be read ({broken})", mend="fetch it again")
+        if broken:
+            if files:
+                files.popitem()  # its content may be cut
+            self._broken.append(f"{tar} can not be read to its end ({broken})")
+        for path, (offset, size) in files.items():
+            yield _Place(number, path, offset, size)

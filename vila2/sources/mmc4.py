@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+from vila2.data.images import check_image
 from vila2.data.packed_sample import pair_turns
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
@@ -31,13 +32,15 @@ def read(
 ) -> Iterator[Sample | Reject]:
     """Reads documents ``{"text_list": [...], "image_info": [{"image_name", "matched_text_index"}], "url"}``.
 
-    An image stands before the sentence it matches (VILA section 3.2, figure 4). An image that is not there is
-    rejected by name, and its document goes on without it; a document without any image is rejected.
+    An image stands before the sentence it matches (VILA section 3.2, figure 4). An image that is not there, is damaged
+    or may be one of several is rejected by name, and its document goes on without it; a document without any image is
+    rejected.
 
     Args:
         path: JSON lines, as they are or zipped as MMC4 is published, or a folder of such files.
         image_root: a folder of the images, a tar of them, or a folder of tars; by default the file's own folder.
-            Not needed where the rows hold ``image_base64``.
+            Where images of several tars have one name, that of the tar is meant that is called as the file of
+            documents. Not needed where the rows hold ``image_base64``.
         order: "interleaved": sentences and images in the document's order; "pairs": each image with its one
             sentence, as a sample of its own (VILA section 3.2, "MMC4-pairs"); "reordered": all images, then all
             sentences (VILA section 4.4's control).
@@ -103,12 +106,14 @@ def _samples(
     if order == "pairs":
         for image in placed:
             turns = pair_turns(1, sentences[image.sentence])
-            yield Sample(f"{key}/{image.number}", (image.data,), turns, meta | _about([image]))
+            about = meta | _about([image])
+            yield Sample(f"{key}/{image.number}", (image.data,), turns, about, where=row.where)
         return
     places = [image.sentence for image in placed]
     interleaved = order == "interleaved"
     turns = interleaved_turns(sentences, places) if interleaved else _images_first(sentences, placed)
-    yield Sample(key, tuple(image.data for image in placed), turns, meta | _about(placed))
+    pictures = tuple(image.data for image in placed)
+    yield Sample(key, pictures, turns, meta | _about(placed), where=row.where)
 
 
 def _all_of(kind: type, value: Any) -> bool:
@@ -117,7 +122,8 @@ def _all_of(kind: type, value: Any) -> bool:
 
 def _similarity(info: Mapping[str, Any]) -> float:
     value = info.get("matched_sim")
-    return value if isinstance(value, float) and math.isfinite(value) else -math.inf
+    known = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if known else -math.inf
 
 
 def _place(
@@ -125,11 +131,18 @@ def _place(
 ) -> _Placed | Reject:
     """One image with its sentence; a reject where either is missing."""
     name, sentence = info.get("image_name"), info.get("matched_text_index")
+    if isinstance(sentence, float) and sentence.is_integer():  # tables make numbers with gaps floats
+        sentence = int(sentence)
     if not isinstance(sentence, int) or not 0 <= sentence < len(sentences) or not sentences[sentence]:
         return Reject(where, key, "no-matched-text", f"image {name!r}: no sentence number {sentence!r}")
     data = _bytes(info, images, where, key)
     if isinstance(data, Reject):
-        return Reject(where, key, "missing-image", data.detail)
+        reason = data.reason if data.reason in ("ambiguous-image", "too-large") else "missing-image"
+        return Reject(where, key, reason, data.detail)
+    try:
+        check_image(data, where=f"image {name!r}")
+    except DataError as error:
+        return Reject(where, key, "corrupt-image", error.what)
     return _Placed(sentence, number, str(name), info.get("matched_sim"), data)
 
 
