@@ -316,6 +316,6 @@ def _scaled(image: Image.Image) -> Image.Image:
     fitting = [largest for largest in ranges if high <= largest]
     if low >= 0 and fitting:
         low, high = 0.0, fitting[0]
-    scaled = (values - low) * (255 / (high - low)) if high > low else numpy.zeros_like(values)
+    scaled = (values - low) * 255 / (high - low) if high > low else numpy.zeros_like(values)
     scaled = numpy.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0)
     return Image.fromarray((scaled + 0.5).clip(0, 255).astype(numpy.uint8))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from vila2.data.images import IMAGE_EXTENSIONS
+from vila2.data.files import decode_text, read_file, readable_name
+from vila2.data.images import IMAGE_EXTENSIONS, is_image_name
+from vila2.data.member_names import TEXT_EXTENSIONS
 from vila2.data.packed_sample import pair_turns
-from vila2.data.sample import ImagePart, Sample, assistant, user
+from vila2.data.packed_tars import is_tar_name
+from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
 from vila2.errors import DataError
-from vila2.sources.rows import read_image, take, without_suffix
+from vila2.sources.rows import take, without_suffix
 
 
 def read(
@@ -25,7 +29,10 @@ def read(
 ) -> Iterator[Sample | Reject]:
     """Reads the images below a folder, by name; hidden files and folders are left out.
 
-    The key is the path below the folder without suffix, or with it where two images differ in nothing else.
+    The key is the path below the folder without suffix, or with it where two images differ in nothing else. The text
+    stands in ``a.txt``, ``a.text`` or ``a.caption`` (or ``a.jpg.txt``), in UTF-8 or UTF-16; of several the first
+    counts, and the others stand in the meta. Texts without an image, and images of formats that are not read, are
+    rejected by name; other files are counted by extension, as rejects with an example. Links to folders are followed.
 
     Args:
         path: the folder.
@@ -39,52 +46,142 @@ def read(
     """
     root = Path(path)
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder", mend="check the path")
-    names = image_names(root)
-    if not names:
-        kinds = ", ".join(sorted(IMAGE_EXTENSIONS))
-        raise DataError(f"{root}: no image in this folder", mend=f"images end in {kinds}")
-    stems = Counter(map(without_suffix, names))
-    for name in take(names, start, count):
+        raise DataError(f"{readable_name(str(root))}: no such folder", mend="check the path")
+    listing = list_folder(root)
+    if not listing.images:
+        raise _no_image(root, listing)
+    whole = start == 0 and count is None
+    stems = Counter(without_suffix(name) for name in listing.images if _is_read(name))
+    for name in take(listing.images, start, count):
         stem = without_suffix(name)
-        key = stem if stems[stem] == 1 else name
-        where = str(root / name)
-        image = read_image(root, name, where=where, key=key)
-        text = _read_text(root / f"{stem}.txt", key)
-        if isinstance(image, Reject):
-            yield image
-        elif isinstance(text, Reject):
-            yield text
-        elif not text and require_text:
-            state = "is empty" if text == "" else "is missing"
-            yield Reject(where, key, "missing-text", f"{Path(stem).name}.txt {state}")
-        elif prompt:
-            asked = user(ImagePart(), prompt)
-            yield Sample(key, (image,), (asked, assistant(text)) if text else (asked,), {"image": name})
-        else:
-            yield Sample(key, (image,), pair_turns(1, text), {"image": name})
+        key = readable_name(stem if _is_read(name) and stems[stem] == 1 else name)
+        yield _sample(root, name, key, listing.texts_of(name), require_text, prompt)
+    for name, reason in listing.unlisted:
+        yield Reject(readable_name(name), "", "unreadable-file", reason)
+    if whole:
+        yield from _leftovers(root, listing)
 
 
-def image_names(root: Path) -> list[str]:
-    """The image files below a folder, as sorted paths with forward slashes, relative to it."""
-    names = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+@dataclass(slots=True)
+class Listing:
+    """The files below a folder, as sorted paths with forward slashes, relative to it.
+
+    Attributes:
+        images: by extension, those of formats that are not read among them.
+        texts: of each path without suffix, the text files.
+        others: all else.
+        unlisted: folders that can not be listed, and why.
+    """
+
+    images: list[str] = field(default_factory=list)
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    unlisted: list[tuple[str, str]] = field(default_factory=list)
+
+    def texts_of(self, image: str) -> list[str]:
+        """The text files of an image, the one that counts first."""
+        found = [*self.texts.get(without_suffix(image), ()), *self.texts.get(image, ())]
+        return sorted(found, key=lambda name: (TEXT_EXTENSIONS.index(_extension(name)), name))
+
+
+def list_folder(root: Path) -> Listing:
+    """The files below a folder; hidden ones are left out, and each folder is read once."""
+    listing = Listing()
+    seen: set[str] = set()
+
+    def note(error: OSError) -> None:
+        listing.unlisted.append((str(error.filename), error.strerror or str(error)))
+
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=note):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in files:
-            if (
-                not file.startswith(".")
-                and file.rpartition(".")[2].lower() in IMAGE_EXTENSIONS
-                and "." in file
-            ):
-                names.append((Path(folder) / file).relative_to(root).as_posix())
-    return sorted(names)
+            if not file.startswith("."):
+                _place(listing, (Path(folder) / file).relative_to(root).as_posix())
+    listing.images.sort()
+    return listing
 
 
-def _read_text(path: Path, key: str) -> str | Reject | None:
-    """The text without white space around it; None where there is no file."""
+def _place(listing: Listing, name: str) -> None:
+    if is_image_name(name.rpartition("/")[2]):
+        listing.images.append(name)
+    elif _extension(name) in TEXT_EXTENSIONS:
+        listing.texts.setdefault(without_suffix(name), []).append(name)
+    else:
+        listing.others.append(name)
+
+
+def _extension(name: str) -> str:
+    stem, dot, extension = name.rpartition("/")[2].rpartition(".")
+    return extension.lower() if stem and dot else ""
+
+
+def _is_read(name: str) -> bool:
+    return _extension(name) in IMAGE_EXTENSIONS
+
+
+def _sample(
+    root: Path, name: str, key: str, sidecars: Sequence[str], require_text: bool, prompt: str
+) -> Sample | Reject:
+    where = readable_name(str(root / name))
+    texts: dict[str, str] = {}
+    if not _is_read(name):
+        return Reject(
+            where, key, "unknown-format", f".{_extension(name)} is not read; save it as JPEG or PNG"
+        )
     try:
-        return path.read_text(encoding="utf-8-sig").strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        return Reject(str(path), key, "unreadable-text", str(error))
+        image = read_file(root / name)
+    except DataError as error:
+        return Reject(where, key, "unreadable-file", error.what)
+    for sidecar in sidecars:
+        place = readable_name(str(root / sidecar))
+        try:
+            texts[readable_name(sidecar)] = decode_text(read_file(root / sidecar), where=place).strip()
+        except DataError as error:
+            return Reject(place, key, "unreadable-text", error.what)
+    text = next(filter(None, texts.values()), None)
+    if text is None and require_text:
+        stem = readable_name(without_suffix(name).rpartition("/")[2])
+        state = f"{stem}.txt is missing" if not texts else f"{Path(next(iter(texts))).name} is empty"
+        return Reject(where, key, "missing-text", state)
+    more = {file: other for file, other in texts.items() if other not in ("", text)}
+    meta = {"image": readable_name(name)} | ({"other_texts": more} if more else {})
+    return Sample(key, (image,), _turns(text, prompt), meta, where=where)
+
+
+def _turns(text: str | None, prompt: str) -> tuple[Turn, ...]:
+    if not prompt:
+        return pair_turns(1, text)
+    asked = user(ImagePart(), prompt)
+    return (asked, assistant(text)) if text else (asked,)
+
+
+def _leftovers(root: Path, listing: Listing) -> Iterator[Reject]:
+    """Texts without an image by name, and the files that are neither, by extension with an example."""
+    shown = {without_suffix(name) for name in listing.images} | set(listing.images)
+    for stem, names in sorted(listing.texts.items()):
+        if stem not in shown:
+            key = readable_name(stem)
+            for name in sorted(names):
+                yield Reject(readable_name(str(root / name)), key, "no-image", "a text without an image")
+    kinds: dict[str, list[str]] = {}
+    for name in sorted(listing.others):
+        kinds.setdefault(_extension(name) or "no extension", []).append(name)
+    for kind, names in sorted(kinds.items()):
+        where = readable_name(str(root / names[0]))
+        yield Reject(where, "", "left-alone", f"{len(names)} files of this kind: {kind}")
+
+
+def _no_image(root: Path, listing: Listing) -> DataError:
+    shown = readable_name(str(root))
+    if any(is_tar_name(name.rpartition("/")[2]) for name in listing.others):
+        return DataError(f"{shown}: no image in this folder, but tars", mend="use the source img2dataset")
+    if listing.unlisted:
+        place, reason = listing.unlisted[0]
+        return DataError(f"{readable_name(place)}: {reason}", mend="check that the folder can be read")
+    kinds = ", ".join(sorted(IMAGE_EXTENSIONS))
+    return DataError(f"{shown}: no image in this folder", mend=f"images end in {kinds}")
