@@ -13,13 +13,14 @@ from typing import Any
 
 _AS_TEXT = (decimal.Decimal, uuid.UUID, pathlib.PurePath, datetime.timedelta)
 _DEEPEST = 50
+_LARGEST = 10_000  # values of an array: more is pixels or an embedding, which no line of metadata should hold
 
 
 def plain_meta(meta: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """A sample's metadata as JSON can hold it.
 
     Dates and times become ISO 8601, numpy's numbers and arrays Python's, sets and tuples lists, keys text, bytes
-    that are UTF-8 their text. What has no such form (NaN, infinity, other bytes, any other object) becomes null.
+    that are UTF-8 their text. What has no such form (NaN, infinity, other bytes, large arrays, any other object) becomes null.
 
     Args:
         meta: anything by name.
@@ -74,6 +75,8 @@ def _plain(value: Any, lost: list[str], depth: int) -> Any:
         return _decoded(bytes(value), lost)
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat() if value == value else _null(lost)  # pandas' NaT is unlike itself
+    if isinstance(value, decimal.Decimal) and not value.is_finite():
+        return _null(lost)
     if isinstance(value, _AS_TEXT):
         return str(value)
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy's numbers and arrays, tensors
@@ -82,8 +85,13 @@ def _plain(value: Any, lost: list[str], depth: int) -> Any:
 
 
 def _of_array(value: Any, lost: list[str], depth: int) -> Any:
-    if str(value.dtype).startswith(("datetime64", "timedelta64")):  # `tolist` gives bare nanoseconds
-        value = value.astype("datetime64[us]") if "datetime" in str(value.dtype) else value.astype(str)
+    if math.prod(value.shape) > _LARGEST:
+        return _null(lost)
+    kind = str(value.dtype)
+    if kind.startswith("datetime64"):
+        value = value.astype("datetime64[us]")  # of nanoseconds `tolist` gives bare numbers
+    elif kind.startswith("timedelta64"):
+        return [str(one) for one in value] if value.shape else str(value)
     return _plain(value.tolist(), lost, depth + 1)
 
 
