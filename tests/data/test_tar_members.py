@@ -195,6 +195,21 @@ def test_what_is_no_tar_is_named(tmp_path):
         assert [item.reason for item in found] == ["no-tar"]
 
 
+def test_tars_that_were_put_behind_one_another(tmp_path, picture):
+    parts = [
+        write_tar(tmp_path / f"{n}.tar", (f"{n}.jpg", picture(n, "JPEG")), (f"{n}.txt", b"x"))
+        for n in range(3)
+    ]
+    path = tmp_path / "all.tar"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert texts(read(path)) == {"0": "x", "1": "x", "2": "x"}
+    assert ShardDataset.open(path)[2].images == (picture(2, "JPEG"),)
+    path.write_bytes(parts[0].read_bytes() + b"signed by nobody" * 100)
+    assert texts(read(path)) == {"0": "x"}
+    path.write_bytes(parts[0].read_bytes() + parts[1].read_bytes()[:700])
+    assert reasons(read(path, require_text=False)) == [("1", "truncated-tar")]
+
+
 def test_our_own_shards_are_read_alike_as_tars_of_others(tmp_path, pair, picture):
     from vila2.data.sample import ImagePart, assistant, user
 

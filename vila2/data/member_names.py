@@ -20,7 +20,7 @@ UNSAFE_EXTENSIONS = frozenset({"pkl", "pickle", "pyd", "pth", "pt", "ckpt", "job
 #: Extensions of a sample's text; of several the first counts.
 TEXT_EXTENSIONS = ("txt", "text", "caption")
 _MEMBER = re.compile(r"((?:.*/|)[^./]+)\.([^/]*)\Z", re.DOTALL)
-_HIDDEN = re.compile(r"(?:\A|/)(?:\.[^/]*|__MACOSX)(?:/|\Z)")
+_HIDDEN = re.compile(r"(?:\A|/)(?:\.(?!\.?(?:/|\Z))[^/]*|__MACOSX)(?:/|\Z)")
 _IMAGE_WORD = re.compile(r"(?:image|img|photo|picture|rgb|input)[-_]?[0-9]*\Z")
 _TEXT_FIELDS = frozenset(
     {"caption", "captions", "text", "txt", "alt", "alttext", "description", "prompt", "title", "label"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
@@ -34,16 +34,17 @@ class Group:
     Attributes:
         base: their common name.
         name: the first member's.
-        members: in the order of the tar.
+        places: offset and size of each member's content, by extension, in the order of the tar.
     """
 
     base: str
     name: str
-    members: list[Member] = field(default_factory=list)
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def holds(self, extension: str) -> bool:
-        """Whether there is a member with this extension."""
-        return any(extension == known for known, _, _ in self.members)
+    @property
+    def members(self) -> list[Member]:
+        """Extension, offset and size of each member."""
+        return [(extension, offset, size) for extension, (offset, size) in self.places.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +105,18 @@ def scan_tar(file: BinaryIO, *, where: str, own: bool = False) -> TarContents:
     links: dict[int, str] = {}
     left: dict[str, LeftAlone] = {}
     broken = ""
-    file.seek(0)
     try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
-            for info in tar:
-                if info.isfile() and not info.issparse():
-                    names.append(info.name)
-                    places.append((info.offset_data, info.size))
-                elif info.islnk():
-                    links[len(names)] = info.linkname
-                    names.append(info.name)
-                    places.append((0, 0))
-                elif not info.isdir():
-                    kind = "sparse file" if info.issparse() else _NO_FILES.get(info.type, "device")
-                    _count(left, kind, info.name)
-                tar.members = []  # or tarfile keeps them all
-            check_tar_end(tar)
+        for info in _entries(file):
+            if info.isfile() and not info.issparse():
+                names.append(info.name)
+                places.append((info.offset_data, info.size))
+            elif info.islnk():
+                links[len(names)] = info.linkname
+                names.append(info.name)
+                places.append((0, 0))
+            elif not info.isdir():
+                kind = "sparse file" if info.issparse() else _NO_FILES.get(info.type, "device")
+                _count(left, kind, info.name)
     except (tarfile.TarError, OSError, EOFError) as error:
         broken = str(error)
     if links:
@@ -155,29 +152,32 @@ def _join(
             _count(left, "hard link" if size < 0 else named.extension, name)
         elif named.base != broken_at or not broken_at:
             extension = sys.intern(named.extension)
-            if not runs or runs[-1].base != named.base or runs[-1].holds(extension):
+            if not runs or runs[-1].base != named.base or extension in runs[-1].places:
                 runs.append(Group(named.base, name))
-            runs[-1].members.append((extension, offset, size))
+            runs[-1].places[extension] = (offset, size)
     by_base: dict[str, list[Group]] = {}
     joined: list[Group] = []
     for run in runs:
         same = by_base.setdefault(run.base, [])
-        group = next((one for one in same if not any(one.holds(ext) for ext, _, _ in run.members)), None)
+        group = next((one for one in same if one.places.keys().isdisjoint(run.places)), None)
         if group is None:
             same.append(run)
             joined.append(run)
         else:
-            group.members += run.members
+            group.places |= run.places
     return [part for group in joined for part in _parted(group)]
 
 
 def _parted(group: Group) -> list[Group]:
     """A group whose images differ in nothing but their extension ("a.jpg", "a.png") as one of each."""
-    images = [member for member in group.members if _is_plain_image(member[0])]
+    images = {extension: place for extension, place in group.places.items() if _is_plain_image(extension)}
     if len(images) < 2:
         return [group]
-    others = [member for member in group.members if not _is_plain_image(member[0])]
-    return [Group(f"{group.base}.{image[0]}", group.name, [image, *others]) for image in images]
+    others = {extension: place for extension, place in group.places.items() if extension not in images}
+    return [
+        Group(f"{group.base}.{extension}", group.name, {extension: place, **others})
+        for extension, place in images.items()
+    ]
 
 
 def _is_plain_image(extension: str) -> bool:
@@ -196,17 +196,13 @@ def scan_files(file: BinaryIO) -> tuple[dict[str, tuple[int, int]], str]:
         The files, and why the tar can not be read to its end ("" where it can).
     """
     found: dict[str, tuple[int, int]] = {}
-    file.seek(0)
     try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
-            for info in tar:
-                if info.isfile() and not info.issparse():
-                    found.pop(info.name, None)
-                    found[info.name] = (info.offset_data, info.size)
-                elif info.islnk() and info.linkname in found:
-                    found[info.name] = found[info.linkname]
-                tar.members = []  # or tarfile keeps them all
-            check_tar_end(tar)
+        for info in _entries(file):
+            if info.isfile() and not info.issparse():
+                found.pop(info.name, None)
+                found[info.name] = (info.offset_data, info.size)
+            elif info.islnk() and info.linkname in found:
+                found[info.name] = found[info.linkname]
     except (tarfile.TarError, OSError, EOFError) as error:
         return found, str(error)
     return found, ""
@@ -280,15 +276,39 @@ def packed_format(start: bytes) -> str:
     return next((name for mark, name in _PACKED if start.startswith(mark)), "")
 
 
-def check_tar_end(tar: tarfile.TarFile) -> None:
-    """Checks, after the last member was read, that a tar ends as it should.
+def _entries(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """All entries of a tar, those of further tars that were written behind it (`cat a.tar b.tar`) among them.
+
+    Raises:
+        tarfile.TarError: it is no tar, or breaks off.
+    """
+    start: int | None = 0
+    while start is not None:
+        file.seek(start)
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            if start and not tar.members:  # what stands behind a whole tar is none
+                return
+            for info in tar:
+                yield info
+                tar.members = []  # or tarfile keeps them all
+            start = _behind(tar, file)
+
+
+def _behind(tar: tarfile.TarFile, file: BinaryIO) -> int | None:
+    """Where something stands behind the end of a tar; None where there are but zeros.
 
     ``tarfile`` takes a tar that was cut between two members, or goes on with garbage, for a whole one.
 
     Raises:
         tarfile.ReadError: no end mark where the next member would start.
     """
-    assert tar.fileobj is not None
-    tar.fileobj.seek(tar.offset)
-    if tar.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+    file.seek(tar.offset)
+    if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
         raise tarfile.ReadError("it stops without an end mark")
+    start = tar.offset + tarfile.BLOCKSIZE
+    while block := file.read(1 << 20):
+        rest = block.lstrip(tarfile.NUL)
+        if rest:
+            return start + (len(block) - len(rest)) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
+        start += len(block)
+    return None
