@@ -54,8 +54,11 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes, *, durable: bo
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str, *, durable: bool = True) -> None:
-    """Writes ``text`` as UTF-8, with its line ends as they stand; see :func:`write_bytes_atomic`."""
-    write_bytes_atomic(path, text.encode("utf-8"), durable=durable)
+    """Writes ``text`` as UTF-8, with its line ends as they stand; see :func:`write_bytes_atomic`.
+
+    A half character, as names of files hold that are not UTF-8, is written as ``\\udce9``: in JSON that stands for it.
+    """
+    write_bytes_atomic(path, text.encode("utf-8", "backslashreplace"), durable=durable)
 
 
 def write_json_atomic(

@@ -102,7 +102,7 @@ def write_dataset(
     folder = Path(folder)
     with _only_writer(folder):
         _clear(folder)
-        return _write(folder, samples, name, shard_size, progress)
+        return _write(folder, samples, readable_name(name), shard_size, progress)
 
 
 def _write(

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from vila2.data.atomic import write_bytes_atomic
+from vila2.data.files import readable_name
 from vila2.data.offset_index import OffsetIndex, index_tar
 from vila2.data.packed_sample import unpack_sample
 from vila2.data.packed_tars import is_tar_name
@@ -137,7 +138,7 @@ class ShardDataset:
             infos.append(ShardInfo(path.name, len(index), index.bytes, index.sha256))
             rejected.update(refused.reason for refused in index.refused)
         name = tars[0].stem if len(tars) == 1 else folder.name or folder.resolve().name
-        dataset = cls(name, folder, tuple(tars), tuple(infos), own=False)
+        dataset = cls(readable_name(name), folder, tuple(tars), tuple(infos), own=False)
         dataset.rejected = dict(sorted(rejected.items()))
         if not len(dataset):
             reasons = ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items())
