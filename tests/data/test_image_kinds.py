@@ -51,15 +51,35 @@ def test_sixteen_bits_of_a_png_are_scaled_alike():
     assert shown(np.tile(np.array([0, 32896, 65535], np.uint16), (2, 1)), "PNG") == [0, 128, 255]
 
 
-def test_twelve_bits_that_the_file_states():
-    values = [0, 512, 1024, 255]  # 12 bits each, packed; stated by the tag 258
-    packed = int("".join(f"{value:012b}" for value in values), 2).to_bytes(6, "big")
-    tags = [(256, 4), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, 6)]
+def tiff(pixels: bytes, bits: int, photometric: int = 1) -> bytes:
+    """A TIFF of four greys in a row."""
+    tags = [(256, 4), (257, 1), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1), (278, 1)]
+    tags.append((279, len(pixels)))
     directory = struct.pack("<H", len(tags))
     directory += b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags) + bytes(4)
-    data = b"II*\0" + struct.pack("<I", 14) + packed + directory
-    greys = np.asarray(decode_image(data, where="here"))[0, :, 0].tolist()
+    return b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory
+
+
+def test_twelve_bits_that_the_file_states():
+    values = [0, 512, 1024, 255]  # packed, no value of which needs more than 11
+    packed = int("".join(f"{value:012b}" for value in values), 2).to_bytes(6, "big")
+    greys = np.asarray(decode_image(tiff(packed, 12), where="here"))[0, :, 0].tolist()
     assert greys == [0, 32, 64, 16]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_negative_becomes_a_positive(bits):
+    values = np.array([0, 64, 128, 255]) * (257 if bits == 16 else 1)
+    data = tiff(values.astype(f"<u{bits // 8}").tobytes(), bits, photometric=0)
+    assert np.asarray(decode_image(data, where="here"))[0, :, 0].tolist() == [255, 191, 127, 0]
+
+
+def test_print_colors_and_pictures_of_two_lenses():
+    ink = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")  # Adobe's, which is stored inverted
+    assert decode_image(ink, where="here").getpixel((0, 0)) == (255, 0, 0)
+    pair = [Image.new("RGB", (8, 8), color) for color in ((200, 0, 0), (0, 200, 0))]
+    data = encoded(pair[0], "MPO", save_all=True, append_images=pair[1:])
+    assert decode_image(data, where="here").getpixel((0, 0)) == (200, 0, 0)
 
 
 @given(st.integers(2, 65535), st.integers(1, 8))

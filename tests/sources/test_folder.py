@@ -147,3 +147,5 @@ def test_a_folder_without_images_is_an_error(tmp_path):
     with pytest.raises(DataError, match="but tars") as error:
         list(read(tmp_path))
     assert "img2dataset" in error.value.mend
+    with pytest.raises(DataError, match="is a tar, not a folder"):
+        list(read(tmp_path / "00000.tar"))

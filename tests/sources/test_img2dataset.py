@@ -69,6 +69,14 @@ def test_tars_are_read_in_order(tars):
     assert found[2] == Reject(where, "000010000", "missing-text", found[2].detail)
     assert [item.key for item in read(tars / "00001.tar", require_text=False)] == ["000010000"]
     assert [item.key for item in read(tars, start=1, count=1)] == ["000000001"]
+    keys = [item.key for item in found]
+    assert [item.key for item in read(f"{tars}/0000*.tar")] == keys
+    assert [item.key for item in read(tars.parent)] == keys, "of the folders below, where there is none above"
+    (tars.parent / "photos").mkdir()
+    (tars.parent / "photos" / "a.jpg").touch()
+    with pytest.raises(DataError, match="no .tar file here") as error:
+        list(read(tars.parent / "photos"))
+    assert "source folder" in error.value.mend
 
 
 @pytest.mark.parametrize("join", ["url", "id"])

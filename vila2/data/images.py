@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vila2.errors import DataError
 
@@ -85,7 +85,7 @@ _NO_IMAGES: tuple[tuple[bytes, str], ...] = (
 _ORIENTATION = 0x0112  # the EXIF tag
 _QUARTER_TURNS = (5, 6, 7, 8)
 _PNG_ROTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
-_BITS_PER_SAMPLE = 258  # the TIFF tag
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
 
 #: More pixels than this in one image is taken for a decompression bomb.
 MAX_PIXELS = 100_000_000
@@ -306,7 +306,8 @@ def _scaled(image: Image.Image) -> Image.Image:
     values = numpy.asarray(image).astype(numpy.float64)
     finite = values[numpy.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    stated = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (0,))[0]
+    tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
+    stated = tags.get(_BITS_PER_SAMPLE, (0,))[0]
     if image.mode == "F":
         ranges = [1.0, 255.0]
     elif 8 < stated < 16:
@@ -318,4 +319,6 @@ def _scaled(image: Image.Image) -> Image.Image:
         low, high = 0.0, fitting[0]
     scaled = (values - low) * 255 / (high - low) if high > low else numpy.zeros_like(values)
     scaled = numpy.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0)
-    return Image.fromarray((scaled + 0.5).clip(0, 255).astype(numpy.uint8))
+    greys = (scaled + 0.5).clip(0, 255).astype(numpy.uint8)
+    # Pillow turns a negative (as of X-rays) of 8 bits alone into a positive.
+    return Image.fromarray(255 - greys if tags.get(_PHOTOMETRIC) == 0 else greys)

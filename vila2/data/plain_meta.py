@@ -95,13 +95,15 @@ def _of_array(value: Any, lost: list[str], depth: int) -> Any:
     return _plain(value.tolist(), lost, depth + 1)
 
 
-def _decoded(data: bytes, lost: list[str]) -> str | None:
+def _decoded(data: bytes, lost: list[str]) -> Any:
     try:
         text = data.decode()
     except UnicodeDecodeError:
         return _null(lost)
-    return text if text.isprintable() or text.split() else _null(lost)
+    return _null(lost) if "\0" in text else text
 
 
-def _null(lost: list[str]) -> None:
+def _null(lost: list[str]) -> Any:
+    """Null for a value that has no plain form, which is noted."""
     lost.append("")
+    return None

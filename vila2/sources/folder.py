@@ -46,7 +46,7 @@ def read(
     """
     root = Path(path)
     if not root.is_dir():
-        raise DataError(f"{readable_name(str(root))}: no such folder", mend="check the path")
+        raise _no_folder(root)
     listing = list_folder(root)
     if not listing.images:
         raise _no_image(root, listing)
@@ -174,6 +174,15 @@ def _leftovers(root: Path, listing: Listing) -> Iterator[Reject]:
     for kind, names in sorted(kinds.items()):
         where = readable_name(str(root / names[0]))
         yield Reject(where, "", "left-alone", f"{len(names)} files of this kind: {kind}")
+
+
+def _no_folder(root: Path) -> DataError:
+    shown = readable_name(str(root))
+    if not root.exists():
+        return DataError(f"{shown}: no such folder", mend="check the path")
+    if is_tar_name(root.name):
+        return DataError(f"{shown} is a tar, not a folder", mend="use the source img2dataset")
+    return DataError(f"{shown} is a file, not a folder", mend="give the folder that it lies in")
 
 
 def _no_image(root: Path, listing: Listing) -> DataError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from glob import glob
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -43,7 +44,7 @@ def read(
     Members that belong to no sample are counted by extension, as rejects with an example.
 
     Args:
-        path: a tar, or a folder of tars; packed ones (.tar.gz, .tgz, .tar.bz2, .tar.xz, .tar.zst) are unpacked to a
+        path: a tar, a folder of tars, or a pattern (``tars/*.tar``); packed ones (.tar.gz, .tgz, .tar.bz2, .tar.xz, .tar.zst) are unpacked to a
             temporary file.
         metadata: COYO's rows (Parquet, JSONL, or a folder of them), held in memory: ``id``, ``url``, ``text``,
             ``clip_similarity_vitb32``, ... They are added to the meta. Samples without a row are rejected, so that
@@ -144,13 +145,19 @@ class _Tars:
             yield Reject(where, readable_name(contents.broken_at), "truncated-tar", detail)
 
 
-def _tars_in(folder: Path) -> list[Path]:
-    tars = sorted(path for path in folder.glob("*") if is_tar_name(path.name))
-    if not tars:
-        raise DataError(
-            f"{folder}: no .tar file here", mend="give a tar, or the folder that img2dataset wrote"
-        )
-    return tars
+def _tars_in(path: Path) -> list[Path]:
+    """The tars of a folder, else those of the folders in it; or those that a pattern names."""
+    if not path.is_dir():
+        tars = sorted(map(Path, glob(str(path))))
+    else:
+        tars = sorted(found for found in path.glob("*") if is_tar_name(found.name))
+        tars = tars or sorted(found for found in path.glob("*/**/*") if is_tar_name(found.name))
+    if tars:
+        return tars
+    mend = "give a tar, the folder that img2dataset wrote, or a pattern such as tars/*.tar"
+    if path.is_dir() and any(is_image_name(found.name) for found in path.iterdir()):
+        mend = "it holds images: use the source folder"
+    raise DataError(f"{readable_name(str(path))}: no .tar file here", mend=mend)
 
 
 def _metadata(
