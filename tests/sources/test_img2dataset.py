@@ -74,7 +74,7 @@ def test_tars_are_read_in_order(tars):
     assert [item.key for item in read(tars.parent)] == keys, "of the folders below, where there is none above"
     (tars.parent / "photos").mkdir()
     (tars.parent / "photos" / "a.jpg").touch()
-    with pytest.raises(DataError, match="no .tar file here") as error:
+    with pytest.raises(DataError, match=r"no \.tar file here") as error:
         list(read(tars.parent / "photos"))
     assert "source folder" in error.value.mend
 

@@ -289,6 +289,8 @@ def _entries(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
             if start and not tar.members:  # what stands behind a whole tar is none
                 return
             for info in tar:
+                if info.size < 0:
+                    raise tarfile.ReadError(f"{readable_name(info.name)} has a negative size")
                 yield info
                 tar.members = []  # or tarfile keeps them all
             start = _behind(tar, file)
