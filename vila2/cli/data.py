@@ -202,14 +202,14 @@ def _import_json(info: DatasetInfo) -> str:
 
 def _import_text(info: DatasetInfo) -> str:
     lines = [f"{info.folder}: {info.count} samples in {len(info.shards)} shards"]
+    if info.nulled:
+        fields = ", ".join(f"{name} {count}" for name, count in info.nulled.items())
+        lines.append(f"meta: values that JSON can not hold became null, in samples by field: {fields}")
     if info.rejected:
         reasons = ", ".join(f"{reason} {count}" for reason, count in info.rejected.items())
         lines.append(
             f"rejected {sum(info.rejected.values())}: {reasons} (see {info.folder / 'rejected.jsonl'})"
         )
-    if info.nulled:
-        fields = ", ".join(f"{name} {count}" for name, count in info.nulled.items())
-        lines.append(f"meta: values that JSON can not hold became null, in samples by field: {fields}")
     return "\n".join(lines)
 
 

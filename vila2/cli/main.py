@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -132,8 +132,7 @@ def _options(
 
 def main() -> None:
     """Runs the command line."""
-    # A file's name may hold bytes that are no UTF-8; it is shown all the same.
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+        with suppress(AttributeError, ValueError):  # not a text stream of Python's
+            stream.reconfigure(errors="backslashreplace")  # a terminal that has no "±" is no reason to fail
     app()
