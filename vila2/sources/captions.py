@@ -1,20 +1,42 @@
-"""JSON lines (or an array, or Parquet) of images with one or several captions each, as Flickr8k's or COCO's."""
+"""JSON, JSON lines, CSV or Parquet of images with one or several captions each, as Flickr8k's or COCO's."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from vila2.data.annotations import STATUSES
 from vila2.data.packed_sample import pair_turns
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
+from vila2.data.shown import listed, shown
 from vila2.errors import DataError
-from vila2.sources.rows import Keys, Row, read_image, read_rows, take, without_suffix
+from vila2.sources.conversations import UnfitConversation, find_conversation, parsed_text, refuse_media
+from vila2.sources.image_values import IMAGE_FIELDS, image_name, image_values, is_empty
+from vila2.sources.rows import (
+    Keys,
+    Row,
+    image_folder,
+    other_fields,
+    read_image,
+    read_rows,
+    row_name,
+    take,
+    without_suffix,
+)
 
 Choice = Literal["first", "shortest", "longest", "join", "each"]
+
+#: Fields that hold captions; the first that holds something counts.
+TEXT_FIELDS = (
+    "captions", "caption", "text", "texts", "sentences", "raw", "description", "descriptions", "alt_text", "alt", "TEXT",
+)  # fmt: skip
+#: Fields that name a picture where no other does: those of metadata, of Karpathy's splits, of ``vila2 recaption``.
+_NAME_FIELDS = (*IMAGE_FIELDS, "file_name", "filename", "file", "file_path", "filepath", "path", "url", "URL")
+_INSIDE = ("caption", "raw", "text", "value", "sentence")
 
 _WORD = re.compile(r"\w+")
 
@@ -22,8 +44,8 @@ _WORD = re.compile(r"\w+")
 def read(
     path: Path | str,
     *,
-    image_key: str = "image",
-    text_key: str = "captions",
+    image_key: str = "",
+    text_key: str = "",
     choose: Choice = "first",
     join: int | None = None,
     prompt: str = "",
@@ -31,13 +53,15 @@ def read(
     start: int = 0,
     count: int | None = None,
 ) -> Iterator[Sample | Reject]:
-    """Reads rows ``{image: name, captions: [text, ...]}``.
+    """Reads rows ``{image: name, captions: [text, ...]}``, COCO's captions, and what ``vila2 recaption`` wrote.
 
     The key is the image's name without suffix. All captions stay in ``meta["references"]``, other fields beside.
+    Of ``vila2 recaption`` only the captions marked "ok" become text; the others are rejected by their marks.
 
     Args:
-        path: the file.
-        image_key, text_key: the fields that hold the image's file name and its captions (a text or a list).
+        path: JSON, JSON lines, CSV or Parquet, plain or compressed, or a folder of such files.
+        image_key, text_key: the fields that hold the image and its captions (a text or a list); by default the usual
+            ones, such as ``image`` or ``file_name``, and ``captions``, ``caption`` or ``text``.
         choose: which caption becomes the text; "join" makes a paragraph of several, a sentence each; "each"
             trains on all of them, every one in a branch of its own that sees the image and no other caption:
             the image is read once for all.
@@ -47,7 +71,7 @@ def read(
         start, count: a slice of the rows.
 
     Raises:
-        DataError: an unknown choice, or no such file.
+        DataError: an unknown choice, no such file or folder, or a file of another kind.
     """
     if choose not in get_args(Choice):
         raise DataError(f"choose={choose!r}", mend=f"use one of {', '.join(get_args(Choice))}")
@@ -56,7 +80,7 @@ def read(
             f"join={join!r} with choose={choose!r}", mend="give join, 1 or more, with choose=join"
         )
     path = Path(path)
-    root = Path(image_root) if image_root else (path if path.is_dir() else path.parent)
+    root = image_folder(path, image_root)
     keys = Keys()
     turns_of = partial(_turns, choose=choose, join=join, prompt=prompt)
     for row in take(read_rows(path), start, count):
@@ -71,19 +95,78 @@ def _sample(
     root: Path,
     keys: Keys,
 ) -> Sample | Reject:
-    name = row.fields.get(image_key)
-    key = keys.key(without_suffix(name), row.fields) if isinstance(name, str) else ""
-    for field in (image_key, text_key):
+    recaptioned = is_recaptioned(row.fields)
+    image_field = image_key or _field(row.fields, _NAME_FIELDS)
+    text_field = text_key or ("text" if recaptioned else _field(row.fields, TEXT_FIELDS))
+    values = image_values(row.fields.get(image_field))
+    key = keys.key(_name(row, values, recaptioned), row.fields)
+
+    def reject(reason: str, detail: str) -> Reject:
+        return Reject(row.where, key, reason, detail)
+
+    try:
+        refuse_media(row.fields)
+    except UnfitConversation as error:
+        return reject(error.reason, error.detail)
+    for field, option in ((image_field, "image_key"), (text_field, "text_key")):
         if field not in row.fields:
-            return Reject(row.where, key, "missing-field", f"no {field!r}; fields: {', '.join(row.fields)}")
-    captions = _captions(row.fields[text_key])
+            wanted = f"no {field!r}" if field else f"no {'image' if option == 'image_key' else 'caption'}"
+            return reject(
+                "missing-field", f"{wanted}; fields: {listed(row.fields)}; name the field with {option}"
+            )
+    if len(values) != 1:
+        detail = (
+            f"{len(values)} images in {image_field!r}; a caption is of one"
+            if values
+            else f"{image_field!r} is empty"
+        )
+        return reject("bad-row" if values else "no-image", detail)
+    if recaptioned and row.fields["status"] != "ok":
+        return reject(
+            row.fields["status"], f"a caption with this mark ({row.fields.get('detail') or 'no detail'})"
+        )
+    captions, why = caption_texts(row.fields[text_field])
     if not captions:
-        return Reject(row.where, key, "missing-text", f"no caption in {text_key!r}")
-    image = read_image(root, name, where=row.where, key=key)
+        return reject("missing-text", f"no caption in {text_field!r}{why}")
+    image = _recaptioned_image(row, root, key) if recaptioned else None
+    if image is None or isinstance(image, Reject):
+        image = read_image(root, values[0], where=row.where, key=key)
     if isinstance(image, Reject):
         return image
-    meta = {field: value for field, value in row.fields.items() if field != text_key}
+    meta = other_fields(row.fields, {text_field} if image_name(values[0]) else {text_field, image_field})
+    if not isinstance(values[0], str) and image_name(values[0]):
+        meta["image"] = image_name(values[0])
     return Sample(key, (image,), turns_of(captions), {**meta, "references": captions})
+
+
+def _field(fields: Mapping[str, Any], names: Sequence[str]) -> str:
+    present = [name for name in names if name in fields]
+    return next((name for name in present if not is_empty(fields[name])), present[0] if present else "")
+
+
+def _name(row: Row, images: list[object], recaptioned: bool) -> str:
+    """The image's name; a row without one is called by its id, or its place."""
+    if recaptioned:
+        return without_suffix(row.fields["key"])
+    name = image_name(images[0]) if images else ""
+    return without_suffix(name) if 0 < len(name) <= 500 else row_name(row)
+
+
+def is_recaptioned(fields: Mapping[str, Any]) -> bool:
+    """Whether ``vila2 recaption`` wrote a row."""
+    named = all(isinstance(fields.get(name), str) for name in ("key", "file", "text"))
+    return named and fields.get("status") in STATUSES
+
+
+def _recaptioned_image(row: Row, root: Path, key: str) -> bytes | Reject | None:
+    """The photo where the row or its key says: below ``root``, or as seen from where the captions were made."""
+    for name in (Path(row.fields["file"]), Path(row.fields["key"])):
+        for folder in (root, Path()):
+            if name == Path(row.fields["key"]) and folder != root:
+                continue
+            if (folder / name).is_file():
+                return read_image(folder, str(name), where=row.where, key=key)
+    return None
 
 
 def _turns(captions: Sequence[str], *, choose: Choice, join: int | None, prompt: str) -> tuple[Turn, ...]:
@@ -95,9 +178,24 @@ def _turns(captions: Sequence[str], *, choose: Choice, join: int | None, prompt:
     return (question, *(assistant(text, branch=n) for n, text in enumerate(dict.fromkeys(captions), 1)))
 
 
-def _captions(value: Any) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [text.strip() for text in values if isinstance(text, str) and text.strip()]
+def caption_texts(value: object) -> tuple[list[str], str]:
+    """The captions in a field, and why there are none: texts, lists of them, as JSON text too, or ``{"raw": text}``."""
+    if isinstance(value, str) and isinstance(parsed := parsed_text(value), list):
+        if find_conversation(parsed) is not None:
+            return [], ", but a conversation as JSON text; source llava reads it"
+        value = parsed if parsed and all(isinstance(one, str) for one in parsed) else value
+    elif find_conversation(value) is not None:
+        return [], ", but a conversation; source llava reads it"
+    texts = [_text_inside(one) for one in (value if isinstance(value, list | tuple) else [value])]
+    captions = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
+    empty = captions or is_empty(value)
+    return captions, "" if empty else f", but {shown(value)}"
+
+
+def _text_inside(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    return next((value[name] for name in _INSIDE if isinstance(value.get(name), str)), None)
 
 
 def chosen_caption(captions: Sequence[str], choose: Choice, join: int | None = None) -> str:
