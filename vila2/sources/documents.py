@@ -13,9 +13,12 @@ from vila2.errors import DataError
 
 #: A document with one of these is a row itself, whatever lists it holds.
 _ROW_FIELDS = frozenset(
-    "conversations conversation messages texts lines text_list image image_path image_file img question instruction "
-    "inputs query prompt caption captions text output evidence boxes".split()
-)
+    {
+        "conversations", "conversation", "messages", "texts", "lines", "text_list", "image", "image_path", "image_file",
+        "img", "question", "instruction", "inputs", "query", "prompt", "caption", "captions", "text", "output",
+        "evidence", "boxes",
+    }
+)  # fmt: skip
 
 
 class Numbered(NamedTuple):

@@ -197,5 +197,5 @@ def _picture(pixels: object) -> object:
     array = np.asarray(pixels)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    whole = np.issubdtype(array.dtype, np.integer) and array.size and 0 <= array.min() and array.max() <= 255
+    whole = np.issubdtype(array.dtype, np.integer) and array.size and array.min() >= 0 and array.max() <= 255
     return Image.fromarray(array.astype(np.uint8)) if whole else None
