@@ -6,7 +6,9 @@ A name says little: ``rows.json`` may be JSON lines, a login page, a Git LFS poi
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
+import io
 import json
 import lzma
 import zlib
@@ -120,7 +122,7 @@ def _opened(path: Path, compression: str) -> Iterator[IO[bytes]]:
         import pyarrow as pa
 
         with pa.input_stream(str(path), compression=compression) as file:
-            yield file
+            yield io.BufferedReader(file)  # Arrow's own can not be read line by line
         return
     openers = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
     with openers[compression](path, "rb") if compression else path.open("rb") as file:
@@ -150,11 +152,16 @@ def _refuse_other(path: Path, head: bytes, compression: str, suffix: str) -> Non
 
 
 def _encoding(path: Path, head: bytes, suffix: str) -> str:
-    found = json.detect_encoding(head[: len(head) // 4 * 4] or b"")
     if _magic_kind(head, suffix):
         return ""
-    found = "utf-8-sig" if found.startswith("utf-8") else found
-    text = head[: len(head) // 4 * 4].decode(found, errors="ignore")
+    found = json.detect_encoding(head)
+    if not found.startswith("utf-8"):
+        try:
+            text = codecs.getincrementaldecoder(found)().decode(head)
+        except UnicodeError:
+            text = "\0"
+    else:
+        found, text = "utf-8-sig", head.decode(errors="ignore")
     if "\0" in text:
         raise DataError(f"{path}: is a binary file of an unknown kind", mend=_READ)
     return found
@@ -170,9 +177,7 @@ def _magic_kind(head: bytes, suffix: str) -> Kind | None:
 def _kind(head: bytes, suffix: str, encoding: str) -> Kind:
     if kind := _magic_kind(head, suffix):
         return kind
-    first = (
-        head[: len(head) // 4 * 4 or len(head)].decode(encoding, errors="ignore").lstrip("\ufeff \t\r\n")[:1]
-    )
+    first = head.decode(encoding, errors="ignore").lstrip("\ufeff \t\r\n")[:1]
     if first == "[":
         return "array"
     if first == "{":
