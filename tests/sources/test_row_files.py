@@ -162,7 +162,7 @@ def test_a_folder_gives_its_rows_and_leaves_out_what_lies_beside_them(tmp_path):
     written(tables, "x.csv", "id,text\n1,one\n")
     assert [row.fields for row in read_rows(tables)] == [{"id": "1", "text": "one"}]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no .json, .jsonl, .csv or .parquet"):
+    with pytest.raises(DataError, match=r"holds no \.json, \.jsonl, \.csv or \.parquet"):
         list(read_rows(tmp_path / "empty"))
 
 

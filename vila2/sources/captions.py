@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -128,9 +129,8 @@ def _sample(
     captions, why = caption_texts(row.fields[text_field])
     if not captions:
         return reject("missing-text", f"no caption in {text_field!r}{why}")
-    image = _recaptioned_image(row, root, key) if recaptioned else None
-    if image is None or isinstance(image, Reject):
-        image = read_image(root, values[0], where=row.where, key=key)
+    folder, named = _photo(row, root) if recaptioned else (root, values[0])
+    image = read_image(folder, named, where=row.where, key=key)
     if isinstance(image, Reject):
         return image
     meta = other_fields(row.fields, {text_field} if image_name(values[0]) else {text_field, image_field})
@@ -158,15 +158,11 @@ def is_recaptioned(fields: Mapping[str, Any]) -> bool:
     return named and fields.get("status") in STATUSES
 
 
-def _recaptioned_image(row: Row, root: Path, key: str) -> bytes | Reject | None:
-    """The photo where the row or its key says: below ``root``, or as seen from where the captions were made."""
-    for name in (Path(row.fields["file"]), Path(row.fields["key"])):
-        for folder in (root, Path()):
-            if name == Path(row.fields["key"]) and folder != root:
-                continue
-            if (folder / name).is_file():
-                return read_image(folder, str(name), where=row.where, key=key)
-    return None
+def _photo(row: Row, root: Path) -> tuple[Path, str]:
+    """Where the photo lies: as the row says, below another ``image_root``, or seen from where it was captioned."""
+    file, key = row.fields["file"], row.fields["key"]
+    places = [(root, file), (root, key), (Path(), file)]
+    return next((place for place in places if os.path.isfile(place[0] / place[1])), places[0])
 
 
 def _turns(captions: Sequence[str], *, choose: Choice, join: int | None, prompt: str) -> tuple[Turn, ...]:
