@@ -44,7 +44,11 @@ def test_captions_of_recaption_come_back_without_options(photos, tmp_path_factor
     assert (one.key, two.key) == ("a", "sub/b")
     assert two.turns == (user(ImagePart()), assistant("A sub/b.jpg."))
     assert two.images == ((photos / "photos" / "sub" / "b.jpg").read_bytes(),)
-    assert (two.meta["prompt"], two.meta["status"], two.meta["references"]) == ("Describe it.", "ok", ["A sub/b.jpg."])
+    assert (two.meta["prompt"], two.meta["status"], two.meta["references"]) == (
+        "Describe it.",
+        "ok",
+        ["A sub/b.jpg."],
+    )
 
 
 def test_photos_that_were_captioned_from_elsewhere_or_moved_are_found(photos, monkeypatch):
@@ -59,7 +63,9 @@ def test_photos_that_were_captioned_from_elsewhere_or_moved_are_found(photos, mo
 
 
 def test_a_status_of_another_kind_is_a_field_like_any_other(photos):
-    (sample,) = read(write(photos / "rows.jsonl", {"image": "photos/a.jpg", "text": "A cat.", "status": "active"}))
+    (sample,) = read(
+        write(photos / "rows.jsonl", {"image": "photos/a.jpg", "text": "A cat.", "status": "active"})
+    )
     assert sample.meta["status"] == "active"
 
 
@@ -90,11 +96,15 @@ def test_cocos_captions_are_joined_by_image(photos, indent):
 
 def test_cocos_image_ids_that_stand_twice_are_an_error(photos):
     path = photos / "captions.json"
-    path.write_text(json.dumps(coco(images=[{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "sub/b.jpg"}])))
+    path.write_text(
+        json.dumps(coco(images=[{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "sub/b.jpg"}]))
+    )
     with pytest.raises(DataError, match="the image id 1 stands twice"):
         list(read(path))
     path.write_text(json.dumps(coco(annotations=[{"image_id": 1, "bbox": [0, 0, 1, 1]}])))
-    with pytest.raises(DataError, match=r"hold no captions; their fields: image_id, bbox(.|\n)*source evidence"):
+    with pytest.raises(
+        DataError, match=r"hold no captions; their fields: image_id, bbox(.|\n)*source evidence"
+    ):
         list(read(path))
 
 
@@ -102,7 +112,10 @@ def test_other_documents_of_captions(photos):
     path = photos / "photos" / "captions.json"
     path.write_text(json.dumps({"a.jpg": "One.", "sub/b.jpg": ["Two.", "Three."]}))
     assert [item.meta["references"] for item in read(path)] == [["One."], ["Two.", "Three."]]
-    karpathy = {"dataset": "x", "images": [{"filename": "a.jpg", "sentences": [{"raw": "One."}, {"raw": "Two."}]}]}
+    karpathy = {
+        "dataset": "x",
+        "images": [{"filename": "a.jpg", "sentences": [{"raw": "One."}, {"raw": "Two."}]}],
+    }
     path.write_text(json.dumps(karpathy))
     (sample,) = read(path)
     assert (sample.key, sample.meta["references"]) == ("a", ["One.", "Two."])

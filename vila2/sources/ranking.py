@@ -216,7 +216,7 @@ def _number(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:  # an integer of more than 300 digits
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def batch_scores(batch: Any, column: str, key: str, *, where: str = "") -> Scores:
