@@ -111,12 +111,14 @@ class Sample:
         images: the encoded image files (JPEG, PNG or WebP bytes), decoded only when needed.
         turns: the conversation; of an image-text pair one assistant turn with the original text.
         meta: anything else that is known about it (JSON-able).
+        where: the file it came from, with line or member, for messages; not stored, and no part of what it is.
     """
 
     key: str
     images: tuple[bytes, ...] = ()
     turns: tuple[Turn, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    where: str = field(default="", compare=False, repr=False)
 
     def with_turns(self, turns: tuple[Turn, ...]) -> Sample:
         """The same images with another conversation."""

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -109,7 +109,6 @@ def _write(
     folder: Path, samples: Iterable[Sample | Reject], name: str, shard_size: int, progress: Any
 ) -> DatasetInfo:
     rejected: Counter[str] = Counter()
-    examples: list[Reject] = []
     shards: list[ShardInfo] = []
     shard: ShardWriter | None = None
     rejects = folder / ".rejected.jsonl.partial"
@@ -119,8 +118,6 @@ def _write(
                 progress.advance(1)
             if isinstance(item, Reject):
                 rejected[item.reason] += 1
-                if len(examples) < 2:
-                    examples.append(item)
                 lines.write(json.dumps(asdict(item)) + "\n")
                 continue
             shard = shard or ShardWriter(folder / "shards", len(shards))
@@ -133,23 +130,11 @@ def _write(
         lines.flush()
         os.fsync(lines.fileno())
     os.replace(rejects, folder / "rejected.jsonl")
-    return finish_dataset(folder, name, shards, dict(sorted(rejected.items())), examples)
+    return finish_dataset(folder, name, shards, dict(sorted(rejected.items())))
 
 
-def finish_dataset(
-    folder: Path,
-    name: str,
-    shards: list[ShardInfo],
-    rejected: dict[str, int],
-    examples: Sequence[Reject] = (),
-) -> DatasetInfo:
+def finish_dataset(folder: Path, name: str, shards: list[ShardInfo], rejected: dict[str, int]) -> DatasetInfo:
     """Writes dataset.json over shards that are complete, after which the dataset can be opened.
-
-    Args:
-        folder, name: of the dataset.
-        shards: in order.
-        rejected: inputs that were not taken, counted by reason.
-        examples: a few of them, for the error where nothing was taken.
 
     Raises:
         DataError: there are no shards.
@@ -158,8 +143,7 @@ def finish_dataset(
         reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items())
         raise DataError(
             f"{folder}: no sample was taken"
-            + (f"; rejected: {reasons}" if reasons else ", the source is empty")
-            + "".join(f"\n  {example.where}: {example.reason}: {example.detail}" for example in examples),
+            + (f"; rejected: {reasons}" if reasons else ", the source is empty"),
             mend=f"see {folder / 'rejected.jsonl'}" if reasons else "check the source's path and options",
         )
     digest = dataset_digest(shards)

@@ -133,10 +133,11 @@ def _sample(
     image = read_image(folder, named, where=row.where, key=key)
     if isinstance(image, Reject):
         return image
-    meta = other_fields(row.fields, {text_field} if image_name(values[0]) else {text_field, image_field})
-    if not isinstance(values[0], str) and image_name(values[0]):
-        meta["image"] = image_name(values[0])
-    return Sample(key, (image,), turns_of(captions), {**meta, "references": captions})
+    name, named = image_name(values[0]), isinstance(values[0], str)
+    meta = other_fields(row.fields, {text_field} if named and name else {text_field, image_field})
+    if name and not named:
+        meta["image"] = name
+    return Sample(key, (image,), turns_of(captions), {**meta, "references": captions}, where=row.where)
 
 
 def _field(fields: Mapping[str, Any], names: Sequence[str]) -> str:

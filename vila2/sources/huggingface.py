@@ -234,7 +234,7 @@ def _sample(
     except UnfitConversation as error:
         return Reject(where, key, error.reason, error.detail)
     images = read_images(root, values, where=where, key=key)
-    return images if isinstance(images, Reject) else Sample(key, images, turns, {"where": where})
+    return images if isinstance(images, Reject) else Sample(key, images, turns, {"where": where}, where=where)
 
 
 def _talk(

@@ -54,4 +54,4 @@ def _sample(row: Row, question_key: str, answer_key: str, keys: Keys) -> Sample 
             talk, used = read_talk(row.fields, None)
     except UnfitConversation as error:
         return Reject(row.where, key, error.reason, error.detail)
-    return Sample(key, (), talk.turns, other_fields(row.fields, {"id", *used}))
+    return Sample(key, (), talk.turns, other_fields(row.fields, {"id", *used}), where=row.where)

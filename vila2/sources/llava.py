@@ -60,4 +60,4 @@ def _sample(row: Row, root: Path, keys: Keys, image_key: str, text_key: str) -> 
     names = [name for image in talk.images if (name := image_name(image))]
     if names:
         meta["image"] = names[0] if len(names) == 1 else names
-    return Sample(key, images, talk.turns, meta)
+    return Sample(key, images, talk.turns, meta, where=row.where)

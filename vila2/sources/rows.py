@@ -144,16 +144,8 @@ def image_folder(path: Path, image_root: Path | str | None) -> Path:
 
 
 def other_fields(fields: Mapping[str, Any], used: Container[str]) -> dict[str, Any]:
-    """What a row says beside its images and texts, for the meta; bytes have no place there."""
-    return {name: value for name, value in fields.items() if name not in used and not _holds_bytes(value)}
-
-
-def _holds_bytes(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(map(_holds_bytes, value.values()))
-    if isinstance(value, list | tuple):
-        return any(map(_holds_bytes, value[:100]))
-    return isinstance(value, bytes | bytearray | memoryview)
+    """What a row says beside its images and texts, for the meta."""
+    return {name: value for name, value in fields.items() if name not in used}
 
 
 def row_name(row: Row, images: Sequence[object] = ()) -> str:
