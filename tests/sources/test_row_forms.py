@@ -69,6 +69,8 @@ LLAVA = [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": 
         {"messages": chat({"type": "image", "image": "x/a.jpg"}, WHAT), "images": [{"bytes": None, "path": "a.jpg"}]},
         {"messages": chat({"type": "image", "image": "gone.jpg"}, WHAT), "image": URI},
         {"messages": [{"role": "user", "content": "What?", "images": ["a.jpg"]}, {"role": "assistant", "content": "A cat."}]},
+        {"conversations": [{"from": "user", "value": "<img>a.jpg</img>\nWhat?"}, LLAVA[1]]},
+        {"images": ["a.jpg"], "query": "<|vision_start|><|image_pad|><|vision_end|>What?", "response": "A cat."},
         {"image": None, "images": ["a.jpg"], "conversations": LLAVA},
         {"image": "a.jpg", "conversations": json.dumps(LLAVA)},
         {"image": "a.jpg", "conversations": str(LLAVA)},

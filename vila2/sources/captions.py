@@ -185,8 +185,10 @@ def caption_texts(value: object) -> tuple[list[str], str]:
         return [], ", but a conversation; source llava reads it"
     texts = [_text_inside(one) for one in (value if isinstance(value, list | tuple) else [value])]
     captions = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
-    empty = captions or is_empty(value)
-    return captions, "" if empty else f", but {shown(value)}"
+    if captions or is_empty(value):
+        return captions, ""
+    labels = "; source huggingface gives classes their names" if isinstance(value, int) else ""
+    return captions, f", but {shown(value)}{labels}"
 
 
 def _text_inside(value: object) -> object:

@@ -48,9 +48,15 @@ MEDIA: dict[str, tuple[str, ...]] = {
 }
 
 # One line end on either side belongs to the placeholder: the model's processor sets an image apart itself.
-_PLACEHOLDER = re.compile(r"(?:\r?\n)?<image>(?:\r?\n)?")
+# <img>FILE</img> is Qwen-VL's, and so is the image's place in the tokens of its template.
+_PLACEHOLDER = re.compile(
+    r"(?:\r?\n)?(?:<image>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>|<img>([^<>\n]+)</img>)(?:\r?\n)?"
+)
 # A placeholder in a text is one at its beginning, its end, or on a line of its own; HTML tags stand elsewhere.
-_MEDIUM = re.compile(r"\A\s*<(video|audio)>|<(video|audio)>\s*\Z|^[ \t]*<(video|audio)>[ \t]*$", re.MULTILINE)
+_MEDIUM = re.compile(
+    r"<\|(video|audio)_pad\|>|\A\s*<(video|audio)>|<(video|audio)>\s*\Z|^[ \t]*<(video|audio)>[ \t]*$",
+    re.MULTILINE,
+)
 # In instructions, where texts may well be HTML, one on the first or the last line.
 _LINE = re.compile(r"\A\s*<(video|audio|image)>\s*(?:\n|\Z)|\n\s*<(video|audio|image)>\s*\Z")
 _TEXTS = ("text", "input_text", "output_text")
@@ -482,9 +488,10 @@ def _parts(piece: str | _Shown, *, in_text: bool) -> list[TextPart | _Shown]:
 
 def _parts_as_pieces(text: str) -> list[str | _Shown]:
     pieces: list[str | _Shown] = []
-    for number, between in enumerate(_PLACEHOLDER.split(text)):
-        if number:
-            pieces.append(_Shown())
-        if between:
+    split = _PLACEHOLDER.split(text)  # texts, and between them what stands in <img>
+    for number, between in enumerate(split):
+        if number % 2:
+            pieces.append(_Shown(between))
+        elif between:
             pieces.append(between)
     return pieces

@@ -180,7 +180,7 @@ def _line_scores(file: Path, column: str, key: str) -> Iterator[Scores]:
 def _refuse_text(where: str, column: str, what: str) -> NoReturn:
     raise DataError(
         f"{where}: {column!r} holds {what} instead of a number",
-        mend="write the scores as numbers, without quotes",
+        mend="write the scores as numbers, without quotes, in Parquet or JSONL",
     )
 
 

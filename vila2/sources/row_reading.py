@@ -49,20 +49,32 @@ def file_rows(path: Path) -> Iterator[Numbered | Reject]:
 
 
 def _array_rows(file: RowFile) -> Iterator[Numbered | Reject]:
+    rows = _array(file)
+    if rows is None:
+        yield from _json_lines(file)
+        return
+    for number, fields in enumerate(rows):
+        yield Numbered(f"{file.path}[{number}]", fields)
+
+
+def _array(file: RowFile) -> list[object] | None:
+    """A JSON array; None where there is a list on every line.
+
+    Raises:
+        DataError: neither.
+    """
     with file.open() as opened:
         text = opened.read()
     try:
-        rows = json.loads(text.decode(file.encoding))
+        rows: list[object] = json.loads(text.decode(file.encoding))
+        return rows
     except (ValueError, RecursionError) as error:
         lines = text.splitlines()
-        if len(lines) > 1 and _is_json(lines[0]):  # lists line by line
-            yield from _json_lines(file)
-            return
+        if len(lines) > 1 and _is_json(lines[0]):
+            return None
         raise DataError(
             f"{file.path}: the JSON can not be read ({error})", mend="mend the file, or use JSONL"
         ) from error
-    for number, fields in enumerate(rows):
-        yield Numbered(f"{file.path}[{number}]", fields)
 
 
 def _object_rows(file: RowFile) -> Iterator[Numbered | Reject]:
