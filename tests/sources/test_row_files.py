@@ -85,6 +85,8 @@ def test_every_kind_of_file_gives_its_rows(tmp_path, name, content, where):
         ("rows.jsonl", tar_of("a.jpg", b"x"), "is a tar archive"),
         ("rows.parquet.gz", gzip.compress(b"PAR1...."), "is a gzip archive of a parquet file"),
         ("rows.jsonl.gz", gzip.compress(LINES.encode() * 5000)[:-300], "the gzip is damaged or cut off"),
+        ("rows.jsonl.zst", pa.compress(LINES.encode(), "zstd", asbytes=True)[:-9], "the zstd is damaged or cut off"),
+        ("rows.jsonl.xz", lzma.compress(LINES.encode())[:-9], "the xz is damaged or cut off"),
         ("rows.json", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
         ("rows.json", "<!DOCTYPE html><html>log in</html>", "is an HTML or XML page"),
         ("rows.json", "\n  <?xml version='1.0'?>", "is an HTML or XML page"),

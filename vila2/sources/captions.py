@@ -222,7 +222,9 @@ def _most_different(captions: Sequence[str], count: int) -> list[str]:
     Several people's captions of one photo say the same thing again: joined as they are, they teach a model
     that a description repeats itself.
     """
-    rest, chosen, said = list(captions), [], set()
+    rest = list(captions)
+    chosen: list[str] = []
+    said: set[str] = set()
     while rest and len(chosen) < count:
         best = max(rest, key=lambda text: len(_words(text) - said))
         if chosen and _words(best) <= said:

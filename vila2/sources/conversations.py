@@ -61,6 +61,8 @@ _MEDIUM = re.compile(
 _LINE = re.compile(r"\A\s*<(video|audio|image)>\s*(?:\n|\Z)|\n\s*<(video|audio|image)>\s*\Z")
 _TEXTS = ("text", "input_text", "output_text")
 _IMAGES = ("image", "image_url", "input_image", "image_path", "img")
+_SAID_IN = ("text", "content", "value")
+_IMAGE_IN = (*_IMAGES, "url", "path", "bytes", "base64", "data", "source")
 
 
 class UnfitConversation(DataError):
@@ -169,7 +171,7 @@ def parsed_text(text: str) -> object:
     if not text or text[0] + text[-1] not in ("[]", "{}"):
         return None
     try:
-        return json.loads(text)  # type: ignore[no-any-return]
+        return json.loads(text)
     except (ValueError, RecursionError):
         pass
     try:
@@ -453,11 +455,8 @@ def _piece(piece: object) -> str | _Shown:
     if medium:
         raise UnfitConversation(medium, f"{medium} rows are not read ({shown(piece)})")
     refuse_media(piece)
-    text = next(
-        (piece[name] for name in ("text", "content", "value") if isinstance(piece.get(name), str)), None
-    )
-    image = next((piece[name] for name in (*_IMAGES, "url", "path", "bytes", "base64", "data", "source")
-                  if not is_empty(piece.get(name))), None)  # fmt: skip
+    text = next((said for name in _SAID_IN if isinstance(said := piece.get(name), str)), None)
+    image = next((piece[name] for name in _IMAGE_IN if not is_empty(piece.get(name))), None)
     if kind in _IMAGES or (kind is None and image is not None):
         number = piece.get("index")
         return _Shown(image, number if isinstance(number, int) and image is None and number >= 0 else None)

@@ -12,7 +12,7 @@ import io
 import json
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,10 +121,17 @@ def _opened(path: Path, compression: str) -> Iterator[IO[bytes]]:
     if compression in ("zstd", "lz4"):
         import pyarrow as pa
 
-        with pa.input_stream(str(path), compression=compression) as file:
-            yield io.BufferedReader(file)  # Arrow's own can not be read line by line
+        try:
+            with pa.input_stream(str(path), compression=compression) as file:
+                yield io.BufferedReader(file)  # Arrow's own can not be read line by line
+        except pa.ArrowException as error:
+            raise OSError(str(error)) from error
         return
-    openers = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
+    openers: dict[str, Callable[[Path, Literal["rb"]], IO[bytes]]] = {
+        "gzip": gzip.open,  # type: ignore[dict-item]
+        "bzip2": bz2.open,
+        "xz": lzma.open,
+    }
     with openers[compression](path, "rb") if compression else path.open("rb") as file:
         yield file
 

@@ -171,7 +171,7 @@ def _from_pixels(value: object) -> bytes | None:
 
     try:
         if isinstance(value, list | tuple) and value and isinstance(value[0], int):
-            data = bytes(value)  # type: ignore[arg-type]
+            data = bytes(value)
             image_extension(data)
             return data
         if isinstance(value, list | tuple) and value and _is_pixels(value):

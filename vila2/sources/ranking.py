@@ -57,7 +57,7 @@ class Ranking:
         """The same of many rows at once; bool [rows]."""
         taken = scores.values >= self.lowest
         if self.tied is not None:
-            for number in np.flatnonzero(scores.values == self.lowest):
+            for number in np.flatnonzero(scores.values == self.lowest).tolist():
                 taken[number] = str(scores.keys[number]) in self.tied
         return taken
 
@@ -86,7 +86,7 @@ class RankingPass:
         """The same of many rows at once; bool [rows]."""
         taken = self._ranking.taken(scores)
         if self._ranking.tied is not None:
-            for number in np.flatnonzero(taken & (scores.values == self._ranking.lowest)):
+            for number in np.flatnonzero(taken & (scores.values == self._ranking.lowest)).tolist():
                 taken[number] = self.takes(float(scores.values[number]), scores.keys[number])
         return taken
 
@@ -114,7 +114,7 @@ def rank(
         return Ranking(floor, None, seen)
     lowest = float(best.min())
     wanted = int((best == lowest).sum())
-    tied = (str(keys[n]) for values, keys in scores() for n in np.flatnonzero(values == lowest))
+    tied = (str(keys[n]) for values, keys in scores() for n in np.flatnonzero(values == lowest).tolist())
     return Ranking(lowest, Counter(heapq.nsmallest(wanted, tied)), top)
 
 
@@ -161,7 +161,8 @@ def metadata_scores(path: Path | str, column: str, key: str) -> Callable[[], Ite
 
 
 def _line_scores(file: Path, column: str, key: str) -> Iterator[Scores]:
-    missing, fields = {column, key}, []
+    missing = {column, key}
+    fields: list[str] = []
     rows = (row for row in read_rows(file) if not isinstance(row, Reject))
     while some := list(islice(rows, 8192)):
         for row in some:
@@ -243,7 +244,7 @@ def batch_scores(batch: Any, column: str, key: str, *, where: str = "") -> Score
     return Scores(values, _Keys(batch.column(key)))
 
 
-class _Keys(Sequence):
+class _Keys(Sequence[Any]):
     def __init__(self, column: Any) -> None:
         self._column = column
 
