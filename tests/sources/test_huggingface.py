@@ -85,6 +85,7 @@ def test_conversations_lists_and_keys(saved):
     several = list(read(saved / "plain", image_key="images", text_key="captions", prompt="Compare."))
     assert several[0].images == (jpeg(0), jpeg(9))
     assert several[0].turns == (user(ImagePart(0), ImagePart(1), "Compare."), assistant("a"))
+    assert several[0].meta["references"] == ["a", "b"], "the caption that is not the text is kept"
     assert several[1].reason == "missing-text"
     words = list(read(saved / "plain", image_key="", start=3, count=1))
     assert (words[0].images, words[0].turns) == ((), (assistant("three"),))

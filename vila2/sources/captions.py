@@ -15,7 +15,7 @@ from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
 from vila2.data.shown import listed, shown
 from vila2.errors import DataError
-from vila2.sources.conversations import UnfitConversation, find_conversation, parsed_text, refuse_media
+from vila2.sources.conversations import CHATS, UnfitConversation, find_conversation, parsed_text, refuse_media
 from vila2.sources.image_values import IMAGE_FIELDS, image_name, image_values, is_empty
 from vila2.sources.rows import (
     Keys,
@@ -109,12 +109,12 @@ def _sample(
         refuse_media(row.fields)
     except UnfitConversation as error:
         return reject(error.reason, error.detail)
-    for field, option in ((image_field, "image_key"), (text_field, "text_key")):
+    for field, kind, option in ((image_field, "image", "image_key"), (text_field, "caption", "text_key")):
         if field not in row.fields:
-            wanted = f"no {field!r}" if field else f"no {'image' if option == 'image_key' else 'caption'}"
-            return reject(
-                "missing-field", f"{wanted}; fields: {listed(row.fields)}; name the field with {option}"
-            )
+            missing = f"no {field!r}" if field else f"no {kind}"
+            chat = "; source llava reads conversations" if any(name in row.fields for name in CHATS) else ""
+            detail = f"{missing}; fields: {listed(row.fields)}; name the field with {option}{chat}"
+            return reject("missing-field", detail)
     if len(values) != 1:
         detail = (
             f"{len(values)} images in {image_field!r}; a caption is of one"

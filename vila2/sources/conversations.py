@@ -225,8 +225,8 @@ def read_exchange(
     named = bool(question)
     for names, given in ((QUESTIONS, question), (ANSWERS, answer)):
         if _first(fields, (given,) if given else names) is None:
-            wanted = given or f"{', '.join(CHATS)}, and none of {', '.join(names)}"
-            raise UnfitConversation("missing-field", f"fields: {listed(fields)}; none of {wanted}")
+            wanted = repr(given) if given else "conversation, nor question and answer"
+            raise UnfitConversation("missing-field", f"no {wanted}; fields: {listed(fields)}")
     question = question or _first(fields, QUESTIONS) or ""
     answer = answer or _first(fields, ANSWERS) or ""
     context = None if named else _first(fields, CONTEXTS)

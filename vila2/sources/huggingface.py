@@ -230,17 +230,19 @@ def _sample(
 ) -> Sample | Reject:
     stored = image_values(row.get(columns.image)) if columns.image else []
     try:
-        turns, values = _talk(row, stored, columns, prompt)
+        turns, values, meta = _talk(row, stored, columns, prompt)
     except UnfitConversation as error:
         return Reject(where, key, error.reason, error.detail)
     images = read_images(root, values, where=where, key=key)
-    return images if isinstance(images, Reject) else Sample(key, images, turns, {"where": where}, where=where)
+    if isinstance(images, Reject):
+        return images
+    return Sample(key, images, turns, {"where": where, **meta}, where=where)
 
 
 def _talk(
     row: Mapping[str, Any], stored: Sequence[object], columns: _Columns, prompt: str
-) -> tuple[tuple[Turn, ...], Sequence[object]]:
-    """A row's turns and images: of its conversation, or of its first caption.
+) -> tuple[tuple[Turn, ...], Sequence[object], dict[str, list[str]]]:
+    """A row's turns and images: of its conversation, or of its first caption, with all of several for the meta.
 
     Raises:
         UnfitConversation: neither fits.
@@ -251,15 +253,16 @@ def _talk(
         found = (
             read_conversation(value, stored, row.get("system")) if columns.text else read_talk(row, stored)[0]
         )
-        return found.turns, found.images
+        return found.turns, found.images, {}
     captions, why = caption_texts(_named(value, columns.classes))
     if columns.image and not stored:
         raise UnfitConversation("no-image", f"nothing in column {columns.image!r}")
     if not captions:
         raise UnfitConversation("missing-text", f"no text in column {columns.text!r}{why}")
+    meta = {"references": captions} if len(captions) > 1 else {}
     if prompt:
-        return (user(*map(ImagePart, range(len(stored))), prompt), assistant(captions[0])), stored
-    return pair_turns(len(stored), captions[0]), stored
+        return (user(*map(ImagePart, range(len(stored))), prompt), assistant(captions[0])), stored, meta
+    return pair_turns(len(stored), captions[0]), stored, meta
 
 
 def _named(value: Any, classes: tuple[str, ...] | None) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
+from vila2.data.shown import listed
 from vila2.sources.conversations import UnfitConversation, read_talk
 from vila2.sources.image_values import image_name, row_images
 from vila2.sources.rows import Keys, Row, image_folder, other_fields, read_images, read_rows, row_name, take
@@ -52,7 +53,10 @@ def _sample(row: Row, root: Path, keys: Keys, image_key: str, text_key: str) -> 
     try:
         talk, used = read_talk(row.fields, stored, text_key)
     except UnfitConversation as error:
-        return Reject(row.where, key, error.reason, error.detail)
+        detail = error.detail
+        if error.reason == "placeholder-mismatch" and not stored:
+            detail += f"; fields: {listed(row.fields)} (image_key names the one of images)"
+        return Reject(row.where, key, error.reason, detail)
     images = read_images(root, talk.images, where=row.where, key=key)
     if isinstance(images, Reject):
         return images

@@ -75,7 +75,7 @@ def row_files(path: Path | str) -> list[Path]:
     path = Path(path)
     if not path.is_dir():
         return [path]
-    names = sorted(file for file in path.iterdir() if file.is_file() and _may_hold_rows(file.name))
+    names = sorted(file for file in path.iterdir() if not file.is_dir() and _may_hold_rows(file.name))
     # Tables often lie beside rows, as lists of the same files; alone they are the rows.
     files = [file for file in names if not _TABLES.search(file.name)] or names
     if not files:
