@@ -47,6 +47,8 @@ MEDIA: dict[str, tuple[str, ...]] = {
     "audio": ("audio", "audios", "audio_path", "audio_paths", "audio_file", "audio_url"),
 }
 
+_MEDIA_FIELDS = frozenset(name for names in MEDIA.values() for name in names)
+
 # One line end on either side belongs to the placeholder: the model's processor sets an image apart itself.
 # <img>FILE</img> is Qwen-VL's, and so is the image's place in the tokens of its template.
 _PLACEHOLDER = re.compile(
@@ -252,6 +254,8 @@ def refuse_media(fields: Mapping[str, Any]) -> None:
     Raises:
         UnfitConversation: with the reason "video" or "audio".
     """
+    if _MEDIA_FIELDS.isdisjoint(fields):  # of nearly every row and turn
+        return
     for medium, names in MEDIA.items():
         for name in names:
             if not is_empty(fields.get(name)):

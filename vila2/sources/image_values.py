@@ -57,7 +57,7 @@ def row_images(fields: Mapping[str, object], image_key: str = "") -> tuple[list[
         image_key: the field; by default the first of :data:`IMAGE_FIELDS` that holds something.
     """
     names = (image_key,) if image_key else IMAGE_FIELDS
-    name = next((name for name in names if not is_empty(fields.get(name))), "")
+    name = next((name for name in names if name in fields and not is_empty(fields[name])), "")
     return image_values(fields[name]) if name else [], name
 
 
