@@ -130,7 +130,7 @@ def test_turns_are_neither_lost_nor_invented(said):
         ({"conversations": ["text"]}, "bad-row"),
         ({"conversations": [{"from": "narrator", "value": "x"}]}, "unknown-role"),
         ({"conversations": [{"from": "human", "value": 3}]}, "bad-row"),
-        ({"conversations": [{"from": "human", "value": [{"type": "video"}]}]}, "bad-row"),
+        ({"conversations": [{"from": "human", "value": [{"type": "video"}]}]}, "video"),
         ({"conversations": [{"from": "gpt", "value": "a cat"}]}, "placeholder-mismatch"),
         ({"conversations": [{"from": "gpt", "value": [{"type": "image"}]}]}, "placeholder-mismatch"),
     ],

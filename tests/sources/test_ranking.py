@@ -142,3 +142,84 @@ def test_lines_are_selected_to_lines_and_what_is_wrong_is_named(coyo, tmp_path):
     with pytest.raises(DataError, match="nothing to select by"):
         select_rows(coyo, tmp_path / "x.parquet", rank_by="clip")
     assert not list(tmp_path.glob("*x.*"))
+
+
+def written(folder: Path, name: str, **columns: object) -> Path:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    folder.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns), folder / name)
+    return folder / name
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_ids_that_repeat_do_not_add_rows(tmp_path, kind):
+    import pyarrow.parquet as pq
+
+    rows = [
+        {"id": key, "score": score}
+        for key, score in ((2, 0.3), (1, 0.3), (1, 0.3), (1, 0.3), (0, 0.1), (3, 0.9))
+    ]
+    path, out = tmp_path / f"rows.{kind}", tmp_path / f"best.{kind}"
+    if kind == "parquet":
+        written(
+            tmp_path, "rows.parquet", id=[row["id"] for row in rows], score=[row["score"] for row in rows]
+        )
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for top in range(1, 7):
+        ranking = select_rows(path, out, rank_by="score", top=top)
+        found = (
+            pq.read_table(out).to_pylist()
+            if kind == "parquet"
+            else list(map(json.loads, out.read_text().splitlines()))
+        )
+        assert len(found) == ranking.count == top
+        assert sorted(row["score"] for row in found) == sorted(row["score"] for row in rows)[-top:]
+
+
+def test_scores_of_other_kinds_are_numbers_or_named(tmp_path):
+    from decimal import Decimal
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for scores in (
+        [1, 3, 2],
+        pa.array([0.5, 3.5, 2.5], pa.float16()),
+        [Decimal("0.5"), Decimal("3.5"), None],
+    ):
+        path = written(tmp_path, "rows.parquet", id=[0, 1, 2], score=scores)
+        select_rows(path, tmp_path / "best.parquet", rank_by="score", top=1)
+        assert pq.read_table(tmp_path / "best.parquet")["id"].to_pylist() == [1]
+    for scores, kind in (
+        (["0.5", "3", "2"], "string"),
+        ([[1.0], [2.0], [3.0]], "list"),
+        ([True, False, True], "bool"),
+    ):
+        path = written(tmp_path, "rows.parquet", id=[0, 1, 2], score=scores)
+        with pytest.raises(DataError, match=rf"rows\.parquet: 'score' holds values of the type {kind}"):
+            select_rows(path, tmp_path / "best.parquet", rank_by="score", top=1)
+    lines = tmp_path / "rows.jsonl"
+    lines.write_text('{"id": 1, "score": "0.5"}\n')
+    with pytest.raises(DataError, match=r"rows\.jsonl:1: 'score' holds the text '0\.5'"):
+        select_rows(lines, tmp_path / "best.jsonl", rank_by="score", top=1)
+    assert score_values([True, "1", None, 2, 10**400, -(10**400)]).tolist()[3:] == [2.0, math.inf, -math.inf]
+
+
+def test_missing_columns_and_other_types_are_named(tmp_path):
+    lines = tmp_path / "rows.jsonl"
+    lines.write_text('{"url": "a", "clip": 1}\n{"url": "b", "clip": 2}\nbroken\n')
+    with pytest.raises(DataError, match=r"no column 'id', so equal scores(.|\n)*its columns are url, clip"):
+        select_rows(lines, tmp_path / "best.jsonl", rank_by="clip", top=1)
+    with pytest.raises(DataError, match=r"no column 'score', so no row has a score"):
+        select_rows(lines, tmp_path / "best.jsonl", rank_by="score", key="url", top=1)
+    assert select_rows(lines, tmp_path / "best.jsonl", rank_by="clip", key="url", top=1).unread == 1
+    folder = tmp_path / "parts"
+    written(folder, "0.parquet", id=[1], clip=[0.5])
+    written(folder, "1.parquet", id=["1"], clip=[0.5])
+    with pytest.raises(
+        DataError, match=r"1\.parquet: its columns differ from those of 0\.parquet: id is string, not int64"
+    ):
+        select_rows(folder, tmp_path / "best.parquet", rank_by="clip", top=2)

@@ -82,7 +82,8 @@ def select(
     from vila2.sources.selecting import select_rows
 
     ranking = select_rows(metadata, out, rank_by=rank_by, key=key, top=top, min_score=min_score)
-    typer.echo(f"{out}: {ranking.count} rows with {rank_by} from {ranking.lowest:g} up")
+    unread = f"; {ranking.unread} lines are no rows" if ranking.unread else ""
+    typer.echo(f"{out}: {ranking.count} rows with {rank_by} from {ranking.lowest:g} up{unread}")
 
 
 @app.command()

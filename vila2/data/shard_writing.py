@@ -21,11 +21,13 @@ from vila2.data.packed_sample import has_text, pack_sample, says_something
 from vila2.data.plain_meta import plain_meta
 from vila2.data.sample import ImagePart, Sample
 from vila2.data.shard_writer import ShardInfo, ShardWriter
+from vila2.data.shown import shortened
 from vila2.errors import DataError
 
 VERSION = 1
 #: Stands in a dataset's folder while it is being written.
 UNFINISHED = ".unfinished"
+_LONGEST_KEY = 1000  # that a reject names whole: addresses are keys as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,13 @@ class Reject:
     key: str
     reason: str
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        # Whatever an input holds, its reject stays a line that a person can read.
+        object.__setattr__(self, "detail", shortened(self.detail))
+        for name, text in (("where", self.where), ("key", self.key)):
+            if len(text) > _LONGEST_KEY:
+                object.__setattr__(self, name, shortened(text))
 
 
 def reject_line(reject: Reject) -> str:

@@ -1,20 +1,43 @@
-"""JSON lines (or an array, or Parquet) of images with one or several captions each, as Flickr8k's or COCO's."""
+"""JSON, JSON lines, CSV or Parquet of images with one or several captions each, as Flickr8k's or COCO's."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from vila2.data.annotations import STATUSES
 from vila2.data.packed_sample import pair_turns
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
+from vila2.data.shown import listed, shown
 from vila2.errors import DataError
-from vila2.sources.rows import Keys, Row, read_image, read_rows, take, without_suffix
+from vila2.sources.conversations import CHATS, UnfitConversation, find_conversation, parsed_text, refuse_media
+from vila2.sources.image_values import IMAGE_FIELDS, image_name, image_values, is_empty
+from vila2.sources.rows import (
+    Keys,
+    Row,
+    image_folder,
+    other_fields,
+    read_image,
+    read_rows,
+    row_name,
+    take,
+    without_suffix,
+)
 
 Choice = Literal["first", "shortest", "longest", "join", "each"]
+
+#: Fields that hold captions; the first that holds something counts.
+TEXT_FIELDS = (
+    "captions", "caption", "text", "texts", "sentences", "raw", "description", "descriptions", "alt_text", "alt", "TEXT",
+)  # fmt: skip
+#: Fields that name a picture where no other does: those of metadata, of Karpathy's splits, of ``vila2 recaption``.
+_NAME_FIELDS = (*IMAGE_FIELDS, "file_name", "filename", "file", "file_path", "filepath", "path", "url", "URL")
+_INSIDE = ("caption", "raw", "text", "value", "sentence")
 
 _WORD = re.compile(r"\w+")
 
@@ -22,8 +45,8 @@ _WORD = re.compile(r"\w+")
 def read(
     path: Path | str,
     *,
-    image_key: str = "image",
-    text_key: str = "captions",
+    image_key: str = "",
+    text_key: str = "",
     choose: Choice = "first",
     join: int | None = None,
     prompt: str = "",
@@ -31,13 +54,15 @@ def read(
     start: int = 0,
     count: int | None = None,
 ) -> Iterator[Sample | Reject]:
-    """Reads rows ``{image: name, captions: [text, ...]}``.
+    """Reads rows ``{image: name, captions: [text, ...]}``, COCO's captions, and what ``vila2 recaption`` wrote.
 
     The key is the image's name without suffix. All captions stay in ``meta["references"]``, other fields beside.
+    Of ``vila2 recaption`` only the captions marked "ok" become text; the others are rejected by their marks.
 
     Args:
-        path: the file.
-        image_key, text_key: the fields that hold the image's file name and its captions (a text or a list).
+        path: JSON, JSON lines, CSV or Parquet, plain or compressed, or a folder of such files.
+        image_key, text_key: the fields that hold the image and its captions (a text or a list); by default the usual
+            ones, such as ``image`` or ``file_name``, and ``captions``, ``caption`` or ``text``.
         choose: which caption becomes the text; "join" makes a paragraph of several, a sentence each; "each"
             trains on all of them, every one in a branch of its own that sees the image and no other caption:
             the image is read once for all.
@@ -47,7 +72,7 @@ def read(
         start, count: a slice of the rows.
 
     Raises:
-        DataError: an unknown choice, or no such file.
+        DataError: an unknown choice, no such file or folder, or a file of another kind.
     """
     if choose not in get_args(Choice):
         raise DataError(f"choose={choose!r}", mend=f"use one of {', '.join(get_args(Choice))}")
@@ -56,7 +81,7 @@ def read(
             f"join={join!r} with choose={choose!r}", mend="give join, 1 or more, with choose=join"
         )
     path = Path(path)
-    root = Path(image_root) if image_root else (path if path.is_dir() else path.parent)
+    root = image_folder(path, image_root)
     keys = Keys()
     turns_of = partial(_turns, choose=choose, join=join, prompt=prompt)
     for row in take(read_rows(path), start, count):
@@ -71,19 +96,74 @@ def _sample(
     root: Path,
     keys: Keys,
 ) -> Sample | Reject:
-    name = row.fields.get(image_key)
-    key = keys.key(without_suffix(name), row.fields) if isinstance(name, str) else ""
-    for field in (image_key, text_key):
+    recaptioned = is_recaptioned(row.fields)
+    image_field = image_key or _field(row.fields, _NAME_FIELDS)
+    text_field = text_key or ("text" if recaptioned else _field(row.fields, TEXT_FIELDS))
+    values = image_values(row.fields.get(image_field))
+    key = keys.key(_name(row, values, recaptioned), row.fields)
+
+    def reject(reason: str, detail: str) -> Reject:
+        return Reject(row.where, key, reason, detail)
+
+    try:
+        refuse_media(row.fields)
+    except UnfitConversation as error:
+        return reject(error.reason, error.detail)
+    for field, kind, option in ((image_field, "image", "image_key"), (text_field, "caption", "text_key")):
         if field not in row.fields:
-            return Reject(row.where, key, "missing-field", f"no {field!r}; fields: {', '.join(row.fields)}")
-    captions = _captions(row.fields[text_key])
+            missing = f"no {field!r}" if field else f"no {kind}"
+            chat = "; source llava reads conversations" if any(name in row.fields for name in CHATS) else ""
+            detail = f"{missing}; fields: {listed(row.fields)}; name the field with {option}{chat}"
+            return reject("missing-field", detail)
+    if len(values) != 1:
+        detail = (
+            f"{len(values)} images in {image_field!r}; a caption is of one"
+            if values
+            else f"{image_field!r} is empty"
+        )
+        return reject("bad-row" if values else "no-image", detail)
+    if recaptioned and row.fields["status"] != "ok":
+        return reject(
+            row.fields["status"], f"a caption with this mark ({row.fields.get('detail') or 'no detail'})"
+        )
+    captions, why = caption_texts(row.fields[text_field])
     if not captions:
-        return Reject(row.where, key, "missing-text", f"no caption in {text_key!r}")
-    image = read_image(root, name, where=row.where, key=key)
+        return reject("missing-text", f"no caption in {text_field!r}{why}")
+    folder, named = _photo(row, root) if recaptioned else (root, values[0])
+    image = read_image(folder, named, where=row.where, key=key)
     if isinstance(image, Reject):
         return image
-    meta = {field: value for field, value in row.fields.items() if field != text_key}
-    return Sample(key, (image,), turns_of(captions), {**meta, "references": captions})
+    name, named = image_name(values[0]), isinstance(values[0], str)
+    meta = other_fields(row.fields, {text_field} if named and name else {text_field, image_field})
+    if name and not named:
+        meta["image"] = name
+    return Sample(key, (image,), turns_of(captions), {**meta, "references": captions}, where=row.where)
+
+
+def _field(fields: Mapping[str, Any], names: Sequence[str]) -> str:
+    present = [name for name in names if name in fields]
+    return next((name for name in present if not is_empty(fields[name])), present[0] if present else "")
+
+
+def _name(row: Row, images: list[object], recaptioned: bool) -> str:
+    """The image's name; a row without one is called by its id, or its place."""
+    if recaptioned:
+        return without_suffix(row.fields["key"])
+    name = image_name(images[0]) if images else ""
+    return without_suffix(name) if 0 < len(name) <= 500 else row_name(row)
+
+
+def is_recaptioned(fields: Mapping[str, Any]) -> bool:
+    """Whether ``vila2 recaption`` wrote a row."""
+    named = all(isinstance(fields.get(name), str) for name in ("key", "file", "text"))
+    return named and fields.get("status") in STATUSES
+
+
+def _photo(row: Row, root: Path) -> tuple[Path, str]:
+    """Where the photo lies: as the row says, below another ``image_root``, or seen from where it was captioned."""
+    file, key = row.fields["file"], row.fields["key"]
+    places = [(root, file), (root, key), (Path(), file)]
+    return next((place for place in places if os.path.isfile(place[0] / place[1])), places[0])
 
 
 def _turns(captions: Sequence[str], *, choose: Choice, join: int | None, prompt: str) -> tuple[Turn, ...]:
@@ -95,9 +175,26 @@ def _turns(captions: Sequence[str], *, choose: Choice, join: int | None, prompt:
     return (question, *(assistant(text, branch=n) for n, text in enumerate(dict.fromkeys(captions), 1)))
 
 
-def _captions(value: Any) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [text.strip() for text in values if isinstance(text, str) and text.strip()]
+def caption_texts(value: object) -> tuple[list[str], str]:
+    """The captions in a field, and why there are none: texts, lists of them, as JSON text too, or ``{"raw": text}``."""
+    if isinstance(value, str) and isinstance(parsed := parsed_text(value), list):
+        if find_conversation(parsed) is not None:
+            return [], ", but a conversation as JSON text; source llava reads it"
+        value = parsed if parsed and all(isinstance(one, str) for one in parsed) else value
+    elif find_conversation(value) is not None:
+        return [], ", but a conversation; source llava reads it"
+    texts = [_text_inside(one) for one in (value if isinstance(value, list | tuple) else [value])]
+    captions = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
+    if captions or is_empty(value):
+        return captions, ""
+    labels = "; source huggingface gives classes their names" if isinstance(value, int) else ""
+    return captions, f", but {shown(value)}{labels}"
+
+
+def _text_inside(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    return next((value[name] for name in _INSIDE if isinstance(value.get(name), str)), None)
 
 
 def chosen_caption(captions: Sequence[str], choose: Choice, join: int | None = None) -> str:
@@ -125,7 +222,9 @@ def _most_different(captions: Sequence[str], count: int) -> list[str]:
     Several people's captions of one photo say the same thing again: joined as they are, they teach a model
     that a description repeats itself.
     """
-    rest, chosen, said = list(captions), [], set()
+    rest = list(captions)
+    chosen: list[str] = []
+    said: set[str] = set()
     while rest and len(chosen) < count:
         best = max(rest, key=lambda text: len(_words(text) - said))
         if chosen and _words(best) <= said:

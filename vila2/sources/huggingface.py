@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vila2.data.packed_sample import pair_turns
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
+from vila2.data.shown import listed, shortened
 from vila2.errors import DataError
-from vila2.sources.conversations import UnfitConversation, parse_conversation
-from vila2.sources.rows import take
+from vila2.sources.captions import TEXT_FIELDS, caption_texts
+from vila2.sources.conversations import (
+    ANSWERS,
+    CHATS,
+    QUESTIONS,
+    UnfitConversation,
+    find_conversation,
+    read_conversation,
+    read_talk,
+    refuse_media,
+)
+from vila2.sources.image_values import IMAGE_FIELDS, image_values, is_empty
+from vila2.sources.rows import Keys, image_folder, read_images, take
+
+#: Columns of texts, in the order in which they are looked for.
+_TEXT_COLUMNS = ("text", *CHATS, *TEXT_FIELDS, "txt")
+_IMAGE_COLUMNS = (*IMAGE_FIELDS, "picture", "photo", "file_name", "url", "URL")
+_BUILDERS = {
+    ".parquet": "parquet", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".tsv": "csv",
+    ".arrow": "arrow", ".tar": "webdataset", ".gz": "json", ".zst": "json",
+}  # fmt: skip
 
 
 def read(
@@ -20,24 +40,30 @@ def read(
     *,
     split: str = "train",
     config: str | None = None,
-    image_key: str = "image",
-    text_key: str = "text",
+    image_key: str | None = None,
+    text_key: str = "",
     id_key: str = "",
     prompt: str = "",
+    image_root: Path | str | None = None,
     revision: str | None = None,
     streaming: bool = True,
     start: int = 0,
     count: int | None = None,
 ) -> Iterator[Sample | Reject]:
-    """Reads a dataset of the hub, or one that ``save_to_disk`` wrote.
+    """Reads a dataset of the hub, or one that ``save_to_disk`` wrote, or a local folder or file of data.
+
+    Conversations are read in all forms of :mod:`vila2.sources.conversations`, as JSON text too; one without an image
+    is a text-only sample, while a caption without an image is rejected. The names of classes are texts.
 
     Args:
-        path: the dataset's name, a folder of data files, or a folder that ``save_to_disk`` wrote.
+        path: the dataset's name, a folder of data files, a data file, or a folder that ``save_to_disk`` wrote.
         split, config, revision: which part of it.
-        image_key: the column of images (one, or a list); "" for text-only data.
-        text_key: the column of texts, or of conversations (``from`` and ``value``, or ``role`` and ``content``).
+        image_key: the column of images (one, or a list); by default the first with images; "" for text-only data.
+        text_key: the column of texts, of conversations, or of classes; by default the first of the usual names,
+            such as ``text``, ``conversations``, ``messages`` or ``caption``.
         id_key: the column of keys; by default they are the rows' numbers.
         prompt: what the user asks, before a text.
+        image_root: the folder that images' file names are relative to; by default the dataset's own.
         streaming: read while it is downloaded instead of downloading all first.
         start, count: a slice of the rows.
 
@@ -45,17 +71,88 @@ def read(
         DataError: the extra is not installed, the dataset can not be opened, or has no such column.
     """
     dataset = _open(str(path), split, config, revision, streaming)
-    columns = list(dataset.features or next(iter(dataset.take(1)), {}))
-    for option, column in (("image_key", image_key), ("text_key", text_key), ("id_key", id_key)):
-        if column and column not in columns:
-            raise DataError(
-                f"{path}: no column {column!r}; columns: {', '.join(columns)}", mend=f"set {option}"
-            )
-    dataset = _undecoded(dataset, image_key)
-    for number, row in take(enumerate(dataset), start, count):
+    columns = _columns(dataset, path, image_key, text_key, id_key)
+    root = image_folder(Path(path), image_root)
+    keys = Keys()
+    dataset = _undecoded(dataset)
+    for number, row in take(enumerate(_rows(dataset, path)), start, count):
         where = f"{path}/{split}[{number}]"
-        key = str(row[id_key]) if id_key else f"{split}-{number:09d}"
-        yield _sample(row, where, key, image_key, text_key, prompt)
+        key = f"{split}-{number:09d}"
+        if id_key and not is_empty(row[id_key]):
+            key = keys.key(str(row[id_key])[:500], row)
+        yield _sample(row, where, key, columns, root, prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where images and texts stand.
+
+    Attributes:
+        image: the column of images, "" for none.
+        text: of texts or conversations; "" where question and answer have columns of their own.
+        classes: the names of the text column's classes, None where it has none.
+    """
+
+    image: str
+    text: str
+    classes: tuple[str, ...] | None
+
+
+def _columns(dataset: Any, path: Path | str, image_key: str | None, text_key: str, id_key: str) -> _Columns:
+    """Finds the columns.
+
+    Raises:
+        DataError: there is no such column, or none of a usual name.
+    """
+    features = dataset.features or {}
+    names = list(features or next(_rows(dataset, path), {}))
+    if not names:
+        raise DataError(f"{path}: the dataset has no rows", mend="check split and config")
+    for option, column in (("image_key", image_key), ("text_key", text_key), ("id_key", id_key)):
+        if column and column not in names:
+            mend = f"name one with --option {option}=..."
+            raise DataError(f"{path}: no column {column!r}; columns: {listed(names)}", mend=mend)
+    if image_key is None:
+        pictures = [name for name in names if _holds_images(features.get(name))]
+        image_key = next((name for name in _IMAGE_COLUMNS if name in (pictures or names)), "")
+        image_key = image_key or next(iter(pictures), "")
+    asks = any(name in names for name in QUESTIONS) and any(name in names for name in ANSWERS)
+    text = text_key or next((name for name in _TEXT_COLUMNS if name in names and name != image_key), "")
+    if not text and not asks:
+        raise DataError(
+            f"{path}: no column of texts; the dataset has the columns {listed(names)}",
+            mend="name the text column with --option text_key=...",
+        )
+    return _Columns(image_key, text, _class_names(features.get(text)))
+
+
+def _holds_images(feature: Any) -> bool:
+    import datasets
+
+    return isinstance(getattr(feature, "feature", feature), datasets.Image)
+
+
+def _class_names(feature: Any) -> tuple[str, ...] | None:
+    import datasets
+
+    feature = getattr(feature, "feature", feature)
+    return tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else None
+
+
+def _rows(dataset: Any, path: Path | str) -> Iterator[Mapping[str, Any]]:
+    """The rows; whatever the library raises on the way becomes an error that says where."""
+    number = 0
+    try:
+        for row in dataset:
+            yield row
+            number += 1
+    except GeneratorExit:
+        raise
+    except Exception as error:  # the library raises errors of many kinds
+        raise DataError(
+            f"{path}: can not be read after row {number} ({_reason(error)})",
+            mend="fetch it again, or mend that file",
+        ) from error
 
 
 def _open(path: str, split: str, config: str | None, revision: str | None, streaming: bool) -> Any:
@@ -66,77 +163,113 @@ def _open(path: str, split: str, config: str | None, revision: str | None, strea
             "source 'huggingface' needs the package `datasets`", mend="pip install datasets"
         ) from error
     folder = Path(path)
+    if not folder.exists() and (path.startswith((".", "/", "~")) or path.count("/") > 1):
+        raise DataError(
+            f"{path}: no such file or folder", mend="check the path; a dataset of the hub is OWNER/NAME"
+        )
     try:
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
             found = datasets.load_from_disk(path)
-            return found[split] if isinstance(found, Mapping) else found
-        return datasets.load_dataset(path, config, split=split, revision=revision, streaming=streaming)
+            if not isinstance(found, Mapping):
+                return found
+            if split in found:
+                return found[split]
+            raise DataError(
+                f"{path}: no split {split!r}; splits: {listed(found)}", mend="name one with split"
+            )
+        if folder.is_file():
+            builder = _BUILDERS.get(folder.suffix.lower(), "json")
+            return datasets.load_dataset(builder, data_files=path, split="train", streaming=streaming)
+        # A folder named as one of the library's own formats ("webdataset") would be taken for that format.
+        name = str(folder.resolve()) if folder.is_dir() else path
+        return datasets.load_dataset(name, config, split=split, revision=revision, streaming=streaming)
+    except DataError:
+        raise
     except Exception as error:  # the library raises errors of many kinds
+        offline = "Offline" in str(error) or "offline" in str(error)
+        mend = "check its name, split and config; log in with `hf auth login` where it is gated"
         raise DataError(
-            f"dataset {path!r}, split {split!r}: can not be opened ({error})",
-            mend="check its name, split and config; log in with `hf auth login` where it is gated",
+            f"dataset {path!r}, split {split!r}: can not be opened ({_reason(error)})",
+            mend="the hub is switched off (HF_HUB_OFFLINE): give a local folder, or go online"
+            if offline
+            else mend,
         ) from error
 
 
-def _undecoded(dataset: Any, image_key: str) -> Any:
-    """Images as the bytes they were stored as: decoding and encoding again would change them."""
-    import datasets
+def _reason(error: Exception) -> str:
+    return shortened(str(error) or type(error).__name__)
 
-    feature = (dataset.features or {}).get(image_key)
-    if isinstance(feature, datasets.Image):
-        return dataset.cast_column(image_key, datasets.Image(decode=False))
-    if isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.Image):
-        return dataset.cast_column(image_key, datasets.List(datasets.Image(decode=False)))
+
+def _undecoded(dataset: Any) -> Any:
+    """Images, videos and sounds as the bytes they were stored as: decoding and encoding again would change them."""
+    for name, feature in (dataset.features or {}).items():
+        plain = _undecoded_feature(feature)
+        if plain is not None:
+            dataset = dataset.cast_column(name, plain)
     return dataset
 
 
+def _undecoded_feature(feature: Any) -> Any:
+    """The same feature without decoding, None where nothing is decoded."""
+    import datasets
+
+    if isinstance(feature, datasets.Image | datasets.Audio | datasets.Video):
+        return type(feature)(decode=False)
+    if isinstance(feature, datasets.List):
+        inner = _undecoded_feature(feature.feature)
+        return None if inner is None else datasets.List(inner)
+    if isinstance(feature, dict):
+        inside = {name: _undecoded_feature(one) for name, one in feature.items()}
+        if any(one is not None for one in inside.values()):
+            return {name: feature[name] if one is None else one for name, one in inside.items()}
+    return None
+
+
 def _sample(
-    row: Mapping[str, Any], where: str, key: str, image_key: str, text_key: str, prompt: str
+    row: Mapping[str, Any], where: str, key: str, columns: _Columns, root: Path, prompt: str
 ) -> Sample | Reject:
-    value = row[image_key] if image_key else None
-    stored = [] if value is None else value if isinstance(value, list) else [value]
-    images = []
-    for number, image in enumerate(stored):
-        data = _image_bytes(image)
-        if data is None:
-            return Reject(
-                where, key, "unreadable-file", f"image {number}: {type(image).__name__} without content"
-            )
-        images.append(data)
-    if image_key and not images:
-        return Reject(where, key, "missing-image", f"nothing in column {image_key!r}")
+    stored = image_values(row.get(columns.image)) if columns.image else []
     try:
-        turns = _turns(row[text_key], len(images), prompt)
+        turns, values, meta = _talk(row, stored, columns, prompt)
     except UnfitConversation as error:
         return Reject(where, key, error.reason, error.detail)
-    return Sample(key, tuple(images), turns, {"where": where})
+    images = read_images(root, values, where=where, key=key)
+    if isinstance(images, Reject):
+        return images
+    return Sample(key, images, turns, {"where": where, **meta}, where=where)
 
 
-def _turns(value: Any, images: int, prompt: str) -> tuple[Turn, ...]:
-    if isinstance(value, list) and value and isinstance(value[0], Mapping):
-        return parse_conversation(value, images)
-    if isinstance(value, list):
-        value = next((text for text in value if isinstance(text, str) and text.strip()), None)
-    if not isinstance(value, str) or not value.strip():
-        raise UnfitConversation("missing-text", "no text")
+def _talk(
+    row: Mapping[str, Any], stored: Sequence[object], columns: _Columns, prompt: str
+) -> tuple[tuple[Turn, ...], Sequence[object], dict[str, list[str]]]:
+    """A row's turns and images: of its conversation, or of its first caption, with all of several for the meta.
+
+    Raises:
+        UnfitConversation: neither fits.
+    """
+    refuse_media(row)
+    value = row.get(columns.text)
+    if not columns.text or find_conversation(value) is not None:
+        found = (
+            read_conversation(value, stored, row.get("system")) if columns.text else read_talk(row, stored)[0]
+        )
+        return found.turns, found.images, {}
+    captions, why = caption_texts(_named(value, columns.classes))
+    if columns.image and not stored:
+        raise UnfitConversation("no-image", f"nothing in column {columns.image!r}")
+    if not captions:
+        raise UnfitConversation("missing-text", f"no text in column {columns.text!r}{why}")
+    meta = {"references": captions} if len(captions) > 1 else {}
     if prompt:
-        return (user(*(ImagePart(index) for index in range(images)), prompt), assistant(value.strip()))
-    return pair_turns(images, value)
+        return (user(*map(ImagePart, range(len(stored))), prompt), assistant(captions[0])), stored, meta
+    return pair_turns(len(stored), captions[0]), stored, meta
 
 
-def _image_bytes(image: Any) -> bytes | None:
-    """The encoded file of an image, in any of the forms that the library gives."""
-    if isinstance(image, bytes):
-        return image
-    if isinstance(image, Mapping):
-        if image.get("bytes"):
-            return image["bytes"]
-        image = image.get("path")
-    if isinstance(image, str):
-        file = Path(image)
-        return file.read_bytes() if file.is_file() else None
-    if hasattr(image, "save"):  # a decoded picture
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG")
-        return buffer.getvalue()
-    return None
+def _named(value: Any, classes: tuple[str, ...] | None) -> Any:
+    """The names of classes in place of their numbers."""
+    if classes is None:
+        return value
+    if isinstance(value, list):
+        names = [_named(one, classes) for one in value]
+        return ", ".join(name for name in names if isinstance(name, str))
+    return classes[value] if isinstance(value, int) and 0 <= value < len(classes) else None

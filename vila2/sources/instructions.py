@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from vila2.data.sample import Sample, Turn, assistant, user
+from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
-from vila2.sources.conversations import UnfitConversation, parse_conversation
-from vila2.sources.rows import Keys, Row, read_rows, take
-
-CHATS = ("conversations", "messages", "conversation")
-#: What files call what is asked, what it is about, and what is answered; the first that a row has counts.
-QUESTIONS = ("instruction", "inputs", "question", "query", "prompt")
-CONTEXTS = ("input", "context")
-ANSWERS = ("output", "targets", "answer", "response", "completion")
+from vila2.sources.conversations import UnfitConversation, read_exchange, read_talk
+from vila2.sources.image_values import row_images
+from vila2.sources.rows import Keys, Row, other_fields, read_rows, row_name, take
 
 
 def read(
@@ -31,10 +25,11 @@ def read(
 
     Known rows: Alpaca and MathInstruct (``instruction``, ``input``, ``output``), FLAN (``inputs``, ``targets``),
     Dolly (``instruction``, ``context``, ``response``), GSM8K and others (``question`` or ``query``, ``answer`` or
-    ``response``). Other fields go to the meta. ``<image>`` in a text stays text.
+    ``response``). Other fields go to the meta. ``<image>`` in a text stays text; rows about an image or a video are
+    rejected.
 
     Args:
-        path: JSON, JSON lines or Parquet, or a folder of such files.
+        path: JSON, JSON lines, CSV or Parquet, plain or compressed, or a folder of such files.
         question_key, answer_key: the fields, where they have other names.
         start, count: a slice of the rows.
 
@@ -49,40 +44,14 @@ def read(
 
 
 def _sample(row: Row, question_key: str, answer_key: str, keys: Keys) -> Sample | Reject:
-    own = row.fields.get("id")
-    key = keys.key(str(own) if own not in (None, "") else Path(row.where).name, row.fields)
+    key = keys.key(row_name(row), row.fields)
     try:
+        if image := row_images(row.fields)[1]:
+            raise UnfitConversation("image", f"the row has an image ({image}); source llava reads images")
         if question_key:
-            turns, used = _exchange(row.fields, (question_key,), (), (answer_key,))
-        elif chat := _first(row.fields, CHATS):
-            turns, used = parse_conversation(row.fields[chat], None), (chat,)
+            talk, used = read_exchange(row.fields, None, question_key, answer_key)
         else:
-            turns, used = _exchange(row.fields, QUESTIONS, CONTEXTS, ANSWERS)
+            talk, used = read_talk(row.fields, None)
     except UnfitConversation as error:
         return Reject(row.where, key, error.reason, error.detail)
-    meta = {name: value for name, value in row.fields.items() if name not in ("id", *used)}
-    return Sample(key, (), turns, meta)
-
-
-def _exchange(
-    fields: Mapping[str, Any], questions: tuple[str, ...], contexts: tuple[str, ...], answers: tuple[str, ...]
-) -> tuple[tuple[Turn, ...], tuple[str, ...]]:
-    """The question with what it is about, and the answer; and the fields they stand in."""
-    question, answer = _first(fields, questions), _first(fields, answers)
-    if question is None or answer is None:
-        missing = questions if question is None else answers
-        raise UnfitConversation(
-            "missing-field", f"none of {', '.join(missing)}; fields: {', '.join(map(str, fields))}"
-        )
-    context = _first(fields, contexts)
-    for name in (question, answer):
-        if not isinstance(fields[name], str) or not fields[name].strip():
-            raise UnfitConversation("missing-text", f"{name!r} holds no text")
-    about = str(fields[context]).strip() if context and fields[context] else ""
-    asked = "\n\n".join(filter(None, [fields[question].strip(), about]))
-    used = tuple(name for name in (question, context, answer) if name)
-    return (user(asked), assistant(fields[answer].strip())), used
-
-
-def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if name in fields), None)
+    return Sample(key, (), talk.turns, other_fields(row.fields, {"id", *used}), where=row.where)

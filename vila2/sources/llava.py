@@ -1,4 +1,4 @@
-"""LLaVA's JSON and JSONL: images by file name, conversations with ``<image>`` placeholders."""
+"""LLaVA's JSON and JSONL, and other chats with images: by file name, inside of the content, or as bytes."""
 
 from __future__ import annotations
 
@@ -8,63 +8,60 @@ from typing import Any
 
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
-from vila2.sources.conversations import UnfitConversation, parse_conversation
-from vila2.sources.rows import Keys, Row, read_image, read_rows, take, without_suffix
-
-_READ = ("id", "image", "images", "conversations", "messages")
+from vila2.data.shown import listed
+from vila2.sources.conversations import UnfitConversation, read_talk
+from vila2.sources.image_values import image_name, row_images
+from vila2.sources.rows import Keys, Row, image_folder, other_fields, read_images, read_rows, row_name, take
 
 
 def read(
-    path: Path | str, *, image_root: Path | str | None = None, start: int = 0, count: int | None = None
+    path: Path | str,
+    *,
+    image_root: Path | str | None = None,
+    image_key: str = "",
+    text_key: str = "",
+    start: int = 0,
+    count: int | None = None,
 ) -> Iterator[Sample | Reject]:
     """Reads rows ``{"id", "image": name | names | absent, "conversations": [{"from", "value"}]}``.
 
-    ``messages`` with ``role`` and ``content``, and ``images``, are read as well. Other fields go to the meta. An id
-    that comes again with another conversation gets "#2" (see :class:`~vila2.sources.rows.Keys`).
+    ``messages`` with ``role`` and ``content``, ``{"user", "assistant"}``, ``prompt`` and ``completion``, ``query`` and
+    ``response`` are read as well (:mod:`vila2.sources.conversations`), images inside of the content, and images as
+    base64, data URI or bytes (:mod:`vila2.sources.image_values`). A row without an image is a text-only sample. Rows
+    of videos are rejected. Other fields go to the meta. An id that comes again with another conversation gets "#2"
+    (see :class:`~vila2.sources.rows.Keys`).
 
     Args:
-        path: a JSON array or JSON lines, or a folder of such files.
+        path: JSON, JSON lines, CSV or Parquet, plain or compressed, or a folder of such files.
         image_root: the folder that images' names are relative to; by default the file's own.
+        image_key, text_key: the fields of images and of the conversation, where they have other names than usual.
         start, count: a slice of the rows.
+
+    Raises:
+        DataError: no such file or folder, or a file of another kind.
     """
     path = Path(path)
-    root = Path(image_root) if image_root else (path if path.is_dir() else path.parent)
+    root = image_folder(path, image_root)
     keys = Keys()
     for row in take(read_rows(path), start, count):
-        yield row if isinstance(row, Reject) else _sample(row, root, keys)
+        yield row if isinstance(row, Reject) else _sample(row, root, keys, image_key, text_key)
 
 
-def _sample(row: Row, root: Path, keys: Keys) -> Sample | Reject:
-    names = _image_names(row.fields)
-    key = keys.key(_name(row, names), row.fields)
+def _sample(row: Row, root: Path, keys: Keys, image_key: str, text_key: str) -> Sample | Reject:
+    stored, field = row_images(row.fields, image_key)
+    key = keys.key(row_name(row, stored), row.fields)
     try:
-        turns = parse_conversation(row.fields.get("conversations", row.fields.get("messages")), len(names))
+        talk, used = read_talk(row.fields, stored, text_key)
     except UnfitConversation as error:
-        return Reject(row.where, key, error.reason, error.detail)
-    images = []
-    for image in names:
-        data = read_image(root, image, where=row.where, key=key)
-        if isinstance(data, Reject):
-            return data
-        images.append(data)
-    meta: dict[str, Any] = {field: value for field, value in row.fields.items() if field not in _READ}
+        detail = error.detail
+        if error.reason == "placeholder-mismatch" and not stored:
+            detail += f"; fields: {listed(row.fields)} (image_key names the one of images)"
+        return Reject(row.where, key, error.reason, detail)
+    images = read_images(root, talk.images, where=row.where, key=key)
+    if isinstance(images, Reject):
+        return images
+    meta: dict[str, Any] = other_fields(row.fields, {"id", "image", "images", field, *used})
+    names = [name for image in talk.images if (name := image_name(image))]
     if names:
         meta["image"] = names[0] if len(names) == 1 else names
-    return Sample(key, tuple(images), turns, meta)
-
-
-def _name(row: Row, names: list[Any]) -> str:
-    """The row's own id, else its image's name, else file and line."""
-    own = row.fields.get("id")
-    if own not in (None, ""):
-        return str(own)
-    if names and isinstance(names[0], str):
-        return without_suffix(names[0])
-    return Path(row.where).name
-
-
-def _image_names(fields: dict[str, Any]) -> list[Any]:
-    value = fields.get("image", fields.get("images"))
-    if value in (None, "", []):
-        return []
-    return list(value) if isinstance(value, list) else [value]
+    return Sample(key, images, talk.turns, meta, where=row.where)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from vila2.data.shards import Reject
+from vila2.data.shown import listed, shortened, shown
 from vila2.errors import DataError
 from vila2.sources.rows import read_rows, row_files
 
@@ -34,17 +36,20 @@ class Ranking:
 
     Attributes:
         lowest: the lowest score that counts.
-        tied: keys of the rows with just this score that are taken; None where all of them are.
+        tied: keys of the rows with just this score that are taken, and how many of each; None where all rows are.
         count: how many rows are taken.
+        unread: lines that are no rows, and so have no score.
     """
 
     lowest: float
-    tied: frozenset[str] | None
+    tied: Mapping[str, int] | None
     count: int
+    unread: int = 0
 
     def takes(self, score: Any, key: Any) -> bool:
-        """Whether a row is among the best; one without a score never is."""
-        if not isinstance(score, int | float) or math.isnan(score) or score < self.lowest:
+        """Whether a row is among the best; one without a score never is. Rows of one key are taken alike."""
+        score = _number(score)
+        if math.isnan(score) or score < self.lowest:
             return False
         return score > self.lowest or self.tied is None or str(key) in self.tied
 
@@ -52,8 +57,37 @@ class Ranking:
         """The same of many rows at once; bool [rows]."""
         taken = scores.values >= self.lowest
         if self.tied is not None:
-            for number in np.flatnonzero(scores.values == self.lowest):
+            for number in np.flatnonzero(scores.values == self.lowest).tolist():
                 taken[number] = str(scores.keys[number]) in self.tied
+        return taken
+
+    def one_pass(self) -> RankingPass:
+        """The same for one reading of all rows, in which a key that repeats is taken no more often than it counts."""
+        return RankingPass(self)
+
+
+class RankingPass:
+    """Decides row by row; of rows that share score and key the first ones are taken."""
+
+    def __init__(self, ranking: Ranking) -> None:
+        self._ranking = ranking
+        self._left = dict(ranking.tied or {})
+
+    def takes(self, score: Any, key: Any) -> bool:
+        """Whether a row is among the best."""
+        if not self._ranking.takes(score, key):
+            return False
+        if self._ranking.tied is None or _number(score) > self._ranking.lowest:
+            return True
+        self._left[str(key)] -= 1
+        return self._left[str(key)] >= 0
+
+    def taken(self, scores: Scores) -> np.ndarray:
+        """The same of many rows at once; bool [rows]."""
+        taken = self._ranking.taken(scores)
+        if self._ranking.tied is not None:
+            for number in np.flatnonzero(taken & (scores.values == self._ranking.lowest)).tolist():
+                taken[number] = self.takes(float(scores.values[number]), scores.keys[number])
         return taken
 
 
@@ -80,8 +114,8 @@ def rank(
         return Ranking(floor, None, seen)
     lowest = float(best.min())
     wanted = int((best == lowest).sum())
-    tied = (str(keys[n]) for values, keys in scores() for n in np.flatnonzero(values == lowest))
-    return Ranking(lowest, frozenset(heapq.nsmallest(wanted, tied)), top)
+    tied = (str(keys[n]) for values, keys in scores() for n in np.flatnonzero(values == lowest).tolist())
+    return Ranking(lowest, Counter(heapq.nsmallest(wanted, tied)), top)
 
 
 def _best_values(scores: Iterable[Scores], top: int | None, floor: float) -> tuple[np.ndarray, int]:
@@ -109,21 +143,46 @@ def metadata_scores(path: Path | str, column: str, key: str) -> Callable[[], Ite
         path: Parquet, JSON lines, or a folder of such files.
         column: of the scores.
         key: the column of the keys.
+
+    Returns:
+        A function that reads them from the start, which raises ``DataError`` where no row of a file has one of the
+        columns, or scores are texts.
     """
 
     def read() -> Iterator[Scores]:
         for file in row_files(path):
             if file.suffix == ".parquet":
                 for batch in parquet_batches(file, [column, key]):
-                    yield batch_scores(batch, column, key)
+                    yield batch_scores(batch, column, key, where=str(file))
             else:
-                rows = (row.fields for row in read_rows(file) if not isinstance(row, Reject))
-                while some := list(islice(rows, 8192)):
-                    yield Scores(
-                        score_values([row.get(column) for row in some]), [row.get(key) for row in some]
-                    )
+                yield from _line_scores(file, column, key)
 
     return read
+
+
+def _line_scores(file: Path, column: str, key: str) -> Iterator[Scores]:
+    missing = {column, key}
+    fields: list[str] = []
+    rows = (row for row in read_rows(file) if not isinstance(row, Reject))
+    while some := list(islice(rows, 8192)):
+        for row in some:
+            fields = fields or list(row.fields)
+            missing -= row.fields.keys()
+            if isinstance(row.fields.get(column), str):
+                _refuse_text(row.where, column, f"the text {shown(row.fields[column])}")
+        yield Scores(
+            score_values([row.fields.get(column) for row in some]), [row.fields.get(key) for row in some]
+        )
+    for name in missing if fields else ():
+        state = "no row has a score" if name == column else "equal scores can not be told apart"
+        raise DataError(f"{file}: no column {name!r}, so {state}", mend=f"its columns are {listed(fields)}")
+
+
+def _refuse_text(where: str, column: str, what: str) -> NoReturn:
+    raise DataError(
+        f"{where}: {column!r} holds {what} instead of a number",
+        mend="write the scores as numbers, without quotes, in Parquet or JSONL",
+    )
 
 
 def parquet_batches(file: Path, columns: list[str] | None = None) -> Iterator[Any]:
@@ -140,7 +199,7 @@ def parquet_batches(file: Path, columns: list[str] | None = None) -> Iterator[An
         names = opened.schema_arrow.names
         for column in columns or ():
             if column not in names:
-                raise DataError(f"{file}: no column {column!r}", mend=f"its columns are {', '.join(names)}")
+                raise DataError(f"{file}: no column {column!r}", mend=f"its columns are {listed(names)}")
         yield from opened.iter_batches(batch_size=65536, columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file}: can not be read ({error})", mend="fetch it again") from error
@@ -148,18 +207,44 @@ def parquet_batches(file: Path, columns: list[str] | None = None) -> Iterator[An
 
 def score_values(values: Sequence[Any]) -> np.ndarray:
     """Scores as float64; nan in the place of what is no number."""
-    return np.array([v if isinstance(v, int | float) else math.nan for v in values], dtype=np.float64)
+    return np.array([_number(value) for value in values], dtype=np.float64)
 
 
-def batch_scores(batch: Any, column: str, key: str) -> Scores:
-    """The scores and keys of a record batch; a key becomes a value of Python when it is looked at."""
+def _number(value: Any) -> float:
+    """A score; nan of anything that is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:  # an integer of more than 300 digits
+        return math.inf if value > 0 else -math.inf
+
+
+def batch_scores(batch: Any, column: str, key: str, *, where: str = "") -> Scores:
+    """The scores and keys of a record batch; a key becomes a value of Python when it is looked at.
+
+    Raises:
+        DataError: scores that are no numbers.
+    """
     import pyarrow as pa
 
-    values = batch.column(column).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    scores = batch.column(column)
+    if pa.types.is_dictionary(scores.type):
+        scores = scores.dictionary_decode()
+    kind = scores.type
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if not numeric and not pa.types.is_null(kind):
+        _refuse_text(where or "the metadata", column, f"values of the type {shortened(str(kind), 80)}")
+    try:
+        values = scores.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{where}: {column!r} can not be read ({error})", mend="write the scores as numbers"
+        ) from error
     return Scores(values, _Keys(batch.column(key)))
 
 
-class _Keys(Sequence):
+class _Keys(Sequence[Any]):
     def __init__(self, column: Any) -> None:
         self._column = column
 

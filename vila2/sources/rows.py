@@ -1,20 +1,25 @@
-"""Rows of JSON, JSONL and Parquet files, each with the place it came from; image files; keys."""
+"""Rows of JSON, JSONL, CSV and Parquet files, each with the place it came from; image files; keys."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from vila2.data.shards import Reject
+from vila2.data.shown import shown
 from vila2.errors import DataError
+from vila2.sources.conversations import is_turn
+from vila2.sources.image_values import image_bytes, image_name
+from vila2.sources.row_reading import file_rows
 
 Item = TypeVar("Item")
+
+_LONGEST_NAME = 500  # that can be a key
 
 
 class Row(NamedTuple):
@@ -30,16 +35,20 @@ def take(items: Iterable[Item], start: int, count: int | None) -> Iterator[Item]
     Raises:
         DataError: a negative number.
     """
-    if start < 0 or (count is not None and count < 0):
-        raise DataError(f"start={start}, count={count}", mend="use numbers >= 0")
+    if any(not isinstance(number, int) or number < 0 for number in (start, 0 if count is None else count)):
+        raise DataError(f"start={start}, count={count}", mend="use whole numbers >= 0")
     return islice(items, start, None if count is None else start + count)
 
 
 def read_rows(path: Path | str) -> Iterator[Row | Reject]:
-    """The rows of a file: a JSON array, JSON lines (zipped as well), or Parquet; or of all such files in a folder, by name.
+    """The rows of a file, or of all such files in a folder, by name.
+
+    A file is recognized by its content (:mod:`vila2.sources.file_kinds`): a JSON array or document
+    (:mod:`vila2.sources.documents`), JSON lines, CSV and TSV with a line of names, all of them plain or compressed;
+    Parquet; a zip of JSON lines.
 
     Yields:
-        Rows; a ``Reject`` for a line that is no JSON object.
+        Rows; a ``Reject`` for what is no JSON object.
 
     Raises:
         DataError: no such file, a file of another kind, or one that can not be read as a whole.
@@ -51,15 +60,8 @@ def read_rows(path: Path | str) -> Iterator[Row | Reject]:
         return
     if not path.is_file():
         raise DataError(f"{path}: no such file", mend="check the path")
-    if path.suffix == ".parquet":
-        yield from _parquet_rows(path)
-    elif path.suffix == ".zip":
-        yield from _zipped_rows(path)
-    elif _starts_array(path):
-        yield from _array_rows(path)
-    else:
-        with path.open("rb") as file:
-            yield from _line_rows(file, str(path))
+    for item in file_rows(path):
+        yield item if isinstance(item, Reject) else _row(*item)
 
 
 def row_files(path: Path | str) -> list[Path]:
@@ -73,98 +75,86 @@ def row_files(path: Path | str) -> list[Path]:
     path = Path(path)
     if not path.is_dir():
         return [path]
-    files = sorted(
-        file
-        for file in path.iterdir()
-        if file.name.endswith((".json", ".jsonl", ".ndjson", ".parquet", ".jsonl.zip"))
-        and not file.name.endswith("_stats.json")
-    )
+    names = sorted(file for file in path.iterdir() if not file.is_dir() and _may_hold_rows(file.name))
+    # Tables often lie beside rows, as lists of the same files; alone they are the rows.
+    files = [file for file in names if not _TABLES.search(file.name)] or names
     if not files:
-        raise DataError(f"{path}: holds no .json, .jsonl or .parquet file", mend="check the path")
+        raise DataError(f"{path}: holds no .json, .jsonl, .csv or .parquet file", mend="check the path")
     return files
 
 
-def _starts_array(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+_COMPRESSION = r"(\.(gz|bz2|xz|zst|zstd|lz4))?$"
+_ROWS = re.compile(rf"\.(json|jsonl|ndjson|csv|tsv){_COMPRESSION}|\.parquet$|\.jsonl\.zip$")
+_TABLES = re.compile(rf"\.(csv|tsv){_COMPRESSION}")
+#: What img2dataset, ``vila2 recaption`` and ``save_to_disk`` write beside rows.
+_NO_ROWS = re.compile(
+    r"_stats\.json$|\.meta\.json$|\.rejected\.jsonl$|^(dataset_infos?|dataset_dict|state)\.json$"
+)
 
 
-def _array_rows(path: Path) -> Iterator[Row | Reject]:
-    try:
-        rows = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}: the JSON can not be read ({error})", mend="mend the file, or use JSONL"
-        ) from error
-    for number, fields in enumerate(rows):
-        yield _row(f"{path}[{number}]", fields)
-
-
-def _line_rows(lines: Iterable[bytes], path: str) -> Iterator[Row | Reject]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield Reject(where, "", "bad-json", str(error))
-        else:
-            yield _row(where, fields)
-
-
-def _zipped_rows(path: Path) -> Iterator[Row | Reject]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.endswith((".jsonl", ".ndjson")):
-                    with archive.open(name) as file:
-                        yield from _line_rows(file, f"{path}/{name}")
-    except (zipfile.BadZipFile, zlib.error, OSError) as error:
-        raise DataError(f"{path}: can not be read ({error})", mend="fetch it again") from error
-
-
-def _parquet_rows(path: Path) -> Iterator[Row | Reject]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
-    try:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=1024):
-            for fields in batch.to_pylist():
-                yield Row(f"{path}[{number}]", fields)
-                number += 1
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path}: can not be read after row {number} ({error})", mend="fetch it again"
-        ) from error
+def _may_hold_rows(name: str) -> bool:
+    return bool(_ROWS.search(name)) and not name.startswith(".") and not _NO_ROWS.search(name)
 
 
 def _row(where: str, fields: Any) -> Row | Reject:
     if isinstance(fields, dict):
         return Row(where, fields)
-    return Reject(where, "", "bad-row", f"a {type(fields).__name__} instead of an object")
+    if isinstance(fields, list) and fields and all(map(is_turn, fields)):
+        return Row(where, {"conversations": fields})
+    return Reject(where, "", "bad-row", f"a {type(fields).__name__} instead of an object: {shown(fields)}")
 
 
 def read_image(root: Path, name: Any, *, where: str, key: str) -> bytes | Reject:
-    """An image file's bytes.
+    """An image's bytes, in any of the forms of :mod:`vila2.sources.image_values`.
 
     Args:
-        root: the folder that ``name`` is relative to, unless it is absolute.
+        root: the folder that a file's name is relative to, unless it is absolute.
         name: as a row gives it.
         where, key: for the reject.
 
     Returns:
         The bytes; a ``Reject`` where there is no such file.
     """
-    if not isinstance(name, str) or not name:
-        return Reject(where, key, "bad-row", f"{name!r} instead of an image's file name")
-    if name.startswith(("http://", "https://")):
-        return Reject(where, key, "remote-image", f"{name}: fetch it first, for example with img2dataset")
-    try:
-        return (root / name).read_bytes()
-    except (OSError, ValueError) as error:
-        return Reject(where, key, "unreadable-file", str(error))
+    return image_bytes(root, name, where=where, key=key)
+
+
+def read_images(root: Path, values: Iterable[Any], *, where: str, key: str) -> tuple[bytes, ...] | Reject:
+    """All images of a row; the first ``Reject`` where one of them can not be read."""
+    images = []
+    for value in values:
+        data = read_image(root, value, where=where, key=key)
+        if isinstance(data, Reject):
+            return data
+        images.append(data)
+    return tuple(images)
+
+
+def image_folder(path: Path, image_root: Path | str | None) -> Path:
+    """The folder that images' names are relative to: ``image_root``, or where the file of rows lies.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not image_root:
+        return path if path.is_dir() else path.parent
+    if not Path(image_root).is_dir():
+        mend = "give the folder that images' names are relative to"
+        raise DataError(f"image_root: {image_root} is no folder", mend=mend)
+    return Path(image_root)
+
+
+def other_fields(fields: Mapping[str, Any], used: Container[str]) -> dict[str, Any]:
+    """What a row says beside its images and texts, for the meta."""
+    return {name: value for name, value in fields.items() if name not in used}
+
+
+def row_name(row: Row, images: Sequence[object] = ()) -> str:
+    """What a row calls itself: its ``id``, else its first image's name, else file and line."""
+    own = row.fields.get("id")
+    if isinstance(own, str | int | float) and own != "" and len(str(own)) <= _LONGEST_NAME:
+        return str(own)
+    name = image_name(images[0]) if images else ""
+    return without_suffix(name) if 0 < len(name) <= _LONGEST_NAME else Path(row.where).name
 
 
 class Keys:
@@ -175,7 +165,8 @@ class Keys:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, dict[bytes, int]] = {}
+        self._seen: dict[str, dict[bytes, str]] = {}
+        self._made: set[str] = set()
 
     def key(self, name: str, fields: Mapping[str, Any]) -> str:
         """The key for a row.
@@ -184,10 +175,32 @@ class Keys:
             name: the id the row gives itself, or a file name.
             fields: all of the row.
         """
-        content = json.dumps(fields, sort_keys=True, default=str).encode()
         seen = self._seen.setdefault(name, {})
-        number = seen.setdefault(hashlib.blake2b(content, digest_size=8).digest(), len(seen) + 1)
-        return name if number == 1 else f"{name}#{number}"
+        content = _digest(fields)
+        if content not in seen:
+            number = len(seen) + 1
+            key = name if number == 1 else f"{name}#{number}"
+            while key in self._made or (key != name and key in self._seen):  # a row is really called "x#2"
+                number += 1
+                key = f"{name}#{number}"
+            if key != name:
+                self._made.add(key)
+            seen[content] = key
+        return seen[content]
+
+
+def _digest(fields: Mapping[str, Any]) -> bytes:
+    try:
+        content = json.dumps(fields, sort_keys=True, default=_plain).encode()
+    except (TypeError, ValueError, RecursionError):  # names of several types, or far too deep
+        content = shown(fields).encode(errors="replace")
+    return hashlib.blake2b(content, digest_size=8).digest()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return hashlib.blake2b(value, digest_size=8).hexdigest()
+    return str(value)
 
 
 def without_suffix(name: str) -> str:

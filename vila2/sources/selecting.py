@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from vila2.data.atomic import atomic_path
 from vila2.data.shards import Reject
+from vila2.data.shown import listed
 from vila2.errors import DataError
 from vila2.sources.ranking import Ranking, batch_scores, metadata_scores, parquet_batches, rank
 from vila2.sources.rows import read_rows, row_files
@@ -59,31 +60,50 @@ def select_rows(
             _write_parquet(files, partial, ranking, rank_by, key)
         else:
             with partial.open("w", encoding="utf-8") as lines:
-                for fields in _best_rows(files, ranking, rank_by, key):
-                    lines.write(json.dumps(fields, ensure_ascii=False) + "\n")
+                ranking = _write_lines(files, lines, ranking, rank_by, key)
     return ranking
 
 
-def _best_rows(files: list[Path], ranking: Ranking, rank_by: str, key: str) -> Iterator[dict[str, Any]]:
-    for file in files:
-        for row in read_rows(file):
-            if not isinstance(row, Reject) and ranking.takes(row.fields.get(rank_by), row.fields.get(key)):
-                yield row.fields
+def _write_lines(files: list[Path], lines: IO[str], ranking: Ranking, rank_by: str, key: str) -> Ranking:
+    best, unread = ranking.one_pass(), 0
+    for row in (row for file in files for row in read_rows(file)):
+        if isinstance(row, Reject):
+            unread += 1
+        elif best.takes(row.fields.get(rank_by), row.fields.get(key)):
+            lines.write(_line(row.fields) + "\n")
+    return replace(ranking, unread=unread)
+
+
+def _line(fields: dict[str, Any]) -> str:
+    line = json.dumps(fields, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can hold
+        return json.dumps(fields)
+    return line
 
 
 def _write_parquet(files: list[Path], out: Path, ranking: Ranking, rank_by: str, key: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pq.read_schema(files[0])
+    schema, best = pq.read_schema(files[0]), ranking.one_pass()
     with pq.ParquetWriter(out, schema) as writer:
         for file in files:
             for batch in parquet_batches(file):
-                taken = ranking.taken(batch_scores(batch, rank_by, key))
+                taken = best.taken(batch_scores(batch, rank_by, key, where=str(file)))
                 try:
                     writer.write_batch(batch.filter(pa.array(taken)))
                 except (ValueError, pa.ArrowException) as error:
                     raise DataError(
-                        f"{file}: its columns differ from those of {files[0].name} ({error})",
-                        mend="select from files of one kind",
+                        f"{file}: its columns differ from those of {files[0].name}: {_difference(batch.schema, schema)}",
+                        mend="write all files with the same columns and types",
                     ) from error
+
+
+def _difference(found: Any, expected: Any) -> str:
+    types = [{field.name: str(field.type) for field in schema} for schema in (found, expected)]
+    names = [name for name in {**types[1], **types[0]} if types[0].get(name) != types[1].get(name)]
+    return listed(
+        f"{name} is {types[0].get(name, 'missing')}, not {types[1].get(name, 'there')}" for name in names
+    )

@@ -1,0 +1,56 @@
+"""Values and names as they stand in an error or a reject: on one line, short, and never the bytes of an image."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable
+
+#: A longer detail of a reject is cut.
+DETAIL = 300
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxstring = self.maxother = self.maxlong = 60
+
+    def repr_str(self, x: str, level: int) -> str:
+        return repr(x) if len(x) <= self.maxstring else f"{x[:40]!r}... ({len(x)} characters)"
+
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        return f"<{len(x)} bytes>"
+
+    repr_bytearray = repr_bytes
+
+    def repr_memoryview(self, x: memoryview, level: int) -> str:
+        return f"<{x.nbytes} bytes>"
+
+    def repr_ndarray(self, x: object, level: int) -> str:
+        return f"<an array of the shape {getattr(x, 'shape', '?')}>"
+
+
+_SHORT = _Short()
+
+
+def shown(value: object) -> str:
+    """A value for an error: like ``repr``, at most about 200 characters, with bytes as their number."""
+    return shortened(_SHORT.repr(value), 200)
+
+
+def shortened(text: str, limit: int = DETAIL) -> str:
+    """A text on one line of at most ``limit`` characters; the middle of a longer one is left out."""
+    # Cut first: nobody wants the lines of ten megabytes joined.
+    if len(text) > 4 * limit:
+        text = f"{text[: 2 * limit]} {text[-2 * limit :]}"
+    line = " ".join(text.split())
+    end = limit // 4
+    return line if len(line) <= limit else f"{line[: limit - end - 5]} ... {line[-end:]}"
+
+
+def listed(names: Iterable[object], limit: int = 12) -> str:
+    """Names of fields or columns, the first twelve, and how many more there are."""
+    every = [name if isinstance(name, str) else shown(name) for name in names]
+    some = ", ".join(shortened(name, 40) for name in every[:limit])
+    more = len(every) - limit
+    return f"{some} and {more} more" if more > 0 else some or "(none)"
