@@ -31,7 +31,7 @@ from vila2.sources.evidence.foreign import (
     foreign_row,
     foreign_text,
 )
-from vila2.sources.evidence.images import Images, short
+from vila2.sources.evidence.images import Images, check_image_root, short
 from vila2.sources.evidence.paddle import is_paddle, paddle_rows
 from vila2.sources.evidence.rows import FORMS, form_of, sample_of
 from vila2.sources.rows import Row, read_rows
@@ -55,10 +55,15 @@ def open_evidence(path: Path | str, image_root: Path | str | None = None) -> Ite
         evidence has one turn, which shows the image; a sample with exchanges has those.
 
     Raises:
-        DataError: nothing there, or in no form that is known, naming what was found.
+        DataError: nothing there, or in no form that is known, naming what was found; an ``image_root`` that is no
+            folder, or that is given with a dataset.
     """
     path = Path(path)
+    check_image_root(image_root)
     if _is_dataset(path):
+        if image_root:
+            mend = "leave image_root out"
+            raise DataError(f"{path}: image_root has no use for a dataset, which holds its images", mend=mend)
         return iter(ShardDataset.open(path))
     if path.is_dir():
         return _open_folder(path, image_root)

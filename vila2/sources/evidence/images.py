@@ -14,6 +14,7 @@ from vila2.data.boxes import Box, Point
 from vila2.data.evidence import Evidence
 from vila2.data.sample import ImagePart, Sample, user
 from vila2.data.shards import Reject
+from vila2.errors import DataError
 from vila2.sources.rows import Keys, read_image, without_suffix
 
 _ORIENTATION = 274  # the EXIF tag
@@ -32,6 +33,8 @@ _SHOWN: Mapping[int, Callable[[float, float], Point]] = {
 }
 _ALIKE = 0.02  # of the aspect ratio: a small copy is rounded to whole pixels
 _BEYOND = 1.01  # how far annotations reach beyond an image's edge, as a share of its side
+
+_LONGEST_NAME = 500  # that is one, and no image as text
 
 Size = tuple[float, float]
 
@@ -109,17 +112,20 @@ class Images:
         """
         name = next((fields[key] for key in ("image", "file_name", "file_path") if fields.get(key)), None)
         name = name if name is not None else self._by_address(fields.get("coco_url"))
+        called = _called(name) or Path(where).name
         identity = fields.get("id")
-        shown = str(identity) if identity not in (None, "") else str(name or Path(where).name)
-        key = self.keys.key(shown if identity not in (None, "") else without_suffix(shown), dict(fields))
+        own = (
+            isinstance(identity, str | int | float) and identity != "" and len(str(identity)) <= _LONGEST_NAME
+        )
+        key = self.keys.key(str(identity) if own else without_suffix(called), dict(fields))
         data = read_image(self._root_of(name), name, where=where, key=key)
         if isinstance(data, Reject):
             return data
         given = given_size(fields)
         if isinstance(given, str):
             return Reject(where, key, "bad-size", given)
-        frame = frame_of(data, str(name), given, reach)
-        return Picture(key, name, data, frame) if isinstance(frame, Frame) else Reject(where, key, *frame)
+        frame = frame_of(data, called, given, reach)
+        return Picture(key, called, data, frame) if isinstance(frame, Frame) else Reject(where, key, *frame)
 
     def _root_of(self, name: Any) -> Path:
         return self.root / "images" if self.beside and not self._lies_in(self.root, name) else self.root
@@ -139,6 +145,25 @@ class Images:
             return isinstance(name, str) and (root / name).is_file()
         except (OSError, ValueError):  # too long a name, or one with a NUL
             return False
+
+
+def check_image_root(folder: Path | str | None) -> None:
+    """Looks whether the folder of images that somebody names is there.
+
+    Raises:
+        DataError: it is not.
+    """
+    if folder and not Path(folder).is_dir():
+        mend = "give the folder that images' names are relative to"
+        raise DataError(f"image_root: {folder} is no folder", mend=mend)
+
+
+def _called(name: Any) -> str:
+    """What an image is called; "" where its content stands in the place of a name."""
+    name = name.get("path") if isinstance(name, Mapping) else name
+    return (
+        name if isinstance(name, str) and len(name) <= _LONGEST_NAME and not name.startswith("data:") else ""
+    )
 
 
 def frame_of(

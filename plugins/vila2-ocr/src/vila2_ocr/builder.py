@@ -68,7 +68,8 @@ class OcrBuilder:
     @cached_property
     def files(self) -> dict[str, SourceFile]:
         """Files of known data sets by the name of their shard; none for a user's own data."""
-        return {file.name: file for file in source_files(self.config.data, self.config.dataset)}
+        config = self.config
+        return {file.name: file for file in source_files(config.data, config.dataset, config.image_root)}
 
     def shards(self) -> Sequence[str]:
         """One for each file of a known data set; one for a user's own data."""
@@ -78,7 +79,9 @@ class OcrBuilder:
 
     def build(self, shard: str) -> Iterator[Sample | Reject]:
         """Samples of one shard; a ``Reject`` for whatever gives no question."""
-        read = self.files[shard].samples() if shard in self.files else open_evidence(self.config.data)
+        config = self.config
+        known = self.files.get(shard)
+        read = known.samples() if known else open_evidence(config.data, config.image_root)
         for item in read:
             if isinstance(item, Reject):
                 yield item

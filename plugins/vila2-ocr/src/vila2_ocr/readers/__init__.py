@@ -162,12 +162,14 @@ class SourceFile:
         return Sample(key, images, read.turns, meta)
 
 
-def source_files(path: Path, dataset: str = "") -> list[SourceFile]:
+def source_files(path: Path, dataset: str = "", image_root: Path | None = None) -> list[SourceFile]:
     """The files of known data sets in a folder, by name; none where it holds no folder of such a name.
 
     Args:
         path: a folder with a subfolder for each data set, or the data of one.
         dataset: which one ``path`` is; "" to see by the names of folders.
+        image_root: the folder of the images of ``dataset``, or one with a subfolder for each data set; by default they
+            lie beside the rows.
 
     Raises:
         DataError: an unknown data set, or a subset of The Cauldron that is none of the 35.
@@ -183,7 +185,7 @@ def source_files(path: Path, dataset: str = "") -> list[SourceFile]:
     found: list[SourceFile] = []
     for name, folder in folders.items():
         if name != CAULDRON:
-            found += _files(name, "", folder, "")
+            found += _files(name, "", folder, "", _images(image_root, name, dataset))
             continue
         for subset in sorted(one for one in folder.iterdir() if one.is_dir() and any(row_files(one))):
             if subset.name not in SUBSETS:
@@ -191,13 +193,23 @@ def source_files(path: Path, dataset: str = "") -> list[SourceFile]:
                     f"{subset}: none of the 35 subsets with text", mend=f"known: {', '.join(SUBSETS)}"
                 )
             own = OWN_SOURCE.get(subset.name, "")
-            found += _files(name, subset.name, subset, own if own in folders else "")
+            images = _images(image_root, f"{name}/{subset.name}", dataset)
+            found += _files(name, subset.name, subset, own if own in folders else "", images)
     return found
 
 
-def _files(source: str, subset: str, folder: Path, duplicate: str) -> Iterator[SourceFile]:
+def _images(image_root: Path | None, name: str, dataset: str) -> Path | None:
+    """The folder of a data set's images: its own in ``image_root`` where there is one, else ``image_root``."""
+    if image_root is None or dataset or not (image_root / name).is_dir():
+        return image_root
+    return image_root / name
+
+
+def _files(
+    source: str, subset: str, folder: Path, duplicate: str, images: Path | None
+) -> Iterator[SourceFile]:
     root = folder if folder.is_dir() else folder.parent
     for file in row_files(folder):
         inside = file.relative_to(root).as_posix()
         name = "/".join(filter(None, (source, subset, inside)))
-        yield SourceFile(name, source, subset, file, root, duplicate)
+        yield SourceFile(name, source, subset, file, images or root, duplicate)
