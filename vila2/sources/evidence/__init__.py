@@ -15,11 +15,12 @@ image share it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject, ShardDataset
 from vila2.errors import DataError
@@ -64,7 +65,7 @@ def open_evidence(path: Path | str, image_root: Path | str | None = None) -> Ite
         if image_root:
             mend = "leave image_root out"
             raise DataError(f"{path}: image_root has no use for a dataset, which holds its images", mend=mend)
-        return iter(ShardDataset.open(path))
+        return _known(ShardDataset.open(path), path)
     if path.is_dir():
         return _open_folder(path, image_root)
     if not path.is_file():
@@ -84,6 +85,17 @@ def _is_dataset(path: Path) -> bool:
     return path.is_dir() and any(
         next(path.glob(form), None) for form in ("dataset.json", "*.tar", "shards/*.tar")
     )
+
+
+def _known(samples: Iterable[Sample], path: Path) -> Iterator[Sample | Reject]:
+    """Samples, but a ``Reject`` for one whose evidence is in another form."""
+    for sample in samples:
+        try:
+            Evidence.of(sample)
+        except DataError as error:
+            yield Reject(f"{path}: {sample.key}", sample.key, "bad-evidence", error.what)
+        else:
+            yield sample
 
 
 def _open_folder(path: Path, image_root: Path | str | None) -> Iterator[Sample | Reject]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from vila2.data.evidence import KEY
+from vila2.data.evidence import KEY, Evidence
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject, ShardDataset
 
@@ -30,10 +30,14 @@ class Dataset(KeyedReader):
     def keys(self) -> Sequence[str]:
         return [str(number) for number in range(len(self._dataset))]
 
+    def place(self, key: str) -> str:
+        return f"{self.path}: {self._dataset[int(key)].key}"
+
     def scene(self, key: str) -> Sample | Reject:
         sample = self._dataset[int(key)]
         if len(sample.images) != 1:
             return Reject(str(self.path), sample.key, "not-one-image", f"{len(sample.images)} images")
+        Evidence.of(sample)  # an error where it is in another form
         # Only what this plugin keeps true when it mirrors an image.
         known = {name: sample.meta[name] for name in (KEY, "image", "domain") if name in sample.meta}
         return replace(sample, turns=(), meta={"dataset": self._dataset.name, "image": sample.key} | known)

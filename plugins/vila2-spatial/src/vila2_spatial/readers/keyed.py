@@ -45,13 +45,30 @@ class KeyedReader(ABC):
             DataError: a file that it shares with others can not be read.
         """
 
+    def lost(self) -> Sequence[Reject]:
+        """What is annotated of no scene; it comes with the first piece."""
+        return ()
+
     @cached_property
     def _keys(self) -> Sequence[str]:
         return self.keys()
 
     def pieces(self) -> Sequence[str]:
-        """Names of the pieces."""
-        return [f"{number:05d}" for number in range(-(-len(self._keys) // PIECE))]
+        """Names of the pieces.
+
+        Raises:
+            DataError: there is no scene at all.
+        """
+        number = -(-len(self._keys) // PIECE)
+        if not number and not (lost := self.lost()):
+            raise DataError(
+                f"{self.path}: no frame in it", mend=f"it is laid out as {type(self).__name__}, but empty"
+            )
+        elif not number:
+            raise DataError(
+                f"{lost[0].where}: {lost[0].detail}; no frame in it", mend="fetch what is missing"
+            )
+        return [f"{number:05d}" for number in range(number)]
 
     def place(self, key: str) -> str:
         """Where a scene is annotated, for its reject."""
@@ -60,6 +77,8 @@ class KeyedReader(ABC):
     def scenes(self, piece: str) -> Iterator[Sample | Reject]:
         """The scenes of a piece; one that can not be used is a ``Reject`` and stops no other."""
         first = int(piece) * PIECE
+        if first == 0:
+            yield from self.lost()
         for key in self._keys[first : first + PIECE]:
             yield self._scene(key)
 
@@ -70,6 +89,10 @@ class KeyedReader(ABC):
             return Reject(error.where, key, error.reason, error.detail)
         except DataError as error:
             return Reject(self.place(key), key, "unreadable-file", error.what)
+        except OSError as error:
+            return Reject(
+                error.filename or self.place(key), key, "unreadable-file", error.strerror or str(error)
+            )
         # What people and tools write into annotations has no end; it must not end the build.
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             first_line = str(error).partition("\n")[0]

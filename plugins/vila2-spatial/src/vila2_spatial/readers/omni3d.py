@@ -26,6 +26,8 @@ from vila2_spatial.readers.frames import (
 from vila2_spatial.readers.keyed import KeyedReader
 from vila2_spatial.readers.reading import BadFrame, array, intrinsics, json_of
 
+#: How Omni3D's own files begin: KITTI_train.json, ...
+_PUBLISHED = ("KITTI", "nuScenes", "SUNRGBD", "Hypersim", "ARKitScenes", "Objectron")
 _DEPTH_ERROR = 0.5  # metres off the measured depth; Omni3D's own limit
 
 
@@ -49,15 +51,20 @@ class Omni3D(KeyedReader):
     @cached_property
     def _images(self) -> dict[str, _Entry]:
         images: dict[str, _Entry] = {}
+        self._unlisted: list[Reject] = []
         for file in _files(self.path):
             content = _load(file)
             names = _names(content.get("categories"), file)
             own: dict[Any, list[tuple[str, Any]]] = defaultdict(list)
             for number, one in enumerate(content["annotations"]):
-                # One that is no object belongs to no image, and says nothing.
+                place = f"{file}: annotations[{number}]"
                 if isinstance(one, Mapping):
                     named = {"category_name": names.get(_id(one.get("category_id"))), **one}
-                    own[_id(one.get("image_id"))].append((f"{file}: annotations[{number}]", named))
+                    own[_id(one.get("image_id"))].append((place, named))
+                else:
+                    self._unlisted.append(
+                        Reject(place, "", "bad-annotation", f"{repr(one)[:60]} is no object")
+                    )
             info = content.get("info")
             source = str(info.get("name", file.stem)) if isinstance(info, Mapping) else file.stem
             for number, image in enumerate(content["images"]):
@@ -67,11 +74,18 @@ class Omni3D(KeyedReader):
                 if key in images:
                     what = f"{place} has the id {number_of}, which {images[key].where} has as well"
                     raise DataError(what, mend="give images ids of their own: nobody knows whose a box is")
-                images[key] = _Entry(file, place, source, image, own.get(number_of, []))
+                images[key] = _Entry(file, place, source, image, own.pop(number_of, []))
+            for number_of, strays in own.items():
+                detail = f"no image {number_of!r}"[:80]
+                self._unlisted += [Reject(place, "", "unknown-image", detail) for place, _ in strays]
         return images
 
     def keys(self) -> Sequence[str]:
         return list(self._images)
+
+    def lost(self) -> Sequence[Reject]:
+        _ = self._images
+        return self._unlisted
 
     def place(self, key: str) -> str:
         return self._images[key].where
@@ -171,7 +185,9 @@ def _share(value: Any) -> float | None:
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix == ".json" else []
-    return sorted(path.glob("Omni3D*.json")) or sorted(path.glob("LV3D*.json"))
+    named = (f"{name}_*.json" for name in _PUBLISHED)
+    found = (sorted(path.glob(form)) for form in ("Omni3D*.json", "LV3D*.json"))
+    return next(filter(None, found), []) or sorted(file for form in named for file in path.glob(form))
 
 
 def _is_omni3d(file: Path) -> bool:
