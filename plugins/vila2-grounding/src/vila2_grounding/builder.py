@@ -100,7 +100,8 @@ class GroundingBuilder:
         exchanges += refer(grounded, config.referring, draw)
         exchanges += describe_regions(grounded, config.regions, draw)
         if not exchanges:
-            return Reject(grounded.key, grounded.key, "no-question", "no phrase means exactly one box")
+            where = str(grounded.meta.get("image", grounded.key))
+            return Reject(where, grounded.key, "no-question", "no phrase means exactly one box")
         turns: list[Turn] = [user(ImagePart())]
         for branch, (_, question, answer) in enumerate(exchanges, start=1):
             turns += [user(*question, branch=branch), assistant(*answer, branch=branch)]

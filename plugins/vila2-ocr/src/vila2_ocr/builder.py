@@ -93,7 +93,10 @@ class OcrBuilder:
     def ask(self, sample: Sample) -> Sample | Reject:
         """An image's sample: what the rules find in its evidence, in words."""
         where = str(self.config.data)
-        evidence = Evidence.of(sample)
+        try:
+            evidence = Evidence.of(sample)
+        except DataError as error:
+            return Reject(where, sample.key, "bad-evidence", error.what)
         if evidence is None or not (evidence.texts or evidence.all_texts):
             return Reject(where, sample.key, "no-texts", "nothing is known of what is written")
         random = generator("ocr", self.config.seed, sample.key)

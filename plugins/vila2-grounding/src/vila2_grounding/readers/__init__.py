@@ -11,6 +11,7 @@ from vila2.data.shards import Reject, ShardDataset
 from vila2.errors import DataError
 from vila2.sources import img2dataset
 from vila2.sources.evidence import open_evidence
+from vila2.sources.evidence.images import check_image_root
 from vila2.sources.rows import Row, read_rows, row_files
 
 from vila2_grounding.grounded import Grounded
@@ -45,6 +46,11 @@ def read(
         DataError: in no form that is known.
     """
     files = _files(path)
+    check_image_root(images)
+    if images and any(file.suffix == ".tar" for file in files):
+        raise DataError(
+            f"{path}: image_root has no use for tars, which hold their images", mend="leave it out"
+        )
     if piece != ALL:
         yield from _read_file(path / piece, images, resized, seed, prefix=f"{Path(piece).stem}/")
     elif files:
@@ -64,7 +70,7 @@ def _files(path: Path) -> list[Path]:
     if tars or (path / "shards").is_dir():
         return tars
     rows = [file for file in row_files(path) if file.suffix in _ROWS]
-    return rows if rows and _holds_grit(rows[0]) else []
+    return rows if any(map(_holds_grit, rows)) else []
 
 
 def _holds_grit(path: Path) -> bool:

@@ -18,6 +18,7 @@ from vila2.errors import DataError
 from vila2.plugin.references import load_reference
 from vila2.sources import llava
 from vila2.sources.conversations import UnfitConversation
+from vila2.sources.evidence.images import check_image_root
 from vila2.sources.rows import Row, without_suffix
 
 from vila2_ocr.readers.cauldron import CAULDRON, OWN_SOURCE, SUBSETS
@@ -154,6 +155,10 @@ class SourceFile:
             read = reader(row.fields, len(images))
         except UnfitConversation as error:
             return Reject(row.where, key, error.reason, error.detail)
+        # A row may hold anything in the place of a list or a text; it must not end the build.
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            detail = f"not of {self.source}'s form ({type(error).__name__}: {error})"
+            return Reject(row.where, key, "bad-row", f"{detail:.200}")
         meta: dict[str, Any] = {"where": row.where}
         if read.references:
             meta["references"] = [list(own) for own in read.references]
@@ -172,8 +177,10 @@ def source_files(path: Path, dataset: str = "", image_root: Path | None = None) 
             lie beside the rows.
 
     Raises:
-        DataError: an unknown data set, or a subset of The Cauldron that is none of the 35.
+        DataError: an unknown data set, or a subset of The Cauldron that is none of the 35, or a folder of images that is
+            not there.
     """
+    check_image_root(image_root)
     if dataset and dataset not in SOURCES:
         raise DataError(f"unknown data set {dataset!r}", mend=f"use one of {', '.join(SOURCES)}")
     if dataset:
