@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 from vila2 import open_evidence
-from vila2.data.evidence import Evidence
+from vila2.data.evidence import KEY, Evidence
 from vila2.data.sample import ImagePart, Sample, user
 from vila2.data.shards import Reject
 from vila2.errors import DataError
@@ -85,7 +85,7 @@ class OcrBuilder:
         for item in read:
             if isinstance(item, Reject):
                 yield item
-            elif any(turn.trained and turn.text for turn in item.turns) and Evidence.of(item) is None:
+            elif any(turn.trained and turn.text for turn in item.turns) and KEY not in item.meta:
                 yield item  # somebody asked already
             else:
                 yield self.ask(item)
