@@ -35,6 +35,7 @@ from vila2.sources.evidence.foreign import (
 from vila2.sources.evidence.images import Images, check_image_root, short
 from vila2.sources.evidence.paddle import is_paddle, paddle_rows
 from vila2.sources.evidence.rows import FORMS, form_of, sample_of
+from vila2.sources.evidence.sound import unsound
 from vila2.sources.rows import Row, read_rows
 
 _ROW_SUFFIXES = (".json", ".jsonl", ".ndjson", ".parquet")
@@ -91,11 +92,11 @@ def _known(samples: Iterable[Sample], path: Path) -> Iterator[Sample | Reject]:
     """Samples, but a ``Reject`` for one whose evidence is in another form."""
     for sample in samples:
         try:
-            Evidence.of(sample)
+            evidence = Evidence.of(sample)
+            what = unsound(evidence) if evidence else ""
         except DataError as error:
-            yield Reject(f"{path}: {sample.key}", sample.key, "bad-evidence", error.what)
-        else:
-            yield sample
+            what = error.what
+        yield Reject(f"{path}: {sample.key}", sample.key, "bad-evidence", what) if what else sample
 
 
 def _open_folder(path: Path, image_root: Path | str | None) -> Iterator[Sample | Reject]:

@@ -13,6 +13,7 @@ from vila2.data.shards import Reject
 from vila2.sources.evidence import solids, texts
 from vila2.sources.evidence.images import Images, Picture, Size, short
 from vila2.sources.evidence.solids import has_solids, read_solids, things_of
+from vila2.sources.evidence.sound import unsound
 from vila2.sources.evidence.texts import read_texts
 from vila2.sources.rows import Row
 
@@ -89,4 +90,6 @@ def _evidence(row: Row, picture: Picture) -> Sample | Reject:
         first = error.errors()[0]
         detail = f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
         return Reject(row.where, picture.key, "bad-evidence", detail)
+    if what := unsound(evidence):
+        return Reject(row.where, picture.key, "bad-evidence", what)
     return picture.sample(evidence, {})

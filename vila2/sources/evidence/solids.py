@@ -9,6 +9,7 @@ from vila2.data.evidence import Box3D, Camera, Evidence, SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.sources.evidence.images import Picture, Size, is_number, numbers, short, within_a_pixel
+from vila2.sources.evidence.sound import is_rotation
 
 #: From the surest to the least sure; Omni3D writes -1s where a box is not known.
 _BOXES = ("bbox2D_tight", "bbox2D_gt", "bbox2D_trunc", "bbox2D_proj", "bbox")
@@ -16,6 +17,7 @@ _BOXES = ("bbox2D_tight", "bbox2D_gt", "bbox2D_trunc", "bbox2D_proj", "bbox")
 _POINTS = ("lidar_pts", "segmentation_pts")
 #: Metres that a box may be off the measured depth (Omni3D's own limit).
 _DEPTH_ERROR = 0.5
+_FARTHEST = 1e6  # metres
 
 
 def has_solids(objects: Sequence[Any]) -> bool:
@@ -103,19 +105,18 @@ def _solid(thing: Mapping[str, Any]) -> Box3D | None:
     rotation = _matrix(thing.get("R_cam"))
     if centre is None or dimensions is None or rotation is None:
         return None
-    if thing.get("valid3D") in (False, 0) or centre[2] <= 0 or min(dimensions) <= 0 or not _turns(rotation):
+    if (
+        thing.get("valid3D") in (False, 0)
+        or centre[2] <= 0
+        or min(dimensions) <= 0
+        or max(map(abs, centre)) > _FARTHEST
+        or not is_rotation(rotation)
+    ):
         return None
     error = thing.get("depth_error")
     if is_number(error) and error > _DEPTH_ERROR:
         return None
     return Box3D(centre=centre, dimensions=dimensions, rotation=rotation)
-
-
-def _turns(rotation: Sequence[Sequence[float]]) -> bool:
-    """Whether a matrix is a rotation, up to rounding; Omni3D writes -1s or zeros where it is not known."""
-    (a, b, c), (d, e, f), (g, h, i) = rotation
-    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
-    return abs(determinant - 1) < 0.1
 
 
 def _camera(value: Any, picture: Picture) -> Camera | None:

@@ -37,6 +37,9 @@ def read_things(sample: Sample, seed: int = 0) -> Iterator[Grounded | Reject]:
         if thing.box is None:
             yield Reject(where, sample.key, "no-2d-box", f"{thing.called} has no box in the image")
             continue
+        if not thing.called.strip() or not thing.label.strip():
+            yield Reject(where, sample.key, "no-name", f"a thing is called {thing.called!r:.40}")
+            continue
         boxes = named.setdefault(thing.called, (lemma_of_label(thing.label), []))[1]
         if thing.box not in boxes:
             boxes.append(thing.box)
