@@ -129,18 +129,21 @@ def _open_file(path: Path, image_root: Path | str | None) -> Iterator[Sample | R
         return _open_document(document, images, path)
     if is_paddle(path):
         return _samples(paddle_rows(path, image_root), images)
+    foreign = foreign_text(path)
+    if foreign is not None:
+        raise DataError(f"{path}: {foreign.what}", mend=foreign.mend)
     rows = read_rows(path)
     head: list[Row | Reject] = []
     for row in rows:
         head.append(row)
         if isinstance(row, Row) or len(head) == _LOOKED_AT:
             break
-    foreign = foreign_text(path) if not head or isinstance(head[-1], Reject) else foreign_row(head[-1].fields)
-    if not head or isinstance(head[-1], Reject):
-        found = f"no row but {head[0].detail}" if head else "no rows"
-        raise _unknown(path, found, foreign)
-    if form_of(head[-1].fields) is None:
-        raise _unknown(path, f"rows with the keys {_listed(head[-1].fields)}", foreign)
+    first = head[-1] if head else None
+    if not isinstance(first, Row):
+        wrong = next((item.detail for item in head if isinstance(item, Reject)), None)
+        raise _unknown(path, f"no row but {wrong}" if wrong else "no rows", None)
+    if form_of(first.fields) is None:
+        raise _unknown(path, f"rows with the keys {_listed(first.fields)}", foreign_row(first.fields))
     return _samples(chain(head, rows), images)
 
 

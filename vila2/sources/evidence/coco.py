@@ -147,7 +147,7 @@ def _sort_in(number: int, annotation: Any, listed: Mapping[str, _Image], where: 
         return Reject(place, "", "bad-annotation", f"{short(annotation)} instead of an object")
     given = annotation.get("image_id")
     key = _id(given)
-    if key not in listed:
+    if key is None or key not in listed:
         return Reject(place, "", "unknown-image", f"no image {short(given)}")
     listed[key].annotations.append((number, annotation))
     return None
@@ -240,7 +240,7 @@ def _looked_for(image: _Image, names: Mapping[str, str]) -> set[str]:
     """The names of the categories of which LVIS says that every object in this image is annotated."""
     absent, unfinished = ({_id(one) for one in _list(image.fields.get(key))} for key in _FEDERATED)
     found = {_id(annotation.get("category_id")) for _, annotation in image.annotations}
-    return {names[key] for key in (found | absent) - unfinished if key in names}
+    return {names[key] for key in (found | absent) - unfinished if key is not None and key in names}
 
 
 def _list(value: Any) -> list[Any]:

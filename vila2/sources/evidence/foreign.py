@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,6 +83,16 @@ _ROWS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Foreign], ...] = (
     ),
 )
 
+_NUMBER = re.compile(r"-?\d+(\.\d*)?(e-?\d+)?")
+
+
+def _is_kitti(fields: Sequence[str]) -> bool:
+    """Whether the fields of a line are those of a label of KITTI, by themselves, with a score, or of its tracking."""
+    if len(fields) not in range(15, 19) or not any(field[0].isalpha() for field in fields[:3]):
+        return False
+    return all(_NUMBER.fullmatch(field) for field in fields[-12:])
+
+
 _TEXT: tuple[tuple[Callable[[str], bool], Foreign], ...] = (
     (lambda head: head.startswith("level\tpage_num"), Foreign("TSV of Tesseract, of one image", _TEXTS)),
     (lambda head: "ocr_page" in head or "ocrx_word" in head, Foreign("hOCR, of one image", _TEXTS)),
@@ -96,9 +107,7 @@ _TEXT: tuple[tuple[Callable[[str], bool], Foreign], ...] = (
     ),
     (lambda head: head.startswith("ImageID,"), Foreign("a table of OpenImages", _COCO)),
     (
-        lambda head: (
-            len(head.split("\n")[0].split()) in range(15, 19) and not head.lstrip().startswith(("{", "["))
-        ),
+        lambda head: _is_kitti(head.split("\n")[0].split()),
         Foreign("labels of KITTI", "give the folder that holds label_2/ and calib/ to the plugin 'spatial'"),
     ),
 )
@@ -120,6 +129,8 @@ def foreign_text(path: Path) -> Foreign | None:
         with path.open("rb") as file:
             head = file.read(2000).decode("utf-8-sig", errors="replace")
     except OSError:
+        return None
+    if head.lstrip().startswith(("{", "[", "PAR1")):  # rows
         return None
     return next((foreign for fits, foreign in _TEXT if fits(head)), None)
 

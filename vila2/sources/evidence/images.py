@@ -196,13 +196,15 @@ def frame_of(
     what = f"{name} is turned or mirrored by its EXIF orientation {orientation}"
     if orientation not in _TRANSPOSING:
         return "rotated-image", f"{what}, and its coordinates may be for either: save it as it is to be seen"
-    fits = {}
-    for way, size in ((1, shown), (orientation, stored)):
-        if same_shape(given, size) if given else all(map(_within, reach, size)):
-            fits[way] = given or size
+    ways: tuple[tuple[int, Size], ...] = ((1, shown), (orientation, stored))
+    fits = {
+        way: given or size
+        for way, size in ways
+        if (same_shape(given, size) if given else all(map(_within, reach, size)))
+    }
     if len(fits) == 1:
-        ((way, size),) = fits.items()
-        return Frame(*size, way)
+        ((way, frame),) = fits.items()
+        return Frame(*frame, way)
     told = f"their size {_by(given)}" if given else "no size given"
     return "rotated-image", f"{what}; its coordinates ({told}) may be for {_by(stored)} or {_by(shown)}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vila2.data.evidence import Box3D, Camera, Evidence, SceneObject
+from vila2.data.evidence import Box3D, Camera, Evidence, SceneObject, Vector
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.sources.evidence.images import Picture, Size, is_number, numbers, short, within_a_pixel
@@ -101,7 +101,7 @@ def _pixels(thing: Mapping[str, Any]) -> tuple[float, ...] | None:
 
 
 def _solid(thing: Mapping[str, Any]) -> Box3D | None:
-    centre, dimensions = numbers(thing.get("center_cam"), 3), numbers(thing.get("dimensions"), 3)
+    centre, dimensions = _vector(thing.get("center_cam")), _vector(thing.get("dimensions"))
     rotation = _matrix(thing.get("R_cam"))
     if centre is None or dimensions is None or rotation is None:
         return None
@@ -114,7 +114,7 @@ def _solid(thing: Mapping[str, Any]) -> Box3D | None:
     ):
         return None
     error = thing.get("depth_error")
-    if is_number(error) and error > _DEPTH_ERROR:
+    if error is not None and is_number(error) and error > _DEPTH_ERROR:
         return None
     return Box3D(centre=centre, dimensions=dimensions, rotation=rotation)
 
@@ -126,11 +126,16 @@ def _camera(value: Any, picture: Picture) -> Camera | None:
     return Camera(K=matrix, width=picture.frame.width, height=picture.frame.height)
 
 
-def _matrix(value: Any) -> tuple[tuple[float, ...], ...] | None:
-    if not isinstance(value, Sequence) or len(value) != 3:
+def _vector(value: Any) -> Vector | None:
+    found = numbers(value, 3)
+    return (found[0], found[1], found[2]) if found else None
+
+
+def _matrix(value: Any) -> tuple[Vector, Vector, Vector] | None:
+    if not isinstance(value, list | tuple) or len(value) != 3:
         return None
-    rows = tuple(numbers(row, 3) for row in value)
-    return None if None in rows else rows
+    one, two, three = map(_vector, value)
+    return None if one is None or two is None or three is None else (one, two, three)
 
 
 def _share(value: Any) -> float | None:
