@@ -212,3 +212,20 @@ def test_a_size_given_as_text_counts_and_0_is_unknown(folder):
         assert known(sample).objects[0].box == box
     _, (reject,) = read(coco(folder, images=[{"id": 1, "file_name": "a.png", "width": [40], "height": 20}]))
     assert reject.reason == "bad-size" and "[40]" in reject.detail
+
+
+def test_a_group_of_categories_is_not_taken_for_absent(folder):
+    categories = [
+        {"id": 0, "name": "animal", "supercategory": "none"},
+        {"id": 1, "name": "dog", "supercategory": "animal"},
+        {"id": 2, "name": "person", "supercategory": "person"},
+    ]
+    (sample,), _ = read(coco(folder, categories=categories))
+    assert known(sample).labels == ("dog", "person"), "a dog is an animal, though nothing is annotated so"
+
+
+def test_names_with_the_slashes_of_windows_are_found(folder):
+    (folder / "train").mkdir()
+    (folder / "a.png").rename(folder / "train" / "a.png")
+    (sample,), _ = read(coco(folder, images=[{"id": 1, "file_name": "train\\a.png"}]))
+    assert sample.key == "train/a"

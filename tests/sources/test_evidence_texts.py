@@ -143,6 +143,11 @@ def test_a_label_file_of_paddleocr_is_read(tmp_path, inside):
         ("x.xml", "<annotation><filename>a.jpg</filename></annotation>", ["Pascal VOC", "grounding"]),
         ("x.csv", "ImageID,Source,LabelName\n1,x,y\n", ["OpenImages", "COCO JSON"]),
         ("x.txt", "Car 0.00 0 -1.57 1 2 3 4 1.5 1.6 3.9 -3.0 1.65 14.0 -1.57\n", ["KITTI", "spatial"]),
+        ("x.csv", "filename,width,height,class,xmin,ymin,xmax,ymax\n", ["table of boxes", "COCO JSON"]),
+        ("x.txt", "38,43,358,43,358,79,38,79,TOTAL\n", ["SROIE", '"quad"']),
+        ("x.json", '{"a.png": {"img_dimensions": [1, 2], "polygons": []}}', ["docTR"]),
+        ("x.jsonl", '{"id": 1, "words": ["a"], "bboxes": [[1, 2, 3, 4]]}\n', ["LayoutLM", "1000"]),
+        ("x.jsonl", '{"image": "a.png", "ground_truth": "{}"}\n', ["CORD"]),
         ("x.json", '{"form": []}', ["FUNSD"]),
         ("x.json", '{"valid_line": []}', ["CORD"]),
         ("x.json", '{"pages": []}', ["docTR"]),
@@ -160,6 +165,13 @@ def test_what_another_tool_wrote_is_named(tmp_path, name, text, parts):
     with pytest.raises(DataError) as error:
         list(open_evidence(tmp_path / name))
     assert all(part in str(error.value) for part in parts), error.value
+
+
+def test_a_folder_with_a_label_file_of_paddleocr_is_read(folder):
+    (folder / "Label.txt").write_text(f"a.png\t{json.dumps([{'transcription': 'ABC', 'points': QUAD}])}\n")
+    (folder / "notes.txt").write_text("nothing")
+    (sample,) = open_evidence(folder)
+    assert Evidence.of(sample).texts[0].text == "ABC"
 
 
 def test_one_file_in_no_known_form_does_not_stop_the_folder(folder):

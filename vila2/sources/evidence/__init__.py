@@ -101,7 +101,11 @@ def _known(samples: Iterable[Sample], path: Path) -> Iterator[Sample | Reject]:
 
 def _open_folder(path: Path, image_root: Path | str | None) -> Iterator[Sample | Reject]:
     """The files of a folder, by name; one in no known form is a ``Reject`` where another is in one."""
-    files = sorted(file for file in path.iterdir() if file.suffix in _ROW_SUFFIXES)
+    files = sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix in _ROW_SUFFIXES or (file.suffix == ".txt" and is_paddle(file))
+    )
     if not files:
         foreign = foreign_folder(path)
         if foreign is not None:

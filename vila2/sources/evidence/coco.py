@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,7 @@ def read_coco(document: Mapping[str, Any], images: Images, *, where: str) -> Ite
             mend="add the list 'categories'",
         )
     solids = has_solids(annotations)
+    groups = _groups(document.get("categories"), annotations)
     federated = any(key in image.fields for image in listed.values() for key in _FEDERATED)
     for image in listed.values():
         place = f"{where}: images[{image.number}]"
@@ -79,7 +80,7 @@ def read_coco(document: Mapping[str, Any], images: Images, *, where: str) -> Ite
             things = [(f"{where}: annotations[{n}]", _thing(one, names)) for n, one in own]
             yield from read_solids(image.fields, things, picture, where=place)
         else:
-            yield from _sample(image, names, picture, where, federated)
+            yield from _sample(image, names, picture, where, federated, groups)
 
 
 def _names(categories: Any, where: str) -> dict[str, str]:
@@ -106,6 +107,21 @@ def _names(categories: Any, where: str) -> dict[str, str]:
 
 
 _CATEGORIES = 'use a list of objects, such as {"id": 1, "name": "dog"}'
+
+
+def _groups(categories: Any, annotations: Sequence[Any]) -> set[str]:
+    """Categories that only hold others ("fruit" over "apple", as Roboflow lists them), which nothing is annotated with.
+
+    That none of them is annotated does not say that there is none.
+    """
+    entries = [entry for entry in categories or () if isinstance(entry, Mapping)]
+    over = {
+        _label(entry.get("supercategory"))
+        for entry in entries
+        if _label(entry.get("supercategory")) != _label(entry.get("name"))
+    }
+    used = {_id(one.get("category_id")) for one in annotations if isinstance(one, Mapping)}
+    return {_label(entry.get("name")) for entry in entries if _id(entry.get("id")) not in used} & over
 
 
 def _list_image(number: int, entry: Any, listed: dict[str, _Image], where: str) -> Reject | None:
@@ -189,7 +205,12 @@ def _reach(annotations: Sequence[tuple[int, Mapping[str, Any]]]) -> Size | None:
 
 
 def _sample(
-    image: _Image, names: Mapping[str, str], picture: Picture, where: str, federated: bool
+    image: _Image,
+    names: Mapping[str, str],
+    picture: Picture,
+    where: str,
+    federated: bool,
+    groups: Collection[str],
 ) -> Iterator[Sample | Reject]:
     objects, unsure = [], set()
     for number, annotation in image.annotations:
@@ -206,7 +227,7 @@ def _sample(
             ):  # a box without width or height shows nothing that could be missed
                 unsure.add(label)
             yield Reject(place, picture.key, *read)
-    looked_for = _looked_for(image, names) if federated else set(names.values())
+    looked_for = _looked_for(image, names) if federated else set(names.values()) - set(groups)
     if "" in unsure:  # it may be a thing of any category
         looked_for = set()
     labels = tuple(sorted(looked_for - unsure))

@@ -27,6 +27,12 @@ def _first(value: Any) -> Mapping[str, Any]:
     return next((item for item in items if isinstance(item, Mapping)), {})
 
 
+def _value(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The value of the first key, where it is an object: labels of other tools have a key for each image."""
+    first = next(iter(document.values()), None)
+    return first if isinstance(first, Mapping) else {}
+
+
 def _every(*names: str) -> Callable[[Mapping[str, Any]], bool]:
     return lambda fields: all(name in fields for name in names)
 
@@ -60,6 +66,10 @@ _DOCUMENTS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Foreign], ...] = (
     (_every("Blocks"), Foreign("an answer of Amazon Textract", _TEXTS)),
     (_every("analyzeResult"), Foreign("an answer of Azure's text recognition", _TEXTS)),
     (_every("features"), Foreign("GeoJSON", _COCO)),
+    (_every("size", "objects"), Foreign("Supervisely's JSON of one image", _COCO)),
+    (_every("items", "categories"), Foreign("Datumaro's JSON", _COCO)),
+    (lambda document: "polygons" in _value(document), Foreign("labels of docTR", _TEXTS)),
+    (lambda document: "regions" in _value(document), Foreign("an export of the VGG Image Annotator", _COCO)),
 )
 
 _ROWS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Foreign], ...] = (
@@ -78,11 +88,25 @@ _ROWS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Foreign], ...] = (
     (_every("image", "annotations"), Foreign("CreateML's JSON", _COCO)),
     (_every("Label"), Foreign("an export of Labelbox", _COCO)),
     (
+        lambda fields: "box2d" in _first(fields.get("labels")),
+        Foreign("BDD100K's (Scalabel's) JSON", _COCO),
+    ),
+    (_every("image_id", "objects"), Foreign("Visual Genome's JSON", _COCO)),
+    (
+        lambda fields: "bboxes" in fields and ("words" in fields or "tokens" in fields),
+        Foreign(
+            "words and boxes in two lists, as of FUNSD for LayoutLM (boxes of 0 to 1000)",
+            f'{_TEXTS}, with "scale": "unit" where the boxes are divided by 1000',
+        ),
+    ),
+    (_every("ground_truth"), Foreign("rows of Donut, such as CORD and SynthDoG", _TEXTS)),
+    (
         lambda fields: "conversations" in fields or "messages" in fields,
         Foreign("conversations", "read them with the source 'llava'"),
     ),
 )
 
+_QUAD = re.compile(r"(-?\d+,\s*){8}\S")
 _NUMBER = re.compile(r"-?\d+(\.\d*)?(e-?\d+)?")
 
 
@@ -106,6 +130,19 @@ _TEXT: tuple[tuple[Callable[[str], bool], Foreign], ...] = (
         ),
     ),
     (lambda head: head.startswith("ImageID,"), Foreign("a table of OpenImages", _COCO)),
+    (
+        lambda head: all(
+            name in head.split("\n")[0].lower().split(",") for name in ("xmin", "ymin", "xmax", "ymax")
+        ),
+        Foreign("a table of boxes", _COCO),
+    ),
+    (
+        lambda head: _QUAD.match(head) is not None,
+        Foreign(
+            "text boxes of one image, as of SROIE and ICDAR",
+            _TEXTS.replace('"box": [xmin, ymin, xmax, ymax]', '"quad": [x1, y1, ..., y4]'),
+        ),
+    ),
     (
         lambda head: _is_kitti(head.split("\n")[0].split()),
         Foreign("labels of KITTI", "give the folder that holds label_2/ and calib/ to the plugin 'spatial'"),

@@ -111,7 +111,7 @@ class Images:
             reach: how far to the right and down the row's pixel coordinates go; None where it has none.
         """
         name = next((fields[key] for key in ("image", "file_name", "file_path") if fields.get(key)), None)
-        name = name if name is not None else self._by_address(fields.get("coco_url"))
+        name = self._found(name if name is not None else self._by_address(fields.get("coco_url")))
         called = _called(name) or Path(where).name
         identity = fields.get("id")
         own = (
@@ -129,6 +129,13 @@ class Images:
 
     def _root_of(self, name: Any) -> Path:
         return self.root / "images" if self.beside and not self._lies_in(self.root, name) else self.root
+
+    def _found(self, name: Any) -> Any:
+        """The name, with slashes where only so a file is found: tools on Windows write the others."""
+        if not isinstance(name, str) or "\\" not in name or self._lies_in(self._root_of(name), name):
+            return name
+        slashed = name.replace("\\", "/")
+        return slashed if self._lies_in(self._root_of(slashed), slashed) else name
 
     def _by_address(self, address: Any) -> str | None:
         """LVIS names an image by its address alone, ``http://images.cocodataset.org/val2017/000000397133.jpg``."""

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from vila2.data.sample import Sample
-from vila2.data.shards import Reject, ShardDataset
+from vila2.data.shards import Reject
 from vila2.errors import DataError
 from vila2.sources import img2dataset
 from vila2.sources.evidence import open_evidence
@@ -57,7 +57,7 @@ def read(
         yield from _read_file(files[0], images, resized, seed)
     else:
         found = read_voc(path, images) if is_voc(path) else open_evidence(path, images)
-        yield from _read_samples(found, resized, seed)
+        yield from _read_samples(found, resized, seed, path)
 
 
 def _files(path: Path) -> list[Path]:
@@ -88,18 +88,18 @@ def _read_file(
     file: Path, images: Path | None, resized: Resized, seed: int, prefix: str = ""
 ) -> Iterator[Grounded | Reject]:
     if file.suffix == ".tar":  # img2dataset's keys begin with the number of the tar
-        yield from _read_samples(img2dataset.read(file, require_text=False), resized, seed)
+        yield from _read_samples(img2dataset.read(file, require_text=False), resized, seed, file)
     else:
         yield from read_grit_rows(file, images, resized, prefix)
 
 
 def _read_samples(
-    samples: Iterator[Sample | Reject] | ShardDataset, resized: Resized, seed: int
+    samples: Iterator[Sample | Reject], resized: Resized, seed: int, file: Path
 ) -> Iterator[Grounded | Reject]:
     for sample in samples:
         if isinstance(sample, Reject):
             yield sample
         elif is_grit(sample.meta):
-            yield from read_grit_sample(sample, resized)
+            yield from read_grit_sample(sample, resized, f"{file}: {sample.key}")
         else:
             yield from read_things(sample, seed)

@@ -51,7 +51,7 @@ def read_grit_rows(
             yield from grounded_row(row, key, data, prefix + called, resized)
 
 
-def read_grit_sample(sample: Sample, resized: Resized) -> Iterator[Grounded | Reject]:
+def read_grit_sample(sample: Sample, resized: Resized, where: str) -> Iterator[Grounded | Reject]:
     """A sample of img2dataset's tars, or of a dataset that was imported from them; its meta is GRIT's row.
 
     The caption is the one of the ``.json``: that of the ``.txt`` may have lost its outer white space.
@@ -59,9 +59,9 @@ def read_grit_sample(sample: Sample, resized: Resized) -> Iterator[Grounded | Re
     said = next((turn.text for turn in sample.turns if turn.role == "assistant"), None)
     fields = {"caption": said, **sample.meta}
     if not sample.images:
-        yield Reject(sample.key, sample.key, "no-image", "the sample has no image")
+        yield Reject(where, sample.key, "no-image", "the sample has no image")
         return
-    row = Row(sample.key, fields)
+    row = Row(where, fields)
     yield from grounded_row(row, sample.key, sample.images[0], str(fields.get("image", sample.key)), resized)
 
 
