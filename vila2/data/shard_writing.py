@@ -160,11 +160,12 @@ def finish_dataset(
         DataError: there are no shards.
     """
     if not shards:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items())
+        from vila2.data.rejects import describe_rejects
+
+        told = describe_rejects(rejected, folder / "rejected.jsonl")
         raise DataError(
-            f"{folder}: no sample was taken"
-            + (f"; rejected: {reasons}" if reasons else ", the source is empty"),
-            mend=f"see {folder / 'rejected.jsonl'}" if reasons else "check the source's path and options",
+            f"{folder}: no sample was taken" + (f"; rejected: {told}" if told else ", the source is empty"),
+            mend=f"see {folder / 'rejected.jsonl'}" if told else "check the source's path and options",
         )
     digest = dataset_digest(shards)
     count = sum(shard.count for shard in shards)

@@ -277,3 +277,76 @@ def test_numbers_of_an_example_are_read_as_written():
     assert parse_example(record, "here") == {"a": [1, -5, 1 << 40], "b": [0.5, -2.0], "c": [b"x", b""]}
     with pytest.raises(DataError, match="here"):
         parse_example(record[:-3], "here")
+
+
+def arkit(
+    root, *, rows: str = '{"data": []}', pincam: str = "64 48 50 50 32 24", pose: str = "5.0 0 0 0 0 0 0"
+) -> None:
+    """A video of one frame."""
+    frames = root / "1" / "1_frames"
+    for name in ("lowres_wide", "lowres_wide_intrinsics"):
+        (frames / name).mkdir(parents=True)
+    (root / "1" / "1_3dod_annotation.json").write_text(rows)
+    (frames / "lowres_wide" / "1_5.000.png").write_bytes(picture(64, 48, "PNG"))
+    (frames / "lowres_wide_intrinsics" / "1_5.000.pincam").write_text(pincam)
+    (frames / "lowres_wide.traj").write_text(pose)
+
+
+@pytest.mark.parametrize(
+    ("odd", "where"),
+    [
+        ({"rows": '{"data": [{"label"'}, "1_3dod_annotation.json#1_5.000"),
+        (
+            {"rows": '{"data": [{"label": "chair", "segments": {"obb": {}}}]}'},
+            "1_3dod_annotation.json: data[0]",
+        ),
+        (
+            {"rows": '{"data": [{"label": "chair", "segments": {"obbAligned": {"centroid": [1]}}}]}'},
+            "1_3dod_annotation.json: data[0]",
+        ),
+        ({"rows": "[1]"}, "1_3dod_annotation.json: data[0]"),
+        ({"pincam": "64 48 50 50"}, "1_5.000.pincam"),
+        ({"pincam": "64 48 x 50 32 24"}, "1_5.000.pincam"),
+        ({"pose": "5.0 0 0 0"}, "lowres_wide.traj:1"),
+    ],
+)
+def test_an_odd_arkitscenes_frame_is_refused_by_its_file(tmp_path, odd, where):
+    arkit(tmp_path, **odd)
+    (reject,) = open_scenes(tmp_path).scenes("00000")
+    assert isinstance(reject, Reject) and reject.where.endswith(where), reject
+
+
+def test_an_arkitscenes_video_without_frames_is_said(tmp_path):
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "2_3dod_annotation.json").write_text('{"data": []}')
+    with pytest.raises(DataError, match="lowres_wide: no frames"):
+        open_scenes(tmp_path).pieces()
+    arkit(tmp_path)
+    lost, scene = open_scenes(tmp_path).scenes("00000")
+    assert lost.reason == "no-image" and not isinstance(scene, Reject)
+
+
+@pytest.mark.parametrize("name", ["cam_00/camera_keyframe_positions.npy", "metadata_scene.csv"])
+def test_a_hypersim_scene_with_a_file_that_is_cut_or_missing_is_refused(tmp_path, name):
+    hypersim(tmp_path, save_npy)
+    file = tmp_path / "ai_001_002" / "_detail" / name
+    if file.suffix == ".npy":
+        file.write_bytes(file.read_bytes()[:20])
+    else:
+        file.unlink()
+    (reject,) = open_scenes(tmp_path).scenes("00000")
+    assert reject.reason == "unreadable-file" and name in reject.where + reject.detail
+
+
+def test_a_cut_tf_record_leaves_what_stands_before_the_cut(tmp_path):
+    content = tf_record([objectron_example(), objectron_example()])
+    (tmp_path / "cup-00000-of-00001").write_bytes(content[:-40])
+    lost, scene = open_scenes(tmp_path).scenes("00000")
+    assert lost.reason == "cut-file" and "ends within a record" in lost.detail
+    assert not isinstance(scene, Reject)
+
+
+def test_a_record_that_is_no_example_is_refused(tmp_path):
+    (tmp_path / "cup-00000-of-00001").write_bytes(tf_record([b"\xff\xff\xff", objectron_example()]))
+    reject, scene = open_scenes(tmp_path).scenes("00000")
+    assert reject.where.endswith("of-00001@12") and not isinstance(scene, Reject)

@@ -6,6 +6,7 @@
     rows with ``texts`` or ``lines``        written text with boxes or outlines, and a document's ``fields``
     rows with ``question`` and ``answer``   exchanges, to be trained on as they are
     rows with ``evidence``                  what :meth:`vila2.data.evidence.Evidence.to_meta` writes
+    label files of PaddleOCR                lines of an image's name, a tab, and a JSON list of texts
 
 Rows are JSON lines, a JSON array or Parquet. A sample's ``meta["image"]`` names its image file; samples of one
 image share it.
@@ -14,17 +15,27 @@ image share it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject, ShardDataset
 from vila2.errors import DataError
 from vila2.sources.evidence.coco import is_coco, read_coco
-from vila2.sources.evidence.images import Images
+from vila2.sources.evidence.foreign import (
+    Foreign,
+    foreign_document,
+    foreign_folder,
+    foreign_row,
+    foreign_text,
+)
+from vila2.sources.evidence.images import Images, check_image_root, short
+from vila2.sources.evidence.paddle import is_paddle, paddle_rows
 from vila2.sources.evidence.rows import FORMS, form_of, sample_of
+from vila2.sources.evidence.sound import unsound
 from vila2.sources.rows import Row, read_rows
 
 _ROW_SUFFIXES = (".json", ".jsonl", ".ndjson", ".parquet")
@@ -46,25 +57,26 @@ def open_evidence(path: Path | str, image_root: Path | str | None = None) -> Ite
         evidence has one turn, which shows the image; a sample with exchanges has those.
 
     Raises:
-        DataError: nothing there, or in no form that is known, naming what was found.
+        DataError: nothing there, or in no form that is known, naming what was found; an ``image_root`` that is no
+            folder, or that is given with a dataset.
     """
     path = Path(path)
+    check_image_root(image_root)
     if _is_dataset(path):
-        return iter(ShardDataset.open(path))
+        if image_root:
+            mend = "leave image_root out"
+            raise DataError(f"{path}: image_root has no use for a dataset, which holds its images", mend=mend)
+        return _known(ShardDataset.open(path), path)
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in _ROW_SUFFIXES)
-        if not files:
-            raise DataError(
-                f"{path}: neither a dataset nor a folder with .json, .jsonl or .parquet", mend=_MEND
-            )
-        return chain.from_iterable([_open_file(file, image_root) for file in files])
+        return _open_folder(path, image_root)
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder", mend="check the path")
     return _open_file(path, image_root)
 
 
-_MEND = "known forms: a dataset folder, COCO JSON, Omni3D JSON, or rows with " + "; ".join(
-    f"{' and '.join(map(repr, fields))} ({name})" for name, fields in FORMS.items()
+_MEND = (
+    "known forms: a dataset folder, COCO JSON, Omni3D JSON, PaddleOCR's label files, or rows with "
+    + "; ".join(f"{' and '.join(map(repr, fields))} ({name})" for name, fields in FORMS.items())
 )
 
 
@@ -76,25 +88,109 @@ def _is_dataset(path: Path) -> bool:
     )
 
 
+def _known(samples: Iterable[Sample], path: Path) -> Iterator[Sample | Reject]:
+    """Samples, but a ``Reject`` for one whose evidence is in another form."""
+    for sample in samples:
+        try:
+            evidence = Evidence.of(sample)
+            what = unsound(evidence) if evidence else ""
+        except DataError as error:
+            what = error.what
+        yield Reject(f"{path}: {sample.key}", sample.key, "bad-evidence", what) if what else sample
+
+
+def _open_folder(path: Path, image_root: Path | str | None) -> Iterator[Sample | Reject]:
+    """The files of a folder, by name; one in no known form is a ``Reject`` where another is in one."""
+    files = sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix in _ROW_SUFFIXES or (file.suffix == ".txt" and is_paddle(file))
+    )
+    if not files:
+        foreign = foreign_folder(path)
+        if foreign is not None:
+            raise DataError(f"{path}: {foreign.what}", mend=foreign.mend)
+        raise DataError(f"{path}: neither a dataset nor a folder with .json, .jsonl or .parquet", mend=_MEND)
+    opened: list[Iterator[Sample | Reject]] = []
+    unknown: list[DataError] = []
+    for file in files:
+        try:
+            opened.append(_open_file(file, image_root))
+        except DataError as error:
+            unknown.append(error)
+            opened.append(iter([Reject(str(file), "", "unknown-form", error.what)]))
+    if len(unknown) == len(files):
+        raise unknown[0]
+    return chain.from_iterable(opened)
+
+
 def _open_file(path: Path, image_root: Path | str | None) -> Iterator[Sample | Reject]:
     images = Images(Path(image_root) if image_root else path.parent, beside=image_root is None)
     document = _document(path)
+    if document is not None and form_of(document) is not None:
+        return sample_of(Row(str(path), document), images)
     if document is not None:
-        if is_coco(document):
-            return read_coco(document, images, where=str(path))
-        raise DataError(f"{path}: an object with the keys {_listed(document)}", mend=_MEND)
+        return _open_document(document, images, path)
+    if is_paddle(path):
+        return _samples(paddle_rows(path, image_root), images)
+    foreign = foreign_text(path)
+    if foreign is not None:
+        raise DataError(f"{path}: {foreign.what}", mend=foreign.mend)
     rows = read_rows(path)
     head: list[Row | Reject] = []
     for row in rows:
         head.append(row)
-        if isinstance(row, Row):
+        if isinstance(row, Row) or len(head) == _LOOKED_AT:
             break
-    if not head or isinstance(head[-1], Reject):
-        found = f"no row but {head[0].detail}" if head else "no rows"
-        raise DataError(f"{path}: {found}", mend=_MEND)
-    if form_of(head[-1].fields) is None:
-        raise DataError(f"{path}: rows with the keys {_listed(head[-1].fields)}", mend=_MEND)
+    first = head[-1] if head else None
+    if not isinstance(first, Row):
+        wrong = next((item.detail for item in head if isinstance(item, Reject)), None)
+        raise _unknown(path, f"no row but {wrong}" if wrong else "no rows", None)
+    if form_of(first.fields) is None:
+        raise _unknown(path, f"rows with the keys {_listed(first.fields)}", foreign_row(first.fields))
     return _samples(chain(head, rows), images)
+
+
+_LOOKED_AT = 1000  # lines, for the first that is a row
+
+
+def _open_document(document: dict[str, Any], images: Images, path: Path) -> Iterator[Sample | Reject]:
+    """The samples of a JSON object.
+
+    Raises:
+        DataError: it is of no form that is known.
+    """
+    foreign = foreign_document(document)
+    if foreign is not None:
+        raise _unknown(path, f"an object with the keys {_listed(document)}", foreign)
+    if is_coco(document):
+        return read_coco(document, images, where=str(path))
+    for name in ("images", "annotations"):
+        if name in document and {"images", "annotations", "categories"} & (document.keys() - {name}):
+            other = document.get("annotations" if name == "images" else "images")
+            if not isinstance(document[name], list) or other is None:
+                missing = name if not isinstance(document[name], list) else "annotations or images"
+                what = f"{missing} is {short(document.get(missing))}, no list"
+                raise DataError(
+                    f"{path}: COCO JSON, but {what}", mend="it needs images, annotations, categories"
+                )
+    rows = document.get("data")
+    if isinstance(rows, list) and any(isinstance(row, dict) and form_of(row) for row in rows):
+        return _samples(_listed_rows(rows, f"{path}: data"), images)
+    raise _unknown(path, f"an object with the keys {_listed(document)}", None)
+
+
+def _unknown(path: Path, found: str, foreign: Foreign | None) -> DataError:
+    if foreign is None:
+        return DataError(f"{path}: {found}", mend=_MEND)
+    return DataError(f"{path}: {foreign.what} ({found})", mend=foreign.mend)
+
+
+def _listed_rows(rows: list[Any], where: str) -> Iterator[Row | Reject]:
+    for number, row in enumerate(rows):
+        place = f"{where}[{number}]"
+        wrong = Reject(place, "", "bad-row", f"{short(row)} instead of an object")
+        yield Row(place, row) if isinstance(row, dict) else wrong
 
 
 def _samples(rows: Iterator[Row | Reject], images: Images) -> Iterator[Sample | Reject]:
@@ -111,10 +207,10 @@ def _document(path: Path) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None  # JSON lines under another name, or broken: the reader of rows says what is wrong
-    return value if isinstance(value, dict) and form_of(value) is None else None
+    return value if isinstance(value, dict) else None
 
 
 def _listed(fields: dict[str, Any]) -> str:
-    return ", ".join(map(repr, list(fields)[:12])) or "(none)"
+    return ", ".join(short(name, 40) for name in list(fields)[:12]) or "(none)"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from vila2.data.evidence import Evidence, SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
-from vila2.sources.evidence.images import Images, Picture, numbers, unit_box
+from vila2.sources.evidence.images import Images, Picture, Size, numbers, short, within_a_pixel
 from vila2.sources.evidence.solids import has_solids, read_solids
 
 _LISTS = ("images", "annotations")
+#: LVIS' own fields: of which categories an image was searched for.
+_FEDERATED = ("neg_category_ids", "not_exhaustive_category_ids")
+#: COCO's name for a region of many things, and those of OpenImages' conversions.
+_CROWDS = ("iscrowd", "isgroupof", "is_group_of", "IsGroupOf", "ignore")
 
 
 def is_coco(document: Mapping[str, Any]) -> bool:
@@ -20,78 +25,244 @@ def is_coco(document: Mapping[str, Any]) -> bool:
     return all(isinstance(document.get(name), list) for name in _LISTS)
 
 
+@dataclass(slots=True)
+class _Image:
+    """An entry of ``images`` and its annotations, each with its number."""
+
+    number: int
+    fields: Mapping[str, Any]
+    annotations: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
+
+
 def read_coco(document: Mapping[str, Any], images: Images, *, where: str) -> Iterator[Sample | Reject]:
     """One sample per image, those without annotations too; boxes are pixels (x, y, width, height).
 
-    Every object of ``categories`` counts as annotated, as in COCO; an image with a crowd says so of all
-    categories but the crowd's, and LVIS' ``neg_category_ids`` and ``not_exhaustive_category_ids`` are kept to.
-    A crowd, and a box that is none, is a ``Reject``.
+    Every object of ``categories`` counts as annotated, as in COCO; an image with a crowd says so of all categories
+    but the crowd's, one with an annotation that can not be used of all but its category, and LVIS'
+    ``neg_category_ids`` and ``not_exhaustive_category_ids`` are kept to. Where annotations are solids (Omni3D), not
+    everything counts as annotated. What can not be used is a ``Reject``. An id is the same as a number and as text.
 
     Raises:
-        DataError: an annotation whose image or category is not listed.
+        DataError: ids that stand twice, categories that are none, or no annotation fits images and categories.
     """
-    names = {entry.get("id"): str(entry.get("name", "")) for entry in document.get("categories", [])}
-    by_image: dict[Any, list[tuple[int, dict[str, Any]]]] = {
-        entry.get("id"): [] for entry in document["images"]
-    }
-    for number, annotation in enumerate(document["annotations"]):
-        place = f"{where}: annotations[{number}]"
-        if annotation.get("image_id") not in by_image:
-            raise DataError(
-                f"{place}: no image {annotation.get('image_id')!r}", mend="mend the file's image ids"
-            )
-        if names and annotation.get("category_id") not in names:
-            raise DataError(
-                f"{place}: no category {annotation.get('category_id')!r}", mend="mend the file's categories"
-            )
-        by_image[annotation["image_id"]].append((number, annotation))
-    for number, image in enumerate(document["images"]):
-        place = f"{where}: images[{number}]"
-        own = by_image[image.get("id")]
-        picture = images.open({**image, "id": None}, where=place)
+    names = _names(document.get("categories"), where)
+    listed: dict[str, _Image] = {}
+    for number, entry in enumerate(document["images"]):
+        refused = _list_image(number, entry, listed, where)
+        if refused is not None:
+            yield refused
+    annotations = document["annotations"]
+    lost = None
+    for number, annotation in enumerate(annotations):
+        refused = _sort_in(number, annotation, listed, where)
+        if refused is not None:
+            lost = lost or refused
+            yield refused
+    if lost is not None and not any(image.annotations for image in listed.values()):
+        known = ", ".join(list(listed)[:3]) or "none"
+        mend = f"give the images of these annotations; ids of images here: {known}"
+        raise DataError(f"{lost.where}: {lost.detail}; no annotation of the file has an image", mend=mend)
+    if annotations and not names and not any(_named(one) for one in annotations):
+        raise DataError(
+            f"{where}: no categories, so annotations[0] and all others have no names",
+            mend="add the list 'categories'",
+        )
+    solids = has_solids(annotations)
+    groups = _groups(document.get("categories"), annotations)
+    federated = any(key in image.fields for image in listed.values() for key in _FEDERATED)
+    for image in listed.values():
+        place = f"{where}: images[{image.number}]"
+        own = image.annotations
+        picture = images.open({**image.fields, "id": None}, where=place, reach=_reach(own))
         if isinstance(picture, Reject):
             yield picture
-        elif has_solids([annotation for _, annotation in own]):
-            named = [{"category": names.get(a.get("category_id")), **a} for _, a in own]
-            yield from read_solids({**image, "boxes": named}, picture, where=place)
+        elif solids:
+            things = [(f"{where}: annotations[{n}]", _thing(one, names)) for n, one in own]
+            yield from read_solids(image.fields, things, picture, where=place)
         else:
-            yield from _sample(image, own, names, picture, where)
+            yield from _sample(image, names, picture, where, federated, groups)
+
+
+def _names(categories: Any, where: str) -> dict[str, str]:
+    """The names of categories by their ids; of one without a name none.
+
+    Raises:
+        DataError: it is no list of objects, or one id has two names.
+    """
+    if categories is not None and not isinstance(categories, list):
+        raise DataError(f"{where}: categories is {short(categories)}", mend=_CATEGORIES)
+    names: dict[str, tuple[int, str]] = {}
+    for number, entry in enumerate(categories or ()):
+        key = _id(entry.get("id")) if isinstance(entry, Mapping) else None
+        if key is None:
+            raise DataError(f"{where}: categories[{number}] is {short(entry)}", mend=_CATEGORIES)
+        name = _label(entry.get("name"))
+        before, other = names.setdefault(key, (number, name))
+        if name != other:
+            what = f"categories[{before}] ({other!r}) and categories[{number}] ({name!r}) have one id, {key}"
+            raise DataError(
+                f"{where}: {what}", mend="give every category an id of its own, and its annotations"
+            )
+    return {key: name for key, (_, name) in names.items() if name}
+
+
+_CATEGORIES = 'use a list of objects, such as {"id": 1, "name": "dog"}'
+
+
+def _groups(categories: Any, annotations: Sequence[Any]) -> set[str]:
+    """Categories that only hold others ("fruit" over "apple", as Roboflow lists them), which nothing is annotated with.
+
+    That none of them is annotated does not say that there is none.
+    """
+    entries = [entry for entry in categories or () if isinstance(entry, Mapping)]
+    over = {
+        _label(entry.get("supercategory"))
+        for entry in entries
+        if _label(entry.get("supercategory")) != _label(entry.get("name"))
+    }
+    used = {_id(one.get("category_id")) for one in annotations if isinstance(one, Mapping)}
+    return {_label(entry.get("name")) for entry in entries if _id(entry.get("id")) not in used} & over
+
+
+def _list_image(number: int, entry: Any, listed: dict[str, _Image], where: str) -> Reject | None:
+    """Takes an image in, or says why not.
+
+    Raises:
+        DataError: two images have one id: nobody can tell which annotation belongs to which.
+    """
+    place = f"{where}: images[{number}]"
+    if not isinstance(entry, Mapping):
+        return Reject(place, "", "bad-row", f"{short(entry)} instead of an object")
+    key = _id(entry.get("id"))
+    if key is None:
+        return Reject(
+            place, "", "bad-row", f"id is {short(entry.get('id'))}, so no annotation can be its own"
+        )
+    first = listed.setdefault(key, _Image(number, entry))
+    if first.fields is entry:
+        return None
+    name, other = (_file_name(one) for one in (entry, first.fields))
+    if name == other:
+        return Reject(
+            place, "", "duplicate-image", f"id {key} and {short(name)} stand at images[{first.number}]"
+        )
+    what = f"images[{first.number}] ({short(other)}) and images[{number}] ({short(name)}) have one id, {key}"
+    mend = "files that were put together need new ids: give each file by itself, or renumber images and annotations"
+    raise DataError(f"{where}: {what}", mend=mend)
+
+
+def _file_name(image: Mapping[str, Any]) -> Any:
+    return next(
+        (image[key] for key in ("file_name", "image", "file_path", "coco_url") if image.get(key)), None
+    )
+
+
+def _sort_in(number: int, annotation: Any, listed: Mapping[str, _Image], where: str) -> Reject | None:
+    place = f"{where}: annotations[{number}]"
+    if not isinstance(annotation, Mapping):
+        return Reject(place, "", "bad-annotation", f"{short(annotation)} instead of an object")
+    given = annotation.get("image_id")
+    key = _id(given)
+    if key is None or key not in listed:
+        return Reject(place, "", "unknown-image", f"no image {short(given)}")
+    listed[key].annotations.append((number, annotation))
+    return None
+
+
+def _id(value: Any) -> str | None:
+    """An id, the same for a number and for its text; None for what is no id."""
+    if isinstance(value, float) and value == value and abs(value) < 2**53 and value == int(value):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value else None
+
+
+def _label(name: Any) -> str:
+    """A category's name as words in lower case, "" where it is none."""
+    name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+    return " ".join(name.replace("_", " ").lower().split()) if isinstance(name, str) else ""
+
+
+def _named(annotation: Any) -> str:
+    """The name that an annotation brings itself, as Omni3D's do."""
+    return _label(annotation.get("category_name")) if isinstance(annotation, Mapping) else ""
+
+
+def _thing(annotation: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
+    """An annotation as a thing of a row: its category by name, its ``bbox`` by corners."""
+    key = _id(annotation.get("category_id"))
+    thing = {"category": names.get(key) if key else None, **annotation}
+    box = numbers(thing.pop("bbox", None), 4)
+    return thing | ({"bbox": [box[0], box[1], box[0] + box[2], box[1] + box[3]]} if box else {})
+
+
+def _reach(annotations: Sequence[tuple[int, Mapping[str, Any]]]) -> Size | None:
+    boxes = [box for _, one in annotations if (box := numbers(one.get("bbox"), 4))]
+    if not boxes and any("center_cam" in one for _, one in annotations):
+        return 0.0, 0.0  # their place hangs on the camera's pixels
+    return (max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)) if boxes else None
 
 
 def _sample(
-    image: Mapping[str, Any],
-    annotations: list[tuple[int, dict[str, Any]]],
-    names: Mapping[Any, str],
+    image: _Image,
+    names: Mapping[str, str],
     picture: Picture,
     where: str,
+    federated: bool,
+    groups: Collection[str],
 ) -> Iterator[Sample | Reject]:
-    objects, crowds = [], set()
-    for number, annotation in annotations:
+    objects, unsure = [], set()
+    for number, annotation in image.annotations:
         place = f"{where}: annotations[{number}]"
-        label = names.get(annotation.get("category_id"), "").strip().lower()
-        box = numbers(annotation.get("bbox"), 4)
-        unit = unit_box(box[0], box[1], box[0] + box[2], box[1] + box[3], picture) if box else None
-        if annotation.get("iscrowd"):
-            crowds.add(annotation["category_id"])
-            yield Reject(place, picture.key, "crowd", f"a crowd of {label}")
-        elif unit is None or not label:
-            what = f"box {annotation.get('bbox')} of {label!r} has no area in the image"
-            yield Reject(place, picture.key, "bad-box", what)
+        key = _id(annotation.get("category_id"))
+        label = (names.get(key, "") if key else "") or _named(annotation)
+        read = _object(annotation, label, picture)
+        if isinstance(read, SceneObject):
+            objects.append(read)
         else:
-            objects.append(SceneObject(label=label, box=unit))
-    listed = _listed(image, annotations, names) - crowds
-    evidence = Evidence(
-        objects=tuple(objects),
-        all_objects=bool(listed),
-        labels=tuple(sorted({names[category].strip().lower() for category in listed})),
-    )
-    yield picture.sample(evidence, {})
+            box = numbers(annotation.get("bbox"), 4)
+            if (
+                box is None or 0 not in box[2:]
+            ):  # a box without width or height shows nothing that could be missed
+                unsure.add(label)
+            yield Reject(place, picture.key, *read)
+    looked_for = _looked_for(image, names) if federated else set(names.values()) - set(groups)
+    if "" in unsure:  # it may be a thing of any category
+        looked_for = set()
+    labels = tuple(sorted(looked_for - unsure))
+    yield picture.sample(Evidence(objects=tuple(objects), all_objects=bool(labels), labels=labels), {})
 
 
-def _listed(image: Mapping[str, Any], annotations: list[Any], names: Mapping[Any, str]) -> set[Any]:
-    """The categories of which every object in this image is annotated."""
-    if "neg_category_ids" not in image and "not_exhaustive_category_ids" not in image:
-        return set(names)
-    found = {annotation.get("category_id") for _, annotation in annotations}
-    absent, unfinished = image.get("neg_category_ids", []), image.get("not_exhaustive_category_ids", [])
-    return (found | set(absent)) - set(unfinished) & set(names)
+def _object(annotation: Mapping[str, Any], label: str, picture: Picture) -> SceneObject | tuple[str, str]:
+    """The object, or reason and detail of why there is none."""
+    for name in _CROWDS:
+        if (flag := annotation.get(name)) not in (None, 0, "0", "", "false", "False"):
+            if flag not in (1, "1", "true", "True"):
+                return "bad-annotation", f"{name} is {short(flag)} instead of 0 or 1"
+            return "crowd", f"{name}: a crowd of {label or 'no known category'}"
+    if not label:
+        return "unknown-category", f"no category {short(annotation.get('category_id'))}"
+    given = annotation.get("bbox")
+    box = numbers(given, 4)
+    if box is None:
+        other = next((name for name in ("segmentation", "keypoints") if annotation.get(name)), None)
+        what = f"only {other}" if given is None and other else f"bbox is {short(given)}"
+        return "bad-box", f"{label}: {what}; needed is a bbox of four numbers (x, y, width, height in pixels)"
+    if within_a_pixel(box) and not all(value == int(value) for value in box):
+        return "bad-box", f"{label}: {list(box)} are parts of the image; a bbox is in pixels"
+    unit = picture.frame.box(box[0], box[1], box[0] + box[2], box[1] + box[3])
+    if unit is None:
+        return "bad-box", f"{label}: box {short(given)} (x, y, width, height) has no area in the image"
+    return SceneObject(label=label, box=unit)
+
+
+def _looked_for(image: _Image, names: Mapping[str, str]) -> set[str]:
+    """The names of the categories of which LVIS says that every object in this image is annotated."""
+    absent, unfinished = ({_id(one) for one in _list(image.fields.get(key))} for key in _FEDERATED)
+    found = {_id(annotation.get("category_id")) for _, annotation in image.annotations}
+    return {names[key] for key in (found | absent) - unfinished if key is not None and key in names}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from vila2.data.evidence import Evidence
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import Reject
-from vila2.sources.evidence.images import Images, Picture
-from vila2.sources.evidence.solids import has_solids, read_solids
+from vila2.sources.evidence import solids, texts
+from vila2.sources.evidence.images import Images, Picture, Size, short
+from vila2.sources.evidence.solids import has_solids, read_solids, things_of
+from vila2.sources.evidence.sound import unsound
 from vila2.sources.evidence.texts import read_texts
 from vila2.sources.rows import Row
 
@@ -37,22 +39,35 @@ def sample_of(row: Row, images: Images) -> Iterator[Sample | Reject]:
         keys = ", ".join(map(repr, list(row.fields)[:8]))
         yield Reject(row.where, "", "bad-row", f"keys {keys} make no known form")
         return
-    picture = images.open(row.fields, where=row.where)
+    fields = row.fields
+    if form == "3D boxes" and (wrong := _no_solids(fields["boxes"])):
+        yield Reject(row.where, "", "bad-row", wrong)
+        return
+    picture = images.open(fields, where=row.where, reach=_reach(form, fields))
     if isinstance(picture, Reject):
         yield picture
     elif form in ("texts", "lines"):
-        yield from read_texts(row.fields, picture, where=row.where)
+        yield from read_texts(fields, picture, where=row.where)
     elif form == "3D boxes":
-        if isinstance(row.fields["boxes"], list) and (
-            not row.fields["boxes"] or has_solids(row.fields["boxes"])
-        ):
-            yield from read_solids(row.fields, picture, where=row.where)
-        else:
-            yield Reject(row.where, picture.key, "bad-row", "boxes without 'center_cam'")
+        yield from read_solids(fields, things_of(fields, where=row.where), picture, where=row.where)
     elif form == "questions":
         yield _exchange(row, picture)
     else:
         yield _evidence(row, picture)
+
+
+def _reach(form: str, fields: Mapping[str, Any]) -> Size | None:
+    """How far to the right and down a row's pixel coordinates go; None where it has none."""
+    if form == "3D boxes":
+        return solids.reach_of(fields["boxes"])
+    return texts.reach_of(fields) if form in ("texts", "lines") else None
+
+
+def _no_solids(boxes: Any) -> str:
+    """What is wrong with a row's ``boxes``, "" for nothing."""
+    if not isinstance(boxes, list):
+        return f"boxes is {short(boxes)}; use a list of objects"
+    return "" if not boxes or has_solids(boxes) else "boxes without 'center_cam'"
 
 
 def _exchange(row: Row, picture: Picture) -> Sample | Reject:
@@ -60,7 +75,7 @@ def _exchange(row: Row, picture: Picture) -> Sample | Reject:
     answer = str(answer) if isinstance(answer, int | float) and not isinstance(answer, bool) else answer
     for name, value in (("question", question), ("answer", answer)):
         if not isinstance(value, str) or not value.strip():
-            return Reject(row.where, picture.key, "missing-text", f"{name} {value!r:.60}")
+            return Reject(row.where, picture.key, "missing-text", f"{name} is {short(value)}")
     meta = {"image": picture.name}
     if isinstance(row.fields.get("kind"), str):
         meta["kind"] = row.fields["kind"]
@@ -75,4 +90,6 @@ def _evidence(row: Row, picture: Picture) -> Sample | Reject:
         first = error.errors()[0]
         detail = f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
         return Reject(row.where, picture.key, "bad-evidence", detail)
+    if what := unsound(evidence):
+        return Reject(row.where, picture.key, "bad-evidence", what)
     return picture.sample(evidence, {})

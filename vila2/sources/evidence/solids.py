@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vila2.data.evidence import Box3D, Camera, Evidence, SceneObject
+from vila2.data.evidence import Box3D, Camera, Evidence, SceneObject, Vector
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
-from vila2.sources.evidence.images import Picture, is_number, numbers, unit_box
+from vila2.sources.evidence.images import Picture, Size, is_number, numbers, short, within_a_pixel
+from vila2.sources.evidence.sound import is_rotation
 
 #: From the surest to the least sure; Omni3D writes -1s where a box is not known.
 _BOXES = ("bbox2D_tight", "bbox2D_gt", "bbox2D_trunc", "bbox2D_proj", "bbox")
-_MISSING = (-1.0, -1.0, -1.0, -1.0)
+#: Laser points and pixels of the segmentation that show a thing.
+_POINTS = ("lidar_pts", "segmentation_pts")
+#: Metres that a box may be off the measured depth (Omni3D's own limit).
+_DEPTH_ERROR = 0.5
+_FARTHEST = 1e6  # metres
 
 
 def has_solids(objects: Sequence[Any]) -> bool:
@@ -20,22 +25,46 @@ def has_solids(objects: Sequence[Any]) -> bool:
     return any(isinstance(thing, Mapping) and "center_cam" in thing for thing in objects)
 
 
-def read_solids(row: Mapping[str, Any], picture: Picture, *, where: str) -> Iterator[Sample | Reject]:
+def things_of(row: Mapping[str, Any], *, where: str) -> list[tuple[str, Any]]:
+    """The things of a row's ``boxes``, each with its place."""
+    return [(f"{where}.boxes[{number}]", thing) for number, thing in enumerate(row["boxes"])]
+
+
+def reach_of(things: Sequence[Any]) -> Size:
+    """How far the 2D boxes of a row's things go, in pixels; a camera alone refers to pixels too."""
+    found = [box for thing in things if isinstance(thing, Mapping) and (box := _pixels(thing))]
+    return max((box[2] for box in found), default=0.0), max((box[3] for box in found), default=0.0)
+
+
+def read_solids(
+    row: Mapping[str, Any], things: Sequence[tuple[str, Any]], picture: Picture, *, where: str
+) -> Iterator[Sample | Reject]:
     """One sample; an object behind the camera, without size or not valid in 3D keeps no solid.
 
     Not everything in such images is annotated, so the evidence does not say that it is.
+
+    Args:
+        row: with the camera's ``K``.
+        things: each with its place, for the reject.
+        picture: that the row names.
+        where: of the row.
     """
+    if picture.frame.orientation != 1:
+        detail = f"K is for {picture.name} before its EXIF orientation {picture.frame.orientation}: turn both"
+        yield Reject(where, picture.key, "rotated-image", detail)
+        return
     camera = _camera(row.get("K"), picture)
     objects = []
-    for number, thing in enumerate(row["boxes"]):
-        place = f"{where}.boxes[{number}]"
-        made = _object(thing, picture) if isinstance(thing, Mapping) else "no object"
+    for place, thing in things:
+        made = _object(thing, picture) if isinstance(thing, Mapping) else f"{short(thing)} is no object"
         if isinstance(made, str):
             yield Reject(place, picture.key, "bad-box", made)
         else:
             objects.append(made)
     if camera is None and any(thing.solid for thing in objects):
-        yield Reject(where, picture.key, "bad-camera", f"K = {row.get('K')!r:.80} is no 3 x 3 matrix")
+        yield Reject(
+            where, picture.key, "bad-camera", f"K = {short(row.get('K'))} is no 3 x 3 matrix of a camera"
+        )
         return
     about = {key: row[key] for key in ("dataset",) if key in row}
     yield picture.sample(Evidence(objects=tuple(objects), camera=camera), about)
@@ -43,44 +72,70 @@ def read_solids(row: Mapping[str, Any], picture: Picture, *, where: str) -> Iter
 
 def _object(thing: Mapping[str, Any], picture: Picture) -> SceneObject | str:
     """The object, or what is wrong with it."""
-    label = str(thing.get("category") or thing.get("category_name") or "").strip().lower()
+    given = thing.get("category") or thing.get("category_name") or ""
+    label = given.strip().lower() if isinstance(given, str) else ""
     if not label:
-        return "no category"
-    boxes = (numbers(thing.get(name), 4) for name in _BOXES)
-    pixels = next((box for box in boxes if box is not None and box != _MISSING), None)
-    box = unit_box(*pixels, picture) if pixels else None
+        return f"category is {short(given)}" if given else "no category"
+    pixels = _pixels(thing)
+    if pixels and within_a_pixel(pixels):
+        return f"{label}: {list(pixels)} are parts of the image; 2D boxes are in pixels"
+    box = picture.frame.box(*pixels) if pixels else None
     solid = _solid(thing)
     if box is None and solid is None:
-        return f"{label}: neither a 2D box in the image nor a 3D box"
+        return f"{label}: neither a 2D box in the image nor a 3D box that can be used"
+    unseen = any(is_number(thing.get(name)) and thing[name] == 0 for name in _POINTS)
     return SceneObject(
         label=label,
         box=box,
         solid=solid,
         truncation=_share(thing.get("truncation")),
-        visibility=_share(thing.get("visibility")),
+        # What no laser point and no pixel of the segmentation shows is hidden, whatever else is written.
+        visibility=0.0 if unseen else _share(thing.get("visibility")),
     )
 
 
+def _pixels(thing: Mapping[str, Any]) -> tuple[float, ...] | None:
+    """The surest 2D box that is known, in pixels."""
+    boxes = (numbers(thing.get(name), 4) for name in _BOXES)
+    return next((box for box in boxes if box is not None and (box[0], box[2]) != (-1, -1)), None)
+
+
 def _solid(thing: Mapping[str, Any]) -> Box3D | None:
-    centre, dimensions = numbers(thing.get("center_cam"), 3), numbers(thing.get("dimensions"), 3)
+    centre, dimensions = _vector(thing.get("center_cam")), _vector(thing.get("dimensions"))
     rotation = _matrix(thing.get("R_cam"))
     if centre is None or dimensions is None or rotation is None:
         return None
-    if thing.get("valid3D") is False or centre[2] <= 0 or min(dimensions) <= 0:
+    if (
+        thing.get("valid3D") in (False, 0)
+        or centre[2] <= 0
+        or min(dimensions) <= 0
+        or max(map(abs, centre)) > _FARTHEST
+        or not is_rotation(rotation)
+    ):
+        return None
+    error = thing.get("depth_error")
+    if error is not None and is_number(error) and error > _DEPTH_ERROR:
         return None
     return Box3D(centre=centre, dimensions=dimensions, rotation=rotation)
 
 
 def _camera(value: Any, picture: Picture) -> Camera | None:
     matrix = _matrix(value)
-    return Camera(K=matrix, width=picture.width, height=picture.height) if matrix else None
-
-
-def _matrix(value: Any) -> tuple[tuple[float, ...], ...] | None:
-    if not isinstance(value, Sequence) or len(value) != 3:
+    if matrix is None or min(matrix[0][0], matrix[1][1]) <= 0:
         return None
-    rows = tuple(numbers(row, 3) for row in value)
-    return None if None in rows else rows
+    return Camera(K=matrix, width=picture.frame.width, height=picture.frame.height)
+
+
+def _vector(value: Any) -> Vector | None:
+    found = numbers(value, 3)
+    return (found[0], found[1], found[2]) if found else None
+
+
+def _matrix(value: Any) -> tuple[Vector, Vector, Vector] | None:
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        return None
+    one, two, three = map(_vector, value)
+    return None if one is None or two is None or three is None else (one, two, three)
 
 
 def _share(value: Any) -> float | None:

@@ -3,81 +3,226 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from vila2.data.boxes import Point
 from vila2.data.evidence import Evidence, WrittenText
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
-from vila2.sources.evidence.images import Picture, numbers, unit_box, unit_point
+from vila2.sources.evidence.images import Frame, Picture, Size, is_number, numbers, short, within_a_pixel
 
 #: What data sets write for a text that nobody can read.
 UNREADABLE = frozenset({"###", "."})
+_UNIT = Frame(1, 1)
+_TEXTS = ("text", "transcription")  # PaddleOCR's name is the second
+_BOXES, _OUTLINES = ("box", "bbox"), ("quad", "points")
+_CORNERS = ("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4")  # of CORD's quads
+
+Refusal = tuple[str, str]
+
+
+class _Place(NamedTuple):
+    """Where a text stands, as the row gives it: corners of a box (two), or of an outline (four or more)."""
+
+    points: tuple[tuple[float, float], ...]
+
+    @property
+    def is_box(self) -> bool:
+        return len(self.points) == 2
+
+    @property
+    def swapped(self) -> bool:
+        """Whether the second corner of a box lies before the first."""
+        return self.is_box and any(last < first for first, last in zip(*self.points, strict=True))
+
+
+def texts_of(row: Mapping[str, Any]) -> Any:
+    """What stands in ``texts``, or else in ``lines``."""
+    return row[_list_name(row)]
+
+
+def _list_name(row: Mapping[str, Any]) -> str:
+    return "texts" if row.get("texts") is not None or "lines" not in row else "lines"
+
+
+def reach_of(row: Mapping[str, Any]) -> Size | None:
+    """How far the pixel coordinates of a row's texts go; None where it has none."""
+    texts = texts_of(row)
+    if row.get("scale") not in (None, "pixels") or not isinstance(texts, list | tuple):
+        return None
+    places = [place for entry in texts if isinstance(place := _place(_fields(entry)), _Place)]
+    points = [point for place in places for point in place.points]
+    return (max(x for x, _ in points), max(y for _, y in points)) if points else None
 
 
 def read_texts(row: Mapping[str, Any], picture: Picture, *, where: str) -> Iterator[Sample | Reject]:
     """One sample; texts stay in the order they are listed in.
 
-    ``texts`` (or ``lines``) holds objects with ``text`` and one of ``box`` or ``bbox`` (xmin, ymin, xmax,
-    ymax), ``quad`` (eight numbers or four points) or ``points``; ``kind`` is kept. Places are pixels, or
-    parts of the image where the row says ``"scale": "unit"``. The list counts as all that is written, unless
-    one of its texts can not be used or the row says ``"all_texts": false``.
+    ``texts`` (or ``lines``) holds objects with ``text`` (or ``transcription``) and one of ``box`` or ``bbox`` (xmin,
+    ymin, xmax, ymax), ``quad`` (eight numbers, four points, or CORD's x1 to y4) or ``points``; ``kind`` is kept. Lists
+    of points and text, as EasyOCR and PaddleOCR give them, are read as well. Places are pixels, or parts of the image
+    where the row says ``"scale": "unit"``; where all of them lie within a single pixel and the row does not say which,
+    it is not used. The list counts as all that is written, unless one of its texts can not be used or the row says
+    ``"all_texts": false``.
     """
-    name = "texts" if "texts" in row else "lines"
-    if row.get("scale", "pixels") not in ("pixels", "unit") or not isinstance(row[name], Sequence):
-        detail = f"scale {row.get('scale')!r}, {name} {type(row[name]).__name__}"
+    name = _list_name(row)
+    given, scale = row[name], row.get("scale")  # a table has None where a row says nothing
+    if scale not in (None, "pixels", "unit"):
+        yield Reject(where, picture.key, "bad-row", f"scale is {short(scale)}; use 'pixels' or 'unit'")
+        return
+    if not isinstance(given, list | tuple):
+        detail = f"{name} is {short(given)}; use a list of objects with 'text' and 'box'"
         yield Reject(where, picture.key, "bad-row", detail)
         return
-    frame = Picture("", "", b"", 1, 1) if row.get("scale") == "unit" else picture
+    entries = [_fields(entry) for entry in given]
+    places = [_place(entry) for entry in entries]
+    known = [place for place in places if isinstance(place, _Place)]
+    unsure = _unsure(known, scale is not None)
+    if unsure is not None:
+        yield Reject(where, picture.key, *unsure)
+        return
+    frame = _UNIT if scale == "unit" else picture.frame
     texts = []
-    for number, entry in enumerate(row[name]):
-        place = f"{where}.{name}[{number}]"
-        made = _text(entry, frame) if isinstance(entry, Mapping) else ("bad-text", "no object")
+    for number, (entry, place) in enumerate(zip(entries, places, strict=True)):
+        made = _text(entry, place, frame, scale == "unit")
         if isinstance(made, WrittenText):
             texts.append(made)
         else:
-            yield Reject(place, picture.key, *made)
-    fields = row.get("fields") or {}
-    if not isinstance(fields, Mapping) or not all(isinstance(value, str) for value in fields.values()):
-        yield Reject(where, picture.key, "bad-fields", f"{fields!r:.80} instead of texts by name")
-        fields = {}
-    complete = len(texts) == len(row[name]) and row.get("all_texts", True) is True
-    evidence = Evidence(texts=tuple(texts), all_texts=complete, fields=dict(fields))
+            yield Reject(f"{where}.{name}[{number}]", picture.key, *made)
+    fields, refused = _named_values(row.get("fields"))
+    for detail in refused:
+        yield Reject(where, picture.key, "bad-fields", detail)
+    complete = len(texts) == len(given) and row.get("all_texts") in (None, True)
+    evidence = Evidence(texts=tuple(texts), all_texts=complete, fields=fields)
     yield picture.sample(evidence, {})
 
 
-def _text(entry: Mapping[str, Any], frame: Picture) -> WrittenText | tuple[str, str]:
+def _unsure(places: Sequence[_Place], said: bool) -> Refusal | None:
+    """Why the places of a row can not be trusted, as reason and detail."""
+    if not places:
+        return None
+    values = [value for place in places for point in place.points for value in point]
+    if not said and within_a_pixel(values):
+        detail = (
+            'every place lies within 0 to 1: say "scale": "unit" (parts of the image) or "pixels" in the row'
+        )
+        return "unsure-scale", detail
+    boxes = [place for place in places if place.is_box]
+    swapped = [place for place in boxes if place.swapped]
+    if len(boxes) > 1 and 2 * len(swapped) >= len(boxes):
+        shown = [value for point in swapped[0].points for value in point]
+        detail = f"boxes are xmin, ymin, xmax, ymax; {shown} is not, it looks like x, y, width, height"
+        return "unsure-boxes", f"{detail}, and so may all be of this row"
+    return None
+
+
+def _fields(entry: Any) -> Mapping[str, Any] | None:
+    """An entry as an object: itself, or EasyOCR's (points, text, score) and PaddleOCR's (points, (text, score))."""
+    if isinstance(entry, Mapping):
+        return entry
+    if not isinstance(entry, list | tuple) or len(entry) not in (2, 3):
+        return None
+    points, text = entry[:2]
+    text = text[0] if isinstance(text, list | tuple) and text else text
+    return {"points": points, "text": text} if isinstance(text, str) and _points(points) else None
+
+
+def _text(
+    entry: Mapping[str, Any] | None, place: _Place | str, frame: Frame, unit: bool
+) -> WrittenText | Refusal:
     """The text, or reason and detail of why there is none."""
-    text = entry.get("text")
-    if not isinstance(text, str) or not text.strip() or text.strip() in UNREADABLE:
-        return "unreadable-text", f"{text!r:.40}"
-    outline = _outline(entry, frame)
+    if entry is None:
+        return "bad-text", "no object with 'text' and 'box'"
+    name = next((name for name in _TEXTS if entry.get(name) is not None), None)
+    name = name or next((name for name in _TEXTS if name in entry), None)
+    if name is None:
+        return "missing-text", f"no 'text', only {', '.join(map(repr, list(entry)[:6])) or 'nothing'}"
+    text = _written(entry[name])
+    if text is None:
+        return "unreadable-text", f"{name} is {_why_not(entry[name])}"
+    if isinstance(place, str):
+        return "bad-box", f"{short(text)}: {place}"
+    values = [value for point in place.points for value in point]
+    if frame is not _UNIT and within_a_pixel(values) and not all(value == int(value) for value in values):
+        return "bad-box", f"{short(text)}: {values} are parts of the image, where others are pixels"
+    if unit and not within_a_pixel(values) and max(values) > 2:
+        return "bad-box", f"{short(text)}: {values} are no parts of the image, which 'scale': 'unit' says"
+    outline = _outline(place, frame)
     if outline is None:
-        return "bad-box", f"{text!r:.40} has no place in the image"
+        size = "0 to 1" if unit else f"{frame.width:g}x{frame.height:g}"
+        return "bad-box", f"{short(text)}: {short(values)} has no area in the image ({size})"
     kind = entry.get("kind", "")
     return WrittenText(text=text, outline=outline, kind=kind if isinstance(kind, str) else "")
 
 
-def _outline(entry: Mapping[str, Any], frame: Picture) -> tuple[Point, ...] | None:
-    box = numbers(entry.get("box", entry.get("bbox")), 4)
-    if box is not None:
-        unit = unit_box(*box, frame)
+def _written(value: Any) -> str | None:
+    """A text as it is written, None where it can not be read; of a number only a whole one: 9.5 may have been 9.50."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return text if isinstance(text, str) and text.strip() and text.strip() not in UNREADABLE else None
+
+
+def _why_not(value: Any) -> str:
+    if is_number(value):
+        return f"the number {short(value)}: give it as text, digit by digit as it is written"
+    return short(value)
+
+
+def _named_values(value: Any) -> tuple[dict[str, str], list[str]]:
+    """The fields of a document that can be used, and what is wrong with the others."""
+    if value is None:
+        return {}, []
+    if not isinstance(value, Mapping):
+        return {}, [f"fields is {short(value)}; use texts by name"]
+    fields, refused = {}, []
+    for name, one in value.items():
+        whole = isinstance(one, int) and not isinstance(one, bool)
+        if isinstance(one, str) or whole:
+            fields[str(name)] = str(one)
+        elif one is not None:  # a table's column that is empty in this row
+            refused.append(f"{short(name)} is {_why_not(one)}")
+    return fields, refused
+
+
+def _place(entry: Mapping[str, Any] | None) -> _Place | str:
+    """Where an entry says that its text stands, or what is wrong with that."""
+    if entry is None:
+        return "no place"
+    name = next((name for name in (*_BOXES, *_OUTLINES) if entry.get(name) is not None), None)
+    if name is None:
+        return "no 'box', 'quad' or 'points'"
+    given = entry[name]
+    box = numbers(given, 4)
+    if box is not None and name in _BOXES:
+        return _Place(((box[0], box[1]), (box[2], box[3])))
+    if isinstance(given, Mapping):
+        given = [given.get(corner) for corner in _CORNERS]
+    points = _points(given)
+    if points is None or (name in _BOXES and len(points) < 4):
+        needed = "four numbers" if name in _BOXES else "eight numbers or four points and more, as numbers"
+        return f"{name} is {short(entry[name])}; needed are {needed}"
+    return _Place(points) if len(points) >= 4 else f"{name} has {len(points)} points; needed are four or more"
+
+
+def _points(value: Any) -> tuple[tuple[float, float], ...] | None:
+    """Points from numbers one after the other (eight and more), or from pairs."""
+    if not isinstance(value, list | tuple) or not value:
+        return None
+    if len(value) >= 8 and len(value) % 2 == 0 and (flat := numbers(value, len(value))) is not None:
+        return tuple(zip(flat[::2], flat[1::2], strict=True))
+    pairs = [numbers(point, 2) for point in value]
+    return None if None in pairs else tuple((pair[0], pair[1]) for pair in pairs if pair)
+
+
+def _outline(place: _Place, frame: Frame) -> tuple[Point, ...] | None:
+    if place.is_box:
+        (x0, y0), (x1, y1) = place.points
+        unit = frame.box(x0, y0, x1, y1)
         if unit is None:
             return None
         x0, y0, x1, y1 = unit
         return (x0, y0), (x1, y0), (x1, y1), (x0, y1)
-    given = entry.get("quad", entry.get("points"))
-    flat = numbers(given, 8)
-    pairs = zip(flat[::2], flat[1::2], strict=True) if flat else _pairs(given)
-    points = tuple(unit_point(x, y, frame) for x, y in pairs)
-    return points if len(points) >= 4 and _area(points) > 0 else None
-
-
-def _pairs(value: Any) -> list[tuple[float, ...]]:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return []
-    pairs = [numbers(point, 2) for point in value]
-    return [] if None in pairs else pairs  # type: ignore[return-value]
+    points = tuple(frame.point(x, y) for x, y in place.points)
+    return points if _area(points) > 0 else None
 
 
 def _area(points: Sequence[Point]) -> float:

@@ -35,7 +35,7 @@ class Builder:
         return ["all"]
 
     def build(self, shard: str) -> Iterator[Sample | Reject]:
-        for sample in open_evidence(self.config.data):
+        for sample in open_evidence(self.config.data, self.config.image_root):
             yield sample if isinstance(sample, Reject) else self._ask(sample)
 
     def _ask(self, sample: Sample) -> Sample | Reject:

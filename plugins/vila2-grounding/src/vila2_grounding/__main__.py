@@ -7,12 +7,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from pydantic import ValidationError
 from vila2.data.exchanges import exchanges_of
+from vila2.data.rejects import RejectTally
 from vila2.data.sample import Sample
-from vila2.errors import Vila2Error
+from vila2.plugin.trying import config_from, told
 
 from vila2_grounding.builder import GroundingBuilder, GroundingConfig
 from vila2_grounding.mentions import mentions
@@ -26,6 +25,7 @@ class Counts:
     samples: Counter[str] = field(default_factory=Counter)
     images: set[str] = field(default_factory=set)
     rejected: Counter[str] = field(default_factory=Counter)
+    rejects: RejectTally = field(default_factory=RejectTally)
     exchanges: Counter[str] = field(default_factory=Counter)
     categories: Counter[str] = field(default_factory=Counter)
     read_back: Counter[str] = field(default_factory=Counter)
@@ -39,6 +39,7 @@ def count(builder: GroundingBuilder) -> Counts:
     for shard in builder.shards():
         for item in builder.build(shard):
             if not isinstance(item, Sample):
+                counts.rejects.add(item)
                 counts.rejected[item.reason] += 1
                 continue
             instances = {(one["category"], box) for one in item.meta["phrases"] for box in one["boxes"]}
@@ -73,6 +74,7 @@ def lines(counts: Counts) -> list[str]:
         counter = getattr(counts, title)
         text.append(f"{title}: {counter.total()}")
         text += [f"  {name:24} {number:7}" for name, number in counter.most_common()]
+        text += [f"  {line}" for line in counts.rejects.lines()] if title == "rejected" else []
     text.append(f"images: {len(counts.images)}")
     total = counts.read_back.total()
     shares = ", ".join(f"{what} {number / total:.1%}" for what, number in counts.read_back.most_common())
@@ -90,17 +92,14 @@ def _spread(values: Sequence[int]) -> str:
     return f"mean {statistics.fmean(values):.2f}, median {statistics.median(values):g}, most {max(values)}"
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
+    """Prints what is built; 1 where something is wrong."""
+    return told(_run, arguments, __doc__)
+
+
+def _run(arguments: Sequence[str]) -> int:
     """Prints what is built; 1 where nothing can be."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(__doc__)
-        return 0
-    settings = dict(setting.partition("=")[::2] for setting in arguments[1:])
-    try:
-        counts = count(GroundingBuilder(GroundingConfig(data=Path(arguments[0]), **settings)))
-    except (Vila2Error, ValidationError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    counts = count(GroundingBuilder(config_from(GroundingConfig, arguments)))
     print("\n".join(lines(counts)))
     return 0 if counts.samples else 1
 

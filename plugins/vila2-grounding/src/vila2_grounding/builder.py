@@ -27,7 +27,7 @@ class GroundingConfig(BuilderConfig):
     """Settings of the builder, besides ``data`` and ``seed``.
 
     Attributes:
-        images: the folder of the images, where they do not lie beside the rows.
+        images: the same as ``image_root``: the folder of the images, where they do not lie beside the rows.
         resized: what to do with images that img2dataset gave another shape: "reject" them, move the boxes with the
             "border" of its default mode, or "keep" the boxes as they are.
         largest_box: share of the image that a box may cover; a larger one is dropped (the paper's first filter).
@@ -75,7 +75,11 @@ class GroundingBuilder:
         """Samples of one piece; a ``Reject`` for every box and every image that is dropped."""
         config = self.config
         found = readers.read(
-            config.data, shard, images=config.images, resized=config.resized, seed=config.seed
+            config.data,
+            shard,
+            images=config.images or config.image_root,
+            resized=config.resized,
+            seed=config.seed,
         )
         for item in found:
             if isinstance(item, Reject):
@@ -96,7 +100,8 @@ class GroundingBuilder:
         exchanges += refer(grounded, config.referring, draw)
         exchanges += describe_regions(grounded, config.regions, draw)
         if not exchanges:
-            return Reject(grounded.key, grounded.key, "no-question", "no phrase means exactly one box")
+            where = str(grounded.meta.get("image", grounded.key))
+            return Reject(where, grounded.key, "no-question", "no phrase means exactly one box")
         turns: list[Turn] = [user(ImagePart())]
         for branch, (_, question, answer) in enumerate(exchanges, start=1):
             turns += [user(*question, branch=branch), assistant(*answer, branch=branch)]

@@ -6,50 +6,50 @@ KEY=VALUE are settings of the builder, VALUE as JSON or text.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from vila2.data.evidence import Evidence
+from vila2.data.rejects import RejectTally
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
-from vila2.errors import Vila2Error
+from vila2.plugin.trying import config_from, told
 
 from vila2_ocr.builder import OcrBuilder, OcrConfig
 from vila2_ocr.checking import faults
 from vila2_ocr.documents import read
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
+    """Prints what is built; 1 where something is wrong."""
+    return told(_run, arguments, __doc__)
+
+
+def _run(arguments: Sequence[str]) -> int:
     """Builds everything, checks every answer by rule, and prints counts; 1 if one is wrong."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(__doc__)
-        return 0
-    try:
-        settings = dict(_setting(argument) for argument in arguments[1:])
-        data, _, number = arguments[0].partition(":")
-        drawn = int(number) if data == "documents" and number.isdecimal() else None
-        builder = OcrBuilder(OcrConfig(data=Path(arguments[0]), **settings))
-        items = _built(builder) if drawn is None else (builder.ask(one) for one in read(count=drawn))
-        counts, checked, wrong = tally(items)
-    except (Vila2Error, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    data, _, number = arguments[0].partition(":")
+    drawn = int(number) if data == "documents" and number.isdecimal() else None
+    builder = OcrBuilder(config_from(OcrConfig, arguments))
+    items = _built(builder) if drawn is None else (builder.ask(one) for one in read(count=drawn))
+    rejects = RejectTally()
+    counts, checked, wrong = tally(items, rejects)
     for title, counter in counts.items():
         total = sum(counter.values())
         print(f"{title}: {total}")
         for name, number in counter.most_common(20):
             print(f"  {name:46} {number:6}  {100 * number / total:5.1f} %")
+        for line in rejects.lines() if title == "rejected" else ():
+            print(f"  {line}")
     print(f"answers by rule checked against the texts: {checked}, wrong: {len(wrong)}")
     for fault in wrong[:10]:
         print(f"  {fault}")
     return 1 if wrong else 0
 
 
-def tally(items: Iterator[Sample | Reject]) -> tuple[dict[str, Counter[str]], int, list[str]]:
+def tally(
+    items: Iterator[Sample | Reject], rejects: RejectTally
+) -> tuple[dict[str, Counter[str]], int, list[str]]:
     """Counts of what was built; how many answers by rule were checked; what is wrong with which."""
     counts: dict[str, Counter[str]] = {
         title: Counter()
@@ -58,6 +58,7 @@ def tally(items: Iterator[Sample | Reject]) -> tuple[dict[str, Counter[str]], in
     checked, wrong = 0, []
     for item in items:
         if isinstance(item, Reject):
+            rejects.add(item)
             counts["rejected"][item.reason] += 1
             continue
         counts["images"][str(item.meta.get("dataset", item.meta.get("document", "given")))] += 1
@@ -81,16 +82,6 @@ def tally(items: Iterator[Sample | Reject]) -> tuple[dict[str, Counter[str]], in
 def _built(builder: OcrBuilder) -> Iterator[Sample | Reject]:
     for shard in builder.shards():
         yield from builder.build(shard)
-
-
-def _setting(argument: str) -> tuple[str, Any]:
-    key, equals, value = argument.partition("=")
-    if not equals:
-        raise ValueError(f"{argument}: not of the form KEY=VALUE")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 if __name__ == "__main__":

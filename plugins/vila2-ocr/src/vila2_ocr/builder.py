@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 from vila2 import open_evidence
-from vila2.data.evidence import Evidence
+from vila2.data.evidence import KEY, Evidence
 from vila2.data.sample import ImagePart, Sample, user
 from vila2.data.shards import Reject
 from vila2.errors import DataError
@@ -68,7 +68,8 @@ class OcrBuilder:
     @cached_property
     def files(self) -> dict[str, SourceFile]:
         """Files of known data sets by the name of their shard; none for a user's own data."""
-        return {file.name: file for file in source_files(self.config.data, self.config.dataset)}
+        config = self.config
+        return {file.name: file for file in source_files(config.data, config.dataset, config.image_root)}
 
     def shards(self) -> Sequence[str]:
         """One for each file of a known data set; one for a user's own data."""
@@ -78,11 +79,13 @@ class OcrBuilder:
 
     def build(self, shard: str) -> Iterator[Sample | Reject]:
         """Samples of one shard; a ``Reject`` for whatever gives no question."""
-        read = self.files[shard].samples() if shard in self.files else open_evidence(self.config.data)
+        config = self.config
+        known = self.files.get(shard)
+        read = known.samples() if known else open_evidence(config.data, config.image_root)
         for item in read:
             if isinstance(item, Reject):
                 yield item
-            elif any(turn.trained and turn.text for turn in item.turns) and Evidence.of(item) is None:
+            elif any(turn.trained and turn.text for turn in item.turns) and KEY not in item.meta:
                 yield item  # somebody asked already
             else:
                 yield self.ask(item)
@@ -90,7 +93,10 @@ class OcrBuilder:
     def ask(self, sample: Sample) -> Sample | Reject:
         """An image's sample: what the rules find in its evidence, in words."""
         where = str(self.config.data)
-        evidence = Evidence.of(sample)
+        try:
+            evidence = Evidence.of(sample)
+        except DataError as error:
+            return Reject(where, sample.key, "bad-evidence", error.what)
         if evidence is None or not (evidence.texts or evidence.all_texts):
             return Reject(where, sample.key, "no-texts", "nothing is known of what is written")
         random = generator("ocr", self.config.seed, sample.key)

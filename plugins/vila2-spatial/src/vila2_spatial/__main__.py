@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from pathlib import Path
+from collections.abc import Sequence
 
 from vila2.data.evidence import Evidence
+from vila2.data.rejects import RejectTally
 from vila2.data.sample import Sample
-from vila2.errors import Vila2Error
+from vila2.plugin.trying import config_from, told
 
 from vila2_spatial.builder import SpatialBuilder, SpatialConfig
 from vila2_spatial.cleaning import clean
 from vila2_spatial.facts import Fact, answer_of
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
+    """Prints what is built; 1 where something is wrong."""
+    return told(_run, arguments, __doc__)
+
+
+def _run(arguments: Sequence[str]) -> int:
     """Builds everything, derives every answer again, and prints counts; 1 if one is derived differently."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(__doc__)
-        return 0
-    settings = dict(setting.split("=", 1) for setting in arguments[1:])
-    try:
-        builder = SpatialBuilder(SpatialConfig(data=Path(arguments[0]), **settings))
-        counts, wrong = count(builder)
-    except Vila2Error as error:
-        print(error, file=sys.stderr)
-        return 1
+    rejects = RejectTally()
+    counts, wrong = count(SpatialBuilder(config_from(SpatialConfig, arguments)), rejects)
     for title, counter in counts.items():
         total = sum(counter.values())
         print(f"{title}: {total}")
         for name, number in counter.most_common():
             print(f"  {name:24} {number:6}  {100 * number / total:5.1f} %")
+        for line in rejects.lines() if title == "rejected scenes" else ():
+            print(f"  {line}")
     print(f"answers derived again from the boxes: {sum(counts['relations'].values())}, different: {wrong}")
     return 1 if wrong else 0
 
 
-def count(builder: SpatialBuilder) -> tuple[dict[str, Counter[str]], int]:
+def count(builder: SpatialBuilder, rejects: RejectTally) -> tuple[dict[str, Counter[str]], int]:
     """Counts of what a builder makes, and how many stored answers the boxes do not give again."""
     titles = (
         "samples",
@@ -53,6 +53,7 @@ def count(builder: SpatialBuilder) -> tuple[dict[str, Counter[str]], int]:
     for shard in builder.shards():
         for sample in builder.build(shard):
             if not isinstance(sample, Sample):
+                rejects.add(sample)
                 counts["rejected scenes"][sample.reason] += 1
                 continue
             counts["samples"]["mirrored" if sample.meta.get("mirrored") else "as taken"] += 1

@@ -76,7 +76,9 @@ class SpatialBuilder:
     @cached_property
     def reader(self) -> SceneReader:
         """Of the data."""
-        return open_scenes(self.config.data, None if self.config.format == "auto" else self.config.format)
+        config = self.config
+        form = None if config.format == "auto" else config.format
+        return open_scenes(config.data, form, config.image_root)
 
     def shards(self) -> Sequence[str]:
         """Names of the reader's pieces."""

@@ -7,10 +7,11 @@ from itertools import islice
 from pathlib import Path
 
 from vila2.data.sample import Sample
-from vila2.data.shards import Reject, ShardDataset
+from vila2.data.shards import Reject
 from vila2.errors import DataError
 from vila2.sources import img2dataset
 from vila2.sources.evidence import open_evidence
+from vila2.sources.evidence.images import check_image_root
 from vila2.sources.rows import Row, read_rows, row_files
 
 from vila2_grounding.grounded import Grounded
@@ -45,13 +46,18 @@ def read(
         DataError: in no form that is known.
     """
     files = _files(path)
+    check_image_root(images)
+    if images and any(file.suffix == ".tar" for file in files):
+        raise DataError(
+            f"{path}: image_root has no use for tars, which hold their images", mend="leave it out"
+        )
     if piece != ALL:
         yield from _read_file(path / piece, images, resized, seed, prefix=f"{Path(piece).stem}/")
     elif files:
         yield from _read_file(files[0], images, resized, seed)
     else:
         found = read_voc(path, images) if is_voc(path) else open_evidence(path, images)
-        yield from _read_samples(found, resized, seed)
+        yield from _read_samples(found, resized, seed, path)
 
 
 def _files(path: Path) -> list[Path]:
@@ -64,7 +70,7 @@ def _files(path: Path) -> list[Path]:
     if tars or (path / "shards").is_dir():
         return tars
     rows = [file for file in row_files(path) if file.suffix in _ROWS]
-    return rows if rows and _holds_grit(rows[0]) else []
+    return rows if any(map(_holds_grit, rows)) else []
 
 
 def _holds_grit(path: Path) -> bool:
@@ -82,18 +88,18 @@ def _read_file(
     file: Path, images: Path | None, resized: Resized, seed: int, prefix: str = ""
 ) -> Iterator[Grounded | Reject]:
     if file.suffix == ".tar":  # img2dataset's keys begin with the number of the tar
-        yield from _read_samples(img2dataset.read(file, require_text=False), resized, seed)
+        yield from _read_samples(img2dataset.read(file, require_text=False), resized, seed, file)
     else:
         yield from read_grit_rows(file, images, resized, prefix)
 
 
 def _read_samples(
-    samples: Iterator[Sample | Reject] | ShardDataset, resized: Resized, seed: int
+    samples: Iterator[Sample | Reject], resized: Resized, seed: int, file: Path
 ) -> Iterator[Grounded | Reject]:
     for sample in samples:
         if isinstance(sample, Reject):
             yield sample
         elif is_grit(sample.meta):
-            yield from read_grit_sample(sample, resized)
+            yield from read_grit_sample(sample, resized, f"{file}: {sample.key}")
         else:
             yield from read_things(sample, seed)

@@ -9,10 +9,11 @@ from typing import Any
 from vila2.data.boxes import Box
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
+from vila2.sources.evidence.images import Frame, Size, frame_of, given_size, image_header
 from vila2.sources.rows import Keys, Row, read_image, read_rows
 
 from vila2_grounding.grounded import Grounded
-from vila2_grounding.readers.resizing import Resized, image_size, letterboxed, original_size, same_shape
+from vila2_grounding.readers.resizing import Resized, letterboxed, original_size, same_shape
 from vila2_grounding.readers.spans import CHUNKS, EXPRESSIONS, read_phrases
 
 _SUFFIXES = (".jpg", ".png", ".webp", ".jpeg")
@@ -46,10 +47,11 @@ def read_grit_rows(
         if isinstance(data, Reject):
             yield data
         else:
-            yield from grounded_row(row, key, data, prefix + (name or shown), resized)
+            called = name if isinstance(name, str) else shown
+            yield from grounded_row(row, key, data, prefix + called, resized)
 
 
-def read_grit_sample(sample: Sample, resized: Resized) -> Iterator[Grounded | Reject]:
+def read_grit_sample(sample: Sample, resized: Resized, where: str) -> Iterator[Grounded | Reject]:
     """A sample of img2dataset's tars, or of a dataset that was imported from them; its meta is GRIT's row.
 
     The caption is the one of the ``.json``: that of the ``.txt`` may have lost its outer white space.
@@ -57,9 +59,9 @@ def read_grit_sample(sample: Sample, resized: Resized) -> Iterator[Grounded | Re
     said = next((turn.text for turn in sample.turns if turn.role == "assistant"), None)
     fields = {"caption": said, **sample.meta}
     if not sample.images:
-        yield Reject(sample.key, sample.key, "no-image", "the sample has no image")
+        yield Reject(where, sample.key, "no-image", "the sample has no image")
         return
-    row = Row(sample.key, fields)
+    row = Row(where, fields)
     yield from grounded_row(row, sample.key, sample.images[0], str(fields.get("image", sample.key)), resized)
 
 
@@ -71,7 +73,7 @@ def grounded_row(
     if not isinstance(caption, str) or not caption.strip():
         yield Reject(row.where, key, "no-caption", f"caption is {caption!r:.40}")
         return
-    move = _move(row.fields, image, resized)
+    move = _move(row.fields, image, name, resized)
     if isinstance(move, tuple):
         yield Reject(row.where, key, *move)
         return
@@ -87,22 +89,47 @@ def grounded_row(
 
 
 def _move(
-    fields: Mapping[str, Any], image: bytes, resized: Resized
+    fields: Mapping[str, Any], image: bytes, name: str, resized: Resized
 ) -> Callable[[Box], Box] | tuple[str, str] | None:
     """How to move boxes to the image at hand, None where they fit; reason and detail where that is not known."""
-    size = image_size(image)
-    if size is None:
-        return "corrupt-image", "no image that can be read"
     original = original_size(fields)
+    seen = _seen(fields, image, name, original)
+    if not isinstance(seen[1], Frame):
+        return seen
+    size, frame = seen
+    turn = None if frame.orientation == 1 else _turn(frame)
     if original is None or resized == "keep" or same_shape(size, original):
-        return None
+        return turn
     if resized == "border" and abs(size[0] - size[1]) <= 1:
-        return letterboxed(original)
+        fit = letterboxed(original)
+        return fit if turn is None else lambda box: turn(fit(box))
     return (
         "reshaped-image",
         f"{size[0]}x{size[1]}, but the original is {original[0]}x{original[1]}: img2dataset letterboxed or cropped "
         "it and its boxes are the original's. Fetch it with resize_mode=keep_ratio, or build with resized=border",
     )
+
+
+def _seen(
+    fields: Mapping[str, Any], image: bytes, name: str, original: Size | None
+) -> tuple[Size, Frame] | tuple[str, str]:
+    """The size of the image that boxes are parts of, and how it is turned; reason and detail where nothing tells."""
+    header = image_header(image)
+    if header is None:
+        return "corrupt-image", "no image that can be read"
+    stored, orientation = header
+    if orientation == 1:
+        return stored, Frame(1, 1)
+    given = original or given_size(fields)
+    frame = frame_of(image, name, given if isinstance(given, tuple) else None, (0.0, 0.0))
+    if not isinstance(frame, Frame):
+        return frame
+    turned = frame.orientation == 1 and orientation >= 5
+    return (stored[1], stored[0]) if turned else stored, Frame(1, 1, frame.orientation)
+
+
+def _turn(frame: Frame) -> Callable[[Box], Box]:
+    return lambda box: frame.box(*box) or box
 
 
 def _find(roots: list[Path], name: Any, key: str) -> tuple[Path, str]:
@@ -111,6 +138,9 @@ def _find(roots: list[Path], name: Any, key: str) -> tuple[Path, str]:
     names += [] if name else [f"{key[:5]}/{one}" for one in names]
     for root in roots:
         for one in names:
-            if isinstance(one, str) and (root / one).is_file():
-                return root, one
+            try:
+                if isinstance(one, str) and (root / one).is_file():
+                    return root, one
+            except (OSError, ValueError):  # far too long a name, or one with a NUL
+                continue
     return roots[0], names[0]

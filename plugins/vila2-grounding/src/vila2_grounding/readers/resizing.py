@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from PIL import Image
 from vila2.data.boxes import Box
+from vila2.sources.evidence.images import is_number
 
 #: What to do with images of another shape than their originals. "reject" them; "border": they were letterboxed
 #: (``resize_mode=border``, the default), so move the boxes; "keep": the boxes are right as they are.
@@ -18,7 +17,7 @@ _TOLERANCE = 0.02  # of the aspect ratio: small images are rounded to whole pixe
 def original_size(fields: Mapping[str, Any]) -> tuple[float, float] | None:
     """The size before img2dataset resized an image, where its metadata tells."""
     size = fields.get("original_width"), fields.get("original_height")
-    known = all(isinstance(side, int | float) and side > 0 for side in size)
+    known = all(is_number(side) and side > 0 for side in size)
     return size if known else None  # type: ignore[return-value]
 
 
@@ -37,12 +36,3 @@ def letterboxed(original: tuple[float, float]) -> Callable[[Box], Box]:
         return tuple(value * scale[n % 2] + shift[n % 2] for n, value in enumerate(box))  # type: ignore[return-value]
 
     return move
-
-
-def image_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height from a file's header, None where it is no image."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.size
-    except Exception:  # a damaged file makes decoders raise nearly anything
-        return None

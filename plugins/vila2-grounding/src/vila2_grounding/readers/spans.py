@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from numbers import Real
 from typing import Any
 
 from vila2.data.boxes import Box
+from vila2.sources.evidence.images import is_number
 
 from vila2_grounding.grounded import Phrase
 from vila2_grounding.phrases import category
@@ -66,7 +66,7 @@ def read_phrases(
 def _entry(entry: Any, caption: str) -> tuple[tuple[int, int], Box] | tuple[str, str]:
     """Span and box, or reason and detail."""
     numbers = list(entry) if isinstance(entry, list | tuple) else []
-    if len(numbers) not in (6, 7) or not all(map(_is_number, numbers[:6])):
+    if len(numbers) not in (6, 7) or not all(map(is_number, numbers[:6])):
         return "bad-annotation", f"{str(entry)[:80]} is no [start, end, x1, y1, x2, y2, score]"
     start, end = numbers[:2]
     if start != int(start) or end != int(end) or not 0 <= start < end <= len(caption):
@@ -82,12 +82,8 @@ def _entry(entry: Any, caption: str) -> tuple[tuple[int, int], Box] | tuple[str,
         return "bad-box", f"{box} is not in unit coordinates of the image"
     box = tuple(min(max(side, 0.0), 1.0) for side in box)
     if box[0] >= box[2] or box[1] >= box[3]:
-        return "bad-box", f"{box} has no area"
+        return "bad-box", f"{box} has no area: x1 and y1 come first, then the larger x2 and y2"
     return (start, end), box
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
 def _inside_word(text: str, place: int) -> bool:

@@ -10,6 +10,7 @@ from vila2.data.boxes import Box
 from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
+from vila2.errors import DataError
 
 from vila2_grounding.grounded import Grounded, Phrase
 from vila2_grounding.phrases import indefinite, lemma
@@ -22,22 +23,28 @@ def read_things(sample: Sample, seed: int = 0) -> Iterator[Grounded | Reject]:
 
     Things of one name are one phrase with several boxes. The category is the label.
     """
-    evidence = Evidence.of(sample)
+    where = str(sample.meta.get("image", sample.key))
+    try:
+        evidence = Evidence.of(sample)
+    except DataError as error:
+        yield Reject(where, sample.key, "bad-evidence", error.what)
+        return
     if evidence is None or not sample.images:
-        yield Reject(
-            sample.key, sample.key, "no-objects", "no caption with spans, and no evidence with objects"
-        )
+        yield Reject(where, sample.key, "no-objects", "no caption with spans, and no evidence with objects")
         return
     named: dict[str, tuple[str, list[Box]]] = {}
     for thing in evidence.objects:
         if thing.box is None:
-            yield Reject(sample.key, sample.key, "no-2d-box", f"{thing.called} has no box in the image")
+            yield Reject(where, sample.key, "no-2d-box", f"{thing.called} has no box in the image")
+            continue
+        if not thing.called.strip() or not thing.label.strip():
+            yield Reject(where, sample.key, "no-name", f"a thing is called {thing.called!r:.40}")
             continue
         boxes = named.setdefault(thing.called, (lemma_of_label(thing.label), []))[1]
         if thing.box not in boxes:
             boxes.append(thing.box)
     if not named:
-        yield Reject(sample.key, sample.key, "no-objects", "nothing in the image has a box")
+        yield Reject(where, sample.key, "no-objects", "nothing in the image has a box")
         return
     order = sorted((sorted(boxes), name, category) for name, (category, boxes) in named.items())
     draw = random.Random(hashlib.sha256(f"{seed}/things/{sample.key}".encode()).digest())

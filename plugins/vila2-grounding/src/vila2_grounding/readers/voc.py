@@ -1,66 +1,142 @@
-"""Pascal VOC: ``Annotations/*.xml`` beside ``JPEGImages``."""
+"""Pascal VOC: ``Annotations/*.xml`` beside ``JPEGImages``, or XML files beside their images as LabelImg saves them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from vila2.data.boxes import Box
 from vila2.data.evidence import Evidence, SceneObject
 from vila2.data.sample import ImagePart, Sample, user
 from vila2.data.shards import Reject
+from vila2.sources.evidence.images import Frame, Size, frame_of, given_size, is_number
 from vila2.sources.rows import read_image
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG")
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+Pixels = tuple[float, float, float, float]
 
 
 def is_voc(path: Path) -> bool:
     """Whether a folder is laid out like VOC."""
-    return (path / "Annotations").is_dir() and next((path / "Annotations").glob("*.xml"), None) is not None
+    return _annotations(path) is not None
+
+
+def _annotations(path: Path) -> Path | None:
+    """The folder of the XML files."""
+    if next((path / "Annotations").glob("*.xml"), None) is not None:
+        return path / "Annotations"
+    first = next(path.glob("*.xml"), None)
+    if first is None:
+        return None
+    with first.open("rb") as file:
+        return path if b"<annotation>" in file.read(1000).replace(b"\0", b"") else None
 
 
 def read_voc(root: Path, images: Path | None = None) -> Iterator[Sample | Reject]:
     """One sample per XML file, by name, with its objects as evidence.
 
-    Boxes are pixels from 1 to width; that VOC lists every object of its labels is known of VOC's own files only, so
-    absence is left open.
+    Boxes are pixels from 1 to width, or from 0 on in a file that has a 0; of the size that the file gives, or else of
+    the image. That VOC lists every object of its labels is known of VOC's own files only, so absence is left open.
     """
-    for file in sorted((root / "Annotations").glob("*.xml")):
-        text = file.read_bytes()
-        if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-            yield Reject(str(file), file.stem, "bad-xml", "declares entities, which VOC never does")
-            continue
+    folder = _annotations(root) or root / "Annotations"
+    roots = [images] if images else [root / "JPEGImages", root / "images", folder]
+    for file in sorted(folder.glob("*.xml")):
         try:
-            yield from _sample(ElementTree.fromstring(text), file, images or root / "JPEGImages")
-        except (ElementTree.ParseError, ValueError) as error:
+            text = file.read_bytes()
+            if any(mark in text.replace(b"\0", b"") for mark in (b"<!DOCTYPE", b"<!ENTITY")):
+                yield Reject(str(file), file.stem, "bad-xml", "declares entities, which VOC never does")
+                continue
+            tree = ElementTree.fromstring(text)
+        except OSError as error:
+            yield Reject(str(file), file.stem, "unreadable-file", error.strerror or str(error))
+        except (ElementTree.ParseError, ValueError, LookupError) as error:
             yield Reject(str(file), file.stem, "bad-xml", str(error))
+        else:
+            yield from _sample(tree, file, roots)
 
 
-def _sample(tree: ElementTree.Element, file: Path, images: Path) -> Iterator[Sample | Reject]:
-    name = tree.findtext("filename") or f"{file.stem}.jpg"
-    data = read_image(images, name, where=str(file), key=file.stem)
+def _sample(tree: ElementTree.Element, file: Path, roots: Sequence[Path]) -> Iterator[Sample | Reject]:
+    where, key = str(file), file.stem
+    if tree.tag != "annotation":
+        yield Reject(where, key, "bad-xml", f"<{tree.tag[:40]}> instead of <annotation>")
+        return
+    root, name = _image(roots, (tree.findtext("filename") or "").strip(), file.stem)
+    data = read_image(root, name, where=where, key=key)
     if isinstance(data, Reject):
         yield data
         return
-    width, height = (float(tree.findtext(f"size/{side}") or 0) for side in ("width", "height"))
-    if min(width, height) <= 0:
-        raise ValueError("no size of the image")
+    boxes = [(entry, _pixels(entry)) for entry in tree.iter("object")]
+    known = [box for _, box in boxes if not isinstance(box, str)]
+    given = given_size({side: tree.findtext(f"size/{side}") for side in ("width", "height")})
+    if isinstance(given, str):
+        yield Reject(where, key, "bad-size", given)
+        return
+    frame = frame_of(data, name, given, _reach(known))
+    if not isinstance(frame, Frame):
+        yield Reject(where, key, *frame)
+        return
+    first = 0 if any(min(box[:2]) < 1 for box in known) else 1
     objects = []
-    for entry in tree.iter("object"):
-        label = (entry.findtext("name") or "").strip().lower()
-        box = _box(entry, width, height)
-        if not label or box is None:
-            yield Reject(str(file), file.stem, "bad-box", f"{label!r} has no box in the image")
+    for number, (entry, box) in enumerate(boxes):
+        made = _object(entry, box, frame, first)
+        if isinstance(made, SceneObject):
+            objects.append(made)
         else:
-            objects.append(SceneObject(label=label, box=box))
+            yield Reject(f"{where}: object[{number}]", key, "bad-box", made)
     evidence = Evidence(objects=tuple(objects))
-    yield Sample(file.stem, (data,), (user(ImagePart()),), {"image": name, **evidence.to_meta()})
+    yield Sample(key, (data,), (user(ImagePart()),), {"image": name, **evidence.to_meta()})
 
 
-def _box(entry: ElementTree.Element, width: float, height: float) -> Box | None:
-    """The unit box; VOC counts pixels from 1, its xmin and ymin being the first inside."""
-    x0, y0, x1, y1 = (
-        float(entry.findtext(f"bndbox/{side}") or "nan") for side in ("xmin", "ymin", "xmax", "ymax")
-    )
-    box = (x0 - 1) / width, (y0 - 1) / height, x1 / width, y1 / height
-    box = tuple(min(max(side, 0.0), 1.0) for side in box)
-    return box if box[0] < box[2] and box[1] < box[3] else None
+def _image(roots: Sequence[Path], name: str, stem: str) -> tuple[Path, str]:
+    """Folder and name of the image: as the file says, or of the XML file's own name, as VOC pairs them."""
+    names = [name, *(base + suffix for base in filter(None, (name, stem)) for suffix in _SUFFIXES)]
+    for one in filter(None, names):
+        for root in roots:
+            try:
+                if (root / one).is_file():
+                    return root, one
+            except (OSError, ValueError):  # far too long, or with a NUL
+                continue
+    return roots[0], name or f"{stem}.jpg"
+
+
+def _pixels(entry: ElementTree.Element) -> Pixels | str:
+    """A box as the file has it, or what is wrong with it."""
+    if entry.find("bndbox") is None:
+        return "no bndbox"
+    values = []
+    for side in _SIDES:
+        text = (entry.findtext(f"bndbox/{side}") or "").strip()
+        try:
+            values.append(float(text))
+        except ValueError:
+            return f"{side} is {text[:40]!r}"
+        if not is_number(values[-1]):
+            return f"{side} is {text[:40]!r}"
+    return values[0], values[1], values[2], values[3]
+
+
+def _reach(boxes: Sequence[Pixels]) -> Size | None:
+    return (max(box[2] for box in boxes), max(box[3] for box in boxes)) if boxes else None
+
+
+def _object(entry: ElementTree.Element, box: Pixels | str, frame: Frame, first: int) -> SceneObject | str:
+    """The object, or what is wrong with it; ``first`` is the number of an image's first pixel.
+
+    VOC's xmin and ymin are the first pixels inside, its xmax and ymax the last.
+    """
+    label = " ".join((entry.findtext("name") or "").lower().split())
+    if not label:
+        return "no name"
+    if isinstance(box, str):
+        return f"{label}: {box}"
+    x0, y0, x1, y1 = box
+    if max(box) <= 1 and any(value != int(value) for value in box):
+        return f"{label}: {list(box)} are parts of the image; VOC has pixels"
+    unit = frame.box(x0 - first, y0 - first, x1, y1)
+    if unit is None:
+        size = f"{frame.width:g}x{frame.height:g}"
+        return f"{label}: [{x0:g}, {y0:g}, {x1:g}, {y1:g}] (xmin, ymin, xmax, ymax) has no area in the image ({size})"
+    return SceneObject(label=label, box=unit)

@@ -18,6 +18,7 @@ from vila2.errors import DataError
 from vila2.plugin.references import load_reference
 from vila2.sources import llava
 from vila2.sources.conversations import UnfitConversation
+from vila2.sources.evidence.images import check_image_root
 from vila2.sources.rows import Row, without_suffix
 
 from vila2_ocr.readers.cauldron import CAULDRON, OWN_SOURCE, SUBSETS
@@ -154,6 +155,10 @@ class SourceFile:
             read = reader(row.fields, len(images))
         except UnfitConversation as error:
             return Reject(row.where, key, error.reason, error.detail)
+        # A row may hold anything in the place of a list or a text; it must not end the build.
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            detail = f"not of {self.source}'s form ({type(error).__name__}: {error})"
+            return Reject(row.where, key, "bad-row", f"{detail:.200}")
         meta: dict[str, Any] = {"where": row.where}
         if read.references:
             meta["references"] = [list(own) for own in read.references]
@@ -162,16 +167,20 @@ class SourceFile:
         return Sample(key, images, read.turns, meta)
 
 
-def source_files(path: Path, dataset: str = "") -> list[SourceFile]:
+def source_files(path: Path, dataset: str = "", image_root: Path | None = None) -> list[SourceFile]:
     """The files of known data sets in a folder, by name; none where it holds no folder of such a name.
 
     Args:
         path: a folder with a subfolder for each data set, or the data of one.
         dataset: which one ``path`` is; "" to see by the names of folders.
+        image_root: the folder of the images of ``dataset``, or one with a subfolder for each data set; by default they
+            lie beside the rows.
 
     Raises:
-        DataError: an unknown data set, or a subset of The Cauldron that is none of the 35.
+        DataError: an unknown data set, or a subset of The Cauldron that is none of the 35, or a folder of images that is
+            not there.
     """
+    check_image_root(image_root)
     if dataset and dataset not in SOURCES:
         raise DataError(f"unknown data set {dataset!r}", mend=f"use one of {', '.join(SOURCES)}")
     if dataset:
@@ -183,7 +192,7 @@ def source_files(path: Path, dataset: str = "") -> list[SourceFile]:
     found: list[SourceFile] = []
     for name, folder in folders.items():
         if name != CAULDRON:
-            found += _files(name, "", folder, "")
+            found += _files(name, "", folder, "", _images(image_root, name, dataset))
             continue
         for subset in sorted(one for one in folder.iterdir() if one.is_dir() and any(row_files(one))):
             if subset.name not in SUBSETS:
@@ -191,13 +200,23 @@ def source_files(path: Path, dataset: str = "") -> list[SourceFile]:
                     f"{subset}: none of the 35 subsets with text", mend=f"known: {', '.join(SUBSETS)}"
                 )
             own = OWN_SOURCE.get(subset.name, "")
-            found += _files(name, subset.name, subset, own if own in folders else "")
+            images = _images(image_root, f"{name}/{subset.name}", dataset)
+            found += _files(name, subset.name, subset, own if own in folders else "", images)
     return found
 
 
-def _files(source: str, subset: str, folder: Path, duplicate: str) -> Iterator[SourceFile]:
+def _images(image_root: Path | None, name: str, dataset: str) -> Path | None:
+    """The folder of a data set's images: its own in ``image_root`` where there is one, else ``image_root``."""
+    if image_root is None or dataset or not (image_root / name).is_dir():
+        return image_root
+    return image_root / name
+
+
+def _files(
+    source: str, subset: str, folder: Path, duplicate: str, images: Path | None
+) -> Iterator[SourceFile]:
     root = folder if folder.is_dir() else folder.parent
     for file in row_files(folder):
         inside = file.relative_to(root).as_posix()
         name = "/".join(filter(None, (source, subset, inside)))
-        yield SourceFile(name, source, subset, file, root, duplicate)
+        yield SourceFile(name, source, subset, file, images or root, duplicate)

@@ -31,7 +31,7 @@ def file_rows(path: Path) -> Iterator[Row | Reject]:
     if path.suffix == ".json":
         try:
             document = json.loads(path.read_bytes())
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None  # JSON lines under another name, or broken: the reader of rows says what is wrong
         if isinstance(document, dict) and isinstance(document.get("data"), list):
             for number, fields in enumerate(document["data"]):
@@ -75,6 +75,10 @@ def _file(root: Path, name: Any, *, where: str, key: str) -> bytes | Reject:
     if isinstance(name, str) and name:
         shown = name if Path(name).suffix else f"{name}.jpg"  # TextCaps' image ids
         for folder in _FOLDERS:
-            if (root / folder / shown).is_file():
+            try:
+                found = (root / folder / shown).is_file()
+            except (OSError, ValueError):  # far too long a name, or one with a NUL
+                break
+            if found:
                 return read_image(root / folder, shown, where=where, key=key)
     return read_image(root, name, where=where, key=key)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from vila2.errors import DataError
+from vila2.sources.evidence.images import check_image_root
 
 if TYPE_CHECKING:
     from vila2.data.sample import Sample
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
 class SceneReader(Protocol):
     """Scenes of one data set.
 
-    ``fits`` says whether a path looks like it, without reading much.
+    ``fits`` says whether a path looks like it, without reading much; ``takes_images`` whether its images may lie in a
+    folder of their own.
     """
 
-    def __init__(self, path: Path) -> None: ...
+    takes_images: ClassVar[bool]
+
+    def __init__(self, path: Path, images: Path | None = None) -> None: ...
 
     @staticmethod
     def fits(path: Path) -> bool: ...
@@ -49,15 +53,17 @@ FORMATS: dict[str, str] = {
 }
 
 
-def open_scenes(path: Path, form: str | None = None) -> SceneReader:
+def open_scenes(path: Path, form: str | None = None, images: Path | None = None) -> SceneReader:
     """The reader for a file or folder.
 
     Args:
         path: the data.
         form: one of :data:`FORMATS`; None to see which fits.
+        images: the folder of the images, where they do not lie beside the annotations.
 
     Raises:
-        DataError: nothing there, an unknown format, or none that fits.
+        DataError: nothing there, an unknown format, none that fits, or a folder of images that is not there or that
+            the format has no use for.
     """
     path = Path(path)
     if not path.exists():
@@ -68,7 +74,14 @@ def open_scenes(path: Path, form: str | None = None) -> SceneReader:
         module, _, kind = FORMATS[name].partition(":")
         reader = getattr(importlib.import_module(module), kind)
         if form or reader.fits(path):
-            return reader(path)
+            if images is not None:
+                check_image_root(images)
+                if not reader.takes_images:
+                    mend = "leave image_root out: its images lie in its own folders"
+                    raise DataError(
+                        f"{path}: image_root has no use for data of the format {name!r}", mend=mend
+                    )
+            return reader(path, images)
     raise DataError(
         f"{path}: no data set with 3D boxes that this plugin knows",
         mend=f"it reads {', '.join(FORMATS)}; their layouts are in the README",

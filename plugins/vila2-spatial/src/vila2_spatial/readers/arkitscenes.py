@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import numpy as np
 from vila2.data.evidence import SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
-from vila2.errors import DataError
 
 from vila2_spatial.geometry import projected_box
 from vila2_spatial.readers.frames import (
@@ -26,6 +24,15 @@ from vila2_spatial.readers.frames import (
     upright_box,
 )
 from vila2_spatial.readers.keyed import KeyedReader
+from vila2_spatial.readers.reading import (
+    BadFrame,
+    array,
+    intrinsics,
+    json_of,
+    numbers,
+    objects_in,
+    text_lines,
+)
 
 #: How far, in seconds, a frame may be from the pose that is taken for it (Apple's own loader allows as much).
 _SLACK = 0.005
@@ -44,6 +51,21 @@ class ArkitScenes(KeyedReader):
             for file in sorted(_annotations(self.path))
             for image in sorted((file.parent / f"{file.parent.name}_frames" / "lowres_wide").glob("*.png"))
         ]
+
+    def lost(self) -> Sequence[Reject]:
+        folders = (
+            (file, file.parent / f"{file.parent.name}_frames" / "lowres_wide")
+            for file in _annotations(self.path)
+        )
+        return [
+            Reject(str(file), file.parent.name, "no-image", f"{images}: no frames")
+            for file, images in folders
+            if next(images.glob("*.png"), None) is None
+        ]
+
+    def place(self, key: str) -> str:
+        folder = (self.path / key).parent
+        return f"{folder / f'{folder.name}_3dod_annotation.json'}#{key.rpartition('/')[2]}"
 
     def scene(self, key: str) -> Sample | Reject:
         folder, stem = (self.path / key).parent, key.rpartition("/")[2]
@@ -76,19 +98,21 @@ def _annotations(path: Path) -> list[Path]:
 
 
 def _objects(file: Path, turn: np.ndarray, shift: np.ndarray) -> list[SceneObject]:
-    try:
-        rows = [
-            (row["label"], row["segments"]["obbAligned"]) for row in json.loads(file.read_bytes())["data"]
-        ]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{file}: no 3DOD annotation ({error!r})", mend="fetch the file again") from error
+    content = json_of(file, "fetch the file again")
     objects = []
-    for label, obb in rows:
+    for where, row in objects_in(
+        content.get("data") if isinstance(content, Mapping) else content, f"{file}: data"
+    ):
+        segments = row.get("segments")
+        obb = segments.get("obbAligned") if isinstance(segments, Mapping) else None
+        if not isinstance(row.get("label"), str) or not isinstance(obb, Mapping):
+            raise BadFrame(where, "bad-annotation", "no label with segments.obbAligned, as 3DOD has")
         # The rows are the box's axes in the world; the lengths are whole ones.
-        axes = turn @ np.array(obb["normalizedAxes"], dtype=float).reshape(3, 3).T
-        centre = turn @ np.array(obb["centroid"], dtype=float) + shift
+        axes = turn @ array(obb.get("normalizedAxes"), (9,), where, "normalizedAxes").reshape(3, 3).T
+        centre = turn @ array(obb.get("centroid"), (3,), where, "centroid") + shift
+        lengths = array(obb.get("axesLengths"), (3,), where, "axesLengths")
         objects.append(
-            SceneObject(label=plain_label(label), solid=upright_box(centre, *obb["axesLengths"], axes))
+            SceneObject(label=plain_label(row["label"]), solid=upright_box(centre, *lengths, axes))
         )
     return objects
 
@@ -98,8 +122,13 @@ def _intrinsics(folder: Path, video: str, stamp: float) -> np.ndarray | None:
     for moment in (stamp, stamp - 0.001, stamp + 0.001):
         file = folder / f"{video}_{moment:.3f}.pincam"
         if file.is_file():
-            _, _, fx, fy, cx, cy = (float(value) for value in file.read_text().split())
-            return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+            values = numbers(
+                [text for _, line in text_lines(file, "intrinsics") for text in line.split()], str(file)
+            )
+            if len(values) != 6:
+                raise BadFrame(str(file), "bad-camera", f"{len(values)} numbers instead of 6")
+            _, _, fx, fy, cx, cy = values
+            return intrinsics(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), str(file))
     return None
 
 
@@ -116,9 +145,9 @@ def _pose(file: Path, stamp: float) -> tuple[np.ndarray, np.ndarray] | None:
 
 @lru_cache(maxsize=8)
 def _trajectory(file: Path) -> tuple[tuple[float, ...], ...]:
-    try:
-        return tuple(
-            sorted(tuple(map(float, line.split())) for line in file.read_text().splitlines() if line.strip())
-        )
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: no trajectory ({error})", mend="fetch the file again") from error
+    rows = []
+    for where, line in text_lines(file, "trajectory"):
+        rows.append(tuple(numbers(line.split(), where)))
+        if len(rows[-1]) != 7:
+            raise BadFrame(where, "bad-pose", f"{len(rows[-1])} numbers instead of 7")
+    return tuple(sorted(rows))

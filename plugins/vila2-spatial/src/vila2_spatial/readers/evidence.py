@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 from vila2 import Evidence, Reject, Sample, open_evidence
 
@@ -16,8 +17,11 @@ _ROWS = (".json", ".jsonl", ".ndjson", ".parquet")
 class UserEvidence:
     """A file or folder for :func:`vila2.open_evidence`, read in one go."""
 
-    def __init__(self, path: Path) -> None:
+    takes_images: ClassVar[bool] = True
+
+    def __init__(self, path: Path, images: Path | None = None) -> None:
         self.path = path
+        self.images = images
 
     @staticmethod
     def fits(path: Path) -> bool:
@@ -29,7 +33,7 @@ class UserEvidence:
         return ["all"]
 
     def scenes(self, piece: str) -> Iterator[Sample | Reject]:
-        for sample in open_evidence(self.path):
+        for sample in open_evidence(self.path, self.images):
             yield sample if isinstance(sample, Reject) else _prepared(sample)
 
 

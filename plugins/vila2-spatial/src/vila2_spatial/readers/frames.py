@@ -14,6 +14,7 @@ from vila2.data.images import decode_image
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
+from vila2.sources.evidence.images import image_header
 
 #: From a solid's own axes here (X = length, Y down, Z = width) to those of most data sets: x forward (length),
 #: y left (width), z up (height). Columns are the own axes; the determinant is 1.
@@ -127,6 +128,10 @@ def load_image(path: Path | None, key: str, where: str) -> tuple[bytes, tuple[in
         return Reject(where, key, "no-image", "no image of that name")
     try:
         data = path.read_bytes()
+        header = image_header(data)
+        if header is not None and header[1] != 1:
+            detail = f"{path.name} is turned by its EXIF orientation {header[1]}, its camera is not: save it upright"
+            return Reject(where, key, "rotated-image", detail)
         return data, decode_image(data, where=str(path)).size
     except OSError as error:
         return Reject(where, key, "unreadable-file", str(error))

@@ -50,6 +50,18 @@ class Hypersim(KeyedReader):
             for image in sorted(folder.glob("frame.*.tonemap.jpg"))
         ]
 
+    def lost(self) -> Sequence[Reject]:
+        return [
+            Reject(
+                str(scene), scene.name, "no-image", "no images/scene_cam_*_final_preview/frame.*.tonemap.jpg"
+            )
+            for scene in _scenes(self.path)
+            if next(scene.glob("images/scene_cam_*_final_preview/frame.*.tonemap.jpg"), None) is None
+        ]
+
+    def place(self, key: str) -> str:
+        return f"{self.path}: {key}"
+
     def scene(self, key: str) -> Sample | Reject:
         name, taken_by, frame = key.split("/")
         root = self.path if self.path.name == name else self.path / name
@@ -133,7 +145,12 @@ def _metres_per_unit(file: Path) -> float:
 def _array(stem: Path) -> np.ndarray:
     plain, packed = stem.with_name(stem.name + ".npy"), stem.with_name(stem.name + ".hdf5")
     if plain.is_file():
-        return np.load(plain, allow_pickle=False)
+        try:
+            return np.load(plain, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{plain}: can not be read ({error})", mend="save the array again") from error
+    if not packed.is_file():
+        raise DataError(f"{packed}: no such file", mend="fetch the scene's _detail folder")
     try:
         import h5py
     except ImportError as error:

@@ -6,19 +6,31 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
+from vila2.errors import DataError
+
+from vila2_spatial.readers.reading import BadFrame
 
 #: Scenes of a piece.
 PIECE = 200
 
 
 class KeyedReader(ABC):
-    """Scenes by key."""
+    """Scenes by key.
 
-    def __init__(self, path: Path) -> None:
+    Attributes:
+        takes_images: whether the images may lie in a folder of their own.
+        images: that folder; None where they lie beside the annotations.
+    """
+
+    takes_images: ClassVar[bool] = False
+
+    def __init__(self, path: Path, images: Path | None = None) -> None:
         self.path = path
+        self.images = images
 
     @abstractmethod
     def keys(self) -> Sequence[str]:
@@ -26,18 +38,64 @@ class KeyedReader(ABC):
 
     @abstractmethod
     def scene(self, key: str) -> Sample | Reject:
-        """The scene of a key."""
+        """The scene of a key.
+
+        Raises:
+            BadFrame: its annotations can not be used.
+            DataError: a file that it shares with others can not be read.
+        """
+
+    def lost(self) -> Sequence[Reject]:
+        """What is annotated of no scene; it comes with the first piece."""
+        return ()
 
     @cached_property
     def _keys(self) -> Sequence[str]:
         return self.keys()
 
     def pieces(self) -> Sequence[str]:
-        """Names of the pieces."""
-        return [f"{number:05d}" for number in range(-(-len(self._keys) // PIECE))]
+        """Names of the pieces.
+
+        Raises:
+            DataError: there is no scene at all.
+        """
+        number = -(-len(self._keys) // PIECE)
+        if not number and not (lost := self.lost()):
+            raise DataError(
+                f"{self.path}: no frame in it", mend=f"it is laid out as {type(self).__name__}, but empty"
+            )
+        elif not number:
+            raise DataError(
+                f"{lost[0].where}: {lost[0].detail}; no frame in it", mend="fetch what is missing"
+            )
+        return [f"{number:05d}" for number in range(number)]
+
+    def place(self, key: str) -> str:
+        """Where a scene is annotated, for its reject."""
+        return f"{self.path}#{key}"
 
     def scenes(self, piece: str) -> Iterator[Sample | Reject]:
-        """The scenes of a piece."""
+        """The scenes of a piece; one that can not be used is a ``Reject`` and stops no other."""
         first = int(piece) * PIECE
+        if first == 0:
+            yield from self.lost()
         for key in self._keys[first : first + PIECE]:
-            yield self.scene(key)
+            yield self._scene(key)
+
+    def _scene(self, key: str) -> Sample | Reject:
+        try:
+            return self.scene(key)
+        except BadFrame as error:
+            return Reject(error.where, key, error.reason, error.detail)
+        except DataError as error:
+            return Reject(self.place(key), key, "unreadable-file", error.what)
+        except OSError as error:
+            return Reject(
+                error.filename or self.place(key), key, "unreadable-file", error.strerror or str(error)
+            )
+        # What people and tools write into annotations has no end; it must not end the build.
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            first_line = str(error).partition("\n")[0]
+            return Reject(
+                self.place(key), key, "bad-annotation", f"{type(error).__name__}: {first_line:.200}"
+            )

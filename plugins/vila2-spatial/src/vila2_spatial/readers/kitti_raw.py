@@ -24,7 +24,8 @@ from vila2_spatial.readers.frames import (
     upright_box,
 )
 from vila2_spatial.readers.keyed import KeyedReader
-from vila2_spatial.readers.kitti import OCCLUSION, read_calibration, split_projection
+from vila2_spatial.readers.kitti import OCCLUSION, calibrated, projection_of, read_calibration
+from vila2_spatial.readers.reading import BadFrame, numbers
 
 #: A tracklet's pose outside of the image; labelled all the same.
 _OUT_OF_IMAGE = 2
@@ -32,6 +33,8 @@ _OUT_OF_IMAGE = 2
 
 class KittiRaw(KeyedReader):
     """A drive's folder with ``tracklet_labels.xml``; the calibration lies there or in the folder above (the day)."""
+
+    takes_images = True
 
     @staticmethod
     def fits(path: Path) -> bool:
@@ -47,7 +50,7 @@ class KittiRaw(KeyedReader):
                 first = int(tracklet.findtext("first_frame"))
                 for number, pose in enumerate(tracklet.find("poses").findall("item")):
                     frames[first + number].append((tracklet, pose))
-        except (ElementTree.ParseError, AttributeError, TypeError, ValueError) as error:
+        except (ElementTree.ParseError, OSError, AttributeError, TypeError, ValueError) as error:
             raise DataError(f"{file}: no tracklets ({error})", mend="fetch the file again") from error
         return frames
 
@@ -55,24 +58,39 @@ class KittiRaw(KeyedReader):
     def _calibration(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Of camera 2: K, and the turn and shift from the laser's frame; its width and height in pixels."""
         folder = self.path if (self.path / "calib_cam_to_cam.txt").is_file() else self.path.parent
-        cameras, laser = (
-            read_calibration(folder / f"calib_{name}.txt") for name in ("cam_to_cam", "velo_to_cam")
-        )
-        K, shift = split_projection(cameras["P_rect_02"].reshape(3, 4))
-        rectify = cameras["R_rect_00"].reshape(3, 3)
-        return K, rectify @ laser["R"].reshape(3, 3), rectify @ laser["T"] + shift, cameras["S_rect_02"]
+        files = [folder / f"calib_{name}.txt" for name in ("cam_to_cam", "velo_to_cam")]
+        try:
+            cameras, laser = ((read_calibration(file), file) for file in files)
+            K, shift = projection_of(files[0], "P_rect_02")
+            rectify, size = calibrated(*cameras, "R_rect_00", (3, 3)), calibrated(*cameras, "S_rect_02", (2,))
+            turn, moved = calibrated(*laser, "R", (3, 3)), calibrated(*laser, "T", (3,))
+        except BadFrame as error:  # it is the calibration of all frames
+            mend = "the calibration of the drive's day belongs beside its tracklets, or a folder above"
+            raise DataError(str(error), mend=mend) from error
+        return K, rectify @ turn, rectify @ moved + shift, size
 
     def keys(self) -> Sequence[str]:
+        """Of all frames with labels.
+
+        Raises:
+            DataError: the calibration or the tracklets can not be read.
+        """
+        _ = self._calibration
         return [f"{frame:010d}" for frame in sorted(self._poses)]
 
     def objects(self, key: str) -> list[SceneObject]:
         """What the tracklets say about a frame."""
         _, turn, shift, _ = self._calibration
-        return [_object(*labelled, turn, shift) for labelled in self._poses[int(key)]]
+        return [_object(*labelled, turn, shift, self.place(key)) for labelled in self._poses[int(key)]]
+
+    def place(self, key: str) -> str:
+        return f"{self.path / 'tracklet_labels.xml'}#{key}"
 
     def scene(self, key: str) -> Sample | Reject:
-        where = f"{self.path / 'tracklet_labels.xml'}#{key}"
-        loaded = load_image(find_image(self.path / "image_02" / "data", key), key, where)
+        where = self.place(key)
+        folder = self.images or self.path
+        folder = folder / "image_02" / "data" if (folder / "image_02").is_dir() else folder
+        loaded = load_image(find_image(folder, key), key, where)
         if isinstance(loaded, Reject):
             return loaded
         data, (width, height) = loaded
@@ -84,16 +102,20 @@ class KittiRaw(KeyedReader):
 
 
 def _object(
-    tracklet: ElementTree.Element, pose: ElementTree.Element, turn: np.ndarray, shift: np.ndarray
+    tracklet: ElementTree.Element, pose: ElementTree.Element, turn: np.ndarray, shift: np.ndarray, where: str
 ) -> SceneObject:
-    tall, wide, long = (float(tracklet.findtext(name)) for name in "hwl")
-    bottom = np.array([float(pose.findtext(name)) for name in ("tx", "ty", "tz")])
-    axes = turn @ rotation_about(2, float(pose.findtext("rz")))
+    tall, wide, long = numbers([tracklet.findtext(name, "") for name in "hwl"], where)
+    *place, angle = numbers([pose.findtext(name, "") for name in ("tx", "ty", "tz", "rz")], where)
+    bottom = np.array(place)
+    axes = turn @ rotation_about(2, angle)
     centre = turn @ (bottom + np.array([0, 0, tall / 2])) + shift
-    outside = int(pose.findtext("truncation")) == _OUT_OF_IMAGE
+    truncation, occlusion = numbers(
+        [pose.findtext(name, "-1") for name in ("truncation", "occlusion")], where
+    )
+    outside = truncation == _OUT_OF_IMAGE
     return SceneObject(
-        label=plain_label(tracklet.findtext("objectType")),
+        label=plain_label(tracklet.findtext("objectType", "")),
         solid=upright_box(centre, long, wide, tall, axes),
         truncation=1.0 if outside else None,
-        visibility=OCCLUSION.get(int(pose.findtext("occlusion"))),
+        visibility=OCCLUSION.get(int(occlusion)),
     )

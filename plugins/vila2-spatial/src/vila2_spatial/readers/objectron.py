@@ -36,17 +36,29 @@ class Objectron(KeyedReader):
     @cached_property
     def _records(self) -> dict[str, tuple[Path, int, int]]:
         records = {}
+        self._cut: list[Reject] = []
         for file in _files(self.path):
-            for number, (offset, length) in enumerate(_spans(file)):
-                records[f"{file.name}-{number:06d}"] = file, offset, length
+            try:
+                for number, (offset, length) in enumerate(_spans(file)):
+                    records[f"{file.name}-{number:06d}"] = file, offset, length
+            except DataError as error:
+                self._cut.append(Reject(str(file), file.name, "cut-file", error.what))
         return records
+
+    def lost(self) -> Sequence[Reject]:
+        _ = self._records
+        return self._cut
+
+    def place(self, key: str) -> str:
+        file, offset, _ = self._records[key]
+        return f"{file}@{offset}"
 
     def keys(self) -> Sequence[str]:
         return list(self._records)
 
     def scene(self, key: str) -> Sample | Reject:
         file, offset, length = self._records[key]
-        where = f"{file}@{offset}"
+        where = self.place(key)
         with file.open("rb") as handle:
             handle.seek(offset)
             record = parse_example(handle.read(length), where)

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from vila2.data.evidence import SceneObject
+from vila2.data.evidence import Box3D, SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
@@ -24,10 +24,17 @@ from vila2_spatial.readers.frames import (
     unit_box,
 )
 from vila2_spatial.readers.keyed import KeyedReader
+from vila2_spatial.readers.reading import BadFrame, array, intrinsics, json_of
+
+#: How Omni3D's own files begin: KITTI_train.json, ...
+_PUBLISHED = ("KITTI", "nuScenes", "SUNRGBD", "Hypersim", "ARKitScenes", "Objectron")
+_DEPTH_ERROR = 0.5  # metres off the measured depth; Omni3D's own limit
 
 
 class Omni3D(KeyedReader):
     """A JSON file, or a folder of such files; ``file_path`` is looked for from the file's folder upwards."""
+
+    takes_images = True
 
     @staticmethod
     def fits(path: Path) -> bool:
@@ -36,57 +43,100 @@ class Omni3D(KeyedReader):
             return False
         with file.open("rb") as handle:
             head = handle.read(1)
-        # Omni3D is one object with "annotations"; a JSONL file has another ending.
-        return head == b"{"
+        if head not in (b"{", b"\xef"):
+            return False
+        # Omni3D is one object with "annotations"; other objects are for whoever reads evidence.
+        return path.is_dir() or _is_omni3d(file)
 
     @cached_property
-    def _images(self) -> dict[str, tuple[Path, str, dict[str, Any], list[dict[str, Any]]]]:
-        images = {}
+    def _images(self) -> dict[str, _Entry]:
+        images: dict[str, _Entry] = {}
+        self._unlisted: list[Reject] = []
         for file in _files(self.path):
             content = _load(file)
-            names = {one["id"]: one["name"] for one in content.get("categories", ())}
-            own = defaultdict(list)
-            for one in content["annotations"]:
-                own[one["image_id"]].append({"category_name": names.get(one.get("category_id")), **one})
-            source = str(content.get("info", {}).get("name", file.stem))
-            for image in content["images"]:
-                images[f"{file.stem}-{image['id']}"] = (file, source, image, own[image["id"]])
+            names = _names(content.get("categories"), file)
+            own: dict[Any, list[tuple[str, Any]]] = defaultdict(list)
+            for number, one in enumerate(content["annotations"]):
+                place = f"{file}: annotations[{number}]"
+                if isinstance(one, Mapping):
+                    named = {"category_name": names.get(_id(one.get("category_id"))), **one}
+                    own[_id(one.get("image_id"))].append((place, named))
+                else:
+                    self._unlisted.append(
+                        Reject(place, "", "bad-annotation", f"{repr(one)[:60]} is no object")
+                    )
+            info = content.get("info")
+            source = str(info.get("name", file.stem)) if isinstance(info, Mapping) else file.stem
+            for number, image in enumerate(content["images"]):
+                place = f"{file}: images[{number}]"
+                number_of = _id(image.get("id")) if isinstance(image, Mapping) else None
+                key = f"{file.stem}-{number_of}" if number_of is not None else f"{file.stem}#images[{number}]"
+                if key in images:
+                    what = f"{place} has the id {number_of}, which {images[key].where} has as well"
+                    raise DataError(what, mend="give images ids of their own: nobody knows whose a box is")
+                images[key] = _Entry(file, place, source, image, own.pop(number_of, []))
+            for number_of, strays in own.items():
+                detail = f"no image {number_of!r}"[:80]
+                self._unlisted += [Reject(place, "", "unknown-image", detail) for place, _ in strays]
         return images
 
     def keys(self) -> Sequence[str]:
         return list(self._images)
 
+    def lost(self) -> Sequence[Reject]:
+        _ = self._images
+        return self._unlisted
+
+    def place(self, key: str) -> str:
+        return self._images[key].where
+
     def scene(self, key: str) -> Sample | Reject:
-        file, source, image, annotations = self._images[key]
-        where = f"{file}#{image['id']}"
-        loaded = load_image(_image_file(file, image["file_path"]), key, where)
+        file, where, source, image, annotations = self._images[key]
+        if not isinstance(image, Mapping) or _id(image.get("id")) is None:
+            raise BadFrame(where, "bad-annotation", f"{repr(image)[:60]}: no image with an id")
+        name = image.get("file_path") or image.get("file_name")
+        if not isinstance(name, str):
+            raise BadFrame(where, "bad-annotation", f"file_path is {repr(name)[:60]}")
+        loaded = load_image(_image_file(file, name, self.images), key, where)
         if isinstance(loaded, Reject):
             return loaded
         data, (width, height) = loaded
-        if (width, height) != (image["width"], image["height"]):
-            detail = f"the file has {width}x{height} pixels, the labels {image['width']}x{image['height']}"
+        if (width, height) != (given := (image.get("width"), image.get("height"))):
+            detail = f"the file has {width}x{height} pixels, the labels {given[0]}x{given[1]}"
             return Reject(where, key, "wrong-size", detail)
         if image.get("src_flagged"):
             return Reject(where, key, "unsure-orientation", "Omni3D flags the image's sky direction")
-        objects = [scene_object(one, width, height) for one in annotations]
+        seen_by = camera(intrinsics(array(image.get("K"), (3, 3), where, "K"), where), width, height)
+        objects = [scene_object(one, width, height, place) for place, one in annotations]
         domain = domain_of_dataset(source)
-        seen_by = camera(image["K"], width, height)
-        return sample_of(
-            key, data, objects, seen_by, dataset=source, domain=domain, image_name=image["file_path"]
-        )
+        return sample_of(key, data, objects, seen_by, dataset=source, domain=domain, image_name=name)
 
 
-def scene_object(one: Mapping[str, Any], width: int, height: int) -> SceneObject:
-    """An annotation in Omni3D's fields; what it gives as -1, or calls invalid, is unknown."""
-    solid = None
-    if one.get("valid3D", True) and all(size > 0 for size in one["dimensions"]):
-        solid = box3d(one["center_cam"], one["dimensions"], one["R_cam"])
-    boxes = (one.get(name) for name in ("bbox2D_tight", "bbox2D_trunc"))
-    known = next((box for box in boxes if box and box[0] != -1), None)
+class _Entry(NamedTuple):
+    """An image of a file, its place there, its data set, and its annotations with theirs."""
+
+    file: Path
+    where: str
+    source: str
+    image: Any
+    annotations: list[tuple[str, Mapping[str, Any]]]
+
+
+def scene_object(one: Mapping[str, Any], width: int, height: int, where: str) -> SceneObject:
+    """An annotation in Omni3D's fields; what it gives as -1, or calls invalid, is unknown.
+
+    Raises:
+        BadFrame: a field that is needed is missing, or is of another form.
+    """
+    label = one.get("category_name")
+    if not isinstance(label, str) or not label.strip():
+        raise BadFrame(where, "unknown-category", f"no category {repr(one.get('category_id'))[:40]}")
+    boxes = {name: one.get(name) for name in ("bbox2D_tight", "bbox2D_trunc")}
+    known = next(((name, box) for name, box in boxes.items() if box and box[0] != -1), None)
     return SceneObject(
-        label=plain_label(str(one["category_name"])),
-        box=unit_box(known, width, height) if known else None,
-        solid=solid,
+        label=plain_label(label),
+        box=unit_box(array(known[1], (4,), where, known[0]), width, height) if known else None,
+        solid=_solid(one, where),
         truncation=_share(one.get("truncation")),
         # What no laser point and no pixel of the segmentation shows is hidden, whatever else is written.
         visibility=0.0
@@ -95,29 +145,74 @@ def scene_object(one: Mapping[str, Any], width: int, height: int) -> SceneObject
     )
 
 
-def _share(value: float | None) -> float | None:
-    return float(value) if value is not None and value >= 0 else None
+def _solid(one: Mapping[str, Any], where: str) -> Box3D | None:
+    """The 3D box; None where it is invalid, unknown, or off the measured depth."""
+    error = one.get("depth_error")
+    if one.get("valid3D", True) in (False, 0) or (isinstance(error, int | float) and error > _DEPTH_ERROR):
+        return None
+    dimensions = array(one.get("dimensions"), (3,), where, "dimensions")
+    if not (dimensions > 0).all():
+        return None
+    centre, turn = (array(one.get(n), s, where, n) for n, s in (("center_cam", (3,)), ("R_cam", (3, 3))))
+    return box3d(centre, dimensions, turn)
+
+
+def _names(categories: Any, file: Path) -> dict[Any, str]:
+    """Names of categories by id.
+
+    Raises:
+        DataError: one id has two names.
+    """
+    names: dict[Any, str] = {}
+    for number, one in enumerate(categories if isinstance(categories, list) else ()):
+        if not isinstance(one, Mapping) or _id(one.get("id")) is None:
+            raise DataError(f"{file}: categories[{number}] is {repr(one)[:60]}", mend="see DATA.md of Omni3D")
+        if names.setdefault(_id(one["id"]), str(one.get("name"))) != str(one.get("name")):
+            what = f"{file}: categories[{number}] has the id of another one, {one['id']}"
+            raise DataError(what, mend="give categories ids of their own")
+    return names
+
+
+def _id(value: Any) -> int | str | None:
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else None
+
+
+def _share(value: Any) -> float | None:
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    return float(value) if known else None
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix == ".json" else []
-    return sorted(path.glob("Omni3D*.json")) or sorted(path.glob("LV3D*.json"))
+    named = (f"{name}_*.json" for name in _PUBLISHED)
+    found = (sorted(path.glob(form)) for form in ("Omni3D*.json", "LV3D*.json"))
+    return next(filter(None, found), []) or sorted(file for form in named for file in path.glob(form))
+
+
+def _is_omni3d(file: Path) -> bool:
+    """Whether a JSON file has Omni3D's solids; other objects are read as evidence."""
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    annotations = content.get("annotations") if isinstance(content, Mapping) else None
+    return isinstance(annotations, list) and any(
+        isinstance(one, Mapping) and "center_cam" in one for one in annotations
+    )
 
 
 def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_bytes())
-        for name in ("images", "annotations"):
-            if not isinstance(content[name], list):
-                raise TypeError(f"{name} is no list")
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{file}: no Omni3D JSON ({error!r})", mend="see DATA.md of Omni3D") from error
-    return content
+    content = json_of(file, "fetch the file again")
+    for name in ("images", "annotations"):
+        if not isinstance(content, Mapping) or not isinstance(content.get(name), list):
+            raise DataError(f"{file}: no Omni3D JSON, no list of {name}", mend="see DATA.md of Omni3D")
+    return dict(content)
 
 
-def _image_file(file: Path, name: str) -> Path | None:
-    for folder in list(file.absolute().parents)[:4]:
+def _image_file(file: Path, name: str, images: Path | None) -> Path | None:
+    folders = [images] if images else list(file.absolute().parents)[:4]
+    for folder in folders:
         for path in (folder / name, folder / "datasets" / name):
             if path.is_file():
                 return path

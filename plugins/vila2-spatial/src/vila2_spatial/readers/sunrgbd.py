@@ -9,7 +9,6 @@ import numpy as np
 from vila2.data.evidence import SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
-from vila2.errors import DataError
 
 from vila2_spatial.readers.frames import (
     camera,
@@ -22,6 +21,7 @@ from vila2_spatial.readers.frames import (
     upright_box,
 )
 from vila2_spatial.readers.keyed import KeyedReader
+from vila2_spatial.readers.reading import BadFrame, intrinsics, numbers, text_lines
 
 #: From the upright depth frame (x right, y forward, z up) to the camera's (x right, y down, z forward).
 _FLIP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -30,44 +30,46 @@ _FLIP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 class SunRgbd(KeyedReader):
     """The folder with ``label``, ``calib`` and ``image`` (``sunrgbd_trainval``)."""
 
+    takes_images = True
+
     @staticmethod
     def fits(path: Path) -> bool:
-        return all((path / name).is_dir() for name in ("label", "calib", "image"))
+        return all((path / name).is_dir() for name in ("label", "calib"))
 
     def keys(self) -> Sequence[str]:
         return sorted(file.stem for file in (self.path / "label").glob("*.txt"))
 
+    def place(self, key: str) -> str:
+        return str(self.path / "label" / f"{key}.txt")
+
     def scene(self, key: str) -> Sample | Reject:
-        where = str(self.path / "label" / f"{key}.txt")
-        loaded = load_image(find_image(self.path / "image", key), key, where)
+        where = self.place(key)
+        loaded = load_image(find_image(self.images or self.path / "image", key), key, where)
         if isinstance(loaded, Reject):
             return loaded
         data, (width, height) = loaded
         tilt, K = _calibration(self.path / "calib" / f"{key}.txt")
-        lines = Path(where).read_text().splitlines()
-        objects = [_object(line, tilt, width, height, where) for line in lines if line.strip()]
+        lines = text_lines(Path(where), "labels")
+        objects = [_object(line, tilt, width, height, place) for place, line in lines]
         return sample_of(key, data, objects, camera(K, width, height), dataset="sunrgbd", domain="indoor")
 
 
 def _calibration(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Rtilt and K, each a line of 9 numbers column by column."""
-    try:
-        rows = [np.array(line.split(), dtype=float) for line in path.read_text().splitlines() if line.strip()]
-        return rows[0].reshape(3, 3, order="F"), rows[1].reshape(3, 3, order="F")
-    except (OSError, ValueError, IndexError) as error:
-        raise DataError(
-            f"{path}: no calibration ({error})", mend="it has two lines of nine numbers"
-        ) from error
+    rows = [(where, numbers(line.split(), where)) for where, line in text_lines(path, "calibration")]
+    odd = next((where for where, row in rows[:2] if len(row) != 9), str(path) if len(rows) < 2 else None)
+    if odd is not None:
+        raise BadFrame(odd, "bad-calibration", "needed are two lines of nine numbers, Rtilt and K")
+    tilt, K = (np.array(row).reshape(3, 3, order="F") for _, row in rows[:2])
+    return tilt, intrinsics(K, rows[1][0])
 
 
 def _object(line: str, tilt: np.ndarray, width: int, height: int, where: str) -> SceneObject:
     name, *rest = line.split()
     if len(rest) != 12:
-        raise DataError(
-            f"{where}: {len(rest) + 1} fields instead of 13: {line[:60]!r}", mend="extract it again"
-        )
-    x, y, w, h, *rest = (float(value) for value in rest)
-    centre, (half_width, half_length, half_height), (ox, oy) = rest[:3], rest[3:6], rest[6:8]
+        raise BadFrame(where, "bad-label", f"{len(rest) + 1} fields instead of 13: {line[:60]!r}")
+    x, y, w, h, *solid = numbers(rest, where)
+    centre, (half_width, half_length, half_height), (ox, oy) = solid[:3], solid[3:6], solid[6:8]
     to_camera = _FLIP @ tilt.T
     # The orientation is the direction of the own x axis, from above.
     axes = to_camera @ rotation_about(2, np.arctan2(oy, ox))

@@ -1,0 +1,68 @@
+"""Trying a plugin's builder on data from a command line: ``python -m vila2_ocr DATA KEY=VALUE``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from vila2.errors import RecipeError, Vila2Error
+from vila2.plugin.specialist import BuilderConfig
+from vila2.run.nearest import did_you_mean
+
+Config = TypeVar("Config", bound=BuilderConfig)
+
+
+def config_from(kind: type[Config], arguments: Sequence[str]) -> Config:
+    """A builder's settings from arguments.
+
+    Args:
+        kind: of the settings.
+        arguments: the data, then ``KEY=VALUE``, a value as JSON or as text.
+
+    Raises:
+        RecipeError: an argument of another form, a setting that does not exist, or a value that it does not take.
+    """
+    data, *rest = arguments
+    given: dict[str, Any] = {}
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if not equals:
+            raise RecipeError(f"{argument}: not of the form KEY=VALUE", mend="give settings such as seed=1")
+        given[name] = _value(value)
+    known = [name for name in kind.model_fields if name != "data"]
+    for name in given:
+        if name not in known:
+            raise RecipeError(f"no setting {name!r}", mend=did_you_mean(name, known))
+    try:
+        return kind(data=Path(data), **given)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise RecipeError("; ".join(problems), mend=f"settings: {', '.join(known)}") from error
+
+
+def told(main: Callable[[Sequence[str]], int], arguments: Sequence[str], usage: str | None) -> int:
+    """Runs a plugin's command: help without arguments, and an error as its message.
+
+    Returns:
+        What ``main`` does; 1 where it raises an error of ours.
+    """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage)
+        return 0
+    try:
+        return main(arguments)
+    except Vila2Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
