@@ -184,7 +184,8 @@ def what_is_here(folder: Path) -> tuple[str, str]:
 
 
 _JOIN_SHARES = (
-    "join them (`python zero_to_fp32.py . OUT --safe_serialization` in the checkpoint), beside config and processor"
+    "join them (`python zero_to_fp32.py . OUT --safe_serialization` in the checkpoint),"
+    " and put config and processor beside the result"
 )
 
 
@@ -237,7 +238,9 @@ def _has_shares(folder: Path) -> bool:
 
 def _base_of(folder: Path) -> str:
     try:
-        return str(read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "another model")
+        return str(
+            read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "another model"
+        )
     except ModelError:
         return "another model"
 

@@ -18,7 +18,7 @@ from vila2.run.nearest import nearest
 _BUILTIN = "builtin:"
 _PACKAGE = "package:"
 #: What helps a processor that reads pictures with torchvision alone.
-TORCHVISION = "install the torchvision that belongs to your torch (the same --index-url; PyPI's may be another build)"
+TORCHVISION = "install the torchvision that belongs to your torch, from the same --index-url"
 _HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 #: Folders that people keep their own models in; no organisation of the hub is meant by them.
 _OWN = frozenset({"runs", "models", "checkpoints", "output", "outputs", "results", "weights"})
@@ -62,12 +62,26 @@ def locate(name: str | Path, *, gguf_file: str | None = None) -> Location:
         if not path.is_file():
             raise ModelError(f"no file {path}", mend="check the path of the GGUF file")
         return Location(str(path.parent), path.name)
+    if text.startswith(_PACKAGE) and not path.is_dir():
+        raise _missing(path, text)
+    found = find_folder(str(path))
+    return _folder(Path(found), text, gguf_file) if Path(found).is_dir() else Location(found, gguf_file)
+
+
+def find_folder(name: str | Path) -> str:
+    """A local folder, or a model id that the hub or the cache has.
+
+    Raises:
+        ModelError: a folder that is not there, or no such id.
+    """
+    text = str(name)
+    path = Path(text).expanduser()
     if path.is_dir():
-        return _folder(path, text, gguf_file)
-    if text.startswith(_PACKAGE) or path.exists() or _means_a_folder(text):
+        return str(path)
+    if path.exists() or _means_a_folder(text):
         raise _missing(path, text)
     check_hub(text)
-    return Location(text, gguf_file)
+    return text
 
 
 def _means_a_folder(text: str) -> bool:
@@ -152,7 +166,9 @@ def _folder(path: Path, name: str, gguf_file: str | None) -> Location:
                 mend="name one of the GGUF files",
             )
         why, mend = what_is_here(path)
-        raise ModelError(f"{path} has no config.json, so it is no model" + (f": {why}" if why else ""), mend=mend)
+        raise ModelError(
+            f"{path} has no config.json, so it is no model" + (f": {why}" if why else ""), mend=mend
+        )
     check_settings(path)
     if gguf_file is None:
         _check_config(path / "config.json")
@@ -192,7 +208,8 @@ def loading(what: str, name: str | Path) -> Iterator[None]:
         raise
     except Exception as error:  # of many libraries and of many kinds; --debug shows where it came from
         raise ModelError(
-            f"cannot load the {what} {name}: {_first_line(error)}", mend=_mend(f"{type(error).__name__}: {error}")
+            f"cannot load the {what} {name}: {_first_line(error)}",
+            mend=_mend(f"{type(error).__name__}: {error}"),
         ) from error
 
 
@@ -210,7 +227,9 @@ def _mend(message: str) -> str:
     if "safetensorerror" in text:
         return "a file of the weights is broken: download it again and compare its size with the source's"
     if "out of memory" in text or "memoryerror" in text or "can't allocate memory" in text:
-        return "the model does not fit into memory: take --dtype bfloat16, a smaller model or a larger machine"
+        return (
+            "the model does not fit into memory: take --dtype bfloat16, a smaller model or a larger machine"
+        )
     if "num2words" in text:
         return "pip install num2words"
     if "torchvision" in text:
@@ -218,7 +237,9 @@ def _mend(message: str) -> str:
     if "tokenizer" in text and ("backend tokenizer" in text or "load tokenizer" in text):
         return "put the tokenizer's files beside the weights: tokenizer.json and tokenizer_config.json"
     if "image processor" in text or "preprocessor_config" in text:
-        return "put the processor's files beside the weights: preprocessor_config.json or processor_config.json"
+        return (
+            "put the processor's files beside the weights: preprocessor_config.json or processor_config.json"
+        )
     if "does not recognize this architecture" in text or "unrecognized model" in text or "model type" in text:
         return "check model_type in config.json, or install a transformers version that knows it"
     if "safetensors" in text and ("no file named" in text or "does not appear to have" in text):

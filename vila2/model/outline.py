@@ -12,7 +12,8 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
 
 from vila2.model.assemble import family_config, family_processor, load_tokenizer
-from vila2.model.generalist import load_processor
+from vila2.model.checkpoint_files import check_weights
+from vila2.model.generalist import check_kind, load_processor
 from vila2.model.loading import loading, locate
 from vila2.model.modeling import Vila2ForConditionalGeneration
 from vila2.model.processing import prepare_tokenizer
@@ -25,8 +26,12 @@ def outline(path_or_id: str | Path) -> tuple[PreTrainedModel, ProcessorMixin]:
     Raises:
         ModelError: no such model, or no processor.
     """
+    location = locate(path_or_id)
+    if location.is_local:
+        check_weights(Path(location.path))
     with loading("model", path_or_id):
-        config = AutoConfig.from_pretrained(locate(path_or_id).path)
+        config = AutoConfig.from_pretrained(location.path, trust_remote_code=False)
+        check_kind(config, path_or_id)
         with torch.device("meta"):
             model = AutoModelForImageTextToText.from_config(config)
     return model, load_processor(path_or_id)
@@ -51,7 +56,7 @@ def outline_of_parts(
     location, tokenizer = load_tokenizer(language, gguf_file)
     with loading("language model", language):
         extra = {"gguf_file": location.gguf_file} if location.gguf_file else {}
-        text_config = AutoConfig.from_pretrained(location.path, **extra)
+        text_config = AutoConfig.from_pretrained(location.path, trust_remote_code=False, **extra)
     prepare_tokenizer(tokenizer)
     text_config.vocab_size = max(text_config.vocab_size, len(tokenizer))
     config = family_config(

@@ -20,6 +20,10 @@ from transformers import (
 from vila2.errors import ModelError
 from vila2.model.internvit import MODEL_TYPE, internvit_config, load_internvit
 from vila2.model.loading import Location, loading, locate
+from vila2.model.weights import load_weights
+
+# What makes one vector of an image; the family reads the features of patches.
+_UNUSED = r"(^|\.)(pooler|head)\."
 
 
 def load_vision_settings(
@@ -57,13 +61,17 @@ def load_vision(name: str | Path, dtype: torch.dtype, trust_remote_code: bool) -
     with loading("vision tower", name):
         if config.model_type == InternVLVisionConfig.model_type and _is_internvit(locate(name)):
             return load_internvit(locate(name), config, dtype), image_processor
-        tower = AutoModel.from_pretrained(
-            locate(name).path,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-        )
+    tower = load_weights(
+        AutoModel,
+        locate(name),
+        what="vision tower",
+        name=name,
+        part=True,
+        unused=_UNUSED,
+        config=config,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+    )
     return tower, image_processor
 
 

@@ -25,6 +25,7 @@ from vila2.model.loading import Location, loading
 log = logging.getLogger("vila2.model")
 
 Shape = tuple[int, ...]
+_FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,15 @@ def load_weights(
     return model
 
 
-def fit_state(module: torch.nn.Module, state: Mapping[str, torch.Tensor], *, what: str, name: Any, **how: Any) -> None:
+def fit_state(
+    module: torch.nn.Module,
+    state: Mapping[str, torch.Tensor],
+    *,
+    what: str,
+    name: str | Path,
+    mend: str = "",
+    assign: bool = False,
+) -> None:
     """Puts weights that were read or renamed by us into a module; all of them must fit.
 
     Args:
@@ -92,14 +101,15 @@ def fit_state(module: torch.nn.Module, state: Mapping[str, torch.Tensor], *, wha
         state: by the module's own names.
         what: "projector", ...: for messages.
         name: of the checkpoint as the reader gave it.
-        how: of ``load_state_dict``, such as ``assign``.
+        mend: what helps where they do not fit.
+        assign: the module takes the tensors themselves, with their dtype.
 
     Raises:
         ModelError: they do not fit, or are not finite.
     """
-    decide(fit_of(module, state), what=what, name=name)
+    decide(fit_of(module, state), what=what, name=name, whole=True, mend=mend)
     check_tensors(state.items(), f"{what} {name}", mend=_DAMAGED)
-    module.load_state_dict(state, **how)
+    module.load_state_dict(state, assign=assign)
 
 
 def fit_of(module: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> Fit:
@@ -117,27 +127,38 @@ def fit_of(module: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> Fit:
     )
 
 
-def decide(fit: Fit, *, what: str, name: Any, part: bool = False) -> None:
+def decide(
+    fit: Fit, *, what: str, name: str | Path, part: bool = False, whole: bool = False, mend: str = ""
+) -> None:
     """Refuses weights that do not fit; says once which were left out.
+
+    Args:
+        fit: how they fit.
+        what: "model", "vision tower", ...: for messages.
+        name: of the checkpoint as the reader gave it.
+        part: any number of weights may be left out.
+        whole: none may.
+        mend: what helps, where it is known better than by the names.
 
     Raises:
         ModelError: some are missing, or of another shape, or most of what the checkpoint holds has no place.
     """
     about = f"the weights of the {what} {name} do not fit its configuration"
     if fit.mismatched:
-        raise ModelError(f"{about}: {_shapes(fit.mismatched)}", mend=_mend_shapes(fit.mismatched))
+        raise ModelError(f"{about}: {_shapes(fit.mismatched)}", mend=mend or _mend_shapes(fit.mismatched))
     if fit.missing:
         raise ModelError(
             f"{about}: {_named(fit.missing, 'missing')}"
             + (f"; {_named(fit.unexpected, 'of no use to it')}" if fit.unexpected else ""),
-            mend=_mend_missing(fit),
+            mend=mend or _mend_missing(fit),
         )
     if fit.unexpected and not part:
         # More layers than the configuration says, as a rule: half a model answers, badly.
-        if len(fit.unexpected) * 2 > fit.used or _deeper(fit):
+        if whole or len(fit.unexpected) * 2 > fit.used or _deeper(fit):
             raise ModelError(
                 f"{about}: {_named(fit.unexpected, 'of no use to it')}",
-                mend="check config.json (number of layers, model_type): it must be the one saved with these weights",
+                mend=mend
+                or "check config.json (number of layers, model_type): it must be the one saved with these weights",
             )
         log.warning("%s %s: %s; they are left out", what, name, _named(fit.unexpected, "not of this model"))
 
@@ -166,16 +187,16 @@ def check_tensors(tensors: Iterable[tuple[str, torch.Tensor]], where: str, *, me
     ends = {
         name: torch.stack(torch.aminmax(value.detach())).float()
         for name, value in tensors
-        if isinstance(value, torch.Tensor) and value.is_floating_point() and value.numel() and not value.is_meta
+        if isinstance(value, torch.Tensor) and value.dtype in _FLOATS and value.numel() and not value.is_meta
     }
     bad = [name for name, pair in ends.items() if not bool(torch.isfinite(pair).all())]
     if bad:
-        raise ModelError(f"{where} has weights that are no numbers (NaN or infinity): {_named(bad)}", mend=mend)
+        raise ModelError(
+            f"{where} has weights that are no numbers (NaN or infinity): {_named(bad)}", mend=mend
+        )
 
 
-_DAMAGED = (
-    "the checkpoint is damaged, as a training that diverged leaves it: take an earlier one, or download it again"
-)
+_DAMAGED = "take an earlier checkpoint, as of a training that diverged, or download it again"
 
 
 def _as_fit(model: PreTrainedModel, report: Mapping[str, Any], unused: str | None) -> Fit:
@@ -214,7 +235,7 @@ def _mend_shapes(mismatched: Collection[tuple[str, Shape, Shape]]) -> str:
 
 
 def _mend_missing(fit: Fit) -> str:
-    if len(fit.unexpected) * 2 > len(fit.missing):
+    if len(fit.unexpected) * 4 > len(fit.missing):
         return (
             "the names are of another code base or model_type: take a checkpoint in transformers' form"
             " (of LLaVA those of llava-hf; of VILA-1.5 and NVILA: vila2 model convert)"
@@ -233,9 +254,12 @@ def _named(names: Collection[str], of: str = "", most: int = 3) -> str:
 def _without_its_report() -> Iterator[None]:
     """transformers prints what does not fit as a table of as many rows; :func:`decide` says it in one line."""
     reporter = logging.getLogger("transformers.modeling_utils")
-    before = reporter.level
-    reporter.setLevel(logging.ERROR)
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "LOAD REPORT" not in record.getMessage()
+
+    reporter.addFilter(is_other)
     try:
         yield
     finally:
-        reporter.setLevel(before)
+        reporter.removeFilter(is_other)
