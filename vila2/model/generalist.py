@@ -23,6 +23,7 @@ import vila2.model.processing  # noqa: F401 - the family must be known, whoever 
 from vila2.errors import ModelError
 from vila2.model.digest import digest_folder
 from vila2.model.images_only import images_only, processor_class
+from vila2.model.kinds import refuse_encoder_decoder
 from vila2.model.loading import Location, loading, locate
 from vila2.model.parts import parts_of
 from vila2.model.vocabulary import check_image_token, check_vocabulary
@@ -158,6 +159,7 @@ def check_kind(config: PreTrainedConfig, name: str | Path, trust_remote_code: bo
     Raises:
         ModelError: it does not, or the configuration is of another code base.
     """
+    refuse_encoder_decoder(config, name)
     if hasattr(config, "mm_vision_tower"):
         raise ModelError(
             f"{name} is in the form of the original LLaVA's code (mm_vision_tower), which transformers does not read",

@@ -42,8 +42,8 @@ def processor_class(path: str) -> type[ProcessorMixin] | None:
     """
     for file in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
         name = _settings_in(path, file).get("processor_class")
-        if name:
-            return _class_of_name(name)
+        if isinstance(name, str) and (found := _class_of_name(name)) is not None:
+            return found
     try:
         return PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(path, trust_remote_code=False)), None)
     except ImportError:

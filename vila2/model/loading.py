@@ -64,7 +64,7 @@ def locate(name: str | Path, *, gguf_file: str | None = None) -> Location:
         return Location(str(path.parent), path.name)
     if text.startswith(_PACKAGE) and not path.is_dir():
         raise _missing(path, text)
-    found = find_folder(str(path))
+    found = str(path) if path.is_dir() else find_folder(text)
     return _folder(Path(found), text, gguf_file) if Path(found).is_dir() else Location(found, gguf_file)
 
 
