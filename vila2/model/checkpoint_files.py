@@ -25,6 +25,8 @@ SETTINGS = (
     "special_tokens_map.json",
     INDEX,
 )
+_IMAGES = ("preprocessor_config.json", "processor_config.json")
+_TOKENIZER = ("tokenizer.json", "*.model", "vocab.*", "tekken.json", "*.tiktoken")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 _SHARES = ("global_step*", "zero_pp_rank_*", "*_optim_states.pt", "zero_to_fp32.py")
 _POINTER = b"version https://git-lfs"
@@ -46,6 +48,24 @@ def check_settings(folder: Path) -> None:
         check_content(path)
         if name != "tokenizer.json":  # of megabytes; its own reader says what is wrong with it
             read_json(path)
+
+
+def check_processor_files(folder: Path) -> None:
+    """Whether a checkpoint says how images and texts become tokens.
+
+    Raises:
+        ModelError: the files of its image processor or of its tokenizer are not there.
+    """
+    if not any((folder / name).is_file() for name in _IMAGES):
+        raise ModelError(
+            f"{folder} does not say how it reads images: neither {' nor '.join(_IMAGES)}",
+            mend="take these files from the model that the weights come from",
+        )
+    if not any(next(folder.glob(pattern), None) for pattern in _TOKENIZER):
+        raise ModelError(
+            f"{folder} has no tokenizer: no tokenizer.json",
+            mend="take the tokenizer's files from the model that the weights come from",
+        )
 
 
 def check_content(path: Path) -> int:

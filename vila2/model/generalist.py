@@ -21,6 +21,7 @@ from transformers.utils import is_torchvision_available
 import vila2.model.modeling
 import vila2.model.processing  # noqa: F401 - the family must be known, whoever imported transformers first
 from vila2.errors import ModelError
+from vila2.model.checkpoint_files import check_processor_files
 from vila2.model.digest import digest_folder
 from vila2.model.images_only import images_only, processor_class
 from vila2.model.kinds import refuse_encoder_decoder
@@ -140,17 +141,31 @@ def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -
         ModelError: no processor that can be loaded.
     """
     location = locate(path_or_id)
+    if location.is_local:
+        check_processor_files(Path(location.path))
     with loading("processor of", path_or_id):
-        kind = processor_class(location.path)
-        if kind is not None and "video_processor" in kind.get_attributes() and not is_torchvision_available():
-            return images_only(kind).from_pretrained(location.path)
-        try:
-            auto = AutoProcessor if kind is None or trust_remote_code else kind
-            return auto.from_pretrained(location.path, trust_remote_code=trust_remote_code)
-        except (ImportError, OSError, ValueError):  # saved without its video part, or num2words is not there
-            if kind is None or "video_processor" not in kind.get_attributes():
-                raise
-            return images_only(kind).from_pretrained(location.path)
+        processor = _load_processor(location, trust_remote_code)
+    if not hasattr(processor, "image_processor") or getattr(processor, "tokenizer", None) is None:
+        raise ModelError(
+            f"the processor of {path_or_id} is only a {type(processor).__name__}, not one for images and text",
+            mend="check processor_class in preprocessor_config.json: it must be one of transformers' own",
+        )
+    return processor
+
+
+def _load_processor(location: Location, trust_remote_code: bool) -> Any:
+    """The processor, or what AutoProcessor takes for one."""
+    kind = processor_class(location.path)
+    with_videos = kind is not None and "video_processor" in kind.get_attributes()
+    if kind is not None and with_videos and not is_torchvision_available():
+        return images_only(kind).from_pretrained(location.path)
+    auto = AutoProcessor if kind is None or trust_remote_code else kind
+    try:
+        return auto.from_pretrained(location.path, trust_remote_code=trust_remote_code)
+    except (ImportError, OSError, ValueError):  # saved without its video part, or num2words is not there
+        if kind is None or not with_videos:
+            raise
+        return images_only(kind).from_pretrained(location.path)
 
 
 def check_kind(config: PreTrainedConfig, name: str | Path, trust_remote_code: bool = False) -> None:
