@@ -19,6 +19,7 @@ _BUILTIN = "builtin:"
 _PACKAGE = "package:"
 #: What helps a processor that reads pictures with torchvision alone.
 TORCHVISION = "install the torchvision that belongs to your torch, from the same --index-url"
+_LONGEST = 240  # characters of another library's message; some name all they know
 _HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 #: Folders that people keep their own models in; no organisation of the hub is meant by them.
 _OWN = frozenset({"runs", "models", "checkpoints", "output", "outputs", "results", "weights"})
@@ -214,9 +215,10 @@ def loading(what: str, name: str | Path) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     # Such a line only announces a list.
-    return " ".join(lines[:2]) if lines and lines[0].endswith(":") else (lines or [type(error).__name__])[0]
+    first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return first if len(first) <= _LONGEST else first[:_LONGEST].rpartition(" ")[0] + " ..."
 
 
 def _mend(message: str) -> str:
