@@ -197,9 +197,8 @@ def what_is_here(folder: Path) -> tuple[str, str]:
         return "it holds the shares of a DeepSpeed training", _JOIN_SHARES
     if (folder / "params.json").is_file():
         return "it is in Mistral's own form (params.json)", "take the checkpoint in transformers' form"
-    for inside in ("model", "checkpoint"):
-        if (folder / inside / "config.json").is_file():
-            return f"but {inside}/ in it is one", f"give {folder / inside}"
+    if inside := sorted(path.parent.name for path in folder.glob("*/config.json")):
+        return f"models lie in it: {_some(inside)}", f"give one of them, {folder / inside[0]} for example"
     return "", "give the folder that save_pretrained wrote"
 
 

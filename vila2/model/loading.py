@@ -21,6 +21,7 @@ _PACKAGE = "package:"
 TORCHVISION = "install the torchvision that belongs to your torch, from the same --index-url"
 _LONGEST = 240  # characters of another library's message; some name all they know
 _HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
+_LOCAL = (".", "/", "~")
 #: Folders that people keep their own models in; no organisation of the hub is meant by them.
 _OWN = frozenset({"runs", "models", "checkpoints", "output", "outputs", "results", "weights"})
 # What pip calls packages whose import name gives no hint.
@@ -87,7 +88,7 @@ def find_folder(name: str | Path) -> str:
 
 def _means_a_folder(text: str) -> bool:
     """Whether a name that is no folder was meant to be one, and not a model of the hub."""
-    if text.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(text):
+    if text.startswith(_LOCAL) or not _HUB_ID.fullmatch(text):
         return True
     if in_cache(text):
         return False
@@ -104,7 +105,7 @@ def _missing(path: Path, text: str) -> ModelError:
             f"{text} is a file, and a model is a folder", mend=f"give the folder: {path.parent.resolve()}"
         )
     there = next((above for above in path.parents if above.is_dir()), Path())
-    near = _near_folder(path)
+    near = _near_folder(path, there)
     if near is not None:
         return ModelError(f"there is no folder {text}", mend=f"did you mean {near}?")
     what = f"there is no folder {text}"
@@ -113,19 +114,36 @@ def _missing(path: Path, text: str) -> ModelError:
     return ModelError(
         what,
         mend="give a folder with a config.json, a .gguf file or a hub id"
-        + (" (for the hub's model of this name call from another folder)" if _HUB_ID.fullmatch(text) else ""),
+        + (
+            " (for the hub's model of this name call from another folder)"
+            if _HUB_ID.fullmatch(text) and not text.startswith(_LOCAL)
+            else ""
+        ),
     )
 
 
-def _near_folder(path: Path) -> Path | None:
-    """A model's folder beside a path that is not there, of nearly the same name."""
+def _near_folder(path: Path, there: Path = Path()) -> Path | None:
+    """A folder of nearly the same name as a path that is not there.
+
+    Args:
+        path: not there.
+        there: the longest part of it that is.
+    """
+    first, *rest = path.relative_to(there).parts if path.is_relative_to(there) else path.parts
     try:
-        beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir()]
+        beside = [entry.name for entry in there.iterdir() if entry.is_dir()]
     except OSError:
         return None
-    near = nearest(path.name, [name for name in beside if not name.startswith(".")])
-    found = None if near is None else path.parent / near
-    return found if found is not None and (path.parent != Path() or _holds_a_model(found)) else None
+    near = nearest(first, [name for name in beside if not name.startswith(".")])
+    if near is None:
+        return None
+    found = there / near
+    whole = found.joinpath(*rest)
+    if rest and (whole.is_dir() or there == Path()):
+        return whole if whole.is_dir() else None
+    if there != Path():
+        return found
+    return found if _holds_a_model(found) else None  # any folder may have a name like a hub id's
 
 
 def _holds_a_model(folder: Path) -> bool:
