@@ -212,11 +212,3 @@ def test_ctrl_c_says_how_to_go_on(small_cycle, tmp_path: Path):
 def test_status_of_no_run_is_an_error(tmp_path: Path):
     result = invoke("status", str(tmp_path), code=2)
     assert result.stderr.startswith(f"error: {tmp_path} holds no run\nmend: ")
-
-
-def test_env_names_what_is_installed():
-    found = json.loads(invoke("env", "--json").stdout)
-    assert found["vila2"] == __version__
-    assert found["torch"] and found["transformers"] and found["cpus"] >= 1
-    assert isinstance(found["gpus"], list) and found["memory"].endswith("GiB")
-    assert f"vila2         {__version__}" in invoke("env").stdout

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -186,6 +187,19 @@ def test_annotating_keeps_answer_turns_claims_and_status_of_every_image(made, ru
     counts = summarise_layer(layer)
     assert counts["annotations"] == counts["exchanges"] == 16 and counts["claims"] == {"object": 16}
     assert annotate_dataset(dataset, engine, specialist).digest == layer.digest  # done: nothing is done again
+
+
+def test_a_layer_begun_otherwise_is_told_before_the_specialist_is_loaded(made, run, tmp_path):
+    dataset = find_dataset(find_origin(run), None)
+    specialist = MadeSpecialist.open(made["folder"])
+    annotate_dataset(ShardDataset.open(dataset), open_engine("transformers", specialist.model), specialist)
+    broken = shutil.copytree(made["folder"], tmp_path / "broken", symlinks=False)
+    weights = broken / specialist.provenance["model"] / "model.safetensors"
+    weights.unlink()
+    weights.write_bytes(b"")
+    words = ["annotate", run, "--plugin", "finding", "--specialist", broken, "--set", "max_new_tokens=3"]
+    found = CliRunner().invoke(app, [str(word) for word in words])
+    assert found.exit_code == 2 and "was begun with other settings" in found.output, found.output
 
 
 def test_annotating_in_the_name_of_another_plugin_is_refused(made, run):

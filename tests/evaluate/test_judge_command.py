@@ -52,6 +52,19 @@ def test_an_engine_judges_and_the_results_are_kept(tmp_path: Path):
     assert (folder / "votes.jsonl").read_bytes() == votes
 
 
+def test_what_is_wrong_with_the_folder_is_said_before_the_judge_is_loaded(tmp_path: Path):
+    two_layers(tmp_path / "set", 6)
+    build_tiny_llava(tmp_path / "model")
+    words = ["judge", tmp_path / "set", "--model", tmp_path / "model", "--count", 3, "--max-new-tokens", 4]
+    invoke(*words, "--quiet", "--out", tmp_path / "votes")
+    (tmp_path / "model/model.safetensors").write_bytes(b"")  # whoever loads it is told so
+    said = invoke(*words, "--out", tmp_path / "votes", "--seed", 1, code=2).stderr
+    assert "was begun with other settings (seed: 0 there, 1 now)" in said
+    (tmp_path / "file").write_text("")
+    assert f"{tmp_path}/file is a file" in invoke(*words, "--out", tmp_path / "file", code=2).stderr
+    assert "model.safetensors is empty" in invoke(*words, "--out", tmp_path / "votes", code=2).stderr
+
+
 def judge_by_hand(folder: Path) -> subprocess.Popen[str]:
     words = ["judge", str(folder), "--human", "--count", "5", "--json"]
     return subprocess.Popen(

@@ -7,6 +7,7 @@ from typing import Any
 
 from vila2.caption.engine import Engine
 from vila2.errors import EngineError
+from vila2.model.loading import locate
 from vila2.plugin.references import load_reference
 from vila2.run.nearest import did_you_mean
 
@@ -24,8 +25,11 @@ def open_engine(name: str, model: Any, **options: Any) -> Engine:
 
     Raises:
         EngineError: no engine of that name.
+        ModelError: there is no such model; said before torch is imported.
         PluginError: the plugin that brings it is broken.
     """
+    if name == "transformers":
+        locate(model)
     return find_engine(name)(model, **options)
 
 

@@ -42,6 +42,7 @@ def annotate(
         MadeSpecialist,
         annotate_dataset,
         annotate_settings,
+        check_annotate,
         find_dataset,
         specialist_folder,
         summarise_layer,
@@ -54,6 +55,7 @@ def annotate(
     opened = ShardDataset.open(find_dataset(origin, dataset))
     made = MadeSpecialist.open(specialist or specialist_folder(run, plugin), plugin)
     settings = annotate_settings(made, overrides or [])
+    check_annotate(opened, made, settings, seed=seed)
     chosen = None if limit is None else frozenset(opened.keys()[:limit])
     layer = annotate_dataset(
         opened,

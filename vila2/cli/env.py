@@ -5,56 +5,99 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-_PACKAGES = (
-    "torch",
-    "transformers",
-    "accelerate",
-    "peft",
-    "pyarrow",
-    "webdataset",
-    "pydantic",
-    "vllm",
-    "deepspeed",
+_PACKAGES = ("torch", "transformers", "accelerate", "peft", "tokenizers", "safetensors", "huggingface-hub")
+_MORE_PACKAGES = ("pillow", "pyarrow", "webdataset", "pydantic")
+#: Packages that vila2 goes without, and what each is for.
+_OPTIONAL = {
+    "torchvision": "image processors of a few families, Llama 4 and LFM2-VL among them",
+    "num2words": "not needed: SmolVLM's videos, which are not read here",
+    "deepspeed": "training on several GPUs: pip install 'vila2[deepspeed]'",
+    "bitsandbytes": "QLoRA, quantize: nf4: pip install 'vila2[qlora]'",
+    "liger-kernel": "faster kernels on a GPU, liger: true: pip install 'vila2[liger]'",
+    "datasets": "Hugging Face datasets: pip install 'vila2[hub]'",
+    "flash-attn": "not needed: torch brings FlashAttention of its own",
+    "pillow-heif": "photos in HEIC, as iPhones write them",
+    "vllm": "an engine of that name, where a plugin brings one",
+    "pycocoevalcap": "CIDEr as the paper's tables have it: pip install 'vila2[bench]'",
+}
+#: Variables that change what the commands do or where they look.
+_VARIABLES = (
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+    "HF_DATASETS_OFFLINE",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_ENDPOINT",
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+    "VILA2_PLUGINS",
+    "VILA2_DEBUG",
 )
 
 
 def env(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
-    """Show the versions and the hardware that vila2 finds here."""
+    """Show the versions, the hardware, the disk and the settings that vila2 finds here."""
     found = describe_machine()
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
-    width = max(map(len, found))
+    width = max(map(len, [*found, *found["optional"]]))
     for name, value in found.items():
-        shown = (
-            ", ".join(value) or "none"
-            if isinstance(value, list)
-            else "not installed"
-            if value is None
-            else value
-        )
-        typer.echo(f"{name:<{width}}  {shown}")
+        if name == "optional":
+            for package, version in value.items():
+                typer.echo(f"{package:<{width}}  {version or f'not installed ({_OPTIONAL[package]})'}")
+        else:
+            typer.echo(f"{name:<{width}}  {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not installed"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {part}" for name, part in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
 
 
 def describe_machine() -> dict[str, Any]:
-    """Versions of what is installed (None where it is not), and the hardware."""
+    """Versions of what is installed (None where it is not), the hardware, disks, and settings from outside."""
     from vila2 import __version__
 
     return {
         "vila2": __version__,
+        "plugins": _plugins(),
         "python": platform.python_version(),
-        **{name: _version(name) for name in _PACKAGES},
+        **{name: _version(name) for name in (*_PACKAGES, *_MORE_PACKAGES)},
+        "optional": {name: _version(name) for name in _OPTIONAL},
         "platform": platform.platform(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": _threads(),
         "memory": _memory(),
+        "memory_available": _memory_available(),
         "gpus": _gpus(),
+        "cuda": _cuda(),
+        "disk": _disk(Path.cwd()),
+        "hub_cache": _hub_cache(),
+        "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+    }
+
+
+def _plugins() -> dict[str, str]:
+    from vila2.plugin.discovery import installed_plugins
+
+    return {
+        plugin.name: f"{plugin.version}{'' if plugin.allowed else ' (switched off)'}"
+        for plugin in installed_plugins()
     }
 
 
@@ -65,6 +108,15 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _threads() -> int | None:
+    """How many threads torch computes with."""
+    if _version("torch") is None:
+        return None
+    import torch
+
+    return torch.get_num_threads()
+
+
 def _memory() -> str:
     count = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")  # a container may be given less than the machine has
@@ -73,11 +125,56 @@ def _memory() -> str:
     return f"{count / 2**30:.1f} GiB"
 
 
+def _memory_available() -> str:
+    """What can be had without swapping, where the system says it."""
+    table = Path("/proc/meminfo")
+    if table.is_file():
+        for line in table.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return f"{int(line.split()[1]) / 2**20:.1f} GiB"
+    return "unknown"
+
+
 def _gpus() -> list[str]:
     if _version("torch") is None:
         return []
     import torch
 
     found = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
-    gpus = [f"{gpu.name} ({gpu.total_memory / 2**30:.0f} GiB)" for gpu in found]
+    gpus = [
+        f"{gpu.name} ({gpu.total_memory / 2**30:.0f} GiB, capability {gpu.major}.{gpu.minor})"
+        for gpu in found
+    ]
     return [*gpus, "Apple MPS"] if torch.backends.mps.is_available() else gpus
+
+
+def _cuda() -> str:
+    """What torch was built for: a GPU without it is not used."""
+    if _version("torch") is None:
+        return "none"
+    import torch
+
+    if torch.version.cuda is None:
+        return "none: this torch is built for the CPU"
+    return torch.version.cuda if torch.cuda.is_available() else f"{torch.version.cuda}, but no GPU is usable"
+
+
+def _disk(place: Path) -> str:
+    space = shutil.disk_usage(place)
+    return f"{space.free / 2**30:.1f} of {space.total / 2**30:.1f} GiB free at {place}"
+
+
+def _hub_cache() -> str:
+    """Where models of the hub are kept, and how much they take."""
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE)
+    if not cache.is_dir():
+        return f"{cache}, nothing there yet"
+    # Snapshots are links to the blobs.
+    files = (
+        file for kept in cache.iterdir() for file in (kept / "blobs").glob("*") if (kept / "blobs").is_dir()
+    )
+    size = sum(file.stat().st_size for file in files)
+    models = sum(kept.name.startswith("models--") for kept in cache.iterdir())
+    return f"{cache}, {models} models, {size / 2**30:.1f} GiB"

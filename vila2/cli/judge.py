@@ -91,10 +91,11 @@ def _by_engine(
     from vila2.caption.engine import GenerationSettings
     from vila2.caption.engines import open_engine
     from vila2.evaluate.judge.asking import ask_pairs
-    from vila2.evaluate.judge.job import describe_engine, open_votes
+    from vila2.evaluate.judge.job import check_votes, describe_engine, open_votes
     from vila2.run.progress import live_progress
 
     settings = GenerationSettings(max_new_tokens)
+    check_votes(folder, work)
     engine = open_engine(engine_name, model, **{name: value for name, value in options.items() if value})
     described = describe_engine(engine, settings)
     with open_votes(folder, work, described) as book:

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from vila2.caption.engine import Engine, GenerationSettings, Request
-from vila2.caption.recaption import recaption
+from vila2.caption.job import describe_settings
+from vila2.caption.recaption import check_layer, recaption
 from vila2.cycle.origin import Origin
 from vila2.data.annotations import Annotation
 from vila2.data.claims import Claim
@@ -110,18 +111,37 @@ def annotate_dataset(
         layer=specialist.plugin,
         prompts=described.prompts,
         also=spec.prompts,
-        settings=GenerationSettings(
-            max_new_tokens=spec.max_new_tokens,
-            temperature=spec.temperature,
-            repetition_penalty=spec.repetition_penalty,
-            seed=seed,
-        ),
+        settings=_generation(spec, seed),
         seed=seed,
         batch_size=spec.batch_size,
         select=select,
         read=answer_reader(engine, specialist.plugin),
         about={"plugin": {"name": plugin.name, "package": plugin.package, "version": plugin.version}},
         progress=progress,
+    )
+
+
+def check_annotate(
+    dataset: ShardDataset, specialist: MadeSpecialist, settings: AnnotateSpec, *, seed: int = 0
+) -> None:
+    """Whatever can be known to be wrong with :func:`annotate_dataset` before a model is loaded.
+
+    Raises:
+        DataError: a layer of this name was begun with other settings.
+        PluginError: the plugin is not installed, or its parser can not be imported.
+    """
+    described = Host().specialist(specialist.plugin)
+    load_reference(described.parser, of=f"{Host().plugin(specialist.plugin)}, parser")
+    known = describe_settings(described.prompts, _generation(settings, seed), seed)
+    check_layer(dataset.folder / "layers" / specialist.plugin, known)
+
+
+def _generation(spec: AnnotateSpec, seed: int) -> GenerationSettings:
+    return GenerationSettings(
+        max_new_tokens=spec.max_new_tokens,
+        temperature=spec.temperature,
+        repetition_penalty=spec.repetition_penalty,
+        seed=seed,
     )
 
 

@@ -110,10 +110,13 @@ def evaluate(
 ) -> dict[str, Any]:
     """Scores a model on the recipe's benchmarks; see :mod:`vila2.evaluate.benchmarks`."""
     from vila2.caption.engines import open_engine
+    from vila2.data.shards import ShardDataset
     from vila2.evaluate.benchmarks import run_benchmarks
 
-    engine = open_engine("transformers", inputs["model"] / "model", dtype=settings["dtype"])
     datasets = {name.removeprefix("data."): path for name, path in inputs.items() if name.startswith("data.")}
+    for path in datasets.values():
+        ShardDataset.open(path)  # that it can be read is known before a model is loaded
+    engine = open_engine("transformers", inputs["model"] / "model", dtype=settings["dtype"])
     return run_benchmarks(
         engine, settings["benchmarks"], datasets, folder, seed=settings["seed"], progress=progress
     )
@@ -135,12 +138,13 @@ def recaption(
     from vila2.data.shards import ShardDataset
     from vila2.run.recipe_cycle import part_of
 
+    dataset = ShardDataset.open(inputs["data"])
     engine = open_engine(settings["engine"], inputs["model"], dtype=settings["dtype"])
     seed, part, attempts = settings["seed"], part_of(settings["share"]), None
     if settings["attempts"] > 1:
         attempts = Attempts(settings["attempts"], settings["attempt_temperature"], contradiction)
     layer = write_layer(
-        ShardDataset.open(inputs["data"]),
+        dataset,
         engine,
         folder=folder,
         layer=settings["layer"],

@@ -12,8 +12,10 @@ from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from vila2.data.images import decode_image
 from vila2.errors import ModelError
+from vila2.model.checkpoint_files import check_settings, check_weights
 from vila2.model.digest import digest_folder
-from vila2.model.loading import loading
+from vila2.model.loading import Location, loading
+from vila2.model.weights import load_weights
 
 
 class DualEncoder:
@@ -31,9 +33,11 @@ class DualEncoder:
 
     def __init__(self, folder: str | Path, *, device: str | torch.device | None = None) -> None:
         check_scorer(folder)
+        # What a checkpoint brings along is never run, and weights are safetensors or nothing.
+        model = load_weights(
+            AutoModel, Location(str(folder)), what="image-text scorer", name=folder, trust_remote_code=False
+        )
         with loading("image-text scorer", folder):
-            # What a checkpoint brings along is never run, and weights are safetensors or nothing.
-            model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
             self.processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
         if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):
             raise ModelError(
@@ -82,5 +86,7 @@ def check_scorer(folder: str | Path) -> None:
             f"{folder}: no image-text scorer here (config.json and *.safetensors)",
             mend="give the folder of a CLIP or SigLIP, as `save_pretrained` writes it",
         )
+    check_settings(path)
+    check_weights(path)
     with loading("image-text scorer", folder):
         AutoConfig.from_pretrained(path, trust_remote_code=False)

@@ -31,6 +31,7 @@ from vila2.model.processing import (
 )
 from vila2.model.projectors import build_projector
 from vila2.model.vision_parts import load_vision
+from vila2.model.weights import load_weights
 
 
 def assemble(
@@ -225,12 +226,16 @@ def _load_language(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The causal language model and its tokenizer."""
     location, tokenizer = load_tokenizer(name, gguf_file, trust_remote_code=trust_remote_code)
-    with loading("language model", name):
-        if location.gguf_file:
-            return load_gguf(location, dtype), tokenizer
-        causal = AutoModelForCausalLM.from_pretrained(
-            location.path, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code
-        )
+    if location.gguf_file:
+        return load_gguf(location, dtype), tokenizer
+    causal = load_weights(
+        AutoModelForCausalLM,
+        location,
+        what="language model",
+        name=name,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+    )
     return causal, tokenizer
 
 

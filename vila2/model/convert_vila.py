@@ -18,10 +18,12 @@ from safetensors.torch import load_file
 
 from vila2.errors import ModelError
 from vila2.model.assemble import assemble
+from vila2.model.checkpoint_files import check_safetensors
 from vila2.model.modeling import Vila2ForConditionalGeneration
 from vila2.model.processing import Vila2Processor
 from vila2.model.projectors import PROJECTORS
 from vila2.model.resolution import set_image_size
+from vila2.model.weights import fit_state
 
 _PARTS = ("llm", "vision_tower", "mm_projector")
 
@@ -137,21 +139,15 @@ def _load_projector(model: Vila2ForConditionalGeneration, folder: Path) -> None:
         )
     ours = model.model.multi_modal_projector
     shift = 1 if ours.side > 1 else 0
+    for file in files:
+        check_safetensors(file)
     renamed = {
         re.sub(r"^layers\.(\d+)\.", lambda hit: f"layers.{int(hit.group(1)) - shift}.", name): value
         for file in files
         for name, value in load_file(file).items()
     }
-    expected = ours.state_dict()
-    wrong = set(renamed) ^ set(expected) or {
-        name for name in expected if renamed[name].shape != expected[name].shape
-    }
-    if wrong:
-        raise ModelError(
-            f"{folder}: weight {min(wrong)!r} does not fit projector {model.config.projector}",
-            mend="check mm_projector_type in its config.json",
-        )
-    ours.load_state_dict(renamed)
+    mend = "check mm_projector_type in its config.json"
+    fit_state(ours, renamed, what=f"projector ({model.config.projector})", name=folder, mend=mend)
 
 
 def _read(path: Path) -> dict[str, Any]:

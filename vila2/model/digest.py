@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from vila2.model.checkpoint_files import check_safetensors
+
 # What the answers of a model depend on, beside its weights.
 _SETTINGS = ("*.json", "*.jinja", "*.txt", "*.model")
 _SAMPLE = 1024  # bytes
@@ -23,6 +25,9 @@ def digest_folder(folder: Path) -> str:
 
     Returns:
         16 hexadecimal digits.
+
+    Raises:
+        ModelError: a file of weights is cut off, or none.
     """
     digest = hashlib.sha256()
     settings = {path for pattern in _SETTINGS for path in folder.glob(pattern)}
@@ -36,6 +41,7 @@ def digest_folder(folder: Path) -> str:
 
 def _add_weights(digest: hashlib._Hash, path: Path) -> None:
     """Adds a safetensors file: 8 bytes with the length of a JSON header, the header, the tensors."""
+    check_safetensors(path)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = file.read(length)

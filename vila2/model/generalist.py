@@ -8,22 +8,27 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import transformers
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
     AutoProcessor,
+    PreTrainedConfig,
     PreTrainedModel,
     ProcessorMixin,
 )
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+from transformers.utils import is_torchvision_available
 
 import vila2.model.modeling
 import vila2.model.processing  # noqa: F401 - the family must be known, whoever imported transformers first
 from vila2.errors import ModelError
+from vila2.model.checkpoint_files import check_processor_files
 from vila2.model.digest import digest_folder
+from vila2.model.images_only import images_only, processor_class
+from vila2.model.kinds import refuse_encoder_decoder
 from vila2.model.loading import Location, loading, locate
 from vila2.model.parts import parts_of
+from vila2.model.vocabulary import check_image_token, check_vocabulary
+from vila2.model.weights import load_weights
 
 __all__ = ["Generalist", "load_generalist", "parts_of"]
 
@@ -69,21 +74,26 @@ def load_generalist(
     place = _device(device)
     with loading("model", path_or_id):
         config = AutoConfig.from_pretrained(location.path, trust_remote_code=trust_remote_code)
-        _check_kind(config, path_or_id, trust_remote_code)
-        if quantize and getattr(config, "visual_expert", None) is not None:
-            # Its layers would be exchanged for 4-bit ones after the expert was hung on them.
-            raise ModelError(
-                f"{path_or_id} has a visual expert, which needs whole weights", mend="load it unquantised"
-            )
-        model = AutoModelForImageTextToText.from_pretrained(
-            location.path,
-            config=config,
-            dtype=dtype or "auto",
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-            **_quantized(quantize, dtype),
+    check_kind(config, path_or_id, trust_remote_code)
+    if quantize and getattr(config, "visual_expert", None) is not None:
+        # Its layers would be exchanged for 4-bit ones after the expert was hung on them.
+        raise ModelError(
+            f"{path_or_id} has a visual expert, which needs whole weights", mend="load it unquantised"
         )
+    # Before the weights, since it takes no time and is as often what is missing.
     processor = load_processor(path_or_id, trust_remote_code=trust_remote_code)
+    check_image_token(config, processor, path_or_id)
+    model = load_weights(
+        AutoModelForImageTextToText,
+        location,
+        what="model",
+        name=path_or_id,
+        config=config,
+        dtype=dtype or "auto",
+        trust_remote_code=trust_remote_code,
+        **_quantized(quantize, dtype),
+    )
+    check_vocabulary(model, processor, path_or_id)
     if not quantize:  # a quantised model is put in its place while it is read
         model.to(place)
     name = Path(location.path).resolve().name if location.is_local else location.path
@@ -122,57 +132,60 @@ def _quantized(kind: str | None, dtype: str | torch.dtype | None) -> dict[str, A
 
 
 def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -> ProcessorMixin:
-    """Loads a model's processor; where its video processor cannot be had, one for images alone.
+    """Loads a model's processor; where its video part cannot be had, one for images alone.
 
-    SmolVLM and Qwen-VL ask for a video processor even to read a single image, and that needs torchvision.
+    SmolVLM, InternVL, Qwen-VL and others ask for a video processor even to read a single image, and that needs
+    torchvision.
 
     Raises:
         ModelError: no processor that can be loaded.
     """
     location = locate(path_or_id)
+    if location.is_local:
+        check_processor_files(Path(location.path))
     with loading("processor of", path_or_id):
-        try:
-            return AutoProcessor.from_pretrained(location.path, trust_remote_code=trust_remote_code)
-        except (ImportError, OSError):  # no torchvision; or saved by us without it
-            kind = _processor_class(location)
-            if kind is None or "video_processor" not in kind.get_attributes():
-                raise
-            return _for_images_only(kind).from_pretrained(location.path)
+        processor = _load_processor(location, trust_remote_code)
+    if not hasattr(processor, "image_processor") or getattr(processor, "tokenizer", None) is None:
+        raise ModelError(
+            f"the processor of {path_or_id} is only a {type(processor).__name__}, not one for images and text",
+            mend="check processor_class in preprocessor_config.json: it must be one of transformers' own",
+        )
+    return processor
 
 
-def _check_kind(config: Any, name: str | Path, trust_remote_code: bool) -> None:
+def _load_processor(location: Location, trust_remote_code: bool) -> Any:
+    """The processor, or what AutoProcessor takes for one."""
+    kind = processor_class(location.path)
+    with_videos = kind is not None and "video_processor" in kind.get_attributes()
+    if kind is not None and with_videos and not is_torchvision_available():
+        return images_only(kind).from_pretrained(location.path)
+    auto = AutoProcessor if kind is None or trust_remote_code else kind
+    try:
+        return auto.from_pretrained(location.path, trust_remote_code=trust_remote_code)
+    except (ImportError, OSError, ValueError):  # saved without its video part, or num2words is not there
+        if kind is None or not with_videos:
+            raise
+        return images_only(kind).from_pretrained(location.path)
+
+
+def check_kind(config: PreTrainedConfig, name: str | Path, trust_remote_code: bool = False) -> None:
+    """Whether a model of this configuration reads images and writes text.
+
+    Raises:
+        ModelError: it does not, or the configuration is of another code base.
+    """
+    refuse_encoder_decoder(config, name)
+    if hasattr(config, "mm_vision_tower"):
+        raise ModelError(
+            f"{name} is in the form of the original LLaVA's code (mm_vision_tower), which transformers does not read",
+            mend="take the checkpoint in transformers' form (llava-hf); of VILA-1.5 and NVILA: vila2 model convert",
+        )
     if type(config) in AutoModelForImageTextToText._model_mapping or trust_remote_code:
         return
     raise ModelError(
         f"{name} is a {config.model_type!r} model, which does not read images and write text",
         mend="give an image-text-to-text model, or assemble one from a vision tower and a language model",
     )
-
-
-def _processor_class(location: Location) -> type[ProcessorMixin] | None:
-    """The processor class of a checkpoint, by what its files say."""
-    settings, _ = ProcessorMixin.get_processor_dict(location.path)
-    named = getattr(transformers, settings.get("processor_class") or "", None)
-    return named or PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(location.path)), None)
-
-
-def _for_images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
-    """The same processor class, without its video processor."""
-    attributes = [name for name in kind.get_attributes() if name != "video_processor"]
-    place = kind.get_attributes().index("video_processor")
-
-    class ImagesOnly(kind):  # type: ignore[misc, valid-type]
-        @classmethod
-        def get_attributes(cls) -> list[str]:
-            return attributes
-
-        @classmethod
-        def _get_arguments_from_pretrained(cls, *args: Any, **kwargs: Any) -> list[Any]:
-            found = super()._get_arguments_from_pretrained(*args, **kwargs)
-            return [*found[:place], None, *found[place:]]
-
-    ImagesOnly.__name__ = kind.__name__  # what save_pretrained writes
-    return ImagesOnly
 
 
 def _digest(location: Location, model: PreTrainedModel) -> str:

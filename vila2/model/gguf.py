@@ -8,6 +8,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from vila2.model.loading import Location
+from vila2.model.weights import load_weights
 
 
 def load_gguf(location: Location, dtype: torch.dtype) -> PreTrainedModel:
@@ -19,8 +20,12 @@ def load_gguf(location: Location, dtype: torch.dtype) -> PreTrainedModel:
     Args:
         location: with ``gguf_file``.
         dtype: of the weights.
+
+    Raises:
+        ModelError: it cannot be read, or holds not all weights.
     """
-    read = AutoModelForCausalLM.from_pretrained(location.path, gguf_file=location.gguf_file, dtype=dtype)
+    name = f"{location.path}/{location.gguf_file}"
+    read = load_weights(AutoModelForCausalLM, location, what="language model", name=name, dtype=dtype)
     settings = copy.deepcopy(read.config).to_dict()
     settings.pop("quantization_config", None)
     settings.pop("_name_or_path", None)

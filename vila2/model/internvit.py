@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from transformers import InternVLVisionConfig, InternVLVisionModel
 
-from vila2.errors import ModelError
+from vila2.model.checkpoint_files import check_weights
 from vila2.model.loading import Location
+from vila2.model.weights import fit_state
 
 MODEL_TYPE = "intern_vit_6b"  # what their configurations say, whatever the size
 
@@ -55,18 +56,14 @@ def load_internvit(
     """
     from safetensors.torch import load_file
 
-    files = sorted(_folder(location).glob("*.safetensors"))
+    folder = _folder(location)
+    files = check_weights(folder)
     theirs = {name: value for file in files for name, value in load_file(file).items()}
     ours = {name: value.to(dtype) for name, value in convert_internvit(theirs).items()}
     with torch.device("meta"):
         model = InternVLVisionModel(config)
-    wrong = sorted(set(model.state_dict()) ^ set(ours))
-    if wrong:
-        raise ModelError(
-            f"{location.path} is no InternViT: weight {wrong[0]!r} is missing or too much",
-            mend="give the folder of an InternViT checkpoint with safetensors weights",
-        )
-    model.load_state_dict(ours, assign=True)
+    mend = "give the folder of an InternViT checkpoint with safetensors weights"
+    fit_state(model, ours, what="InternViT", name=location.path, mend=mend, assign=True)
     return model.eval()
 
 

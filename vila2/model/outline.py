@@ -9,14 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    PreTrainedModel,
+    ProcessorMixin,
+)
 
 from vila2.model.assemble import family_config, family_processor, load_tokenizer
-from vila2.model.generalist import load_processor
-from vila2.model.loading import loading, locate
+from vila2.model.generalist import check_kind, load_processor
+from vila2.model.loading import Location, loading, locate
 from vila2.model.modeling import Vila2ForConditionalGeneration
 from vila2.model.processing import prepare_tokenizer
-from vila2.model.vision_parts import load_vision_settings
+from vila2.model.vision_parts import check_vision_fit, load_vision_settings
+from vila2.model.vocabulary import check_image_token, check_vocabulary
+from vila2.model.weights import load_weights
 
 
 def outline(path_or_id: str | Path) -> tuple[PreTrainedModel, ProcessorMixin]:
@@ -25,11 +33,23 @@ def outline(path_or_id: str | Path) -> tuple[PreTrainedModel, ProcessorMixin]:
     Raises:
         ModelError: no such model, or no processor.
     """
+    location = locate(path_or_id)
     with loading("model", path_or_id):
-        config = AutoConfig.from_pretrained(locate(path_or_id).path)
-        with torch.device("meta"):
-            model = AutoModelForImageTextToText.from_config(config)
-    return model, load_processor(path_or_id)
+        config = AutoConfig.from_pretrained(location.path, trust_remote_code=False)
+    check_kind(config, path_or_id)
+    processor = load_processor(path_or_id)
+    check_image_token(config, processor, path_or_id)
+    _check_fit(AutoModelForImageTextToText, location, what="model", name=path_or_id, config=config)
+    with loading("model", path_or_id), torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config)
+    check_vocabulary(model, processor, path_or_id)
+    return model, processor
+
+
+def _check_fit(auto: Any, location: Location, **settings: Any) -> None:
+    """Whether weights on this machine will fit; only their headers are read, and nothing is downloaded for it."""
+    if location.is_local and not location.gguf_file:
+        load_weights(auto, location, device_map="meta", trust_remote_code=False, **settings)
 
 
 def outline_of_parts(
@@ -48,10 +68,12 @@ def outline_of_parts(
         ModelError: a part that cannot be found or does not fit.
     """
     vision_config, image_processor = load_vision_settings(vision)
+    check_vision_fit(vision, vision_config)
     location, tokenizer = load_tokenizer(language, gguf_file)
+    _check_fit(AutoModelForCausalLM, location, what="language model", name=language)
     with loading("language model", language):
         extra = {"gguf_file": location.gguf_file} if location.gguf_file else {}
-        text_config = AutoConfig.from_pretrained(location.path, **extra)
+        text_config = AutoConfig.from_pretrained(location.path, trust_remote_code=False, **extra)
     prepare_tokenizer(tokenizer)
     text_config.vocab_size = max(text_config.vocab_size, len(tokenizer))
     config = family_config(

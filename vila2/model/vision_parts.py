@@ -18,8 +18,13 @@ from transformers import (
 )
 
 from vila2.errors import ModelError
+from vila2.model.checkpoint_files import check_weights
 from vila2.model.internvit import MODEL_TYPE, internvit_config, load_internvit
 from vila2.model.loading import Location, loading, locate
+from vila2.model.weights import load_weights
+
+# What makes one vector of an image; the family reads the features of patches.
+_UNUSED = r"(^|\.)(pooler|head)\."
 
 
 def load_vision_settings(
@@ -57,14 +62,39 @@ def load_vision(name: str | Path, dtype: torch.dtype, trust_remote_code: bool) -
     with loading("vision tower", name):
         if config.model_type == InternVLVisionConfig.model_type and _is_internvit(locate(name)):
             return load_internvit(locate(name), config, dtype), image_processor
-        tower = AutoModel.from_pretrained(
-            locate(name).path,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=trust_remote_code,
-        )
-    return tower, image_processor
+    return _tower(name, config, dtype=dtype, trust_remote_code=trust_remote_code), image_processor
+
+
+def check_vision_fit(name: str | Path, config: PreTrainedConfig) -> None:
+    """Whether the weights of a vision tower on this machine will fit; only their headers are read.
+
+    Args:
+        name: of the tower.
+        config: its configuration, as :func:`load_vision_settings` gives it.
+
+    Raises:
+        ModelError: files that are missing or broken, or weights that do not fit.
+    """
+    location = locate(name)
+    if not location.is_local:
+        return
+    if config.model_type == InternVLVisionConfig.model_type and _is_internvit(location):
+        check_weights(Path(location.path))
+        return
+    _tower(name, config, device_map="meta", trust_remote_code=False)
+
+
+def _tower(name: str | Path, config: PreTrainedConfig, **settings: Any) -> PreTrainedModel:
+    return load_weights(
+        AutoModel,
+        locate(name),
+        what="vision tower",
+        name=name,
+        part=True,
+        unused=_UNUSED,
+        config=config,
+        **settings,
+    )
 
 
 def _vision_config(location: Location, trust_remote_code: bool) -> Any:

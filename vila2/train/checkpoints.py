@@ -11,7 +11,8 @@ import torch
 from transformers import TrainerCallback
 
 from vila2.data.atomic import write_text_atomic
-from vila2.errors import TrainingError
+from vila2.errors import ModelError, TrainingError
+from vila2.model.checkpoint_files import check_safetensors
 
 _COMPLETE = "complete"
 
@@ -42,12 +43,13 @@ def latest_checkpoint(folder: Path, *, processes: int = 1, zero: int | None = No
     """The newest complete checkpoint in a stage's folder.
 
     Raises:
-        TrainingError: DeepSpeed wrote it in pieces for other processes than these.
+        TrainingError: DeepSpeed wrote it in pieces for other processes than these, or its weights are damaged.
     """
     complete = {number: path for number, path in _checkpoints(folder) if (path / _COMPLETE).exists()}
     if not complete:
         return None
     path = complete[max(complete)]
+    _check_whole(path)
     manner = json.loads((path / _COMPLETE).read_text() or "{}")
     before = manner.get("processes", 1), manner.get("zero")
     if (before[1] or zero) and before != (processes, zero):
@@ -56,6 +58,15 @@ def latest_checkpoint(folder: Path, *, processes: int = 1, zero: int | None = No
             mend=f"go on with `--set processes={before[0]}`, or delete {folder} to train the stage anew",
         )
     return path
+
+
+def _check_whole(path: Path) -> None:
+    """Whether the weights of a complete checkpoint are still as long as they were written."""
+    try:
+        for file in sorted(path.glob("*.safetensors")):
+            check_safetensors(file)
+    except ModelError as error:
+        raise TrainingError(error.what, mend=f"delete {path}: the stage then trains without it") from error
 
 
 def latest_checkpoint_number(folder: Path) -> int | None:

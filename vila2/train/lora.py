@@ -10,6 +10,7 @@ import torch
 from vila2.errors import TrainingError
 from vila2.model.generalist import parts_of
 from vila2.model.special_tokens import token_groups
+from vila2.model.weights import Fit, decide
 
 if TYPE_CHECKING:
     from vila2.run.recipe import StageSpec
@@ -101,5 +102,12 @@ def merge_lora(
 
     learned = get_peft_model_state_dict(model, state_dict=state)
     whole = add_lora(plain, stage)
-    set_peft_model_state_dict(whole, {name: value.detach().cpu() for name, value in learned.items()})
+    found = set_peft_model_state_dict(whole, {name: value.detach().cpu() for name, value in learned.items()})
+    # Every weight of the model itself is "missing" among the adapters'; none of theirs may be left over.
+    decide(
+        Fit(used=len(learned), unexpected=tuple(found.unexpected_keys)),
+        what="adapter of",
+        name="the stage",
+        whole=True,
+    )
     return whole.merge_and_unload()

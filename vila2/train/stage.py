@@ -23,6 +23,7 @@ from vila2.model.losses import use_soft_loss
 from vila2.model.resolution import set_image_size
 from vila2.model.seen_before import remember_pictures
 from vila2.model.special_tokens import token_groups
+from vila2.model.weights import check_finite, fit_state
 from vila2.run.recipe import StageSpec
 from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_torn
 from vila2.train.checks import check_stage
@@ -198,12 +199,21 @@ def trained_model(trainer: StageTrainer, stage: StageSpec, source: Path, dtype: 
     plain = starting_model(source, stage.model_copy(update={"lora": None}), dtype).model
     if stage.lora:
         return merge_lora(trainer.model, stage, plain=plain, state=gathered)
-    plain.load_state_dict(gathered)
+    fit_state(plain, gathered, what="model trained from", name=source)
     return plain
 
 
 def save_model(model: Any, processor: Any, folder: Path) -> None:
-    """Saves model and processor as one folder that appears whole or not at all."""
+    """Saves model and processor as one folder that appears whole or not at all.
+
+    Raises:
+        ModelError: weights that are no numbers; nothing is saved.
+    """
+    check_finite(
+        model,
+        f"the model that would be saved as {folder}",
+        mend="lower the stage's learning_rate, or train in float32 or bfloat16 instead of float16",
+    )
     partial = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)

@@ -13,6 +13,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from vila2.errors import TrainingError
 from vila2.model.losses import SoftTokenLoss
+from vila2.model.weights import Fit, decide
 from vila2.train.order import StageLoader, StepOrder
 from vila2.train.precision import computed_in
 from vila2.train.zero import deepspeed_settings, zero_stage
@@ -65,6 +66,25 @@ class StageTrainer(Trainer):
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory,
+        )
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        # A checkpoint that lacks weights would go on with those that the stage began with.
+        state = self.model.state_dict()
+        lacking = set(load_result.missing_keys)
+        there = {value.data_ptr() for name, value in state.items() if name not in lacking}
+        fit = Fit(
+            used=len(state) - len(lacking),
+            # Tied weights are saved once.
+            missing=tuple(sorted(name for name in lacking if state[name].data_ptr() not in there)),
+            unexpected=tuple(sorted(load_result.unexpected_keys)),
+        )
+        decide(
+            fit,
+            what="checkpoint in",
+            name=self.args.output_dir,
+            whole=True,
+            mend="delete it to train the stage anew",
         )
 
     @property

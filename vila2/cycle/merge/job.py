@@ -24,7 +24,7 @@ from vila2.data.annotations import Annotation
 from vila2.data.layers import Layer, LayerWriter, ReadLayer
 from vila2.data.shards import ShardDataset, file_sha256
 from vila2.errors import RunError
-from vila2.model.loading import loading
+from vila2.model.loading import find_folder, loading
 from vila2.run.progress import Board
 from vila2.run.recipe import MergeSpec
 
@@ -200,5 +200,5 @@ def counter_of(tokenizer: str | None) -> Callable[[str], int]:
     from transformers import AutoTokenizer
 
     with loading("tokenizer", tokenizer):
-        encode = AutoTokenizer.from_pretrained(tokenizer)
+        encode = AutoTokenizer.from_pretrained(find_folder(tokenizer), trust_remote_code=False)
     return lambda text: len(encode(text, add_special_tokens=False)["input_ids"])

@@ -10,10 +10,11 @@ from typing import Any
 
 from vila2 import __version__
 from vila2.caption.engine import Engine, GenerationSettings
-from vila2.caption.job import keep_job, only_writer
+from vila2.caption.job import check_earlier_job, keep_job, only_writer
 from vila2.data.atomic import write_json_atomic
 from vila2.data.layers import ReadLayer
 from vila2.data.shards import ShardDataset
+from vila2.errors import DataError
 from vila2.evaluate.judge.asking import PROMPT
 from vila2.evaluate.judge.examples import choose_examples
 from vila2.evaluate.judge.pairs import Chosen, Pair, check_count, choose_checks, choose_pairs
@@ -68,6 +69,26 @@ def describe_engine(engine: Engine, settings: GenerationSettings) -> dict[str, A
     return {"kind": "engine", "name": engine.name, "digest": engine.digest, **asked}
 
 
+def check_votes(folder: Path, work: Work) -> None:
+    """Whether a job may go on in a folder, as far as that is known before a model is loaded.
+
+    Raises:
+        DataError: the folder is a file, or holds the votes on other layers or with another seed.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file, and the votes need a folder", mend="give another --out")
+    check_earlier_job(folder / "job.json", _about(work), where=folder, mend=_MEND)
+
+
+def _about(work: Work) -> dict[str, Any]:
+    """What guards a folder of votes, besides the judge."""
+    return {
+        "dataset": work.dataset.digest,
+        "layers": {name: layer.digest for name, layer in work.layers.items()},
+        "seed": work.seed,
+    }
+
+
 @contextmanager
 def open_votes(folder: Path, work: Work, judge: Mapping[str, Any]) -> Iterator[VoteBook]:
     """The votes of a job's folder, for this process alone; an earlier one's are there already.
@@ -79,12 +100,7 @@ def open_votes(folder: Path, work: Work, judge: Mapping[str, Any]) -> Iterator[V
         RunError: another process votes there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    job = {
-        "judge": dict(judge),
-        "dataset": work.dataset.digest,
-        "layers": {name: layer.digest for name, layer in work.layers.items()},
-        "seed": work.seed,
-    }
+    job = {"judge": dict(judge), **_about(work)}
     with only_writer(folder):
         keep_job(folder / "job.json", job, where=folder, mend=_MEND)
         yield VoteBook(folder / "votes.jsonl")

@@ -1,0 +1,77 @@
+"""Whether a model of the hub can be had, asked once, before any library tries again and again."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+from vila2.errors import ModelError
+
+log = logging.getLogger("vila2.model")
+
+_PATIENCE = 10.0  # seconds
+_LOCAL = "give a local folder, or set HF_HOME to the cache that holds it"
+
+
+@cache
+def check_hub(name: str) -> None:
+    """Sees to it that a model id can be had from the hub or from the cache.
+
+    Where the hub cannot be reached and the cache holds the model, this process stays off the network from
+    here on: each file would else cost half a minute of retries.
+
+    Args:
+        name: a model id.
+
+    Raises:
+        ModelError: no such id, no access to it, or neither a connection nor a copy in the cache.
+    """
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+
+    if constants.is_offline_mode():
+        if not in_cache(name):
+            raise ModelError(
+                f"{name} is no folder here and not in the cache ({constants.HF_HUB_CACHE}), and this process is offline",
+                mend=f"unset HF_HUB_OFFLINE to download it, {_LOCAL}",
+            )
+        return
+    try:
+        HfApi().model_info(name, timeout=_PATIENCE)
+    except GatedRepoError as error:
+        raise ModelError(
+            f"{name} asks for its license to be accepted first",
+            mend=f"accept it at {constants.ENDPOINT}/{name} and log in (hf auth login)",
+        ) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise ModelError(
+            f"the hub has no model {name!r} that you may read, and there is no folder of that name",
+            mend="check the spelling; a private model needs a token (hf auth login)",
+        ) from error
+    except Exception as error:  # of sockets, TLS, proxies, servers: of many libraries
+        _go_offline(name, error)
+
+
+def in_cache(name: str) -> bool:
+    """Whether the cache holds a model's configuration."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except HFValidationError:
+        return False
+
+
+def _go_offline(name: str, error: Exception) -> None:
+    from huggingface_hub import constants
+
+    why = str(error).strip().partition("\n")[0] or type(error).__name__
+    if not in_cache(name):
+        raise ModelError(
+            f"{name} is no folder here and not in the cache ({constants.HF_HUB_CACHE}), and the hub"
+            f" ({constants.ENDPOINT}) cannot be reached: {why}",
+            mend=f"check the network, {_LOCAL}",
+        ) from error
+    log.warning("the hub cannot be reached (%s): going on with what the cache holds of %s", why, name)
+    constants.HF_HUB_OFFLINE = True

@@ -1,0 +1,91 @@
+"""Whether a tokenizer, its image token and a model's embeddings go together: else a token has no row to be read from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedConfig, PreTrainedModel, ProcessorMixin
+
+from vila2.errors import ModelError
+
+# These put another token in the image token's place before they look it up.
+_LOOKED_UP_OTHERWISE = ("paligemma", "gemma3", "gemma3n", "gemma4")
+
+
+def check_vocabulary(model: PreTrainedModel, processor: ProcessorMixin, name: str | Path) -> None:
+    """Whether every token of the tokenizer has a row in the model's embeddings.
+
+    Raises:
+        ModelError: some have none.
+    """
+    rows = _rows(model)
+    ids = dict(processor.tokenizer.get_vocab())
+    if model.config.model_type.startswith(_LOOKED_UP_OTHERWISE):
+        ids = {token: number for token, number in ids.items() if number != image_token_of(model.config)}
+    beyond = sorted((number, token) for token, number in ids.items() if number >= rows)
+    if beyond:
+        number, token = beyond[0]
+        raise ModelError(
+            f"{name}: the tokenizer has {len(beyond)} token{'s' * (len(beyond) > 1)} beyond the {rows:,} rows of the"
+            f" model's embeddings (the first is {token!r}, number {number:,})",
+            mend="take the tokenizer saved with these weights, or resize the embeddings (resize_token_embeddings) and save",
+        )
+
+
+def check_image_token(config: PreTrainedConfig, processor: ProcessorMixin, name: str | Path) -> None:
+    """Whether the number that the model takes for an image's place is the one that its processor writes.
+
+    Raises:
+        ModelError: it is another, or none of the tokenizer's.
+    """
+    expected = image_token_of(config)
+    tokenizer = getattr(processor, "tokenizer", None)
+    if expected is None or tokenizer is None:
+        return
+    written = _image_tokens(processor)
+    token = getattr(processor, "image_token", None)
+    if not written and isinstance(token, str):
+        raise ModelError(
+            f"{name}: the processor marks an image with {token!r}, which its tokenizer does not know",
+            mend="take tokenizer and processor of one checkpoint",
+        )
+    if written and expected not in written:
+        ours = ", ".join(f"{token!r} ({number})" for number, token in sorted(written.items()))
+        raise ModelError(
+            f"{name}: config.json says image_token_id {expected}, and the processor writes {ours}",
+            mend="take config.json, tokenizer and processor of one checkpoint",
+        )
+
+
+def image_token_of(config: PreTrainedConfig) -> int | None:
+    """The number of the token that stands for an image; None where the family has none."""
+    for name in ("image_token_id", "image_token_index"):
+        found = getattr(config, name, None)
+        if isinstance(found, int):
+            return found
+    return None
+
+
+def _image_tokens(processor: ProcessorMixin) -> dict[int, str]:
+    """The tokens by which a processor may mark an image, by their numbers."""
+    tokenizer = processor.tokenizer
+    found: dict[int, str] = {}
+    for holder in (processor, tokenizer):
+        token = getattr(holder, "image_token", None)
+        number = getattr(holder, "image_token_id", None)
+        if isinstance(token, str):
+            known = tokenizer.get_vocab().get(token)
+            if known is None:
+                continue
+            found[known] = token
+        if isinstance(number, int):
+            found[number] = str(tokenizer.convert_ids_to_tokens(number))
+    return found
+
+
+def _rows(model: Any) -> int:
+    """How many tokens a model has embeddings for."""
+    embedding = model.get_input_embeddings()
+    rows = int(getattr(embedding, "num_embeddings", embedding.weight.shape[0]))
+    return rows + int(getattr(embedding, "num_additional_embeddings", 0))

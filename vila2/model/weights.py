@@ -1,0 +1,265 @@
+"""The one place that decides whether weights fit the model they are loaded into.
+
+transformers fills what a checkpoint lacks with random numbers and goes on; a model that is partly random writes
+captions that look like captions. So every loading ends here: what is missing, of another shape, or not finite is an
+error that names it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from vila2.errors import ModelError
+from vila2.model.checkpoint_files import check_weights
+from vila2.model.loading import Location, loading
+
+log = logging.getLogger("vila2.model")
+
+Shape = tuple[int, ...]
+_FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How the weights of a checkpoint fit a model.
+
+    Attributes:
+        used: how many tensors found their place.
+        missing: names of tensors that the model needs and the checkpoint lacks.
+        unexpected: names of tensors that the checkpoint holds and the model has no place for.
+        mismatched: name, shape in the checkpoint, shape in the model.
+    """
+
+    used: int
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    mismatched: tuple[tuple[str, Shape, Shape], ...] = ()
+
+
+def load_weights(
+    auto: Any,
+    location: Location,
+    *,
+    what: str,
+    name: str | Path,
+    part: bool = False,
+    unused: str | None = None,
+    **settings: Any,
+) -> PreTrainedModel:
+    """Loads a model whose weights are all there, of the right shape, and numbers.
+
+    Args:
+        auto: one of transformers' Auto classes.
+        location: where the checkpoint lies.
+        what: "model", "vision tower", ...: for messages.
+        name: of the checkpoint as the reader gave it.
+        part: the checkpoint may be of a larger model, of which this is a part.
+        unused: a pattern of weights that nobody computes with, which may be missing.
+        settings: of ``from_pretrained``.
+
+    Raises:
+        ModelError: files that are missing or broken, or weights that do not fit.
+    """
+    if location.is_local and not location.gguf_file:
+        check_weights(Path(location.path))
+    if location.gguf_file:
+        settings["gguf_file"] = location.gguf_file
+    else:
+        settings["use_safetensors"] = True
+    with loading(what, name), _without_its_report():
+        # With sizes ignored they are in the report; nothing of such a model is ever used.
+        model, report = auto.from_pretrained(
+            location.path, output_loading_info=True, ignore_mismatched_sizes=True, **settings
+        )
+    decide(_as_fit(model, report, unused), what=what, name=name, part=part)
+    check_finite(model, f"{what} {name}", mend=_DAMAGED)
+    return model
+
+
+def fit_state(
+    module: torch.nn.Module,
+    state: Mapping[str, torch.Tensor],
+    *,
+    what: str,
+    name: str | Path,
+    mend: str = "",
+    assign: bool = False,
+) -> None:
+    """Puts weights that were read or renamed by us into a module; all of them must fit.
+
+    Args:
+        module: takes the weights.
+        state: by the module's own names.
+        what: "projector", ...: for messages.
+        name: of the checkpoint as the reader gave it.
+        mend: what helps where they do not fit.
+        assign: the module takes the tensors themselves, with their dtype.
+
+    Raises:
+        ModelError: they do not fit, or are not finite.
+    """
+    decide(fit_of(module, state), what=what, name=name, whole=True, mend=mend)
+    check_tensors(state.items(), f"{what} {name}", mend=_DAMAGED)
+    module.load_state_dict(state, assign=assign)
+
+
+def fit_of(module: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> Fit:
+    """How a module's own names and shapes go together with a state's."""
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    both = expected.keys() & found.keys()
+    return Fit(
+        used=len(both),
+        missing=tuple(sorted(expected.keys() - found.keys())),
+        unexpected=tuple(sorted(found.keys() - expected.keys())),
+        mismatched=tuple(
+            (name, found[name], expected[name]) for name in sorted(both) if found[name] != expected[name]
+        ),
+    )
+
+
+def decide(
+    fit: Fit, *, what: str, name: str | Path, part: bool = False, whole: bool = False, mend: str = ""
+) -> None:
+    """Refuses weights that do not fit; says once which were left out.
+
+    Args:
+        fit: how they fit.
+        what: "model", "vision tower", ...: for messages.
+        name: of the checkpoint as the reader gave it.
+        part: any number of weights may be left out.
+        whole: none may.
+        mend: what helps, where it is known better than by the names.
+
+    Raises:
+        ModelError: some are missing, or of another shape, or most of what the checkpoint holds has no place.
+    """
+    about = f"the weights of the {what} {name} do not fit its configuration"
+    if fit.mismatched:
+        raise ModelError(f"{about}: {_shapes(fit.mismatched)}", mend=mend or _mend_shapes(fit.mismatched))
+    if fit.missing:
+        raise ModelError(
+            f"{about}: {_named(fit.missing, 'missing')}"
+            + (f"; {_named(fit.unexpected, 'of no use to it')}" if fit.unexpected else ""),
+            mend=mend or _mend_missing(fit),
+        )
+    if fit.unexpected and not part:
+        # More layers than the configuration says, as a rule: half a model answers, badly.
+        if whole or len(fit.unexpected) * 2 > fit.used or _deeper(fit):
+            raise ModelError(
+                f"{about}: {_named(fit.unexpected, 'of no use to it')}",
+                mend=mend
+                or "check config.json (number of layers, model_type): it must be the one saved with these weights",
+            )
+        log.warning("%s %s: %s; they are left out", what, name, _named(fit.unexpected, "not of this model"))
+
+
+def check_finite(model: torch.nn.Module, where: str, *, mend: str) -> None:
+    """Whether all weights of a model are finite numbers; takes about 0.2 s for 10^9 of them on one core.
+
+    Raises:
+        ModelError: NaN or infinity, with the names.
+    """
+    tied: set[int] = set()
+
+    def once() -> Iterator[tuple[str, torch.Tensor]]:
+        for name, value in model.state_dict().items():
+            if value.data_ptr() not in tied:
+                tied.add(value.data_ptr())
+                yield name, value
+
+    check_tensors(once(), where, mend=mend)
+
+
+@torch.no_grad()
+def check_tensors(tensors: Iterable[tuple[str, torch.Tensor]], where: str, *, mend: str) -> None:
+    """As :func:`check_finite`, of tensors by name."""
+    # Both ends are NaN where one number is. Looked at together: each look at a GPU's number waits for it.
+    ends = {
+        name: torch.stack(torch.aminmax(value.detach())).float()
+        for name, value in tensors
+        if isinstance(value, torch.Tensor) and value.dtype in _FLOATS and value.numel() and not value.is_meta
+    }
+    bad = [name for name, pair in ends.items() if not bool(torch.isfinite(pair).all())]
+    if bad:
+        raise ModelError(
+            f"{where} has weights that are no numbers (NaN or infinity): {_named(bad)}", mend=mend
+        )
+
+
+_DAMAGED = "take an earlier checkpoint, as of a training that diverged, or download it again"
+
+
+def _as_fit(model: PreTrainedModel, report: Mapping[str, Any], unused: str | None) -> Fit:
+    missing = sorted(report["missing_keys"])
+    if unused:
+        missing = [name for name in missing if not re.search(unused, name)]
+    return Fit(
+        used=len(model.state_dict()) - len(report["missing_keys"]),
+        missing=tuple(missing),
+        unexpected=tuple(sorted(report["unexpected_keys"])),
+        mismatched=tuple(
+            sorted((name, tuple(found), tuple(ours)) for name, found, ours in report["mismatched_keys"])
+        ),
+    )
+
+
+def _deeper(fit: Fit) -> bool:
+    """Whether layers are left out that are numbered like those in use."""
+    numbered = [hit for name in fit.unexpected if (hit := re.search(r"\.(?:layers?|blocks?|h)\.\d+\.", name))]
+    return len(numbered) * 20 > fit.used
+
+
+def _shapes(mismatched: Collection[tuple[str, Shape, Shape]]) -> str:
+    name, found, ours = next(iter(mismatched))
+    more = f" and {len(mismatched) - 1} more" if len(mismatched) > 1 else ""
+    return f"{name} is {list(found)} where {list(ours)} is expected{more}"
+
+
+def _mend_shapes(mismatched: Collection[tuple[str, Shape, Shape]]) -> str:
+    if any(0 in found for _, found, _ in mismatched):
+        return (
+            "it was saved under ZeRO-3 without its weights being gathered: join DeepSpeed's shares"
+            " (`python zero_to_fp32.py . OUT --safe_serialization` in the checkpoint)"
+        )
+    return "take the config.json that was saved with these weights"
+
+
+def _mend_missing(fit: Fit) -> str:
+    if len(fit.unexpected) * 4 > len(fit.missing):
+        return (
+            "the names are of another code base or model_type: take a checkpoint in transformers' form"
+            " (of LLaVA those of llava-hf; of VILA-1.5 and NVILA: vila2 model convert)"
+        )
+    if all("projector" in name or "connector" in name or "merger" in name for name in fit.missing):
+        return "the projector was saved apart (mm_projector.bin, say): merge it in, and save the whole model"
+    return "take a checkpoint with all weights, not an adapter or a part of one"
+
+
+def _named(names: Collection[str], of: str = "", most: int = 3) -> str:
+    shown = ", ".join(list(names)[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return f"{len(names)} {of}: {shown}" if of else shown
+
+
+@contextmanager
+def _without_its_report() -> Iterator[None]:
+    """transformers prints what does not fit as a table of as many rows; :func:`decide` says it in one line."""
+    reporter = logging.getLogger("transformers.modeling_utils")
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "LOAD REPORT" not in record.getMessage()
+
+    reporter.addFilter(is_other)
+    try:
+        yield
+    finally:
+        reporter.removeFilter(is_other)
