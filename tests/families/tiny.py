@@ -7,141 +7,50 @@ only for smaller images.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import templates
-import torch
-from PIL import Image
-from tokenizers import Tokenizer, models, pre_tokenizers
-from tokenizers.decoders import Fuse
-from transformers import (
-    AutoConfig,
-    AutoModelForImageTextToText,
-    PreTrainedTokenizerFast,
+from making import (
+    CHATML,
+    QWEN_IMAGES,
+    TOWER,
+    ids_of,
+    photo,
+    save_checkpoint,
+    square,
+    text_config,
+    tokenizer_of,
+    write_json,
 )
+from transformers import AutoConfig
 
 from vila2.model.assemble import assemble
 
-_LETTERS = [*map(chr, range(32, 127)), "\n"]
-_TEXT: dict[str, Any] = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "max_position_embeddings": 4096,
-}
-_TOWER: dict[str, Any] = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-}
-_QWEN = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-_CHATML = ("<|im_start|>", "<|im_end|>")
-
-
-def tokenizer_of(*special: str, eos: str = "</s>", **named: str) -> PreTrainedTokenizerFast:
-    """A tokenizer with one token for each letter, and a family's special ones.
-
-    Args:
-        special: besides <pad>, <s> and </s>.
-        eos: ends a text.
-        named: special tokens that the family's processor asks for by an attribute, such as ``image_token``.
-    """
-    known = dict.fromkeys(["<pad>", "<s>", "</s>", "<unk>", *special, *named.values()])
-    words = [*known, *_LETTERS]
-    core = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>"))
-    core.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    core.decoder = Fuse()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        unk_token="<unk>",
-        bos_token="<s>",
-        eos_token=eos,
-        pad_token="<pad>",
-        extra_special_tokens=named,
-    )
-    ordinary = [word for word in known if word not in ("<pad>", "<s>", "</s>", "<unk>")]
-    tokenizer.add_special_tokens({"additional_special_tokens": ordinary}, replace_extra_special_tokens=False)
-    return tokenizer
-
-
-def _save(
-    folder: Path,
-    config: Any,
-    tokenizer: PreTrainedTokenizerFast,
-    images: tuple[str, dict[str, Any]],
-    processor: tuple[str, dict[str, Any]],
-    template: str | None,
-) -> None:
-    """Writes a checkpoint: the processor's settings stand in files, as on the hub, and name their classes."""
-    torch.manual_seed(0)
-    model = lively(AutoModelForImageTextToText.from_config(config))
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    if template:
-        (folder / "chat_template.jinja").write_text(template)
-    kind, settings = images
-    named = {"image_processor_type": kind, "processor_class": processor[0]}
-    _write(folder / "preprocessor_config.json", named | settings)
-    _write(folder / "processor_config.json", {"processor_class": processor[0]} | processor[1])
-
-
-def _write(file: Path, content: dict[str, Any]) -> None:
-    file.write_text(json.dumps(content, indent=1))
-
-
-def lively(model: Any) -> Any:
-    """Larger weights than fresh ones, so that what the model reads matters to what it writes."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
-    return model
-
-
-def _ids(tokenizer: PreTrainedTokenizerFast, **names: str) -> dict[str, int]:
-    return {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
-
-
-def _text(kind: str, tokenizer: PreTrainedTokenizerFast, **changes: Any) -> dict[str, Any]:
-    ends = {"bos_token_id": 1, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": 0}
-    return _TEXT | {"model_type": kind, "vocab_size": len(tokenizer)} | ends | changes
-
-
-def _square(side: int) -> dict[str, int]:
-    return {"height": side, "width": side}
+__all__ = ["FAMILIES", "photo"]
 
 
 def _rows_and_columns(
     folder: Path, kind: str, processor: str, vision: dict[str, Any], template: str, patch: int = 14
 ) -> None:
     """Qwen's VLMs: native resolution, positions that count an image's rows and columns."""
-    tokenizer = tokenizer_of(*_CHATML, *_QWEN, eos="<|im_end|>")
+    tokenizer = tokenizer_of(*CHATML, *QWEN_IMAGES, eos="<|im_end|>")
     rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
     if kind == "qwen3_vl":
         rope["mrope_interleaved"] = True
     config = AutoConfig.for_model(
         kind,
-        text_config=_text(f"{kind}_text", tokenizer, rope_parameters=rope, tie_word_embeddings=False),
+        text_config=text_config(f"{kind}_text", tokenizer, rope_parameters=rope, tie_word_embeddings=False),
         vision_config={"depth": 2, "num_heads": 2, "patch_size": patch} | vision,
-        **_ids(tokenizer, image_token_id="<|image_pad|>", video_token_id="<|video_pad|>"),
-        **_ids(tokenizer, vision_start_token_id="<|vision_start|>", vision_end_token_id="<|vision_end|>"),
+        **ids_of(tokenizer, image_token_id="<|image_pad|>", video_token_id="<|video_pad|>"),
+        **ids_of(tokenizer, vision_start_token_id="<|vision_start|>", vision_end_token_id="<|vision_end|>"),
     )
     cell = 2 * patch
     images = {"patch_size": patch, "merge_size": 2, "temporal_patch_size": 2}
     images |= {"size": {"shortest_edge": 4 * cell**2, "longest_edge": 9 * cell**2}}
-    _save(folder, config, tokenizer, ("Qwen2VLImageProcessor", images), (processor, {}), template)
+    save_checkpoint(folder, config, tokenizer, ("Qwen2VLImageProcessor", images), (processor, {}), template)
 
 
 def save_qwen2_vl(folder: Path) -> None:
@@ -170,33 +79,35 @@ def save_glm4v(folder: Path) -> None:
     rope |= {"partial_rotary_factor": 1.0}
     config = AutoConfig.for_model(
         "glm4v",
-        text_config=_text("glm4v_text", tokenizer, rope_parameters=rope),
+        text_config=text_config("glm4v_text", tokenizer, rope_parameters=rope),
         vision_config={"depth": 2, "num_heads": 2, "hidden_size": 32, "out_hidden_size": 32}
         | {"intermediate_size": 48, "image_size": 56},
-        **_ids(tokenizer, image_token_id="<|image|>", video_token_id="<|video|>"),
-        **_ids(tokenizer, image_start_token_id="<|begin_of_image|>", image_end_token_id="<|end_of_image|>"),
-        **_ids(tokenizer, video_start_token_id="<|begin_of_video|>", video_end_token_id="<|end_of_video|>"),
+        **ids_of(tokenizer, image_token_id="<|image|>", video_token_id="<|video|>"),
+        **ids_of(tokenizer, image_start_token_id="<|begin_of_image|>", image_end_token_id="<|end_of_image|>"),
+        **ids_of(tokenizer, video_start_token_id="<|begin_of_video|>", video_end_token_id="<|end_of_video|>"),
     )
     images = {"size": {"shortest_edge": 56 * 56, "longest_edge": 2 * 84 * 84}, "patch_size": 14}
-    _save(folder, config, tokenizer, ("Glm4vImageProcessor", images), ("Glm4vProcessor", {}), templates.GLM4V)
-    generation = json.loads((folder / "generation_config.json").read_text())
-    ends = [tokenizer.convert_tokens_to_ids(name) for name in ("<|endoftext|>", "<|user|>")]
-    _write(folder / "generation_config.json", generation | {"eos_token_id": ends})
+    save_checkpoint(
+        folder, config, tokenizer, ("Glm4vImageProcessor", images), ("Glm4vProcessor", {}), templates.GLM4V
+    )
+    generation = json.loads((folder / "generation_config.json").readtext_config())
+    ends = [tokenizer.convert_tokens_toids_of(name) for name in ("<|endoftext|>", "<|user|>")]
+    write_json(folder / "generation_config.json", generation | {"eos_token_id": ends})
 
 
 def save_llava(folder: Path) -> None:
     tokenizer = tokenizer_of("<image>")
     config = AutoConfig.for_model(
         "llava",
-        text_config=_text("llama", tokenizer),
-        vision_config=_TOWER | {"model_type": "clip_vision_model", "image_size": 28, "patch_size": 14},
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        text_config=text_config("llama", tokenizer),
+        vision_config=TOWER | {"model_type": "clip_vision_model", "image_size": 28, "patch_size": 14},
+        image_token_index=tokenizer.convert_tokens_toids_of("<image>"),
         image_seq_length=4,
     )
-    images = {"size": {"shortest_edge": 28}, "crop_size": _square(28)}
+    images = {"size": {"shortest_edge": 28}, "crop_size": square(28)}
     settings = {"patch_size": 14, "vision_feature_select_strategy": "default"}
     settings |= {"num_additional_image_tokens": 1, "image_token": "<image>"}
-    _save(
+    save_checkpoint(
         folder, config, tokenizer, ("CLIPImageProcessor", images), ("LlavaProcessor", settings),
         templates.LLAVA,
     )  # fmt: skip
@@ -207,38 +118,38 @@ def save_llava_next(folder: Path) -> None:
     grids = [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]
     config = AutoConfig.for_model(
         "llava_next",
-        text_config=_text("mistral", tokenizer, sliding_window=None),
-        vision_config=_TOWER | {"model_type": "clip_vision_model", "image_size": 28, "patch_size": 14},
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        text_config=text_config("mistral", tokenizer, sliding_window=None),
+        vision_config=TOWER | {"model_type": "clip_vision_model", "image_size": 28, "patch_size": 14},
+        image_token_index=tokenizer.convert_tokens_toids_of("<image>"),
         image_grid_pinpoints=grids,
         image_seq_length=4,
     )
-    images = {"size": {"shortest_edge": 28}, "crop_size": _square(28), "image_grid_pinpoints": grids}
+    images = {"size": {"shortest_edge": 28}, "crop_size": square(28), "image_grid_pinpoints": grids}
     settings = {"patch_size": 14, "vision_feature_select_strategy": "default"}
     settings |= {"num_additional_image_tokens": 1, "image_token": "<image>"}
-    _save(
+    save_checkpoint(
         folder, config, tokenizer, ("LlavaNextImageProcessor", images), ("LlavaNextProcessor", settings),
         templates.LLAVA_NEXT,
     )  # fmt: skip
 
 
 def save_llava_onevision(folder: Path) -> None:
-    tokenizer = tokenizer_of("<image>", "<video>", *_CHATML, eos="<|im_end|>")
+    tokenizer = tokenizer_of("<image>", "<video>", *CHATML, eos="<|im_end|>")
     grids = [[28 * high, 28 * wide] for high in range(1, 4) for wide in range(1, 4)]
     config = AutoConfig.for_model(
         "llava_onevision",
-        text_config=_text("qwen2", tokenizer, tie_word_embeddings=True),
-        vision_config=_TOWER
+        text_config=text_config("qwen2", tokenizer, tie_word_embeddings=True),
+        vision_config=TOWER
         | {"model_type": "siglip_vision_model", "image_size": 28, "patch_size": 14}
         | {"vision_use_head": False},
-        **_ids(tokenizer, image_token_index="<image>", video_token_index="<video>"),
+        **ids_of(tokenizer, image_token_index="<image>", video_token_index="<video>"),
         image_grid_pinpoints=grids,
         tie_word_embeddings=True,
     )
-    images = {"size": _square(28), "image_grid_pinpoints": grids}
+    images = {"size": square(28), "image_grid_pinpoints": grids}
     settings = {"num_image_tokens": 4, "vision_feature_select_strategy": "full"}
     settings |= {"image_token": "<image>", "video_token": "<video>", "vision_aspect_ratio": "anyres_max_9"}
-    _save(
+    save_checkpoint(
         folder, config, tokenizer, ("LlavaOnevisionImageProcessor", images),
         ("LlavaOnevisionProcessor", settings), templates.LLAVA_ONEVISION,
     )  # fmt: skip
@@ -253,15 +164,17 @@ def _splitting(folder: Path, kind: str, image_processor: str, processor: str, te
     )  # fmt: skip
     config = AutoConfig.for_model(
         kind,
-        text_config=_text("llama", tokenizer),
-        vision_config=_TOWER | {"model_type": f"{kind}_vision", "image_size": 28, "patch_size": 7},
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        text_config=text_config("llama", tokenizer),
+        vision_config=TOWER | {"model_type": f"{kind}_vision", "image_size": 28, "patch_size": 7},
+        image_token_id=tokenizer.convert_tokens_toids_of("<image>"),
         scale_factor=2,
         pad_token_id=0,
     )
     images = {"do_image_splitting": True, "size": {"longest_edge": 84}, "do_pad": True}
     images |= {"max_image_size": {"longest_edge": 28}, "do_resize": True}
-    _save(folder, config, tokenizer, (image_processor, images), (processor, {"image_seq_len": 4}), template)
+    save_checkpoint(
+        folder, config, tokenizer, (image_processor, images), (processor, {"image_seq_len": 4}), template
+    )
 
 
 def save_idefics3(folder: Path) -> None:
@@ -274,7 +187,7 @@ def save_smolvlm(folder: Path) -> None:
 
 def save_internvl(folder: Path) -> None:
     tokenizer = tokenizer_of(
-        *_CHATML,
+        *CHATML,
         eos="<|im_end|>",
         context_image_token="<IMG_CONTEXT>",
         start_image_token="<img>",
@@ -283,15 +196,14 @@ def save_internvl(folder: Path) -> None:
     )
     config = AutoConfig.for_model(
         "internvl",
-        text_config=_text("qwen2", tokenizer, tie_word_embeddings=True),
-        vision_config=_TOWER
-        | {"model_type": "internvl_vision", "image_size": [28, 28], "patch_size": [7, 7]},
-        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        text_config=text_config("qwen2", tokenizer, tie_word_embeddings=True),
+        vision_config=TOWER | {"model_type": "internvl_vision", "image_size": [28, 28], "patch_size": [7, 7]},
+        image_token_id=tokenizer.convert_tokens_toids_of("<IMG_CONTEXT>"),
         image_seq_length=4,
         downsample_ratio=0.5,
     )
-    images = {"size": _square(28), "crop_to_patches": False, "min_patches": 1, "max_patches": 4}
-    _save(
+    images = {"size": square(28), "crop_to_patches": False, "min_patches": 1, "max_patches": 4}
+    save_checkpoint(
         folder, config, tokenizer, ("GotOcr2ImageProcessor", images),
         ("InternVLProcessor", {"image_seq_length": 4}), templates.INTERNVL,
     )  # fmt: skip
@@ -307,18 +219,18 @@ def save_gemma3(folder: Path) -> None:
     )
     config = AutoConfig.for_model(
         "gemma3",
-        text_config=_text(
+        text_config=text_config(
             "gemma3_text", tokenizer, sliding_window=4096, query_pre_attn_scalar=8, use_cache=True,
             layer_types=["sliding_attention", "full_attention"],
         ),
-        vision_config=_TOWER
+        vision_config=TOWER
         | {"model_type": "siglip_vision_model", "image_size": 28, "patch_size": 7, "vision_use_head": False},
         mm_tokens_per_image=4,
-        **_ids(tokenizer, boi_token_index="<start_of_image>", eoi_token_index="<end_of_image>"),
-        **_ids(tokenizer, image_token_index="<image_soft_token>"),
+        **ids_of(tokenizer, boi_token_index="<start_of_image>", eoi_token_index="<end_of_image>"),
+        **ids_of(tokenizer, image_token_index="<image_soft_token>"),
     )  # fmt: skip
-    images = {"size": _square(28), "do_pan_and_scan": None, "image_seq_length": 4}
-    _save(
+    images = {"size": square(28), "do_pan_and_scan": None, "image_seq_length": 4}
+    save_checkpoint(
         folder, config, tokenizer, ("Gemma3ImageProcessor", images),
         ("Gemma3Processor", {"image_seq_length": 4}), templates.GEMMA3,
     )  # fmt: skip
@@ -329,16 +241,18 @@ def save_paligemma(folder: Path) -> None:
     tokenizer = tokenizer_of("<image>")
     config = AutoConfig.for_model(
         "paligemma",
-        text_config=_text("gemma", tokenizer, vocab_size=len(tokenizer) + 1024 + 128),
-        vision_config=_TOWER
+        text_config=text_config("gemma", tokenizer, vocab_size=len(tokenizer) + 1024 + 128),
+        vision_config=TOWER
         | {"model_type": "siglip_vision_model", "image_size": 28, "patch_size": 14, "projection_dim": 32}
         | {"vision_use_head": False},
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_index=tokenizer.convert_tokens_toids_of("<image>"),
         projection_dim=32,
         hidden_size=32,
     )
-    images = {"size": _square(28), "image_seq_length": 4}
-    _save(folder, config, tokenizer, ("SiglipImageProcessor", images), ("PaliGemmaProcessor", {}), None)
+    images = {"size": square(28), "image_seq_length": 4}
+    save_checkpoint(
+        folder, config, tokenizer, ("SiglipImageProcessor", images), ("PaliGemmaProcessor", {}), None
+    )
 
 
 _PIXTRAL = {"image_token": "[IMG]", "image_break_token": "[IMG_BREAK]", "image_end_token": "[IMG_END]"}
@@ -347,18 +261,18 @@ _PIXTRAL = {"image_token": "[IMG]", "image_break_token": "[IMG_BREAK]", "image_e
 def save_pixtral(folder: Path) -> None:
     """mistral-community/pixtral-12b is a LLaVA with a tower that reads images at their own shape."""
     tokenizer = tokenizer_of("[INST]", "[/INST]", *_PIXTRAL.values())
-    tower = _TOWER | {"model_type": "pixtral", "image_size": 56, "patch_size": 14, "head_dim": 16}
+    tower = TOWER | {"model_type": "pixtral", "image_size": 56, "patch_size": 14, "head_dim": 16}
     config = AutoConfig.for_model(
         "llava",
-        text_config=_text("mistral", tokenizer, sliding_window=None),
+        text_config=text_config("mistral", tokenizer, sliding_window=None),
         vision_config=tower,
-        image_token_index=tokenizer.convert_tokens_to_ids("[IMG]"),
+        image_token_index=tokenizer.convert_tokens_toids_of("[IMG]"),
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",
         image_seq_length=1,
     )
-    images = {"size": {"longest_edge": 56}, "patch_size": _square(14)}
-    _save(
+    images = {"size": {"longest_edge": 56}, "patch_size": square(14)}
+    save_checkpoint(
         folder, config, tokenizer, ("PixtralImageProcessor", images),
         ("PixtralProcessor", {"patch_size": 14, "spatial_merge_size": 1} | _PIXTRAL), templates.PIXTRAL,
     )  # fmt: skip
@@ -366,17 +280,17 @@ def save_pixtral(folder: Path) -> None:
 
 def save_mistral3(folder: Path) -> None:
     tokenizer = tokenizer_of("[INST]", "[/INST]", *_PIXTRAL.values())
-    tower = _TOWER | {"model_type": "pixtral", "image_size": 56, "patch_size": 14, "head_dim": 16}
+    tower = TOWER | {"model_type": "pixtral", "image_size": 56, "patch_size": 14, "head_dim": 16}
     config = AutoConfig.for_model(
         "mistral3",
-        text_config=_text("mistral", tokenizer, sliding_window=None),
+        text_config=text_config("mistral", tokenizer, sliding_window=None),
         vision_config=tower,
-        image_token_index=tokenizer.convert_tokens_to_ids("[IMG]"),
+        image_token_index=tokenizer.convert_tokens_toids_of("[IMG]"),
         spatial_merge_size=2,
         tie_word_embeddings=False,
     )
-    images = {"size": {"longest_edge": 84}, "patch_size": _square(14)}
-    _save(
+    images = {"size": {"longest_edge": 84}, "patch_size": square(14)}
+    save_checkpoint(
         folder, config, tokenizer, ("PixtralImageProcessor", images),
         ("PixtralProcessor", {"patch_size": 14, "spatial_merge_size": 2} | _PIXTRAL), templates.PIXTRAL,
     )  # fmt: skip
@@ -395,10 +309,12 @@ def save_florence2(folder: Path) -> None:
         vision_config={"model_type": "florence_vision", "depths": [1, 1, 1, 1], "projection_dim": 32}
         | {"embed_dim": [8, 8, 16, 16], "num_heads": [1, 1, 2, 2], "num_groups": [1, 1, 2, 2]}
         | {"window_size": 2},
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_id=tokenizer.convert_tokens_toids_of("<image>"),
     )
-    images = {"size": _square(64), "crop_size": _square(64), "image_seq_length": 4}
-    _save(folder, config, tokenizer, ("CLIPImageProcessor", images), ("Florence2Processor", {}), None)
+    images = {"size": square(64), "crop_size": square(64), "image_seq_length": 4}
+    save_checkpoint(
+        folder, config, tokenizer, ("CLIPImageProcessor", images), ("Florence2Processor", {}), None
+    )
 
 
 def save_ours(folder: Path) -> None:
@@ -431,15 +347,3 @@ FAMILIES: dict[str, Callable[[Path], None]] = {
     "mistral3": save_mistral3,
     "florence2": save_florence2,
 }
-
-#: Shapes of photos as they come: wide, high, square, small.
-SHAPES = ((120, 60), (50, 100), (80, 80), (40, 30))
-
-
-def photo(number: int, size: tuple[int, int] | None = None) -> bytes:
-    """A PNG of colored noise, by default in one of four shapes in turn."""
-    width, height = size or SHAPES[number % len(SHAPES)]
-    pixels = np.random.default_rng(number).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()

@@ -24,6 +24,7 @@ from vila2.errors import ModelError
 from vila2.model.digest import digest_folder
 from vila2.model.loading import Location, loading, locate
 from vila2.model.parts import parts_of
+from vila2.model.processor_classes import for_images_without_torchvision
 
 __all__ = ["Generalist", "load_generalist", "parts_of"]
 
@@ -133,11 +134,12 @@ def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -
     with loading("processor of", path_or_id):
         try:
             return AutoProcessor.from_pretrained(location.path, trust_remote_code=trust_remote_code)
-        except (ImportError, OSError):  # no torchvision; or saved by us without it
+        except (ImportError, OSError, ValueError):  # no torchvision; or saved by us without it
             kind = _processor_class(location)
-            if kind is None or "video_processor" not in kind.get_attributes():
+            if kind is None:
                 raise
-            return _for_images_only(kind).from_pretrained(location.path)
+            only = "video_processor" in kind.get_attributes()
+            return (_for_images_only(kind) if only else kind).from_pretrained(location.path)
 
 
 def _check_kind(config: Any, name: str | Path, trust_remote_code: bool) -> None:
@@ -153,7 +155,8 @@ def _processor_class(location: Location) -> type[ProcessorMixin] | None:
     """The processor class of a checkpoint, by what its files say."""
     settings, _ = ProcessorMixin.get_processor_dict(location.path)
     named = getattr(transformers, settings.get("processor_class") or "", None)
-    return named or PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(location.path)), None)
+    kind = named or PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(location.path)), None)
+    return kind and for_images_without_torchvision(kind)
 
 
 def _for_images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
