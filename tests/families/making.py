@@ -98,7 +98,7 @@ def lively(model: Any) -> Any:
 
 
 def ids_of(tokenizer: PreTrainedTokenizerFast, **names: str) -> dict[str, int]:
-    return {name: tokenizer.convert_tokens_toids_of(token) for name, token in names.items()}
+    return {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
 
 
 def text_config(kind: str, tokenizer: PreTrainedTokenizerFast, **changes: Any) -> dict[str, Any]:

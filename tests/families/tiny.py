@@ -91,7 +91,7 @@ def save_glm4v(folder: Path) -> None:
         folder, config, tokenizer, ("Glm4vImageProcessor", images), ("Glm4vProcessor", {}), templates.GLM4V
     )
     generation = json.loads((folder / "generation_config.json").readtext_config())
-    ends = [tokenizer.convert_tokens_toids_of(name) for name in ("<|endoftext|>", "<|user|>")]
+    ends = [tokenizer.convert_tokens_to_ids(name) for name in ("<|endoftext|>", "<|user|>")]
     write_json(folder / "generation_config.json", generation | {"eos_token_id": ends})
 
 
@@ -101,7 +101,7 @@ def save_llava(folder: Path) -> None:
         "llava",
         text_config=text_config("llama", tokenizer),
         vision_config=TOWER | {"model_type": "clip_vision_model", "image_size": 28, "patch_size": 14},
-        image_token_index=tokenizer.convert_tokens_toids_of("<image>"),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         image_seq_length=4,
     )
     images = {"size": {"shortest_edge": 28}, "crop_size": square(28)}
@@ -120,7 +120,7 @@ def save_llava_next(folder: Path) -> None:
         "llava_next",
         text_config=text_config("mistral", tokenizer, sliding_window=None),
         vision_config=TOWER | {"model_type": "clip_vision_model", "image_size": 28, "patch_size": 14},
-        image_token_index=tokenizer.convert_tokens_toids_of("<image>"),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         image_grid_pinpoints=grids,
         image_seq_length=4,
     )
@@ -166,7 +166,7 @@ def _splitting(folder: Path, kind: str, image_processor: str, processor: str, te
         kind,
         text_config=text_config("llama", tokenizer),
         vision_config=TOWER | {"model_type": f"{kind}_vision", "image_size": 28, "patch_size": 7},
-        image_token_id=tokenizer.convert_tokens_toids_of("<image>"),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         scale_factor=2,
         pad_token_id=0,
     )
@@ -198,7 +198,7 @@ def save_internvl(folder: Path) -> None:
         "internvl",
         text_config=text_config("qwen2", tokenizer, tie_word_embeddings=True),
         vision_config=TOWER | {"model_type": "internvl_vision", "image_size": [28, 28], "patch_size": [7, 7]},
-        image_token_id=tokenizer.convert_tokens_toids_of("<IMG_CONTEXT>"),
+        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
         image_seq_length=4,
         downsample_ratio=0.5,
     )
@@ -245,7 +245,7 @@ def save_paligemma(folder: Path) -> None:
         vision_config=TOWER
         | {"model_type": "siglip_vision_model", "image_size": 28, "patch_size": 14, "projection_dim": 32}
         | {"vision_use_head": False},
-        image_token_index=tokenizer.convert_tokens_toids_of("<image>"),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         projection_dim=32,
         hidden_size=32,
     )
@@ -266,7 +266,7 @@ def save_pixtral(folder: Path) -> None:
         "llava",
         text_config=text_config("mistral", tokenizer, sliding_window=None),
         vision_config=tower,
-        image_token_index=tokenizer.convert_tokens_toids_of("[IMG]"),
+        image_token_index=tokenizer.convert_tokens_to_ids("[IMG]"),
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",
         image_seq_length=1,
@@ -285,7 +285,7 @@ def save_mistral3(folder: Path) -> None:
         "mistral3",
         text_config=text_config("mistral", tokenizer, sliding_window=None),
         vision_config=tower,
-        image_token_index=tokenizer.convert_tokens_toids_of("[IMG]"),
+        image_token_index=tokenizer.convert_tokens_to_ids("[IMG]"),
         spatial_merge_size=2,
         tie_word_embeddings=False,
     )
@@ -309,7 +309,7 @@ def save_florence2(folder: Path) -> None:
         vision_config={"model_type": "florence_vision", "depths": [1, 1, 1, 1], "projection_dim": 32}
         | {"embed_dim": [8, 8, 16, 16], "num_heads": [1, 1, 2, 2], "num_groups": [1, 1, 2, 2]}
         | {"window_size": 2},
-        image_token_id=tokenizer.convert_tokens_toids_of("<image>"),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
     )
     images = {"size": square(64), "crop_size": square(64), "image_seq_length": 4}
     save_checkpoint(
