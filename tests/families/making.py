@@ -76,7 +76,7 @@ def save_checkpoint(
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     if template:
-        (folder / "chat_template.jinja").writetext_config(template)
+        (folder / "chat_template.jinja").write_text(template)
     kind, settings = images
     named = {"image_processor_type": kind, "processor_class": processor[0]}
     write_json(folder / "preprocessor_config.json", named | settings)
@@ -84,7 +84,7 @@ def save_checkpoint(
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:
-    file.writetext_config(json.dumps(content, indent=1))
+    file.write_text(json.dumps(content, indent=1))
 
 
 def lively(model: Any) -> Any:
