@@ -90,7 +90,7 @@ def save_glm4v(folder: Path) -> None:
     save_checkpoint(
         folder, config, tokenizer, ("Glm4vImageProcessor", images), ("Glm4vProcessor", {}), templates.GLM4V
     )
-    generation = json.loads((folder / "generation_config.json").readtext_config())
+    generation = json.loads((folder / "generation_config.json").read_text())
     ends = [tokenizer.convert_tokens_to_ids(name) for name in ("<|endoftext|>", "<|user|>")]
     write_json(folder / "generation_config.json", generation | {"eos_token_id": ends})
 
