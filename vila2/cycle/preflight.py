@@ -248,7 +248,9 @@ def fold_repeats(text: str, image_token: str) -> str:
     return run.sub(lambda hit: f"{image_token}x{hit.group().count(image_token)} ", text)
 
 
-def memory(recipe: Recipe, model: Any, samples: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
+def memory(
+    recipe: Recipe, model: Any, samples: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, int | None]]:
     """Estimated bytes on one device, by stage and purpose, for samples as long as the first one."""
     from vila2.train.estimate import Sizes, stage_memory
     from vila2.train.processes import processes_here

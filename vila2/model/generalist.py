@@ -22,6 +22,7 @@ import vila2.model.modeling
 import vila2.model.processing  # noqa: F401 - the family must be known, whoever imported transformers first
 from vila2.errors import ModelError
 from vila2.model.digest import digest_folder
+from vila2.model.kinds import refuse_encoder_decoder
 from vila2.model.loading import Location, loading, locate
 from vila2.model.parts import parts_of
 from vila2.model.processor_classes import for_images_without_torchvision
@@ -143,6 +144,7 @@ def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -
 
 
 def _check_kind(config: Any, name: str | Path, trust_remote_code: bool) -> None:
+    refuse_encoder_decoder(config, name)
     if type(config) in AutoModelForImageTextToText._model_mapping or trust_remote_code:
         return
     raise ModelError(

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedMode
 
 from vila2.model.assemble import family_config, family_processor, load_tokenizer
 from vila2.model.generalist import load_processor
+from vila2.model.kinds import refuse_encoder_decoder
 from vila2.model.loading import loading, locate
 from vila2.model.modeling import Vila2ForConditionalGeneration
 from vila2.model.processing import prepare_tokenizer
@@ -27,6 +28,7 @@ def outline(path_or_id: str | Path) -> tuple[PreTrainedModel, ProcessorMixin]:
     """
     with loading("model", path_or_id):
         config = AutoConfig.from_pretrained(locate(path_or_id).path)
+        refuse_encoder_decoder(config, path_or_id)
         with torch.device("meta"):
             model = AutoModelForImageTextToText.from_config(config)
     return model, load_processor(path_or_id)
