@@ -38,6 +38,9 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
         )
         typer.echo(f"  the model reads  {_one_line(sample['text'])}")
         typer.echo(f"  the loss counts  {_one_line(sample['trained_text'])}")
+        if apart := sample.get("taken_apart"):
+            first = f", {apart['first']} of the first sample" if apart["first"] > 1 else ""
+            typer.echo(f"  each branch of a tree becomes a sample of its own{first}: {apart['why']}")
     if rest.get("memory"):
         typer.echo("")
         purposes = list(next(iter(rest["memory"].values())))
