@@ -111,8 +111,10 @@ def evaluate(
     """Scores a model on the recipe's benchmarks; see :mod:`vila2.evaluate.benchmarks`."""
     from vila2.caption.engines import open_engine
     from vila2.evaluate.benchmarks import run_benchmarks
+    from vila2.evaluate.items import write_items
 
     if not settings["benchmarks"]:  # a model that cannot be asked can be trained all the same
+        write_items(folder, {})
         return {"measures": []}
     engine = open_engine("transformers", inputs["model"] / "model", dtype=settings["dtype"])
     datasets = {name.removeprefix("data."): path for name, path in inputs.items() if name.startswith("data.")}
