@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image
@@ -121,7 +121,7 @@ class ConversationEncoder:
         labels: list[int] = []
         branches: list[int] = []
         spans: list[tuple[int, int, int]] = []  # of each image: first token, end, index
-        pieces = [*self._maker.pieces(sample, style, sizes)]
+        pieces = self._pieces(sample, style, sizes)
         for piece, text_ids in zip(pieces, self._ids(pieces), strict=True):
             tokens = images[int(piece.text)] if piece.kind == "image" else text_ids
             if piece.kind == "image":
@@ -167,7 +167,7 @@ class ConversationEncoder:
         check_style(self.processor, style)
         sizes = [image_size(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
         total, spans = 0, []
-        pieces = [*self._maker.pieces(sample, style, sizes)]
+        pieces = self._pieces(sample, style, sizes)
         for piece, ids in zip(pieces, self._ids(pieces), strict=True):
             tokens = len(ids)
             if piece.kind == "image":
@@ -194,6 +194,16 @@ class ConversationEncoder:
         if length <= self.max_length:
             return length
         return min(self.max_length, *(start for start, stop, _ in images if stop > self.max_length), length)
+
+    def _pieces(self, sample: Sample, style: Style, sizes: Sequence[tuple[int, int]]) -> list[Piece]:
+        pieces = [*self._maker.pieces(sample, style, sizes)]
+        if self._prefix_model and sizes:
+            # The processor ends a prompt by itself: the line break before an answer would come twice.
+            for number, piece in enumerate(pieces):
+                if piece.trained:
+                    pieces[number] = replace(piece, text=piece.text.removeprefix("\n"))
+                    break
+        return pieces
 
     def _ids(self, pieces: Sequence[Piece]) -> Iterator[list[int]]:
         """The token ids of every piece; none of images."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import transformers
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
@@ -16,16 +15,16 @@ from transformers import (
     PreTrainedModel,
     ProcessorMixin,
 )
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+from transformers.utils import is_torchvision_available
 
 import vila2.model.modeling
 import vila2.model.processing  # noqa: F401 - the family must be known, whoever imported transformers first
 from vila2.errors import ModelError
 from vila2.model.digest import digest_folder
+from vila2.model.images_only import images_only, processor_class
 from vila2.model.kinds import refuse_encoder_decoder
 from vila2.model.loading import Location, loading, locate
 from vila2.model.parts import parts_of
-from vila2.model.processor_classes import for_images_without_torchvision
 
 __all__ = ["Generalist", "load_generalist", "parts_of"]
 
@@ -133,14 +132,22 @@ def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -
     """
     location = locate(path_or_id)
     with loading("processor of", path_or_id):
-        try:
-            return AutoProcessor.from_pretrained(location.path, trust_remote_code=trust_remote_code)
-        except (ImportError, OSError, ValueError):  # no torchvision; or saved by us without it
-            kind = _processor_class(location)
-            if kind is None:
-                raise
-            only = "video_processor" in kind.get_attributes()
-            return (_for_images_only(kind) if only else kind).from_pretrained(location.path)
+        return _load_processor(location, trust_remote_code)
+
+
+def _load_processor(location: Location, trust_remote_code: bool) -> Any:
+    """The processor, or what AutoProcessor takes for one."""
+    kind = processor_class(location.path)
+    with_videos = kind is not None and "video_processor" in kind.get_attributes()
+    if kind is not None and with_videos and not is_torchvision_available():
+        return images_only(kind).from_pretrained(location.path)
+    auto = AutoProcessor if kind is None or trust_remote_code else kind
+    try:
+        return auto.from_pretrained(location.path, trust_remote_code=trust_remote_code)
+    except (ImportError, OSError, ValueError):  # saved without its video part, or num2words is not there
+        if kind is None or not with_videos:
+            raise
+        return images_only(kind).from_pretrained(location.path)
 
 
 def _check_kind(config: Any, name: str | Path, trust_remote_code: bool) -> None:
@@ -151,33 +158,6 @@ def _check_kind(config: Any, name: str | Path, trust_remote_code: bool) -> None:
         f"{name} is a {config.model_type!r} model, which does not read images and write text",
         mend="give an image-text-to-text model, or assemble one from a vision tower and a language model",
     )
-
-
-def _processor_class(location: Location) -> type[ProcessorMixin] | None:
-    """The processor class of a checkpoint, by what its files say."""
-    settings, _ = ProcessorMixin.get_processor_dict(location.path)
-    named = getattr(transformers, settings.get("processor_class") or "", None)
-    kind = named or PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(location.path)), None)
-    return kind and for_images_without_torchvision(kind)
-
-
-def _for_images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
-    """The same processor class, without its video processor."""
-    attributes = [name for name in kind.get_attributes() if name != "video_processor"]
-    place = kind.get_attributes().index("video_processor")
-
-    class ImagesOnly(kind):  # type: ignore[misc, valid-type]
-        @classmethod
-        def get_attributes(cls) -> list[str]:
-            return attributes
-
-        @classmethod
-        def _get_arguments_from_pretrained(cls, *args: Any, **kwargs: Any) -> list[Any]:
-            found = super()._get_arguments_from_pretrained(*args, **kwargs)
-            return [*found[:place], None, *found[place:]]
-
-    ImagesOnly.__name__ = kind.__name__  # what save_pretrained writes
-    return ImagesOnly
 
 
 def _digest(location: Location, model: PreTrainedModel) -> str:
