@@ -37,3 +37,15 @@ def loaded(saved) -> Callable[[str], Generalist]:
         return found[family]
 
     return of
+
+
+@pytest.fixture(scope="session")
+def journey(tmp_path_factory) -> Callable[[str], Path]:
+    """A folder of a family's own, in which one long cell goes on where the other ended."""
+    root = tmp_path_factory.mktemp("journeys")
+
+    def folder_of(family: str) -> Path:
+        (root / family).mkdir(exist_ok=True)
+        return root / family
+
+    return folder_of

@@ -11,7 +11,10 @@ REFUSALS: dict[tuple[str, str], str] = {
     ("florence2", "*"): "florence2.*encoder.*decoder alone",
     **{(family, "packing"): _ROWS_AND_COLUMNS for family in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v")},
     **{(family, "packing"): _BOTH_WAYS for family in ("gemma3", "paligemma")},
-    ("paligemma", "recaption"): _NO_TEMPLATE,
+    **{
+        ("paligemma", cell): _NO_TEMPLATE
+        for cell in ("recaption", "round", "spatial", "grounding", "ocr", "merge")
+    },
 }
 
 #: "works", or what a refusal said, by family and cell.
