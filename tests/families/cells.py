@@ -92,7 +92,8 @@ def recaption(family: str, model: Path, folder: Path) -> None:
     (folder / "photos").mkdir()
     for number in range(3):
         (folder / "photos" / f"{number}.png").write_bytes(photo(number))
-    vila2("recaption", "photos", "--model", model, "-o", "out.jsonl", "--max-new-tokens", "3", cwd=folder)
+    settings = ("--max-new-tokens", "3", "--dtype", "bfloat16")
+    vila2("recaption", "photos", "--model", model, "-o", "out.jsonl", *settings, cwd=folder)
     rows = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
     assert len(rows) == 3 and all(row["status"] != "error" for row in rows), rows
 
@@ -105,7 +106,7 @@ def dry_run(family: str, model: Path, folder: Path) -> None:
 
 
 def stage(family: str, model: Path, folder: Path) -> None:
-    changed = _trained(family, model, folder, stage_of(family))
+    changed = _trained(family, model, folder, stage_of(family), dtype="bfloat16")
     assert any(name.startswith("language") for name in changed) and any("proj" in name for name in changed)
 
 
@@ -120,13 +121,13 @@ def packing(family: str, model: Path, folder: Path) -> None:
     _trained(family, model, folder, stage_of(family, **packed))
 
 
-def _trained(family: str, model: Path, folder: Path, spec: StageSpec) -> set[str]:
+def _trained(family: str, model: Path, folder: Path, spec: StageSpec, *, dtype: str = "float32") -> set[str]:
     """Trains a stage; the names of the weights that it changed, behind the part that they belong to."""
     if not (folder / "pairs").exists():
         captions(folder / "pairs", family)
     (folder / "start").mkdir()
     (folder / "start" / "model").symlink_to(model)
-    settings = {"name": "sft", "stage": spec.model_dump(mode="json"), "seed": 0, "dtype": "float32"}
+    settings = {"name": "sft", "stage": spec.model_dump(mode="json"), "seed": 0, "dtype": dtype}
     inputs = {"model": folder / "start", "data.pairs": folder / "pairs"}
     try:
         results = train_stage(folder / "stage", settings, inputs, Board())
@@ -134,7 +135,8 @@ def _trained(family: str, model: Path, folder: Path, spec: StageSpec) -> set[str
         raise Refused(f"{error.what} - {error.mend}") from error
     assert results["steps"] == 2 and all(loss > 0 for _, loss in results["loss"])
     before, after = (
-        load_generalist(where, device="cpu").model for where in (model, folder / "stage" / "model")
+        load_generalist(where, device="cpu", dtype=dtype).model
+        for where in (model, folder / "stage" / "model")
     )
     old, new = before.state_dict(), after.state_dict()
     assert old.keys() == new.keys() and all(torch.isfinite(value).all() for value in new.values())

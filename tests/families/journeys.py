@@ -31,7 +31,9 @@ def one_round(family: str, model: Path, folder: Path) -> None:
     stage = {"mixture": [{"dataset": "pairs"}], "batch_size": 5, "learning_rate": 0.01, "max_steps": 25}
     stage |= {"style": "plain" if family in PLAIN else "chat", "train": ["projector", "language"]}
     own = {"name": "tiny", "threads": 1, "model": {"pretrained": str(model)}}
-    own |= {"data": {"pairs": {"source": "shards", "path": str(captions(folder / "pairs", family, text=False))}}}
+    own |= {
+        "data": {"pairs": {"source": "shards", "path": str(captions(folder / "pairs", family, text=False))}}
+    }
     own |= {"cycle": {"rounds": 1, "max_new_tokens": 12, "stage": "sft"}, "stages": {"sft": stage}}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(own))
     vila2("run", "recipe.yaml", "-q", cwd=folder)
