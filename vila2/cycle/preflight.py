@@ -238,7 +238,7 @@ def encoded_samples(
     recipe: Recipe, first: dict[str, Sample], model: Any, processor: Any
 ) -> dict[str, dict[str, Any]]:
     """For every stage, its first dataset's first sample in tokens: text, and what the loss counts."""
-    from vila2.data.branches import is_tree, trained_branches
+    from vila2.data.branches import is_tree, take_apart
     from vila2.data.views import View
     from vila2.model.conversation import IGNORED, ConversationEncoder
     from vila2.model.resolution import set_image_size
@@ -248,8 +248,14 @@ def encoded_samples(
     for name, stage in recipe.stages.items():
         if stage.image_size:
             set_image_size(model, processor, stage.image_size)
+        problem = how_it_isolates(stage, model).problem
+        trees = problem and any(
+            View.parse(entry.view).kind == "tree" or is_tree(first[entry.dataset]) for entry in stage.mixture
+        )
+        parts = [first[stage.mixture[0].dataset]]
+        parts = take_apart(parts[0]) if trees else parts
         encoder = ConversationEncoder(processor, max_length=stage.max_length)
-        encoded = encoder.encode(first[stage.mixture[0].dataset], stage.style)
+        encoded = encoder.encode(parts[0], stage.style)
         decode = processor.tokenizer.decode
         trained = [
             token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED
@@ -261,13 +267,8 @@ def encoded_samples(
             "text": fold_repeats(decode(encoded.input_ids), processor.image_token),
             "trained_text": decode(trained),
         }
-        problem = how_it_isolates(stage, model).problem
-        trees = [
-            e.view for e in stage.mixture if View.parse(e.view).kind == "tree" or is_tree(first[e.dataset])
-        ]
-        if problem and trees:
-            sample = first[stage.mixture[0].dataset]
-            shown[name]["taken_apart"] = {"why": problem, "first": max(1, len(trained_branches(sample)))}
+        if trees:
+            shown[name]["taken_apart"] = {"why": problem, "first": len(parts)}
     return shown
 
 
