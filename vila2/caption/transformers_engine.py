@@ -135,7 +135,8 @@ class TransformersEngine:
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
-            processor_kwargs={"padding": True, "padding_side": "left", "return_tensors": "pt"},
+            return_tensors="pt",  # SmolVLM's processor forgets it among the others
+            processor_kwargs={"padding": True, "padding_side": "left"},
         )
         if "token_type_ids" not in inspect.signature(self.model.forward).parameters:
             batch.pop("token_type_ids", None)  # of some tokenizers; models that attend by it ask for it

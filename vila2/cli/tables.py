@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,14 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
         )
         typer.echo(f"  the model reads  {_one_line(sample['text'])}")
         typer.echo(f"  the loss counts  {_one_line(sample['trained_text'])}")
+        if apart := sample.get("taken_apart"):
+            first = f", {apart['first']} of the first sample" if apart["first"] > 1 else ""
+            typer.echo(f"  each branch of a tree becomes a sample of its own{first}: {apart['why']}")
     if rest.get("memory"):
         typer.echo("")
         purposes = list(next(iter(rest["memory"].values())))
         rows = [
-            [stage, *(_size(sizes[purpose]) for purpose in purposes), _size(sum(sizes.values()))]
+            [stage, *(_size(sizes[purpose]) for purpose in purposes), _together(sizes.values())]
             for stage, sizes in rest["memory"].items()
         ]
         console.print(table(["memory of a device", *purposes, "together"], rows))
@@ -77,7 +80,15 @@ def _one_line(text: str, limit: int = 600) -> str:
     return line if len(line) <= limit else f"{line[: limit // 2]} … {line[-limit // 2 :]}"
 
 
-def _size(count: float) -> str:
+def _together(sizes: Collection[float | None]) -> str:
+    """The sum of sizes; where one is unknown, that it is more than the others."""
+    known = [size for size in sizes if size is not None]
+    return ("" if len(known) == len(sizes) else "over ") + _size(sum(known))
+
+
+def _size(count: float | None) -> str:
+    if count is None:
+        return "unknown"
     for unit in ("B", "KB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}"

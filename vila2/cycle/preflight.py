@@ -35,6 +35,7 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
         Vila2Error: naming the dataset, the file or the part that is missing.
     """
     from vila2.train.checks import check_stage
+    from vila2.train.fit import check_fit
     from vila2.train.processes import processes_here
 
     check_names(recipe)
@@ -44,6 +45,8 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     for stage in recipe.stages.values():
         check_stage(stage, processes_here(recipe.processes))
     model, processor = model_in_outline(recipe)
+    check_fit(recipe.stages, model, processor)
+    _check_answers(recipe, processor)
     if not show:
         return {}
     samples = encoded_samples(recipe, first, model, processor)
@@ -55,6 +58,22 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
         "samples": samples,
         "memory": memory(recipe, model, samples),
     }
+
+
+def _check_answers(recipe: Recipe, processor: Any) -> None:
+    """Whether the model can be asked what the recipe asks it after its training.
+
+    Raises:
+        ModelError: it cannot.
+    """
+    from vila2.run.recipe_cycle import NO_DATASETS
+    from vila2.train.fit import check_answers
+
+    cycle = recipe.cycle
+    if cycle.rounds and cycle.captions in NO_DATASETS and not cycle.captioner:
+        check_answers(processor, "the captions of cycle.rounds")
+    for benchmark in recipe.evaluate:
+        check_answers(processor, f"the questions of benchmark {benchmark.name!r}")
 
 
 def check_names(recipe: Recipe) -> None:
@@ -219,15 +238,24 @@ def encoded_samples(
     recipe: Recipe, first: dict[str, Sample], model: Any, processor: Any
 ) -> dict[str, dict[str, Any]]:
     """For every stage, its first dataset's first sample in tokens: text, and what the loss counts."""
+    from vila2.data.branches import is_tree, take_apart
+    from vila2.data.views import View
     from vila2.model.conversation import IGNORED, ConversationEncoder
     from vila2.model.resolution import set_image_size
+    from vila2.train.fit import how_it_isolates
 
-    shown = {}
+    shown: dict[str, dict[str, Any]] = {}
     for name, stage in recipe.stages.items():
         if stage.image_size:
             set_image_size(model, processor, stage.image_size)
+        problem = how_it_isolates(stage, model).problem
+        trees = problem and any(
+            View.parse(entry.view).kind == "tree" or is_tree(first[entry.dataset]) for entry in stage.mixture
+        )
+        parts = [first[stage.mixture[0].dataset]]
+        parts = take_apart(parts[0]) if trees else parts
         encoder = ConversationEncoder(processor, max_length=stage.max_length)
-        encoded = encoder.encode(first[stage.mixture[0].dataset], stage.style)
+        encoded = encoder.encode(parts[0], stage.style)
         decode = processor.tokenizer.decode
         trained = [
             token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED
@@ -239,6 +267,8 @@ def encoded_samples(
             "text": fold_repeats(decode(encoded.input_ids), processor.image_token),
             "trained_text": decode(trained),
         }
+        if trees:
+            shown[name]["taken_apart"] = {"why": problem, "first": len(parts)}
     return shown
 
 
@@ -248,7 +278,9 @@ def fold_repeats(text: str, image_token: str) -> str:
     return run.sub(lambda hit: f"{image_token}x{hit.group().count(image_token)} ", text)
 
 
-def memory(recipe: Recipe, model: Any, samples: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
+def memory(
+    recipe: Recipe, model: Any, samples: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, int | None]]:
     """Estimated bytes on one device, by stage and purpose, for samples as long as the first one."""
     from vila2.train.estimate import Sizes, stage_memory
     from vila2.train.processes import processes_here

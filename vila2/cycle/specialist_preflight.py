@@ -7,13 +7,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vila2.cycle.preflight import fold_repeats
+from vila2.cycle.preflight import fold_repeats, model_in_outline
 from vila2.cycle.specialise import make
 from vila2.cycle.specialist_job import Job, builder_config, tokens_and_coordinates
 from vila2.cycle.specialist_work import give_tokens, samples_of, shards_of
 from vila2.cycle.specialists import prepare_specialists
+from vila2.data.branches import is_tree, take_apart
 from vila2.data.sample import Sample
-from vila2.errors import DataError
+from vila2.errors import DataError, Vila2Error
 from vila2.plugin.references import call, load_reference
 from vila2.run.steps import Run
 
@@ -36,16 +37,23 @@ def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
     """
     from vila2.model.outline import outline
     from vila2.train.estimate import Sizes, stage_memory
+    from vila2.train.fit import check_answers, check_fit, how_it_isolates
 
     first = first_samples(job)
     model, processor = outline(job.origin.start(job.recipe.start))
+    check_fit(job.recipe.stages, model, processor)
+    check_answers(processor, f"the held-out questions of {job.plugin}")
     give_tokens(model, processor, **tokens_and_coordinates(job.specialist, job.recipe))
     sizes = Sizes.of(model)
     value_bytes = 4 if job.origin.dtype == "float32" else 2
     samples, memory = {}, {}
     for name, stage in job.recipe.stages.items():
         dataset, sample = _sample_of(stage, first)
-        samples[name] = {"dataset": dataset, **_in_tokens(sample, stage, processor)}
+        problem = how_it_isolates(stage, model).problem
+        parts = take_apart(sample) if problem else [sample]
+        samples[name] = {"dataset": dataset, **_in_tokens(parts[0], stage, processor)}
+        if problem and is_tree(sample):
+            samples[name]["taken_apart"] = {"why": problem, "first": len(parts)}
         counts = samples[name]["tokens"], samples[name]["trained_tokens"]
         memory[name] = stage_memory(
             sizes, stage, tokens=counts[0], counted=counts[1], value_bytes=value_bytes
@@ -63,9 +71,20 @@ def check_specialists(cycle: Cycle, history: History) -> None:
 
     Raises:
         DataError: the data of one gives none.
+        ModelError, TrainingError: the run's model cannot be made a specialist as its recipe asks.
     """
+    from vila2.train.fit import check_answers, check_fit
+
     done = {step.name for step in cycle.run.plan if step.state == "done"}
+    model = processor = None
     for job in prepare_specialists(cycle, history.best).values():
+        if model is None:  # every specialist begins with a model of this structure
+            model, processor = model_in_outline(cycle.recipe)
+        try:
+            check_fit(job.recipe.stages, model, processor)
+            check_answers(processor, "its held-out questions")
+        except Vila2Error as error:
+            raise type(error)(f"specialists.{job.name}: {error.what}", mend=error.mend) from error
         # The run's own images are not there yet.
         if job.images is None and f"build-{job.name}" not in done:
             first_samples(job)

@@ -8,8 +8,9 @@ marker or ``<loc_005>`` stays plain text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import inspect
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image
@@ -23,6 +24,15 @@ from vila2.model.special_tokens import text_tokenizer
 
 IGNORED = -100  # the label that the loss leaves out
 _MEDIA = "mm_token_type_ids"  # what processors call it
+_TYPES = "token_type_ids"  # the same in Gemma3; PaliGemma's name for what is read in both directions
+# What processors make of a whole prompt, which a conversation taken apart into pieces is not.
+_OF_THE_PROMPT = (
+    "cross_attention_mask",
+    "image_attention_mask",
+    "images_seq_mask",
+    "images_emb_mask",
+    "qformer_input_ids",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +44,10 @@ class Encoded:
         labels: the same, with ``IGNORED`` where the loss does not look, length L.
         branches: 0 for the trunk, k for branch k, length L; None for a conversation without branches.
         inputs: the processor's image tensors (``pixel_values`` ...), empty for text-only samples.
-        media: what each token stands for (0 text, 1 image), length L, for models whose positions need it
-            (Qwen-VL); None for the others.
+        media: what each token stands for (0 text, 1 image), length L, for models whose positions or attention
+            need it (Qwen-VL, Gemma3); in a prefix language model (PaliGemma) 0 up to the first trained token, which
+            is read in both directions, and 1 from there on. None for the others.
+        media_name: what the model calls it.
         truncated: tokens that were cut at ``max_length``.
     """
 
@@ -45,6 +57,7 @@ class Encoded:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     media: list[int] | None = None
     truncated: int = 0
+    media_name: str = _MEDIA
 
     @property
     def position_ids(self) -> list[int]:
@@ -80,7 +93,10 @@ class ConversationEncoder:
         self._maker = PieceMaker(processor, image_token=self.image_token, coordinates=self.coordinates)
         self._text_tokenizer = text_tokenizer(self.tokenizer)
         self._template_ids: dict[str, list[int]] = {}
-        self._image_lengths: dict[tuple[int, int], int] = {}
+        self._image_lengths: dict[tuple[tuple[int, int], bool], int] = {}
+        # A processor that takes an answer beside the prompt reads the prompt in both directions.
+        self._prefix_model = "suffix" in inspect.signature(processor.__call__).parameters
+        self._prompt_end: list[int] = []
 
     def encode(self, sample: Sample, style: Style = "chat") -> Encoded:
         """Encodes one sample.
@@ -98,16 +114,21 @@ class ConversationEncoder:
             raise DataError(
                 f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn"
             )
+        check_style(self.processor, style)
         images, sizes, inputs = self._image_tokens(sample)
+        prompt_end = self._prompt_end if images else []
         ids: list[int] = []
         labels: list[int] = []
         branches: list[int] = []
         spans: list[tuple[int, int, int]] = []  # of each image: first token, end, index
-        pieces = [*self._maker.pieces(sample, style, sizes)]
+        pieces = self._pieces(sample, style, sizes)
         for piece, text_ids in zip(pieces, self._ids(pieces), strict=True):
             tokens = images[int(piece.text)] if piece.kind == "image" else text_ids
             if piece.kind == "image":
                 spans.append((len(ids), len(ids) + len(tokens), int(piece.text)))
+            if piece.trained and prompt_end:
+                ids, labels = ids + prompt_end, labels + [IGNORED] * len(prompt_end)
+                branches, prompt_end = branches + [0] * len(prompt_end), []
             ids += tokens
             labels += tokens if piece.trained else [IGNORED] * len(tokens)
             branches += [piece.branch] * len(tokens)
@@ -115,16 +136,27 @@ class ConversationEncoder:
         if cut:
             ids, labels, branches = ids[:-cut], labels[:-cut], branches[:-cut]
             kept = [index for _, stop, index in spans if stop <= len(ids)]
-            inputs = inputs if len(kept) == len(spans) else self._image_inputs(sample, kept)
+            if len(kept) < len(spans):
+                inputs = self._image_inputs(sample, kept, [images[index] for index in kept])
         if all(label == IGNORED for label in labels):
             raise DataError(
                 f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
                 mend="raise the stage's max_length, or shorten the sample's prompts",
             )
-        media = inputs.pop(_MEDIA, None)
-        if media is not None:
-            media = list(self.processor.create_mm_token_type_ids([ids])[0])
-        return Encoded(ids, labels, branches if any(branches) else None, inputs, media, cut)
+        name, media = self._media(ids, labels, {_MEDIA, _TYPES} & inputs.keys())
+        inputs = {name: value for name, value in inputs.items() if name not in (_MEDIA, _TYPES)}
+        return Encoded(ids, labels, branches if any(branches) else None, inputs, media, cut, name)
+
+    def _media(
+        self, ids: list[int], labels: list[int], names: Collection[str]
+    ) -> tuple[str, list[int] | None]:
+        """The name of what tells the model about tokens, and that; see :class:`Encoded`."""
+        if self._prefix_model:
+            first = next(place for place, label in enumerate(labels) if label != IGNORED)
+            return _TYPES, [0] * first + [1] * (len(ids) - first)
+        for name in names:
+            return name, list(self.processor.create_mm_token_type_ids([ids])[0])
+        return _MEDIA, None
 
     def length(self, sample: Sample, style: Style = "chat") -> int:
         """How many tokens :meth:`encode` will give, without decoding an image.
@@ -132,23 +164,25 @@ class ConversationEncoder:
         Raises:
             DataError: an image whose size can not be read.
         """
+        check_style(self.processor, style)
         sizes = [image_size(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
         total, spans = 0, []
-        pieces = [*self._maker.pieces(sample, style, sizes)]
+        pieces = self._pieces(sample, style, sizes)
         for piece, ids in zip(pieces, self._ids(pieces), strict=True):
             tokens = len(ids)
             if piece.kind == "image":
-                tokens = self._image_length(sizes[int(piece.text)])
+                tokens = self._image_length(sizes[int(piece.text)], several=len(sizes) > 1)
                 spans.append((total, total + tokens, int(piece.text)))
             total += tokens
-        return self._end(total, spans)
+        return self._end(total + (len(self._prompt_end) if sizes else 0), spans)
 
-    def _image_length(self, size: tuple[int, int]) -> int:
-        """Tokens of an image of a width and height in pixels."""
-        if size not in self._image_lengths:
-            # It depends on the size alone, so that any image of that size tells.
-            self._image_lengths[size] = len(self._process([Image.new("RGB", size)])["input_ids"][0])
-        return self._image_lengths[size]
+    def _image_length(self, size: tuple[int, int], *, several: bool) -> int:
+        """Tokens of an image of a width and height in pixels, by itself or beside others."""
+        if (size, several) not in self._image_lengths:
+            # It depends on that alone, so that any image of that size tells.
+            rows, _ = self._process([Image.new("RGB", size)] * (2 if several else 1))
+            self._image_lengths[size, several] = len(rows[0])
+        return self._image_lengths[size, several]
 
     def _end(self, length: int, images: Sequence[tuple[int, int, int]]) -> int:
         """How many tokens fit; an image that would be cut in two is left out, and what follows it.
@@ -160,6 +194,16 @@ class ConversationEncoder:
         if length <= self.max_length:
             return length
         return min(self.max_length, *(start for start, stop, _ in images if stop > self.max_length), length)
+
+    def _pieces(self, sample: Sample, style: Style, sizes: Sequence[tuple[int, int]]) -> list[Piece]:
+        pieces = [*self._maker.pieces(sample, style, sizes)]
+        if self._prefix_model and sizes:
+            # The processor ends a prompt by itself: the line break before an answer would come twice.
+            for number, piece in enumerate(pieces):
+                if piece.trained:
+                    pieces[number] = replace(piece, text=piece.text.removeprefix("\n"))
+                    break
+        return pieces
 
     def _ids(self, pieces: Sequence[Piece]) -> Iterator[list[int]]:
         """The token ids of every piece; none of images."""
@@ -195,33 +239,96 @@ class ConversationEncoder:
         pictures = [decode_image(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
         # The processor wants images in the order of their placeholders.
         ordered = [pictures[index] for index in used]
-        batch = self._process(ordered)
-        rows = [batch.pop("input_ids")[0].tolist()] if len(ordered) == 1 else None
-        if rows is None:
-            batch.pop("input_ids")
-            rows = [self._process([picture])["input_ids"][0].tolist() for picture in ordered]
+        rows, batch = self._process(ordered)
         tokens: list[list[int]] = [[] for _ in used]
         for row, index in zip(rows, used, strict=True):
             tokens[index] = row
         return tokens, [picture.size for picture in pictures], batch
 
-    def _image_inputs(self, sample: Sample, kept: Sequence[int]) -> dict[str, Any]:
-        """The image tensors of some of the sample's images, in the order given."""
+    def _image_inputs(
+        self, sample: Sample, kept: Sequence[int], tokens: Sequence[list[int]]
+    ) -> dict[str, Any]:
+        """The image tensors of some of the sample's images, in the order given.
+
+        Raises:
+            DataError: without the others these images are read as other tokens.
+        """
         pictures = [decode_image(sample.images[n], where=f"{sample.key}[{n}]") for n in kept]
-        batch = self._process(pictures) if pictures else {}
-        batch.pop("input_ids", None)
+        rows, batch = self._process(pictures) if pictures else ([], {})
+        if rows != list(tokens):
+            raise DataError(
+                f"sample {sample.key!r} has more images than fit within max_length={self.max_length}, and "
+                f"{type(self.processor).__name__} reads one image otherwise than several",
+                mend="raise the stage's max_length, or leave the sample out",
+            )
         return batch
 
-    def _process(self, pictures: list) -> dict[str, Any]:
-        batch = self.processor(
-            text=[self.image_token * len(pictures)],
-            images=[pictures],
-            add_special_tokens=False,
-            return_tensors="pt",
+    def _process(self, pictures: list[Image.Image]) -> tuple[list[list[int]], dict[str, Any]]:
+        """The tokens of each image, and the image tensors of all.
+
+        An image's tokens may depend on how many there are (LLaVA-OneVision shows tiles of a single one only), so all
+        are processed together, with a token between them. What stands behind the last is the end that the processor
+        gives to every prompt, whatever its text (PaliGemma's line break).
+
+        Raises:
+            ModelError: the processor makes something of the whole prompt.
+        """
+        apart = self.tokenizer.eos_token
+        batch = dict(
+            self.processor(
+                text=[(self.image_token + apart) * len(pictures)],
+                images=[pictures],
+                add_special_tokens=False,
+                return_tensors="pt",
+            )
         )
-        return {
-            name: value for name, value in batch.items() if name not in ("attention_mask", "token_type_ids")
-        }
+        for name in _OF_THE_PROMPT:
+            if name in batch:
+                raise ModelError(
+                    f"{type(self.processor).__name__} makes {name} of a whole prompt: the model reads images by "
+                    "cross-attention, or in the light of the question",
+                    mend="train a model that reads images as tokens among others; this one can caption",
+                )
+        rows = _split(batch.pop("input_ids")[0].tolist(), self.tokenizer.eos_token_id)
+        if len(rows) != len(pictures) + 1:
+            raise ModelError(
+                f"{type(self.processor).__name__} does not keep {apart!r} as one token beside images",
+                mend="give the tokenizer an end token (eos_token) that is a special token",
+            )
+        self._prompt_end = rows.pop()
+        return rows, {name: value for name, value in batch.items() if name not in _NOT_OF_IMAGES}
+
+
+_NOT_OF_IMAGES = ("attention_mask", "labels")
+
+
+def check_style(processor: Any, style: Style) -> None:
+    """Whether a processor can write conversations in a style.
+
+    Raises:
+        ModelError: chat, and it has no chat template.
+    """
+    if style == "chat" and not has_chat_template(processor):
+        raise ModelError(
+            f"{type(processor).__name__} has no chat template, which style: chat writes conversations with",
+            mend="style: plain in the stage, or put a chat_template.jinja into the model's folder",
+        )
+
+
+def has_chat_template(processor: Any) -> bool:
+    """Whether a processor, or its tokenizer, has a chat template."""
+    return bool(getattr(processor, "chat_template", None) or processor.tokenizer.chat_template)
+
+
+def _split(ids: Sequence[int], separator: int) -> list[list[int]]:
+    """Runs of ids between separators."""
+    rows: list[list[int]] = [[]]
+    for token in ids:
+        if token == separator:
+            rows.append([])
+        else:
+            rows[-1].append(token)
+    return rows
 
 
 def _branch_positions(branches: Sequence[int]) -> list[int]:

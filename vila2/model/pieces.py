@@ -142,12 +142,17 @@ class PieceMaker:
         """The template text around the utterances of a conversation of this shape: n + 1 strings."""
         messages, count = [], 0
         for role, images in shape:
-            content = []
+            content: list[dict[str, str]] = []
             for image in images:
-                content.append(
-                    {"type": "image"} if image else {"type": "text", "text": f"\ue000{count}\ue001"}
-                )
+                mark = f"\ue000{count}\ue001"
                 count += 1
+                if image:
+                    content.append({"type": "image"})
+                elif content and content[-1]["type"] == "text":
+                    # One text: templates put a space or a line between several, or leave out all but the first.
+                    content[-1]["text"] += mark
+                else:
+                    content.append({"type": "text", "text": mark})
             messages.append({"role": role, "content": content})
         rendered = self.processor.apply_chat_template(messages, tokenize=False)
         order = [image for _, images in shape for image in images]

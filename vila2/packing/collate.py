@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from vila2.errors import TrainingError
 from vila2.model.conversation import IGNORED, Encoded
 from vila2.packing.isolation import Isolation, cannot_isolate
 from vila2.packing.segments import attention_bounds, attention_mask, predicting_places, segments_of
@@ -67,8 +68,8 @@ def collate_padded(samples: Sequence[Encoded], pad_token_id: int) -> dict[str, A
         "attention_mask": (torch.arange(longest)[None] < lengths[:, None]).long(),
         **_join_images(samples),
     }
-    if any(sample.media is not None for sample in samples):
-        batch["mm_token_type_ids"] = _padded([_media(sample) for sample in samples], longest, 0)
+    for name in _media_names(samples):
+        batch[name] = _padded([_media(sample) for sample in samples], longest, 0)
     return batch
 
 
@@ -111,8 +112,8 @@ def collate_row(samples: Sequence[Encoded], isolation: Isolation) -> dict[str, A
         **apart,
         **_join_images(samples),
     }
-    if any(sample.media is not None for sample in samples):
-        row["mm_token_type_ids"] = _one_row(_media(sample) for sample in samples)
+    for name in _media_names(samples):
+        row[name] = _one_row(_media(sample) for sample in samples)
     return row
 
 
@@ -124,10 +125,49 @@ def _padded(rows: Sequence[Sequence[int]], length: int, filling: int) -> torch.T
     return torch.tensor([[*row, *[filling] * (length - len(row))] for row in rows])
 
 
+def _media_names(samples: Sequence[Encoded]) -> set[str]:
+    return {sample.media_name for sample in samples if sample.media is not None}
+
+
 def _media(sample: Encoded) -> list[int]:
     return sample.media or [0] * len(sample.input_ids)
 
 
+# What tells a model how much of a padded image tensor is image: a mask, or the size that each image had.
+_TELL_PADDING = ("pixel_attention_mask", "image_sizes")
+
+
 def _join_images(samples: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+    """The image tensors of all samples along their first dimension; the others are padded with zeros at the end.
+
+    So do the processors themselves with images of several shapes in one batch: with tiles of nothing where images
+    are cut into unequal numbers (Idefics3, LLaVA-NeXT), to the right and below where they keep their size (Pixtral).
+
+    Raises:
+        TrainingError: tensors of unequal sizes of a model that would take the padding for image.
+    """
     names = {name: None for sample in samples for name in sample.inputs}
-    return {name: torch.cat([s.inputs[name] for s in samples if name in s.inputs]) for name in names}
+    told = any(name in names for name in _TELL_PADDING)
+    return {
+        name: _joined(name, [s.inputs[name] for s in samples if name in s.inputs], told) for name in names
+    }
+
+
+def _joined(name: str, tensors: Sequence[torch.Tensor], told: bool) -> torch.Tensor:
+    shapes = {tuple(tensor.shape[1:]) for tensor in tensors}
+    if len(shapes) == 1:
+        return torch.cat([*tensors])
+    if not told or len({len(shape) for shape in shapes}) > 1:
+        raise TrainingError(
+            f"images of one batch become tensors of unequal sizes ({name}: {', '.join(map(str, sorted(shapes)))}), and "
+            "nothing tells this model which of a padded one is image",
+            mend="device_batch_size: 1 in the stage, and no pack_length",
+        )
+    largest = [max(sizes) for sizes in zip(*shapes, strict=True)]
+    joined = tensors[0].new_zeros(sum(len(tensor) for tensor in tensors), *largest)
+    start = 0
+    for tensor in tensors:
+        place = [slice(start, start + len(tensor)), *map(slice, tensor.shape[1:])]
+        joined[tuple(place)] = tensor
+        start += len(tensor)
+    return joined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,7 +38,7 @@ def cannot_isolate(problem: str) -> TrainingError:
     """The error of a model for which samples in one row would not stay apart."""
     return TrainingError(
         f"samples cannot share a row of this model: {problem}",
-        mend="leave out the stage's pack_length, and use dialogue(...) in place of tree(...)",
+        mend="leave out the stage's pack_length",
     )
 
 
@@ -53,4 +54,6 @@ def _problem(model: PreTrainedModel, max_length: int) -> str | None:
         return f"{text.model_type} looks back {window} tokens only, and a sample may have {max_length}"
     if hasattr(getattr(model, "model", None), "get_rope_index"):
         return f"{model.config.model_type} counts the rows and columns of images in its positions"
+    if {"token_type_ids", "mm_token_type_ids"} & inspect.signature(model.forward).parameters.keys():
+        return f"{model.config.model_type} reads images, or all before an answer, in both directions"
     return None

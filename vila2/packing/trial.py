@@ -29,12 +29,21 @@ def isolate(model: PreTrainedModel, *, max_length: int, device: torch.device) ->
     Raises:
         TrainingError: segments would see each other, or a sample would not be read as it is alone.
     """
-    isolation = Isolation.of(model, max_length=max_length)
+    isolation = try_out(model, max_length=max_length, device=device)
     if isolation.problem:
         raise cannot_isolate(isolation.problem)
+    return isolation
+
+
+def try_out(model: PreTrainedModel, *, max_length: int, device: torch.device) -> Isolation:
+    """The same, where a model that cannot is no error: the isolation says what the problem is."""
+    isolation = Isolation.of(model, max_length=max_length)
+    if isolation.problem:
+        return isolation
     trial = _Trial.of(model)
     # One segment in the attention that the model came with: nothing but the model's own reading.
     alone = [_logits(model, [sample], Isolation("segments")) for sample in trial.alone]
+    before = model.config.get_text_config()._attn_implementation
     if _segments_run_on(device, model):
         model.set_attn_implementation({"text_config": SEGMENTS})
         isolation = replace(isolation, kind="segments")
@@ -45,9 +54,9 @@ def isolate(model: PreTrainedModel, *, max_length: int, device: torch.device) ->
         for places, expected in zip(trial.places, alone, strict=True)
     )
     if not off <= allowed:
-        raise cannot_isolate(
-            f"in a trial the logits of samples in one row were off by {off:.2g} from those of each alone"
-        )
+        model.set_attn_implementation({"text_config": before})
+        said = f"in a trial the logits of samples in one row were off by {off:.2g} from those of each alone"
+        return replace(isolation, kind="mask", problem=said)
     return isolation
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch.utils.data import Dataset
 
 from vila2.data.mixtures import Mixture
+from vila2.data.sample import Sample
 from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder, Encoded
 from vila2.model.pieces import Style
@@ -14,7 +17,9 @@ from vila2.packing.plan import Packs
 class EncodedMixture(Dataset):
     """Map-style: sample i of the mixture, as token ids, labels and image tensors."""
 
-    def __init__(self, mixture: Mixture, encoder: ConversationEncoder, style: Style) -> None:
+    def __init__(
+        self, mixture: Mixture | Sequence[Sample], encoder: ConversationEncoder, style: Style
+    ) -> None:
         self.mixture = mixture
         self.encoder = encoder
         self.style: Style = style

@@ -7,14 +7,16 @@ section 4.1) and logits are counted apart, because a small model with a large vo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
+from vila2.errors import TrainingError
 from vila2.train.freezing import check_parts
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
     from vila2.run.recipe import StageSpec
 
 # Bytes of activations per token, layer and hidden unit at two bytes a value; four bytes double it.
@@ -28,35 +30,66 @@ class Sizes:
     """What a model's memory depends on: parameters by part, and the language model's shape.
 
     Attributes:
+        parameters: by part.
+        hidden, layers: of the language model; None where neither its weights nor its configuration tell.
+        vocabulary: tokens that the output layer scores.
         added: parameters of the rows of added tokens, which learn beside adapters too.
+        adapters: parameters that adapters of rank 1 would have.
     """
 
     parameters: dict[str, int]
-    hidden: int
-    layers: int
-    vocabulary: int
+    hidden: int | None
+    layers: int | None
+    vocabulary: int | None
     added: int = 0
+    adapters: int = 0
 
     @classmethod
-    def of(cls, model: torch.nn.Module) -> Sizes:
-        """Sizes of a model, which may live on the meta device."""
+    def of(cls, model: PreTrainedModel) -> Sizes:
+        """Sizes of a model, which may live on the meta device.
+
+        Raises:
+            ModelError: its parts cannot be told apart, so that no stage could train it.
+        """
         from vila2.model.generalist import parts_of
         from vila2.model.special_tokens import token_groups
+        from vila2.train.lora import adapted_layers
 
-        text = model.config.get_text_config()
         parts = {
             name: sum(p.numel() for p in module.parameters()) for name, module in parts_of(model).items()
         }
-        rows = sum(group.spec.count for group in token_groups(model.config))
-        sides = 1 if text.tie_word_embeddings else 2
-        added = rows * sides * text.hidden_size
-        return cls(parts, text.hidden_size, text.num_hidden_layers, text.vocab_size, added)
+        hidden, layers, vocabulary = text_shape(model.config)
+        # The layers themselves are surer than what a configuration says of them, where both are there.
+        embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+        rows = getattr(embedding, "weight", None)
+        scores = getattr(head, "weight", None)
+        tied = scores is None or scores is rows
+        hidden = hidden or (rows.shape[-1] if rows is not None else None)
+        vocabulary = (scores.shape[0] if scores is not None else None) or vocabulary
+        count = sum(group.spec.count for group in token_groups(model.config))
+        try:
+            adapters = sum(sum(layer.weight.shape) for layer in adapted_layers(model).values())
+        except TrainingError:  # nothing to adapt, which is said where a stage asks for it
+            adapters = 0
+        return cls(parts, hidden, layers, vocabulary, count * (1 if tied else 2) * (hidden or 0), adapters)
+
+
+def text_shape(config: PreTrainedConfig) -> tuple[int | None, int | None, int | None]:
+    """Hidden size, layers and vocabulary of a configuration's language model; None for what it does not name."""
+    text = config.get_text_config(decoder=True)
+    if isinstance(text, Mapping):  # a sub-configuration that transformers left as it was read
+        return tuple(text.get(name) for name in _SHAPE)  # type: ignore[return-value]
+    hidden, layers, vocabulary = (getattr(text, name, None) for name in _SHAPE)
+    return hidden, layers, vocabulary
+
+
+_SHAPE = ("hidden_size", "num_hidden_layers", "vocab_size")
 
 
 def stage_memory(
     sizes: Sizes, stage: StageSpec, *, tokens: int, counted: int, value_bytes: int, processes: int = 1
-) -> dict[str, int]:
-    """Bytes on one device by purpose.
+) -> dict[str, int | None]:
+    """Bytes on one device by purpose; None for what cannot be told of this model.
 
     Args:
         sizes: of the model.
@@ -77,15 +110,18 @@ def stage_memory(
     total = sum(sizes.parameters.values())
     trained = sum(sizes.parameters[part] for part in stage.train)
     if stage.lora:
-        # Two factors of rank r on each of the seven linear maps of a layer, about 2 h r each.
-        adapters = 14 * sizes.layers * sizes.hidden * stage.lora.rank
+        adapters = sizes.adapters * stage.lora.rank
         trained = (
             adapters + sizes.added + sum(sizes.parameters[part] for part in stage.train if part != "language")
         )
     # A pack is as many typical samples as it has room for.
     batch = stage.pack_length / tokens if stage.pack_length else samples_at_a_time(stage, processes)
     per_layer = 2 if stage.gradient_checkpointing else _ACTIVATION_BYTES
-    activations = int(batch * tokens) * sizes.hidden * sizes.layers * per_layer * value_bytes // 2
+    activations = (
+        int(batch * tokens) * sizes.hidden * sizes.layers * per_layer * value_bytes // 2
+        if sizes.hidden and sizes.layers
+        else None
+    )
     zero = zero_stage(stage, processes) or 0
     frozen = (total - trained) * value_bytes
     if stage.lora and stage.lora.quantize:
@@ -98,5 +134,5 @@ def stage_memory(
         "gradients": trained * (value_bytes if zero else 4) // (processes if zero >= 2 else 1),
         "optimiser": moments // (processes if zero else 1),
         "activations": activations,
-        "logits": 2 * int(batch * counted) * sizes.vocabulary * 4,
+        "logits": 2 * int(batch * counted) * sizes.vocabulary * 4 if sizes.vocabulary else None,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,19 +12,25 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import Dataset
 
+from vila2.data.branches import TakenApart, is_tree
 from vila2.data.mixtures import Mixture
 from vila2.model.conversation import ConversationEncoder
 from vila2.packing.collate import Collator, PackCollator, collate_padded
 from vila2.packing.isolation import Isolation
 from vila2.packing.lengths import measure_lengths
 from vila2.packing.plan import Packs, plan_packs
-from vila2.packing.trial import isolate
+from vila2.packing.trial import isolate, try_out
 from vila2.train.blank import WithBlankImage, blank_sample
 from vila2.train.data import EncodedMixture, PackedMixture
 
 if TYPE_CHECKING:
     from vila2.model.generalist import Generalist
     from vila2.run.recipe import StageSpec
+
+
+log = logging.getLogger("vila2.train")
+
+_LOOKED_AT = 16  # samples of a dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +42,14 @@ class Feed:
         collator: of items.
         stage: the stage with its batch sizes in items.
         results: what the report is told of packing; empty without.
+        apart: what it is told of trees that were taken apart; empty where none were.
     """
 
     dataset: Dataset
     collator: Callable[[Any], dict[str, Any]]
     stage: StageSpec
     results: dict[str, Any] = field(default_factory=dict)
+    apart: dict[str, Any] = field(default_factory=dict)
 
     @property
     def about(self) -> str:
@@ -80,12 +89,22 @@ def feed(
     if stage.objective == "words":
         return Feed(samples, partial(collate_padded, pad_token_id=processor.tokenizer.pad_token_id), stage)
     isolation = Isolation.of(model, max_length=longest)
-    if stage.pack_length or _holds_trees(mixture):
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    apart: dict[str, Any] = {}
+    if stage.pack_length:
         isolation = isolate(model, max_length=longest, device=device)
+    elif _holds_trees(mixture):
+        isolation = try_out(model, max_length=longest, device=device)
+        if isolation.problem:
+            alone = TakenApart.of(mixture, folder / "branches.npz", progress)
+            samples = EncodedMixture(alone, encoder, stage.style)
+            apart = {"trees": alone.trees, "samples": len(alone), "why": isolation.problem}
+            log.info(
+                "%d trees were taken apart into %d samples: %s", alone.trees, len(alone), isolation.problem
+            )
     if not stage.pack_length:
         collate = Collator(processor.tokenizer.pad_token_id, isolation=isolation)
-        return Feed(samples, _seen_by_all(collate, processor, stage, processes), stage)
+        return Feed(samples, _seen_by_all(collate, processor, stage, processes), stage, apart=apart)
     lengths = measure_lengths(mixture, encoder, stage.style, folder / "lengths.npz", progress)
     packs = plan_packs(
         lengths.tokens,
@@ -101,9 +120,10 @@ def feed(
 
 
 def _holds_trees(mixture: Mixture) -> bool:
-    """Whether samples have branches: by their view, or in a dataset of which the first sample has."""
+    """Whether samples have branches: by their view, or in a dataset of which some have that are spread over it."""
     return any(
-        part.view.kind == "tree" or (len(part) and any(turn.branch for turn in part[0].turns))
+        part.view.kind == "tree"
+        or any(is_tree(part[number]) for number in range(0, len(part), max(1, len(part) // _LOOKED_AT)))
         for part, _ in mixture.parts
     )
 

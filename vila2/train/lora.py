@@ -37,16 +37,7 @@ def add_lora(model: torch.nn.Module, stage: StageSpec) -> torch.nn.Module:
     from peft import LoraConfig, get_peft_model
 
     names = {id(module): name for name, module in model.named_modules()}
-    language = names[id(model.get_decoder())]
-    targets = [
-        name
-        for name, module in model.named_modules()
-        if name.startswith(language + ".") and isinstance(module, torch.nn.Linear)
-    ]
-    if not targets:
-        raise TrainingError(
-            f"no linear layers found under {language!r} for LoRA", mend="train in full instead"
-        )
+    targets = [*adapted_layers(model)]
     projector = names[id(parts_of(model)["projector"])]
     config = LoraConfig(
         r=stage.lora.rank,
@@ -57,6 +48,26 @@ def add_lora(model: torch.nn.Module, stage: StageSpec) -> torch.nn.Module:
         trainable_token_indices=_added_rows(model, names) or None,
     )
     return get_peft_model(model, config)
+
+
+def adapted_layers(model: Any) -> dict[str, torch.nn.Linear]:
+    """The linear layers that adapters hang on, by name: those of the language model, without its output layer.
+
+    Raises:
+        TrainingError: the language model has none.
+    """
+    language = next(name for name, module in model.named_modules() if module is model.get_decoder())
+    head = model.get_output_embeddings()
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if name.startswith(language + ".") and isinstance(module, torch.nn.Linear) and module is not head
+    }
+    if not found:
+        raise TrainingError(
+            f"no linear layers found under {language!r} for LoRA", mend="train in full instead"
+        )
+    return found
 
 
 def _added_rows(model: Any, names: Mapping[int, str]) -> dict[str, list[int]]:

@@ -22,3 +22,17 @@ def keep_learning_weights_whole(model: torch.nn.Module) -> None:
         kept = [b for b in module.buffers(recurse=False) if learning and b.is_floating_point()]
         for tensor in (*learning, *kept):
             tensor.data = tensor.data.float()
+    _bring_embeddings_to_features(model)
+
+
+# Families that bring an image's features to the dtype of their first weight, which may rest, and then put them among
+# embeddings, which may learn.
+_FEATURES_IN_ITS_OWN_DTYPE = ("smolvlm",)
+
+
+def _bring_embeddings_to_features(model: torch.nn.Module) -> None:
+    """Lets embeddings that learn leave their layer in the dtype of the features that are put among them."""
+    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if getattr(getattr(whole, "config", None), "model_type", None) in _FEATURES_IN_ITS_OWN_DTYPE:
+        inner = whole.base_model
+        inner.get_input_embeddings().register_forward_hook(lambda _layer, _ids, found: found.to(inner.dtype))

@@ -113,6 +113,7 @@ def train_stage(
         "trained": [state.name for state in states if state.trained],
         "parameters_trained": learning,
         "packing": fed.results,
+        "taken_apart": fed.apart,
         "steps": steps,
         **what_was_read(mixture, trainer),
     }
