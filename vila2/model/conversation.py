@@ -14,9 +14,9 @@ from typing import Any
 
 from PIL import Image
 
-from vila2.data.images import decode_image, image_size
+from vila2.data.images import MAX_PIXELS, decode_image, image_size, too_many_pixels
 from vila2.data.sample import ImagePart, Sample
-from vila2.errors import DataError, ModelError
+from vila2.errors import DataError, ModelError, one_line
 from vila2.model.coordinates import scheme_of
 from vila2.model.pieces import Piece, PieceMaker, Style
 from vila2.model.special_tokens import text_tokenizer
@@ -52,6 +52,19 @@ class Encoded:
         if self.branches is None:
             return list(range(len(self.input_ids)))
         return _branch_positions(self.branches)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What :meth:`ConversationEncoder.encode` will give of a sample, told without decoding an image.
+
+    Attributes:
+        tokens: length, after cutting at ``max_length``.
+        truncated: tokens that are cut.
+    """
+
+    tokens: int
+    truncated: int = 0
 
 
 class ConversationEncoder:
@@ -92,12 +105,11 @@ class ConversationEncoder:
                 that a question follows ends so as well.
 
         Raises:
-            DataError: no turn is trained, an image is missing, or nothing trained is left after cutting.
+            DataError: no turn is trained, an image is missing, can not be decoded or is refused by the processor,
+                the chat template refuses the conversation, or nothing trained is left after cutting.
+            ModelError: the chat template drops or reorders parts of the conversation.
         """
-        if not any(turn.trained for turn in sample.turns):
-            raise DataError(
-                f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn"
-            )
+        _check_trained(sample)
         images, sizes, inputs = self._image_tokens(sample)
         ids: list[int] = []
         labels: list[int] = []
@@ -117,37 +129,55 @@ class ConversationEncoder:
             kept = [index for _, stop, index in spans if stop <= len(ids)]
             inputs = inputs if len(kept) == len(spans) else self._image_inputs(sample, kept)
         if all(label == IGNORED for label in labels):
-            raise DataError(
-                f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
-                mend="raise the stage's max_length, or shorten the sample's prompts",
-            )
+            raise self._nothing_left(sample)
         media = inputs.pop(_MEDIA, None)
         if media is not None:
             media = list(self.processor.create_mm_token_type_ids([ids])[0])
         return Encoded(ids, labels, branches if any(branches) else None, inputs, media, cut)
 
     def length(self, sample: Sample, style: Style = "chat") -> int:
-        """How many tokens :meth:`encode` will give, without decoding an image.
+        """How many tokens :meth:`encode` will give, without decoding an image; see :meth:`measure`."""
+        return self.measure(sample, style).tokens
+
+    def measure(self, sample: Sample, style: Style = "chat") -> Measured:
+        """How long a sample will be, and whether it can be trained on at all, without decoding an image.
 
         Raises:
-            DataError: an image whose size can not be read.
+            DataError, ModelError: as :meth:`encode` does, but for an image whose head alone is sound.
         """
+        _check_trained(sample)
+        _images_used(sample)
         sizes = [image_size(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
-        total, spans = 0, []
+        total, first_trained, spans = 0, -1, []
         pieces = [*self._maker.pieces(sample, style, sizes)]
         for piece, ids in zip(pieces, self._ids(pieces), strict=True):
             tokens = len(ids)
             if piece.kind == "image":
-                tokens = self._image_length(sizes[int(piece.text)])
-                spans.append((total, total + tokens, int(piece.text)))
+                number = int(piece.text)
+                tokens = self._image_length(sizes[number], where=f"{sample.key}[{number}]")
+                spans.append((total, total + tokens, number))
+            if piece.trained and tokens and first_trained < 0:
+                first_trained = total
             total += tokens
-        return self._end(total, spans)
+        end = self._end(total, spans)
+        if not 0 <= first_trained < end:
+            raise self._nothing_left(sample)
+        return Measured(end, total - end)
 
-    def _image_length(self, size: tuple[int, int]) -> int:
+    def _nothing_left(self, sample: Sample) -> DataError:
+        return DataError(
+            f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
+            mend="raise the stage's max_length, or shorten the sample's prompts",
+        )
+
+    def _image_length(self, size: tuple[int, int], *, where: str) -> int:
         """Tokens of an image of a width and height in pixels."""
         if size not in self._image_lengths:
+            if size[0] * size[1] > MAX_PIXELS:
+                raise too_many_pixels(size[0] * size[1], where=where)
             # It depends on the size alone, so that any image of that size tells.
-            self._image_lengths[size] = len(self._process([Image.new("RGB", size)])["input_ids"][0])
+            row = self._processed([Image.new("RGB", size)], where=(where,))["input_ids"][0]
+            self._image_lengths[size] = len(row)
         return self._image_lengths[size]
 
     def _end(self, length: int, images: Sequence[tuple[int, int, int]]) -> int:
@@ -184,22 +214,21 @@ class ConversationEncoder:
 
     def _image_tokens(self, sample: Sample) -> tuple[list[list[int]], list[tuple[int, int]], dict[str, Any]]:
         """Token ids of each image's placeholder, width and height of each image, and the image tensors."""
-        used = [part.index for turn in sample.turns for part in turn.parts if isinstance(part, ImagePart)]
-        if sorted(set(used)) != list(range(len(sample.images))) or len(used) != len(set(used)):
-            raise DataError(
-                f"sample {sample.key!r} has {len(sample.images)} images but its turns place images {used}",
-                mend="place every image exactly once",
-            )
+        used = _images_used(sample)
         if not used:
             return [], [], {}
         pictures = [decode_image(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
         # The processor wants images in the order of their placeholders.
         ordered = [pictures[index] for index in used]
-        batch = self._process(ordered)
+        names = [f"{sample.key}[{index}]" for index in used]
+        batch = self._processed(ordered, where=names)
         rows = [batch.pop("input_ids")[0].tolist()] if len(ordered) == 1 else None
         if rows is None:
             batch.pop("input_ids")
-            rows = [self._process([picture])["input_ids"][0].tolist() for picture in ordered]
+            rows = [
+                self._processed([picture], where=(name,))["input_ids"][0].tolist()
+                for picture, name in zip(ordered, names, strict=True)
+            ]
         tokens: list[list[int]] = [[] for _ in used]
         for row, index in zip(rows, used, strict=True):
             tokens[index] = row
@@ -208,9 +237,31 @@ class ConversationEncoder:
     def _image_inputs(self, sample: Sample, kept: Sequence[int]) -> dict[str, Any]:
         """The image tensors of some of the sample's images, in the order given."""
         pictures = [decode_image(sample.images[n], where=f"{sample.key}[{n}]") for n in kept]
-        batch = self._process(pictures) if pictures else {}
+        names = [f"{sample.key}[{n}]" for n in kept]
+        batch = self._processed(pictures, where=names) if pictures else {}
         batch.pop("input_ids", None)
         return batch
+
+    def _processed(self, pictures: Sequence[Image.Image], *, where: Sequence[str]) -> dict[str, Any]:
+        """What the processor makes of pictures.
+
+        Raises:
+            DataError: it refuses one of them; ``where`` names each.
+        """
+        try:
+            return self._process([*pictures])
+        except MemoryError:
+            raise
+        except Exception as error:  # processors raise nearly anything
+            if len(pictures) > 1:  # whose fault is it?
+                for picture, name in zip(pictures, where, strict=True):
+                    self._processed([picture], where=(name,))
+            width, height = pictures[0].size
+            what = f"the image of {width}x{height} pixels" if len(pictures) == 1 else "these images together"
+            raise DataError(
+                f"{' and '.join(where)}: the processor refuses {what} ({one_line(error)})",
+                mend="cut or scale the image, or leave this sample out",
+            ) from error
 
     def _process(self, pictures: list) -> dict[str, Any]:
         batch = self.processor(
@@ -222,6 +273,26 @@ class ConversationEncoder:
         return {
             name: value for name, value in batch.items() if name not in ("attention_mask", "token_type_ids")
         }
+
+
+def _check_trained(sample: Sample) -> None:
+    if not any(turn.trained for turn in sample.turns):
+        raise DataError(f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn")
+
+
+def _images_used(sample: Sample) -> list[int]:
+    """The numbers of the sample's images in the order in which its turns place them.
+
+    Raises:
+        DataError: one is placed not at all, twice, or not there.
+    """
+    used = [part.index for turn in sample.turns for part in turn.parts if isinstance(part, ImagePart)]
+    if sorted(set(used)) != list(range(len(sample.images))) or len(used) != len(set(used)):
+        raise DataError(
+            f"sample {sample.key!r} has {len(sample.images)} images but its turns place images {used}",
+            mend="place every image exactly once",
+        )
+    return used
 
 
 def _branch_positions(branches: Sequence[int]) -> list[int]:
