@@ -144,7 +144,7 @@ class Cycle:
             stage = self._seen_through(name, stage, view)
             more = (beside or {}).get(name, ())
             stage = stage.model_copy(update={"mixture": (*stage.mixture, *more)})
-            settings = {"name": name, "stage": stage.model_dump(mode="json"), **self._training_settings()}
+            settings = {"name": name, "stage": stage.of_the_model(), **self._training_settings()}
             inputs = self._inputs_of(stage)
             if name in (beside or {}) and in_place_of:
                 matched, needed = self._equal_compute([e.dataset for e in more], in_place_of, view)
@@ -154,7 +154,7 @@ class Cycle:
                 work.train,
                 settings=settings,
                 inputs={"model": model} | inputs,
-                machine={"processes": self.processes},
+                machine={"processes": self.processes, "max_left_out": stage.max_left_out},
             )
             stages[name] = model
         return stages
@@ -168,7 +168,7 @@ class Cycle:
             which: self._seen_through(name, self.recipe.stages[name], through)
             for which, through in (("more", view), ("less", own))
         }
-        settings = {which: stage.model_dump(mode="json") for which, stage in stages.items()}
+        settings = {which: stage.of_the_model() for which, stage in stages.items()}
         inputs = self._inputs_of(stages["less"]) | self._inputs_of(stages["more"])
         return {"datasets": list(datasets), **settings}, inputs
 

@@ -88,12 +88,7 @@ def decode_image(data: bytes, *, where: str) -> Image.Image:
             f"{where}: the image can not be decoded ({reason})",
             mend="replace the file by an intact one, or leave this sample out",
         ) from error
-    raise too_many_pixels(pixels, where=where)
-
-
-def too_many_pixels(pixels: int | None, *, where: str) -> DataError:
-    """The error about an image of more than :data:`MAX_PIXELS`; ``pixels`` None where that many can not be told."""
-    return DataError(
+    raise DataError(
         f"{where}: the image has {pixels or 'far too many'} pixels, more than {MAX_PIXELS}",
         mend="scale the image down before importing it",
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from vila2.data.images import MAX_PIXELS, decode_image, image_size, too_many_pixels
+from vila2.data.images import MAX_PIXELS, decode_image, image_size
 from vila2.data.sample import ImagePart, Sample
 from vila2.errors import DataError, ModelError, one_line
 from vila2.model.coordinates import scheme_of
@@ -174,7 +174,10 @@ class ConversationEncoder:
         """Tokens of an image of a width and height in pixels."""
         if size not in self._image_lengths:
             if size[0] * size[1] > MAX_PIXELS:
-                raise too_many_pixels(size[0] * size[1], where=where)
+                raise DataError(
+                    f"{where}: the image has {size[0] * size[1]} pixels, more than {MAX_PIXELS}",
+                    mend="scale the image down, or leave this sample out",
+                )
             # It depends on the size alone, so that any image of that size tells.
             row = self._processed([Image.new("RGB", size)], where=(where,))["input_ids"][0]
             self._image_lengths[size] = len(row)

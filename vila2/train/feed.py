@@ -15,11 +15,11 @@ from vila2.data.mixtures import Mixture
 from vila2.model.conversation import ConversationEncoder
 from vila2.packing.collate import Collator, PackCollator, collate_padded
 from vila2.packing.isolation import Isolation
-from vila2.packing.lengths import measure_lengths
 from vila2.packing.plan import Packs, plan_packs
 from vila2.packing.trial import isolate
 from vila2.train.blank import WithBlankImage, blank_sample
 from vila2.train.data import EncodedMixture, PackedMixture
+from vila2.train.left_out import Fitting, leave_out
 
 if TYPE_CHECKING:
     from vila2.model.generalist import Generalist
@@ -34,12 +34,14 @@ class Feed:
         dataset: of items, which are samples or packs.
         collator: of items.
         stage: the stage with its batch sizes in items.
+        fitting: the samples that it is made of, and those that were left out.
         results: what the report is told of packing; empty without.
     """
 
     dataset: Dataset
     collator: Callable[[Any], dict[str, Any]]
     stage: StageSpec
+    fitting: Fitting
     results: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -57,6 +59,8 @@ def feed(
     seed: int,
     processes: int,
     progress: Any,
+    name: str = "",
+    max_left_out: float | None = None,
 ) -> Feed:
     """Prepares a mixture, and where samples share rows also the model.
 
@@ -68,25 +72,30 @@ def feed(
         seed: of the choice of packs.
         processes: that train together.
         progress: shows the measuring of the samples.
+        name: of the stage.
+        max_left_out: share of the samples that may be left out; by default as the stage says.
 
     Raises:
-        TrainingError: the model cannot keep samples that share a row apart.
-        DataError: a sample that fits into no pack.
+        TrainingError: the model cannot keep samples that share a row apart, or too many samples can not be
+            trained on.
     """
     model, processor = generalist.model, generalist.processor
     longest = min(stage.max_length, stage.pack_length or stage.max_length)
     encoder = ConversationEncoder(processor, max_length=longest)
+    largest = stage.max_left_out if max_left_out is None else max_left_out
+    fitting = leave_out(stage, mixture, encoder, folder, name=name, largest=largest, progress=progress)
+    mixture, lengths = fitting.mixture, fitting.lengths
     samples = EncodedMixture(mixture, encoder, stage.style)
     if stage.objective == "words":
-        return Feed(samples, partial(collate_padded, pad_token_id=processor.tokenizer.pad_token_id), stage)
+        collate = partial(collate_padded, pad_token_id=processor.tokenizer.pad_token_id)
+        return Feed(samples, collate, stage, fitting)
     isolation = Isolation.of(model, max_length=longest)
     if stage.pack_length or _holds_trees(mixture):
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         isolation = isolate(model, max_length=longest, device=device)
     if not stage.pack_length:
         collate = Collator(processor.tokenizer.pad_token_id, isolation=isolation)
-        return Feed(samples, _seen_by_all(collate, processor, stage, processes), stage)
-    lengths = measure_lengths(mixture, encoder, stage.style, folder / "lengths.npz", progress)
+        return Feed(samples, _seen_by_all(collate, processor, stage, processes), stage, fitting)
     packs = plan_packs(
         lengths.tokens,
         lengths.images,
@@ -97,7 +106,7 @@ def feed(
     counted = stage_in_packs(stage, packs, processes)
     results = {"packs": len(packs), "fill": packs.fill, "packs_per_step": counted.batch_size}
     collate = _seen_by_all(PackCollator(isolation), processor, stage, processes)
-    return Feed(PackedMixture(samples, packs), collate, counted, results)
+    return Feed(PackedMixture(samples, packs), collate, counted, fitting, results)
 
 
 def _holds_trees(mixture: Mixture) -> bool:
