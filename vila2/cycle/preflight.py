@@ -44,9 +44,9 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     for stage in recipe.stages.values():
         check_stage(stage, processes_here(recipe.processes))
     model, processor = model_in_outline(recipe)
+    samples = encoded_samples(recipe, model, processor, show=show)
     if not show:
         return {}
-    samples = encoded_samples(recipe, first, model, processor)
     return {
         "sizes": {
             name: {"source": spec.source, "samples": expected_size(spec)}
@@ -215,29 +215,45 @@ def model_in_outline(recipe: Recipe) -> tuple[Any, Any]:
     return found
 
 
-def encoded_samples(
-    recipe: Recipe, first: dict[str, Sample], model: Any, processor: Any
-) -> dict[str, dict[str, Any]]:
-    """For every stage, its first dataset's first sample in tokens: text, and what the loss counts."""
+def encoded_samples(recipe: Recipe, model: Any, processor: Any, *, show: bool = True) -> dict[str, Any]:
+    """For every stage a sample in tokens, and which of its first samples it can not be trained on.
+
+    Args:
+        recipe: whose datasets have samples.
+        model: in outline.
+        processor: of the model.
+        show: also encode a sample; otherwise samples are measured alone, and nothing is returned.
+
+    Raises:
+        RecipeError: a stage can not be trained on any of the first samples of a dataset.
+    """
+    from vila2.cycle.fitting_preflight import first_of, look_at_stage
     from vila2.model.conversation import IGNORED, ConversationEncoder
     from vila2.model.resolution import set_image_size
 
+    used = {entry.dataset for stage in recipe.stages.values() for entry in stage.mixture}
+    some = first_of({name: spec for name, spec in recipe.data.items() if name in used})
     shown = {}
     for name, stage in recipe.stages.items():
         if stage.image_size:
             set_image_size(model, processor, stage.image_size)
         encoder = ConversationEncoder(processor, max_length=stage.max_length)
-        encoded = encoder.encode(first[stage.mixture[0].dataset], stage.style)
+        looked = look_at_stage(name, stage, some, encoder)
+        if not show:
+            continue
+        encoded = encoder.encode(looked.sample, stage.style)
         decode = processor.tokenizer.decode
         trained = [
             token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED
         ]
         shown[name] = {
-            "dataset": stage.mixture[0].dataset,
+            "dataset": looked.dataset,
+            "key": looked.sample.key,
             "tokens": len(encoded.input_ids),
             "trained_tokens": len(trained),
             "text": fold_repeats(decode(encoded.input_ids), processor.image_token),
             "trained_text": decode(trained),
+            "left_out": looked.left_out,
         }
     return shown
 
