@@ -69,8 +69,9 @@ class RunError(Vila2Error):
 
 
 def one_line(error: BaseException) -> str:
-    """What another library's error says, in one line that is the same for the same thing."""
-    said = " ".join(_ADDRESS.sub("", str(error)).split())
+    """What an error says, ours without its mend, in one line that is the same for the same thing."""
+    said = error.what if isinstance(error, Vila2Error) else str(error)
+    said = " ".join(_ADDRESS.sub("", said).split())
     if len(said) > _LONGEST_LINE:
         said = said[: _LONGEST_LINE - 3] + "..."
     return said or type(error).__name__

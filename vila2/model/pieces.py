@@ -186,8 +186,8 @@ class PieceMaker:
                 self._tell("the chat template has no system turn: its text begins the next user turn")
         if rendered.moved:
             self._tell(
-                "the chat template puts a turn's images elsewhere than the turn does: they stand where it puts them, "
-                "as in LLaVA's own code"
+                "the chat template has its own place for the images of a turn, such as before its text: samples are "
+                "trained on as it writes them, as LLaVA's own code does"
             )
         return turns, rendered
 
