@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2.cycle import work
+from vila2.cycle.usable import check_usable
 from vila2.run.recipe_cycle import NO_DATASETS, SHUFFLED, CycleSpec
 from vila2.run.recipe_learning import sees_the_original_alone
 
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from vila2.run.steps import Run, StepResult
 
 #: Settings of the cycle that no caption depends on.
-_NOT_OF_THE_LAYER = {"rounds", "saturation", "recaption", "view", "stage", "captions", "captioner"}
+_NOT_OF_THE_LAYER = {
+    "rounds",
+    "saturation",
+    "recaption",
+    "view",
+    "stage",
+    "captions",
+    "captioner",
+    "max_unusable",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +189,9 @@ class Cycle:
 
         Returns:
             The layer's name.
+
+        Raises:
+            RunError: more of the captions are unusable than ``cycle.max_unusable`` allows.
         """
         round = writer.round + 1
         captions, captioner = self.recipe.cycle.captions, self.recipe.cycle.captioner
@@ -186,6 +199,8 @@ class Cycle:
             return self._keep(f"given-{round}", captions, self._texts_of(captions, f"given-{round}"))
         writer_name = captioner or writer.name
         own, step = f"self-{round}", self._write(f"self-{round}", captioner or checkpoint(writer.model))
+        if step.done:
+            check_usable(own, step.results, self.recipe.cycle.max_unusable)
         if captions != SHUFFLED:
             return self._keep(own, writer_name, step)
         shuffled = f"shuffled-{round}"

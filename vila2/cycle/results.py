@@ -184,10 +184,17 @@ def _layer_measures(layer: Any, dataset: ShardDataset, seed: int) -> list[dict[s
 
 
 def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Images with the captions of every round, as in the paper's Figure 4; chosen by hash, not by eye."""
+    """Images with the captions of every round, as in the paper's Figure 4; chosen by hash, not by eye.
+
+    Where no sample has an image, their texts.
+    """
     part = recipe.cycle.part
     every = part == (0.0, 1.0)
-    keys = [n for n, key in enumerate(dataset.keys()) if every or select_range(key, *part, recipe.seed)]
+    chosen = [
+        (n, key) for n, key in enumerate(dataset.keys()) if every or select_range(key, *part, recipe.seed)
+    ]
+    bare = dataset.without_image()
+    keys = [n for n, key in chosen if key not in bare] or [n for n, _ in chosen]
     step = max(1, len(keys) // max(1, recipe.report.examples))
     examples = []
     for index in keys[::step][: recipe.report.examples]:
@@ -205,9 +212,8 @@ def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) 
                         "claims": claims,
                     }
                 )
-        examples.append(
-            {"key": sample.key, "image": _data_uri(sample.images[0]), "truth": None, "captions": captions}
-        )
+        image = _data_uri(sample.images[0]) if sample.images else None
+        examples.append({"key": sample.key, "image": image, "truth": None, "captions": captions})
     return examples
 
 
