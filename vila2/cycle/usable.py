@@ -12,6 +12,8 @@ log = logging.getLogger("vila2.cycle")
 
 #: From this share on it is said that captions are unusable.
 _WORTH_SAYING = 0.5
+#: A share of fewer captions tells nothing, so it stops no run; such a run is a trial.
+_FEWEST = 10
 _MEND = {
     "truncated": "raise cycle.max_new_tokens, or train longer on answers that end",
     "repetition": "train longer, or raise cycle.repetition_penalty (1.1 to 1.3)",
@@ -23,7 +25,7 @@ _MEND = {
 
 
 def check_usable(layer: str, results: Mapping[str, Any], largest: float) -> None:
-    """Stops a run whose captions can not be used, and says where many can not.
+    """Stops a run whose captions, ten or more, can not be used, and says where many can not.
 
     Args:
         layer: that a round wrote.
@@ -38,7 +40,7 @@ def check_usable(layer: str, results: Mapping[str, Any], largest: float) -> None
         return
     statuses = results["status"]
     share = 1 - statuses.get("ok", 0) / results["captions"]
-    if share > largest:
+    if share > largest and results["captions"] >= _FEWEST:
         commonest = max((name for name in statuses if name != "ok"), key=statuses.__getitem__)
         raise RunError(
             f"{line}; that is more than the {largest:.0%} that cycle.max_unusable allows, and what is unusable trains nothing",

@@ -99,7 +99,7 @@ class CycleSpec(Part):
     max_unusable: Annotated[Number, Field(ge=0, le=1)] = Field(
         default=0.95,
         description="share of a round's captions that may be unusable (cut off, in a loop, empty, ...), which train "
-        "nothing; more stops the run before the next training. 1: never",
+        "nothing; more stops a run of ten captions and up before the next training. 1: never",
     )
 
     @property

@@ -51,9 +51,10 @@ class LeftOut:
 
     @property
     def kind(self) -> str:
-        """The reason without what is this sample's own: its key and its numbers."""
-        bare = self.reason.replace(repr(self.key), "").replace(self.key, "")
-        return re.sub(r"\d+", "N", re.sub(r"^(sample\s*|\[\d+\])?:\s*", "", bare.strip()))
+        """The reason without what is this sample's own: its key, the size of its image, details in brackets."""
+        bare = self.reason.replace(repr(self.key), "").replace(self.key, "").strip()
+        bare = re.sub(r"^(sample|\[\d+\])?\s*:\s*", "", bare)
+        return re.sub(r" of \d+x\d+ pixels|\s*\([^()]*\)$", "", bare)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +143,7 @@ def _of_too_many_images(stage: StageSpec, lengths: Lengths) -> list[Unfit]:
     return [
         Unfit(
             int(number),
-            f"{lengths.images[number]} images, more than a pack of pack_images={stage.pack_images} holds",
+            f"more images than a pack of pack_images={stage.pack_images} holds ({lengths.images[number]})",
             "raise the stage's pack_images",
         )
         for number in np.flatnonzero((lengths.images > stage.pack_images) & (lengths.tokens > 0))
