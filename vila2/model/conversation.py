@@ -23,6 +23,7 @@ from vila2.model.special_tokens import text_tokenizer
 
 IGNORED = -100  # the label that the loss leaves out
 _MEDIA = "mm_token_type_ids"  # what processors call it
+_ENOUGH_SIZES = 32  # of images at which a processor's own count must have been right
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class ConversationEncoder:
         self._text_tokenizer = text_tokenizer(self.tokenizer)
         self._template_ids: dict[str, list[int]] = {}
         self._image_lengths: dict[tuple[int, int], int] = {}
+        self._agreed = 0  # sizes at which the processor's own count was right; below 0: once it was not
 
     def encode(self, sample: Sample, style: Style = "chat") -> Encoded:
         """Encodes one sample.
@@ -139,8 +141,13 @@ class ConversationEncoder:
         """How many tokens :meth:`encode` will give, without decoding an image; see :meth:`measure`."""
         return self.measure(sample, style).tokens
 
-    def measure(self, sample: Sample, style: Style = "chat") -> Measured:
+    def measure(self, sample: Sample, style: Style = "chat", *, exact: bool = True) -> Measured:
         """How long a sample will be, and whether it can be trained on at all, without decoding an image.
+
+        Args:
+            sample, style: see :meth:`encode`.
+            exact: False takes the processor's own count of an image's tokens, once it was right often enough, in
+                place of processing an image of every size there is; images of odd shape are always processed.
 
         Raises:
             DataError, ModelError: as :meth:`encode` does, but for an image whose head alone is sound.
@@ -154,7 +161,7 @@ class ConversationEncoder:
             tokens = len(ids)
             if piece.kind == "image":
                 number = int(piece.text)
-                tokens = self._image_length(sizes[number], where=f"{sample.key}[{number}]")
+                tokens = self._image_length(sizes[number], where=f"{sample.key}[{number}]", exact=exact)
                 spans.append((total, total + tokens, number))
             if piece.trained and tokens and first_trained < 0:
                 first_trained = total
@@ -170,9 +177,12 @@ class ConversationEncoder:
             mend="raise the stage's max_length, or shorten the sample's prompts",
         )
 
-    def _image_length(self, size: tuple[int, int], *, where: str) -> int:
+    def _image_length(self, size: tuple[int, int], *, where: str, exact: bool) -> int:
         """Tokens of an image of a width and height in pixels."""
         if size not in self._image_lengths:
+            told = self._told_length(size) if _is_usual(size) else None
+            if told is not None and not exact and self._agreed >= _ENOUGH_SIZES:
+                return told
             if size[0] * size[1] > MAX_PIXELS:
                 raise DataError(
                     f"{where}: the image has {size[0] * size[1]} pixels, more than {MAX_PIXELS}",
@@ -181,7 +191,20 @@ class ConversationEncoder:
             # It depends on the size alone, so that any image of that size tells.
             row = self._processed([Image.new("RGB", size)], where=(where,))["input_ids"][0]
             self._image_lengths[size] = len(row)
+            if told is not None and self._agreed >= 0:
+                self._agreed = self._agreed + 1 if told == len(row) else -1
         return self._image_lengths[size]
+
+    def _told_length(self, size: tuple[int, int]) -> int | None:
+        """What the processor itself says of an image's length, without processing one; None where it does not."""
+        count = getattr(self.processor, "_get_num_multimodal_tokens", None)
+        if count is None or self._agreed < 0:
+            return None
+        try:
+            found: int = count(image_sizes=[(size[1], size[0])])["num_image_tokens"][0]
+            return found
+        except Exception:  # a processor without, or of another version
+            return None
 
     def _end(self, length: int, images: Sequence[tuple[int, int, int]]) -> int:
         """How many tokens fit; an image that would be cut in two is left out, and what follows it.
@@ -276,6 +299,11 @@ class ConversationEncoder:
         return {
             name: value for name, value in batch.items() if name not in ("attention_mask", "token_type_ids")
         }
+
+
+def _is_usual(size: tuple[int, int]) -> bool:
+    """Whether an image has a shape at which no processor does anything unusual."""
+    return min(size) >= 64 and max(size) <= 8 * min(size) and size[0] * size[1] <= 16_000_000
 
 
 def _check_trained(sample: Sample) -> None:

@@ -60,6 +60,7 @@ def measure_lengths(
     progress: Any,
     *,
     decode: Callable[[int], bool] | None = None,
+    exact: bool = True,
 ) -> Lengths:
     """Measures all samples, without decoding their images; once, for a resumed stage reads the file.
 
@@ -72,6 +73,7 @@ def measure_lengths(
         file: ``.npz``, where the lengths are kept. It must lie in a folder that is this stage's own, with
             this mixture and these settings. None keeps nothing.
         progress: shows how far it is.
+        exact: see :meth:`vila2.model.conversation.ConversationEncoder.measure`.
         decode: by number, whose images have to be decoded too, since nobody did so before.
     """
     if file and (kept := _kept(file)):
@@ -84,7 +86,7 @@ def measure_lengths(
             try:
                 sample = samples[number]
                 images[number] = len(sample.images)
-                measured = encoder.measure(sample, style)
+                measured = encoder.measure(sample, style, exact=exact)
                 if decode and decode(number):
                     for place, data in enumerate(sample.images):
                         decode_image(data, where=f"{sample.key}[{place}]")

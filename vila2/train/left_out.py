@@ -104,6 +104,7 @@ def leave_out(
         folder / "lengths.npz",
         progress,
         decode=lambda number: not mixture.was_checked(number),
+        exact=stage.pack_length is not None,  # packs are planned from lengths; else they only have to fit
     )
     results: dict[str, Any] = {"cut": lengths.cut} if lengths.cut else {}
     unfit = [*lengths.unfit, *_of_too_many_images(stage, lengths)]
