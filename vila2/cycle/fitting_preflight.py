@@ -40,9 +40,20 @@ class Looked:
 
 def first_of(data: Mapping[str, DatasetSpec]) -> dict[str, list[Sample]]:
     """The first samples of datasets that are known to have some, by name."""
+    return {name: _first(name, spec) for name, spec in data.items()}
+
+
+def _first(name: str, spec: DatasetSpec) -> list[Sample]:
     from vila2.cycle.preflight import some_samples
 
-    return {name: list(islice(some_samples(name, spec), LOOKED_AT)) for name, spec in data.items()}
+    found: list[Sample] = []
+    try:
+        for sample in islice(some_samples(name, spec), LOOKED_AT):
+            found.append(sample)  # noqa: PERF402 - what was read before an error counts
+    except DataError:
+        if not found:  # one that can not be read is the stage's business: it leaves it out
+            raise
+    return found
 
 
 def look_at_stage(
