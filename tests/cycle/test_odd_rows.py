@@ -179,8 +179,8 @@ def test_few_unusable_captions_are_no_matter(caplog):
     with caplog.at_level(logging.WARNING, "vila2"):
         check_usable("self-1", results(ok=60, truncated=40), 0.5)
         assert not caplog.records and unusable_line("self-1", results(ok=60, truncated=40)) == ""
-        check_usable("self-1", results(ok=40, truncated=60), 0.95)
-    assert "40 of 100 captions can be used (60 truncated)" in caplog.text
+        check_usable("self-1", results(ok=20, truncated=80), 0.95)
+    assert "20 of 100 captions can be used (80 truncated)" in caplog.text
 
 
 def test_a_run_stops_before_it_trains_on_captions_of_no_use(place):

@@ -114,7 +114,7 @@ def _told_left_out(history: History, controls: Mapping[str, Generalist]) -> list
 
 
 def _told_unusable(cycle: Cycle) -> list[str]:
-    """A sentence on every round of which half of the captions or more train nothing, and on samples without an image."""
+    """A sentence on every round most of whose captions train nothing, and on samples without an image."""
     told = []
     for name, step in cycle.layers.items():
         if "status" in step.results and (line := unusable_line(name, step.results)):

@@ -11,7 +11,7 @@ from vila2.errors import RunError
 log = logging.getLogger("vila2.cycle")
 
 #: From this share on it is said that captions are unusable.
-_WORTH_SAYING = 0.5
+_WORTH_SAYING = 0.75
 #: A share of fewer captions tells nothing, so it stops no run; such a run is a trial.
 _FEWEST = 10
 _MEND = {
