@@ -12,6 +12,12 @@ Vila2Error
 
 from __future__ import annotations
 
+import re
+
+# A library's message may name an object in memory, which would make two reports of one thing differ.
+_ADDRESS = re.compile(r"\s*<[\w.]+ object at 0x[0-9a-f]+>")
+_LONGEST_LINE = 300
+
 
 class Vila2Error(Exception):
     """Base of all deliberate errors.
@@ -60,3 +66,12 @@ class PluginError(Vila2Error):
 
 class RunError(Vila2Error):
     """A run folder, one of its steps, or its lock."""
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, ours without its mend, in one line that is the same for the same thing."""
+    said = error.what if isinstance(error, Vila2Error) else str(error)
+    said = " ".join(_ADDRESS.sub("", said).split())
+    if len(said) > _LONGEST_LINE:
+        said = said[: _LONGEST_LINE - 3] + "..."
+    return said or type(error).__name__

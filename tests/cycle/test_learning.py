@@ -37,7 +37,7 @@ RECIPE = {
         "pretrain": {"mixture": [{"dataset": "pairs"}], "batch_size": 8, "style": "chat"},
         "sft": {"mixture": [{"dataset": "instructions"}], "train": ["projector", "language"], "batch_size": 4},
     },
-    "cycle": {"rounds": 1, "max_new_tokens": 8},
+    "cycle": {"rounds": 1, "max_new_tokens": 8, "max_unusable": 1},
 }  # fmt: skip
 FINDING = {"data": {"source": "world", "options": {"split": "specialist", "count": 16}}}
 

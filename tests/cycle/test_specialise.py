@@ -49,7 +49,7 @@ model: {vision: "builtin:world/vision", language: "builtin:world/language", visi
 stages:
   pretrain: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 5.0e-4}
   sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4, learning_rate: 1.0e-3}
-cycle: {rounds: 1, max_new_tokens: 8}
+cycle: {rounds: 1, max_new_tokens: 8, max_unusable: 1}
 """
 
 

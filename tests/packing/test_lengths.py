@@ -43,6 +43,23 @@ def test_lengths_are_those_of_encoding(tmp_path, family):
     assert kept.tokens.tolist() == lengths.tokens.tolist()
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_lengths_that_are_not_measured_one_by_one_are_right_too(tmp_path, family):
+    FAMILIES[family][0](tmp_path / "model")
+    encoder = ConversationEncoder(load_processor(tmp_path / "model"))
+    processed = []
+    process = encoder._process
+    encoder._process = lambda pictures: processed.append(len(pictures)) or process(pictures)
+    sizes = [(64 + 7 * n, 64 + 5 * (n * n % 13)) for n in range(60)]
+    samples = [
+        Sample(str(n), (picture(*size),), (user(ImagePart()), assistant("b"))) for n, size in enumerate(sizes)
+    ]
+    lengths = measure_lengths(samples, encoder, "plain", None, Board(), exact=False)
+    own = encoder.processor
+    assert len(processed) == (32 if hasattr(own, "_get_num_multimodal_tokens") else 60), "the rest was told"
+    assert lengths.tokens.tolist() == [len(encoder.encode(sample, "plain").input_ids) for sample in samples]
+
+
 def test_the_size_is_that_of_the_image_turned_upright():
     assert image_size(picture(30, 20), where="k") == (30, 20)
     assert image_size(picture(30, 20, orientation=6), where="k") == (20, 30)

@@ -133,7 +133,7 @@ def test_a_sample_that_changed_under_the_plan_is_named(inputs, tmp_path):
     spec = settings("texts", pack_length=64)
     train_stage(tmp_path, spec, inputs, Board())
     kept = dict(np.load(tmp_path / "lengths.npz"))
-    np.savez(tmp_path / "lengths.npz", tokens=kept["tokens"] + 1, images=kept["images"])
+    np.savez(tmp_path / "lengths.npz", **kept | {"tokens": kept["tokens"] + 1})
     with pytest.raises(TrainingError, match=r"sample 't\d' has \d+ tokens"):
         train_stage(tmp_path, spec, inputs, Board())
 

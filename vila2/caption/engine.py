@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from vila2.errors import EngineError
+from vila2.errors import DataError, EngineError
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,22 @@ class GenerationSettings:
                 raise EngineError(f"{name} = {getattr(self, name)}", mend=f"give a value {allowed}")
 
 
+class RequestsRefused(DataError):
+    """Some requests can not be answered, such as for their pictures; the others can.
+
+    Args:
+        reasons: why, by the request's number in the batch.
+    """
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        self.reasons = dict(reasons)
+        first = next(iter(self.reasons.values()))
+        super().__init__(first, mend="leave these requests out of the batch")
+
+    def __reduce__(self) -> tuple[type[RequestsRefused], tuple[dict[int, str]]]:
+        return type(self), (self.reasons,)
+
+
 class Engine(Protocol):
     """Anything that answers requests.
 
@@ -89,7 +105,9 @@ class Engine(Protocol):
         Neither the order nor the company of a request in its batch changes its answer.
 
         Raises:
-            DataError: an image cannot be decoded; nothing was generated yet.
+            RequestsRefused: some requests cannot be answered, such as for an image that cannot be decoded; nothing
+                was generated yet. The others are asked again.
+            DataError: an image cannot be decoded, and the engine does not say whose.
             EngineError: the engine cannot do what is asked.
         """
         ...

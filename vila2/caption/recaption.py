@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,13 @@ from vila2.caption.prompts import choose_prompt
 from vila2.data.layers import Annotation, Layer, LayerWriter
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
+from vila2.errors import DataError
 from vila2.run.progress import Board
 
 if TYPE_CHECKING:
     from vila2.run.progress import Progress, Task
+
+log = logging.getLogger("vila2.caption")
 
 #: Makes more of an answer than its text: turns, claims, another status.
 Reader = Callable[[Sample, Annotation], Annotation]
@@ -50,6 +54,8 @@ def recaption(
     the same, byte for byte, as of a job that was never disturbed: batches are cut by place in the
     dataset, and a batch is kept only whole.
 
+    Samples without an image get no annotation, and stay as they are.
+
     Args:
         dataset: its images are described; its text is not shown to the engine.
         engine: who describes.
@@ -68,10 +74,10 @@ def recaption(
 
     Returns:
         The finished layer. Its annotations hold whatever the engine said, each with its mark
-        (:mod:`vila2.caption.marks`).
+        (:mod:`vila2.caption.marks`); its info says under ``without_image`` how many of the samples had none, where any.
 
     Raises:
-        DataError: the folder holds a layer that was begun with other settings, or no image is selected.
+        DataError: the folder holds a layer that was begun with other settings, or no selected sample has an image.
         EngineError: the engine cannot do what is asked.
         RunError: another process writes this layer.
     """
@@ -89,8 +95,17 @@ def recaption(
         keep_job(folder / "job.json", job, where=folder, mend=_MEND)
         asked = tuple(prompts), tuple(also)
         work = _Work(dataset, engine, writer, *asked, settings, seed, batch_size, select, read, attempts)
-        work.describe(layer, job["selection"]["count"], progress or Board())
-        finished = writer.finish(job)
+        selected, images = job["selection"]["count"], work.images()
+        if selected and not images:
+            raise DataError(
+                f"{dataset.folder}: none of the {selected} samples has an image, so there is nothing to describe",
+                mend="recaption a dataset with images",
+            )
+        bare = {"without_image": selected - images} if selected > images else {}
+        if bare:
+            log.info("layer %s: %d samples without an image stay as they are", layer, selected - images)
+        work.describe(layer, images, progress or Board())
+        finished = writer.finish(job | bare)
         (folder / "job.json").unlink(missing_ok=True)
         return finished
 
@@ -137,12 +152,26 @@ class _Work:
             for shard_no in range(len(self.dataset.shards)):
                 self.describe_shard(shard_no, task)
 
+    def images(self) -> int:
+        """How many samples are to be described."""
+        return sum(len(self._numbers(shard_no)) for shard_no in range(len(self.dataset.shards)))
+
+    def _numbers(self, shard_no: int) -> dict[str, int]:
+        """Key and number of each sample of a shard that is to be described: of those selected the ones with an image."""
+        images = self.dataset.shard_images(shard_no)
+        first = self.dataset.shard_range(shard_no).start
+        return {
+            key: number
+            for key, number in _selected(self.dataset, shard_no, self.select)
+            if images[number - first]
+        }
+
     def finished(self) -> int:
         """How many images an earlier process described."""
         count = 0
         for shard_no in range(len(self.dataset.shards)):
             if self.writer.has(shard_no):
-                count += sum(1 for _ in _selected(self.dataset, shard_no, self.select))
+                count += len(self._numbers(shard_no))
             else:
                 count += sum(len({row["key"] for row in batch}) for batch in self._journal(shard_no).entries)
         return count
@@ -153,7 +182,7 @@ class _Work:
         if self.writer.has(shard_no):
             journal.remove()  # left where a kill came between the two
             return
-        numbers = dict(_selected(self.dataset, shard_no, self.select))
+        numbers = self._numbers(shard_no)
         rows: dict[str, list[Annotation]] = {}
         for row in (Annotation.from_json(row) for batch in journal.entries for row in batch):
             rows.setdefault(row.key, []).append(row)
@@ -190,7 +219,7 @@ class _Work:
 def _selected(
     dataset: ShardDataset, shard_no: int, select: Callable[[str], bool] | None
 ) -> Iterator[tuple[str, int]]:
-    """Key and number of each sample of a shard that is to be described."""
+    """Key and number of each sample of a shard that is selected."""
     for key, number in zip(dataset.shard_keys(shard_no), dataset.shard_range(shard_no), strict=True):
         if select is None or select(key):
             yield key, number

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,9 +20,9 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from vila2.caption.engine import Answer, GenerationSettings, Request
-from vila2.data.images import decode_image
-from vila2.errors import EngineError
+from vila2.caption.engine import Answer, GenerationSettings, Request, RequestsRefused
+from vila2.data.images import decode_image, image_size
+from vila2.errors import DataError, EngineError, Vila2Error, one_line
 from vila2.model.coordinates import scheme_of
 from vila2.model.processing import end_tokens
 from vila2.model.seen_before import remember_pictures
@@ -86,11 +88,22 @@ class TransformersEngine:
         """Answers a batch; see :class:`vila2.caption.engine.Engine`.
 
         Raises:
-            DataError: an image cannot be decoded; nothing was generated yet.
-            EngineError: a prompt holds the model's image token, or the batch does not fit into memory.
+            RequestsRefused: images that cannot be decoded, or that processor or model refuse; nothing was generated.
+            EngineError: a prompt holds the model's image token, the batch does not fit into memory, or the model
+                fails whatever it is shown.
         """
         if not requests:
             return []
+        try:
+            return self._generated(requests, settings)
+        except (Vila2Error, MemoryError):
+            raise
+        except (
+            Exception
+        ) as error:  # processors and models raise nearly anything at a picture that is too long
+            raise self._refused(requests, settings, error) from error
+
+    def _generated(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
         inputs = self._inputs(requests)
         length = inputs["input_ids"].shape[1]
         config = GenerationConfig(
@@ -115,17 +128,70 @@ class TransformersEngine:
                 ) from error
         return [self._answer(row) for row in output[:, length:].tolist()]
 
+    def _refused(
+        self, requests: Sequence[Request], settings: GenerationSettings, error: Exception
+    ) -> Vila2Error:
+        """Whose fault it is that a batch failed: of some requests, or of the engine, which fails at a plain image too."""
+        once = replace(settings, max_new_tokens=1)
+        reasons = {
+            number: f"the model can not be shown {_sizes(request)} ({one_line(failure)})"
+            for number, request in enumerate(requests)
+            if (failure := self._failure(request, once))
+        }
+        if not reasons:
+            return EngineError(
+                f"{self.name} fails at {len(requests)} images together, and at none alone: {one_line(error)}",
+                mend="use a batch size of 1",
+            )
+        asked = requests[next(iter(reasons))]
+        plain = replace(asked, images=tuple(_plain_image() for _ in asked.images))
+        if failure := self._failure(plain, once):
+            return EngineError(
+                f"{self.name} can not be asked at all: {one_line(failure)}",
+                mend="use another model, or versions of its packages that it runs with",
+            )
+        return RequestsRefused(reasons)
+
+    def _failure(self, request: Request, settings: GenerationSettings) -> Exception | None:
+        """What goes wrong with a request alone."""
+        try:
+            self._generated([request], settings)
+        except (Vila2Error, MemoryError):
+            raise
+        except Exception as failure:  # as above
+            return failure
+        return None
+
     @property
     def _pad_token_id(self) -> int:
         pad = self.tokenizer.pad_token_id
         return self.end_tokens[0] if pad is None else pad
 
+    def _decoded(self, requests: Sequence[Request]) -> list[list[Image]]:
+        """The pictures of every request.
+
+        Raises:
+            RequestsRefused: some can not be decoded.
+        """
+        pictures, reasons = [], {}
+        for number, request in enumerate(requests):
+            several = len(request.images) > 1
+            try:
+                pictures.append(
+                    [
+                        decode_image(data, where=f"{request.key} (image {n})" if several else request.key)
+                        for n, data in enumerate(request.images)
+                    ]
+                )
+            except DataError as error:
+                reasons[number] = one_line(error)
+        if reasons:
+            raise RequestsRefused(reasons)
+        return pictures
+
     def _inputs(self, requests: Sequence[Request]) -> dict[str, Any]:
         """Token ids (batch, length), attention mask and image tensors, on the model's device."""
-        pictures = [
-            [decode_image(data, where=f"{request.key} (image {n})") for n, data in enumerate(request.images)]
-            for request in requests
-        ]
+        pictures = self._decoded(requests)
         self._check_prompts(requests)
         messages = [_message(request.prompt, own) for request, own in zip(requests, pictures, strict=True)]
         if self.tokenizer.pad_token is None:
@@ -218,6 +284,21 @@ class SeededNoise(LogitsProcessor):
 
 def _stable_seed(seed: int, key: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:7], "big")
+
+
+def _plain_image() -> bytes:
+    """An image file that no model refuses."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("RGB", (224, 224), (128, 128, 128)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _sizes(request: Request) -> str:
+    sizes = [image_size(data, where=request.key) for data in request.images]
+    told = " and ".join(f"{width}x{height}" for width, height in sizes)
+    return f"an image of {told} pixels" if len(sizes) == 1 else f"images of {told} pixels"
 
 
 def _message(prompt: str, pictures: Sequence[Image]) -> list[dict[str, Any]]:

@@ -228,6 +228,7 @@ def _stats_json(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) 
     facts = {
         "name": dataset.name,
         "samples": len(dataset),
+        "without_image": len(dataset.without_image()),
         "digest": dataset.digest,
         "rejected": dataset.rejected,
         "left_alone": {kind: left.count for kind, left in dataset.left_alone().items()},
@@ -237,7 +238,9 @@ def _stats_json(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) 
 
 def _stats_text(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) -> str:
     width = max(len(name) for name, _ in rows)
-    lines = [f"{dataset.name}: {len(dataset)} samples in {len(dataset.shards)} shards"]
+    bare = len(dataset.without_image())
+    images = f", {bare} of them without an image" if bare else ""
+    lines = [f"{dataset.name}: {len(dataset)} samples in {len(dataset.shards)} shards{images}"]
     if dataset.rejected:
         lines.append(
             "rejected: " + ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items())

@@ -76,8 +76,9 @@ def merge(
         engine=open_engine(spec.engine, writer) if writer else None,
         progress=live_progress(quiet=quiet),
     )
-    merged = merge_results({"rows": layer.count, **tally_merge(folder)}, list(found))
-    about = {"layer": str(folder), "arm": spec.arm, "base": spec.base}
+    bare = opened.without_image()
+    merged = merge_results({"rows": layer.count, **tally_merge(folder, bare)}, list(found))
+    about = {"layer": str(folder), "arm": spec.arm, "base": spec.base, "without_image": len(bare)}
     if as_json:
         typer.echo(json.dumps(about | merged, ensure_ascii=False))
     else:
@@ -101,4 +102,6 @@ def _show(about: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
         console.print(table(*shown))
     typer.echo(textwrap.fill(RATES_TOLD, 100))
     typer.echo(f"merged      {found.images} images, {found.rows} rows ({about['arm']})")
+    if about["without_image"]:
+        typer.echo(f"not counted {about['without_image']} samples without an image, which keep their text")
     typer.echo(f"written     {about['layer']}")

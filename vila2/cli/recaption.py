@@ -146,6 +146,7 @@ class _Job:
             "statuses": found.statuses,
             "words_mean": round(found.words_mean, 2),
             "words_sd": round(found.words_sd, 2),
+            "without_image": layer.info.get("without_image", 0),
         }
 
 
@@ -191,6 +192,8 @@ def _as_text(summary: dict[str, Any]) -> str:
     ]
     if summary.get("rejected"):
         lines.append(f"rejected   {summary['rejected']} images could not be read: {summary['rejected_file']}")
+    if summary.get("without_image"):
+        lines.append(f"left alone {summary['without_image']} samples without an image")
     if summary.get("other_files"):
         lines.append(f"left out   {summary['other_files']} files that are no images")
     return "\n".join([*lines, f"written    {summary['written']}"])

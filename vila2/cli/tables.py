@@ -12,6 +12,7 @@ import typer
 
 #: Letters of a cell that is never broken.
 _SHORT = 16
+_LEFT_OUT_SHOWN = 3
 
 
 def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
@@ -41,6 +42,8 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
         if apart := sample.get("taken_apart"):
             first = f", {apart['first']} of the first sample" if apart["first"] > 1 else ""
             typer.echo(f"  each branch of a tree becomes a sample of its own{first}: {apart['why']}")
+        for line in _left_out_lines(sample.get("left_out", {})):
+            typer.echo(line)
     if rest.get("memory"):
         typer.echo("")
         purposes = list(next(iter(rest["memory"].values())))
@@ -50,6 +53,20 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
         ]
         console.print(table(["memory of a device", *purposes, "together"], rows))
     typer.echo(f"nothing was done; without --dry-run the run goes to {folder}")
+
+
+def _left_out_lines(left_out: Mapping[str, Any]) -> list[str]:
+    """Which of the first samples a stage would not be trained on, and why."""
+    lines = []
+    for dataset, found in left_out.items():
+        rows = found["left_out"]
+        lines.append(
+            f"  left out         {len(rows)} of the first {found['looked_at']} samples of {dataset}:"
+        )
+        lines += [f"    {row['key']}: {_one_line(row['reason'])}" for row in rows[:_LEFT_OUT_SHOWN]]
+        if len(rows) > _LEFT_OUT_SHOWN:
+            lines.append(f"    and {len(rows) - _LEFT_OUT_SHOWN} more")
+    return lines
 
 
 def table(columns: list[str], rows: list[list[Any]]) -> Any:

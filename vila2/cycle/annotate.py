@@ -226,4 +226,5 @@ def summarise_layer(layer: Layer) -> dict[str, Any]:
         "statuses": dict(layer.statuses),
         "exchanges": exchanges,
         "claims": dict(sorted(claims.items())),
+        **{name: layer.info[name] for name in ("without_image",) if name in layer.info},
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2.cycle import work
+from vila2.cycle.usable import check_usable
 from vila2.run.recipe_cycle import NO_DATASETS, SHUFFLED, CycleSpec
 from vila2.run.recipe_learning import sees_the_original_alone
 
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from vila2.run.steps import Run, StepResult
 
 #: Settings of the cycle that no caption depends on.
-_NOT_OF_THE_LAYER = {"rounds", "saturation", "recaption", "view", "stage", "captions", "captioner"}
+_NOT_OF_THE_LAYER = {
+    "rounds",
+    "saturation",
+    "recaption",
+    "view",
+    "stage",
+    "captions",
+    "captioner",
+    "max_unusable",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +154,7 @@ class Cycle:
             stage = self._seen_through(name, stage, view)
             more = (beside or {}).get(name, ())
             stage = stage.model_copy(update={"mixture": (*stage.mixture, *more)})
-            settings = {"name": name, "stage": stage.model_dump(mode="json"), **self._training_settings()}
+            settings = {"name": name, "stage": stage.of_the_model(), **self._training_settings()}
             inputs = self._inputs_of(stage)
             if name in (beside or {}) and in_place_of:
                 matched, needed = self._equal_compute([e.dataset for e in more], in_place_of, view)
@@ -154,7 +164,7 @@ class Cycle:
                 work.train,
                 settings=settings,
                 inputs={"model": model} | inputs,
-                machine={"processes": self.processes},
+                machine={"processes": self.processes, "max_left_out": stage.max_left_out},
             )
             stages[name] = model
         return stages
@@ -168,7 +178,7 @@ class Cycle:
             which: self._seen_through(name, self.recipe.stages[name], through)
             for which, through in (("more", view), ("less", own))
         }
-        settings = {which: stage.model_dump(mode="json") for which, stage in stages.items()}
+        settings = {which: stage.of_the_model() for which, stage in stages.items()}
         inputs = self._inputs_of(stages["less"]) | self._inputs_of(stages["more"])
         return {"datasets": list(datasets), **settings}, inputs
 
@@ -179,6 +189,9 @@ class Cycle:
 
         Returns:
             The layer's name.
+
+        Raises:
+            RunError: more of the captions are unusable than ``cycle.max_unusable`` allows.
         """
         round = writer.round + 1
         captions, captioner = self.recipe.cycle.captions, self.recipe.cycle.captioner
@@ -186,6 +199,8 @@ class Cycle:
             return self._keep(f"given-{round}", captions, self._texts_of(captions, f"given-{round}"))
         writer_name = captioner or writer.name
         own, step = f"self-{round}", self._write(f"self-{round}", captioner or checkpoint(writer.model))
+        if step.done:
+            check_usable(own, step.results, self.recipe.cycle.max_unusable)
         if captions != SHUFFLED:
             return self._keep(own, writer_name, step)
         shuffled = f"shuffled-{round}"

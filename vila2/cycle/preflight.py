@@ -47,9 +47,9 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     model, processor = model_in_outline(recipe)
     check_fit(recipe.stages, model, processor)
     _check_answers(recipe, processor)
+    samples = encoded_samples(recipe, model, processor, show=show)
     if not show:
         return {}
-    samples = encoded_samples(recipe, first, model, processor)
     return {
         "sizes": {
             name: {"source": spec.source, "samples": expected_size(spec)}
@@ -235,37 +235,55 @@ def model_in_outline(recipe: Recipe) -> tuple[Any, Any]:
 
 
 def encoded_samples(
-    recipe: Recipe, first: dict[str, Sample], model: Any, processor: Any
+    recipe: Recipe, model: Any, processor: Any, *, show: bool = True
 ) -> dict[str, dict[str, Any]]:
-    """For every stage, its first dataset's first sample in tokens: text, and what the loss counts."""
+    """For every stage a sample in tokens, and which of its first samples it can not be trained on.
+
+    Args:
+        recipe: whose datasets have samples.
+        model: in outline.
+        processor: of the model.
+        show: also encode a sample; otherwise samples are measured alone, and nothing is returned.
+
+    Raises:
+        RecipeError: a stage can not be trained on any of the first samples of a dataset.
+    """
+    from vila2.cycle.fitting_preflight import first_of, look_at_stage
     from vila2.data.branches import is_tree, take_apart
     from vila2.data.views import View
     from vila2.model.conversation import IGNORED, ConversationEncoder
     from vila2.model.resolution import set_image_size
     from vila2.train.fit import how_it_isolates
 
+    used = {entry.dataset for stage in recipe.stages.values() for entry in stage.mixture}
+    some = first_of({name: spec for name, spec in recipe.data.items() if name in used})
     shown: dict[str, dict[str, Any]] = {}
     for name, stage in recipe.stages.items():
         if stage.image_size:
             set_image_size(model, processor, stage.image_size)
+        encoder = ConversationEncoder(processor, max_length=stage.max_length)
+        looked = look_at_stage(name, stage, some, encoder)
+        if not show:
+            continue
         problem = how_it_isolates(stage, model).problem
         trees = problem and any(
-            View.parse(entry.view).kind == "tree" or is_tree(first[entry.dataset]) for entry in stage.mixture
+            View.parse(entry.view).kind == "tree" or is_tree(some[entry.dataset][0])
+            for entry in stage.mixture
         )
-        parts = [first[stage.mixture[0].dataset]]
-        parts = take_apart(parts[0]) if trees else parts
-        encoder = ConversationEncoder(processor, max_length=stage.max_length)
+        parts = take_apart(looked.sample) if trees else [looked.sample]
         encoded = encoder.encode(parts[0], stage.style)
         decode = processor.tokenizer.decode
         trained = [
             token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED
         ]
         shown[name] = {
-            "dataset": stage.mixture[0].dataset,
+            "dataset": looked.dataset,
+            "key": looked.sample.key,
             "tokens": len(encoded.input_ids),
             "trained_tokens": len(trained),
             "text": fold_repeats(decode(encoded.input_ids), processor.image_token),
             "trained_text": decode(trained),
+            "left_out": looked.left_out,
         }
         if trees:
             shown[name]["taken_apart"] = {"why": problem, "first": len(parts)}

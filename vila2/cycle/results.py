@@ -13,6 +13,7 @@ from vila2.cycle.controls import Control, find_controls
 from vila2.cycle.merge.tally import merge_results
 from vila2.cycle.scores import scored_items
 from vila2.cycle.specialist_augmentation import MERGED
+from vila2.cycle.usable import unusable_line
 from vila2.data.atomic import write_json_atomic
 from vila2.data.claims import Claim
 from vila2.data.images import image_extension
@@ -25,6 +26,7 @@ from vila2.report.merge_result import MergeResult
 from vila2.report.merge_tables import merge_line
 from vila2.report.page import write_report
 from vila2.report.summary import summary_table
+from vila2.train.left_out import LEFT_OUT_FILE, left_out_line
 
 if TYPE_CHECKING:
     from vila2.cycle.generalist import Cycle, Generalist
@@ -72,20 +74,54 @@ def write_results(
         ],
         "merge": merge_results(cycle.layers[MERGED].results, list(layers)) if MERGED in layers else None,
         "examples": _examples(recipe, dataset, layers),
-        "notes": [*recipe.report.notes, *_told_rounds(history), *_told_controls(recipe)],
+        "notes": [
+            *recipe.report.notes,
+            *_told_rounds(history),
+            *_told_controls(recipe),
+            *_told_left_out(history, controls),
+            *_told_unusable(cycle),
+        ],
     }
     write_json_atomic(folder / "results.json", results)
     write_report(results, folder / "report.html")
     return {
         "report": str(folder / "report.html"),
         "summary": summary_table(results),
-        "told": [*_told_rounds(history), *_told_merge(results)],
+        "told": [
+            *_told_rounds(history),
+            *_told_merge(results),
+            *_told_left_out(history, controls),
+            *_told_unusable(cycle),
+        ],
         "results": results,
     }
 
 
 def _told_merge(results: Mapping[str, Any]) -> list[str]:
     return [merge_line(MergeResult.model_validate(results["merge"]))] if results["merge"] else []
+
+
+def _told_left_out(history: History, controls: Mapping[str, Generalist]) -> list[str]:
+    """A sentence on every stage that samples were left out of."""
+    told = {
+        step.folder: f"{generalist.name}, stage {name}: {left_out_line(step.results['left_out'])}; "
+        f"they are named in {step.folder.name}/{LEFT_OUT_FILE}."
+        for generalist in (*history.all_models, *controls.values())
+        for name, step in generalist.stages.items()
+        if "left_out" in step.results
+    }
+    return list(told.values())
+
+
+def _told_unusable(cycle: Cycle) -> list[str]:
+    """A sentence on every round most of whose captions train nothing, and on samples without an image."""
+    told = []
+    for name, step in cycle.layers.items():
+        if "status" in step.results and (line := unusable_line(name, step.results)):
+            told.append(f"{line[0].upper()}{line[1:]}.")
+        if bare := step.results.get("without_image"):
+            told.append(f"Layer {name}: {bare} samples have no image and stay as they are.")
+    return told
 
 
 def _told_controls(recipe: Recipe) -> list[str]:
@@ -184,10 +220,17 @@ def _layer_measures(layer: Any, dataset: ShardDataset, seed: int) -> list[dict[s
 
 
 def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Images with the captions of every round, as in the paper's Figure 4; chosen by hash, not by eye."""
+    """Images with the captions of every round, as in the paper's Figure 4; chosen by hash, not by eye.
+
+    Where no sample has an image, their texts.
+    """
     part = recipe.cycle.part
     every = part == (0.0, 1.0)
-    keys = [n for n, key in enumerate(dataset.keys()) if every or select_range(key, *part, recipe.seed)]
+    chosen = [
+        (n, key) for n, key in enumerate(dataset.keys()) if every or select_range(key, *part, recipe.seed)
+    ]
+    bare = dataset.without_image()
+    keys = [n for n, key in chosen if key not in bare] or [n for n, _ in chosen]
     step = max(1, len(keys) // max(1, recipe.report.examples))
     examples = []
     for index in keys[::step][: recipe.report.examples]:
@@ -205,9 +248,8 @@ def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) 
                         "claims": claims,
                     }
                 )
-        examples.append(
-            {"key": sample.key, "image": _data_uri(sample.images[0]), "truth": None, "captions": captions}
-        )
+        image = _data_uri(sample.images[0]) if sample.images else None
+        examples.append({"key": sample.key, "image": image, "truth": None, "captions": captions})
     return examples
 
 

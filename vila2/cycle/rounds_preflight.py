@@ -7,12 +7,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from vila2.cycle.preflight import some_samples
+from vila2.data.sample import Sample
 from vila2.errors import RecipeError
 from vila2.evaluate.benchmarks import more_is_better
+from vila2.run.recipe_cycle import NO_DATASETS
 from vila2.run.recipe_learning import captions_in_vain
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import Recipe
+    from vila2.run.recipe import DatasetSpec, Recipe
 
 log = logging.getLogger("vila2.cycle")
 
@@ -37,7 +39,40 @@ def check_rounds(recipe: Recipe) -> None:
             recipe.cycle.stage,
             100 * (1 - in_vain),
         )
+    _check_some_image(recipe)
     check_images(recipe)
+
+
+def _check_some_image(recipe: Recipe) -> None:
+    """Whether there is an image to describe at all, however far behind it stands.
+
+    Raises:
+        RecipeError: no sample has one.
+    """
+    if not (recipe.cycle.rounds and recipe.cycle.captions in NO_DATASETS) and not recipe.specialists:
+        return
+    name = recipe.recaptioned
+    spec = recipe.data[name]
+    looked = some_samples(name, spec)
+    if not any(sample.images for sample in islice(looked, _LOOKED_AT)) and not _has_image(spec):
+        others = [other for other in recipe.data_in_use if other != name]
+        which = f"name the dataset that is to be described ({', '.join(others)})" if others else "use images"
+        raise RecipeError(
+            f"cycle.recaption: no sample of {name!r} has an image, so there is nothing to describe",
+            mend=f"{which}, or say cycle.rounds: 0 and no specialists",
+        )
+
+
+def _has_image(spec: DatasetSpec) -> bool:
+    """Whether any sample of a dataset has an image."""
+    from vila2.data.shards import ShardDataset
+    from vila2.sources import open_source
+
+    if spec.source == "shards":
+        dataset = ShardDataset.open(str(spec.path))
+        return any(dataset.shard_images(shard_no).any() for shard_no in range(len(dataset.shards)))
+    rows = open_source(spec.source, path=spec.path, **spec.options)
+    return any(isinstance(row, Sample) and row.images for row in rows)
 
 
 def _check_stopping(recipe: Recipe) -> None:

@@ -105,13 +105,13 @@ def make(
     stages = {}
     for name, stage in job.recipe.stages.items():
         mixture, inputs = mixture_of(job, stage, built)
-        spec = stage.model_copy(update={"mixture": tuple(mixture)}).model_dump(mode="json")
+        spec = stage.model_copy(update={"mixture": tuple(mixture)}).of_the_model()
         model = stages[name] = run.step(
             f"{steps}train-{name}",
             work.train,
             settings={"name": name, "stage": spec, "seed": job.recipe.seed, "dtype": dtype, "plugins": ()},
             inputs={"model": model, **inputs},
-            machine={"processes": processes},
+            machine={"processes": processes, "max_left_out": stage.max_left_out},
         )
     held_out = _dataset(built, specialist_work.HELD_OUT)
     scores = {

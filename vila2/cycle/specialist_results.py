@@ -18,6 +18,7 @@ from vila2.data.shards import ShardDataset
 from vila2.evaluate.intervals import paired_ratio_bootstrap
 from vila2.report.page import write_report
 from vila2.report.summary import summary_table
+from vila2.train.left_out import LEFT_OUT_FILE, left_out_line
 
 if TYPE_CHECKING:
     from vila2.cycle.specialise import Made
@@ -116,6 +117,11 @@ def _notes(job: Job, made: Made) -> list[str]:
         f"Training started from the generalist's {job.recipe.start!r} checkpoint; it is compared with the "
         f"generalist as it is at the end of its own training, on {made.specialist.results['questions']:,} "
         "questions about images that the specialist was not trained on.",
+    ]
+    notes += [
+        f"Stage {name}: {left_out_line(step.results['left_out'])}; they are named in {step.folder.name}/{LEFT_OUT_FILE}."
+        for name, step in made.stages.items()
+        if "left_out" in step.results
     ]
     return notes + ([f"Licence of the data: {job.specialist.licence}."] if job.specialist.licence else [])
 

@@ -165,7 +165,8 @@ def recaption(
         attempts=attempts,
         progress=progress,
     )
-    return {"captions": layer.count, "status": dict(layer.statuses)}
+    bare = {name: layer.info[name] for name in ("without_image",) if name in layer.info}
+    return {"captions": layer.count, "status": dict(layer.statuses), **bare}
 
 
 def annotate(
@@ -263,4 +264,4 @@ def merge(
         engine=engine,
         progress=progress,
     )
-    return {"rows": layer.count, **tally_merge(folder)}
+    return {"rows": layer.count, **tally_merge(folder, dataset.without_image())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -167,15 +168,38 @@ class Mixture:
             own.update({name: int(lacks[chosen].sum()) for name, lacks in part.lacks.items()})
         return {name: dict(own) for name, own in counted.items() if any(own.values())}
 
+    def without(self, numbers: Sequence[int]) -> Mixture:
+        """The same mixture without the samples of these numbers; the others keep their order."""
+        left = copy.copy(self)
+        out = np.isin(np.arange(len(self)), np.asarray(numbers, dtype=np.int64))
+        parted = np.split(out, self._starts[1:-1])
+        left._chosen = [np.asarray(chosen)[~gone] for chosen, gone in zip(self._chosen, parted, strict=True)]
+        left._starts = np.cumsum([0, *map(len, left._chosen)])
+        return left
+
+    def whence(self, number: int) -> tuple[str, str]:
+        """Of a sample "dataset through view" and its key, without reading it."""
+        part, place = self._place(number)
+        return f"{part.dataset.name} through {part.view}", part.key(place)
+
+    def was_checked(self, number: int) -> bool:
+        """Whether a sample's images were decoded when its dataset was written; nobody knows of others' tars."""
+        return self._place(number)[0].dataset.own
+
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def __getitem__(self, number: int) -> Sample:
+        part, place = self._place(number)
+        return part[place]
+
+    def _place(self, number: int) -> tuple[ViewedDataset, int]:
+        """The part that a sample is of, and its number there."""
         if not -len(self) <= number < len(self):
             raise IndexError(f"sample {number} of a mixture of {len(self)}")
         number %= len(self)
         part_no = int(np.searchsorted(self._starts, number, side="right")) - 1
-        return self.parts[part_no][0][int(self._chosen[part_no][number - self._starts[part_no]])]
+        return self.parts[part_no][0], int(self._chosen[part_no][number - self._starts[part_no]])
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[number] for number in range(len(self)))

@@ -18,6 +18,7 @@ import numpy as np
 
 from vila2.data.atomic import write_bytes_atomic
 from vila2.data.files import readable_name
+from vila2.data.images import IMAGE_EXTENSIONS
 from vila2.data.offset_index import OffsetIndex, index_tar
 from vila2.data.packed_sample import unpack_sample
 from vila2.data.packed_tars import is_tar_name
@@ -210,6 +211,22 @@ class ShardDataset:
     def shard_texts(self, shard_no: int) -> np.ndarray:
         """Whether each sample of a shard has text to train on; bool [samples]."""
         return self._shard(shard_no).index.texts
+
+    def shard_images(self, shard_no: int) -> np.ndarray:
+        """How many images each sample of a shard has; int [samples]."""
+        index = self._shard(shard_no).index
+        kinds = [extension.rpartition(".")[2] in IMAGE_EXTENSIONS for extension in index.extensions]
+        before = np.concatenate([[0], np.cumsum(np.array(kinds, bool)[index.codes])])
+        return before[index.first[1:]] - before[index.first[:-1]]
+
+    def without_image(self) -> frozenset[str]:
+        """The keys of the samples that have no image."""
+        return frozenset(
+            key
+            for shard_no in range(len(self.shards))
+            for key, images in zip(self.shard_keys(shard_no), self.shard_images(shard_no), strict=True)
+            if not images
+        )
 
     def find(self, key: str) -> int:
         """The number of the sample with this key.

@@ -12,6 +12,7 @@ from vila2.data.sample import Sample
 from vila2.errors import DataError
 from vila2.evaluate.asking import Outcome, task_of
 from vila2.evaluate.items import Items
+from vila2.evaluate.readable import readable
 from vila2.model.conversation import IGNORED, ConversationEncoder
 from vila2.packing.collate import Collator
 
@@ -63,6 +64,7 @@ def alignment_items(
         DataError: a sample without image or text.
     """
     encoder, collate = ConversationEncoder(processor), Collator(0)
+    samples = readable(samples, encoder, lambda sample: (sample, "plain"))
     found: dict[str, list[float]] = {}
     with task(len(samples)) as progress:
         for sample in samples:

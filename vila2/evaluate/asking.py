@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from vila2.caption.asking import ask_or_empty
 from vila2.caption.engine import Answer, Engine, GenerationSettings, Request
 from vila2.evaluate.items import Items
 
@@ -35,8 +36,8 @@ def ask_all(
     with task_of(benchmark, progress)(len(requests)) as task:
         for start in range(0, len(order), size):
             chunk = order[start : start + size]
-            for n, answer in zip(chunk, engine.generate([requests[n] for n in chunk], settings), strict=True):
-                answers[n] = answer
+            asked, about = [requests[n] for n in chunk], f"benchmark {benchmark['name']}"
+            answers |= dict(zip(chunk, ask_or_empty(engine, asked, settings, about=about), strict=True))
             task.advance(len(chunk))
     return [answers[n] for n in range(len(requests))]
 

@@ -17,7 +17,9 @@ from vila2.data.sample import Sample, assistant
 from vila2.errors import DataError
 from vila2.evaluate.asking import Outcome, task_of
 from vila2.evaluate.items import Items
+from vila2.evaluate.readable import readable
 from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.model.pieces import Style
 from vila2.packing.collate import collate_row
 from vila2.packing.isolation import Isolation
 
@@ -26,6 +28,9 @@ def choices(
     engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
 ) -> Outcome:
     """Scores which choice is the likeliest, by ``meta["kind"]``; the baseline is choosing blindly."""
+    for sample in samples:
+        _check_choices(sample)
+    samples = readable(samples, ConversationEncoder(engine.processor), _shown)
     chosen = choose(engine.model, engine.processor, samples, task_of(benchmark, progress))
     scored: dict[str, list[tuple[Sample, bool]]] = {}
     outcome = Outcome()
@@ -74,14 +79,8 @@ def choose(model: Any, processor: Any, samples: Sequence[Sample], task: Callable
 
 def log_likelihoods(model: Any, encoder: ConversationEncoder, sample: Sample) -> list[float]:
     """The log-likelihood of each choice of one sample, in nats; see :func:`choose`."""
-    choices = sample.meta.get("choices") or ()
-    if len(choices) < 2:
-        raise DataError(
-            f"{sample.key!r} has {len(choices)} choices", mend='give two or more as meta["choices"]'
-        )
-    turns = [replace(turn, train=False) for turn in sample.turns[:-1]]
-    turns += [assistant(choice, branch=number) for number, choice in enumerate(choices, start=1)]
-    encoded = encoder.encode(sample.with_turns(tuple(turns)), sample.meta.get("style", "chat"))
+    choices = _check_choices(sample)
+    encoded = encoder.encode(*_shown(sample))
     row = collate_row([encoded], Isolation.of(model, max_length=encoder.max_length))
     row.pop("labels")
     labels = row.pop("shift_labels")[0].to(model.device)
@@ -93,6 +92,24 @@ def log_likelihoods(model: Any, encoder: ConversationEncoder, sample: Sample) ->
         losses = cross_entropy(model(**moved).logits[0].float(), labels, reduction="none")
     owners = _counted_branches(encoded)
     return [-float(losses[owners == number].sum()) for number in range(1, len(choices) + 1)]
+
+
+def _check_choices(sample: Sample) -> Sequence[str]:
+    choices = sample.meta.get("choices") or ()
+    if len(choices) < 2:
+        raise DataError(
+            f"{sample.key!r} has {len(choices)} choices", mend='give two or more as meta["choices"]'
+        )
+    return choices
+
+
+def _shown(sample: Sample) -> tuple[Sample, Style]:
+    """A sample with its choices as branches, and the style in which it is read."""
+    turns = [replace(turn, train=False) for turn in sample.turns[:-1]]
+    turns += [
+        assistant(choice, branch=number) for number, choice in enumerate(_check_choices(sample), start=1)
+    ]
+    return sample.with_turns(tuple(turns)), sample.meta.get("style", "chat")
 
 
 def _counted_branches(encoded: Any) -> torch.Tensor:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from vila2.caption.asking import ask_or_empty
 from vila2.caption.engine import Engine, GenerationSettings, Request
 from vila2.caption.marks import mark
 from vila2.data.coordinates import CoordinateScheme
@@ -68,7 +69,7 @@ def ask(
     with progress.task(label, len(requests)) as task:
         for start in range(0, len(order), batch_size):
             chunk = order[start : start + batch_size]
-            answers = engine.generate([requests[n] for n in chunk], settings)
+            answers = ask_or_empty(engine, [requests[n] for n in chunk], settings, about=label)
             for n, answer in zip(chunk, answers, strict=True):
                 sample, exchange = questions[n]
                 said = read_answer(scheme, sample, requests[n], answer.text, mark(answer).status)

@@ -51,6 +51,13 @@ class OwnLikelihood:
 
         self.model, self.encoder, self.prompt = model, ConversationEncoder(processor), prompt
 
+    def readable(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The samples whose image the model can be shown."""
+        from vila2.evaluate.readable import readable
+
+        turns = (user(ImagePart(), self.prompt), assistant("."))
+        return readable(samples, self.encoder, lambda one: (Sample(one.key, one.images[:1], turns), "chat"))
+
     def score(self, images: Sequence[bytes], texts: Sequence[str]) -> np.ndarray:
         """Log-likelihoods [images, texts] in nats; an image is read once for all texts."""
         from vila2.evaluate.choices import log_likelihoods
@@ -75,6 +82,8 @@ def image_text(
         ModelError: the scorer can not be loaded.
     """
     prompt = benchmark["prompt"] or PROMPT
+    if not benchmark["scorer"]:
+        samples = OwnLikelihood(engine.model, engine.processor, prompt).readable(samples)
     requests = [Request(sample.key, sample.images, prompt) for sample in samples]
     texts = [answer.text for answer in ask_all(engine, requests, benchmark, progress)]
     said = [{"key": s.key, "prompt": prompt, "text": text} for s, text in zip(samples, texts, strict=True)]

@@ -15,15 +15,16 @@ from typing import Any
 
 from PIL import Image
 
-from vila2.data.images import decode_image, image_size
+from vila2.data.images import MAX_PIXELS, decode_image, image_size
 from vila2.data.sample import ImagePart, Sample
-from vila2.errors import DataError, ModelError
+from vila2.errors import DataError, ModelError, one_line
 from vila2.model.coordinates import scheme_of
 from vila2.model.pieces import Piece, PieceMaker, Style
 from vila2.model.special_tokens import text_tokenizer
 
 IGNORED = -100  # the label that the loss leaves out
 _MEDIA = "mm_token_type_ids"  # what processors call it
+_ENOUGH_SIZES = 32  # of images at which a processor's own count must have been right
 _TYPES = "token_type_ids"  # the same in Gemma3; PaliGemma's name for what is read in both directions
 # What processors make of a whole prompt, which a conversation taken apart into pieces is not.
 _OF_THE_PROMPT = (
@@ -67,6 +68,19 @@ class Encoded:
         return _branch_positions(self.branches)
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What :meth:`ConversationEncoder.encode` will give of a sample, told without decoding an image.
+
+    Attributes:
+        tokens: length, after cutting at ``max_length``.
+        truncated: tokens that are cut.
+    """
+
+    tokens: int
+    truncated: int = 0
+
+
 class ConversationEncoder:
     """Turns samples into token ids and labels for one processor.
 
@@ -94,6 +108,7 @@ class ConversationEncoder:
         self._text_tokenizer = text_tokenizer(self.tokenizer)
         self._template_ids: dict[str, list[int]] = {}
         self._image_lengths: dict[tuple[tuple[int, int], bool], int] = {}
+        self._agreed = 0  # sizes at which the processor's own count was right; below 0: once it was not
         # A processor that takes an answer beside the prompt reads the prompt in both directions.
         self._prefix_model = "suffix" in inspect.signature(processor.__call__).parameters
         self._prompt_end: list[int] = []
@@ -108,12 +123,11 @@ class ConversationEncoder:
                 that a question follows ends so as well.
 
         Raises:
-            DataError: no turn is trained, an image is missing, or nothing trained is left after cutting.
+            DataError: no turn is trained, an image is missing, can not be decoded or is refused by the processor,
+                the chat template refuses the conversation, or nothing trained is left after cutting.
+            ModelError: the chat template drops or reorders parts of the conversation.
         """
-        if not any(turn.trained for turn in sample.turns):
-            raise DataError(
-                f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn"
-            )
+        _check_trained(sample)
         check_style(self.processor, style)
         images, sizes, inputs = self._image_tokens(sample)
         prompt_end = self._prompt_end if images else []
@@ -139,10 +153,7 @@ class ConversationEncoder:
             if len(kept) < len(spans):
                 inputs = self._image_inputs(sample, kept, [images[index] for index in kept])
         if all(label == IGNORED for label in labels):
-            raise DataError(
-                f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
-                mend="raise the stage's max_length, or shorten the sample's prompts",
-            )
+            raise self._nothing_left(sample)
         name, media = self._media(ids, labels, {_MEDIA, _TYPES} & inputs.keys())
         inputs = {name: value for name, value in inputs.items() if name not in (_MEDIA, _TYPES)}
         return Encoded(ids, labels, branches if any(branches) else None, inputs, media, cut, name)
@@ -159,30 +170,77 @@ class ConversationEncoder:
         return _MEDIA, None
 
     def length(self, sample: Sample, style: Style = "chat") -> int:
-        """How many tokens :meth:`encode` will give, without decoding an image.
+        """How many tokens :meth:`encode` will give, without decoding an image; see :meth:`measure`."""
+        return self.measure(sample, style).tokens
+
+    def measure(self, sample: Sample, style: Style = "chat", *, exact: bool = True) -> Measured:
+        """How long a sample will be, and whether it can be trained on at all, without decoding an image.
+
+        Args:
+            sample, style: see :meth:`encode`.
+            exact: False takes the processor's own count of an image's tokens, once it was right often enough, in
+                place of processing an image of every size there is; images of odd shape are always processed.
 
         Raises:
-            DataError: an image whose size can not be read.
+            DataError, ModelError: as :meth:`encode` does, but for an image whose head alone is sound.
         """
+        _check_trained(sample)
         check_style(self.processor, style)
+        _images_used(sample)
         sizes = [image_size(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
-        total, spans = 0, []
+        total, first_trained, spans = 0, -1, []
         pieces = self._pieces(sample, style, sizes)
         for piece, ids in zip(pieces, self._ids(pieces), strict=True):
             tokens = len(ids)
             if piece.kind == "image":
-                tokens = self._image_length(sizes[int(piece.text)], several=len(sizes) > 1)
-                spans.append((total, total + tokens, int(piece.text)))
+                number = int(piece.text)
+                where = f"{sample.key}[{number}]"
+                tokens = self._image_length(sizes[number], several=len(sizes) > 1, where=where, exact=exact)
+                spans.append((total, total + tokens, number))
+            if piece.trained and tokens and first_trained < 0:
+                total += len(self._prompt_end) if sizes else 0
+                first_trained = total
             total += tokens
-        return self._end(total + (len(self._prompt_end) if sizes else 0), spans)
+        end = self._end(total, spans)
+        if not 0 <= first_trained < end:
+            raise self._nothing_left(sample)
+        return Measured(end, total - end)
 
-    def _image_length(self, size: tuple[int, int], *, several: bool) -> int:
+    def _nothing_left(self, sample: Sample) -> DataError:
+        return DataError(
+            f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
+            mend="raise the stage's max_length, or shorten the sample's prompts",
+        )
+
+    def _image_length(self, size: tuple[int, int], *, several: bool, where: str, exact: bool) -> int:
         """Tokens of an image of a width and height in pixels, by itself or beside others."""
         if (size, several) not in self._image_lengths:
+            told = self._told_length(size) if _is_usual(size) and not several else None
+            if told is not None and not exact and self._agreed >= _ENOUGH_SIZES:
+                return told
+            if size[0] * size[1] > MAX_PIXELS:
+                raise DataError(
+                    f"{where}: the image has {size[0] * size[1]} pixels, more than {MAX_PIXELS}",
+                    mend="scale the image down, or leave this sample out",
+                )
             # It depends on that alone, so that any image of that size tells.
-            rows, _ = self._process([Image.new("RGB", size)] * (2 if several else 1))
+            pictures = [Image.new("RGB", size)] * (2 if several else 1)
+            rows, _ = self._processed(pictures, where=(where,) * len(pictures))
             self._image_lengths[size, several] = len(rows[0])
+            if told is not None and self._agreed >= 0:
+                self._agreed = self._agreed + 1 if told == len(rows[0]) else -1
         return self._image_lengths[size, several]
+
+    def _told_length(self, size: tuple[int, int]) -> int | None:
+        """What the processor itself says of an image's length, without processing one; None where it does not."""
+        count = getattr(self.processor, "_get_num_multimodal_tokens", None)
+        if count is None or self._agreed < 0:
+            return None
+        try:
+            found: int = count(image_sizes=[(size[1], size[0])])["num_image_tokens"][0]
+            return found
+        except Exception:  # a processor without, or of another version
+            return None
 
     def _end(self, length: int, images: Sequence[tuple[int, int, int]]) -> int:
         """How many tokens fit; an image that would be cut in two is left out, and what follows it.
@@ -228,18 +286,14 @@ class ConversationEncoder:
 
     def _image_tokens(self, sample: Sample) -> tuple[list[list[int]], list[tuple[int, int]], dict[str, Any]]:
         """Token ids of each image's placeholder, width and height of each image, and the image tensors."""
-        used = [part.index for turn in sample.turns for part in turn.parts if isinstance(part, ImagePart)]
-        if sorted(set(used)) != list(range(len(sample.images))) or len(used) != len(set(used)):
-            raise DataError(
-                f"sample {sample.key!r} has {len(sample.images)} images but its turns place images {used}",
-                mend="place every image exactly once",
-            )
+        used = _images_used(sample)
         if not used:
             return [], [], {}
         pictures = [decode_image(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images)]
         # The processor wants images in the order of their placeholders.
         ordered = [pictures[index] for index in used]
-        rows, batch = self._process(ordered)
+        names = [f"{sample.key}[{index}]" for index in used]
+        rows, batch = self._processed(ordered, where=names)
         tokens: list[list[int]] = [[] for _ in used]
         for row, index in zip(rows, used, strict=True):
             tokens[index] = row
@@ -254,7 +308,8 @@ class ConversationEncoder:
             DataError: without the others these images are read as other tokens.
         """
         pictures = [decode_image(sample.images[n], where=f"{sample.key}[{n}]") for n in kept]
-        rows, batch = self._process(pictures) if pictures else ([], {})
+        names = [f"{sample.key}[{n}]" for n in kept]
+        rows, batch = self._processed(pictures, where=names) if pictures else ([], {})
         if rows != list(tokens):
             raise DataError(
                 f"sample {sample.key!r} has more images than fit within max_length={self.max_length}, and "
@@ -262,6 +317,30 @@ class ConversationEncoder:
                 mend="raise the stage's max_length, or leave the sample out",
             )
         return batch
+
+    def _processed(
+        self, pictures: Sequence[Image.Image], *, where: Sequence[str]
+    ) -> tuple[list[list[int]], dict[str, Any]]:
+        """What the processor makes of pictures, as :meth:`_process` gives it.
+
+        Raises:
+            DataError: it refuses one of them; ``where`` names each.
+            ModelError: it makes something of the whole prompt.
+        """
+        try:
+            return self._process([*pictures])
+        except (MemoryError, ModelError):
+            raise
+        except Exception as error:  # processors raise nearly anything
+            if len(pictures) > 1:  # whose fault is it?
+                for picture, name in zip(pictures, where, strict=True):
+                    self._processed([picture], where=(name,))
+            width, height = pictures[0].size
+            what = f"the image of {width}x{height} pixels" if len(pictures) == 1 else "these images together"
+            raise DataError(
+                f"{' and '.join(dict.fromkeys(where))}: the processor refuses {what} ({one_line(error)})",
+                mend="cut or scale the image, or leave this sample out",
+            ) from error
 
     def _process(self, pictures: list[Image.Image]) -> tuple[list[list[int]], dict[str, Any]]:
         """The tokens of each image, and the image tensors of all.
@@ -300,6 +379,31 @@ class ConversationEncoder:
 
 
 _NOT_OF_IMAGES = ("attention_mask", "labels")
+
+
+def _is_usual(size: tuple[int, int]) -> bool:
+    """Whether an image has a shape at which no processor does anything unusual."""
+    return min(size) >= 64 and max(size) <= 8 * min(size) and size[0] * size[1] <= 16_000_000
+
+
+def _check_trained(sample: Sample) -> None:
+    if not any(turn.trained for turn in sample.turns):
+        raise DataError(f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn")
+
+
+def _images_used(sample: Sample) -> list[int]:
+    """The numbers of the sample's images in the order in which its turns place them.
+
+    Raises:
+        DataError: one is placed not at all, twice, or not there.
+    """
+    used = [part.index for turn in sample.turns for part in turn.parts if isinstance(part, ImagePart)]
+    if sorted(set(used)) != list(range(len(sample.images))) or len(used) != len(set(used)):
+        raise DataError(
+            f"sample {sample.key!r} has {len(sample.images)} images but its turns place images {used}",
+            mend="place every image exactly once",
+        )
+    return used
 
 
 def check_style(processor: Any, style: Style) -> None:

@@ -3,20 +3,28 @@
 The chat template is rendered once per conversation *shape* with a sentinel in place of every utterance, so that each
 piece is known to be template, utterance or image, and whose. Boxes and points are written in the model's own
 coordinate scheme.
+
+What a template does not take is mended where the field has a standard way: images stand where the template puts them
+(LLaVA's before the text of their turn), and where there is no system turn its text begins the next user turn.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from jinja2 import TemplateError
+
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.packed_sample import says_something
-from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, TextPart, Turn
+from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn
 from vila2.errors import DataError, ModelError
+
+log = logging.getLogger("vila2.model")
 
 Style = Literal["plain", "chat"]
 _SENTINEL = re.compile("\ue000(\\d+)\ue001")
@@ -38,6 +46,25 @@ class Piece:
         return self.trained and self.kind in ("text", "tokens")
 
 
+_Said = tuple[Part, int]  # a part and its branch
+_Shape = tuple[tuple[str, tuple[bool, ...]], ...]  # of every turn its role, and which of its parts are images
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """A conversation's shape as the chat template writes it.
+
+    Attributes:
+        glue: the template text around the n utterances, n + 1 strings.
+        order: the utterances by number, as the template puts them.
+        moved: the turns by number, in which it puts images elsewhere than they were.
+    """
+
+    glue: tuple[str, ...]
+    order: tuple[int, ...]
+    moved: frozenset[int] = frozenset()
+
+
 class PieceMaker:
     """Takes conversations apart for one processor.
 
@@ -52,7 +79,8 @@ class PieceMaker:
         self.tokenizer = processor.tokenizer
         self.image_token = image_token
         self.coordinates = coordinates
-        self._templates: dict[tuple, list[str]] = {}
+        self._templates: dict[_Shape, _Rendered | DataError | ModelError] = {}
+        self._told: set[str] = set()
 
     def pieces(self, sample: Sample, style: Style, sizes: Sequence[tuple[int, int]]) -> Iterator[Piece]:
         """The conversation from its first token to its last, the trunk once and then its branches.
@@ -63,15 +91,16 @@ class PieceMaker:
             sizes: width and height of each image; coordinates are written for a sample with one.
 
         Raises:
-            DataError: coordinates that can not be written; it names the sample.
-            ModelError: the chat template drops or reorders parts of a conversation.
+            DataError: coordinates that can not be written, or a conversation that the chat template refuses; it
+                names the sample.
+            ModelError: the chat template drops or reorders parts of a conversation; likewise.
         """
         size = sizes[0] if len(sizes) == 1 else None
         for number, turns in enumerate(_unfold(sample.turns)):
             try:
                 pieces = (self._plain_pieces if style == "plain" else self._chat_pieces)(turns, size)
-            except DataError as error:
-                raise DataError(f"sample {sample.key!r}: {error.what}", mend=error.mend) from None
+            except (DataError, ModelError) as error:
+                raise type(error)(f"sample {sample.key!r}: {error.what}", mend=error.mend) from None
             yield from (piece for piece in pieces if piece.branch or number == 0)
 
     def _pieces_of(
@@ -113,15 +142,16 @@ class PieceMaker:
         return bos if bos and len(full) > len(bare) and full[0] == self.tokenizer.bos_token_id else ""
 
     def _chat_pieces(self, turns: Sequence[Turn], size: tuple[int, int] | None) -> list[Piece]:
-        turns = _join_neighbours(turns)
-        utterances = [(part, turn, branch) for turn, parts in turns for part, branch in parts]
-        shape = tuple((turn.role, tuple(isinstance(p, ImagePart) for p, _ in parts)) for turn, parts in turns)
-        if shape not in self._templates:
-            self._templates[shape] = self._render(shape)
+        joined, rendered = self._fitted(_join_neighbours(turns))
+        utterances = [
+            (part, turn, branch, number)
+            for number, (turn, parts) in enumerate(joined)
+            for part, branch in (_without_ends(parts) if number in rendered.moved else parts)
+        ]
         pieces: list[Piece] = []
         branch = 0
-        glue = self._templates[shape]
-        for text, (part, turn, own_branch) in zip(glue, utterances, strict=False):
+        for text, which in zip(rendered.glue, rendered.order, strict=False):
+            part, turn, own_branch, _ = utterances[which]
             branch = max(branch, own_branch)
             if text:
                 pieces.append(Piece("template", text, branch=branch))
@@ -134,12 +164,52 @@ class PieceMaker:
                 if space:  # tokenizers join a space to the word after it
                     pieces[-1] = Piece("template", pieces[-1].text[:-1], branch=pieces[-1].branch)
                 pieces += self._pieces_of(part, size, space, trained=turn.trained, branch=own_branch)
-        if glue[-1]:
-            pieces.append(Piece("template", glue[-1], branch=branch))
+        if rendered.glue[-1]:
+            pieces.append(Piece("template", rendered.glue[-1], branch=branch))
         return self._with_ends(pieces)
 
-    def _render(self, shape: tuple) -> list[str]:
-        """The template text around the utterances of a conversation of this shape: n + 1 strings."""
+    def _fitted(
+        self, turns: list[tuple[Turn, list[_Said]]]
+    ) -> tuple[list[tuple[Turn, list[_Said]]], _Rendered]:
+        """The turns as the template takes them, and what it makes of them."""
+        try:
+            rendered = self._rendered(turns)
+        except (DataError, ModelError):
+            folded = _system_into_user(turns)
+            if folded is None:
+                raise
+            try:
+                turns, rendered = folded, self._rendered(folded)
+            except (DataError, ModelError):
+                rendered = self._rendered(turns)  # the first error is the one that says what is wrong
+            else:
+                self._tell("the chat template has no system turn: its text begins the next user turn")
+        if rendered.moved:
+            self._tell(
+                "the chat template has its own place for the images of a turn, such as before its text: samples are "
+                "trained on as it writes them, as LLaVA's own code does"
+            )
+        return turns, rendered
+
+    def _tell(self, what: str) -> None:
+        if what not in self._told:  # once for a model, not for every sample
+            self._told.add(what)
+            log.warning("%s", what)
+
+    def _rendered(self, turns: Sequence[tuple[Turn, list[_Said]]]) -> _Rendered:
+        shape = tuple((turn.role, tuple(isinstance(p, ImagePart) for p, _ in parts)) for turn, parts in turns)
+        if shape not in self._templates:
+            try:
+                self._templates[shape] = self._render(shape)
+            except (DataError, ModelError) as error:
+                self._templates[shape] = error
+        found = self._templates[shape]
+        if isinstance(found, _Rendered):
+            return found
+        raise type(found)(found.what, mend=found.mend)
+
+    def _render(self, shape: _Shape) -> _Rendered:
+        """The template text around the utterances of a conversation of this shape, and their order."""
         messages, count = [], 0
         for role, images in shape:
             content: list[dict[str, str]] = []
@@ -154,19 +224,49 @@ class PieceMaker:
                 else:
                     content.append({"type": "text", "text": mark})
             messages.append({"role": role, "content": content})
-        rendered = self.processor.apply_chat_template(messages, tokenize=False)
+        try:
+            rendered: str = self.processor.apply_chat_template(messages, tokenize=False)
+        except TemplateError as error:
+            roles = ", ".join(role for role, _ in shape)
+            raise DataError(
+                f"the chat template refuses a conversation of the turns {roles}: {error}",
+                mend="bring the turns into the order that the model knows, or set another model.chat_template",
+            ) from error
+        except Exception as error:  # a template may fail at anything: a missing key, a wrong type
+            raise ModelError(
+                f"the chat template fails: {type(error).__name__}: {error}",
+                mend="mend the template, or set another with model.chat_template",
+            ) from error
         order = [image for _, images in shape for image in images]
-        marks = {number: f"\ue000{number}\ue001" for number, image in enumerate(order) if not image}
+        glue = self._glue(rendered, order, range(len(order)))
+        if glue is not None:
+            return _Rendered(glue, tuple(range(len(order))))
+        places = self._order_in(rendered, order)
+        glue = places and self._glue(rendered, order, places)
+        if not places or not glue:
+            raise _misfit(rendered, shape)
+        turn_of = [number for number, (_, images) in enumerate(shape) for _ in images]
+        moved = {turn_of[which] for place, which in enumerate(places) if place != which}
+        return _Rendered(glue, tuple(places), frozenset(moved))
+
+    def _glue(self, rendered: str, images: Sequence[bool], order: Sequence[int]) -> tuple[str, ...] | None:
+        """The text around the utterances where they stand in this order, else None."""
         glue, rest = [], rendered
-        for number, image in enumerate(order):
-            before, mark, rest = rest.partition(self.image_token if image else marks[number])
+        for which in order:
+            before, mark, rest = rest.partition(self.image_token if images[which] else _mark(which))
             if not mark or _SENTINEL.search(before):
-                raise ModelError(
-                    "the chat template drops or reorders parts of a conversation",
-                    mend="give the model a template that keeps every turn (model.chat_template)",
-                )
+                return None
             glue.append(before)
-        return [*glue, rest]
+        return None if _SENTINEL.search(rest) else (*glue, rest)
+
+    def _order_in(self, rendered: str, images: Sequence[bool]) -> list[int] | None:
+        """The order in which all utterances stand, texts and images in their own order each; else None."""
+        next_image = iter([number for number, image in enumerate(images) if image])
+        found = re.finditer(f"{_SENTINEL.pattern}|{re.escape(self.image_token)}", rendered)
+        order = [int(hit.group(1)) if hit.group(1) else next(next_image, -1) for hit in found]
+        texts = [number for number in order if number >= 0 and not images[number]]
+        whole = sorted(order) == list(range(len(images)))
+        return order if whole and texts == sorted(texts) else None
 
     def _with_ends(self, pieces: list[Piece]) -> list[Piece]:
         """Gives each trained utterance its end-of-turn token, so that the model learns to stop."""
@@ -195,6 +295,57 @@ class PieceMaker:
         )
 
 
+def _mark(number: int) -> str:
+    """What stands for utterance ``number`` while a template is rendered."""
+    return f"\ue000{number}\ue001"
+
+
+def _misfit(rendered: str, shape: _Shape) -> ModelError:
+    """Says what a template does to a conversation that can not be trained on so."""
+    if re.search(r"\{['\"]type['\"]: ?['\"](?:image|text)['\"]", rendered):
+        return ModelError(
+            "the chat template takes what a turn says as one text, and not as a list of texts and images",
+            mend="set a template that goes through the parts of message.content (model.chat_template)",
+        )
+    count, lost = 0, []
+    for role, images in shape:
+        texts = [count + place for place, image in enumerate(images) if not image]
+        if any(_mark(number) not in rendered for number in texts) and role not in lost:
+            lost.append(role)
+        count += len(images)
+    what = f" (what the {' and the '.join(lost)} says)" if lost else ""
+    return ModelError(
+        f"the chat template drops or reorders parts of a conversation{what}",
+        mend="give the model a template that keeps every turn and every image (model.chat_template)",
+    )
+
+
+def _system_into_user(turns: Sequence[tuple[Turn, list[_Said]]]) -> list[tuple[Turn, list[_Said]]] | None:
+    """Puts what the system says before the next user turn, as Gemma's template does; None where there is none."""
+    folded: list[tuple[Turn, list[_Said]]] = []
+    waiting: list[_Said] = []
+    for turn, parts in turns:
+        if turn.role == "system":
+            waiting += parts
+        elif waiting and turn.role == "user":
+            branch = parts[0][1] if parts else turn.branch
+            folded.append((turn, [*waiting, (TextPart("\n\n"), branch), *parts]))
+            waiting = []
+        else:
+            folded.append((turn, parts))
+    return folded if len(folded) < len(turns) and not waiting else None
+
+
+def _without_ends(parts: Sequence[_Said]) -> list[_Said]:
+    """The parts of a turn whose images move: without the white space that parted its text from them."""
+    texts = [place for place, (part, _) in enumerate(parts) if isinstance(part, TextPart)]
+    cleaned = [*parts]
+    for place, strip in ((texts[0], str.lstrip), (texts[-1], str.rstrip)) if texts else ():
+        part, branch = cleaned[place]
+        cleaned[place] = (replace(part, text=strip(part.text)), branch)
+    return cleaned
+
+
 def _unfold(turns: Sequence[Turn]) -> list[tuple[Turn, ...]]:
     """The conversations that share one trunk: the trunk with each of its branches."""
     trunk = tuple(turn for turn in turns if turn.branch == 0)
@@ -204,15 +355,25 @@ def _unfold(turns: Sequence[Turn]) -> list[tuple[Turn, ...]]:
     return [trunk + tuple(turn for turn in turns if turn.branch == branch) for branch in branches]
 
 
-def _join_neighbours(turns: Sequence[Turn]) -> list[tuple[Turn, list]]:
+def _join_neighbours(turns: Sequence[Turn]) -> list[tuple[Turn, list[_Said]]]:
     """Joins turns of one role that follow each other; each part keeps the branch it came with."""
-    joined: list[tuple[Turn, list]] = []
+    joined: list[tuple[Turn, list[_Said]]] = []
     for turn in turns:
-        parts = [(part, turn.branch) for part in turn.parts]
+        parts: list[_Said] = [(part, turn.branch) for part in turn.parts]
         if joined and joined[-1][0].role == turn.role and joined[-1][0].trained == turn.trained:
-            if turn.role == "assistant" and joined[-1][1] and parts:
+            before = joined[-1][1]
+            if before and parts and (turn.role == "assistant" or _texts_meet(before[-1][0], parts[0][0])):
                 parts.insert(0, (TextPart("\n"), turn.branch))
-            joined[-1][1].extend(parts)
+            before.extend(parts)
         else:
             joined.append((turn, parts))
     return joined
+
+
+def _texts_meet(before: Part, after: Part) -> bool:
+    """Whether a part ends and the next begins with a text that no white space parts."""
+    if isinstance(before, ImagePart) or isinstance(after, ImagePart):
+        return False
+    ends = isinstance(before, TextPart) and (not before.text or before.text[-1].isspace())
+    begins = isinstance(after, TextPart) and (not after.text or after.text[0].isspace())
+    return not (ends or begins)

@@ -16,7 +16,7 @@ from vila2.data.mixtures import ViewedDataset
 from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
-from vila2.errors import DataError
+from vila2.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,7 +40,7 @@ class Preview:
     Attributes:
         images: as the model gets them where a model was given, else as stored.
         runs: its tokens; None where no model was given.
-        problem: why the model can not be given this sample.
+        problem: why the model can not be given this sample, or why its images can not be shown.
     """
 
     sample: Sample
@@ -84,28 +84,30 @@ def preview_samples(samples: Sequence[Sample], model: str | None, style: str) ->
         style: "chat" or "plain".
 
     Raises:
-        DataError: an image that can not be decoded, or an unknown style.
+        DataError: an unknown style.
         ModelError: no processor.
     """
     if style not in ("chat", "plain"):
         raise DataError(f"unknown style {style!r}", mend="use chat or plain")
     encoder = _encoder(model) if model else None
-    previews = []
-    for sample in samples:
+    return [_preview(sample, encoder, style) for sample in samples]
+
+
+def _preview(sample: Sample, encoder: Any, style: str) -> Preview:
+    try:
         stored = tuple(decode_image(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images))
-        if encoder is None:
-            previews.append(Preview(sample, stored))
-            continue
-        try:
-            encoded = encoder.encode(sample, style)
-        except DataError as error:
-            previews.append(Preview(sample, stored, problem=error.what))
-            continue
-        seen = _as_seen(encoded.inputs.get("pixel_values"), encoder.processor)
-        runs = _runs(encoder, encoded.input_ids, encoded.labels)
-        cut = f"{encoded.truncated} tokens were cut off" if encoded.truncated else ""
-        previews.append(Preview(sample, seen if len(seen) == len(stored) else stored, runs, cut))
-    return previews
+    except DataError as error:
+        return Preview(sample, (), problem=error.what)
+    if encoder is None:
+        return Preview(sample, stored)
+    try:
+        encoded = encoder.encode(sample, style)
+    except (DataError, ModelError) as error:
+        return Preview(sample, stored, problem=error.what)
+    seen = _as_seen(encoded.inputs.get("pixel_values"), encoder.processor)
+    runs = _runs(encoder, encoded.input_ids, encoded.labels)
+    cut = f"{encoded.truncated} tokens were cut off" if encoded.truncated else ""
+    return Preview(sample, seen if len(seen) == len(stored) else stored, runs, cut)
 
 
 def _encoder(model: str) -> Any:

@@ -176,6 +176,15 @@ class StageSpec(Part):
     )
     liger: bool = Field(default=False, description="liger-kernel's fused kernels, where there is a GPU")
     save_steps: Count | None = Field(default=None, description="optimiser steps between checkpoints")
+    max_left_out: Annotated[Number, Field(ge=0, le=1)] = Field(
+        default=0.2,
+        description="share of its samples that may be left out because they can not be trained on (no answer within "
+        "max_length, an image that the processor refuses, ...); more is an error before the training",
+    )
+
+    def of_the_model(self) -> dict[str, Any]:
+        """The settings that the trained model is a function of; JSON-able."""
+        return self.model_dump(mode="json", exclude={"max_left_out"})
 
 
 class SpecialistUse(Part):

@@ -96,6 +96,11 @@ class CycleSpec(Part):
     )
     batch_size: Count = Field(default=16, description="images captioned at a time")
     engine: Text = Field(default="transformers", description="what generates; a plugin may bring others")
+    max_unusable: Annotated[Number, Field(ge=0, le=1)] = Field(
+        default=0.95,
+        description="share of a round's captions that may be unusable (cut off, in a loop, empty, ...), which train "
+        "nothing; more stops a run of ten captions and up before the next training. 1: never",
+    )
 
     @property
     def part(self) -> tuple[float, float]:

@@ -8,14 +8,18 @@ from torch.utils.data import Dataset
 
 from vila2.data.mixtures import Mixture
 from vila2.data.sample import Sample
-from vila2.errors import TrainingError
+from vila2.errors import DataError, ModelError, TrainingError
 from vila2.model.conversation import ConversationEncoder, Encoded
 from vila2.model.pieces import Style
 from vila2.packing.plan import Packs
 
 
 class EncodedMixture(Dataset):
-    """Map-style: sample i of the mixture, as token ids, labels and image tensors."""
+    """Map-style: sample i of the mixture, as token ids, labels and image tensors.
+
+    Raises:
+        TrainingError: a sample that could be trained on when it was measured, and can not now.
+    """
 
     def __init__(
         self, mixture: Mixture | Sequence[Sample], encoder: ConversationEncoder, style: Style
@@ -28,7 +32,14 @@ class EncodedMixture(Dataset):
         return len(self.mixture)
 
     def __getitem__(self, index: int) -> Encoded:
-        return self.encoder.encode(self.mixture[index], self.style)
+        try:
+            return self.encoder.encode(self.mixture[index], self.style)
+        except (DataError, ModelError) as error:
+            raise TrainingError(
+                f"{error.what}; when the stage began this was not so",
+                mend="the dataset or a layer was changed while the stage ran: look with `vila2 data verify`, remove the "
+                "stage's folder and give the same command again",
+            ) from error
 
 
 class PackedMixture(Dataset):

@@ -17,11 +17,12 @@ from vila2.data.mixtures import Mixture
 from vila2.model.conversation import ConversationEncoder
 from vila2.packing.collate import Collator, PackCollator, collate_padded
 from vila2.packing.isolation import Isolation
-from vila2.packing.lengths import measure_lengths
 from vila2.packing.plan import Packs, plan_packs
 from vila2.packing.trial import isolate, try_out
 from vila2.train.blank import WithBlankImage, blank_sample
 from vila2.train.data import EncodedMixture, PackedMixture
+from vila2.train.left_out import Fitting, leave_out
+from vila2.train.part_by_part import PartByPart
 
 if TYPE_CHECKING:
     from vila2.model.generalist import Generalist
@@ -41,6 +42,7 @@ class Feed:
         dataset: of items, which are samples or packs.
         collator: of items.
         stage: the stage with its batch sizes in items.
+        fitting: the samples that it is made of, and those that were left out.
         results: what the report is told of packing; empty without.
         apart: what it is told of trees that were taken apart; empty where none were.
     """
@@ -48,6 +50,7 @@ class Feed:
     dataset: Dataset
     collator: Callable[[Any], dict[str, Any]]
     stage: StageSpec
+    fitting: Fitting
     results: dict[str, Any] = field(default_factory=dict)
     apart: dict[str, Any] = field(default_factory=dict)
 
@@ -66,6 +69,8 @@ def feed(
     seed: int,
     processes: int,
     progress: Any,
+    name: str = "",
+    max_left_out: float | None = None,
 ) -> Feed:
     """Prepares a mixture, and where samples share rows also the model.
 
@@ -77,35 +82,46 @@ def feed(
         seed: of the choice of packs.
         processes: that train together.
         progress: shows the measuring of the samples.
+        name: of the stage.
+        max_left_out: share of the samples that may be left out; by default as the stage says.
 
     Raises:
-        TrainingError: the model cannot keep samples that share a row apart.
-        DataError: a sample that fits into no pack.
+        TrainingError: the model cannot keep samples that share a row apart, or too many samples can not be
+            trained on.
     """
     model, processor = generalist.model, generalist.processor
     longest = min(stage.max_length, stage.pack_length or stage.max_length)
     encoder = ConversationEncoder(processor, max_length=longest)
-    samples = EncodedMixture(mixture, encoder, stage.style)
-    if stage.objective == "words":
-        return Feed(samples, partial(collate_padded, pad_token_id=processor.tokenizer.pad_token_id), stage)
-    isolation = Isolation.of(model, max_length=longest)
+    isolation, problem = Isolation.of(model, max_length=longest), None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    apart: dict[str, Any] = {}
     if stage.pack_length:
         isolation = isolate(model, max_length=longest, device=device)
-    elif _holds_trees(mixture):
+    elif stage.objective != "words" and _holds_trees(mixture):
         isolation = try_out(model, max_length=longest, device=device)
-        if isolation.problem:
+        problem = isolation.problem
+    fitting = leave_out(
+        stage,
+        mixture,
+        PartByPart(encoder) if problem else encoder,
+        folder,
+        name=name,
+        largest=stage.max_left_out if max_left_out is None else max_left_out,
+        progress=progress,
+    )
+    mixture, lengths = fitting.mixture, fitting.lengths
+    samples = EncodedMixture(mixture, encoder, stage.style)
+    if stage.objective == "words":
+        collate = partial(collate_padded, pad_token_id=processor.tokenizer.pad_token_id)
+        return Feed(samples, collate, stage, fitting)
+    if not stage.pack_length:
+        apart: dict[str, Any] = {}
+        if problem:
             alone = TakenApart.of(mixture, folder / "branches.npz", progress)
             samples = EncodedMixture(alone, encoder, stage.style)
-            apart = {"trees": alone.trees, "samples": len(alone), "why": isolation.problem}
-            log.info(
-                "%d trees were taken apart into %d samples: %s", alone.trees, len(alone), isolation.problem
-            )
-    if not stage.pack_length:
+            apart = {"trees": alone.trees, "samples": len(alone), "why": problem}
+            log.info("%d trees were taken apart into %d samples: %s", alone.trees, len(alone), problem)
         collate = Collator(processor.tokenizer.pad_token_id, isolation=isolation)
-        return Feed(samples, _seen_by_all(collate, processor, stage, processes), stage, apart=apart)
-    lengths = measure_lengths(mixture, encoder, stage.style, folder / "lengths.npz", progress)
+        return Feed(samples, _seen_by_all(collate, processor, stage, processes), stage, fitting, apart=apart)
     packs = plan_packs(
         lengths.tokens,
         lengths.images,
@@ -116,7 +132,7 @@ def feed(
     counted = stage_in_packs(stage, packs, processes)
     results = {"packs": len(packs), "fill": packs.fill, "packs_per_step": counted.batch_size}
     collate = _seen_by_all(PackCollator(isolation), processor, stage, processes)
-    return Feed(PackedMixture(samples, packs), collate, counted, results)
+    return Feed(PackedMixture(samples, packs), collate, counted, fitting, results)
 
 
 def _holds_trees(mixture: Mixture) -> bool:

@@ -57,7 +57,8 @@ def train_stage(
     Args:
         folder: of this step; ``folder/model`` is the result, checkpoints lie beside it while it runs.
         settings: ``name``, ``stage`` (a :class:`StageSpec` as a dict), ``seed``, ``dtype``; ``equal_compute`` where
-            part of the mixture makes up for another training (:mod:`vila2.train.equal_compute`).
+            part of the mixture makes up for another training (:mod:`vila2.train.equal_compute`); ``max_left_out``,
+            the share of samples that may be left out, by default the stage's.
         inputs: ``model`` (a step whose folder holds ``model/``), ``data.NAME`` (datasets) and
             ``layer.DATASET.NAME`` (annotation layers).
         progress: shows the steps.
@@ -66,7 +67,7 @@ def train_stage(
         What the report shows of a stage: the loss curve, what was trained, on how many samples.
 
     Raises:
-        TrainingError: nothing to train on, or a stage that does not fit the model.
+        TrainingError: nothing to train on, too much of it is left out, or a stage that does not fit the model.
     """
     name, seed, dtype = settings["name"], settings["seed"], computed_in(settings["dtype"])
     stage = StageSpec.model_validate(settings["stage"])
@@ -79,7 +80,18 @@ def train_stage(
         stage = with_equal_compute(stage, matched, inputs, generalist.processor, seed, progress)
     mixture = open_mixture(stage, inputs, seed, name)
     soft_loss = use_soft_loss(generalist.model)
-    fed = feed(stage, mixture, generalist, folder, seed=seed, processes=processes, progress=progress)
+    fed = feed(
+        stage,
+        mixture,
+        generalist,
+        folder,
+        seed=seed,
+        processes=processes,
+        progress=progress,
+        name=name,
+        max_left_out=settings.get("max_left_out"),
+    )
+    mixture = fed.fitting.mixture
     frozen = frozen_modules(generalist.model, stage.train)
     if "vision" not in stage.train:
         remember_pictures(generalist.model)
@@ -116,6 +128,7 @@ def train_stage(
         "taken_apart": fed.apart,
         "steps": steps,
         **what_was_read(mixture, trainer),
+        **fed.fitting.results,
     }
 
 

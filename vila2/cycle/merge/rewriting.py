@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from vila2.caption.asking import Unanswered, ask_each
 from vila2.caption.engine import Engine, GenerationSettings, Request
 from vila2.caption.marks import mark
 from vila2.cycle.merge.answers import text_of
@@ -41,10 +42,11 @@ def write_paragraphs(
         EngineError: the engine cannot do what is asked.
     """
     requests = [Request(key, (), f"{PROMPT}\n\n{_as_text(exchanges)}") for key, exchanges in conversations]
-    answers = engine.generate(requests, settings)
     return [
-        Annotation(request.key, "", answer.text, *mark(answer), answer.tokens)
-        for request, answer in zip(requests, answers, strict=True)
+        Annotation(request.key, "", "", "error", answer.reason)
+        if isinstance(answer, Unanswered)
+        else Annotation(request.key, "", answer.text, *mark(answer), answer.tokens)
+        for request, answer in zip(requests, ask_each(engine, requests, settings), strict=True)
     ]
 
 

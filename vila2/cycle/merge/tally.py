@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,12 @@ class _Counts:
         }
 
 
-def tally_merge(folder: Path) -> dict[str, Any]:
+def tally_merge(folder: Path, without_image: Collection[str] = ()) -> dict[str, Any]:
     """The numbers of a merged layer, from the fates beside it.
+
+    Args:
+        folder: of the layer.
+        without_image: keys of samples that are not counted, since they have no image.
 
     Returns:
         ``images``; ``sources``, and ``all`` of them together, where a model's paragraphs count only after the merge:
@@ -58,7 +62,7 @@ def tally_merge(folder: Path) -> dict[str, Any]:
         the claims, ``coverage`` (share of them that some evidence decides) and ``contradiction_rate`` (share of those
         that it refutes), None where there is nothing to have a share of; words of answers and captions per image.
     """
-    return tally(read_fates(folder))
+    return tally(fate for fate in read_fates(folder) if fate.key not in without_image)
 
 
 def merge_results(numbers: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""Asking an engine so that one bad request stops nothing: what it can not be asked is known by its reason."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vila2.caption.engine import Answer, Engine, GenerationSettings, Request, RequestsRefused
+from vila2.data.images import decode_image
+from vila2.errors import DataError, one_line
+
+log = logging.getLogger("vila2.caption")
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A request that an engine can not be asked, and why."""
+
+    reason: str
+
+
+def ask_each(
+    engine: Engine, requests: Sequence[Request], settings: GenerationSettings
+) -> list[Answer | Unanswered]:
+    """An answer to every request of a batch, in order, or the reason why there is none.
+
+    Raises:
+        EngineError: the engine cannot do what is asked, whatever the request.
+    """
+    found: dict[int, Answer | Unanswered] = {}
+    while left := [number for number in range(len(requests)) if number not in found]:
+        asked = [requests[number] for number in left]
+        try:
+            found |= dict(zip(left, engine.generate(asked, settings), strict=True))
+        except DataError as error:
+            refused = error.reasons if isinstance(error, RequestsRefused) else _undecodable(asked)
+            if not refused:
+                raise
+            found |= {left[place]: Unanswered(reason) for place, reason in refused.items()}
+    return [found[number] for number in range(len(requests))]
+
+
+def ask_or_empty(
+    engine: Engine, requests: Sequence[Request], settings: GenerationSettings, *, about: str
+) -> list[Answer]:
+    """The same for those who score what is said: no answer is an empty one, and the log says whose.
+
+    Args:
+        engine, requests, settings: see :func:`ask_each`.
+        about: who asks, for the log.
+    """
+    answers = []
+    for request, answer in zip(requests, ask_each(engine, requests, settings), strict=True):
+        if isinstance(answer, Unanswered):
+            log.warning("%s: no answer about %s, counted as empty: %s", about, request.key, answer.reason)
+            answer = Answer("", "stop", 0)
+        answers.append(answer)
+    return answers
+
+
+def _undecodable(requests: Sequence[Request]) -> dict[int, str]:
+    """The requests whose images fail, found by decoding them once more; for engines that do not say which."""
+    reasons = {}
+    for number, request in enumerate(requests):
+        for image in request.images:
+            try:
+                decode_image(image, where=request.key)
+            except DataError as error:
+                reasons[number] = one_line(error)
+                break
+    return reasons
