@@ -85,17 +85,20 @@ def prepare_job(
         text = read_packaged(where, of=f"{installed}, recipe")
     else:
         where, text = str(recipe), _read(recipe, f"{installed}, --recipe")
-    read = read_specialist_recipe(text, where=where, overrides=overrides)
+    read = read_specialist_recipe(text, where=where, overrides=overrides, miniature=origin.miniature)
     builder = load_reference(specialist.builder, of=f"{installed}, builder")
     data = data or read.data
     images = None if data else origin.images_under_way
-    data = data or _own_data(origin)
+    data = data or _own_data(origin, installed, specialist)
     subsets = tuple(builder.subsets)
     job = Job(installed, specialist, read, where, origin, data, tuple(mix), subsets, builder.version, images)
     origin.start(read.start)
     _check_mixtures(job)
     if data.source == "path" and not images and not os.path.exists(str(data.path)):
-        raise DataError(f"{data.path}: no such file or folder to build from", mend="check the path of --data")
+        raise DataError(
+            f"{data.path}: no such file or folder to build from",
+            mend=f"check the path; {what_it_reads(specialist)}",
+        )
     builder_config(job, Path(data.path or "."))
     return job
 
@@ -139,7 +142,17 @@ def recipe_text(job: Job) -> str:
     return write_yaml(job.recipe.model_dump(mode="json"))
 
 
-def _own_data(origin: Origin) -> DatasetSpec:
+def what_it_reads(specialist: Specialist) -> str:
+    """What data a plugin reads, and how to say where it lies: how a hint ends."""
+    reads = specialist.reads or "COCO JSON, text boxes, 3D boxes, questions, datasets with evidence"
+    return (
+        f"{specialist.name!r} reads {reads}. Name it: --data PATH, or specialists.{specialist.name}.data: "
+        "{source: path, path: PATH} in a run's recipe; docs/specialize.md says more. Toy scenes to try it out: "
+        "--data world:split=specialist,count=1000, or {source: world, options: {split: specialist, count: 1000}}"
+    )
+
+
+def _own_data(origin: Origin, plugin: Installed, specialist: Specialist) -> DatasetSpec:
     """The images that the generalist was trained on, where it is known what they show."""
     from vila2.data.evidence import Evidence
     from vila2.data.shards import ShardDataset
@@ -152,11 +165,13 @@ def _own_data(origin: Origin) -> DatasetSpec:
         if len(dataset) and Evidence.of(dataset[0]) is not None:
             return DatasetSpec(source="path", path=str(folder))
     raise RecipeError(
-        "nothing to build from: the images of the run carry no evidence"
-        if folder
-        else "nothing to build from",
-        mend="--data PATH (a dataset, COCO JSON, text boxes, questions, ...), or "
-        "--data world:split=specialist,count=600 for the miniature world",
+        f"{plugin}: no data to build from: "
+        + (
+            "the images of the run carry no evidence"
+            if folder
+            else f"{origin.name} is a checkpoint without a run"
+        ),
+        mend=what_it_reads(specialist),
     )
 
 

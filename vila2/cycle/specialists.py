@@ -13,7 +13,7 @@ from pathlib import Path
 from vila2.cycle import work
 from vila2.cycle.annotate import MadeSpecialist
 from vila2.cycle.generalist import Cycle, Generalist, checkpoint
-from vila2.cycle.origin import Origin
+from vila2.cycle.origin import Origin, starts_from_the_miniature
 from vila2.cycle.specialise import Made, make
 from vila2.cycle.specialist_job import Job, prepare_job
 from vila2.errors import RecipeError
@@ -127,6 +127,8 @@ def origin_of(cycle: Cycle, generalist: Generalist) -> Origin:
         recipe.recaptioned,
         cycle.run.folder,
         recipe.model.dtype,
+        recipe.data,
+        starts_from_the_miniature(recipe.model),
     )
 
 

@@ -107,12 +107,12 @@ def _stage_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
         stage = mapping(stage)
         for number, entry in enumerate(sequence(stage.get("mixture"))):
             yield from _entry_problems(("stages", name, "mixture", number), mapping(entry), data)
-        yield from _training_problems(("stages", name), stage)
+        yield from training_problems(("stages", name), stage)
 
 
 def _entry_problems(where: Where, entry: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Problem]:
     yield from dataset_problems((*where, "dataset"), entry.get("dataset"), data)
-    yield from _portion_problems(where, entry)
+    yield from portion_problems(where, entry)
     text = entry.get("view", MixtureEntry.model_fields["view"].default)
     if not isinstance(text, str):
         return
@@ -130,13 +130,15 @@ def _entry_problems(where: Where, entry: Mapping[str, Any], data: Mapping[str, A
         )
 
 
-def _portion_problems(where: Where, entry: Mapping[str, Any]) -> Iterator[Problem]:
+def portion_problems(where: Where, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    """Whether an entry of a mixture says how much of its dataset is meant, once and as a range that exists."""
     if entry.get("count") is not None and entry.get("weight", 1) != 1:
         yield Problem((*where, "count"), "give `weight` (passes) or `count` (samples), not both")
     yield from range_problems((*where, "select"), entry.get("select"))
 
 
-def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Problem]:
+def training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Problem]:
+    """Whether the settings of one stage go together."""
     parts = [part for part in sequence(stage.get("train")) if isinstance(part, str)]
     twice = [part for part, count in Counter(parts).items() if count > 1]
     if twice:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from vila2.errors import RecipeError
 from vila2.run.recipe import Recipe
@@ -62,7 +62,7 @@ def find_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None) 
         Recipe.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        problems = [_problem_of(detail) for detail in details if not _told_elsewhere(detail)]
+        problems = [problem_of(detail) for detail in details if not _told_elsewhere(detail)]
     return problems + cross_problems(raw, known)
 
 
@@ -119,22 +119,22 @@ def _report(
     )
 
 
-def _problem_of(detail: Any) -> Problem:
-    """One of pydantic's errors in the words of a recipe."""
+def problem_of(detail: Any, root: type[BaseModel] = Recipe) -> Problem:
+    """One of pydantic's errors in the words of a recipe, or of another ``root``."""
     where = tuple(part for part in detail["loc"] if part != "[key]")
     message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
     match detail["type"]:
         case "extra_forbidden":
-            return Problem(where, f"there is no such key; {suggest_key(where)}")
+            return Problem(where, f"there is no such key; {suggest_key(where, root)}")
         case "missing":
-            return Problem(where, f"is missing ({describe(where)})")
+            return Problem(where, f"is missing ({describe(where, root)})")
         case "literal_error":
-            return Problem(where, f"{detail['input']!r} {suggest_value(where, detail['input'])}")
+            return Problem(where, f"{detail['input']!r} {suggest_value(where, detail['input'], root)}")
         case "string_pattern_mismatch":
             return Problem(where, f"{detail['input']!r} is no name: use letters, digits, - and _")
         case "model_type" | "dict_type":
             return Problem(
-                where, f"should be a mapping of keys, not {_shown(detail['input'])}{_keys_hint(where)}"
+                where, f"should be a mapping of keys, not {_shown(detail['input'])}{_keys_hint(where, root)}"
             )
         case "too_short":
             return Problem(where, f"needs at least {detail['ctx']['min_length']} entry")
@@ -145,8 +145,8 @@ def _problem_of(detail: Any) -> Problem:
     return Problem(where, f"{message}, not {_shown(detail['input'])}")
 
 
-def _keys_hint(where: Where) -> str:
-    keys = keys_at(where)
+def _keys_hint(where: Where, root: type[BaseModel]) -> str:
+    keys = keys_at(where, root)
     return f"; its keys are {', '.join(keys)}" if keys else ""
 
 
