@@ -13,6 +13,7 @@ from typing import Any
 
 from vila2.cycle.specialist_job import Job, builder_config, what_it_reads
 from vila2.cycle.specialist_work import samples_of, shards_of
+from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject, write_dataset
 from vila2.errors import DataError
@@ -113,6 +114,8 @@ def try_data(job: Job, *, count_on: bool = False) -> Tried:
         if spec.source != "path" and spec.path
         else str(spec.path or spec.source)
     )
+    if job.images is not None:
+        _check_evidence(job, spec)
     for count in (_FIRST, _TRIED):
         with tempfile.TemporaryDirectory() as temporary:
             data = _some_data(spec, Path(temporary), count, found)
@@ -128,6 +131,23 @@ def try_data(job: Job, *, count_on: bool = False) -> Tried:
             mend=what_it_reads(job.specialist),
         )
     return found
+
+
+def _check_evidence(job: Job, spec: DatasetSpec) -> None:
+    """Whether it is known what a run's own images show, which are built from where no data is named.
+
+    Raises:
+        DataError: of none of the first.
+    """
+    from vila2.cycle.preflight import some_samples
+
+    name = job.origin.recaptioned or ""
+    own = some_samples(name, spec if spec.source != "path" else DatasetSpec(source="shards", path=spec.path))
+    if not any(Evidence.of(sample) is not None for sample in islice(own, _FIRST)):
+        raise DataError(
+            f"no data to build from: the images of dataset {name!r} carry no evidence",
+            mend=what_it_reads(job.specialist),
+        )
 
 
 def _look(job: Job, data: Path, found: Tried, count_on: bool) -> None:

@@ -42,22 +42,22 @@ def learning_parameters(model: torch.nn.Module, stage: StageSpec) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def samples_of_stage(job: Job, stage: StageSpec, tried: Tried) -> int | None:
-    """How many samples one epoch of a stage has; None where that is not known before the data is built."""
+def samples_of_stage(job: Job, stage: StageSpec, tried: Tried) -> tuple[int | None, str]:
+    """How many samples one epoch of a stage has; None and why where that is not known before."""
     times, count = tried.times, 0.0
     if times is None:
-        return None
+        return None, f"how many samples {tried.where} gives is known once they are built"
     for entry in stage.mixture:
         if entry.dataset.startswith(RUN):
             own, paths = job.origin.mixture(entry.dataset, job.mix)
             sizes = [_taken(one, _size(job, paths[f"data.{one.dataset}"], one)) for one in own]
             if None in sizes:
-                return None
+                return None, f"how many samples {entry.dataset} has is known once it is read"
             count += entry.weight * sum(size for size in sizes if size is not None)
         else:
             built = times * tried.samples.get(entry.dataset, 0) * (1 - job.recipe.held_out)
             count += _taken(entry, built) or 0
-    return round(count)
+    return round(count), ""
 
 
 def _taken(entry: MixtureEntry, size: float | None) -> float | None:
@@ -90,13 +90,21 @@ class Duration:
 
 
 def training_time(
-    stage: StageSpec, samples: int | None, tokens: int, *, parameters: int, learning: int, rate: Rate
+    stage: StageSpec,
+    samples: int | None,
+    why: str,
+    tokens: int,
+    *,
+    parameters: int,
+    learning: int,
+    rate: Rate,
 ) -> Duration:
     """How long a stage will train on one device.
 
     Args:
         stage: to be trained.
-        samples: of one epoch.
+        samples: of one epoch; None for the reason ``why``.
+        why: they are not known.
         tokens: of a typical sample.
         parameters, learning: of the model, and those that learn.
         rate: of this machine.
@@ -106,7 +114,7 @@ def training_time(
     else:
         epochs = stage.epochs
     if samples is None:
-        return Duration(None, "how many samples the data gives is known once they are built")
+        return Duration(None, why)
     # Forward and gradients of what is computed: 2 operations a parameter and token each; of what learns 2 more.
     passes = 3 if stage.gradient_checkpointing else 2
     operations = tokens * samples * epochs * 2 * (passes * parameters + learning)
@@ -179,6 +187,6 @@ def check_disk(needed: int, folder: Path, what: str) -> None:
     free = shutil.disk_usage(there).free
     if needed > free:
         raise RunError(
-            f"{what} needs {needed / 1e9:.1f} GB on disk, and {there} has {free / 1e9:.1f} GB left",
+            f"{what}: {needed / 1e9:.1f} GB are needed on disk, and {there} has {free / 1e9:.1f} GB left",
             mend="make room, or name a folder on another disk with --out",
         )

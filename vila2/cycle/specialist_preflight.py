@@ -5,7 +5,7 @@ A dry run is also told what it will be: data, settings and why, a sample of each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +100,8 @@ def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> 
     Raises:
         Vila2Error: what stands in the way, of all specialists together.
     """
+    from vila2.cycle.specialist_estimate import check_disk
+
     done = {step.name for step in cycle.run.plan if step.state == "done"}
     jobs = prepare_specialists(cycle, history.best)
     found: dict[str, Any] = {}
@@ -110,11 +112,18 @@ def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> 
         try:
             check_stages(job)
             tried = try_data(job, count_on=show)
-            found[name] = looked_at(job, tried, lambda: _of_run(cycle), cycle.run.folder, quick=not show)
+            found[name] = looked_at(job, tried, lambda: _of_run(cycle), None, quick=not show)
         except Vila2Error as error:
             wrong.append((f"specialists.{name}", error))
     together(wrong)
+    needed = sum(room_of(one["disk"]) for one in found.values())
+    check_disk(needed, cycle.run.folder, f"specialists: {' and '.join(found)}")
     return found if show else {}
+
+
+def room_of(disk: Mapping[str, int | None]) -> int:
+    """The bytes of a specialist on disk, as far as they are known."""
+    return sum(size or 0 for size in disk.values())
 
 
 def _of_run(cycle: Cycle) -> tuple[Any, Any]:
@@ -130,7 +139,7 @@ def _of_run(cycle: Cycle) -> tuple[Any, Any]:
 
 
 def looked_at(
-    job: Job, tried: Tried, outline: Outline, folder: Path, *, quick: bool = False
+    job: Job, tried: Tried, outline: Outline, folder: Path | None, *, quick: bool = False
 ) -> dict[str, Any]:
     """What is known of a specialist before it is made.
 
@@ -138,7 +147,7 @@ def looked_at(
         job: of :func:`vila2.cycle.specialist_job.prepare_job`.
         tried: its data.
         outline: of the generalist.
-        folder: where it goes.
+        folder: where it goes and has to find room; None where others go there too.
         quick: only look for what would stop it.
 
     Returns:
@@ -181,7 +190,7 @@ def looked_at(
             value_bytes=value_bytes,
             processes=processes_here("auto"),
         )
-        count = samples_of_stage(job, stage, tried)
+        count, why = samples_of_stage(job, stage, tried)
         stages[name] = {
             "train": list(stage.train),
             "lora": stage.lora.model_dump(mode="json") if stage.lora else None,
@@ -200,10 +209,11 @@ def looked_at(
             ),
         }
         durations[name] = training_time(
-            stage, count, tokens, parameters=parameters, learning=learning[name], rate=rate
+            stage, count, why, tokens, parameters=parameters, learning=learning[name], rate=rate
         ).to_json()
     room = disk(job, tried, parameters=parameters, learning=learning, value_bytes=value_bytes)
-    check_disk(sum(size or 0 for size in room.values()), folder, f"the specialist {job.name!r}")
+    if folder is not None:
+        check_disk(room_of(room), folder, f"the specialist {job.name!r}")
     return {
         "name": job.name,
         "data": tried.to_json(),

@@ -70,6 +70,7 @@ def prepare_specialists(cycle: Cycle, best: Generalist) -> dict[str, Job]:
                 use.data,
                 recipe=Path(use.recipe) if use.recipe else None,
                 overrides=[f"{key}={json.dumps(value)}" for key, value in ({"seed": seed} | use.set).items()],
+                told_as="set:",
             )
         except Vila2Error as error:
             wrong.append((f"specialists.{name}", error))

@@ -151,7 +151,7 @@ def training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Proble
         yield Problem(
             (*where, "lora"),
             f"LoRA trains the language model, and the projector in full, but `train` is [{', '.join(parts)}]: "
-            "write train: [projector, language] or [language]",
+            "write train: [projector, language] or [language], or lora: null to train without adapters",
         )
     if stage.get("objective") == "words" and parts and parts != ["projector"]:
         yield Problem(

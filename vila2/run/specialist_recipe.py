@@ -14,7 +14,7 @@ What a stage does not say is decided in :mod:`vila2.run.specialist_defaults`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError
@@ -91,7 +91,13 @@ class SpecialistRecipe(Part):
 
 
 def read_specialist_recipe(
-    text: str, *, where: str, overrides: Sequence[str] = (), miniature: bool = False
+    text: str,
+    *,
+    where: str,
+    overrides: Sequence[str] = (),
+    miniature: bool = False,
+    told_as: str = "--set",
+    check: Callable[[Mapping[str, Any]], Iterable[Problem]] | None = None,
 ) -> SpecialistRecipe:
     """Reads a specialist's recipe.
 
@@ -101,6 +107,8 @@ def read_specialist_recipe(
         overrides: ``KEY=VALUE`` each. A key of the recipe is changed there (``stages.tune.epochs=2``); any other
             is a setting of the builder (``per_image=4`` is ``build.per_image=4``).
         miniature: whether the generalist is the shipped miniature, for which the recipe's ``miniature`` counts.
+        told_as: how the overrides were given, for errors.
+        check: gives further problems of the recipe's plain values, to be told with the rest.
 
     Raises:
         RecipeError: with every problem at its line.
@@ -118,7 +126,7 @@ def read_specialist_recipe(
         told.lines |= {place[1:]: line for place, line in marked.lines.items() if place[:1] == (MINIATURE,)}
     left = _left_to_the_generalist(raw, miniature)
     for override in overrides:
-        problems += _put(raw, override, told)
+        problems += _put(raw, override, told, told_as)
     # A stage that an override gives whole decides by what it says.
     told_whole = {place for place in told.overridden if place[0] == "stages" and len(place) < 3}
     left = {
@@ -132,6 +140,7 @@ def read_specialist_recipe(
         if isinstance(stage, dict):
             raw["stages"][name] = {**defaults_of(stage, left=name in left), **stage}
     recipe = _checked(raw, problems)
+    problems += check(raw) if check else ()
     if problems or recipe is None:
         lines = list(dict.fromkeys(told.line(problem) for problem in _sharpened(problems)))
         raise RecipeError("\n  ".join(lines), mend="nothing was done; mend it and give the command again")
@@ -205,14 +214,14 @@ def _joined(base: Any, over: Any) -> Any:
     return base | {key: _joined(base[key], value) if key in base else value for key, value in over.items()}
 
 
-def _put(raw: dict[str, Any], override: str, told: _Told) -> list[Problem]:
-    """Puts a setting of a command line in its place; gives what is wrong with it."""
+def _put(raw: dict[str, Any], override: str, told: _Told, told_as: str) -> list[Problem]:
+    """Puts a setting from outside in its place; gives what is wrong with it."""
     path, equals, text = override.partition("=")
     keys = [key.strip() for key in path.split(".")]
-    said = f"--set {override}"
+    said = f"{told_as} {override}"
     if not equals or not all(keys):
         told.overridden[said,] = said
-        return [Problem((said,), "not of the form key=value; write for example --set seed=1")]
+        return [Problem((said,), f"not of the form key=value; write for example {told_as} seed=1")]
     if keys[0] not in _KEYS:
         keys = ["build", *keys]
     where: Where = tuple(keys)
