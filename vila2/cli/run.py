@@ -69,13 +69,23 @@ def run(
 
 
 def read_recipe(path: Path, overrides: list[str]) -> Recipe:
-    """A recipe, with the names of sources, prompts and benchmarks checked too."""
+    """A recipe, with the names that it takes from outside checked too: sources, prompts, benchmarks, engines, ..."""
+    from vila2.caption.engines import engine_names
     from vila2.caption.prompts import PROMPTS
     from vila2.evaluate.benchmarks import benchmark_kinds
+    from vila2.model.shipped import shipped_parts
+    from vila2.plugin.discovery import installed_plugins
     from vila2.run.recipe_file import load_recipe
     from vila2.sources import source_names
 
-    known = {"source": source_names(), "prompt": list(PROMPTS), "benchmark": benchmark_kinds()}
+    known = {
+        "source": source_names(),
+        "prompt": list(PROMPTS),
+        "benchmark": benchmark_kinds(),
+        "engine": engine_names(),
+        "plugin": [plugin.name for plugin in installed_plugins()],
+        "builtin": shipped_parts(),
+    }
     return load_recipe(path, overrides, known=known)
 
 

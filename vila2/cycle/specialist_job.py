@@ -20,6 +20,7 @@ from vila2.plugin.references import load_reference, read_packaged
 from vila2.plugin.specialist import Specialist
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import DatasetSpec
+from vila2.run.recipe_extends import recipe_text as read_recipe_text
 from vila2.run.recipe_problems import Problem, mapping, sequence
 from vila2.run.specialist_recipe import RUN, SpecialistRecipe, read_specialist_recipe
 
@@ -214,16 +215,9 @@ def _problems(
 
 def _read(path: Path, of: str) -> str:
     """The text of a recipe in a file, or in a package ("vila2_ocr/recipes/paper.yaml")."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        if path.is_absolute() or len(path.parts) < 2:
-            raise RecipeError(
-                f"{path}: no such file", mend="give a recipe's path, or PACKAGE/FILE of an installed one"
-            ) from error
-        return _read_packaged(path, of)
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: {error}", mend="give the path of a specialist's recipe") from error
+    if path.exists() or path.is_absolute() or len(path.parts) < 2:
+        return read_recipe_text(path)
+    return _read_packaged(path, of)
 
 
 def _read_packaged(path: Path, of: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 from vila2.errors import ModelError
@@ -30,3 +31,10 @@ def is_miniature(name: str | Path) -> bool:
     vision = config.get("vision_config")
     kinds = {config.get("model_type"), vision.get("model_type") if isinstance(vision, dict) else None}
     return _MINIATURE_VISION in kinds
+
+
+def shipped_parts() -> list[str]:
+    """What can be named as ``builtin:...``."""
+    sources = Path(str(files("vila2"))) / "sources"
+    found = sorted(sources.glob("*/parts/*/config.json"))
+    return [f"builtin:{path.parts[-4]}/{path.parts[-2]}" for path in found]

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
+from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import MixtureEntry, ModelSpec, with_stage_defaults
 from vila2.run.recipe_cycle_checks import cycle_problems
 from vila2.run.recipe_problems import (
@@ -39,8 +40,8 @@ def cross_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None)
 
     Args:
         raw: the recipe as plain values.
-        known: names that exist outside the recipe: ``source``, ``prompt`` and ``benchmark``; absent ones are
-            not checked.
+        known: names that exist outside the recipe: ``source``, ``prompt``, ``benchmark``, ``engine``, ``plugin`` and
+            ``builtin`` (models that are shipped); absent ones are not checked.
     """
     recipe = mapping(with_stage_defaults(raw))
     known = known or {}
@@ -50,7 +51,32 @@ def cross_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None)
         *_stage_problems(recipe),
         *cycle_problems(recipe, known.get("prompt")),
         *_benchmark_problems(recipe, known.get("benchmark")),
+        *_name_problems(recipe, known),
     ]
+
+
+def _name_problems(recipe: Mapping[str, Any], known: Mapping[str, Collection[str]]) -> Iterator[Problem]:
+    """Engines, plugins and shipped models that a recipe names."""
+    if (engines := known.get("engine")) is not None:
+        holders = ["cycle"]
+        if recipe.get("specialists") and mapping(recipe.get("merge")).get("writer") == "model":
+            holders.append("merge")
+        for holder in holders:
+            name = mapping(recipe.get(holder)).get("engine")
+            if isinstance(name, str) and name not in engines:
+                yield Problem((holder, "engine"), unknown("engine", name, engines))
+    if (plugins := known.get("plugin")) is not None:
+        named = [(("specialists", name), name) for name in mapping(recipe.get("specialists"))]
+        named += [(("plugins", number), name) for number, name in enumerate(sequence(recipe.get("plugins")))]
+        for where, name in named:
+            if isinstance(name, str) and name not in plugins:
+                hint = did_you_mean(name, plugins) if plugins else "none is installed"
+                what = f"no plugin {name!r} is installed; {hint}, or `pip install` the package that brings it"
+                yield Problem(where, what.replace("?, or", "? Or"))
+    if (shipped := known.get("builtin")) is not None:
+        for key, name in mapping(recipe.get("model")).items():
+            if isinstance(name, str) and name.startswith("builtin:") and name not in shipped:
+                yield Problem(("model", key), unknown("shipped model", name, shipped))
 
 
 def _source_problems(data: Mapping[str, Any], sources: Collection[str] | None) -> Iterator[Problem]:

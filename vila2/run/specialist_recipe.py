@@ -22,6 +22,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 from vila2.errors import RecipeError
 from vila2.run.recipe import DatasetSpec, StageSpec
 from vila2.run.recipe_checks import portion_problems, training_problems
+from vila2.run.recipe_extends import what_it_is
 from vila2.run.recipe_file import problem_of
 from vila2.run.recipe_problems import Problem, Where, mapping, sequence
 from vila2.run.recipe_values import Count, Name, Number, Part, Text, Whole
@@ -115,7 +116,10 @@ def read_specialist_recipe(
     """
     marked = read_yaml(text, where=where)
     if not isinstance(marked.value, dict):
-        raise RecipeError(f"{where}: a recipe is a mapping of keys", mend=f"its keys are {', '.join(_KEYS)}")
+        raise RecipeError(
+            f"{where}: a recipe is a mapping of keys, and this {what_it_is(marked.value)}",
+            mend=f"its keys are {', '.join(_KEYS)}, {MINIATURE}",
+        )
     raw, told = marked.value, _Told(where, dict(marked.lines))
     problems = list(marked.problems)
     different = raw.pop(MINIATURE, None)
@@ -142,13 +146,14 @@ def read_specialist_recipe(
     recipe = _checked(raw, problems)
     problems += check(raw) if check else ()
     if problems or recipe is None:
-        lines = list(dict.fromkeys(told.line(problem) for problem in _sharpened(problems)))
+        lines = list(dict.fromkeys(line for _, line in sorted(map(told.line, _sharpened(problems)))))
         raise RecipeError("\n  ".join(lines), mend="nothing was done; mend it and give the command again")
     recipe._left = frozenset(left)
     return recipe
 
 
 _KEYS = tuple(SpecialistRecipe.model_fields)
+_LAST = 1 << 30  # settings from outside are told after the recipe
 
 
 def _left_to_the_generalist(raw: Mapping[str, Any], miniature: bool) -> set[str]:
@@ -166,16 +171,18 @@ class _Told:
     def __init__(self, where: str, lines: dict[Where, int]) -> None:
         self.where, self.lines, self.overridden = where, lines, dict[Where, str]()
 
-    def line(self, problem: Problem) -> str:
-        """A problem as an error message says it."""
+    def line(self, problem: Problem) -> tuple[int, str]:
+        """A problem as an error message says it, behind the line that it is sorted by."""
         place, dotted = problem.where, ".".join(map(str, problem.where)) or "recipe"
         for end in range(len(place), -1, -1):
-            if place[:end] in self.overridden:
-                return f"{self.overridden[place[:end]]}: {dotted}: {problem.what}"
-        line = next(
-            (self.lines[place[:end]] for end in range(len(place), -1, -1) if place[:end] in self.lines), 1
-        )
-        return f"{self.where}:{line}: {dotted}: {problem.what}"
+            if said := self.overridden.get(place[:end]):
+                return (
+                    _LAST,
+                    f"{said}: {problem.what}" if said == dotted else f"{said}: {dotted}: {problem.what}",
+                )
+        above = (place[:end] for end in range(len(place), -1, -1))
+        line = next((self.lines[one] for one in above if one in self.lines), 1)
+        return line, f"{self.where}:{line}: {dotted}: {problem.what}"
 
 
 def _checked(raw: dict[str, Any], problems: list[Problem]) -> SpecialistRecipe | None:
@@ -201,9 +208,11 @@ def _stage_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _sharpened(problems: Sequence[Problem]) -> list[Problem]:
     """Without what only follows from another problem at the same place."""
+    unread = [problem.where for problem in problems if problem.final]
     first: dict[Where, Problem] = {}
     for problem in problems:
-        first.setdefault(problem.where, problem)
+        if problem.final or not any(problem.where[: len(place)] == place for place in unread):
+            first.setdefault(problem.where, problem)
     return list(first.values())
 
 
@@ -229,7 +238,7 @@ def _put(raw: dict[str, Any], override: str, told: _Told, told_as: str) -> list[
     try:
         marked = read_setting(text, where=said)
     except RecipeError as error:
-        return [Problem(where, error.what.removeprefix(f"{said}:"))]
+        return [Problem(where, f"{error.what.removeprefix(f'{said}:')}; {error.mend}", final=True)]
     holder: Any = raw
     for depth, key in enumerate(keys[:-1], start=1):
         if isinstance(holder, list) and key.isdigit() and int(key) < len(holder):
@@ -246,4 +255,4 @@ def _put(raw: dict[str, Any], override: str, told: _Told, told_as: str) -> list[
         holder[int(keys[-1])] = marked.value
     else:
         holder[keys[-1]] = marked.value
-    return [Problem((*where, *problem.where), problem.what) for problem in marked.problems]
+    return [Problem((*where, *problem.where), problem.what, problem.final) for problem in marked.problems]
