@@ -16,7 +16,7 @@ from vila2.cycle.specialist_job import Job, tokens_and_coordinates
 from vila2.cycle.specialist_work import give_tokens
 from vila2.cycle.specialists import prepare_specialists, together
 from vila2.data.sample import Sample
-from vila2.errors import DataError, RecipeError, Vila2Error
+from vila2.errors import DataError, Vila2Error
 from vila2.run.specialist_defaults import reason
 from vila2.run.steps import Run
 
@@ -241,7 +241,7 @@ def in_tokens(job: Job, sample: Sample, stage: StageSpec, processor: Any) -> dic
     """A built sample as the model reads it, and what of it the loss counts.
 
     Raises:
-        DataError: it cannot be read so, or nothing of it would count.
+        DataError: it cannot be read so, or nothing of it would count within the stage's max_length.
     """
     from vila2.model.conversation import IGNORED, ConversationEncoder
 
@@ -257,11 +257,6 @@ def in_tokens(job: Job, sample: Sample, stage: StageSpec, processor: Any) -> dic
     trained = [
         token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED
     ]
-    if not trained:
-        raise RecipeError(
-            f"stages: of the first sample ({sample.key}) nothing is trained on: it is cut at max_length {stage.max_length}",
-            mend="--set stages.NAME.max_length=8192, or smaller images",
-        )
     decode = processor.tokenizer.decode
     return {
         "tokens": len(encoded.input_ids),
