@@ -137,6 +137,15 @@ def test_data_that_gives_no_sample_is_told_with_rejects_by_reason_and_examples(p
     assert "no-evidence 3" in said and said.count("for example") == 2 and "'finding' reads" in said
 
 
+def test_all_that_is_missing_is_told_at_once(place):
+    with pytest.raises(RecipeError, match="2 things are missing") as error:
+        prepare_job("finding", find_origin(place / "vlm"), None)
+    assert "no data to build from" in str(error.value) and "--mix" in str(error.value)
+    with pytest.raises(DataError, match="no/such"):
+        data = DatasetSpec(source="path", path=str(place / "rows.jsonl"))
+        prepare_job("finding", find_origin(place / "vlm"), data, mix=[place / "no" / "such"])
+
+
 RUN = """
 name: real
 data: {photos: {source: captions, path: captions.jsonl}}

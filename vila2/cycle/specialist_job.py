@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from vila2.cycle.origin import Origin
-from vila2.errors import DataError, PluginError, RecipeError
+from vila2.errors import DataError, PluginError, RecipeError, Vila2Error
 from vila2.plugin.discovery import Installed
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference, read_packaged
@@ -103,16 +103,20 @@ def prepare_job(
     )
     data = data or read.data
     images = None if data else origin.images_under_way
+    wrong: list[Vila2Error] = []
+    looks: list[Callable[[], object]] = [
+        lambda: _check_data(data or _own_data(origin, installed, specialist), images, specialist),
+        lambda: origin.start(read.start),
+        lambda: _check_mixtures(read, origin, mix),
+    ]
+    for look in looks:
+        try:
+            look()
+        except Vila2Error as error:
+            wrong.append(error)
+    _raise_all(wrong)
     data = data or _own_data(origin, installed, specialist)
-    job = Job(installed, specialist, read, where, origin, data, tuple(mix), subsets, builder.version, images)
-    origin.start(read.start)
-    _check_mixtures(job)
-    if data.source == "path" and not images and not os.path.exists(str(data.path)):
-        raise DataError(
-            f"{data.path}: no such file or folder to build from",
-            mend=f"check the path; {what_it_reads(specialist)}",
-        )
-    return job
+    return Job(installed, specialist, read, where, origin, data, tuple(mix), subsets, builder.version, images)
 
 
 def builder_config(job: Job, data: Path) -> Any:
@@ -175,11 +179,40 @@ def _own_data(origin: Origin, plugin: Installed, specialist: Specialist) -> Data
     )
 
 
-def _check_mixtures(job: Job) -> None:
-    """Whether what the generalist was trained on is there, where a mixture names it."""
-    for name in job.recipe.datasets():
-        if name.startswith(RUN):
-            job.origin.mixture(name, job.mix)
+def _check_data(data: DatasetSpec, images: StepResult | None, specialist: Specialist) -> None:
+    if data.source == "path" and not images and not os.path.exists(str(data.path)):
+        raise DataError(
+            f"{data.path}: no such file or folder to build from",
+            mend=f"check the path; {what_it_reads(specialist)}",
+        )
+
+
+def _check_mixtures(recipe: SpecialistRecipe, origin: Origin, mix: Sequence[Path]) -> None:
+    """Whether what the generalist was trained on is there, where a mixture names it.
+
+    Raises:
+        RunError: there is no such stage, and no ``--mix`` in its place.
+        DataError: a folder is no dataset.
+    """
+    from vila2.data.shards import ShardDataset
+
+    for name in recipe.datasets():
+        paths = origin.mixture(name, mix)[1] if name.startswith(RUN) else {}
+        for key, path in paths.items():
+            if key.startswith("data.") and isinstance(path, Path):
+                ShardDataset.open(path)
+
+
+def _raise_all(wrong: Sequence[Vila2Error]) -> None:
+    """Raises what is wrong: one error as it is, several as one."""
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        lines = [error.what + (f" ({error.mend})" if error.mend else "") for error in wrong]
+        raise RecipeError(
+            "\n  ".join([f"{len(wrong)} things are missing", *lines]),
+            mend="nothing was done; mend them and give the command again",
+        ) from wrong[0]
 
 
 def _problems(

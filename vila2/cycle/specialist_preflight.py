@@ -39,14 +39,15 @@ def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
     Raises:
         Vila2Error: what would go wrong.
     """
-    from vila2.model.outline import outline
+    from vila2.cycle.specialist_estimate import check_disk
+    from vila2.train.processes import processes_here
 
-    check_stages(job)
+    processes = processes_here("auto")
+    check_stages(job, processes)
     plan = Run.open(folder, dry=True)
     make(job, plan)
-    found = looked_at(
-        job, try_data(job, count_on=True), lambda: outline(job.origin.start(job.recipe.start)), folder
-    )
+    found = looked_at(job, try_data(job, count_on=True), lambda: _from_checkpoint(job), processes)
+    check_disk(room_of(found["disk"]), folder, f"the specialist {job.name!r}")
     return {
         "plan": plan.plan,
         "samples": found.pop("samples"),
@@ -66,25 +67,33 @@ def check_before_work(job: Job, folder: Path, done: Collection[str]) -> None:
     Raises:
         Vila2Error: what stands in the way.
     """
+    from vila2.cycle.specialist_estimate import check_disk
+    from vila2.train.processes import processes_here
+
+    if f"build-{job.name}" in done:
+        return
+    processes = processes_here("auto")
+    check_stages(job, processes)
+    found = looked_at(job, try_data(job), lambda: _from_checkpoint(job), processes, quick=True)
+    check_disk(room_of(found["disk"]), folder, f"the specialist {job.name!r}")
+
+
+def _from_checkpoint(job: Job) -> tuple[Any, Any]:
     from vila2.model.outline import outline
 
-    if "specialist" in done:
-        return
-    check_stages(job)
-    looked_at(job, try_data(job), lambda: outline(job.origin.start(job.recipe.start)), folder, quick=True)
+    return outline(job.origin.start(job.recipe.start))
 
 
-def check_stages(job: Job) -> None:
-    """Whether this machine has what the stages need.
+def check_stages(job: Job, processes: int) -> None:
+    """Whether this machine has what the stages need, for so many processes that train together.
 
     Raises:
         TrainingError: it has not.
     """
     from vila2.train.checks import check_stage
-    from vila2.train.processes import processes_here
 
     for stage in job.recipe.stages.values():
-        check_stage(stage, processes_here("auto"))
+        check_stage(stage, processes)
 
 
 def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> dict[str, Any]:
@@ -101,18 +110,20 @@ def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> 
         Vila2Error: what stands in the way, of all specialists together.
     """
     from vila2.cycle.specialist_estimate import check_disk
+    from vila2.train.processes import processes_here
 
+    processes = processes_here(cycle.recipe.processes)
     done = {step.name for step in cycle.run.plan if step.state == "done"}
     jobs = prepare_specialists(cycle, history.best)
     found: dict[str, Any] = {}
     wrong: list[tuple[str, Vila2Error]] = []
     for name, job in jobs.items():
-        if not show and f"{name}-specialist" in done:
+        if not show and f"build-{name}" in done:
             continue
         try:
-            check_stages(job)
+            check_stages(job, processes)
             tried = try_data(job, count_on=show)
-            found[name] = looked_at(job, tried, lambda: _of_run(cycle), None, quick=not show)
+            found[name] = looked_at(job, tried, lambda: _of_run(cycle), processes, quick=not show)
         except Vila2Error as error:
             wrong.append((f"specialists.{name}", error))
     together(wrong)
@@ -139,7 +150,7 @@ def _of_run(cycle: Cycle) -> tuple[Any, Any]:
 
 
 def looked_at(
-    job: Job, tried: Tried, outline: Outline, folder: Path | None, *, quick: bool = False
+    job: Job, tried: Tried, outline: Outline, processes: int, *, quick: bool = False
 ) -> dict[str, Any]:
     """What is known of a specialist before it is made.
 
@@ -147,25 +158,23 @@ def looked_at(
         job: of :func:`vila2.cycle.specialist_job.prepare_job`.
         tried: its data.
         outline: of the generalist.
-        folder: where it goes and has to find room; None where others go there too.
+        processes: that train together.
         quick: only look for what would stop it.
 
     Returns:
         ``name``, ``data``, ``stages`` (settings, and ``why`` they are so), ``samples``, ``memory``, ``disk`` and ``time``.
 
     Raises:
-        Vila2Error: the model cannot be trained so, or the disk is too small.
+        Vila2Error: the model cannot be trained so.
     """
     from vila2.cycle.specialist_estimate import (
         Rate,
-        check_disk,
         disk,
         learning_parameters,
         samples_of_stage,
         training_time,
     )
     from vila2.train.estimate import Sizes, stage_memory
-    from vila2.train.processes import processes_here
 
     model, processor = _with_tokens(job, outline)
     sizes = Sizes.of(model)
@@ -188,7 +197,7 @@ def looked_at(
             tokens=tokens,
             counted=counted,
             value_bytes=value_bytes,
-            processes=processes_here("auto"),
+            processes=processes,
         )
         count, why = samples_of_stage(job, stage, tried)
         stages[name] = {
@@ -212,8 +221,6 @@ def looked_at(
             stage, count, why, tokens, parameters=parameters, learning=learning[name], rate=rate
         ).to_json()
     room = disk(job, tried, parameters=parameters, learning=learning, value_bytes=value_bytes)
-    if folder is not None:
-        check_disk(room_of(room), folder, f"the specialist {job.name!r}")
     return {
         "name": job.name,
         "data": tried.to_json(),
