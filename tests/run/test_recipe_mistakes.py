@@ -149,6 +149,18 @@ def test_a_folder_names_the_recipes_in_it_and_a_large_file_is_not_read(tmp_path)
         load_recipe(tmp_path / "model.safetensors")
 
 
+def test_an_option_that_its_source_has_not_is_named_at_its_line(tmp_path):
+    from vila2.cli.run import read_recipe
+
+    path = tmp_path / "r.yaml"
+    path.write_text(swapped("path: rows.json", "path: rows.json, options: {image_roots: images, count: 3}"))
+    with pytest.raises(
+        RecipeError, match=r"data\.rows\.options\.image_roots: .*did you mean 'image_root'"
+    ) as error:
+        read_recipe(path, ["stages.sft.epoch=2"])
+    assert "r.yaml:3: " in str(error.value) and "did you mean 'epochs'" in str(error.value)
+
+
 def test_all_mistakes_come_at_once_from_the_file_and_the_command_line(tmp_path):
     text = (
         BASE.replace("cycle:", "cycel:")

@@ -13,7 +13,7 @@ import typer
 
 from vila2.cli.options import AsJson, DryRun, Quiet
 from vila2.cli.tables import print_plan, table
-from vila2.errors import RecipeError
+from vila2.errors import RecipeError, Vila2Error
 
 if TYPE_CHECKING:
     from vila2.run.recipe import Recipe
@@ -86,7 +86,17 @@ def read_recipe(path: Path, overrides: list[str]) -> Recipe:
         "plugin": [plugin.name for plugin in installed_plugins()],
         "builtin": shipped_parts(),
     }
-    return load_recipe(path, overrides, known=known)
+    return load_recipe(path, overrides, known=known, options=_options_of)
+
+
+def _options_of(source: str) -> list[str] | None:
+    """The options of a source; None where it is unknown or broken, which is told elsewhere."""
+    from vila2.sources import source_options
+
+    try:
+        return [name for name in source_options(source) if name != "path"]
+    except Vila2Error:
+        return None
 
 
 def _print_controls(recipe: Recipe, as_json: bool) -> None:

@@ -9,7 +9,7 @@ the wrong type is passed over here, since the recipe's own types report it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -35,18 +35,25 @@ STAGE_ORDER = ("align", "pretrain", "sft")
 _ASSEMBLING = ("projector", "vision_feature_layer", "max_tiles", "s2_scales", "visual_expert")
 
 
-def cross_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None) -> list[Problem]:
+#: The options of a source by its name; None where they cannot be told.
+Options = Callable[[str], Collection[str] | None]
+
+
+def cross_problems(
+    raw: Any, known: Mapping[str, Collection[str]] | None = None, options: Options | None = None
+) -> list[Problem]:
     """All the problems between the parts of a raw recipe.
 
     Args:
         raw: the recipe as plain values.
         known: names that exist outside the recipe: ``source``, ``prompt``, ``benchmark``, ``engine``, ``plugin`` and
             ``builtin`` (models that are shipped); absent ones are not checked.
+        options: of the sources; without it they are not checked.
     """
     recipe = mapping(with_stage_defaults(raw))
     known = known or {}
     return [
-        *_source_problems(mapping(recipe.get("data")), known.get("source")),
+        *_source_problems(recipe, known.get("source"), options),
         *_model_problems(recipe),
         *_stage_problems(recipe),
         *cycle_problems(recipe, known.get("prompt")),
@@ -79,15 +86,30 @@ def _name_problems(recipe: Mapping[str, Any], known: Mapping[str, Collection[str
                 yield Problem(("model", key), unknown("shipped model", name, shipped))
 
 
-def _source_problems(data: Mapping[str, Any], sources: Collection[str] | None) -> Iterator[Problem]:
-    for name, spec in data.items():
+def _source_problems(
+    recipe: Mapping[str, Any], sources: Collection[str] | None, options: Options | None
+) -> Iterator[Problem]:
+    places: list[tuple[Where, Any]] = [
+        (("data", name), spec) for name, spec in mapping(recipe.get("data")).items()
+    ]
+    for name, use in mapping(recipe.get("specialists")).items():
+        places.append((("specialists", name, "data"), mapping(use).get("data")))
+    for where, spec in places:
         source = mapping(spec).get("source")
         if not isinstance(source, str):
             continue
-        if sources is not None and source not in {*sources, "shards"}:
-            yield Problem(("data", name, "source"), unknown("source", source, {*sources, "shards"}))
-        if source == "shards" and not spec.get("path"):
-            yield Problem(("data", name), "source `shards` needs `path`, the dataset's folder")
+        unread = {"shards", "path"} if where[0] == "specialists" else {"shards"}
+        if sources is not None and source not in {*sources, *unread}:
+            yield Problem((*where, "source"), unknown("source", source, {*sources, *unread}))
+            continue
+        if source in unread and not spec.get("path"):
+            yield Problem(where, f"source `{source}` needs `path`, the dataset's folder")
+        known = options(source) if options is not None and source not in unread else None
+        for option in mapping(spec.get("options")) if known is not None else ():
+            if option not in known:
+                yield Problem(
+                    (*where, "options", option), unknown(f"option of source {source!r}:", option, known)
+                )
 
 
 def _model_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:

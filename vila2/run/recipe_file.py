@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from vila2.errors import RecipeError
 from vila2.run.nearest import nearest
 from vila2.run.recipe import Recipe
-from vila2.run.recipe_checks import cross_problems
+from vila2.run.recipe_checks import Options, cross_problems
 from vila2.run.recipe_extends import Place, read_extended
 from vila2.run.recipe_overrides import apply_override
 from vila2.run.recipe_problems import Problem, Where
@@ -41,6 +41,7 @@ def load_recipe(
     overrides: Sequence[str] = (),
     *,
     known: Mapping[str, Collection[str]] | None = None,
+    options: Options | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Recipe:
     """Reads a recipe, with those it extends, and checks all that can be checked without touching the data.
@@ -51,7 +52,7 @@ def load_recipe(
     Args:
         path: of the YAML file.
         overrides: ``a.b=c`` each; see :func:`vila2.run.recipe_overrides.apply_override`.
-        known: names that exist outside the recipe, ``source`` and ``prompt``; absent ones are not checked.
+        known, options: names that exist outside the recipe; see :func:`vila2.run.recipe_checks.cross_problems`.
         environment: for ``${VAR}``; by default the process's.
 
     Raises:
@@ -63,13 +64,15 @@ def load_recipe(
     for override in overrides:
         problems += apply_override(raw.value, override, sources.overridden, environment)
     unread = {problem.where for problem in [*problems, *(one for _, one in raw.problems)] if problem.final}
-    problems += without_what_follows(find_problems(raw.value, known), unread, raw.value)
+    problems += without_what_follows(find_problems(raw.value, known, options), unread, raw.value)
     if problems or raw.problems:
         raise _report(problems, raw.problems, sources)
     return Recipe.model_validate(raw.value)
 
 
-def find_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None) -> list[Problem]:
+def find_problems(
+    raw: Any, known: Mapping[str, Collection[str]] | None = None, options: Options | None = None
+) -> list[Problem]:
     """Everything wrong with the plain values of a recipe, in no order."""
     problems = []
     try:
@@ -77,7 +80,7 @@ def find_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None) 
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
         problems = [problem_of(detail) for detail in details if not _told_elsewhere(detail)]
-    return problems + cross_problems(raw, known)
+    return problems + cross_problems(raw, known, options)
 
 
 def without_what_follows(problems: Sequence[Problem], unread: Collection[Where], raw: Any) -> list[Problem]:
