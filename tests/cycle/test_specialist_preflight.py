@@ -94,7 +94,7 @@ def test_a_dry_run_says_what_a_specialist_is_made_of_and_takes(place, monkeypatc
     )  # 12 x 0.9 + 6 x 0.5
     assert "time of training: about" in text and "of a matrix product measured on this machine" in text
     assert "disk:" in text and "models" in text and "checkpoints while training" in text
-    assert "missing" in text or "gone.png" in text
+    assert "are free" in text and "gone.png" in text
     assert not (place / "out").exists()
     found = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     stage = found["specialist"]["stages"]["tune"]
@@ -135,6 +135,16 @@ def test_data_that_gives_no_sample_is_told_with_rejects_by_reason_and_examples(p
         try_data(job_of(place, data="questions.jsonl"))
     said = str(error.value)
     assert "no-evidence 3" in said and said.count("for example") == 2 and "'finding' reads" in said
+
+
+def test_a_build_of_nothing_names_what_was_rejected(place, tmp_path):
+    from vila2.cycle.specialist_work import build
+
+    (place / "gone.jsonl").write_text(json.dumps({"image": "gone.png", "evidence": {"objects": []}}))
+    settings = {"plugin": "finding", "config": {}, "held_out": 0.1, "seed": 0}
+    with pytest.raises(DataError, match=r"nothing was built; rejected: \S+ 1\n  for example .*gone") as error:
+        build(tmp_path, settings, {"data": place / "gone.jsonl"}, Board())
+    assert "rejected.jsonl" in error.value.mend
 
 
 def test_all_that_is_missing_is_told_at_once(place):
@@ -211,7 +221,7 @@ def test_what_is_wrong_with_several_specialists_is_told_at_once(place, monkeypat
 
 def test_too_little_room_on_disk_is_told_with_both_numbers(tmp_path):
     with pytest.raises(
-        RunError, match=r"specialists: ocr: 1152921504.6 GB are needed on disk, and .* has .* GB left"
+        RunError, match=r"specialists: ocr: 1152921504.6 GB are needed on disk, and that of .* has .* GB left"
     ):
         check_disk(1 << 60, tmp_path / "not" / "there", "specialists: ocr")
     check_disk(1, tmp_path / "not" / "there", "specialists: ocr")

@@ -39,7 +39,9 @@ def print_specialist(name: str, found: Mapping[str, Any]) -> None:
             typer.echo(f"    memory of a device: {_sizes(memory)}")
         took = found["time"][stage]
         typer.echo(f"    time of training: {_duration(took['seconds'])} ({took['from']})")
-    typer.echo(f"  disk: {_sizes(found['disk'])}")
+    needed = sum(size or 0 for size in found["disk"].values())
+    small = ": too little, make room or name another disk with --out" if needed > found["free"] else ""
+    typer.echo(f"  disk: {_sizes(found['disk'])}; {_size(found['free'])} are free{small}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:

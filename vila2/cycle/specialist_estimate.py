@@ -181,12 +181,17 @@ def check_disk(needed: int, folder: Path, what: str) -> None:
     Raises:
         RunError: it has not.
     """
+    free = free_on_disk(folder)
+    if needed > free:
+        raise RunError(
+            f"{what}: {needed / 1e9:.1f} GB are needed on disk, and that of {folder} has {free / 1e9:.1f} GB left",
+            mend="make room, or name a folder on another disk with --out",
+        )
+
+
+def free_on_disk(folder: Path) -> int:
+    """Bytes that are free where a folder is, which need not exist yet."""
     there = folder.resolve()
     while not there.exists():
         there = there.parent
-    free = shutil.disk_usage(there).free
-    if needed > free:
-        raise RunError(
-            f"{what}: {needed / 1e9:.1f} GB are needed on disk, and {there} has {free / 1e9:.1f} GB left",
-            mend="make room, or name a folder on another disk with --out",
-        )
+    return shutil.disk_usage(there).free

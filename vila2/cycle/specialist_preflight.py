@@ -39,7 +39,7 @@ def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
     Raises:
         Vila2Error: what would go wrong.
     """
-    from vila2.cycle.specialist_estimate import check_disk
+    from vila2.cycle.specialist_estimate import free_on_disk
     from vila2.train.processes import processes_here
 
     processes = processes_here("auto")
@@ -47,7 +47,7 @@ def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
     plan = Run.open(folder, dry=True)
     make(job, plan)
     found = looked_at(job, try_data(job, count_on=True), lambda: _from_checkpoint(job), processes)
-    check_disk(room_of(found["disk"]), folder, f"the specialist {job.name!r}")
+    found["free"] = free_on_disk(folder)
     return {
         "plan": plan.plan,
         "samples": found.pop("samples"),
@@ -109,7 +109,7 @@ def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> 
     Raises:
         Vila2Error: what stands in the way, of all specialists together.
     """
-    from vila2.cycle.specialist_estimate import check_disk
+    from vila2.cycle.specialist_estimate import check_disk, free_on_disk
     from vila2.train.processes import processes_here
 
     processes = processes_here(cycle.recipe.processes)
@@ -127,9 +127,11 @@ def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> 
         except Vila2Error as error:
             wrong.append((f"specialists.{name}", error))
     together(wrong)
+    if show:
+        return {name: one | {"free": free_on_disk(cycle.run.folder)} for name, one in found.items()}
     needed = sum(room_of(one["disk"]) for one in found.values())
     check_disk(needed, cycle.run.folder, f"specialists: {' and '.join(found)}")
-    return found if show else {}
+    return {}
 
 
 def room_of(disk: Mapping[str, int | None]) -> int:

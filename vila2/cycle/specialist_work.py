@@ -112,8 +112,9 @@ def _check_built(folder: Path, results: Mapping[str, Any], held_out: float) -> N
     counts = results["samples"]
     rejects = ", ".join(f"{reason} {count}" for reason, count in results["rejected"].items()) or "none"
     if not counts:
+        examples = "".join(f"\n  for example {line}" for line in _examples(folder / "rejected.jsonl"))
         raise DataError(
-            f"nothing was built; rejected: {rejects}",
+            f"nothing was built; rejected: {rejects}{examples}",
             mend=f"see {folder / 'rejected.jsonl'}, and check --data",
         )
     for missing, there in ((HELD_OUT, HELD_OUT in counts), ("train", set(counts) - {HELD_OUT})):
@@ -122,6 +123,21 @@ def _check_built(folder: Path, results: Mapping[str, Any], held_out: float) -> N
                 f"of {results['built']} samples none is left for {missing}",
                 mend=f"give more images, or another held_out than {held_out}",
             )
+
+
+def _examples(rejected: Path) -> list[str]:
+    """Two rejects of different reasons, where there are so many."""
+    found: dict[str, str] = {}
+    with rejected.open(encoding="utf-8") as lines:
+        for line in lines:
+            reject = json.loads(line)
+            if len(found) == 2:
+                break
+            shown = ": ".join(
+                str(reject[name]) for name in ("where", "key", "reason", "detail") if reject.get(name)
+            )
+            found.setdefault(reject["reason"], " ".join(shown.split())[:300])
+    return list(found.values())
 
 
 def prepare(
