@@ -291,7 +291,7 @@ def test_overrides_reach_into_everything(good: Path):
         ("seed.x=2", "seed: there is no"),
         ("learning_rate=1", "did you mean 'stages.NAME.learning_rate'?"),
         ("seed", "--set seed: not of the form key=value"),
-        ("seed=[", "--set seed=[:1: this is not YAML"),
+        ("seed=[", "--set seed=[: seed: this is not YAML"),
     ],
 )
 def test_a_wrong_override_is_named_as_such(tmp_path: Path, override: str, expected: str):

@@ -33,6 +33,13 @@ def open_engine(name: str, model: Any, **options: Any) -> Engine:
     return find_engine(name)(model, **options)
 
 
+def engine_names() -> list[str]:
+    """The names of all engines, those of plugins included."""
+    from vila2.plugin.host import Host
+
+    return [*ENGINES, *Host().engines()]
+
+
 def find_engine(name: str) -> Callable[..., Engine]:
     """What opens the engine of a name.
 

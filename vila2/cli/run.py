@@ -13,7 +13,7 @@ import typer
 
 from vila2.cli.options import AsJson, DryRun, Quiet
 from vila2.cli.tables import print_plan, table
-from vila2.errors import RecipeError
+from vila2.errors import RecipeError, Vila2Error
 
 if TYPE_CHECKING:
     from vila2.run.recipe import Recipe
@@ -69,14 +69,34 @@ def run(
 
 
 def read_recipe(path: Path, overrides: list[str]) -> Recipe:
-    """A recipe, with the names of sources, prompts and benchmarks checked too."""
+    """A recipe, with the names that it takes from outside checked too: sources, prompts, benchmarks, engines, ..."""
+    from vila2.caption.engines import engine_names
     from vila2.caption.prompts import PROMPTS
     from vila2.evaluate.benchmarks import benchmark_kinds
+    from vila2.model.shipped import shipped_parts
+    from vila2.plugin.discovery import installed_plugins
     from vila2.run.recipe_file import load_recipe
     from vila2.sources import source_names
 
-    known = {"source": source_names(), "prompt": list(PROMPTS), "benchmark": benchmark_kinds()}
-    return load_recipe(path, overrides, known=known)
+    known = {
+        "source": source_names(),
+        "prompt": list(PROMPTS),
+        "benchmark": benchmark_kinds(),
+        "engine": engine_names(),
+        "plugin": [plugin.name for plugin in installed_plugins()],
+        "builtin": shipped_parts(),
+    }
+    return load_recipe(path, overrides, known=known, options=_options_of)
+
+
+def _options_of(source: str) -> list[str] | None:
+    """The options of a source; None where it is unknown or broken, which is told elsewhere."""
+    from vila2.sources import source_options
+
+    try:
+        return [name for name in source_options(source) if name != "path"]
+    except Vila2Error:
+        return None
 
 
 def _print_controls(recipe: Recipe, as_json: bool) -> None:

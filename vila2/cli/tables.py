@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+from vila2.cli.specialist_tables import print_specialist
+
 #: Letters of a cell that is never broken.
 _SHORT = 16
 _LEFT_OUT_SHOWN = 3
@@ -52,6 +54,10 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
             for stage, sizes in rest["memory"].items()
         ]
         console.print(table(["memory of a device", *purposes, "together"], rows))
+    if rest.get("specialist"):
+        print_specialist(rest["specialist"]["name"], rest["specialist"])
+    for name, found in rest.get("specialists", {}).items():
+        print_specialist(name, found)
     typer.echo(f"nothing was done; without --dry-run the run goes to {folder}")
 
 

@@ -59,7 +59,7 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
 
     Returns:
         ``report`` (path of the HTML page), ``summary`` (columns and rows) and ``results``; of a dry run
-        ``plan``, ``sizes``, ``samples`` and ``memory`` instead.
+        ``plan``, ``sizes``, ``samples``, ``memory`` and ``specialists`` instead.
 
     Raises:
         Vila2Error: whatever is wrong, before the first work where it can be known before.
@@ -76,10 +76,10 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     checks = preflight(recipe, show=dry_run)
     check_rounds(recipe)
     cycle, history = improve(recipe, plan)
-    check_specialists(cycle, history)
+    specialists = check_specialists(cycle, history, show=dry_run)
     check_controls(recipe, history, do_controls(recipe, plan))
     if dry_run:
-        return {"plan": plan.plan, **checks}
+        return {"plan": plan.plan, **checks, "specialists": specialists}
     with Run.open(folder, progress=progress, planned=plan.plan) as run:
         run.keep_recipe(recipe)
         work.use_threads(recipe.threads)

@@ -11,7 +11,8 @@ from typing import Any
 
 from vila2.data.views import View
 from vila2.errors import RunError
-from vila2.run.recipe import MixtureEntry
+from vila2.model.shipped import is_miniature
+from vila2.run.recipe import DatasetSpec, MixtureEntry, ModelSpec
 from vila2.run.specialist_recipe import RUN
 from vila2.run.status import status
 from vila2.run.step_files import read_done, step_folder
@@ -35,6 +36,8 @@ class Origin:
         recaptioned: the dataset whose captions the run rewrites.
         run: the run's folder, None of a plain checkpoint.
         dtype: of the weights.
+        sources: the recipe's datasets by name, as far as there is a recipe.
+        miniature: whether it is the shipped miniature, which specialists are made of in other ways than of a real VLM.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Origin:
     recaptioned: str | None = None
     run: Path | None = None
     dtype: str = "float32"
+    sources: Mapping[str, DatasetSpec] = field(default_factory=dict)
+    miniature: bool = False
 
     @property
     def generalist(self) -> Path | str | StepResult:
@@ -147,7 +152,8 @@ def find_origin(source: str | Path | None) -> Origin:
     )
     if not path.exists() and looks_like_a_path:
         raise RunError(f"{path}: no such run or checkpoint", mend="check the path given to --from")
-    return Origin(path.name, {"last": path if path.exists() else str(source)})
+    model = path if path.exists() else str(source)
+    return Origin(path.name, {"last": model}, miniature=is_miniature(model))
 
 
 def latest_run(runs: Path = _RUNS) -> Path:
@@ -195,8 +201,22 @@ def _of_run(run: Path) -> Origin:
                 layers[named] = folders.get(digest) or Path(recipe.data[dataset].layers[layer])
     written = _STAGE.fullmatch(last["name"]).group(1)
     return Origin(
-        f"VILA_{written}", models, mixtures, datasets, layers, recipe.recaptioned, run, recipe.model.dtype
+        f"VILA_{written}",
+        models,
+        mixtures,
+        datasets,
+        layers,
+        recipe.recaptioned,
+        run,
+        recipe.model.dtype,
+        recipe.data,
+        starts_from_the_miniature(recipe.model),
     )
+
+
+def starts_from_the_miniature(model: ModelSpec) -> bool:
+    """Whether a recipe's model is the shipped miniature, or has its vision tower."""
+    return is_miniature(str(model.pretrained or model.vision))
 
 
 def _done_steps(run: Path) -> dict[str, dict[str, Any]]:

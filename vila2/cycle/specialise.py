@@ -56,11 +56,13 @@ def specialise(
     Returns:
         ``report``, ``summary`` (columns and rows), ``results``, ``built`` and ``model``.
     """
+    from vila2.cycle.specialist_preflight import check_before_work
     from vila2.cycle.specialist_results import write_specialist_results
     from vila2.train.processes import processes_here
 
     planned = Run.open(folder, dry=True)
     make(job, planned)
+    check_before_work(job, folder, {step.name for step in planned.plan if step.state == "done"})
     with Run.open(folder, progress=progress, planned=planned.plan) as run:
         write_text_atomic(folder / "recipe.yaml", recipe_text(job))
         made = make(

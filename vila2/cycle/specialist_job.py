@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from vila2.cycle.origin import Origin
-from vila2.errors import DataError, RecipeError
+from vila2.errors import DataError, PluginError, RecipeError, Vila2Error
 from vila2.plugin.discovery import Installed
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference, read_packaged
 from vila2.plugin.specialist import Specialist
 from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import DatasetSpec
+from vila2.run.recipe_extends import recipe_text as read_recipe_text
+from vila2.run.recipe_problems import Problem, mapping, sequence
 from vila2.run.specialist_recipe import RUN, SpecialistRecipe, read_specialist_recipe
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
-
     from vila2.run.steps import StepResult
 
 
@@ -63,6 +67,7 @@ def prepare_job(
     recipe: Path | None = None,
     overrides: Sequence[str] = (),
     mix: Sequence[Path] = (),
+    told_as: str = "--set",
 ) -> Job:
     """Finds and checks what a specialist is made of.
 
@@ -74,6 +79,7 @@ def prepare_job(
         recipe: in the place of the plugin's own.
         overrides: of :func:`vila2.run.specialist_recipe.read_specialist_recipe`.
         mix: folders of datasets in the place of ``run:STAGE``.
+        told_as: how the overrides were given, for errors.
 
     Raises:
         Vila2Error: what is wrong: plugin, recipe, a builder's setting, a stage or a dataset that is not there.
@@ -85,36 +91,37 @@ def prepare_job(
         text = read_packaged(where, of=f"{installed}, recipe")
     else:
         where, text = str(recipe), _read(recipe, f"{installed}, --recipe")
-    read = read_specialist_recipe(text, where=where, overrides=overrides)
     builder = load_reference(specialist.builder, of=f"{installed}, builder")
+    subsets = tuple(builder.subsets)
+    read = read_specialist_recipe(
+        text,
+        where=where,
+        overrides=overrides,
+        miniature=origin.miniature,
+        told_as=told_as,
+        check=lambda raw: _problems(raw, installed, specialist, subsets, origin),
+    )
     data = data or read.data
     images = None if data else origin.images_under_way
-    data = data or _own_data(origin)
-    subsets = tuple(builder.subsets)
-    job = Job(installed, specialist, read, where, origin, data, tuple(mix), subsets, builder.version, images)
-    origin.start(read.start)
-    _check_mixtures(job)
-    if data.source == "path" and not images and not os.path.exists(str(data.path)):
-        raise DataError(f"{data.path}: no such file or folder to build from", mend="check the path of --data")
-    builder_config(job, Path(data.path or "."))
-    return job
+    wrong: list[Vila2Error] = []
+    looks: list[Callable[[], object]] = [
+        lambda: _check_data(data or _own_data(origin, installed, specialist), images, specialist),
+        lambda: origin.start(read.start),
+        lambda: _check_mixtures(read, origin, mix),
+    ]
+    for look in looks:
+        try:
+            look()
+        except Vila2Error as error:
+            wrong.append(error)
+    _raise_all(wrong)
+    data = data or _own_data(origin, installed, specialist)
+    return Job(installed, specialist, read, where, origin, data, tuple(mix), subsets, builder.version, images)
 
 
 def builder_config(job: Job, data: Path) -> Any:
-    """The builder's settings.
-
-    Raises:
-        RecipeError: a setting that the builder does not have, or a value that it does not take.
-    """
-    from pydantic import ValidationError
-
-    kind = load_reference(job.specialist.config, of=f"{job.plugin}, config")
-    try:
-        return kind(data=data, **job.recipe.build)
-    except ValidationError as error:
-        raise RecipeError(_config_problems(error, job), mend="vila2 plugins show " + job.name) from error
-    except TypeError as error:  # `data` given twice
-        raise RecipeError(f"{job.recipe_from}: build: {error}", mend="give the data with --data") from error
+    """The builder's settings."""
+    return load_reference(job.specialist.config, of=f"{job.plugin}, config")(data=data, **job.recipe.build)
 
 
 def config_settings(job: Job) -> tuple[dict[str, Any], dict[str, Path]]:
@@ -139,7 +146,17 @@ def recipe_text(job: Job) -> str:
     return write_yaml(job.recipe.model_dump(mode="json"))
 
 
-def _own_data(origin: Origin) -> DatasetSpec:
+def what_it_reads(specialist: Specialist) -> str:
+    """What data a plugin reads, and how to say where it lies: how a hint ends."""
+    reads = specialist.reads or "COCO JSON, text boxes, 3D boxes, questions, datasets with evidence"
+    return (
+        f"{specialist.name!r} reads {reads}. Name it: --data PATH, or specialists.{specialist.name}.data: "
+        "{source: path, path: PATH} in a run's recipe; docs/specialize.md says more. Toy scenes to try it out: "
+        "--data world:split=specialist,count=1000, or {source: world, options: {split: specialist, count: 1000}}"
+    )
+
+
+def _own_data(origin: Origin, plugin: Installed, specialist: Specialist) -> DatasetSpec:
     """The images that the generalist was trained on, where it is known what they show."""
     from vila2.data.evidence import Evidence
     from vila2.data.shards import ShardDataset
@@ -152,48 +169,114 @@ def _own_data(origin: Origin) -> DatasetSpec:
         if len(dataset) and Evidence.of(dataset[0]) is not None:
             return DatasetSpec(source="path", path=str(folder))
     raise RecipeError(
-        "nothing to build from: the images of the run carry no evidence"
-        if folder
-        else "nothing to build from",
-        mend="--data PATH (a dataset, COCO JSON, text boxes, questions, ...), or "
-        "--data world:split=specialist,count=600 for the miniature world",
+        f"{plugin}: no data to build from: "
+        + (
+            "the images of the run carry no evidence"
+            if folder
+            else f"{origin.name} is a checkpoint without a run"
+        ),
+        mend=what_it_reads(specialist),
     )
 
 
-def _check_mixtures(job: Job) -> None:
-    for name in job.recipe.datasets():
-        if name.startswith(RUN):
-            job.origin.mixture(name, job.mix)
-        elif name not in job.subsets:
-            known = [*job.subsets, *(RUN + stage for stage in job.origin.mixtures)]
-            raise RecipeError(
-                f"{job.recipe_from}: a mixture names {name!r}, which {job.plugin} does not build",
-                mend=did_you_mean(name, known),
-            )
+def _check_data(data: DatasetSpec, images: StepResult | None, specialist: Specialist) -> None:
+    if data.source == "path" and not images and not os.path.exists(str(data.path)):
+        raise DataError(
+            f"{data.path}: no such file or folder to build from",
+            mend=f"check the path; {what_it_reads(specialist)}",
+        )
 
 
-def _config_problems(error: ValidationError, job: Job) -> str:
-    kind = load_reference(job.specialist.config, of=str(job.plugin))
-    lines = []
-    for problem in error.errors():
-        name = ".".join(map(str, problem["loc"]))
-        what = problem["msg"]
-        if problem["type"] == "extra_forbidden":
-            known = [field for field in kind.model_fields if field != "data"]
-            what = f"{job.plugin} has no such setting; {did_you_mean(name, known)}"
-        lines.append(f"{job.recipe_from}: build.{name}: {what}")
-    return "\n  ".join(lines)
+def _check_mixtures(recipe: SpecialistRecipe, origin: Origin, mix: Sequence[Path]) -> None:
+    """Whether what the generalist was trained on is there, where a mixture names it.
+
+    Raises:
+        RunError: there is no such stage, and no ``--mix`` in its place.
+        DataError: a folder is no dataset.
+    """
+    from vila2.data.shards import ShardDataset
+
+    for name in recipe.datasets():
+        paths = origin.mixture(name, mix)[1] if name.startswith(RUN) else {}
+        for key, path in paths.items():
+            if key.startswith("data.") and isinstance(path, Path):
+                ShardDataset.open(path)
+
+
+def _raise_all(wrong: Sequence[Vila2Error]) -> None:
+    """Raises what is wrong: one error as it is, several as one."""
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        lines = [error.what + (f" ({error.mend})" if error.mend else "") for error in wrong]
+        raise RecipeError(
+            "\n  ".join([f"{len(wrong)} things are missing", *lines]),
+            mend="nothing was done; mend them and give the command again",
+        ) from wrong[0]
+
+
+def _problems(
+    raw: Mapping[str, Any],
+    plugin: Installed,
+    specialist: Specialist,
+    subsets: Collection[str],
+    origin: Origin,
+) -> Iterator[Problem]:
+    """Datasets that the plugin does not build, and settings that its builder does not have."""
+    known = [*subsets, *(RUN + stage for stage in origin.mixtures)]
+    for stage, settings in mapping(raw.get("stages")).items():
+        for number, entry in enumerate(sequence(mapping(settings).get("mixture"))):
+            name = mapping(entry).get("dataset")
+            if isinstance(name, str) and not name.startswith(RUN) and name not in subsets:
+                what = f"{plugin} does not build {name!r}; {did_you_mean(name, known)}"
+                yield Problem(("stages", stage, "mixture", number, "dataset"), what)
+    kind = load_reference(specialist.config, of=f"{plugin}, config")
+    given = mapping(raw.get("build"))
+    try:
+        kind(**{"data": Path("."), **given})
+    except ValidationError as error:
+        for problem in error.errors():
+            name = str(problem["loc"][0]) if problem["loc"] else ""
+            what = problem["msg"]
+            if problem["type"] == "extra_forbidden":
+                fields = [field for field in kind.model_fields if field != "data"]
+                what = f"{plugin} has no such setting; {did_you_mean(name, fields)}"
+            yield Problem(("build", *problem["loc"]), what)
+    if "data" in given:
+        yield Problem(("build", "data"), "give the data with --data, or as `data` of the recipe")
 
 
 def _read(path: Path, of: str) -> str:
     """The text of a recipe in a file, or in a package ("vila2_ocr/recipes/paper.yaml")."""
+    if path.exists() or path.is_absolute() or len(path.parts) < 2:
+        return read_recipe_text(path)
+    return _read_packaged(path, of)
+
+
+def _read_packaged(path: Path, of: str) -> str:
+    """A recipe in an installed package.
+
+    Raises:
+        RecipeError: there is none of that name.
+    """
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        if path.is_absolute() or len(path.parts) < 2:
-            raise RecipeError(
-                f"{path}: no such file", mend="give a recipe's path, or PACKAGE/FILE of an installed one"
-            ) from error
         return read_packaged(path.as_posix(), of=of)
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: {error}", mend="give the path of a specialist's recipe") from error
+    except PluginError as error:
+        package = path.parts[0]
+        try:
+            there = [f"{package}/{name}" for name in _recipes(importlib.resources.files(package))]
+        except (ModuleNotFoundError, ValueError):
+            there = []
+        raise RecipeError(
+            f"{path}: no such file, neither here nor in a package",
+            mend=did_you_mean(path.as_posix(), there) if there else "give the path of a specialist's recipe",
+        ) from error
+
+
+def _recipes(folder: Traversable, above: str = "") -> Iterator[str]:
+    """The YAML files below a package's folder."""
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.is_dir() and not item.name.startswith(("_", ".")):
+            yield from _recipes(item, f"{above}{item.name}/")
+        elif item.name.endswith((".yaml", ".yml")):
+            yield above + item.name

@@ -1,21 +1,24 @@
-"""What is looked at before a specialist is made: whether its data gives samples, one of each stage in tokens, the memory."""
+"""What is looked at before a specialist is made: whether its data gives samples, which the model can be trained on.
+
+A dry run is also told what it will be: data, settings and why, a sample of each stage in tokens, memory, disk and time.
+"""
 
 from __future__ import annotations
 
-import tempfile
-from itertools import islice
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vila2.cycle.preflight import fold_repeats, model_in_outline
+from vila2.cycle.preflight import fold_repeats
 from vila2.cycle.specialise import make
-from vila2.cycle.specialist_job import Job, builder_config, tokens_and_coordinates
-from vila2.cycle.specialist_work import give_tokens, samples_of, shards_of
-from vila2.cycle.specialists import prepare_specialists
+from vila2.cycle.specialist_data import Tried, try_data
+from vila2.cycle.specialist_job import Job, tokens_and_coordinates
+from vila2.cycle.specialist_work import give_tokens
+from vila2.cycle.specialists import prepare_specialists, together
 from vila2.data.branches import is_tree, take_apart
 from vila2.data.sample import Sample
 from vila2.errors import DataError, Vila2Error
-from vila2.plugin.references import call, load_reference
+from vila2.run.specialist_defaults import reason
 from vila2.run.steps import Run
 
 if TYPE_CHECKING:
@@ -23,112 +26,226 @@ if TYPE_CHECKING:
     from vila2.cycle.rounds import History
     from vila2.run.recipe import StageSpec
 
-_TRIED = 200  # inputs that are looked at for one sample of each subset
+#: Gives a generalist's structure without its weights, and its processor; anew each time.
+Outline = Callable[[], tuple[Any, Any]]
 
 
 def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
-    """Checks all that can be checked and works on a single sample; nothing is written.
+    """Checks all that can be checked and works on single samples; nothing is written.
 
     Returns:
-        ``plan`` (the steps), ``samples`` (by stage, one in tokens) and ``memory`` (bytes by stage and purpose).
+        ``plan`` (the steps), ``samples`` (by stage, one in tokens), ``memory`` (bytes by stage and purpose) and
+        ``specialist`` (see :func:`looked_at`).
 
     Raises:
         Vila2Error: what would go wrong.
     """
-    from vila2.model.outline import outline
-    from vila2.train.estimate import Sizes, stage_memory
-    from vila2.train.fit import check_answers, check_fit, how_it_isolates
+    from vila2.cycle.specialist_estimate import free_on_disk
+    from vila2.train.processes import processes_here
 
-    first = first_samples(job)
-    model, processor = outline(job.origin.start(job.recipe.start))
-    check_fit(job.recipe.stages, model, processor)
-    check_answers(processor, f"the held-out questions of {job.plugin}")
-    give_tokens(model, processor, **tokens_and_coordinates(job.specialist, job.recipe))
-    sizes = Sizes.of(model)
-    value_bytes = 4 if job.origin.dtype == "float32" else 2
-    samples, memory = {}, {}
-    for name, stage in job.recipe.stages.items():
-        dataset, sample = _sample_of(stage, first)
-        problem = how_it_isolates(stage, model).problem
-        parts = take_apart(sample) if problem else [sample]
-        samples[name] = {"dataset": dataset, **_in_tokens(parts[0], stage, processor)}
-        if problem and is_tree(sample):
-            samples[name]["taken_apart"] = {"why": problem, "first": len(parts)}
-        counts = samples[name]["tokens"], samples[name]["trained_tokens"]
-        memory[name] = stage_memory(
-            sizes, stage, tokens=counts[0], counted=counts[1], value_bytes=value_bytes
-        )
+    processes = processes_here("auto")
+    check_stages(job, processes)
     plan = Run.open(folder, dry=True)
     make(job, plan)
-    return {"plan": plan.plan, "samples": samples, "memory": memory}
+    found = looked_at(job, try_data(job, count_on=True), lambda: _from_checkpoint(job), processes)
+    found["free"] = free_on_disk(folder)
+    return {
+        "plan": plan.plan,
+        "samples": found.pop("samples"),
+        "memory": found.pop("memory"),
+        "specialist": found,
+    }
 
 
-def check_specialists(cycle: Cycle, history: History) -> None:
-    """Whether what a run's specialists are to be made of gives samples, before the rounds that come first.
+def check_before_work(job: Job, folder: Path, done: Collection[str]) -> None:
+    """Whether a specialist can be made; nothing is written.
+
+    Args:
+        job: of :func:`vila2.cycle.specialist_job.prepare_job`.
+        folder: where it goes.
+        done: names of its steps that are finished.
+
+    Raises:
+        Vila2Error: what stands in the way.
+    """
+    from vila2.cycle.specialist_estimate import check_disk
+    from vila2.train.processes import processes_here
+
+    if f"build-{job.name}" in done:
+        return
+    processes = processes_here("auto")
+    check_stages(job, processes)
+    found = looked_at(job, try_data(job), lambda: _from_checkpoint(job), processes, quick=True)
+    check_disk(room_of(found["disk"]), folder, f"the specialist {job.name!r}")
+
+
+def _from_checkpoint(job: Job) -> tuple[Any, Any]:
+    from vila2.model.outline import outline
+
+    return outline(job.origin.start(job.recipe.start))
+
+
+def check_stages(job: Job, processes: int) -> None:
+    """Whether this machine has what the stages need, for so many processes that train together.
+
+    Raises:
+        TrainingError: it has not.
+    """
+    from vila2.train.checks import check_stage
+
+    for stage in job.recipe.stages.values():
+        check_stage(stage, processes)
+
+
+def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> dict[str, Any]:
+    """Whether a run's specialists can be made, before the rounds that come first.
 
     Args:
         cycle, history: of a dry walk.
+        show: also find out what a dry run prints.
+
+    Returns:
+        Where ``show``, by plugin: see :func:`looked_at`.
 
     Raises:
-        DataError: the data of one gives none.
-        ModelError, TrainingError: the run's model cannot be made a specialist as its recipe asks.
+        Vila2Error: what stands in the way, of all specialists together.
     """
-    from vila2.train.fit import check_answers, check_fit
+    from vila2.cycle.specialist_estimate import check_disk, free_on_disk
+    from vila2.train.processes import processes_here
 
+    processes = processes_here(cycle.recipe.processes)
     done = {step.name for step in cycle.run.plan if step.state == "done"}
-    model = processor = None
-    for job in prepare_specialists(cycle, history.best).values():
-        if model is None:  # every specialist begins with a model of this structure
-            model, processor = model_in_outline(cycle.recipe)
+    jobs = prepare_specialists(cycle, history.best)
+    found: dict[str, Any] = {}
+    wrong: list[tuple[str, Vila2Error]] = []
+    for name, job in jobs.items():
+        if not show and f"build-{name}" in done:
+            continue
         try:
-            check_fit(job.recipe.stages, model, processor)
-            check_answers(processor, "its held-out questions")
+            check_stages(job, processes)
+            tried = try_data(job, count_on=show)
+            found[name] = looked_at(job, tried, lambda: _of_run(cycle), processes, quick=not show)
         except Vila2Error as error:
-            raise type(error)(f"specialists.{job.name}: {error.what}", mend=error.mend) from error
-        # The run's own images are not there yet.
-        if job.images is None and f"build-{job.name}" not in done:
-            first_samples(job)
+            wrong.append((f"specialists.{name}", error))
+    together(wrong)
+    if show:
+        return {name: one | {"free": free_on_disk(cycle.run.folder)} for name, one in found.items()}
+    needed = sum(room_of(one["disk"]) for one in found.values())
+    check_disk(needed, cycle.run.folder, f"specialists: {' and '.join(found)}")
+    return {}
 
 
-def first_samples(job: Job) -> dict[str, Sample]:
-    """One sample of every subset that the first few inputs give.
+def room_of(disk: Mapping[str, int | None]) -> int:
+    """The bytes of a specialist on disk, as far as they are known."""
+    return sum(size or 0 for size in disk.values())
+
+
+def _of_run(cycle: Cycle) -> tuple[Any, Any]:
+    """The run's generalist in outline, at the resolution that it ends with."""
+    from vila2.cycle.preflight import model_in_outline
+    from vila2.model.resolution import set_image_size
+
+    model, processor = model_in_outline(cycle.recipe)
+    sizes = [stage.image_size for stage in cycle.recipe.stages.values() if stage.image_size]
+    if sizes:
+        set_image_size(model, processor, sizes[-1])
+    return model, processor
+
+
+def looked_at(
+    job: Job, tried: Tried, outline: Outline, processes: int, *, quick: bool = False
+) -> dict[str, Any]:
+    """What is known of a specialist before it is made.
+
+    Args:
+        job: of :func:`vila2.cycle.specialist_job.prepare_job`.
+        tried: its data.
+        outline: of the generalist.
+        processes: that train together.
+        quick: only look for what would stop it.
+
+    Returns:
+        ``name``, ``data``, ``stages`` (settings, and ``why`` they are so), ``samples``, ``memory``, ``disk`` and ``time``.
 
     Raises:
-        DataError: they give none.
+        Vila2Error: the model cannot be trained so.
     """
-    of = f"{job.plugin}, builder"
-    with tempfile.TemporaryDirectory() as temporary:
-        data = _some_data(job, Path(temporary))
-        builder = call(load_reference(job.specialist.builder, of=of), builder_config(job, data), of=of)
-        found: dict[str, Sample] = {}
-        looked = 0
-        for shard in shards_of(builder, of):
-            for item in islice(samples_of(builder, shard, of), _TRIED - looked):
-                looked += 1
-                if isinstance(item, Sample):
-                    found.setdefault(item.meta.get("subset", job.subsets[0]), item)
-                if len(found) == len(job.subsets):
-                    return found
-            if looked >= _TRIED:
-                break
-    if not found:
-        raise DataError(
-            f"{of}: the first {looked} inputs of {job.data.path or job.data.source} give no sample",
-            mend="check --data, and `vila2 plugins show` for what the plugin reads",
+    from vila2.cycle.specialist_estimate import (
+        Rate,
+        disk,
+        learning_parameters,
+        samples_of_stage,
+        training_time,
+    )
+    from vila2.train.estimate import Sizes, stage_memory
+    from vila2.train.fit import check_answers, check_fit, how_it_isolates
+
+    model, processor = _with_tokens(job, outline)
+    check_fit(job.recipe.stages, model, processor)
+    check_answers(processor, f"the held-out questions of {job.plugin}")
+    sizes = Sizes.of(model)
+    parameters = sum(sizes.parameters.values())
+    value_bytes = 4 if job.origin.dtype == "float32" else 2
+    ours = model.config.model_type == "vila2"
+    samples: dict[str, dict[str, Any]] = {}
+    memory, stages, durations, learning = {}, {}, {}, {}
+    rate = None if quick else Rate.measured(job.origin.dtype)
+    for name, stage in job.recipe.stages.items():
+        dataset, sample = _sample_of(stage, tried.first)
+        problem = how_it_isolates(stage, model).problem
+        parts = take_apart(sample) if problem else [sample]
+        samples[name] = {"dataset": dataset, **in_tokens(job, parts[0], stage, processor)}
+        if problem and is_tree(sample):
+            samples[name]["taken_apart"] = {"why": problem, "first": len(parts)}
+        learning[name] = learning_parameters(_with_tokens(job, outline)[0], stage)
+        if rate is None:
+            continue
+        tokens, counted = samples[name]["tokens"], samples[name]["trained_tokens" if ours else "tokens"]
+        memory[name] = stage_memory(
+            sizes,
+            stage,
+            tokens=tokens,
+            counted=counted,
+            value_bytes=value_bytes,
+            processes=processes,
         )
-    return found
+        count, why = samples_of_stage(job, stage, tried)
+        stages[name] = {
+            "train": list(stage.train),
+            "lora": stage.lora.model_dump(mode="json") if stage.lora else None,
+            "learning_rate": stage.learning_rate,
+            "batch_size": stage.batch_size,
+            "epochs": stage.epochs,
+            "samples": count,
+            "parameters": parameters,
+            "parameters_trained": learning[name],
+            "why": reason(
+                stage,
+                left=name in job.recipe.left_to_the_generalist,
+                miniature=job.origin.miniature,
+                parameters=parameters,
+                recipe=job.recipe_from,
+            ),
+        }
+        durations[name] = training_time(
+            stage, count, why, tokens, parameters=parameters, learning=learning[name], rate=rate
+        ).to_json()
+    room = disk(job, tried, parameters=parameters, learning=learning, value_bytes=value_bytes)
+    return {
+        "name": job.name,
+        "data": tried.to_json(),
+        "stages": stages,
+        "samples": samples,
+        "memory": memory,
+        "disk": room,
+        "time": durations,
+    }
 
 
-def _some_data(job: Job, folder: Path) -> Path:
-    """The data as it lies, or the first samples of a source as a dataset."""
-    if job.data.source in ("path", "shards"):
-        return Path(str(job.data.path))
-    from vila2.data.shards import write_dataset
-    from vila2.sources import open_source
-
-    options = {**job.data.options, "count": min(20, job.data.options.get("count") or 20)}
-    write_dataset(folder / "some", open_source(job.data.source, path=job.data.path, **options), name="some")
-    return folder / "some"
+def _with_tokens(job: Job, outline: Outline) -> tuple[Any, Any]:
+    model, processor = outline()
+    give_tokens(model, processor, **tokens_and_coordinates(job.specialist, job.recipe))
+    return model, processor
 
 
 def _sample_of(stage: StageSpec, first: dict[str, Sample]) -> tuple[str, Sample]:
@@ -137,10 +254,23 @@ def _sample_of(stage: StageSpec, first: dict[str, Sample]) -> tuple[str, Sample]
     return dataset, first[dataset]
 
 
-def _in_tokens(sample: Sample, stage: StageSpec, processor: Any) -> dict[str, Any]:
+def in_tokens(job: Job, sample: Sample, stage: StageSpec, processor: Any) -> dict[str, Any]:
+    """A built sample as the model reads it, and what of it the loss counts.
+
+    Raises:
+        DataError: it cannot be read so, or nothing of it would count within the stage's max_length.
+    """
     from vila2.model.conversation import IGNORED, ConversationEncoder
 
-    encoded = ConversationEncoder(processor, max_length=stage.max_length).encode(sample, stage.style)
+    try:
+        encoded = ConversationEncoder(processor, max_length=stage.max_length).encode(sample, stage.style)
+    except Vila2Error:
+        raise
+    except Exception as error:  # of a model's own processor or chat template
+        raise DataError(
+            f"{job.plugin}: the model cannot read a sample that it builds ({sample.key}): {type(error).__name__}: {error}",
+            mend="look at the model's processor and chat template; `vila2 data preview` shows samples of other datasets",
+        ) from error
     trained = [
         token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED
     ]

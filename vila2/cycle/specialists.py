@@ -7,16 +7,17 @@ layer      = annotate(specialist, prompts)      # the same images, the plugin's 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vila2.cycle import work
 from vila2.cycle.annotate import MadeSpecialist
 from vila2.cycle.generalist import Cycle, Generalist, checkpoint
-from vila2.cycle.origin import Origin
+from vila2.cycle.origin import Origin, starts_from_the_miniature
 from vila2.cycle.specialise import Made, make
 from vila2.cycle.specialist_job import Job, prepare_job
-from vila2.errors import RecipeError
+from vila2.errors import RecipeError, Vila2Error
 from vila2.plugin.host import Host
 from vila2.run.recipe import MixtureEntry
 from vila2.run.recipe_learning import within
@@ -57,17 +58,43 @@ def prepare_specialists(cycle: Cycle, best: Generalist) -> dict[str, Job]:
             mend=f"leave out specialists.{brought[0]}.made, or the control specialist-data-in-sft",
         )
     origin, seed = origin_of(cycle, best), cycle.recipe.seed
-    return {
-        name: prepare_job(
-            name,
-            origin,
-            use.data,
-            recipe=Path(use.recipe) if use.recipe else None,
-            overrides=[f"{key}={json.dumps(value)}" for key, value in ({"seed": seed} | use.set).items()],
-        )
-        for name, use in cycle.recipe.specialists.items()
-        if not use.made
-    }
+    jobs: dict[str, Job] = {}
+    wrong: list[tuple[str, Vila2Error]] = []
+    for name, use in cycle.recipe.specialists.items():
+        if use.made:
+            continue
+        try:
+            jobs[name] = prepare_job(
+                name,
+                origin,
+                use.data,
+                recipe=Path(use.recipe) if use.recipe else None,
+                overrides=[f"{key}={json.dumps(value)}" for key, value in ({"seed": seed} | use.set).items()],
+                told_as="set:",
+            )
+        except Vila2Error as error:
+            wrong.append((f"specialists.{name}", error))
+    together(wrong)
+    return jobs
+
+
+def together(wrong: Sequence[tuple[str, Vila2Error]]) -> None:
+    """Raises what is wrong with several specialists as one error; one alone as it is, with its place in the recipe.
+
+    Args:
+        wrong: place in the recipe and error.
+    """
+    if not wrong:
+        return
+    place, first = wrong[0]
+    if len(wrong) == 1:
+        raise type(first)(f"{place}: {first.what}", mend=first.mend) from first
+    shown = [f"{place}: {error.what}" + (f" ({error.mend})" if error.mend else "") for place, error in wrong]
+    lines = "\n".join(shown).replace("\n", "\n  ")
+    raise RecipeError(
+        f"{len(wrong)} specialists can not be made\n  {lines}",
+        mend="nothing was run; mend them and give the command again",
+    ) from first
 
 
 def specialise(cycle: Cycle, plugin: str, job: Job | None) -> RunSpecialist:
@@ -127,6 +154,8 @@ def origin_of(cycle: Cycle, generalist: Generalist) -> Origin:
         recipe.recaptioned,
         cycle.run.folder,
         recipe.model.dtype,
+        recipe.data,
+        starts_from_the_miniature(recipe.model),
     )
 
 

@@ -53,8 +53,9 @@ def read_recipe(specialist: Specialist, *, of: str) -> SpecialistRecipe:
         PluginError: it is not there.
         RecipeError: what is wrong in it, line by line.
     """
-    text = read_packaged(specialist.recipe, of=of)
-    return read_specialist_recipe(text, where=f"{of}, {specialist.recipe}")
+    text, where = read_packaged(specialist.recipe, of=of), f"{of}, {specialist.recipe}"
+    read_specialist_recipe(text, where=where, miniature=True)
+    return read_specialist_recipe(text, where=where)
 
 
 def _fits(field: str, loaded: Any, of: str) -> Any:

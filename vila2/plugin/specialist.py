@@ -64,6 +64,7 @@ class Specialist(_Value):
     Attributes:
         name: as on the command line; equal to the entry point's name.
         summary: one line for ``vila2 plugins list``.
+        reads: the data that the builder reads, for a user who has named none: what, and where to get it.
         api_version: :data:`API_VERSION` of the contract it was written for.
         builder: reference to a :class:`Builder` class.
         config: reference to its :class:`BuilderConfig` class.
@@ -84,6 +85,7 @@ class Specialist(_Value):
 
     name: Name
     summary: Text
+    reads: str = ""
     api_version: int = API_VERSION
     builder: Reference
     config: Reference

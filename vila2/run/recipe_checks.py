@@ -9,10 +9,11 @@ the wrong type is passed over here, since the recipe's own types report it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
+from vila2.run.nearest import did_you_mean
 from vila2.run.recipe import MixtureEntry, ModelSpec, with_stage_defaults
 from vila2.run.recipe_cycle_checks import cycle_problems
 from vila2.run.recipe_problems import (
@@ -34,34 +35,81 @@ STAGE_ORDER = ("align", "pretrain", "sft")
 _ASSEMBLING = ("projector", "vision_feature_layer", "max_tiles", "s2_scales", "visual_expert")
 
 
-def cross_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None) -> list[Problem]:
+#: The options of a source by its name; None where they cannot be told.
+Options = Callable[[str], Collection[str] | None]
+
+
+def cross_problems(
+    raw: Any, known: Mapping[str, Collection[str]] | None = None, options: Options | None = None
+) -> list[Problem]:
     """All the problems between the parts of a raw recipe.
 
     Args:
         raw: the recipe as plain values.
-        known: names that exist outside the recipe: ``source``, ``prompt`` and ``benchmark``; absent ones are
-            not checked.
+        known: names that exist outside the recipe: ``source``, ``prompt``, ``benchmark``, ``engine``, ``plugin`` and
+            ``builtin`` (models that are shipped); absent ones are not checked.
+        options: of the sources; without it they are not checked.
     """
     recipe = mapping(with_stage_defaults(raw))
     known = known or {}
     return [
-        *_source_problems(mapping(recipe.get("data")), known.get("source")),
+        *_source_problems(recipe, known.get("source"), options),
         *_model_problems(recipe),
         *_stage_problems(recipe),
         *cycle_problems(recipe, known.get("prompt")),
         *_benchmark_problems(recipe, known.get("benchmark")),
+        *_name_problems(recipe, known),
     ]
 
 
-def _source_problems(data: Mapping[str, Any], sources: Collection[str] | None) -> Iterator[Problem]:
-    for name, spec in data.items():
+def _name_problems(recipe: Mapping[str, Any], known: Mapping[str, Collection[str]]) -> Iterator[Problem]:
+    """Engines, plugins and shipped models that a recipe names."""
+    if (engines := known.get("engine")) is not None:
+        holders = ["cycle"]
+        if recipe.get("specialists") and mapping(recipe.get("merge")).get("writer") == "model":
+            holders.append("merge")
+        for holder in holders:
+            name = mapping(recipe.get(holder)).get("engine")
+            if isinstance(name, str) and name not in engines:
+                yield Problem((holder, "engine"), unknown("engine", name, engines))
+    if (plugins := known.get("plugin")) is not None:
+        named = [(("specialists", name), name) for name in mapping(recipe.get("specialists"))]
+        named += [(("plugins", number), name) for number, name in enumerate(sequence(recipe.get("plugins")))]
+        for where, name in named:
+            if isinstance(name, str) and name not in plugins:
+                hint = did_you_mean(name, plugins) if plugins else "none is installed"
+                what = f"no plugin {name!r} is installed; {hint}, or `pip install` the package that brings it"
+                yield Problem(where, what.replace("?, or", "? Or"))
+    if (shipped := known.get("builtin")) is not None:
+        for key, name in mapping(recipe.get("model")).items():
+            if isinstance(name, str) and name.startswith("builtin:") and name not in shipped:
+                yield Problem(("model", key), unknown("shipped model", name, shipped))
+
+
+def _source_problems(
+    recipe: Mapping[str, Any], sources: Collection[str] | None, options: Options | None
+) -> Iterator[Problem]:
+    places: list[tuple[Where, Any]] = [
+        (("data", name), spec) for name, spec in mapping(recipe.get("data")).items()
+    ]
+    for name, use in mapping(recipe.get("specialists")).items():
+        places.append((("specialists", name, "data"), mapping(use).get("data")))
+    for where, spec in places:
         source = mapping(spec).get("source")
         if not isinstance(source, str):
             continue
-        if sources is not None and source not in {*sources, "shards"}:
-            yield Problem(("data", name, "source"), unknown("source", source, {*sources, "shards"}))
-        if source == "shards" and not spec.get("path"):
-            yield Problem(("data", name), "source `shards` needs `path`, the dataset's folder")
+        unread = {"shards", "path"} if where[0] == "specialists" else {"shards"}
+        if sources is not None and source not in {*sources, *unread}:
+            yield Problem((*where, "source"), unknown("source", source, {*sources, *unread}))
+            continue
+        if source in unread and not spec.get("path"):
+            yield Problem(where, f"source `{source}` needs `path`, the dataset's folder")
+        known = options(source) if options is not None and source not in unread else None
+        for option in mapping(spec.get("options")) if known is not None else ():
+            if option not in known:
+                yield Problem(
+                    (*where, "options", option), unknown(f"option of source {source!r}:", option, known)
+                )
 
 
 def _model_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
@@ -107,12 +155,12 @@ def _stage_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
         stage = mapping(stage)
         for number, entry in enumerate(sequence(stage.get("mixture"))):
             yield from _entry_problems(("stages", name, "mixture", number), mapping(entry), data)
-        yield from _training_problems(("stages", name), stage)
+        yield from training_problems(("stages", name), stage)
 
 
 def _entry_problems(where: Where, entry: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Problem]:
     yield from dataset_problems((*where, "dataset"), entry.get("dataset"), data)
-    yield from _portion_problems(where, entry)
+    yield from portion_problems(where, entry)
     text = entry.get("view", MixtureEntry.model_fields["view"].default)
     if not isinstance(text, str):
         return
@@ -130,13 +178,15 @@ def _entry_problems(where: Where, entry: Mapping[str, Any], data: Mapping[str, A
         )
 
 
-def _portion_problems(where: Where, entry: Mapping[str, Any]) -> Iterator[Problem]:
+def portion_problems(where: Where, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    """Whether an entry of a mixture says how much of its dataset is meant, once and as a range that exists."""
     if entry.get("count") is not None and entry.get("weight", 1) != 1:
         yield Problem((*where, "count"), "give `weight` (passes) or `count` (samples), not both")
     yield from range_problems((*where, "select"), entry.get("select"))
 
 
-def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Problem]:
+def training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Problem]:
+    """Whether the settings of one stage go together."""
     parts = [part for part in sequence(stage.get("train")) if isinstance(part, str)]
     twice = [part for part, count in Counter(parts).items() if count > 1]
     if twice:
@@ -149,7 +199,7 @@ def _training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Probl
         yield Problem(
             (*where, "lora"),
             f"LoRA trains the language model, and the projector in full, but `train` is [{', '.join(parts)}]: "
-            "write train: [projector, language] or [language]",
+            "write train: [projector, language] or [language], or lora: null to train without adapters",
         )
     if stage.get("objective") == "words" and parts and parts != ["projector"]:
         yield Problem(

@@ -52,10 +52,11 @@ def read_extended(path: Path, environment: Mapping[str, str] | None = None) -> R
 def _read(
     path: Path, environment: Mapping[str, str] | None, above: tuple[Path, ...], files: list[Path]
 ) -> Raw:
-    marked = read_yaml(_text(path), where=str(path), environment=environment)
+    marked = read_yaml(recipe_text(path), where=str(path), environment=environment)
     if not isinstance(marked.value, dict):
         raise RecipeError(
-            f"{path}: a recipe is a mapping of keys", mend=f"its keys are {', '.join(keys_at(()))}"
+            f"{path}: a recipe is a mapping of keys, and this {what_it_is(marked.value)}",
+            mend=f"its keys are {', '.join(keys_at(()))}; examples/ has some to start from",
         )
     line = marked.lines.get((KEY,), 1)
     extended = _extended(marked.value.pop(KEY, []), path, f"{path}:{line}: {KEY}", above)
@@ -83,21 +84,55 @@ def _extended(names: Any, path: Path, where: str, above: tuple[Path, ...]) -> li
             chain = " -> ".join(one.name for one in (*above, path, file))
             raise RecipeError(f"{where}: {chain}: a recipe can not extend itself", mend="leave it out")
         if not file.is_file():
-            raise RecipeError(
-                f"{where}: {file}: no such file", mend="give the path of a recipe from this one"
-            )
+            what = "this is a folder" if file.is_dir() else "no such file"
+            raise RecipeError(f"{where}: {file}: {what}", mend="give the path of a recipe from this one")
     return files
 
 
-def _text(path: Path) -> str:
+def what_it_is(value: Any) -> str:
+    """What stands in a file that holds no mapping of keys."""
+    if value is None:
+        return "is empty"
+    return "is a list" if isinstance(value, list) else f"is only {str(value)[:40]!r}"
+
+
+_LARGEST = 4 << 20  # bytes: no recipe is larger, and what is may be a model or a tar
+
+
+def recipe_text(path: Path) -> str:
+    """The text of a recipe's file.
+
+    Raises:
+        RecipeError: it can not be read as text.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        if path.is_dir():
+            inside = sorted(one.name for one in path.glob("*.y*ml"))
+            raise RecipeError(
+                f"{path}: this is a folder",
+                mend=f"give a recipe in it: {', '.join(inside[:8])}"
+                if inside
+                else "give the path of a recipe",
+            )
+        if path.stat().st_size > _LARGEST:
+            raise RecipeError(
+                f"{path}: {path.stat().st_size:,} bytes are no recipe",
+                mend="give the path of a recipe, a YAML file",
+            )
+        raw = path.read_bytes()
     except OSError as error:
         raise RecipeError(
             f"{path}: {error.strerror or error}", mend="give the path of a recipe; examples/ has some"
         ) from error
+    try:
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: this is not UTF-8 text ({error})", mend="save it as UTF-8") from error
+        line = raw.count(b"\n", 0, error.start) + 1
+        kind = "UTF-16 text" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8 text"
+        raise RecipeError(
+            f"{path}:{line}: this is {kind} (byte 0x{raw[error.start]:02x})",
+            mend="save it as UTF-8, in the editor or with iconv -f ENCODING -t UTF-8",
+        ) from error
 
 
 def _written(where: Where, places: Mapping[Where, Place]) -> Where:

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from vila2.errors import RecipeError
+from vila2.run.nearest import nearest
 from vila2.run.recipe import Recipe
-from vila2.run.recipe_checks import cross_problems
+from vila2.run.recipe_checks import Options, cross_problems
 from vila2.run.recipe_extends import Place, read_extended
 from vila2.run.recipe_overrides import apply_override
 from vila2.run.recipe_problems import Problem, Where
-from vila2.run.recipe_shape import describe, keys_at, suggest_key, suggest_value
+from vila2.run.recipe_shape import describe, keys_at, suggest_key, suggest_value, takes_null
 from vila2.run.recipe_yaml import write_yaml
 
 _SHOWN_PROBLEMS = 30
+_MISSING = "is missing"
+_NO_SUCH_KEY = "there is no such key"
+#: Characters that look like a space or like nothing, as word processors and web pages leave them.
+_LOOKALIKES = {
+    "\u00a0": "a no-break space",
+    "\u2007": "a figure space",
+    "\u202f": "a narrow no-break space",
+    "\u3000": "an ideographic space",
+    "\u200b": "a zero-width space",
+    "\ufeff": "a byte-order mark",
+}
 _LAST = 1 << 30  # settings on the command line are told after all files
 
 
@@ -28,6 +41,7 @@ def load_recipe(
     overrides: Sequence[str] = (),
     *,
     known: Mapping[str, Collection[str]] | None = None,
+    options: Options | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Recipe:
     """Reads a recipe, with those it extends, and checks all that can be checked without touching the data.
@@ -38,7 +52,7 @@ def load_recipe(
     Args:
         path: of the YAML file.
         overrides: ``a.b=c`` each; see :func:`vila2.run.recipe_overrides.apply_override`.
-        known: names that exist outside the recipe, ``source`` and ``prompt``; absent ones are not checked.
+        known, options: names that exist outside the recipe; see :func:`vila2.run.recipe_checks.cross_problems`.
         environment: for ``${VAR}``; by default the process's.
 
     Raises:
@@ -49,21 +63,55 @@ def load_recipe(
     problems: list[Problem] = []
     for override in overrides:
         problems += apply_override(raw.value, override, sources.overridden, environment)
-    problems += find_problems(raw.value, known)
+    unread = {problem.where for problem in [*problems, *(one for _, one in raw.problems)] if problem.final}
+    problems += without_what_follows(find_problems(raw.value, known, options), unread, raw.value)
     if problems or raw.problems:
         raise _report(problems, raw.problems, sources)
     return Recipe.model_validate(raw.value)
 
 
-def find_problems(raw: Any, known: Mapping[str, Collection[str]] | None = None) -> list[Problem]:
+def find_problems(
+    raw: Any, known: Mapping[str, Collection[str]] | None = None, options: Options | None = None
+) -> list[Problem]:
     """Everything wrong with the plain values of a recipe, in no order."""
     problems = []
     try:
         Recipe.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        problems = [_problem_of(detail) for detail in details if not _told_elsewhere(detail)]
-    return problems + cross_problems(raw, known)
+        problems = [problem_of(detail) for detail in details if not _told_elsewhere(detail)]
+    return problems + cross_problems(raw, known, options)
+
+
+def without_what_follows(problems: Sequence[Problem], unread: Collection[Where], raw: Any) -> list[Problem]:
+    """The problems that do not just follow from others.
+
+    Args:
+        problems: that were found.
+        unread: places whose value could not be read.
+        raw: the recipe's plain values.
+    """
+    there = raw if isinstance(raw, Mapping) else {}
+    known = keys_at(())
+    meant = {nearest(str(key), known) for key in there if key not in known} - {None} - set(there)
+    return [
+        problem
+        for problem in problems
+        if (_is_of_the_key(problem) or not any(problem.where[: len(place)] == place for place in unread))
+        # The default of a key that was misspelt is not what its author has to mend.
+        and not (
+            _is_of(problem, meant) and not _is_of(problem, there) and not problem.what.startswith(_MISSING)
+        )
+    ]
+
+
+def _is_of(problem: Problem, keys: Collection[Any]) -> bool:
+    return bool(problem.where) and problem.where[0] in keys
+
+
+def _is_of_the_key(problem: Problem) -> bool:
+    """Whether it is the key that is wrong, whatever its value."""
+    return problem.what.startswith(_NO_SUCH_KEY)
 
 
 def _told_elsewhere(detail: Any) -> bool:
@@ -90,9 +138,11 @@ class _Sources:
 
     def place(self, where: Where) -> Place:
         """The nearest written key at or above ``where``."""
+        # What an override gives whole is not where the files had it before.
         for end in range(len(where), -1, -1):
             if where[:end] in self.overridden:
                 return Place(_LAST, 0, f"--set {self.overridden[where[:end]]}")
+        for end in range(len(where), -1, -1):
             if where[:end] in self.places:
                 return self.places[where[:end]]
         return Place(0, 1, self.path)
@@ -107,7 +157,11 @@ def _report(
             for place, problem in [*((sources.place(p.where), p) for p in problems), *placed]
         }
     )
-    lines = [f"{place}: {key}: {what}" for place, key, what in found]
+    # What is no KEY=VALUE at all stands nowhere in the recipe.
+    lines = [
+        f"{place}: {what}" if str(place) == f"--set {key}" else f"{place}: {key}: {what}"
+        for place, key, what in found
+    ]
     if len(lines) == 1:
         return RecipeError(lines[0], mend="nothing was run; mend it and give the command again")
     shown = [f"  {line}" for line in lines[:_SHOWN_PROBLEMS]]
@@ -119,34 +173,101 @@ def _report(
     )
 
 
-def _problem_of(detail: Any) -> Problem:
-    """One of pydantic's errors in the words of a recipe."""
+def problem_of(detail: Any, root: type[BaseModel] = Recipe) -> Problem:
+    """One of pydantic's errors in the words of a recipe, or of another ``root``."""
     where = tuple(part for part in detail["loc"] if part != "[key]")
     message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
     match detail["type"]:
         case "extra_forbidden":
-            return Problem(where, f"there is no such key; {suggest_key(where)}")
+            if re.fullmatch(r"\d+([eE][-+]?\d+)?", str(where[-1])):
+                what = "a decimal comma ends the value before it: write a point"
+                return Problem(where, f"{_NO_SUCH_KEY}; {what}")
+            if strange := next(
+                (name for letter, name in _LOOKALIKES.items() if letter in str(where[-1])), None
+            ):
+                return Problem(where, f"{_NO_SUCH_KEY}; it holds {strange}: write it anew with plain spaces")
+            return Problem(where, f"{_NO_SUCH_KEY}; {suggest_key(where, root)}")
         case "missing":
-            return Problem(where, f"is missing ({describe(where)})")
+            return Problem(where, f"{_MISSING} ({describe(where, root)})")
         case "literal_error":
-            return Problem(where, f"{detail['input']!r} {suggest_value(where, detail['input'])}")
+            return Problem(where, f"{detail['input']!r} {suggest_value(where, detail['input'], root)}")
         case "string_pattern_mismatch":
             return Problem(where, f"{detail['input']!r} is no name: use letters, digits, - and _")
         case "model_type" | "dict_type":
-            return Problem(
-                where, f"should be a mapping of keys, not {_shown(detail['input'])}{_keys_hint(where)}"
-            )
+            hint = _keys_hint(where, root) + _mapping_hint(where, detail["input"], root)
+            return Problem(where, f"should be a mapping of keys, not {_shown(detail['input'])}{hint}")
         case "too_short":
             return Problem(where, f"needs at least {detail['ctx']['min_length']} entry")
         case "string_too_short":
             return Problem(where, "is empty")
         case "tuple_type":
-            return Problem(where, f"should be a list, not {_shown(detail['input'])}")
+            return Problem(
+                where, f"should be a list, not {_shown(detail['input'])}{_list_hint(detail['input'])}"
+            )
+        case "string_type":
+            return Problem(
+                where, f"should be a valid string, not {_shown(detail['input'])}{_text_hint(detail['input'])}"
+            )
+        case "int_type" | "int_parsing" | "int_from_float":
+            return Problem(
+                where,
+                f"should be a valid integer, not {_shown(detail['input'])}{_number_hint(detail['input'])}",
+            )
+        case "float_type" | "float_parsing":
+            return Problem(
+                where,
+                f"should be a valid number, not {_shown(detail['input'])}{_number_hint(detail['input'])}",
+            )
+        case "bool_type" | "bool_parsing":
+            return Problem(where, f"should be true or false, not {_shown(detail['input'])}")
     return Problem(where, f"{message}, not {_shown(detail['input'])}")
 
 
-def _keys_hint(where: Where) -> str:
-    keys = keys_at(where)
+def _mapping_hint(where: Where, value: Any, root: type[BaseModel]) -> str:
+    """What was likely meant by something that stands in the place of a mapping."""
+    if value is False or (isinstance(value, str) and value.lower() in ("no", "off", "none", "false")):
+        return "; write null to leave it out" if takes_null(where, root) else ""
+    if value is True or (isinstance(value, str) and value.lower() in ("yes", "on", "true")):
+        return "; write {} for its defaults"
+    if isinstance(value, list) and not keys_at(where, root):
+        return "; give each entry a name: NAME: {...} in the place of - {...}"
+    return ""
+
+
+def _list_hint(value: Any) -> str:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return f"; write [{value}]"
+    return "; write [{...}], or each entry behind a `-`" if isinstance(value, Mapping) else ""
+
+
+def _text_hint(value: Any) -> str:
+    if isinstance(value, bool):
+        return f'; put it in quotes: "{str(value).lower()}"'
+    return f'; put it in quotes: "{value}"' if isinstance(value, int | float) else ""
+
+
+def _number_hint(value: Any) -> str:
+    """How a number that was written in another way is written here."""
+    if not isinstance(value, str):
+        return ""
+    text = value.strip().replace(" ", "")
+    forms: dict[str, Callable[[str], float]] = {
+        r"[-+]?\d{1,3}(,\d{3})+": lambda t: int(t.replace(",", "")),
+        r"[-+]?\d+,\d+([eE][-+]?\d+)?": lambda t: float(t.replace(",", ".")),
+        r"[-+]?\d+(\.\d+)?%": lambda t: float(t[:-1]) / 100,
+        r"0[xob][0-9a-fA-F]+": lambda t: int(t, 0),
+    }
+    for form, read in forms.items():
+        if re.fullmatch(form, text):
+            try:
+                return f"; write {read(text):g}" if "," in text or "%" in text else f"; write {read(text)}"
+            except ValueError:
+                return ""
+    return ""
+
+
+def _keys_hint(where: Where, root: type[BaseModel]) -> str:
+    keys = keys_at(where, root)
     return f"; its keys are {', '.join(keys)}" if keys else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, get_origin
 
@@ -28,20 +29,20 @@ def apply_override(
         environment: for ``${VAR}`` in the value.
 
     Returns:
-        Problems with the path; the value is checked with the rest of the recipe.
-
-    Raises:
-        RecipeError: not of the form ``key=value``, or the value is no YAML.
+        Problems with the form, the path or the text; the value is checked with the rest of the recipe.
     """
     path, equals, text = override.partition("=")
     if not equals or not all(path.strip().split(".")):
-        raise RecipeError(
-            f"--set {override}: not of the form key=value", mend="write for example --set seed=1"
-        )
+        overridden[override,] = override
+        return [Problem((override,), "not of the form key=value; write for example --set seed=1", final=True)]
     where: Where = tuple(int(part) if part.isdigit() else part for part in path.strip().split("."))
     overridden[where] = override
-    marked = read_setting(text, where=f"--set {override}", environment=environment)
-    problems = [Problem((*where, *problem.where), problem.what) for problem in marked.problems]
+    try:
+        marked = read_setting(text, where="", environment=environment)
+    except RecipeError as error:
+        what = re.sub(r"^(:\d+)?: ", "", error.what)
+        return [Problem(where, f"{what}; {error.mend}", final=True)]
+    problems = [Problem((*where, *problem.where), problem.what, problem.final) for problem in marked.problems]
     holder, problem = _holder(raw, where, made := [])
     overridden.update(dict.fromkeys(made, override))
     if problem:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 #: Keys whose value is a path when it names something beside the recipe.
 _PATH_KEYS = {"path", "vision", "language", "pretrained", "image_root"}
+#: The same of what was taken from the working directory alone once: there it still comes first.
+_LATER_KEYS = {"path", "recipe", "made", "image_root", "images", "captioner", "tokenizer", "model", "scorer"}
+_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)(?=/|$)")
 
 
 def resolve_paths(raw: dict[str, Any], beside: Path) -> None:
-    """Makes the paths under ``data`` and ``model`` that exist beside the recipe absolute, in place.
+    """Makes the paths that exist beside the recipe absolute, in place; ``~`` and a leading ``$NAME`` are filled in.
 
     Args:
         raw: the recipe as plain values.
@@ -21,6 +26,11 @@ def resolve_paths(raw: dict[str, Any], beside: Path) -> None:
         for key in keys & holder.keys():
             if isinstance(holder[key], str) and holder[key]:
                 holder[key] = _resolved(holder[key], beside)
+    for holder in _later_holders(raw):
+        for key in _LATER_KEYS & holder.keys():
+            text = holder[key]
+            if isinstance(text, str) and text and not os.path.exists(text):
+                holder[key] = _resolved(text, beside)
 
 
 def _path_holders(raw: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], set[str]]]:
@@ -36,7 +46,29 @@ def _path_holders(raw: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], set[
         yield raw["model"], _PATH_KEYS
 
 
+def _later_holders(raw: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    uses = raw.get("specialists")
+    for use in uses.values() if isinstance(uses, dict) else ():
+        if isinstance(use, dict):
+            data = use.get("data") if isinstance(use.get("data"), dict) else {}
+            yield from (
+                one for one in (use, data, use.get("set"), data.get("options")) if isinstance(one, dict)
+            )
+    benchmarks = raw.get("evaluate")
+    yield from (
+        one
+        for one in (
+            raw.get("cycle"),
+            raw.get("merge"),
+            *(benchmarks if isinstance(benchmarks, list) else ()),
+        )
+        if isinstance(one, dict)
+    )
+
+
 def _resolved(text: str, beside: Path) -> str:
+    if text.startswith("$"):
+        text = _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], text)
     path = Path(text).expanduser() if text.startswith("~") else Path(text)
     if path.is_absolute():
         return str(path)

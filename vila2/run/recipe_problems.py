@@ -14,10 +14,17 @@ Where = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong in a recipe: the path of keys to it, and what is wrong with it."""
+    """Something wrong in a recipe.
+
+    Attributes:
+        where: the path of keys to it.
+        what: is wrong with it.
+        final: whether nothing else is worth saying of this place, since what stands there could not be read.
+    """
 
     where: Where
     what: str
+    final: bool = False
 
 
 def dataset_problems(where: Where, name: Any, data: Mapping[str, Any]) -> Iterator[Problem]:

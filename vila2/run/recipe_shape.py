@@ -15,23 +15,23 @@ from vila2.run.recipe_problems import Where
 ANY_KEY = "*"
 
 
-def keys_at(where: Where) -> list[str]:
-    """The keys that exist at a place; none where it holds no fixed keys."""
-    kind = type_at(where)
+def keys_at(where: Where, root: type[BaseModel] = Recipe) -> list[str]:
+    """The keys that exist at a place of a recipe (or of another ``root``); none where it holds no fixed keys."""
+    kind = type_at(where, root)
     return list(kind.model_fields) if _is_part(kind) else []
 
 
-def type_at(where: Where) -> Any:
+def type_at(where: Where, root: type[BaseModel] = Recipe) -> Any:
     """The type of what stands at a place; None where no such place exists, ``Any`` where all is free."""
-    kind: Any = Recipe
+    kind: Any = root
     for key in where:
         kind = _below(kind, key)
     return kind
 
 
-def takes_null(where: Where) -> bool:
+def takes_null(where: Where, root: type[BaseModel] = Recipe) -> bool:
     """Whether ``null`` is a value at a place, and does not just take out what stands there."""
-    holder, key = type_at(where[:-1]), where[-1]
+    holder, key = type_at(where[:-1], root), where[-1]
     if _is_part(holder):
         kind = holder.model_fields[key].annotation if key in holder.model_fields else Any
     else:
@@ -41,26 +41,26 @@ def takes_null(where: Where) -> bool:
     return kind is Any or type(None) in get_args(kind)
 
 
-def describe(where: Where) -> str:
+def describe(where: Where, root: type[BaseModel] = Recipe) -> str:
     """One line on what a key is for."""
-    holder = type_at(where[:-1])
+    holder = type_at(where[:-1], root)
     known = _is_part(holder) and where[-1] in holder.model_fields
     return holder.model_fields[where[-1]].description or "" if known else ""
 
 
-def suggest_key(where: Where) -> str:
+def suggest_key(where: Where, root: type[BaseModel] = Recipe) -> str:
     """What was likely meant by a key that does not exist: one near it, or the same word elsewhere."""
-    name, known = str(where[-1]), keys_at(where[:-1])
+    name, known = str(where[-1]), keys_at(where[:-1], root)
     if nearest(name, known) is None:
-        elsewhere = [".".join(path) for path in all_keys() if path[-1] == name and len(path) > 1]
+        elsewhere = [".".join(path) for path in all_keys(root) if path[-1] == name and len(path) > 1]
         if elsewhere:
             return f"did you mean {' or '.join(elsewhere[:3])!r}?".replace(ANY_KEY, "NAME")
     return did_you_mean(name, known)
 
 
-def suggest_value(where: Where, value: Any) -> str:
+def suggest_value(where: Where, value: Any, root: type[BaseModel] = Recipe) -> str:
     """What a place with a fixed choice of values takes."""
-    choices = [str(choice) for choice in _choices(type_at(where))]
+    choices = [str(choice) for choice in _choices(type_at(where, root))]
     near = nearest(value, choices) if isinstance(value, str) else None
     return f"is none of {', '.join(choices)}" + (f"; did you mean {near!r}?" if near else "")
 

@@ -21,6 +21,11 @@ from vila2.run.recipe_problems import Problem, Where
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _MERGE = "tag:yaml.org,2002:merge"
 _STRING = "tag:yaml.org,2002:str"
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
+_MOST_DIGITS = 18
+#: Values that a recipe may hold; aliases of aliases could make millions of a few lines.
+_MOST_VALUES = 100_000
 
 
 class _Loader(yaml.SafeLoader):
@@ -71,19 +76,53 @@ def read_yaml(text: str, *, where: str, environment: Mapping[str, str] | None = 
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        mark, context = error.problem_mark or error.context_mark, error.context_mark
         line = f":{mark.line + 1}" if mark else ""
+        begun = f", begun in line {context.line + 1}" if mark and context and context.line < mark.line else ""
+        said = f"{error.context or ''} {error.problem or ''}"
         raise RecipeError(
-            f"{where}{line}: this is not YAML: {error.problem}",
-            mend='look at the line and the one before it; inside { } a variable stands in quotes: "${VAR}"',
+            f"{where}{line}: this is not YAML: {error.problem}{begun}", mend=_mend_of_yaml(said)
+        ) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, int(error.position)) + 1
+        raise RecipeError(
+            f"{where}:{line}: this is not YAML: it holds the character U+{int(error.character):04X}",
+            mend="a recipe is a text file; save it as UTF-8 without control characters",
         ) from error
     except yaml.YAMLError as error:
         raise RecipeError(f"{where}: this is not YAML: {error}", mend="save it as UTF-8 text") from error
+    except RecursionError:
+        raise RecipeError(
+            f"{where}: this is nested too deeply to be a recipe", mend="look for brackets that are not closed"
+        ) from None
     marked = Marked()
     if node is not None:
-        reader = _Reader(marked, os.environ if environment is None else environment)
+        reader = _Reader(marked, os.environ if environment is None else environment, where)
         marked.value = reader.read(node, (), ())
     return marked
+
+
+#: What helps against an error of the YAML reader, by its words.
+_YAML_MENDS = {
+    "\\t": "YAML is indented with spaces: put spaces in the place of the tab",
+    "mapping values are not allowed": "put a space after every colon, a text that holds a colon in quotes, and keys that "
+    "belong together in one column",
+    "another document": "a recipe is one document: take out the line ---, or keep the other in a file of its own",
+    "undefined alias": "a text that begins with * stands in quotes",
+    "quoted scalar": "close the quotes",
+    "flow mapping": 'close every {; inside { } a comma ends a value, and a variable stands in quotes: "${VAR}"',
+    "flow sequence": "close every [; inside [ ] a comma ends a value",
+    "cannot start any token": "a text that begins with this character stands in quotes",
+    "block mapping": "keys that belong together begin in one column: look at how this line and those before it are indented",
+    "block collection": "entries of one list begin in one column: look at how this line and those before it are indented",
+}
+
+
+def _mend_of_yaml(said: str) -> str:
+    found = (mend for words, mend in _YAML_MENDS.items() if words in said)
+    return next(
+        found, "look at the line and the one before it; a text with a special meaning stands in quotes"
+    )
 
 
 def read_setting(text: str, *, where: str, environment: Mapping[str, str] | None = None) -> Marked:
@@ -115,11 +154,25 @@ class _Reader:
 
     marked: Marked
     environment: Mapping[str, str]
+    name: str = "recipe"
     resolver: yaml.SafeLoader = field(default_factory=lambda: _Loader(""))
+    values: int = 0
 
     def read(self, node: yaml.Node, where: Where, above: tuple[yaml.Node, ...]) -> Any:
-        """The plain value of a node; ``above`` are the nodes it lies in."""
+        """The plain value of a node; ``above`` are the nodes it lies in.
+
+        Raises:
+            RecipeError: there is more in it than any recipe holds.
+        """
+        self.values += 1
+        if self.values > _MOST_VALUES:
+            raise RecipeError(
+                f"{self.name}: aliases make more than {_MOST_VALUES:,} values of this, which is no recipe",
+                mend="write out what is meant, without aliases of aliases",
+            )
         self.marked.lines.setdefault(where, node.start_mark.line + 1)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+            return self._unknown_tag(node, where)
         if any(node is other for other in above):
             self._problem(where, "an alias that contains itself")
             return None
@@ -179,15 +232,31 @@ class _Reader:
             case "str":
                 return text
             case "int":
-                return int(text.replace("_", ""))
+                return self._whole_number(text, where)
             case "float":
                 return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").lower())
             case "bool":
                 return text.lower() == "true"
             case "null":
                 return None
-        self._problem(where, f"the tag {node.tag} has no meaning in a recipe")
-        return None
+        return self._unknown_tag(node, where)
+
+    def _unknown_tag(self, node: yaml.Node, where: Where) -> None:
+        self._problem(where, f"the tag {node.tag} has no meaning in a recipe: leave it out", final=True)
+
+    def _whole_number(self, text: str, where: Where) -> int:
+        digits = text.replace("_", "")
+        if len(digits.lstrip("+-")) > _MOST_DIGITS:
+            self._problem(where, f"a number of {len(digits)} digits is too large", final=True)
+            return 0
+        if _LEADING_ZERO.fullmatch(text):
+            octal = f", {int(digits, 8)} where octal was meant" if not set(digits) & set("89") else ""
+            self._problem(
+                where,
+                f"{text} is not plain: write {int(digits)}{octal}, or '{text}' in quotes where it is a text",
+                final=True,
+            )
+        return int(digits)
 
     def _fill_in(self, text: str, where: Where) -> str:
         def value(match: re.Match[str]) -> str:
@@ -199,10 +268,11 @@ class _Reader:
                 self._problem(
                     where,
                     f"the environment variable {name} is not set; set it, or write ${{{name}:-a default}}",
+                    final=True,
                 )
             return default or ""
 
         return _VARIABLE.sub(value, text)
 
-    def _problem(self, where: Where, what: str) -> None:
-        self.marked.problems.append(Problem(where, what))
+    def _problem(self, where: Where, what: str, *, final: bool = False) -> None:
+        self.marked.problems.append(Problem(where, what, final))

@@ -29,7 +29,9 @@ def test_a_packaged_recipe_trains_on_what_the_builder_fills(name, tmp_path):
 
 
 def test_scenes_are_asked_what_their_signs_say(vila2_world):
-    recipe = read_specialist_recipe((files("vila2_ocr") / "recipe.yaml").read_text(), where="recipe")
+    recipe = read_specialist_recipe(
+        (files("vila2_ocr") / "recipe.yaml").read_text(), where="recipe", miniature=True
+    )
     builder = OcrBuilder(OcrConfig(data=vila2_world, **recipe.build))
     samples = [one for shard in builder.shards() for one in builder.build(shard) if isinstance(one, Sample)]
     assert {kind for one in samples for kind in one.meta["kinds"]} <= {

@@ -1,0 +1,40 @@
+"""The models that vila2 ships, known by their files; nothing is loaded."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from vila2.errors import ModelError
+from vila2.model.loading import locate
+
+#: ``model_type`` of :class:`vila2.model.miniature.MiniatureVisionConfig`.
+_MINIATURE_VISION = "vila2_miniature_vision"
+
+
+def is_miniature(name: str | Path) -> bool:
+    """Whether a model, or a vision tower, is the shipped miniature: its tower is.
+
+    Args:
+        name: a ``builtin:`` part, or a folder. A hub id is no miniature; the hub is not asked.
+    """
+    text = str(name)
+    if not text.startswith("builtin:") and not Path(text).expanduser().is_dir():
+        return False
+    try:
+        config = json.loads((Path(locate(name).path) / "config.json").read_bytes())
+    except (OSError, ValueError, ModelError):
+        return False  # whoever loads it says what is wrong
+    if not isinstance(config, dict):
+        return False
+    vision = config.get("vision_config")
+    kinds = {config.get("model_type"), vision.get("model_type") if isinstance(vision, dict) else None}
+    return _MINIATURE_VISION in kinds
+
+
+def shipped_parts() -> list[str]:
+    """What can be named as ``builtin:...``."""
+    sources = Path(str(files("vila2"))) / "sources"
+    found = sorted(sources.glob("*/parts/*/config.json"))
+    return [f"builtin:{path.parts[-4]}/{path.parts[-2]}" for path in found]
