@@ -24,6 +24,7 @@ from vila2.cli import (
     specialize,
     status,
 )
+from vila2.cli.options import Stopped
 from vila2.errors import Vila2Error
 
 
@@ -52,8 +53,9 @@ class _Commands(TyperGroup):
             )
             show_error(Vila2Error(what, mend=mend))
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            typer.echo("\nstopped; the same command goes on where this one was", err=True)
+        except KeyboardInterrupt as stop:
+            told = stop.told if isinstance(stop, Stopped) else "the same command goes on where this one was"
+            typer.echo(f"\nstopped; {told}", err=True)
             raise typer.Exit(130) from None
 
 

@@ -27,9 +27,7 @@ def open_described(
         DataError: there is no such layer, or it is named twice.
         RunError: the run has no such dataset.
     """
-    opened, folders = (
-        _of_run(source, dataset) if (source / "steps").is_dir() else _of_dataset(source, dataset)
-    )
+    opened, folders = find_described(source, dataset)
     if double := [name for name in names if list(names).count(name) > 1]:
         raise DataError(f"layer {double[0]!r} is named twice", mend="name each layer once")
     layers: dict[str, Layer | OriginalLayer] = {}
@@ -43,6 +41,21 @@ def open_described(
             nothing = "`vila2 annotate` and `vila2 recaption` write layers"
             raise DataError(f"{source} has no layer {name!r}", mend=written if folders else nothing)
     return opened, layers
+
+
+def is_described(source: Path) -> bool:
+    """Whether a folder is a dataset's or a run's."""
+    return (source / "dataset.json").exists() or _is_run(source)
+
+
+def find_described(source: Path, dataset: str | None = None) -> tuple[ShardDataset, dict[str, Path]]:
+    """A dataset and the folders of its layers, unfinished ones included; see :func:`open_described`."""
+    return _of_run(source, dataset) if _is_run(source) else _of_dataset(source, dataset)
+
+
+def _is_run(source: Path) -> bool:
+    marks = ("recipe.yaml", "progress.json", "lock")  # a folder of photos may have one that is called steps
+    return (source / "steps").is_dir() and any((source / mark).is_file() for mark in marks)
 
 
 def _of_dataset(folder: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:
