@@ -110,9 +110,7 @@ def test_a_stopped_job_goes_on_with_the_rest(photos, tmp_path, stop_after: int) 
     summary = job(photos, engine, out)
     assert summary.new == 9 - len(had) == len(engine.asked)
     assert out.read_bytes() == whole.read_bytes()
-    assert (
-        PhotoOutput(out).rejected.read_bytes() == PhotoOutput(whole).rejected.read_bytes()
-    )
+    assert PhotoOutput(out).rejected.read_bytes() == PhotoOutput(whole).rejected.read_bytes()
     again = Scripted()
     assert job(photos, again, out).new == 0 and again.asked == []
 

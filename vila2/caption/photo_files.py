@@ -159,9 +159,10 @@ def _walk(folder: Path, key: str, found: _Found, seen: set[str], root: Path) -> 
         if entry.name.startswith("."):
             found.other += _count_files(path)
         elif entry.is_dir():
-            real = Path(os.path.realpath(path))
-            # What lies in the folder itself is read under its own name; a loop leads to what is read already.
-            if entry.is_symlink() and (str(real) in seen or real.is_relative_to(root)):
+            # What lies in the folder itself is read under its own name.
+            if str(real := Path(os.path.realpath(path))) in seen or (
+                entry.is_symlink() and (real.is_relative_to(root) or _holds(real, root, folder))
+            ):
                 found.repeated += 1
             else:
                 _walk(path, name, found, seen, root)
@@ -169,6 +170,11 @@ def _walk(folder: Path, key: str, found: _Found, seen: set[str], root: Path) -> 
             found.add(name, path)
         else:
             found.other += 1
+
+
+def _holds(real: Path, *folders: Path) -> bool:
+    """Whether a link leads to a folder that holds one of these, so that following it would go round."""
+    return any(Path(os.path.realpath(folder)).is_relative_to(real) for folder in folders)
 
 
 def _may_be_a_photo(entry: os.DirEntry[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,14 +290,26 @@ def _known(line: bytes) -> KnownPhoto:
 def _check_writable(path: Path) -> None:
     if path.is_dir():
         raise DataError(f"{path} is a folder", mend=f"give a file, such as --out {path / 'captions.jsonl'}")
-    folder = path.parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir():
-        raise DataError(f"{folder} is a file, so {path} can not be made", mend="give another --out")
-    # Its companions are made beside it.
-    if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise DataError(f"{path} can not be written", mend="give an --out in a folder of yours")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise DataError(f"{path} can not be written", mend="give another --out")
+    check_folder_writable(path.parent, mend="give an --out in a folder of yours")
+
+
+def check_folder_writable(folder: Path, *, mend: str) -> None:
+    """Whether files can be made in a folder, or in the nearest one above it that is there.
+
+    Raises:
+        DataError: they can not.
+    """
+    there = folder
+    while not there.exists():
+        there = there.parent
+    try:
+        # Asking for permission is not enough: a file system may be read-only, or of another kind.
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise DataError(f"{there} can not be written to: {error.strerror}", mend=mend) from error
 
 
 def _sha256(path: Path) -> str | None:

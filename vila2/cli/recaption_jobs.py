@@ -218,6 +218,7 @@ class LayerJob:
 
     def check(self) -> None:
         from vila2.caption.layer_redo import open_for_redo
+        from vila2.caption.photo_output import check_folder_writable
         from vila2.caption.recaption import check_layer, describe_selection
         from vila2.data.layers import check_layer_name
 
@@ -230,7 +231,7 @@ class LayerJob:
         about = {"layer": self.layer, "dataset": self.dataset.digest}
         selection = {"selection": describe_selection(self.dataset, self._select())}
         check_layer(self.folder, self.asking.known | about | selection)
-        _check_folder(self.folder)
+        check_folder_writable(self.folder, mend="copy the dataset to a folder of yours")
 
     def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
         from vila2.caption.layer_redo import redo_layer
@@ -331,16 +332,6 @@ def is_stream(out: Path) -> bool:
 
 def _has_tars(place: Path) -> bool:
     return place.is_dir() and any(place.glob("*.tar"))
-
-
-def _check_folder(folder: Path) -> None:
-    import os
-
-    above = folder
-    while not above.exists():
-        above = above.parent
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise DataError(f"{folder} can not be written", mend="copy the dataset to a folder of yours")
 
 
 def _marks(text: str | None) -> tuple[Status, ...]:
