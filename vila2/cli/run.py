@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, DryRun, Quiet
+from vila2.cli.options import AsJson, DryRun, Quiet, Verbose, quoted
 from vila2.cli.tables import print_plan, table
 from vila2.errors import RecipeError
 
@@ -44,6 +44,7 @@ def run(
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Do a whole recipe: train, recaption, retrain, measure, report.
 
@@ -103,7 +104,11 @@ def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> N
     if as_json:
         found = {name: outcome["results"][name] for name in ("gains", "best", "merge")}
         shown = {name: outcome[name] for name in ("report", "summary", "told")}
-        shown = {"folder": str(folder), **shown, **found}
+        models = {"model": str(outcome["model"]["folder"]), "model_name": outcome["model"]["name"]}
+        models["models"] = {name: str(path) for name, path in outcome["models"].items()}
+        layers = {name: str(path) for name, path in outcome["layers"].items()}
+        datasets = {name: str(path) for name, path in outcome["datasets"].items()}
+        shown = {"folder": str(folder), **models, "datasets": datasets, "layers": layers, **shown, **found}
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
     from rich.console import Console
@@ -113,4 +118,6 @@ def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> N
     # Not through rich, which would break a long line, and so a path.
     for sentence in outcome["told"]:
         typer.echo(sentence)
-    typer.echo(f"report: {outcome['report']}")
+    typer.echo(f"report: {quoted(outcome['report'])}")
+    typer.echo(f"model:  {quoted(outcome['model']['folder'])} ({outcome['model']['name']})")
+    typer.echo(f"next:   vila2 recaption PHOTOS --model {quoted(folder)}")

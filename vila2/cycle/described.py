@@ -9,6 +9,7 @@ from vila2.data.layers import Layer, OriginalLayer, ReadLayer, original_layer
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError
 from vila2.run.nearest import did_you_mean
+from vila2.run.run_model import is_run
 from vila2.run.status import status
 from vila2.run.step_files import step_folder
 
@@ -45,17 +46,12 @@ def open_described(
 
 def is_described(source: Path) -> bool:
     """Whether a folder is a dataset's or a run's."""
-    return (source / "dataset.json").exists() or _is_run(source)
+    return (source / "dataset.json").exists() or is_run(source)
 
 
 def find_described(source: Path, dataset: str | None = None) -> tuple[ShardDataset, dict[str, Path]]:
     """A dataset and the folders of its layers, unfinished ones included; see :func:`open_described`."""
-    return _of_run(source, dataset) if _is_run(source) else _of_dataset(source, dataset)
-
-
-def _is_run(source: Path) -> bool:
-    marks = ("recipe.yaml", "progress.json", "lock")  # a folder of photos may have one that is called steps
-    return (source / "steps").is_dir() and any((source / mark).is_file() for mark in marks)
+    return _of_run(source, dataset) if is_run(source) else _of_dataset(source, dataset)
 
 
 def _of_dataset(folder: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:

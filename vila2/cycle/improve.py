@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from vila2.cycle import work
 from vila2.cycle.controls import Control, find_controls
-from vila2.cycle.generalist import Cycle, Generalist
+from vila2.cycle.generalist import Cycle, Generalist, checkpoint
 from vila2.cycle.rounds import History, self_augment
 from vila2.cycle.specialist_augmentation import specialist_augment
+from vila2.run.run_model import link_model
 
 if TYPE_CHECKING:
     from vila2.run.recipe import Recipe
@@ -58,8 +59,9 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
         progress: shows what is under way.
 
     Returns:
-        ``report`` (path of the HTML page), ``summary`` (columns and rows) and ``results``; of a dry run
-        ``plan``, ``sizes``, ``samples`` and ``memory`` instead.
+        ``report`` (path of the HTML page), ``summary`` (columns and rows), ``results``, ``model`` (name and folder of
+        the one that all this was done for), folders by name of ``models``, ``datasets`` and ``layers``; of a dry run ``plan``, ``sizes``,
+        ``samples`` and ``memory`` instead.
 
     Raises:
         Vila2Error: whatever is wrong, before the first work where it can be known before.
@@ -85,4 +87,13 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
         work.use_threads(recipe.threads)
         processes = processes_here(recipe.processes)
         cycle, history = improve(recipe, run, processes=processes)
-        return write_results(cycle, history, do_controls(recipe, run, processes=processes), folder)
+        controls = do_controls(recipe, run, processes=processes)
+        outcome = write_results(cycle, history, controls, folder)
+        made = {one.name: checkpoint(one.model).folder for one in (*history.all_models, *controls.values())}
+        model = link_model(folder, made[history.outcome.name])
+        return outcome | {
+            "model": {"name": history.outcome.name, "folder": model},
+            "models": made,
+            "datasets": {name: step.folder for name, step in cycle.data.items()},
+            "layers": {name: step.folder for name, step in cycle.layers.items()},
+        }
