@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vila2.data.layers import Layer, OriginalLayer, ReadLayer, original_layer
 from vila2.data.shards import ShardDataset
@@ -12,6 +14,9 @@ from vila2.run.nearest import did_you_mean
 from vila2.run.run_model import is_run
 from vila2.run.status import status
 from vila2.run.step_files import step_folder
+
+if TYPE_CHECKING:
+    from vila2.run.recipe import Recipe
 
 
 def open_described(
@@ -54,6 +59,21 @@ def find_described(source: Path, dataset: str | None = None) -> tuple[ShardDatas
     return _of_run(source, dataset) if is_run(source) else _of_dataset(source, dataset)
 
 
+def run_datasets(run: Path) -> dict[str, tuple[ShardDataset, dict[str, Path]]]:
+    """The datasets that a run has imported so far, by the recipe's names, each with the folders of its layers.
+
+    Raises:
+        RunError: it has none.
+    """
+    found = {}
+    for name in _recipe_of(run).data:
+        with suppress(RunError):  # not imported yet
+            found[name] = _of_run(run, name)
+    if not found:
+        raise RunError(f"{run} has not imported a dataset yet", mend="`vila2 run` goes on with it")
+    return found
+
+
 def _of_dataset(folder: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:
     if dataset is not None:
         raise RunError(f"{folder} is no run, so it has no dataset {dataset!r}", mend="leave --dataset out")
@@ -62,9 +82,7 @@ def _of_dataset(folder: Path, dataset: str | None) -> tuple[ShardDataset, dict[s
 
 
 def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:
-    from vila2.run.recipe_file import load_recipe
-
-    recipe = load_recipe(run / "recipe.yaml")
+    recipe = _recipe_of(run)
     name = dataset or recipe.recaptioned
     if name not in recipe.data:
         raise RunError(f"{run} has no dataset {name!r}", mend=did_you_mean(str(name), recipe.data))
@@ -85,6 +103,14 @@ def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Pat
         elif step.startswith("self-") and name == recipe.recaptioned:
             layers[step] = written  # not finished: opening it says so
     return opened, layers
+
+
+def _recipe_of(run: Path) -> Recipe:
+    from vila2.run.recipe_file import load_recipe
+
+    if not (run / "recipe.yaml").is_file():
+        raise RunError(f"{run} was stopped before it began", mend="give the `vila2 run` command again")
+    return load_recipe(run / "recipe.yaml")
 
 
 def _beside(dataset: ShardDataset) -> dict[str, Path]:
