@@ -59,7 +59,7 @@ def holder_of(folder: Path) -> int | None:
     """The number of the process that runs ``folder`` now, or None; 0 where it is not known."""
     try:
         handle = os.open(folder / "lock", os.O_RDONLY)
-    except FileNotFoundError:
+    except OSError:
         return None
     try:
         if _try(handle, fcntl.LOCK_SH, patience=0):

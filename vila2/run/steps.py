@@ -2,7 +2,7 @@
 
 RUN/steps/NAME-DIGEST/     a step's output, kept when the step is killed, so that it can go on
 RUN/steps/.../done.json    written last: from then on the step is never done again
-RUN/steps/.../error.txt    what went wrong, until the step succeeds
+RUN/steps/.../error.txt    what went wrong, until the step is tried again
 """
 
 from __future__ import annotations
@@ -237,6 +237,7 @@ class Run:
     ) -> Mapping[str, Any]:
         standing = self._standing_of(record["name"], record["digest"])
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "error.txt").unlink(missing_ok=True)  # of an earlier attempt
         started = time.time()
         self.board.stand(standing, "running")
         try:
@@ -255,7 +256,6 @@ class Run:
         except BaseException:  # stopped from outside: the step goes on when the run is started again
             self.board.stand(standing, "partial")
             raise
-        (folder / "error.txt").unlink(missing_ok=True)
         standing.seconds, standing.error = seconds, ""
         self.board.stand(standing, "done")
         return results
