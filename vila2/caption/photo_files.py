@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from vila2.data.images import IMAGE_EXTENSIONS, decode_image
 from vila2.errors import DataError
+from vila2.run.nearest import nearest_path
 
 _BOM = b"\xef\xbb\xbf"
 #: So many places are named in an error.
@@ -122,7 +123,8 @@ def _check_place(place: Path) -> None:
     if place.is_dir():
         return
     if not place.exists():
-        mend = "give a folder of images, a photo, or a dataset's folder"
+        near = nearest_path(place)
+        mend = f"did you mean {near}?" if near else "give a folder of images, a photo, or a dataset's folder"
         if place.name.startswith("@"):
             mend = f"a list of files is given by --list {place.name[1:]}"
         raise DataError(f"{readable(str(place))}: no such folder or file", mend=mend)

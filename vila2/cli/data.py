@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, Quiet, Verbose, quoted
+from vila2.cli.groups import Commands
+from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
 
 if TYPE_CHECKING:
     from vila2.data.layers import Layer, LayerStatistics
     from vila2.data.shards import DatasetInfo, ShardDataset
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: select, import, stats, preview, verify.")
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, help="Datasets: select, import, stats, preview, verify."
+)
 
 Dataset = Annotated[
     Path,
@@ -70,7 +73,7 @@ def import_(
         raise DataError(f"{out}: a dataset is there already", mend="add --replace, or give another --out")
     options = _options(source, option or [])
     samples = open_source(source, **({"path": path} | options))
-    with live_progress(quiet=quiet).task(f"import {source}", options.get("count")) as task:
+    with results_alone(), live_progress(quiet=quiet).task(f"import {source}", options.get("count")) as task:
         info = write_dataset(
             out, samples, name=name or out.resolve().name, shard_size=shard_size, progress=task
         )
@@ -151,7 +154,8 @@ def preview(
     samples, note = choose_samples(
         opened, _layers(beside, layer or []), view, start=start, count=count, key=key
     )
-    previews = preview_samples(samples, model, style)
+    with results_alone():
+        previews = preview_samples(samples, model, style)
     if html is not None:
         from vila2.data.atomic import write_text_atomic
 
@@ -221,8 +225,12 @@ def _datasets(
 def _to_verify(place: Path, dataset: str | None, elsewhere: list[Path]) -> list[tuple[str, Path, list[Path]]]:
     """Name, folder, and layers that lie elsewhere, of every dataset to verify."""
     from vila2.cycle.described import find_described, run_datasets
+    from vila2.errors import DataError
+    from vila2.run.nearest import nearest_path
     from vila2.run.run_model import is_run
 
+    if near := nearest_path(place):
+        raise DataError(f"{place}: no such folder", mend=f"did you mean {near}?")
     if not is_run(place):  # a damaged one is not opened, but verified
         return [(place.name, place, elsewhere)]
     found = run_datasets(place) if dataset is None else {dataset: find_described(place, dataset)}

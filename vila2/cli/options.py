@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shlex
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +33,13 @@ Verbose = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Check everything, show what would be done, do nothing.")
 ]
+
+
+@contextlib.contextmanager
+def results_alone() -> Iterator[None]:
+    """Keeps standard output for results: what a library prints on the way goes to standard error."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
 
 
 class Stopped(KeyboardInterrupt):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import time
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.options import Quiet, Stopped, Verbose, quoted
+from vila2.cli.options import Quiet, Stopped, Verbose, quoted, results_alone
 
 if TYPE_CHECKING:
     from vila2.caption.engine import Engine
@@ -119,8 +118,7 @@ def recaption(
     job.check()
     stdout, started = sys.stdout, time.perf_counter()
     try:
-        # Whatever a library prints on the way must not mix with captions or the summary.
-        with contextlib.redirect_stdout(sys.stderr):
+        with results_alone():
             options = {"device": device, "dtype": dtype, "trust_remote_code": trust_remote_code}
             engine = _load_engine(engine_name, model, **options)
             started = time.perf_counter()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, DryRun, Quiet, Verbose, quoted
-from vila2.cli.tables import print_plan, table
+from vila2.cli.options import AsJson, DryRun, Quiet, Verbose, quoted, results_alone
+from vila2.cli.tables import print_plan, show_table
 from vila2.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -60,8 +58,7 @@ def run(
         return
     loaded = loaded.model_copy(update={"controls": (*loaded.controls, *(controls or ()))})
     folder = out or Path(loaded.folder)
-    # Whatever a library prints on the way must not mix with the outcome.
-    with contextlib.redirect_stdout(sys.stderr):
+    with results_alone():
         outcome = run_recipe(loaded, folder, dry_run=dry_run, progress=live_progress(quiet=quiet))
     if dry_run:
         print_plan(outcome, folder, as_json)
@@ -111,11 +108,7 @@ def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> N
         shown = {"folder": str(folder), **models, "datasets": datasets, "layers": layers, **shown, **found}
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
-    from rich.console import Console
-
-    console = Console()
-    console.print(table(outcome["summary"]["columns"], outcome["summary"]["rows"]))
-    # Not through rich, which would break a long line, and so a path.
+    show_table(outcome["summary"]["columns"], outcome["summary"]["rows"])
     for sentence in outcome["told"]:
         typer.echo(sentence)
     typer.echo(f"report: {quoted(outcome['report'])}")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from vila2.cli.options import quoted
+
+#: Columns of a terminal that nothing is wider than.
+_WIDEST = 100_000
 #: Letters of a cell that is never broken.
 _SHORT = 16
 
@@ -21,16 +25,13 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), "plan": steps, **rest}, ensure_ascii=False))
         return
-    from rich.console import Console
-
-    console = Console()
     rows = [
         [step.name, step.state, step.folder.name.removeprefix(f"{step.name}-")] for step in outcome["plan"]
     ]
-    console.print(table(["step", "state", "digest"], rows))
+    show_table(["step", "state", "digest"], rows)
     if rest.get("sizes"):
         rows = [[name, *map(str, sizes.values())] for name, sizes in rest["sizes"].items()]
-        console.print(table(["dataset", *next(iter(rest["sizes"].values()))], rows))
+        show_table(["dataset", *next(iter(rest["sizes"].values()))], rows)
     for stage, sample in rest.get("samples", {}).items():
         typer.echo(
             f"\nstage {stage}: first sample of {sample['dataset']}, {sample['tokens']} tokens, "
@@ -45,8 +46,23 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
             [stage, *(_size(sizes[purpose]) for purpose in purposes), _size(sum(sizes.values()))]
             for stage, sizes in rest["memory"].items()
         ]
-        console.print(table(["memory of a device", *purposes, "together"], rows))
-    typer.echo(f"nothing was done; without --dry-run the run goes to {folder}")
+        show_table(["memory of a device", *purposes, "together"], rows)
+    typer.echo(f"nothing was done; without --dry-run the run goes to {quoted(folder)}")
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, err: bool = False) -> None:
+    """Prints a table: as wide as it is where nobody looks, as narrow as it can be on a narrow terminal.
+
+    Nothing is cut off: where not even that fits, the terminal breaks the lines.
+    """
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    shown = table(list(columns), [list(row) for row in rows])
+    console = Console(stderr=err)
+    width = Measurement.get(console, console.options.update(width=_WIDEST, max_width=_WIDEST), shown)
+    console.width = max(console.width, width.minimum) if console.is_terminal else width.maximum
+    console.print(shown)
 
 
 def table(columns: list[str], rows: list[list[Any]]) -> Any:
@@ -65,7 +81,11 @@ def table(columns: list[str], rows: list[list[Any]]) -> Any:
         if short:
             heading = "\n".join(textwrap.wrap(heading, max(widest, *map(len, heading.split()), 1)))
         table.add_column(
-            Text(heading), justify="left" if number == 0 else "right", overflow="fold", no_wrap=short
+            Text(heading),
+            justify="left" if number == 0 else "right",
+            overflow="fold",
+            no_wrap=short,
+            min_width=widest if short else None,
         )
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vila2.data.layers import Layer, OriginalLayer, ReadLayer, original_layer
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError
-from vila2.run.nearest import did_you_mean
+from vila2.run.nearest import did_you_mean, nearest_path
 from vila2.run.run_model import is_run
 from vila2.run.status import status
 from vila2.run.step_files import step_folder
@@ -56,6 +56,9 @@ def is_described(source: Path) -> bool:
 
 def find_described(source: Path, dataset: str | None = None) -> tuple[ShardDataset, dict[str, Path]]:
     """A dataset and the folders of its layers, unfinished ones included; see :func:`open_described`."""
+    near = nearest_path(source)
+    if near is not None:
+        raise DataError(f"{source}: no such folder", mend=f"did you mean {near}?")
     return _of_run(source, dataset) if is_run(source) else _of_dataset(source, dataset)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vila2.errors import RecipeError
+from vila2.run.nearest import nearest_path
 from vila2.run.recipe_paths import resolve_paths
 from vila2.run.recipe_problems import Problem, Where
 from vila2.run.recipe_shape import keys_at, takes_null
@@ -93,9 +94,11 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise RecipeError(
-            f"{path}: {error.strerror or error}", mend="give the path of a recipe; examples/ has some"
-        ) from error
+        near = nearest_path(path) or next(
+            filter(Path.is_file, [Path("examples") / f"{path.name}.yaml"]), None
+        )
+        mend = f"did you mean {near}?" if near else "give the path of a recipe; examples/ has some"
+        raise RecipeError(f"{path}: {error.strerror or error}", mend=mend) from error
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: this is not UTF-8 text ({error})", mend="save it as UTF-8") from error
 
