@@ -7,7 +7,8 @@ control = improve(recipe, changed), ...      # controls.py: what else could have
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,23 +18,29 @@ from vila2.cycle.controls import Control, find_controls
 from vila2.cycle.generalist import Cycle, Generalist, checkpoint
 from vila2.cycle.rounds import History, self_augment
 from vila2.cycle.specialist_augmentation import specialist_augment
+from vila2.run.pruning import prune
 from vila2.run.run_model import link_model
+from vila2.run.steps import Run
 
 if TYPE_CHECKING:
     from vila2.run.recipe import Recipe
-    from vila2.run.steps import Run
 
 
-def improve(recipe: Recipe, run: Run, *, processes: int = 1) -> tuple[Cycle, History]:
+def improve(
+    recipe: Recipe, run: Run, *, processes: int = 1, after_rounds: Callable[[], None] | None = None
+) -> tuple[Cycle, History]:
     """Does a recipe: trains a generalist and lets it improve itself.
 
     Args:
         recipe: of the run; of its controls nothing is done here.
         run: where its steps are done.
         processes: that train together.
+        after_rounds: called when it is known which round goes on.
     """
     cycle = Cycle.begin(recipe, run, processes=processes)
     history = self_augment(cycle)
+    if after_rounds is not None:
+        after_rounds()
     if recipe.specialists:
         history = replace(history, final=specialist_augment(cycle, history.best))
     return cycle, history
@@ -47,6 +54,27 @@ def do_controls(recipe: Recipe, run: Run, *, processes: int = 1) -> dict[str, Ge
 def _outcome(control: Control, recipe: Recipe, run: Run, processes: int) -> Generalist:
     _, history = improve(control.applied_to(recipe), run, processes=processes)
     return replace(history.outcome, name=control.name)
+
+
+def _prune(recipe: Recipe, folder: Path) -> None:
+    """Deletes the models that ``keep`` does not name and no step that is still to do starts from.
+
+    What is still to do is found by a dry walk, which knows by now which round goes on.
+    """
+    if recipe.keep == "all":
+        return
+    walk = Run.open(folder, dry=True)
+    _, history = improve(recipe, walk)
+    controls = do_controls(recipe, walk)
+    kept = [history.outcome, history.best]
+    if recipe.keep == "models":
+        kept = [*history.all_models, *controls.values()]
+    keep = {one.model.folder for one in kept}
+    keep |= {step.folder for step in walk.plan if step.function.endswith(".specialist_work.save")}
+    freed = prune(walk.plan, keep, why=f"keep: {recipe.keep}")
+    if freed:
+        size = sum(freed.values()) / 1e9
+        logging.getLogger(__name__).info("pruned %s: %.2f GB", ", ".join(freed), size)
 
 
 def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) -> Mapping[str, Any]:
@@ -71,7 +99,6 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     from vila2.cycle.results import write_results
     from vila2.cycle.rounds_preflight import check_rounds
     from vila2.cycle.specialist_preflight import check_specialists
-    from vila2.run.steps import Run
     from vila2.train.processes import processes_here
 
     plan = Run.open(folder, dry=True)
@@ -86,9 +113,13 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
         run.keep_recipe(recipe)
         work.use_threads(recipe.threads)
         processes = processes_here(recipe.processes)
-        cycle, history = improve(recipe, run, processes=processes)
+        cycle, history = improve(
+            recipe, run, processes=processes, after_rounds=lambda: _prune(recipe, folder)
+        )
         controls = do_controls(recipe, run, processes=processes)
         outcome = write_results(cycle, history, controls, folder)
+        run.need(history.outcome.model)
+        _prune(recipe, folder)
         made = {one.name: checkpoint(one.model).folder for one in (*history.all_models, *controls.values())}
         model = link_model(folder, made[history.outcome.name])
         return outcome | {

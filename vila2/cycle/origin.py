@@ -11,6 +11,7 @@ from typing import Any
 
 from vila2.data.views import View
 from vila2.errors import RunError
+from vila2.run.pruning import is_pruned
 from vila2.run.recipe import MixtureEntry
 from vila2.run.specialist_recipe import RUN
 from vila2.run.status import status
@@ -70,7 +71,13 @@ class Origin:
                 f"{self.run} has no stage {stage!r} to start from",
                 mend=f"--set start=NAME with one of {', '.join(self.models)} or last",
             )
-        return self.models[stage]
+        model = self.models[stage]
+        if isinstance(model, Path) and is_pruned(model.parent) and not model.is_dir():
+            raise RunError(
+                f"the model of stage {stage!r} was deleted when {self.run} was done with it (keep in its recipe)",
+                mend=f"take --set start=last, or delete {model.parent} and give `vila2 run` with --set keep=all again",
+            )
+        return model
 
     def mixture(
         self, name: str, mix: Sequence[Path]
