@@ -1,0 +1,74 @@
+"""`keep` of a recipe: which models a finished run leaves on disk, where the one to use lies, and going on without the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import TINY_RECIPE
+
+from vila2.cycle.improve import run_recipe
+from vila2.errors import RunError
+from vila2.model.loading import locate
+from vila2.run.progress import Board
+from vila2.run.recipe_file import load_recipe
+from vila2.run.run_model import run_model
+
+
+@pytest.fixture(scope="module")
+def recipe_path(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    text = TINY_RECIPE.replace("count: 16, content: alt_text", "count: 8, content: alt_text")
+    path.write_text(text.replace("max_new_tokens: 40", "max_new_tokens: 8"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(recipe_path, tmp_path_factory) -> Path:
+    """A finished run of which the best model alone was kept."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    do(recipe_path, folder, "keep=best")
+    return folder
+
+
+def do(recipe_path: Path, folder: Path, *overrides: str, dry_run: bool = False):
+    recipe = load_recipe(recipe_path, ["specialists=null", *overrides])
+    return run_recipe(recipe, folder, dry_run=dry_run, progress=Board())
+
+
+def models(folder: Path) -> set[str]:
+    return {path.parent.name.rpartition("-")[0] for path in folder.glob("steps/*/model")}
+
+
+def times(folder: Path) -> dict[str, str]:
+    return {
+        path.parent.name: json.loads(path.read_text())["finished"]
+        for path in folder.glob("steps/*/done.json")
+    }
+
+
+def test_the_best_model_stays_and_the_run_stands_for_it(folder, recipe_path):
+    assert models(folder) == {"vila1-sft"}
+    best = folder / next(folder.glob("steps/vila1-sft-*")).relative_to(folder) / "model"
+    assert run_model(folder) == Path(locate(folder).path) == (folder / "model").resolve() == best.resolve()
+    before = times(folder)
+    outcome = do(recipe_path, folder, "keep=all")  # what is kept is no part of what was done
+    assert times(folder) == before and outcome["model"] == {"name": "VILA_1", "folder": folder / "model"}
+    (folder / "model").unlink()
+    assert run_model(folder) == best.resolve()  # as of a run that was finished before there was a link
+
+
+def test_a_changed_setting_makes_again_what_it_needs_and_is_told_before(folder, recipe_path):
+    more = ["evaluate.0.max_new_tokens=5", "keep=models"]
+    states = {step.name: step.state for step in do(recipe_path, folder, *more, dry_run=True)["plan"]}
+    assert states["vila0-sft"] == states["parts"] == "again" and states["vila1-sft"] == "done"
+    do(recipe_path, folder, *more)
+    assert models(folder) == {"vila0-sft", "vila1-sft"}
+
+
+def test_a_run_that_is_not_finished_has_no_model(recipe_path, tmp_path):
+    (tmp_path / "run/steps").mkdir(parents=True)
+    (tmp_path / "run/lock").touch()
+    with pytest.raises(RunError, match="is not finished"):
+        locate(tmp_path / "run")
