@@ -72,3 +72,32 @@ def test_a_run_that_is_not_finished_has_no_model(recipe_path, tmp_path):
     (tmp_path / "run/lock").touch()
     with pytest.raises(RunError, match="is not finished"):
         locate(tmp_path / "run")
+
+
+def test_a_dry_run_says_what_disk_a_run_will_take(folder, recipe_path, tmp_path):
+    need = do(recipe_path, tmp_path / "new", dry_run=True)["disk"]
+    one = next(folder.glob("steps/vila1-sft-*/model/model.safetensors")).stat().st_size
+    assert need["model"] == pytest.approx(one, rel=0.05)
+    assert (need["models"], need["staying"]) == (5, 5)  # parts, and two stages of two rounds
+    written = sum(path.stat().st_size for path in folder.glob("steps/data-*/shards/*.tar"))
+    assert sum(need["datasets"].values()) == pytest.approx(written, rel=0.5)
+    assert need["needed"] > 5 * one and need["free"] > 0
+    assert do(recipe_path, tmp_path / "new", "keep=best", dry_run=True)["disk"]["staying"] == 1
+    assert (
+        do(recipe_path, folder, "keep=best", "evaluate.0.max_new_tokens=5", dry_run=True)["disk"]["models"]
+        < 5
+    )
+
+
+def test_a_disk_that_is_too_small_is_warned_of(capsys):
+    from vila2.cli.tables import print_plan
+
+    disk = {"model": 3_000_000_000, "models": 15, "staying": 15, "checkpoints": 9_000_000_000}
+    disk |= {"datasets": {"pretrain": None}, "needed": 54_000_000_000, "free": 20_000_000_000}
+    print_plan({"plan": [], "disk": disk}, Path("my run"), as_json=False)
+    shown = capsys.readouterr()
+    assert (
+        "disk: at most 54.0 GB more: 15 models of 3.0 GB" in shown.out
+        and "pretrain of unknown size" in shown.out
+    )
+    assert "warning: the disk is too small" in shown.err and "'my run'" in shown.out

@@ -6,11 +6,14 @@ import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from vila2.cli.options import quoted
+
+if TYPE_CHECKING:
+    from vila2.cycle.disk_need import DiskNeed
 
 #: Columns of a terminal that nothing is wider than.
 _WIDEST = 100_000
@@ -47,7 +50,31 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
             for stage, sizes in rest["memory"].items()
         ]
         show_table(["memory of a device", *purposes, "together"], rows)
+    if rest.get("disk"):
+        _print_disk(rest["disk"])
     typer.echo(f"nothing was done; without --dry-run the run goes to {quoted(folder)}")
+
+
+def _print_disk(disk: DiskNeed) -> None:
+    """What the run will write, and whether there is room."""
+    kinds = [f"{disk['models']} models of {_size(disk['model'])} ({disk['staying']} stay: keep)"]
+    if disk["checkpoints"]:
+        kinds.append(f"checkpoints of a stage under way {_size(disk['checkpoints'])}")
+    known = {name: size for name, size in disk["datasets"].items() if size is not None}
+    if known:
+        kinds.append(f"datasets {_size(sum(known.values()))}")
+    unknown = [name for name in disk["datasets"] if name not in known]
+    if unknown:
+        kinds.append(f"{', '.join(unknown)} of unknown size")
+    typer.echo(
+        f"disk: at most {_size(disk['needed'])} more: {'; '.join(kinds)}; {_size(disk['free'])} are free"
+    )
+    if disk["needed"] > disk["free"]:
+        typer.echo(
+            "warning: the disk is too small; make room, give --out on another disk, or write keep: best in the recipe, "
+            "which deletes models that nothing starts from any more",
+            err=True,
+        )
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, err: bool = False) -> None:

@@ -89,13 +89,14 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     Returns:
         ``report`` (path of the HTML page), ``summary`` (columns and rows), ``results``, ``model`` (name and folder of
         the one that all this was done for), folders by name of ``models``, ``datasets`` and ``layers``; of a dry run ``plan``, ``sizes``,
-        ``samples`` and ``memory`` instead.
+        ``samples``, ``memory`` and ``disk`` instead.
 
     Raises:
         Vila2Error: whatever is wrong, before the first work where it can be known before.
     """
     from vila2.cycle.controls_preflight import check_controls
-    from vila2.cycle.preflight import preflight
+    from vila2.cycle.disk_need import disk_need
+    from vila2.cycle.preflight import model_in_outline, preflight
     from vila2.cycle.results import write_results
     from vila2.cycle.rounds_preflight import check_rounds
     from vila2.cycle.specialist_preflight import check_specialists
@@ -108,7 +109,8 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     check_specialists(cycle, history)
     check_controls(recipe, history, do_controls(recipe, plan))
     if dry_run:
-        return {"plan": plan.plan, **checks}
+        model, _ = model_in_outline(recipe)
+        return {"plan": plan.plan, **checks, "disk": disk_need(recipe, plan.plan, model, folder)}
     with Run.open(folder, progress=progress, planned=plan.plan) as run:
         run.keep_recipe(recipe)
         work.use_threads(recipe.threads)

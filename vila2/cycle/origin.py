@@ -11,6 +11,7 @@ from typing import Any
 
 from vila2.data.views import View
 from vila2.errors import RunError
+from vila2.run.nearest import nearest_path
 from vila2.run.pruning import is_pruned
 from vila2.run.recipe import MixtureEntry
 from vila2.run.specialist_recipe import RUN
@@ -153,7 +154,9 @@ def find_origin(source: str | Path | None) -> Origin:
         path.is_absolute() or len(path.parts) > 2 or (len(path.parts) == 2 and path.parent.is_dir())
     )
     if not path.exists() and looks_like_a_path:
-        raise RunError(f"{path}: no such run or checkpoint", mend="check the path given to --from")
+        near = nearest_path(path)
+        mend = f"did you mean {near}?" if near else "check the path given to --from"
+        raise RunError(f"{path}: no such run or checkpoint", mend=mend)
     return Origin(path.name, {"last": path if path.exists() else str(source)})
 
 
