@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,13 @@ def test_a_list_names_photos_in_its_order(place, ends: str) -> None:
     assert keys(lists=[Path("-")], stdin=io.BytesIO(ends.join(names).encode())) == expected
     summary = job(find_photos([], lists=[Path("list.txt")]), Scripted(), place / "c.jsonl")
     assert summary.count == 3 and [reject["key"] for reject in lines(summary.rejected_file)] == ["gone.png"]
+
+
+def test_a_list_may_come_through_a_pipe(place) -> None:
+    os.mkfifo("pipe")
+    feed = subprocess.Popen(["sh", "-c", "ls photos/*.png > pipe"])
+    assert keys(lists=[Path("pipe")]) == ["photos/a.png", "photos/b.png"]
+    feed.wait()
 
 
 def test_a_lists_paths_may_count_from_its_own_folder(place) -> None:

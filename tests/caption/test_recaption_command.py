@@ -130,7 +130,7 @@ def test_a_redo_takes_what_is_not_given_from_the_file(place, tiny_folder) -> Non
     changed = [row for row in lines(Path("captions.jsonl")) if "settings" in row]
     assert all(row["settings"] == {"max_new_tokens": 6} and row["prompt_name"] == "simple" for row in changed)
     same = CliRunner().invoke(app, ["recaption", "my photos", "-m", str(tiny_folder), "--redo", "truncated"])
-    assert "asked as before" in same.stdout
+    assert "note: this asks as before" in same.stderr
 
 
 def test_a_limit_counts_all_images_and_says_what_is_left(place, tiny_folder) -> None:

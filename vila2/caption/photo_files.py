@@ -195,7 +195,7 @@ def _listed_paths(file: Path, stdin: BinaryIO | None) -> Iterator[Path]:
         data = stdin.read() if stdin is not None else b""
         beside = Path()
     else:
-        if not file.is_file():
+        if not file.exists() or file.is_dir():
             raise DataError(
                 f"{readable(str(file))}: no such file", mend="--list FILE, a text file with one path per line"
             )

@@ -200,8 +200,8 @@ def verify(
                 typer.echo(f"{problem.where}: {problem.what}")
             number = len(found.problems)
             state = "all is well" if not number else "1 problem" if number == 1 else f"{number} problems"
-            layers = f", layers {', '.join(found.layers)}" if found.layers else ""
-            typer.echo(f"{quoted(folder)}: {found.samples} samples, {found.images} images{layers}: {state}")
+            named = f", layers {', '.join(found.layers)}" if found.layers else ""
+            typer.echo(f"{quoted(folder)}: {found.samples} samples, {found.images} images{named}: {state}")
     if any(found.problems for found in shown.values()):
         raise typer.Exit(1)
 

@@ -151,7 +151,6 @@ def _as_text(summary: dict[str, Any], job: Job) -> str:
     ]
     if job.asking.redo:
         lines.append(f"redone     {summary['redone']} captions that were {' or '.join(job.asking.redo)}")
-        lines += [f"           {job.asking.unchanged}"] if job.asking.unchanged and summary["redone"] else []
     if summary.get("rejected"):
         named = quoted(summary["rejected_file"]) if summary["rejected_file"] else "named above"
         lines.append(f"rejected   {summary['rejected']} images could not be read: {named}")

@@ -70,6 +70,11 @@ class Asking:
         )
         return replace(self, prompts=prompts, settings=settings, seed=seed, unchanged=told if same else "")
 
+    def tell(self) -> None:
+        """Says what is worth knowing before a model is loaded."""
+        if self.unchanged:
+            typer.echo(f"note: {self.unchanged}", err=True)
+
     @property
     def known(self) -> dict[str, Any]:
         """What an earlier job is compared with before a model is loaded."""
@@ -117,6 +122,7 @@ class PhotoFileJob:
         if self.asking.redo:
             output.check_begun()
             self.asking = self.asking.as_before(output.earlier() or {})
+            self.asking.tell()
         elif not self.restart:
             output.check(self.asking.known)
         if self.out.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx", ".txt"):
@@ -227,6 +233,7 @@ class LayerJob:
             self._check_known()
             info = open_for_redo(self.dataset, self.folder).info
             self.asking = self.asking.as_before(info)
+            self.asking.tell()
             return
         about = {"layer": self.layer, "dataset": self.dataset.digest}
         selection = {"selection": describe_selection(self.dataset, self._select())}

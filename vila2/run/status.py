@@ -18,6 +18,7 @@ from vila2.run.run_model import LINK
 from vila2.run.step_files import PRUNED, read_done, step_folder
 
 RunStanding = Literal["running", "finished", "failed", "stopped"]
+_STANDINGS: tuple[RunStanding, ...] = get_args(RunStanding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def status(folder: str | Path) -> RunStatus:
         steps = tuple(map(_step_on_disk, on_disk))
     known = {step_folder(folder, step.name, step.digest) for step in steps}
     told = data.get("state")
-    state: RunStanding = told if told in get_args(RunStanding) else "stopped"
+    state = next((one for one in _STANDINGS if one == told), "stopped")
     updated = data.get("updated")
     report, link = folder / "report.html", folder / LINK
     return RunStatus(
