@@ -150,6 +150,25 @@ def test_the_summary_names_what_comes_next_ready_to_copy(place, tiny_folder) -> 
     )
 
 
+def test_a_link_to_the_captions_file_stays_one(place, tiny_folder) -> None:
+    Path("elsewhere").mkdir()
+    os.symlink("elsewhere/real.jsonl", "link.jsonl")
+    recaption(tiny_folder, "my photos", "-o", "link.jsonl")
+    words = ["recaption", "my photos", "-m", str(tiny_folder), "-o", "link.jsonl"]
+    CliRunner().invoke(app, [*words, "--redo", "truncated", "--max-new-tokens", "6"])
+    assert Path("link.jsonl").is_symlink()
+    assert all((Path("elsewhere") / row["file"]).is_file() for row in lines(Path("link.jsonl")))
+
+
+def test_captions_go_into_a_pipe_that_the_shell_makes(place, tiny_folder) -> None:
+    command = f"{sys.executable} -m vila2 recaption 'my photos' -m {tiny_folder} -q --max-new-tokens 4 --device cpu -o >(cat > got)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    subprocess.run(
+        ["bash", "-c", f"{command}; wait; sleep 0.2"], check=True, env=environment, capture_output=True
+    )
+    assert len(lines(Path("got"))) == COUNT
+
+
 def test_a_layer_of_a_dataset_and_its_redo(place, tiny_folder) -> None:
     samples = (Sample(str(n), (picture(n),), (user(ImagePart(0)), assistant("x"))) for n in range(3))
     write_dataset(place / "set", samples, name="set")

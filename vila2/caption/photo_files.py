@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from vila2.data.images import IMAGE_EXTENSIONS, decode_image
+from vila2.data.images import IMAGE_EXTENSIONS, image_extension
 from vila2.errors import DataError
 from vila2.run.nearest import nearest_path
 
 _BOM = b"\xef\xbb\xbf"
 #: So many places are named in an error.
 _NAMED = 3
+_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +132,14 @@ def _check_place(place: Path) -> None:
     if place.suffix.lower().removeprefix(".") in IMAGE_EXTENSIONS or not place.is_file():
         return
     try:
-        decode_image(place.read_bytes(), where=str(place))
+        with place.open("rb") as file:
+            image_extension(file.read(_HEAD_BYTES))
     except DataError as error:
-        raise DataError(
-            f"{readable(str(place))} is no image",
-            mend=f"give a folder or a photo; where it lists photos, one per line: --list {readable(str(place))}",
-        ) from error
+        name = readable(str(place))
+        mend = f"give a folder or a photo; where it lists photos, one per line: --list {name}"
+        if place.suffix in (".tar", ".parquet", ".zip", ".gz"):
+            mend = "make a dataset of it with `vila2 data import`, and give that with --layer NAME"
+        raise DataError(f"{name} is no image", mend=mend) from error
 
 
 def _take(place: Path, found: _Found, *, prefix: str, is_single: bool) -> None:

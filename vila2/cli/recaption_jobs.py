@@ -65,9 +65,7 @@ class Asking:
         """The same, with what was not given taken from an earlier job."""
         prompts, settings, seed = _settings(self.given, earlier)
         same = prompts == tuple(earlier.get("prompts", ())) and asdict(settings) == earlier.get("settings")
-        told = (
-            "(asked as before, so the answers are as before unless the model is another: give other settings)"
-        )
+        told = "this asks as before, so the answers are as before unless the model is another; give other settings"
         return replace(self, prompts=prompts, settings=settings, seed=seed, unchanged=told if same else "")
 
     def tell(self) -> None:
@@ -329,6 +327,8 @@ def open_job(
     target = out or _DEFAULT_OUT
     if is_stream(target):
         return PhotoStreamJob(listed, target, asking)
+    if target.is_symlink():
+        target = target.resolve()  # the file is replaced as a whole, the link is not
     return PhotoFileJob(listed, target, restart, asking)
 
 
