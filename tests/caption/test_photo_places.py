@@ -123,8 +123,22 @@ def test_a_name_that_is_no_utf8_and_a_pipe_stop_nobody(place) -> None:
     os.mkfifo("photos/pipe.png")
     summary = job(Path("photos"), Scripted(), place / "c.jsonl")
     assert summary.count == 4 and summary.other_files == 1
-    assert "caf\\xe9.png" in [row["key"] for row in lines(summary.out)]
+    [row] = [row for row in lines(summary.out) if row["key"] == "caf\\xe9.png"]
+    assert (place / row["file"]).read_bytes() == picture(5)
     assert job(Path("photos"), Scripted(), place / "c.jsonl").new == 0
+
+
+def test_a_folder_whose_name_is_no_utf8(place) -> None:
+    folder = place / os.fsdecode(b"photos \xe9")
+    Path("photos").rename(folder)
+    out = folder / "captions.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        job(folder, Scripted(stop_after=1), out)
+    assert job(folder, Scripted(), out).count == 3
+    assert job(folder, Scripted(), out, redo=["truncated"]).redone == 0
+    other = place / "captions.jsonl"
+    job(folder, Scripted(), other)
+    assert all((place / row["file"]).is_file() for row in lines(other))
 
 
 def test_a_folder_that_can_not_be_read_is_named(place) -> None:

@@ -36,7 +36,7 @@ class Journal:
         """Adds an entry; it is on disk when this returns."""
         text = json.dumps(entry, ensure_ascii=False)
         with self.path.open("ab") as file:
-            append_lines(file, [f"{zlib.crc32(text.encode()):08x} {text}"])
+            append_lines(file, [f"{zlib.crc32(_encoded(text)):08x} {text}"])
         self.entries.append(entry)
 
     def remove(self) -> None:
@@ -80,9 +80,14 @@ def cut_broken_tail(path: Path, parse: Callable[[bytes], Any], *, only_last: boo
 
 def append_lines(file: BinaryIO, lines: Iterable[str]) -> None:
     """Writes lines in one go and waits until they are on disk."""
-    file.write("".join(line + "\n" for line in lines).encode())
+    file.write(_encoded("".join(line + "\n" for line in lines)))
     file.flush()
     os.fsync(file.fileno())
+
+
+def _encoded(text: str) -> bytes:
+    """JSON as bytes; a half character (of a file's name that is not UTF-8) as the escape that stands for it."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _checked(line: bytes) -> Any:

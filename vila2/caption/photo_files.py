@@ -106,8 +106,8 @@ def find_photos(
     sources = list(places) or [Path("stdin" if str(file) == "-" else file) for file in lists]
     return PhotoList(
         photos=tuple(listed),
-        name=sources[0].resolve().name if len(sources) == 1 else f"{len(listed)} photos",
-        sources=tuple(str(source.resolve()) for source in sources),
+        name=readable(sources[0].resolve().name) if len(sources) == 1 else f"{len(listed)} photos",
+        sources=tuple(readable(str(source.resolve())) for source in sources),
         is_folder=is_folder,
         other_files=found.other,
         unread=tuple(found.unread),

@@ -255,11 +255,16 @@ class PhotoOutput:
         return earlier if isinstance(data, dict) and "out" not in data and "prompts" in data else None
 
 
+def as_json(entry: Mapping[str, Any]) -> str:
+    """A line's content; a byte of a file's name that is no UTF-8 as ``\\udce9``, by which the file is found again."""
+    return json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
 def row_of(
     photo: Photo, row: Annotation, out: Path | None, *, digest: str, prompt_name: str, model: str
 ) -> Row:
     """The line of a caption; ``file`` is relative to the captions file, of a stream as it was given."""
-    file = readable(str(photo.path)) if out is None else file_name(photo.path, out)
+    file = str(photo.path) if out is None else file_name(photo.path, out)
     return {
         **{"key": row.key, "file": file, "sha256": digest, "prompt_name": prompt_name, "prompt": row.prompt},
         **{
@@ -275,7 +280,7 @@ def row_of(
 def file_name(photo: Path, out: Path) -> str:
     """A photo's path, seen from the folder of the captions file."""
     real = os.path.join(os.path.realpath(photo.parent), photo.name)
-    return readable(os.path.relpath(real, os.path.realpath(out.parent)))
+    return os.path.relpath(real, os.path.realpath(out.parent))
 
 
 def _known(line: bytes) -> KnownPhoto:
@@ -323,8 +328,8 @@ def _sha256(path: Path) -> str | None:
 def _append(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
     if entries:
         with path.open("ab") as file:
-            append_lines(file, (json.dumps(entry, ensure_ascii=False) for entry in entries))
+            append_lines(file, map(as_json, entries))
 
 
 def _line(entry: Mapping[str, Any]) -> str:
-    return json.dumps(entry, ensure_ascii=False) + "\n"
+    return as_json(entry) + "\n"

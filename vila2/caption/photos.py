@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from vila2.caption.annotate import annotate
 from vila2.caption.engine import Engine, GenerationSettings, Request
 from vila2.caption.job import describe_job, only_writer
 from vila2.caption.photo_files import Photo, PhotoList, find_photos
-from vila2.caption.photo_output import PhotoOutput, Row, row_of
+from vila2.caption.photo_output import PhotoOutput, Row, as_json, row_of
 from vila2.caption.photo_redo import PhotoRedo
 from vila2.caption.prompts import choose_prompt
 from vila2.data.annotations import Annotation, Status, summarise
@@ -171,7 +170,7 @@ def stream_captions(
         for batch in _batches(chosen, batch_size):
             described, unread = work.describe(batch, None)
             for row in described:
-                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+                stream.write(as_json(row) + "\n")
             stream.flush()
             annotations += map(PhotoOutput.annotation, described)
             for reject in unread:

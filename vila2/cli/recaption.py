@@ -154,6 +154,8 @@ def _as_text(summary: dict[str, Any], job: Job) -> str:
     if summary.get("rejected"):
         named = quoted(summary["rejected_file"]) if summary["rejected_file"] else "named above"
         lines.append(f"rejected   {summary['rejected']} images could not be read: {named}")
+    if summary.get("without_image"):
+        lines.append(f"left alone {summary['without_image']} samples without an image")
     if summary.get("other_files"):
         lines.append(f"left out   {summary['other_files']} files that are no images")
     if summary.get("repeated"):

@@ -258,7 +258,8 @@ class LayerJob:
             was_there = (self.folder / "layer.json").exists()
             layer = recaption_dataset(self.dataset, engine, layer=self.layer, **asked)
             new = 0 if was_there else layer.count
-        counts = {"images": len(self.dataset), "new": new, "redone": redone}
+        counts = {"samples": len(self.dataset), "new": new, "redone": redone}
+        counts["without_image"] = layer.info.get("without_image", 0)
         return {"written": str(self.folder), **counts, **_counts(layer.statistics())}
 
     def when_stopped(self) -> str:
