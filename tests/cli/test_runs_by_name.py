@@ -118,6 +118,12 @@ def test_a_run_is_described_and_describes(place):
     assert judged["folder"].startswith("runs/one/judge/one/")
 
 
+def test_a_layer_that_the_run_wrote_is_not_written_again_by_hand(place):
+    for more in ([], ["--redo", "truncated"]):
+        shown = invoke("recaption", "runs/one", "--model", "runs/one", "--layer", "self-1", *more, code=2)
+        assert "is the work of the run itself" in shown
+
+
 def test_a_recipe_may_start_from_a_run_or_be_captioned_by_one(place):
     recipe = read_recipe(MINIATURE, ["model={pretrained: runs/one}", "stages.align=null"])
     [(name, path)] = work.model_inputs(recipe).items()

@@ -205,6 +205,7 @@ class LayerJob:
 
     place: Path
     dataset: ShardDataset
+    folders: Mapping[str, Path]
     layer: str
     asking: Asking
     is_stream: bool = False
@@ -227,6 +228,11 @@ class LayerJob:
         from vila2.data.layers import check_layer_name
 
         check_layer_name(self.layer)
+        if self.folders.get(self.layer, self.folder) != self.folder:
+            raise DataError(
+                f"layer {self.layer!r} of {self.place} is the work of the run itself, or named by its recipe",
+                mend="give another --layer; what the run wrote is changed by its recipe",
+            )
         if self.asking.redo:
             self._check_known()
             info = open_for_redo(self.dataset, self.folder).info
@@ -275,10 +281,9 @@ class LayerJob:
     def _check_known(self) -> None:
         from vila2.run.nearest import did_you_mean
 
-        layers = [path.name for path in self.folder.parent.glob("*") if path.is_dir()]
-        if self.layer not in layers:
+        if self.layer not in self.folders:
             raise DataError(
-                f"{self.place} has no layer {self.layer!r} beside it", mend=did_you_mean(self.layer, layers)
+                f"{self.place} has no layer {self.layer!r}", mend=did_you_mean(self.layer, self.folders)
             )
 
 
@@ -317,7 +322,7 @@ def open_job(
                 f"{place} is a dataset: captions become a layer of it",
                 mend="give --layer NAME (such as self-1), and neither --out nor --restart",
             )
-        return LayerJob(place, find_described(place, dataset)[0], layer, asking)
+        return LayerJob(place, *find_described(place, dataset), layer, asking)
     listed = find_photos(photos, lists=lists, stdin=sys.stdin.buffer)
     for name, value, mend in (
         ("layer", layer, "leave --layer out, or make a dataset with `vila2 data import`"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -225,7 +226,7 @@ def _generalist(run: Path, by_name: Mapping[str, Any], stage: str) -> Mapping[st
     if not ends:
         raise RunError(
             f"{run} has not trained a model to its end yet",
-            mend=f"`vila2 status {run}` shows how far it is; run it to its end",
+            mend=f"`vila2 status {shlex.quote(str(run))}` shows how far it is; run it to its end",
         )
     results = run / "results.json"
     best = json.loads(results.read_text(encoding="utf-8")).get("best", "") if results.is_file() else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -42,7 +43,7 @@ class RunLock:
             os.close(self.handle)
             raise RunError(
                 f"{folder} is being run by process {holder}",
-                mend=f"look with `vila2 status {folder}`; wait for it, stop it, or run with another --out",
+                mend=f"look with `vila2 status {shlex.quote(str(folder))}`; wait for it, stop it, or run with another --out",
             )
         _held.add(self.handle)
         os.ftruncate(self.handle, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def run_model(run: Path) -> Path:
     if found is None:
         raise RunError(
             f"{run} is not finished, so it has no model yet",
-            mend=f"`vila2 status {run}` shows how far it is; a single stage's model is {run}/steps/STEP/model",
+            mend=f"`vila2 status {shlex.quote(str(run))}` shows how far it is; a single stage's model is {run}/steps/STEP/model",
         )
     if not (found / "config.json").is_file():
         raise RunError(
