@@ -101,3 +101,18 @@ def test_a_disk_that_is_too_small_is_warned_of(capsys):
         and "pretrain of unknown size" in shown.out
     )
     assert "warning: the disk is too small" in shown.err and "'my run'" in shown.out
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("site")
+def test_with_specialists_what_they_start_from_stays_until_they_are_made(recipe_path, tmp_path):
+    recipe = load_recipe(recipe_path, ["keep=best", "controls=[twice-sft]"])
+    outcome = run_recipe(recipe, tmp_path, dry_run=False, progress=Board())
+    assert outcome["model"]["name"] == "VILA²"
+    assert models(tmp_path) == {"final-sft", "vila1-sft", "finding-specialist"}
+    assert run_model(tmp_path).parent.name.startswith("final-sft-")
+    log = (tmp_path / "run.log").read_text()
+    assert log.count("pruned ") == 2 and "is done again" not in log
+    before = times(tmp_path)
+    run_recipe(recipe, tmp_path, dry_run=False, progress=Board())
+    assert times(tmp_path) == before
