@@ -18,7 +18,7 @@ from tiny_llava import picture
 from typer.testing import CliRunner
 
 from vila2.caption.engine import Answer, GenerationSettings, Request
-from vila2.caption.photos import find_images, recaption_photos
+from vila2.caption.photos import PhotoOutput, find_images, recaption_photos
 from vila2.caption.prompts import DEFAULT_PROMPTS
 from vila2.cli.recaption import recaption as command
 from vila2.data.layers import Layer
@@ -90,7 +90,7 @@ def test_each_image_gets_one_line_and_broken_ones_are_named(photos, tmp_path) ->
     assert [row["key"] for row in rows] == [key for key in find_images(photos)[0] if "é" in key]
     first = rows[0]
     assert first["text"] == "Seen: 0 é.PNG ✓" and first["status"] == "ok" and first["tokens"] == 5
-    assert Path(first["file"]).read_bytes() == picture(0)
+    assert (summary.out.parent / first["file"]).read_bytes() == picture(0)
     assert {row["prompt_name"] for row in rows} <= set(DEFAULT_PROMPTS) and first["model"] == "scripted"
     assert (summary.count, summary.new, summary.rejected, summary.other_files) == (9, 9, 2, 2)
     assert summary.statuses == {"ok": 9} and summary.words_mean == 4.0
@@ -110,9 +110,7 @@ def test_a_stopped_job_goes_on_with_the_rest(photos, tmp_path, stop_after: int) 
     summary = job(photos, engine, out)
     assert summary.new == 9 - len(had) == len(engine.asked)
     assert out.read_bytes() == whole.read_bytes()
-    assert (
-        out.with_suffix(".rejected.jsonl").read_bytes() == whole.with_suffix(".rejected.jsonl").read_bytes()
-    )
+    assert PhotoOutput(out).rejected.read_bytes() == PhotoOutput(whole).rejected.read_bytes()
     again = Scripted()
     assert job(photos, again, out).new == 0 and again.asked == []
 
@@ -145,8 +143,8 @@ def test_settings_do_not_mix_in_one_file(photos, tmp_path) -> None:
         job(photos, Scripted(), out, settings=GenerationSettings(99))
     assert "--restart" in str(error.value)
     assert job(photos, Scripted(), out, settings=GenerationSettings(99), restart=True).new == 9
-    out.with_suffix(".meta.json").unlink()
-    with pytest.raises(DataError, match=r"captions\.meta\.json is missing"):
+    PhotoOutput(out).meta.unlink()
+    with pytest.raises(DataError, match=r"captions\.jsonl\.meta\.json is missing"):
         job(photos, Scripted(), out)
 
 

@@ -152,7 +152,12 @@ def small_cycle(monkeypatch: pytest.MonkeyPatch):
         summary = {"columns": ["measure", "VILA_0", "VILA_1"], "rows": rows}
         results = {"gains": [{"round": 1, "answer": "undecided"}], "best": "VILA_1", "merge": None}
         told = ["Round 1 is undecided [so far]."]
-        return {"report": str(folder / "report.html"), "summary": summary, "told": told, "results": results}
+        found = {"report": str(folder / "report.html"), "summary": summary, "told": told, "results": results}
+        folders = {
+            "model": {"name": "VILA_1", "folder": folder / "model"},
+            "models": {"VILA_1": folder / "m"},
+        }
+        return found | folders | {"datasets": {"pretrain": folder / "d"}, "layers": {"self-1": folder / "l"}}
 
     monkeypatch.setattr(improve, "run_recipe", run_recipe)
     return calls
@@ -162,6 +167,7 @@ def test_run_prints_the_summary_and_the_reports_path(small_cycle, tmp_path: Path
     result = invoke("run", str(MINIATURE), "--out", str(tmp_path / "run"), "--set", "seed=4")
     assert "questions: depth [all]" in result.stdout and "83.1 ±2.6 ↑" in result.stdout
     assert f"\nRound 1 is undecided [so far].\nreport: {tmp_path / 'run/report.html'}\n" in result.stdout
+    assert f"model:  {tmp_path / 'run/model'} (VILA_1)\n" in result.stdout
     assert "[1/1] vila0-sft: done" in result.stderr
     [(recipe, folder, dry)] = small_cycle
     assert (recipe.seed, folder, dry) == (4, tmp_path / "run", False)
@@ -172,6 +178,10 @@ def test_run_as_json_is_one_object_on_standard_output(small_cycle, tmp_path: Pat
     shown = json.loads(result.stdout)
     assert shown["summary"]["columns"] == ["measure", "VILA_0", "VILA_1"]
     assert shown["report"] == str(tmp_path / "report.html")
+    assert (shown["model"], shown["model_name"]) == (str(tmp_path / "model"), "VILA_1")
+    assert shown["models"] == {"VILA_1": str(tmp_path / "m")} and shown["layers"] == {
+        "self-1": str(tmp_path / "l")
+    }
     assert shown["told"] == ["Round 1 is undecided [so far]."]
     assert shown["gains"][0]["answer"] == "undecided" and shown["best"] == "VILA_1"
     assert result.stderr == "a library says something\n"

@@ -189,9 +189,13 @@ def test_what_ended_the_rounds_stands_below_the_table(recipe, finished, tmp_path
         tuple(f"{word} at 0.01 points: " for word in ("undecided", "improving", "saturated"))
     )
     assert "would decide" in told or not told.startswith("undecided")
-    ended, report = told.splitlines()[1:]
+    ended, report, model, _ = told.splitlines()[1:]
     assert ended.startswith("The rounds ended with round 1, ") and ended.endswith(" scores best and goes on.")
     assert report == f"report: {finished / 'report.html'}"
+    assert (
+        model.startswith(f"model:  {finished / 'model'} (VILA_")
+        and (finished / "model/config.json").is_file()
+    )
 
 
 def test_rounds_stop_when_they_gain_nothing_more(recipe, finished, tmp_path):

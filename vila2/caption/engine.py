@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -63,9 +64,9 @@ class GenerationSettings:
     def __post_init__(self) -> None:
         ranges = {
             "max_new_tokens": (self.max_new_tokens >= 1, "1 or more"),
-            "temperature": (self.temperature >= 0, "0 or more"),
+            "temperature": (0 <= self.temperature < math.inf, "0 or more"),
             "top_p": (0 < self.top_p <= 1, "above 0, at most 1"),
-            "repetition_penalty": (self.repetition_penalty > 0, "above 0; 1 switches it off"),
+            "repetition_penalty": (0 < self.repetition_penalty < math.inf, "above 0; 1 switches it off"),
         }
         for name, (fits, allowed) in ranges.items():
             if not fits:

@@ -82,24 +82,64 @@ def check_same_job(earlier: Mapping[str, Any], job: Mapping[str, Any], *, where:
         raise DataError(f"{where} was begun with other settings ({changes})", mend=mend)
 
 
+def different_settings(earlier: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
+    """What a job does otherwise than an earlier one: engine, prompts, seed, and settings of generation by name."""
+    known = ("engine", "digest", "prompts", "seed")
+    changed = {name: job[name] for name in known if name in job and job[name] != earlier.get(name)}
+    before = earlier.get("settings", {})
+    return changed | {
+        name: value for name, value in job.get("settings", {}).items() if before.get(name) != value
+    }
+
+
+class OutputLock:
+    """A hold on an output, for one process alone.
+
+    Attributes:
+        path: of the output, a folder or a file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handles = [_hold(path, path)]
+        # Another process may have put a new file in its place after this one opened the old one.
+        while os.fstat(self._handles[-1]).st_ino != os.stat(path).st_ino:
+            self._handles.append(_hold(path, path))
+
+    def take_over(self, file: Path) -> None:
+        """Holds a file too that is about to take the output's place."""
+        self._handles.append(_hold(file, self.path))
+
+    def release(self) -> None:
+        """Lets go."""
+        while self._handles:
+            os.close(self._handles.pop())
+
+
 @contextmanager
-def only_writer(path: Path) -> Iterator[None]:
+def only_writer(path: Path) -> Iterator[OutputLock]:
     """Holds a folder or file for this process; released when it ends, however it ends.
 
     Raises:
         RunError: another process holds it.
     """
-    handle = os.open(path, os.O_RDONLY)
+    lock = OutputLock(path)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(
-                f"{path} is being written by another process", mend="wait for it, or write elsewhere"
-            ) from error
-        yield
+        yield lock
     finally:
+        lock.release()
+
+
+def _hold(file: Path, path: Path) -> int:
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
         os.close(handle)
+        raise RunError(
+            f"{path} is being written by another process", mend="wait for it, or write elsewhere"
+        ) from error
+    return handle
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,28 +1,27 @@
-"""Captioning a plain folder of images into one JSON-lines file."""
+"""Captioning photos into one JSON-lines file, or onto a stream."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TextIO
 
 from vila2.caption.annotate import annotate
 from vila2.caption.engine import Engine, GenerationSettings, Request
-from vila2.caption.job import check_earlier_job, describe_job, keep_job, only_writer
-from vila2.caption.journal import append_lines, cut_broken_tail
+from vila2.caption.job import describe_job, only_writer
+from vila2.caption.photo_files import Photo, PhotoList, find_photos
+from vila2.caption.photo_output import PhotoOutput, Row, as_json, row_of
+from vila2.caption.photo_redo import PhotoRedo
 from vila2.caption.prompts import choose_prompt
-from vila2.data.images import IMAGE_EXTENSIONS
-from vila2.data.layers import Annotation, summarise
-from vila2.errors import DataError
+from vila2.data.annotations import Annotation, Status, summarise
 from vila2.run.progress import Board
 
 if TYPE_CHECKING:
     from vila2.run.progress import Progress
 
-_MEND = "give the same settings, another --out, or --restart to throw the captions away"
+__all__ = ["PhotoOutput", "PhotoSummary", "find_images", "recaption_photos", "stream_captions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +29,37 @@ class PhotoSummary:
     """What stands in the file after a job.
 
     Attributes:
-        out: the file.
-        count: captions in it.
+        out: the file; None of a stream.
+        photos: that were found.
+        count: captions in the file.
         new: captions that this call wrote.
+        redone: captions that this call wrote in the place of others.
         statuses: captions by mark.
         words_mean, words_sd: words of the captions marked "ok".
         rejected: images that could not be read.
         rejected_file: names them; None where there are none.
         other_files: files in the folder that are no images by their extension.
+        left: photos without a caption, those that can not be read apart: beyond a limit, or after a redo alone.
+        repeated: links and lines of a list that lead to what was met before.
     """
 
-    out: Path
+    out: Path | None
+    photos: int
     count: int
     new: int
+    redone: int
     statuses: dict[str, int]
     words_mean: float
     words_sd: float
     rejected: int
     rejected_file: Path | None
     other_files: int
+    left: int
+    repeated: int
 
 
 def recaption_photos(
-    photos: Path,
+    photos: Path | PhotoList,
     engine: Engine,
     *,
     out: Path,
@@ -62,185 +69,201 @@ def recaption_photos(
     batch_size: int,
     limit: int | None = None,
     restart: bool = False,
+    redo: Collection[Status] = (),
     progress: Progress | None = None,
 ) -> PhotoSummary:
-    """Describes every image below a folder, one JSON line each: key, file, prompt name, prompt, text,
-    status, detail, tokens, model.
+    """Describes photos, one JSON line each: key, file, sha256, prompt name, prompt, text, status, detail, tokens, model.
 
-    Called again after a kill it goes on: a line is on disk before the next batch begins, a torn last
-    line is written again. ``NAME.meta.json`` beside the file guards the settings; images that cannot be
-    read stand in ``NAME.rejected.jsonl`` and are tried again by the next call.
+    Called again after a kill it goes on: a line is on disk before the next batch begins, a torn last line is
+    written again. ``OUT.meta.json`` beside the file guards the settings; images that cannot be read stand in
+    ``OUT.rejected.jsonl`` and are tried again by the next call. A folder that was moved is known by the content
+    of its photos.
 
     Args:
-        photos: a folder; images are found by extension, at any depth.
+        photos: a folder, or what :func:`find_photos` found.
         engine: who describes.
-        out: the JSON-lines file.
+        out: the JSON-lines file; ``file`` of its lines is relative to its folder.
         prompts: names of the paper's prompts or texts; each image gets one by hash of (key, seed).
         settings: of generation.
         seed: of the choice of prompts.
         batch_size: images that are described together.
-        limit: describe only the first so many, in the order of their names.
+        limit: of all photos only the first so many, in their order; those with a caption count.
         restart: throw away what an earlier job wrote.
+        redo: ask again for the captions with these marks, in this way, and for nothing else; the others stay.
         progress: shows how far it is.
 
     Raises:
-        DataError: no images there, or ``out`` was begun with other settings.
+        DataError: no images there, ``out`` was begun with other settings or for other photos, or is not ours.
         EngineError: the engine cannot do what is asked.
         RunError: another process writes ``out``.
     """
-    keys, other_files = find_images(photos)
-    keys = keys[:limit]
-    output = PhotoOutput(out)
+    listed = photos if isinstance(photos, PhotoList) else find_photos([photos])
+    chosen = listed.photos[:limit]
+    output, work = PhotoOutput(out), _Work(engine, prompts, settings, seed)
+    output.check_replaceable(restart=restart)
+    if redo:
+        output.check_begun()
     out.parent.mkdir(parents=True, exist_ok=True)
     out.touch()
-    with only_writer(out):
+    job, board = describe_job(engine, prompts, settings, seed), progress or Board()
+    with only_writer(out) as lock:
         if restart:
             output.clear()
-        job = describe_job(engine, prompts, settings, seed) | {"photos": str(photos.resolve())}
-        output.claim(job)
-        done, count = output.keys(), 0
-        pending = [key for key in keys if key not in done]
-        with (progress or Board()).task(f"caption {photos.name}", len(keys)) as task:
-            task.advance(len(keys) - len(pending))
-            for start in range(0, len(pending), batch_size):
-                batch = pending[start : start + batch_size]
-                new = _describe(photos, batch, engine, prompts, settings, seed)
-                count += output.add(photos, new, engine.name, prompts, seed)
-                task.advance(len(batch))
-        return _summarise(output, count, other_files)
+        again = PhotoRedo(output, redo, job)
+        if not redo:
+            output.claim(job, listed.sources)
+        again.adopt_other(lock)
+        rows = output.rows()
+        output.follow(listed, rows, lock)
+        new = redone = 0
+        if redo:
+            due = again.due(chosen, rows)
+            with board.task(f"redo {listed.name}", len(due)) as task:
+                for batch in _batches(due, batch_size):
+                    described, unread = work.describe(batch, out)
+                    again.keep(described)
+                    output.reject(unread)
+                    task.advance(len(batch))
+            redone, new = again.finish(lock)
+        else:
+            done = {row.key for row in rows}
+            pending = [photo for photo in chosen if photo.key not in done]
+            with board.task(f"caption {listed.name}", len(chosen)) as task:
+                task.advance(len(chosen) - len(pending))
+                for batch in _batches(pending, batch_size):
+                    described, unread = work.describe(batch, out)
+                    output.add(described)
+                    output.reject(unread)
+                    new += len(described)
+                    task.advance(len(batch))
+            output.reject([{"key": key, "file": key, "reason": reason} for key, reason in listed.unread])
+        return _summarise(output, listed, new, redone)
+
+
+def stream_captions(
+    photos: PhotoList,
+    engine: Engine,
+    stream: TextIO,
+    *,
+    prompts: Sequence[str],
+    settings: GenerationSettings,
+    seed: int,
+    batch_size: int,
+    limit: int | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+    progress: Progress | None = None,
+) -> PhotoSummary:
+    """Describes photos onto a stream, a batch at a time; nothing is kept, so nothing goes on later.
+
+    Args:
+        stream: gets a JSON line per caption.
+        tell: hears of every photo that could not be read.
+
+    The other arguments are those of :func:`recaption_photos`.
+    """
+    chosen, work = photos.photos[:limit], _Work(engine, prompts, settings, seed)
+    annotations: list[Annotation] = []
+    unread_count = len(photos.unread)
+    for key, reason in photos.unread:
+        tell(f"{key}: {reason}")
+    with (progress or Board()).task(f"caption {photos.name}", len(chosen)) as task:
+        for batch in _batches(chosen, batch_size):
+            described, unread = work.describe(batch, None)
+            for row in described:
+                stream.write(as_json(row) + "\n")
+            stream.flush()
+            annotations += map(PhotoOutput.annotation, described)
+            for reject in unread:
+                tell(f"{reject['key']}: {reject['reason']}")
+            unread_count += len(unread)
+            task.advance(len(batch))
+    found = summarise(annotations)
+    return PhotoSummary(
+        out=None,
+        photos=len(photos.photos),
+        count=found.count,
+        new=found.count,
+        redone=0,
+        statuses=found.statuses,
+        words_mean=found.words_mean,
+        words_sd=found.words_sd,
+        rejected=unread_count,
+        rejected_file=None,
+        other_files=photos.other_files,
+        left=len(photos.photos) - len(chosen),
+        repeated=photos.repeated,
+    )
 
 
 def find_images(photos: Path) -> tuple[list[str], int]:
-    """The images below a folder as sorted relative paths, and how many other files are there.
-
-    Hidden files and folders count as other files; links to folders are not followed.
+    """The images below a folder as sorted relative paths, and how many other files are there; see :func:`find_photos`.
 
     Raises:
         DataError: no images there.
     """
-    found, other = [], 0
-    for folder, _, names in os.walk(photos):
-        for name in names:
-            key = (Path(folder) / name).relative_to(photos)
-            hidden = any(part.startswith(".") for part in key.parts)
-            if not hidden and key.suffix.lower().removeprefix(".") in IMAGE_EXTENSIONS:
-                found.append(key.as_posix())
-            else:
-                other += 1
-    if not found:
-        raise DataError(
-            f"{photos}: no images there ({other} other files)",
-            mend=f"give a folder with files of these kinds: {', '.join(sorted(IMAGE_EXTENSIONS))}",
-        )
-    return sorted(found), other
+    found = find_photos([photos])
+    return [photo.key for photo in found.photos], found.other_files
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoOutput:
-    """The captions file with its two companions."""
+class _Work:
+    """How photos are asked about."""
 
-    path: Path
+    engine: Engine
+    prompts: Sequence[str]
+    settings: GenerationSettings
+    seed: int
 
-    @property
-    def meta(self) -> Path:
-        """The settings of the job."""
-        return self.path.with_suffix(".meta.json")
-
-    @property
-    def rejected(self) -> Path:
-        """The images that could not be read."""
-        return self.path.with_suffix(".rejected.jsonl")
-
-    def clear(self) -> None:
-        """Throws everything away."""
-        with self.path.open("r+b") as file:  # kept as a file: it carries the lock
-            file.truncate()
-        self.meta.unlink(missing_ok=True)
-        self.rejected.unlink(missing_ok=True)
-
-    def claim(self, job: dict[str, Any]) -> None:
-        """Writes the settings, or checks that they are those of the job that began this file."""
-        if self.path.stat().st_size and not self.meta.exists():
-            raise DataError(f"{self.path} holds something, but {self.meta.name} is missing", mend=_MEND)
-        keep_job(self.meta, job, where=self.path, mend=_MEND)
-        self.rejected.unlink(missing_ok=True)
-
-    def check(self, known: Mapping[str, Any]) -> None:
-        """Compares what is known of a job with the one that began this file; see :func:`describe_settings`."""
-        check_earlier_job(self.meta, known, where=self.path, mend=_MEND)
-
-    def keys(self) -> set[str]:
-        """The keys that are described, after cutting off a torn last line."""
-        return set(cut_broken_tail(self.path, lambda line: _annotation(line).key, only_last=True))
-
-    def annotations(self) -> Iterator[Annotation]:
-        """The captions, one by one."""
-        with self.path.open("rb") as file:
-            yield from map(_annotation, file)
-
-    def add(
-        self, photos: Path, annotations: Sequence[Annotation], model: str, prompts: Sequence[str], seed: int
-    ) -> int:
-        """Appends a batch and counts its captions; images that could not be read go to the other file."""
-        rows, rejected = [], []
-        for row in annotations:
-            file = str(photos / row.key)
-            if row.status == "error":
-                rejected.append({"key": row.key, "file": file, "reason": row.detail})
+    def describe(
+        self, photos: Sequence[Photo], out: Path | None
+    ) -> tuple[list[Row], list[Mapping[str, str]]]:
+        """The lines of a batch, and what could not be read."""
+        requests, unread, digests = [], {}, {}
+        for photo in photos:
+            prompt = choose_prompt(self.prompts, photo.key, self.seed).text
+            try:
+                data = photo.path.read_bytes()
+            except OSError as error:
+                unread[photo.key] = Annotation(photo.key, prompt, "", "error", f"{error.strerror or error}")
                 continue
-            name = choose_prompt(prompts, row.key, seed).name
-            rows.append(
-                {"key": row.key, "file": file, "prompt_name": name, "prompt": row.prompt, "text": row.text}
-                | {"status": row.status, "detail": row.detail, "tokens": row.tokens, "model": model}
+            digests[photo.key] = hashlib.sha256(data).hexdigest()
+            requests.append(Request(photo.key, (data,), prompt))
+        described = unread | {row.key: row for row in annotate(self.engine, requests, self.settings)}
+        rows: list[Row] = []
+        rejected: list[Mapping[str, str]] = []
+        for photo in photos:
+            row, name = described[photo.key], choose_prompt(self.prompts, photo.key, self.seed).name
+            line = row_of(
+                photo, row, out, digest=digests.get(photo.key, ""), prompt_name=name, model=self.engine.name
             )
-        for path, entries in ((self.path, rows), (self.rejected, rejected)):
-            if entries:
-                with path.open("ab") as lines:
-                    append_lines(lines, (json.dumps(entry, ensure_ascii=False) for entry in entries))
-        return len(rows)
+            if row.status == "error":
+                rejected.append({"key": row.key, "file": line["file"], "reason": row.detail})
+            else:
+                rows.append(line)
+        return rows, rejected
 
 
-def _describe(
-    photos: Path,
-    keys: Sequence[str],
-    engine: Engine,
-    prompts: Sequence[str],
-    settings: GenerationSettings,
-    seed: int,
-) -> list[Annotation]:
-    requests, unread = [], {}
-    for key in keys:
-        prompt = choose_prompt(prompts, key, seed).text
-        try:
-            requests.append(Request(key, ((photos / key).read_bytes(),), prompt))
-        except OSError as error:
-            unread[key] = Annotation(key, prompt, "", "error", f"{error.strerror or error}")
-    described = {row.key: row for row in annotate(engine, requests, settings)}
-    return [unread.get(key) or described[key] for key in keys]
+def _batches(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
+    for start in range(0, len(photos), size):
+        yield photos[start : start + size]
 
 
-def _annotation(line: bytes) -> Annotation:
-    try:
-        row = json.loads(line)
-        return Annotation(row["key"], row["prompt"], row["text"], row["status"], row["detail"], row["tokens"])
-    except (KeyError, TypeError, DataError) as error:
-        raise ValueError(f"is no caption: {error}") from error
-
-
-def _summarise(output: PhotoOutput, new: int, other_files: int) -> PhotoSummary:
+def _summarise(output: PhotoOutput, listed: PhotoList, new: int, redone: int) -> PhotoSummary:
     statistics = summarise(output.annotations())
-    rejected = 0
-    if output.rejected.exists():
-        with output.rejected.open("rb") as file:
-            rejected = sum(1 for _ in file)
+    rejected = output.rejects()
+    settled = {row.key for row in output.rows()} | {reject["key"] for reject in rejected}
     return PhotoSummary(
         out=output.path,
+        photos=len(listed.photos),
         count=statistics.count,
         new=new,
+        redone=redone,
         statuses=statistics.statuses,
         words_mean=statistics.words_mean,
         words_sd=statistics.words_sd,
-        rejected=rejected,
+        rejected=len(rejected),
         rejected_file=output.rejected if rejected else None,
-        other_files=other_files,
+        other_files=listed.other_files,
+        left=sum(photo.key not in settled for photo in listed.photos),
+        repeated=listed.repeated,
     )

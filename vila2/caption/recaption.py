@@ -28,7 +28,10 @@ log = logging.getLogger("vila2.caption")
 
 #: Makes more of an answer than its text: turns, claims, another status.
 Reader = Callable[[Sample, Annotation], Annotation]
-_MEND = "use the same settings, another layer name, or delete this layer's folder"
+_MEND = (
+    "use the same settings (a --limit among them), another layer name, or delete this layer's folder; "
+    "--redo truncated,empty asks again for some captions only"
+)
 
 
 def recaption(
@@ -84,7 +87,7 @@ def recaption(
     folder = Path(folder)
     writer = LayerWriter(folder, layer)
     job = describe_job(engine, prompts, settings, seed)
-    job |= {"layer": layer, "dataset": dataset.digest, "selection": _selection(dataset, select)}
+    job |= {"layer": layer, "dataset": dataset.digest, "selection": describe_selection(dataset, select)}
     job |= _more_of_the_job(also, attempts) | dict(about or {})
     folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder):
@@ -225,7 +228,7 @@ def _selected(
             yield key, number
 
 
-def _selection(dataset: ShardDataset, select: Callable[[str], bool] | None) -> dict[str, Any]:
+def describe_selection(dataset: ShardDataset, select: Callable[[str], bool] | None) -> dict[str, Any]:
     """How many samples are selected, and a digest of which."""
     digest, count = hashlib.sha256(), 0
     for shard_no in range(len(dataset.shards)):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vila2.cli.options import Quiet
+from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
 
 
 def annotate(
@@ -28,10 +28,11 @@ def annotate(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the choice of prompts, and of sampling.")] = 0,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Only the first so many images.")
+        int | None, typer.Option("--limit", min=1, help="Of all images only the first so many.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write a specialist's layer beside the images of a run, resumable at any moment.
 
@@ -57,15 +58,16 @@ def annotate(
     settings = annotate_settings(made, overrides or [])
     check_annotate(opened, made, settings, seed=seed)
     chosen = None if limit is None else frozenset(opened.keys()[:limit])
-    layer = annotate_dataset(
-        opened,
-        open_engine("transformers", made.model, dtype=made.provenance["dtype"]),
-        made,
-        settings=settings,
-        seed=seed,
-        select=None if chosen is None else chosen.__contains__,
-        progress=live_progress(quiet=quiet),
-    )
+    with results_alone():
+        layer = annotate_dataset(
+            opened,
+            open_engine("transformers", made.model, dtype=made.provenance["dtype"]),
+            made,
+            settings=settings,
+            seed=seed,
+            select=None if chosen is None else chosen.__contains__,
+            progress=live_progress(quiet=quiet),
+        )
     found = summarise_layer(layer)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
@@ -74,4 +76,4 @@ def annotate(
         counts = ", ".join(f"{count} {name}" for name, count in found[title].items())
         typer.echo(f"{title:<11} {counts or 'none'}")
     typer.echo(f"exchanges   {found['exchanges']} about {found['annotations']} images")
-    typer.echo(f"written     {found['layer']}")
+    typer.echo(f"written     {quoted(found['layer'])}")

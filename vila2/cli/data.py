@@ -8,14 +8,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vila2.cli.groups import Commands
+from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
+
 if TYPE_CHECKING:
-    from vila2.data.layers import LayerStatistics
+    from vila2.data.layers import Layer, LayerStatistics
     from vila2.data.shards import DatasetInfo, ShardDataset
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: select, import, stats, preview, verify.")
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, help="Datasets: select, import, stats, preview, verify."
+)
 
 Dataset = Annotated[
-    Path, typer.Argument(help="Folder of a dataset, or of WebDataset tars.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="DATASET_OR_RUN",
+        help="Folder of a dataset, of WebDataset tars, or of a run.",
+        show_default=False,
+    ),
+]
+OfRun = Annotated[
+    str | None, typer.Option("--dataset", help="One of the run's datasets.", show_default=False)
 ]
 Layers = Annotated[
     list[Path] | None,
@@ -23,7 +36,6 @@ Layers = Annotated[
         "--layer", help="Folder of a layer that lies elsewhere; may be repeated.", show_default=False
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("import")
@@ -45,6 +57,8 @@ def import_(
     shard_size: Annotated[int, typer.Option("--shard-size", min=1, help="Samples per shard.")] = 1000,
     replace: Annotated[bool, typer.Option("--replace", help="Write over a finished dataset.")] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Read a source into shards; what can not be taken is named in OUT/rejected.jsonl.
 
@@ -59,7 +73,7 @@ def import_(
         raise DataError(f"{out}: a dataset is there already", mend="add --replace, or give another --out")
     options = _options(source, option or [])
     samples = open_source(source, **({"path": path} | options))
-    with live_progress().task(f"import {source}", options.get("count")) as task:
+    with results_alone(), live_progress(quiet=quiet).task(f"import {source}", options.get("count")) as task:
         info = write_dataset(
             out, samples, name=name or out.resolve().name, shard_size=shard_size, progress=task
         )
@@ -74,6 +88,7 @@ def select(
     rank_by: Annotated[str, typer.Option("--rank-by", help="Column of scores.")] = "clip_similarity_vitl14",
     min_score: Annotated[float | None, typer.Option("--min-score", help="Leave out rows below.")] = None,
     key: Annotated[str, typer.Option("--key", help="Column that decides between equal scores.")] = "id",
+    as_json: AsJson = False,
 ) -> None:
     """Keep the best rows of metadata by a score, before the images are downloaded.
 
@@ -82,25 +97,46 @@ def select(
     from vila2.sources.selecting import select_rows
 
     ranking = select_rows(metadata, out, rank_by=rank_by, key=key, top=top, min_score=min_score)
-    unread = f"; {ranking.unread} lines are no rows" if ranking.unread else ""
-    typer.echo(f"{out}: {ranking.count} rows with {rank_by} from {ranking.lowest:g} up{unread}")
+    if as_json:
+        found = {
+            "written": str(out),
+            "rows": ranking.count,
+            "rank_by": rank_by,
+            "lowest": ranking.lowest,
+            "unread": ranking.unread,
+        }
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        unread = f"; {ranking.unread} lines are no rows" if ranking.unread else ""
+        typer.echo(f"{quoted(out)}: {ranking.count} rows with {rank_by} from {ranking.lowest:g} up{unread}")
 
 
 @app.command()
-def stats(dataset: Dataset, layer: Layers = None, as_json: AsJson = False) -> None:
-    """Words per caption (mean ± sd, the paper's Table 1) of the original text and of every layer."""
-    from vila2.data.layers import original_layer
-    from vila2.data.shards import ShardDataset
+def stats(place: Dataset, layer: Layers = None, dataset: OfRun = None, as_json: AsJson = False) -> None:
+    """Words per caption (mean ± sd, the paper's Table 1) of the original text and of every layer.
 
-    opened = ShardDataset.open(dataset)
-    rows = [("original", original_layer(opened).statistics())]
-    rows += [(found.name, found.statistics()) for found in _layers(opened, layer or []).values()]
-    typer.echo(_stats_json(opened, rows) if as_json else _stats_text(opened, rows))
+    Of a run: all its datasets, with the layers that it wrote about them.
+    """
+    from vila2.data.layers import original_layer
+
+    told = []
+    for name, (opened, layers) in _datasets(place, dataset, layer or []).items():
+        rows = [("original", original_layer(opened).statistics())]
+        rows += [(found.name, found.statistics()) for found in layers.values()]
+        told.append((name, opened, rows))
+    if not as_json:
+        typer.echo("\n\n".join(_stats_text(opened, rows, name) for name, opened, rows in told))
+    elif _is_whole_run(place, dataset):
+        found = {name: _stats_json(opened, rows) for name, opened, rows in told}
+        typer.echo(json.dumps({"run": str(place), "datasets": found}, indent=2, ensure_ascii=False))
+    else:
+        [(_, opened, rows)] = told
+        typer.echo(json.dumps(_stats_json(opened, rows), indent=2, ensure_ascii=False))
 
 
 @app.command()
 def preview(
-    dataset: Dataset,
+    place: Dataset,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many samples.")] = 3,
     start: Annotated[int, typer.Option("--start", min=0, help="From which sample on.")] = 0,
     key: Annotated[str | None, typer.Option("--key", help="The sample with this key instead.")] = None,
@@ -112,46 +148,116 @@ def preview(
     ] = None,
     style: Annotated[str, typer.Option("--style", help="Format of the tokens: chat or plain.")] = "chat",
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with the images.")] = None,
+    dataset: OfRun = None,
 ) -> None:
-    """Show samples as a model will see them: images, turns, and what the loss counts."""
-    from vila2.data.shards import ShardDataset
+    """Show samples as a model will see them: images, turns, and what the loss counts.
+
+    Of a run: by default those of the dataset that it recaptions.
+    """
+    from vila2.cycle.described import find_described
     from vila2.report.preview import choose_samples, page, preview_samples, text
 
-    opened = ShardDataset.open(dataset)
+    opened, beside = find_described(place, dataset)
     samples, note = choose_samples(
-        opened, _layers(opened, layer or []), view, start=start, count=count, key=key
+        opened, _layers(beside, layer or []), view, start=start, count=count, key=key
     )
-    previews = preview_samples(samples, model, style)
+    with results_alone():
+        previews = preview_samples(samples, model, style)
     if html is not None:
         from vila2.data.atomic import write_text_atomic
 
         write_text_atomic(html, page(f"{opened.name} {view}".strip(), note, previews))
-        typer.echo(f"{len(previews)} samples in {html}")
+        typer.echo(f"{len(previews)} samples in {quoted(html)}")
     else:
         typer.echo(text(opened, note, previews))
 
 
 @app.command()
-def verify(dataset: Dataset, layer: Layers = None, as_json: AsJson = False) -> None:
-    """Read everything again and name what is broken; exit code 1 if anything is."""
+def verify(
+    place: Dataset,
+    layer: Layers = None,
+    dataset: OfRun = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read everything again and name what is broken; exit code 1 if anything is.
+
+    Of a run: all its datasets, with the layers that it wrote about them.
+    """
     from dataclasses import asdict
 
     from vila2.data.verification import verify_dataset
     from vila2.run.progress import live_progress
 
-    with live_progress().task(f"verify {dataset.name}", None) as task:
-        found = verify_dataset(dataset, layers=layer or [], progress=task)
+    shown = {}
+    for name, folder, layers in _to_verify(place, dataset, layer or []):
+        with live_progress(quiet=quiet).task(f"verify {name}", None) as task:
+            shown[name, folder] = verify_dataset(folder, layers=layers, progress=task)
     if as_json:
-        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+        rows = {name: asdict(found) for (name, _), found in shown.items()}
+        whole = (
+            {"run": str(place), "datasets": rows}
+            if _is_whole_run(place, dataset)
+            else next(iter(rows.values()))
+        )
+        typer.echo(json.dumps(whole, indent=2, ensure_ascii=False))
     else:
-        for problem in found.problems:
-            typer.echo(f"{problem.where}: {problem.what}")
-        number = len(found.problems)
-        state = "all is well" if not number else "1 problem" if number == 1 else f"{number} problems"
-        layers = f", layers {', '.join(found.layers)}" if found.layers else ""
-        typer.echo(f"{dataset}: {found.samples} samples, {found.images} images{layers}: {state}")
-    if found.problems:
+        for (_, folder), found in shown.items():
+            for problem in found.problems:
+                typer.echo(f"{problem.where}: {problem.what}")
+            number = len(found.problems)
+            state = "all is well" if not number else "1 problem" if number == 1 else f"{number} problems"
+            named = f", layers {', '.join(found.layers)}" if found.layers else ""
+            typer.echo(f"{quoted(folder)}: {found.samples} samples, {found.images} images{named}: {state}")
+    if any(found.problems for found in shown.values()):
         raise typer.Exit(1)
+
+
+def _is_whole_run(place: Path, dataset: str | None) -> bool:
+    from vila2.run.run_model import is_run
+
+    return dataset is None and is_run(place)
+
+
+def _datasets(
+    place: Path, dataset: str | None, elsewhere: list[Path]
+) -> dict[str, tuple[ShardDataset, dict[str, Layer]]]:
+    """A dataset, or all of a run, with the finished layers, by name."""
+    from vila2.cycle.described import find_described, run_datasets
+
+    found = run_datasets(place) if _is_whole_run(place, dataset) else {"": find_described(place, dataset)}
+    return {name: (opened, _layers(beside, elsewhere)) for name, (opened, beside) in found.items()}
+
+
+def _to_verify(place: Path, dataset: str | None, elsewhere: list[Path]) -> list[tuple[str, Path, list[Path]]]:
+    """Name, folder, and layers that lie elsewhere, of every dataset to verify."""
+    from vila2.cycle.described import find_described, run_datasets
+    from vila2.errors import DataError
+    from vila2.run.nearest import nearest_path
+    from vila2.run.run_model import is_run
+
+    if near := nearest_path(place):
+        raise DataError(f"{place}: no such folder", mend=f"did you mean {near}?")
+    if not is_run(place):  # a damaged one is not opened, but verified
+        return [(place.name, place, elsewhere)]
+    found = run_datasets(place) if dataset is None else {dataset: find_described(place, dataset)}
+    return [
+        (
+            name,
+            opened.folder,
+            [
+                folder
+                for folder in beside.values()
+                if opened.folder not in folder.parents and _finished(folder)
+            ]
+            + elsewhere,
+        )
+        for name, (opened, beside) in found.items()
+    ]
+
+
+def _finished(layer: Path) -> bool:
+    return (layer / "layer.json").is_file()
 
 
 def _options(source: str, pairs: list[str]) -> dict[str, Any]:
@@ -187,11 +293,11 @@ def _value(kind: str, value: str) -> Any:
     return value
 
 
-def _layers(dataset: ShardDataset, elsewhere: list[Path]) -> dict[str, Any]:
-    """The finished layers beside a dataset, and those that were named, by name."""
+def _layers(beside: dict[str, Path], elsewhere: list[Path]) -> dict[str, Layer]:
+    """The finished ones of a dataset's layers, and those that were named, by name."""
     from vila2.data.layers import Layer
 
-    folders = sorted(path.parent for path in (dataset.folder / "layers").glob("*/layer.json"))
+    folders = [folder for folder in beside.values() if _finished(folder)]
     return {layer.name: layer for layer in map(Layer.open, (*folders, *elsewhere))}
 
 
@@ -202,19 +308,19 @@ def _import_json(info: DatasetInfo) -> str:
 
 
 def _import_text(info: DatasetInfo) -> str:
-    lines = [f"{info.folder}: {info.count} samples in {len(info.shards)} shards"]
+    lines = [f"{quoted(info.folder)}: {info.count} samples in {len(info.shards)} shards"]
     if info.nulled:
         fields = ", ".join(f"{name} {count}" for name, count in info.nulled.items())
         lines.append(f"meta: values that JSON can not hold became null, in samples by field: {fields}")
     if info.rejected:
         reasons = ", ".join(f"{reason} {count}" for reason, count in info.rejected.items())
         lines.append(
-            f"rejected {sum(info.rejected.values())}: {reasons} (see {info.folder / 'rejected.jsonl'})"
+            f"rejected {sum(info.rejected.values())}: {reasons} (see {quoted(info.folder / 'rejected.jsonl')})"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, f"next: vila2 data preview {quoted(info.folder)}"])
 
 
-def _stats_json(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) -> str:
+def _stats_json(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) -> dict[str, Any]:
     layers = [
         {
             "name": name,
@@ -227,20 +333,23 @@ def _stats_json(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) 
     ]
     facts = {
         "name": dataset.name,
+        "folder": str(dataset.folder),
         "samples": len(dataset),
         "without_image": len(dataset.without_image()),
         "digest": dataset.digest,
         "rejected": dataset.rejected,
         "left_alone": {kind: left.count for kind, left in dataset.left_alone().items()},
     }
-    return json.dumps(facts | {"layers": layers}, indent=2, ensure_ascii=False)
+    return facts | {"layers": layers}
 
 
-def _stats_text(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) -> str:
+def _stats_text(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]], name: str = "") -> str:
     width = max(len(name) for name, _ in rows)
     bare = len(dataset.without_image())
     images = f", {bare} of them without an image" if bare else ""
-    lines = [f"{dataset.name}: {len(dataset)} samples in {len(dataset.shards)} shards{images}"]
+    lines = [f"{name or dataset.name}: {len(dataset)} samples in {len(dataset.shards)} shards{images}"]
+    if name:
+        lines[0] += f", {quoted(dataset.folder)}"
     if dataset.rejected:
         lines.append(
             "rejected: " + ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.options import Quiet
+from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
 
 if TYPE_CHECKING:
     from vila2.evaluate.judge.job import Work
@@ -48,8 +48,9 @@ def judge(
     dtype: Annotated[str | None, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of the page; 0: any.")] = 0,
     open_page: Annotated[bool, typer.Option("--open", help="With --human, start the browser.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Compare layers pair by pair: an engine sees every pair in both orders, a person in one.
 
@@ -71,7 +72,7 @@ def judge(
     else:
         options = {"device": device, "dtype": dtype}
         voting = _by_engine(work, folder, engine_name, str(model), options, max_new_tokens, batch_size, quiet)
-    with voting as (described, book):
+    with results_alone(), voting as (described, book):
         results = write_judged(folder, work, described, book)
         write_judge_page(results, folder / "report.html")
     _show(results, folder, as_json)
@@ -150,14 +151,11 @@ def _show(results: dict[str, Any], folder: Path, as_json: bool) -> None:
         shown |= {"folder": str(folder), "report": str(folder / "report.html")}
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
-    from rich.console import Console
+    from vila2.cli.tables import show_table
 
-    from vila2.cli.tables import table
-
-    console = Console()
     for headings, rows in (match_table(results, short=True), strength_table(results)):
         if rows:
-            console.print(table(headings, rows))
+            show_table(headings, rows)
     for sentence in sentences(results):
         typer.echo(sentence)
-    typer.echo(f"report: {folder / 'report.html'}")
+    typer.echo(f"report: {quoted(folder / 'report.html')}")

@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from vila2.cli import (
     annotate,
@@ -26,10 +25,12 @@ from vila2.cli import (
     specialize,
     status,
 )
+from vila2.cli.groups import Commands
+from vila2.cli.options import Stopped
 from vila2.errors import Vila2Error
 
 
-class _Commands(TyperGroup):
+class _Commands(Commands):
     """Turns deliberate errors and Ctrl-C into a message and an exit code, for every command alike."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -54,8 +55,9 @@ class _Commands(TyperGroup):
             )
             show_error(Vila2Error(what, mend=mend))
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            typer.echo("\nstopped; the same command goes on where this one was", err=True)
+        except KeyboardInterrupt as stop:
+            told = stop.told if isinstance(stop, Stopped) else "the same command goes on where this one was"
+            typer.echo(f"\nstopped; {told}", err=True)
             raise typer.Exit(130) from None
 
 
@@ -64,6 +66,9 @@ app = typer.Typer(
     help="A visual language model that improves itself: train it, let it rewrite the captions of its own "
     "pretraining images, retrain it on them, and see what changed.",
     cls=_Commands,
+    epilog="Exit codes: 0 done; 1 a check found something (data verify, plugins check), or a fault of vila2 itself; "
+    "2 wrong input: what is wrong and how to mend it is on standard error; 130 stopped by Ctrl-C. "
+    "With --json standard output holds JSON alone.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -101,6 +106,20 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _check_switch(text: str) -> None:
+    """Whether the plugins that --plugins names are installed: a slip would switch off another one than is meant."""
+    from vila2.errors import PluginError
+    from vila2.plugin.discovery import installed_plugins
+    from vila2.run.nearest import did_you_mean
+
+    known = [plugin.name for plugin in installed_plugins()]
+    for name in filter(None, (part.strip().removeprefix("-") for part in text.split(","))):
+        if name not in (*known, "none"):
+            raise PluginError(
+                f"--plugins {text}: no plugin {name!r} is installed", mend=did_you_mean(name, known)
+            )
+
+
 @app.callback()
 def _options(
     debug: Annotated[
@@ -120,6 +139,8 @@ def _options(
     ] = False,
 ) -> None:
     if plugins is not None:
+        if plugins != os.environ.get("VILA2_PLUGINS"):
+            _check_switch(plugins)
         os.environ["VILA2_PLUGINS"] = plugins  # processes that this one starts keep to it as well
     # On the terminal only what needs attention; a run's folder has all of it in run.log.
     logging.basicConfig(format="%(levelname)s: %(message)s")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vila2.cli.options import Quiet
+from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
 
 
 def merge(
@@ -46,8 +46,9 @@ def merge(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="That writes, where writer is model.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write the layer DATASET/layers/merged: every image's layers as one conversation, resumable at any moment.
 
@@ -66,16 +67,17 @@ def merge(
     spec = merge_settings(start, overrides or [], found)
     writer = model or (spec.model if spec.writer == "model" else None)
     folder = opened.folder / "layers" / name
-    layer = merge_layers(
-        opened,
-        found,
-        folder=folder,
-        name=name,
-        spec=spec,
-        seed=own_seed if seed is None else seed,
-        engine=open_engine(spec.engine, writer) if writer else None,
-        progress=live_progress(quiet=quiet),
-    )
+    with results_alone():
+        layer = merge_layers(
+            opened,
+            found,
+            folder=folder,
+            name=name,
+            spec=spec,
+            seed=own_seed if seed is None else seed,
+            engine=open_engine(spec.engine, writer) if writer else None,
+            progress=live_progress(quiet=quiet),
+        )
     bare = opened.without_image()
     merged = merge_results({"rows": layer.count, **tally_merge(folder, bare)}, list(found))
     about = {"layer": str(folder), "arm": spec.arm, "base": spec.base, "without_image": len(bare)}
@@ -86,22 +88,20 @@ def merge(
 
 
 def _show(about: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
-    from rich.console import Console
-
-    from vila2.cli.tables import table
+    from vila2.cli.tables import show_table
     from vila2.report.merge_result import MergeResult
     from vila2.report.merge_tables import RATES_TOLD, kept_table, rate_table, verdict_table
 
-    console, found = Console(), MergeResult.model_validate(merged)
+    found = MergeResult.model_validate(merged)
     for shown in (
         kept_table(found, "exchanges"),
         kept_table(found, "sentences"),
         verdict_table(found),
         rate_table(found),
     ):
-        console.print(table(*shown))
+        show_table(*shown)
     typer.echo(textwrap.fill(RATES_TOLD, 100))
     typer.echo(f"merged      {found.images} images, {found.rows} rows ({about['arm']})")
     if about["without_image"]:
         typer.echo(f"not counted {about['without_image']} samples without an image, which keep their text")
-    typer.echo(f"written     {about['layer']}")
+    typer.echo(f"written     {quoted(about['layer'])}")

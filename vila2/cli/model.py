@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Take over checkpoints of other code.", no_args_is_help=True)
+from vila2.cli.groups import Commands
+from vila2.cli.options import AsJson, quoted, results_alone
+
+app = typer.Typer(cls=Commands, help="Take over checkpoints of other code.", no_args_is_help=True)
 
 
 @app.callback()
@@ -25,6 +29,7 @@ def convert(
         Path | None, typer.Option(help="A Jinja file, where the checkpoint's tokenizer has no template.")
     ] = None,
     dtype: Annotated[str, typer.Option(help="Of the weights.")] = "bfloat16",
+    as_json: AsJson = False,
 ) -> None:
     """Write a VILA-1.5 or NVILA checkpoint as one folder that transformers loads after `import vila2`.
 
@@ -37,7 +42,13 @@ def convert(
     if out.exists():
         raise ModelError(f"{out} exists already", mend="name a new folder")
     template = chat_template.read_text(encoding="utf-8") if chat_template else None
-    model, processor = convert_vila(source, dtype=dtype, chat_template=template)
-    save_model(model, processor, out)
+    with results_alone():
+        model, processor = convert_vila(source, dtype=dtype, chat_template=template)
+        save_model(model, processor, out)
     count = sum(parameter.numel() for parameter in model.parameters())
-    typer.echo(f"{out}: {count:,} parameters, {processor.tiling.tokens_per_tile} tokens per tile")
+    if as_json:
+        found = {"folder": str(out), "parameters": count, "tokens_per_tile": processor.tiling.tokens_per_tile}
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        tokens = processor.tiling.tokens_per_tile
+        typer.echo(f"{quoted(out)}: {count:,} parameters, {tokens} tokens per tile")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    pass
+from vila2.cli.groups import Commands
+from vila2.cli.options import AsJson, quoted, results_alone
 
 app = typer.Typer(
-    name="plugins", help="Specialists, sources and engines that others bring.", no_args_is_help=True
+    cls=Commands,
+    name="plugins",
+    help="Specialists, sources and engines that others bring.",
+    no_args_is_help=True,
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 PluginName = Annotated[str, typer.Argument(metavar="NAME", help="Of an installed plugin.")]
 
 
@@ -59,7 +61,8 @@ def show(name: PluginName, as_json: AsJson = False) -> None:
     from vila2.plugin.host import Host
 
     host = Host()
-    plugin, specialist = host.plugin(name), host.specialist(name)
+    with results_alone():
+        plugin, specialist = host.plugin(name), host.specialist(name)
     found = {"package": plugin.package, "version": plugin.version, "module": plugin.module}
     found |= specialist.model_dump(mode="json")
     if as_json:
@@ -80,7 +83,8 @@ def check(
     from vila2.plugin.checks import check_plugin
     from vila2.plugin.host import Host
 
-    checks = check_plugin(Host(), name)
+    with results_alone():
+        checks = check_plugin(Host(), name)
     if as_json:
         typer.echo(json.dumps([check.to_json() for check in checks], ensure_ascii=False))
     else:
@@ -97,12 +101,17 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the specialist, such as counting.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to put the package into.")] = Path("."),
     summary: Annotated[str, typer.Option("--summary", help="One line on what it does.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Write a complete package to start from; it passes its tests as it stands."""
     from vila2.plugin.scaffolding import new_plugin
 
     folder = new_plugin(name, out, summary=summary)[0].parent
-    typer.echo(f"{folder} is written. Next:\n  pip install -e '{folder}[dev]'\n  pytest {folder}")
+    install, test = f"pip install -e {quoted(f'{folder}[dev]')}", f"pytest {quoted(folder)}"
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder), "next": [install, test]}, ensure_ascii=False))
+    else:
+        typer.echo(f"{quoted(folder)} is written. Next:\n  {install}\n  {test}")
 
 
 def _lines(value: Any) -> list[str]:

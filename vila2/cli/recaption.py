@@ -1,27 +1,60 @@
-"""``vila2 recaption``: captions for a folder of images, or a caption layer for a dataset."""
+"""``vila2 recaption``: captions for photos, or a caption layer for a dataset."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vila2.cli.options import Quiet, Stopped, Verbose, quoted, results_alone
+
 if TYPE_CHECKING:
-    from vila2.caption.engine import Engine, GenerationSettings
-    from vila2.run.progress import Progress
+    from vila2.caption.engine import Engine
+    from vila2.cli.recaption_jobs import Job
+
+_DEFAULT_OUT = Path("captions.jsonl")
 
 
 def recaption(
+    context: typer.Context,
     photos: Annotated[
-        Path, typer.Argument(metavar="PHOTOS", help="Folder of images (any depth), or of a dataset.")
-    ],
-    model: Annotated[str, typer.Option("--model", "-m", help="Hugging Face id or folder of a model.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Captions file of an image folder.")] = None,
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PHOTOS]...",
+            help="Folders of images (any depth; links are followed) and single images; or a dataset's folder; or a run's, "
+            "whose recaptioned dataset is meant.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Hugging Face id, folder of a model, or of a finished run.")
+    ] = ...,  # type: ignore[assignment]
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--list",
+            metavar="FILE",
+            help="A file with one image path per line (or NUL between them); - reads standard input. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File of JSON lines for the captions of images (default captions.jsonl); - writes them to standard output.",
+            show_default=False,
+        ),
+    ] = None,
     layer: Annotated[str | None, typer.Option("--layer", help="Layer to write, for a dataset.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Of a run; by default the one that it recaptions.")
+    ] = None,
     prompt: Annotated[
         list[str] | None,
         typer.Option("--prompt", "-p", help="simple, long-v1, long-v2, long-v3, or a text; may be repeated."),
@@ -37,140 +70,66 @@ def recaption(
     engine_name: Annotated[
         str, typer.Option("--engine", help="What generates; a plugin may bring others.")
     ] = "transformers",
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            min=1,
+            help="Of all images only the first so many by name; those that have a caption already count.",
+        ),
+    ] = None,
+    redo: Annotated[
+        str | None,
+        typer.Option(
+            "--redo",
+            metavar="STATUS,...",
+            help="Ask again for the captions with these marks only (truncated,empty,repetition,refusal,error), with what "
+            "is given now and else as before; the others stay.",
+            show_default=False,
+        ),
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Throw earlier captions of --out away.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as JSON (on standard error with --out -).")
+    ] = False,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
     ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Describe images with a visual language model, resumable at any moment.
 
-    PHOTOS with plain images: one JSON line per image goes to --out (default: captions.jsonl). A
-    dataset: its layer DATASET/layers/NAME is written. By default each image gets one of the paper's
-    three long prompts, chosen by its name and the seed.
+    Images: one JSON line each goes to --out, with the image's path relative to that file; the same command
+    goes on where it was stopped, also after the folder has moved. A dataset: its layer DATASET/layers/NAME
+    is written. By default each image gets one of the paper's three long prompts, chosen by its name and
+    the seed.
     """
-    from vila2.caption.engine import GenerationSettings
-    from vila2.caption.prompts import DEFAULT_PROMPTS
+    from vila2.cli.recaption_jobs import Asking, open_job
     from vila2.run.progress import live_progress
 
-    prompts = tuple(prompt or DEFAULT_PROMPTS)
-    settings = GenerationSettings(max_new_tokens, temperature, top_p, repetition_penalty, seed)
-    job = _Job(photos, prompts, settings, seed, batch_size, limit)
-    is_dataset = _check_place(photos, out, layer, restart)
-    target = photos / "layers" / str(layer) if is_dataset else out or Path("captions.jsonl")
-    job.check(target, is_dataset, restart)
-    engine = _load_engine(engine_name, model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-    started = time.perf_counter()
+    given = {
+        name: context.params[name]
+        for name in ("prompt", "max_new_tokens", "temperature", "top_p", "repetition_penalty", "seed")
+        if context.get_parameter_source(name).name != "DEFAULT"  # type: ignore[union-attr]
+    }
+    asking = Asking.of(given, batch_size, limit, redo)
+    job = open_job(photos or [], lists or [], asking, out=out, layer=layer, dataset=dataset, restart=restart)
+    job.check()
+    stdout, started = sys.stdout, time.perf_counter()
     try:
-        write = job.write_layer if is_dataset else job.write_captions
-        summary = write(engine, target, restart, live_progress())
+        with results_alone():
+            options = {"device": device, "dtype": dtype, "trust_remote_code": trust_remote_code}
+            engine = _load_engine(engine_name, model, **options)
+            started = time.perf_counter()
+            summary = job.do(engine, live_progress(quiet=quiet), stdout)
     except KeyboardInterrupt:
-        typer.echo(f"\nwhat was written stays in {target}", err=True)
-        raise
+        raise Stopped(job.when_stopped()) from None
     summary["seconds"] = round(time.perf_counter() - started, 2)
     summary["model"] = engine.name
-    typer.echo(json.dumps(summary, ensure_ascii=False) if as_json else _as_text(summary))
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    photos: Path
-    prompts: tuple[str, ...]
-    settings: GenerationSettings
-    seed: int
-    batch_size: int
-    limit: int | None
-
-    def check(self, target: Path, is_dataset: bool, restart: bool) -> None:
-        """Fails before the model is loaded where the prompts are wrong, or an earlier job's settings differ."""
-        from vila2.caption.job import describe_settings
-        from vila2.caption.photos import PhotoOutput
-        from vila2.caption.recaption import check_layer
-
-        known = describe_settings(self.prompts, self.settings, self.seed)
-        if is_dataset:
-            check_layer(target, known)
-        elif not restart:
-            PhotoOutput(target).check(known)
-
-    def write_captions(self, engine: Engine, out: Path, restart: bool, progress: Progress) -> dict[str, Any]:
-        from vila2.caption.photos import recaption_photos
-
-        summary = recaption_photos(
-            self.photos,
-            engine,
-            out=out,
-            prompts=self.prompts,
-            settings=self.settings,
-            seed=self.seed,
-            batch_size=self.batch_size,
-            limit=self.limit,
-            restart=restart,
-            progress=progress,
-        )
-        return {
-            "written": str(out),
-            "captions": summary.count,
-            "new": summary.new,
-            "statuses": summary.statuses,
-            "words_mean": round(summary.words_mean, 2),
-            "words_sd": round(summary.words_sd, 2),
-            "rejected": summary.rejected,
-            "rejected_file": str(summary.rejected_file) if summary.rejected_file else None,
-            "other_files": summary.other_files,
-        }
-
-    def write_layer(self, engine: Engine, folder: Path, restart: bool, progress: Progress) -> dict[str, Any]:
-        from vila2.caption.recaption import recaption as recaption_dataset
-        from vila2.data.shards import ShardDataset
-
-        dataset = ShardDataset.open(self.photos)
-        chosen = None if self.limit is None else frozenset(dataset.keys()[: self.limit])
-        layer = recaption_dataset(
-            dataset,
-            engine,
-            folder=folder,
-            layer=folder.name,
-            prompts=self.prompts,
-            settings=self.settings,
-            seed=self.seed,
-            batch_size=self.batch_size,
-            select=None if chosen is None else chosen.__contains__,
-            progress=progress,
-        )
-        found = layer.statistics()
-        return {
-            "written": str(folder),
-            "captions": found.count,
-            "statuses": found.statuses,
-            "words_mean": round(found.words_mean, 2),
-            "words_sd": round(found.words_sd, 2),
-            "without_image": layer.info.get("without_image", 0),
-        }
-
-
-def _check_place(photos: Path, out: Path | None, layer: str | None, restart: bool) -> bool:
-    """Whether ``photos`` is a dataset; raises where the options do not fit it."""
-    from vila2.data.layers import check_layer_name
-    from vila2.errors import DataError, RecipeError
-
-    if not photos.is_dir():
-        raise DataError(f"{photos}: no such folder", mend="give a folder of images, or a dataset's folder")
-    if (photos / "dataset.json").exists():
-        if layer is None or out is not None or restart:
-            raise RecipeError(
-                f"{photos} is a dataset: captions become a layer of it",
-                mend="give --layer NAME (such as self-1), and neither --out nor --restart",
-            )
-        check_layer_name(layer)
-        return True
-    if layer is not None:
-        raise RecipeError(
-            f"{photos} is no dataset, so it has no layers",
-            mend="leave --layer out, or make a dataset with `vila2 data import`",
-        )
-    return False
+    summary["next"] = job.next_command(summary)
+    text = json.dumps(summary, ensure_ascii=False) if as_json else _as_text(summary, job)
+    typer.echo(text, err=job.is_stream)
 
 
 def _load_engine(name: str, model: str, **options: Any) -> Engine:
@@ -181,8 +140,8 @@ def _load_engine(name: str, model: str, **options: Any) -> Engine:
     return open_engine(name, model, **options)
 
 
-def _as_text(summary: dict[str, Any]) -> str:
-    new = summary.get("new", summary["captions"])
+def _as_text(summary: dict[str, Any], job: Job) -> str:
+    new = summary["new"] + summary["redone"]
     rate = new / summary["seconds"] if summary["seconds"] else 0.0
     statuses = ", ".join(f"{count} {status}" for status, count in summary["statuses"].items()) or "none"
     lines = [
@@ -190,10 +149,27 @@ def _as_text(summary: dict[str, Any]) -> str:
         f"words      {summary['words_mean']:.1f} ± {summary['words_sd']:.1f} per usable caption",
         f"rate       {rate:.2f} images/s ({new} in {summary['seconds']:.1f} s)",
     ]
+    if job.asking.redo:
+        lines.append(f"redone     {summary['redone']} captions that were {' or '.join(job.asking.redo)}")
     if summary.get("rejected"):
-        lines.append(f"rejected   {summary['rejected']} images could not be read: {summary['rejected_file']}")
+        named = quoted(summary["rejected_file"]) if summary["rejected_file"] else "named above"
+        lines.append(f"rejected   {summary['rejected']} images could not be read: {named}")
     if summary.get("without_image"):
         lines.append(f"left alone {summary['without_image']} samples without an image")
     if summary.get("other_files"):
         lines.append(f"left out   {summary['other_files']} files that are no images")
-    return "\n".join([*lines, f"written    {summary['written']}"])
+    if summary.get("repeated"):
+        lines.append(f"met twice  {summary['repeated']} links or lines that lead to what was read already")
+    if summary.get("left"):
+        why = "--limit" if job.asking.limit and not job.asking.redo else "--redo"
+        lines.append(
+            f"to do      {summary['left']} images have no caption yet; the command without {why} goes on"
+        )
+    faulty = {mark: count for mark, count in summary["statuses"].items() if mark not in ("ok", "error")}
+    if faulty and not job.asking.redo and not job.is_stream:
+        marks = ",".join(faulty)
+        lines.append(
+            f"again      add --redo {marks} (and, say, --max-new-tokens) to ask again for {sum(faulty.values())} of them"
+        )
+    lines.append(f"written    {quoted(summary['written'])}")
+    return "\n".join([*lines, f"next       {summary['next']}"] if summary["next"] else lines)

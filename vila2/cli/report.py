@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vila2.cli.options import quoted
+
 
 def report(
     run: Annotated[Path, typer.Argument(help="Folder of a run (or a results.json).")],
@@ -31,16 +33,19 @@ def report(
 
 def _results_file(run: Path) -> Path:
     from vila2.errors import RunError
+    from vila2.run.nearest import nearest_path
 
     if run.is_file():
         return run
     if not run.is_dir():
-        raise RunError(f"{run}: no such run folder", mend="`vila2 run RECIPE` makes one and prints its path")
+        near = nearest_path(run)
+        hint = f"did you mean {near}?" if near else "`vila2 run RECIPE` makes one and prints its path"
+        raise RunError(f"{run}: no such run folder", mend=hint)
     source = run / "results.json"
     if not source.is_file():
         raise RunError(
             f"{run}: no results.json, so the run is not finished (or this is no run folder)",
             mend=f"`vila2 run RECIPE` writes it at its end and goes on where it stopped; "
-            f"`vila2 status {run}` shows how far it is",
+            f"`vila2 status {quoted(run)}` shows how far it is",
         )
     return source

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, Quiet
-from vila2.cli.tables import table
+from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
+from vila2.cli.tables import show_table
 
 
 def reproduce(
@@ -30,13 +28,17 @@ def reproduce(
     full: Annotated[bool, typer.Option("--full", help="The default; may take hours, and goes on.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random, the scenes too.")] = 0,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="How many, from --seed on; intervals are then over seeds.")
+        int,
+        typer.Option(
+            "--seeds", min=1, max=100, help="How many, from --seed on; intervals are then over seeds."
+        ),
     ] = 1,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run's folder; by default runs/reproduce.")
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Repeat the papers' tables and studies in miniature, and say whether ours agree with their findings.
 
@@ -56,7 +58,7 @@ def reproduce(
     from vila2.run.progress import live_progress
 
     folder = out or Path("runs/reproduce")
-    with contextlib.redirect_stdout(sys.stderr):
+    with results_alone():
         outcome = do(
             studies,
             folder,
@@ -69,7 +71,7 @@ def reproduce(
         return
     for study in outcome["results"]["studies"]:
         _print_study(study)
-    typer.echo(f"report: {outcome['report']}")
+    typer.echo(f"report: {quoted(outcome['report'])}")
 
 
 def _print_list(studies: list[Any], as_json: bool) -> None:
@@ -86,14 +88,12 @@ def _print_list(studies: list[Any], as_json: bool) -> None:
 
 
 def _print_study(study: Mapping[str, Any]) -> None:
-    from rich.console import Console
-
     from vila2.report.studies_page import study_table
 
     headings, rows = study_table(study, short=True)
     typer.echo(f"\n{study['name']}: {study['title']} ({study['section']})")
     typer.echo(f"the paper: {study['finding']}")
-    Console().print(table(headings, rows))
+    show_table(headings, rows)
     typer.echo(f"ours: {study['sentence']}")
     for one in study["expectations"]:
         typer.echo(f"    {one['answer']}: {one['expected']} ({one['found']})")

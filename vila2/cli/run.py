@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, DryRun, Quiet
-from vila2.cli.tables import print_plan, table
+from vila2.cli.options import AsJson, DryRun, Quiet, Verbose, quoted, results_alone
+from vila2.cli.tables import print_plan, show_table
 from vila2.errors import RecipeError, Vila2Error
 
 if TYPE_CHECKING:
@@ -44,6 +42,7 @@ def run(
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Do a whole recipe: train, recaption, retrain, measure, report.
 
@@ -59,8 +58,7 @@ def run(
         return
     loaded = loaded.model_copy(update={"controls": (*loaded.controls, *(controls or ()))})
     folder = out or Path(loaded.folder)
-    # Whatever a library prints on the way must not mix with the outcome.
-    with contextlib.redirect_stdout(sys.stderr):
+    with results_alone():
         outcome = run_recipe(loaded, folder, dry_run=dry_run, progress=live_progress(quiet=quiet))
     if dry_run:
         print_plan(outcome, folder, as_json)
@@ -123,14 +121,16 @@ def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> N
     if as_json:
         found = {name: outcome["results"][name] for name in ("gains", "best", "merge")}
         shown = {name: outcome[name] for name in ("report", "summary", "told")}
-        shown = {"folder": str(folder), **shown, **found}
+        models = {"model": str(outcome["model"]["folder"]), "model_name": outcome["model"]["name"]}
+        models["models"] = {name: str(path) for name, path in outcome["models"].items()}
+        layers = {name: str(path) for name, path in outcome["layers"].items()}
+        datasets = {name: str(path) for name, path in outcome["datasets"].items()}
+        shown = {"folder": str(folder), **models, "datasets": datasets, "layers": layers, **shown, **found}
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
-    from rich.console import Console
-
-    console = Console()
-    console.print(table(outcome["summary"]["columns"], outcome["summary"]["rows"]))
-    # Not through rich, which would break a long line, and so a path.
+    show_table(outcome["summary"]["columns"], outcome["summary"]["rows"])
     for sentence in outcome["told"]:
         typer.echo(sentence)
-    typer.echo(f"report: {outcome['report']}")
+    typer.echo(f"report: {quoted(outcome['report'])}")
+    typer.echo(f"model:  {quoted(outcome['model']['folder'])} ({outcome['model']['name']})")
+    typer.echo(f"next:   vila2 recaption PHOTOS --model {quoted(folder)}")

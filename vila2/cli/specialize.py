@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, DryRun, Quiet
-from vila2.cli.tables import print_plan, table
+from vila2.cli.options import AsJson, DryRun, Quiet, Verbose, quoted, results_alone
+from vila2.cli.tables import print_plan, show_table
 
 if TYPE_CHECKING:
     from vila2.cycle.origin import Origin
@@ -61,6 +59,7 @@ def specialize(
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Build a plugin's data, fine-tune the generalist on it, and compare the two on the plugin's own measures.
 
@@ -78,7 +77,7 @@ def specialize(
         plugin, origin, _data_spec(data), recipe=recipe, overrides=overrides or [], mix=mix or []
     )
     folder = out or _folder(origin, plugin)
-    with contextlib.redirect_stdout(sys.stderr):  # what a library prints must not mix with the outcome
+    with results_alone():
         if dry_run:
             outcome = preflight_specialist(job, folder)
         else:
@@ -122,16 +121,14 @@ def _folder(origin: Origin, plugin: str) -> Path:
 
 def _show_built(built: Mapping[str, Any], preview: Path) -> None:
     """What was built, before anything is trained on it; on standard error, as the progress is."""
-    from rich.console import Console
-
     from vila2.cycle.specialist_results import build_rows
 
     samples = ", ".join(f"{count:,} {name}" for name, count in built["samples"].items())
     typer.echo(f"built {built['built']:,} samples: {samples}", err=True)
     rejects = ", ".join(f"{reason} {count:,}" for reason, count in built["rejected"].items())
     typer.echo(f"rejected: {rejects or 'none'}", err=True)
-    Console(stderr=True).print(table(["kind", "exchanges", "share", "answers"], build_rows(built)))
-    typer.echo(f"preview: {preview}", err=True)
+    show_table(["kind", "exchanges", "share", "answers"], build_rows(built), err=True)
+    typer.echo(f"preview: {quoted(preview)}", err=True)
 
 
 def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
@@ -139,8 +136,6 @@ def _print_outcome(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> N
         shown = {key: outcome[key] for key in ("report", "model", "built", "summary")}
         typer.echo(json.dumps({"folder": str(folder), **shown}, ensure_ascii=False))
         return
-    from rich.console import Console
-
-    Console().print(table(outcome["summary"]["columns"], outcome["summary"]["rows"]))
-    typer.echo(f"report: {outcome['report']}")
-    typer.echo(f"model:  {outcome['model']}")
+    show_table(outcome["summary"]["columns"], outcome["summary"]["rows"])
+    typer.echo(f"report: {quoted(outcome['report'])}")
+    typer.echo(f"model:  {quoted(outcome['model'])}")

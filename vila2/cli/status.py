@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vila2.cli.options import AsJson, quoted
+
 if TYPE_CHECKING:
     from vila2.run.status import RunStatus, StepStatus, TaskStatus
 
 
 def status(
     run: Annotated[Path, typer.Argument(help="The run's folder.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the steps of a run, what is under way, and what went wrong last."""
     from vila2.run.status import status as read_status
@@ -27,7 +29,11 @@ def as_text(found: RunStatus) -> str:
     """A status for a reader."""
     done = sum(step.state == "done" for step in found.steps)
     holder = f" by process {found.pid}" if found.pid else ""
-    lines = [f"{found.folder}: {found.state}{holder}, {done} of {len(found.steps)} steps done"]
+    lines = [f"{quoted(found.folder)}: {found.state}{holder}, {done} of {len(found.steps)} steps done"]
+    if found.killed:
+        lines[0] += " (its process ended without a word: killed, out of memory, or the machine went down)"
+    if found.note:
+        lines.append(f"note: {found.note}")
     width = max((len(step.name) for step in found.steps), default=0)
     lines += [f"  {step.name:<{width}}  {_standing(step)}" for step in found.steps]
     lines += [f"now  {_task(task)}" for task in found.tasks]
@@ -38,10 +44,15 @@ def as_text(found: RunStatus) -> str:
     if found.error and not failed:
         lines.append(f"error: {found.error}")
     if found.superseded:
-        lines.append(f"{found.superseded} step folders of earlier settings lie in {found.folder}/steps")
+        lines.append(
+            f"{found.superseded} step folders of earlier settings lie in {quoted(found.folder + '/steps')}"
+        )
     if found.report:
         earlier = "" if found.state == "finished" else " of an earlier run"
-        lines.append(f"report{earlier}: {found.report}")
+        lines.append(f"report{earlier}: {quoted(found.report)}")
+    if found.model:
+        earlier = "" if found.state == "finished" else " of an earlier run"
+        lines.append(f"model{earlier}: {quoted(found.model)}")
     if found.state in ("failed", "stopped"):
         lines.append("give the same `vila2 run` command again to go on")
     return "\n".join(lines)
@@ -51,7 +62,7 @@ def _standing(step: StepStatus) -> str:
     from vila2.run.progress import duration
 
     if step.state == "done":
-        return f"done in {duration(step.seconds or 0)}"
+        return f"done in {duration(step.seconds or 0)}" + (", its model pruned" if step.pruned else "")
     return {"partial": "begun, goes on when run again", "pending": "to do"}.get(step.state, step.state)
 
 

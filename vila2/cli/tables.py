@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vila2.cli.options import quoted
 from vila2.cli.specialist_tables import print_specialist
 
+if TYPE_CHECKING:
+    from vila2.cycle.disk_need import DiskNeed
+
+#: Columns of a terminal that nothing is wider than.
+_WIDEST = 100_000
 #: Letters of a cell that is never broken.
 _SHORT = 16
 _LEFT_OUT_SHOWN = 3
@@ -24,16 +30,13 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), "plan": steps, **rest}, ensure_ascii=False))
         return
-    from rich.console import Console
-
-    console = Console()
     rows = [
         [step.name, step.state, step.folder.name.removeprefix(f"{step.name}-")] for step in outcome["plan"]
     ]
-    console.print(table(["step", "state", "digest"], rows))
+    show_table(["step", "state", "digest"], rows)
     if rest.get("sizes"):
         rows = [[name, *map(str, sizes.values())] for name, sizes in rest["sizes"].items()]
-        console.print(table(["dataset", *next(iter(rest["sizes"].values()))], rows))
+        show_table(["dataset", *next(iter(rest["sizes"].values()))], rows)
     for stage, sample in rest.get("samples", {}).items():
         typer.echo(
             f"\nstage {stage}: first sample of {sample['dataset']}, {sample['tokens']} tokens, "
@@ -53,12 +56,51 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
             [stage, *(_size(sizes[purpose]) for purpose in purposes), _together(sizes.values())]
             for stage, sizes in rest["memory"].items()
         ]
-        console.print(table(["memory of a device", *purposes, "together"], rows))
+        show_table(["memory of a device", *purposes, "together"], rows)
+    if rest.get("disk"):
+        _print_disk(rest["disk"])
     if rest.get("specialist"):
         print_specialist(rest["specialist"]["name"], rest["specialist"])
     for name, found in rest.get("specialists", {}).items():
         print_specialist(name, found)
-    typer.echo(f"nothing was done; without --dry-run the run goes to {folder}")
+    typer.echo(f"nothing was done; without --dry-run the run goes to {quoted(folder)}")
+
+
+def _print_disk(disk: DiskNeed) -> None:
+    """What the run will write, and whether there is room."""
+    kinds = [f"{disk['models']} models of {_size(disk['model'])} ({disk['staying']} stay: keep)"]
+    if disk["checkpoints"]:
+        kinds.append(f"checkpoints of a stage under way {_size(disk['checkpoints'])}")
+    known = {name: size for name, size in disk["datasets"].items() if size is not None}
+    if known:
+        kinds.append(f"datasets {_size(sum(known.values()))}")
+    unknown = [name for name in disk["datasets"] if name not in known]
+    if unknown:
+        kinds.append(f"{', '.join(unknown)} of unknown size")
+    typer.echo(
+        f"disk: at most {_size(disk['needed'])} more: {'; '.join(kinds)}; {_size(disk['free'])} are free"
+    )
+    if disk["needed"] > disk["free"]:
+        typer.echo(
+            "warning: the disk is too small; make room, give --out on another disk, or write keep: best in the recipe, "
+            "which deletes models that nothing starts from any more",
+            err=True,
+        )
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, err: bool = False) -> None:
+    """Prints a table: as wide as it is where nobody looks, as narrow as it can be on a narrow terminal.
+
+    Nothing is cut off: where not even that fits, the terminal breaks the lines.
+    """
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    shown = table(list(columns), [list(row) for row in rows])
+    console = Console(stderr=err)
+    width = Measurement.get(console, console.options.update(width=_WIDEST, max_width=_WIDEST), shown)
+    console.width = max(console.width, width.minimum) if console.is_terminal else width.maximum
+    console.print(shown)
 
 
 def _left_out_lines(left_out: Mapping[str, Any]) -> list[str]:
@@ -91,7 +133,11 @@ def table(columns: list[str], rows: list[list[Any]]) -> Any:
         if short:
             heading = "\n".join(textwrap.wrap(heading, max(widest, *map(len, heading.split()), 1)))
         table.add_column(
-            Text(heading), justify="left" if number == 0 else "right", overflow="fold", no_wrap=short
+            Text(heading),
+            justify="left" if number == 0 else "right",
+            overflow="fold",
+            no_wrap=short,
+            min_width=widest if short else None,
         )
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))

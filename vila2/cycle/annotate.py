@@ -25,7 +25,7 @@ from vila2.evaluate.held_out import read_answer, scheme_of_engine
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, listed, load_reference
 from vila2.plugin.specialist import Parsed
-from vila2.run.nearest import did_you_mean
+from vila2.run.nearest import did_you_mean, nearest
 from vila2.run.recipe_yaml import read_setting
 from vila2.run.specialist_recipe import AnnotateSpec
 
@@ -57,9 +57,15 @@ class MadeSpecialist:
         """
         file = folder / "specialist.json"
         if not file.is_file():
+            near = nearest(
+                folder.name, [made.parent.name for made in folder.parent.glob("*/specialist.json")]
+            )
+            what = plugin if folder.exists() or plugin is None else _installed(plugin)
             raise RunError(
                 f"{folder}: no finished specialist here (no specialist.json)",
-                mend="`vila2 specialize` makes one; --specialist FOLDER where it went elsewhere",
+                mend=f"did you mean {near!r}?"
+                if near
+                else f"`vila2 specialize --plugin {what or 'PLUGIN'}` makes one; --specialist FOLDER where it went elsewhere",
             )
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
@@ -75,6 +81,15 @@ class MadeSpecialist:
                 mend=f"name the plugin {content['plugin']!r}, or the folder of a specialist of {plugin!r}",
             )
         return cls(content["plugin"], folder / content.get("model", "."), content)
+
+
+def _installed(plugin: str) -> str:
+    """The name of a plugin that is installed.
+
+    Raises:
+        PluginError: none is of that name.
+    """
+    return Host().plugin(plugin).name
 
 
 def specialist_folder(run: Path, plugin: str) -> Path:

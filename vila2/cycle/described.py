@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vila2.data.layers import Layer, OriginalLayer, ReadLayer, original_layer
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError
-from vila2.run.nearest import did_you_mean
+from vila2.run.nearest import did_you_mean, nearest_path
+from vila2.run.run_model import is_run
 from vila2.run.status import status
 from vila2.run.step_files import step_folder
+
+if TYPE_CHECKING:
+    from vila2.run.recipe import Recipe
 
 
 def open_described(
@@ -27,9 +33,7 @@ def open_described(
         DataError: there is no such layer, or it is named twice.
         RunError: the run has no such dataset.
     """
-    opened, folders = (
-        _of_run(source, dataset) if (source / "steps").is_dir() else _of_dataset(source, dataset)
-    )
+    opened, folders = find_described(source, dataset)
     if double := [name for name in names if list(names).count(name) > 1]:
         raise DataError(f"layer {double[0]!r} is named twice", mend="name each layer once")
     layers: dict[str, Layer | OriginalLayer] = {}
@@ -45,6 +49,34 @@ def open_described(
     return opened, layers
 
 
+def is_described(source: Path) -> bool:
+    """Whether a folder is a dataset's or a run's."""
+    return (source / "dataset.json").exists() or is_run(source)
+
+
+def find_described(source: Path, dataset: str | None = None) -> tuple[ShardDataset, dict[str, Path]]:
+    """A dataset and the folders of its layers, unfinished ones included; see :func:`open_described`."""
+    near = nearest_path(source)
+    if near is not None:
+        raise DataError(f"{source}: no such folder", mend=f"did you mean {near}?")
+    return _of_run(source, dataset) if is_run(source) else _of_dataset(source, dataset)
+
+
+def run_datasets(run: Path) -> dict[str, tuple[ShardDataset, dict[str, Path]]]:
+    """The datasets that a run has imported so far, by the recipe's names, each with the folders of its layers.
+
+    Raises:
+        RunError: it has none.
+    """
+    found = {}
+    for name in _recipe_of(run).data:
+        with suppress(RunError):  # not imported yet
+            found[name] = _of_run(run, name)
+    if not found:
+        raise RunError(f"{run} has not imported a dataset yet", mend="`vila2 run` goes on with it")
+    return found
+
+
 def _of_dataset(folder: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:
     if dataset is not None:
         raise RunError(f"{folder} is no run, so it has no dataset {dataset!r}", mend="leave --dataset out")
@@ -53,9 +85,7 @@ def _of_dataset(folder: Path, dataset: str | None) -> tuple[ShardDataset, dict[s
 
 
 def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:
-    from vila2.run.recipe_file import load_recipe
-
-    recipe = load_recipe(run / "recipe.yaml")
+    recipe = _recipe_of(run)
     name = dataset or recipe.recaptioned
     if name not in recipe.data:
         raise RunError(f"{run} has no dataset {name!r}", mend=did_you_mean(str(name), recipe.data))
@@ -76,6 +106,14 @@ def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Pat
         elif step.startswith("self-") and name == recipe.recaptioned:
             layers[step] = written  # not finished: opening it says so
     return opened, layers
+
+
+def _recipe_of(run: Path) -> Recipe:
+    from vila2.run.recipe_file import load_recipe
+
+    if not (run / "recipe.yaml").is_file():
+        raise RunError(f"{run} was stopped before it began", mend="give the `vila2 run` command again")
+    return load_recipe(run / "recipe.yaml")
 
 
 def _beside(dataset: ShardDataset) -> dict[str, Path]:

@@ -198,7 +198,8 @@ class Cycle:
         if captions not in NO_DATASETS:
             return self._keep(f"given-{round}", captions, self._texts_of(captions, f"given-{round}"))
         writer_name = captioner or writer.name
-        own, step = f"self-{round}", self._write(f"self-{round}", captioner or checkpoint(writer.model))
+        model = work.named_model(captioner) if captioner else checkpoint(writer.model)
+        own, step = f"self-{round}", self._write(f"self-{round}", model)
         if step.done:
             check_usable(own, step.results, self.recipe.cycle.max_unusable)
         if captions != SHUFFLED:

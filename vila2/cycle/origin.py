@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 from vila2.data.views import View
 from vila2.errors import RunError
 from vila2.model.shipped import is_miniature
+from vila2.run.nearest import nearest_path
+from vila2.run.pruning import is_pruned
 from vila2.run.recipe import DatasetSpec, MixtureEntry, ModelSpec
 from vila2.run.specialist_recipe import RUN
 from vila2.run.status import status
@@ -75,7 +78,13 @@ class Origin:
                 f"{self.run} has no stage {stage!r} to start from",
                 mend=f"--set start=NAME with one of {', '.join(self.models)} or last",
             )
-        return self.models[stage]
+        model = self.models[stage]
+        if isinstance(model, Path) and is_pruned(model.parent) and not model.is_dir():
+            raise RunError(
+                f"the model of stage {stage!r} was deleted when {self.run} was done with it (keep in its recipe)",
+                mend=f"take --set start=last, or delete {model.parent} and give `vila2 run` with --set keep=all again",
+            )
+        return model
 
     def mixture(
         self, name: str, mix: Sequence[Path]
@@ -151,7 +160,9 @@ def find_origin(source: str | Path | None) -> Origin:
         path.is_absolute() or len(path.parts) > 2 or (len(path.parts) == 2 and path.parent.is_dir())
     )
     if not path.exists() and looks_like_a_path:
-        raise RunError(f"{path}: no such run or checkpoint", mend="check the path given to --from")
+        near = nearest_path(path)
+        mend = f"did you mean {near}?" if near else "check the path given to --from"
+        raise RunError(f"{path}: no such run or checkpoint", mend=mend)
     model = path if path.exists() else str(source)
     return Origin(path.name, {"last": model}, miniature=is_miniature(model))
 
@@ -235,7 +246,7 @@ def _generalist(run: Path, by_name: Mapping[str, Any], stage: str) -> Mapping[st
     if not ends:
         raise RunError(
             f"{run} has not trained a model to its end yet",
-            mend=f"`vila2 status {run}` shows how far it is; run it to its end",
+            mend=f"`vila2 status {shlex.quote(str(run))}` shows how far it is; run it to its end",
         )
     results = run / "results.json"
     best = json.loads(results.read_text(encoding="utf-8")).get("best", "") if results.is_file() else ""

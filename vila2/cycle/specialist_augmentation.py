@@ -89,7 +89,8 @@ def merge(cycle: Cycle, best: Generalist, layers: Sequence[str]) -> str:
     inputs |= {f"layer.{name}": cycle.layer(recipe.recaptioned, name) for name in names}
     writer = "rules"
     if spec.writer == "model":
-        inputs["model"], writer = spec.model or checkpoint(best.model), spec.model or best.name
+        inputs["model"] = work.named_model(spec.model) if spec.model else checkpoint(best.model)
+        writer = spec.model or best.name
     cycle.layers[MERGED] = cycle.run.step(
         MERGED,
         work.merge,

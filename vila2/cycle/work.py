@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vila2.run.run_model import is_run, run_model
+
 if TYPE_CHECKING:
     from vila2.data.layers import Layer
     from vila2.run.recipe import DatasetSpec, Recipe
@@ -59,7 +61,12 @@ def model_settings(recipe: Recipe) -> dict[str, Any]:
 def model_inputs(recipe: Recipe) -> dict[str, Path]:
     """The model folders on this machine that the starting model is made of: their content counts, not their names."""
     named = {name: getattr(recipe.model, name) for name in ("vision", "language", "pretrained")}
-    return {name: Path(path) for name, path in named.items() if path and Path(path).exists()}
+    return {name: Path(named_model(path)) for name, path in named.items() if path and Path(path).exists()}
+
+
+def named_model(name: str) -> str:
+    """A model's name, of a run the folder of its model: what counts of a run as an input is that alone."""
+    return str(run_model(Path(name))) if is_run(Path(name)) else name
 
 
 def assemble(

@@ -14,6 +14,7 @@ from vila2.errors import ModelError, Vila2Error
 from vila2.model.checkpoint_files import check_settings, pickled, read_json, what_is_here
 from vila2.model.hub import check_hub, in_cache
 from vila2.run.nearest import nearest
+from vila2.run.run_model import is_run, run_model
 
 _BUILTIN = "builtin:"
 _PACKAGE = "package:"
@@ -50,13 +51,17 @@ def locate(name: str | Path, *, gguf_file: str | None = None) -> Location:
 
     Args:
         name: ``builtin:world/vision`` (shipped with vila2), ``package:NAME/FILE.gguf`` (a file in an
-            installed Python package, which is not imported), a ``.gguf`` file, a local folder, or a hub id.
+            installed Python package, which is not imported), a ``.gguf`` file, a local folder, the folder of
+            a finished run, or a hub id.
         gguf_file: name of the GGUF file in a folder or hub repository that has several.
 
     Raises:
         ModelError: nothing of that name, or weights in pickle files only.
+        RunError: a run that is not finished.
     """
     text = str(name)
+    if is_run(Path(text).expanduser()):  # runs/NAME stands for the model that it made
+        text = str(run_model(Path(text).expanduser()))
     if text.startswith(_BUILTIN):
         return _folder(Path(str(files("vila2"))) / _builtin(text.removeprefix(_BUILTIN)), text, gguf_file)
     path = _in_package(text) if text.startswith(_PACKAGE) else Path(text).expanduser()

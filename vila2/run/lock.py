@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -42,7 +43,7 @@ class RunLock:
             os.close(self.handle)
             raise RunError(
                 f"{folder} is being run by process {holder}",
-                mend=f"look with `vila2 status {folder}`; wait for it, stop it, or run with another --out",
+                mend=f"look with `vila2 status {shlex.quote(str(folder))}`; wait for it, stop it, or run with another --out",
             )
         _held.add(self.handle)
         os.ftruncate(self.handle, 0)
@@ -59,7 +60,7 @@ def holder_of(folder: Path) -> int | None:
     """The number of the process that runs ``folder`` now, or None; 0 where it is not known."""
     try:
         handle = os.open(folder / "lock", os.O_RDONLY)
-    except FileNotFoundError:
+    except OSError:
         return None
     try:
         if _try(handle, fcntl.LOCK_SH, patience=0):

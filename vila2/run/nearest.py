@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from pathlib import Path
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
@@ -19,3 +20,15 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
     if near is not None:
         return f"did you mean {near!r}?"
     return f"there is: {', '.join(sorted(known))}" if known else "there are none"
+
+
+def nearest_path(path: Path) -> Path | None:
+    """What lies beside a path that is not there and is most likely meant, or None."""
+    if path.exists():
+        return None
+    try:
+        beside = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
+    except OSError:
+        return None
+    near = nearest(path.name, beside)
+    return None if near is None else path.parent / near

@@ -344,6 +344,13 @@ class Recipe(Part):
         description="what else could explain the gain: twice-sft, shuffled-captions, ...; all in docs/controls.md",
     )
     evaluate: tuple[BenchmarkSpec, ...] = Field(default=(), description="the benchmarks")
+    keep: Literal["all", "models", "best"] = Field(
+        default="all",
+        description="which models stay on disk; the others are deleted after the rounds and at the end, as soon as nothing "
+        "starts from them any more (their results stay, and a later run that needs one does its step again). models: "
+        "those of VILA_0, VILA_1, ..., controls and specialists, without the stages before the last; best: the one that "
+        "the run was done for, the best round's and the specialists'",
+    )
     plugins: tuple[Text, ...] = Field(default=(), description="plugins that are told of every trained stage")
     report: ReportSpec = Field(default_factory=ReportSpec, description="the page at the end")
 

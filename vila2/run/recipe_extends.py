@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vila2.errors import RecipeError
+from vila2.run.nearest import nearest_path
 from vila2.run.recipe_paths import resolve_paths
 from vila2.run.recipe_problems import Problem, Where
 from vila2.run.recipe_shape import keys_at, takes_null
@@ -121,9 +122,11 @@ def recipe_text(path: Path) -> str:
             )
         raw = path.read_bytes()
     except OSError as error:
-        raise RecipeError(
-            f"{path}: {error.strerror or error}", mend="give the path of a recipe; examples/ has some"
-        ) from error
+        near = nearest_path(path) or next(
+            filter(Path.is_file, [Path("examples") / f"{path.name}.yaml"]), None
+        )
+        mend = f"did you mean {near}?" if near else "give the path of a recipe; examples/ has some"
+        raise RecipeError(f"{path}: {error.strerror or error}", mend=mend) from error
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from vila2.errors import RunError
 from vila2.run.lock import holder_of
-from vila2.run.step_files import read_done, step_folder
+from vila2.run.nearest import nearest_path
+from vila2.run.run_model import LINK
+from vila2.run.step_files import PRUNED, read_done, step_folder
 
 RunStanding = Literal["running", "finished", "failed", "stopped"]
+_STANDINGS: tuple[RunStanding, ...] = get_args(RunStanding)
 
 
 @dataclass(frozen=True, slots=True)
 class StepStatus:
-    """A step: "done", "running", "partial" (begun, goes on when the run is started again), "failed", "pending"."""
+    """A step: "done", "running", "partial" (begun, goes on when the run is started again), "failed", "pending".
+
+    Attributes:
+        pruned: its model was deleted once nothing needed it any more (``keep`` of the recipe).
+    """
 
     name: str
     digest: str
     state: str
     seconds: float | None
     error: str = ""
+    pruned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +56,15 @@ class RunStatus:
     Attributes:
         folder: of the run.
         state: "stopped" also of a run that was killed.
+        killed: whether it ended without a word: killed, out of memory, or the machine went down.
         pid: of the process that runs it, None where none does.
         steps: of the newest recipe, in order.
         tasks: under way, innermost last; as of ``age`` seconds ago.
         error: of the run, where it failed.
         report: path of the report, where there is one.
         superseded: step folders of earlier settings, which no longer count.
+        model: path of the model that the run was done for, where there is one.
+        note: what can not be told, and why: progress.json is damaged.
     """
 
     folder: str
@@ -63,6 +76,9 @@ class RunStatus:
     error: str
     report: str | None
     superseded: int
+    killed: bool = False
+    model: str | None = None
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able form."""
@@ -76,54 +92,108 @@ def status(folder: str | Path) -> RunStatus:
         RunError: the folder holds no run.
     """
     folder = Path(folder)
-    if not (folder / "steps").is_dir():
-        raise RunError(
-            f"{folder} holds no run", mend="give the folder that `vila2 run` named, such as runs/miniature"
+    if not (folder / "steps").is_dir() and not is_begun(folder):
+        near = nearest_path(folder)
+        named = (
+            f"did you mean {near}?"
+            if near
+            else "give the folder that `vila2 run` named, such as runs/miniature"
         )
+        raise RunError(f"{folder} holds no run", mend=named)
     pid = holder_of(folder)
-    data = _read_progress(folder / "progress.json")
-    on_disk = sorted(path for path in (folder / "steps").iterdir() if path.is_dir())
-    steps = tuple(_step_status(folder, row, running=pid is not None) for row in data.get("steps", ()))
+    data, note = _read_progress(folder / "progress.json")
+    steps = tuple(_step_status(folder, row, running=pid is not None) for row in _rows(data, "steps", _STEP))
+    on_disk = _step_folders(folder)
+    if not steps:  # nothing tells which there are but what lies there
+        steps = tuple(map(_step_on_disk, on_disk))
     known = {step_folder(folder, step.name, step.digest) for step in steps}
-    state = "running" if pid is not None else data.get("state", "stopped")
-    report = folder / "report.html"
+    told = data.get("state")
+    state = next((one for one in _STANDINGS if one == told), "stopped")
+    updated = data.get("updated")
+    report, link = folder / "report.html", folder / LINK
     return RunStatus(
         folder=str(folder),
-        state="stopped" if state == "running" and pid is None else state,
+        state="running" if pid is not None else "stopped" if state == "running" else state,
         pid=pid,
         steps=steps,
-        tasks=tuple(_task_status(row) for row in data.get("tasks", ())) if pid is not None else (),
-        age=max(0.0, time.time() - data.get("updated", time.time())),
-        error=data.get("error", "") if pid is None else "",
+        tasks=tuple(_task_status(row) for row in _rows(data, "tasks", TaskStatus.__slots__))
+        if pid is not None
+        else (),
+        age=max(0.0, time.time() - updated) if isinstance(updated, int | float) else 0.0,
+        error=str(data.get("error") or "") if pid is None else "",
         report=str(report) if report.is_file() else None,
         superseded=sum(path not in known for path in on_disk),
+        killed=pid is None and told not in ("finished", "failed", "stopped"),
+        model=str(link) if os.path.lexists(link) else None,
+        note=note,
     )
 
 
-def _read_progress(path: Path) -> Mapping[str, Any]:
+_STEP = ("name", "digest", "state")
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether a run was begun there, though it was stopped before its first step."""
+    return (folder / "progress.json").is_file() or (
+        (folder / "recipe.yaml").is_file() and (folder / "lock").is_file()
+    )
+
+
+def _step_folders(run: Path) -> list[Path]:
+    steps = run / "steps"
+    return sorted(path for path in steps.iterdir() if path.is_dir()) if steps.is_dir() else []
+
+
+def _read_progress(path: Path) -> tuple[Mapping[str, Any], str]:
+    """What the file says, and why it says nothing where it does."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise RunError(
-            f"{path} is damaged ({error})", mend="delete it; the next `vila2 run` writes it anew"
-        ) from error
+        return {}, ""
+    except (ValueError, OSError) as error:
+        return {}, f"{path} can not be read ({error}); the next `vila2 run` writes it anew"
+    if not isinstance(found, dict):
+        return {}, f"{path} says nothing of a run; the next `vila2 run` writes it anew"
+    return found, ""
+
+
+def _rows(data: Mapping[str, Any], name: str, fields: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The rows of a list that are whole."""
+    rows = data.get(name)
+    return [
+        row
+        for row in (rows if isinstance(rows, list) else [])
+        if isinstance(row, dict) and all(field in row for field in fields)
+    ]
 
 
 def _step_status(run: Path, row: Mapping[str, Any], *, running: bool) -> StepStatus:
     """A step by what lies on disk, which is newer than the progress file where a run was killed."""
     folder = step_folder(run, row["name"], row["digest"])
     shown = StepStatus(row["name"], row["digest"], "pending", None)
-    done = read_done(folder, row["digest"])
+    try:
+        done = read_done(folder, row["digest"])
+    except RunError as damaged:
+        return replace(shown, state="failed", error=str(damaged))
     if done:
-        return replace(shown, state="done", seconds=done["seconds"])
+        return replace(shown, state="done", seconds=done.get("seconds"), pruned=(folder / PRUNED).is_file())
     error = folder / "error.txt"
     if running and row["state"] == "running":
         return replace(shown, state="running")
     if error.is_file():
-        return replace(shown, state="failed", error=error.read_text(encoding="utf-8").strip())
+        return replace(
+            shown, state="failed", error=error.read_text(encoding="utf-8", errors="replace").strip()
+        )
     return replace(shown, state="partial" if folder.is_dir() else "pending")
+
+
+def _step_on_disk(folder: Path) -> StepStatus:
+    name, _, digest = folder.name.rpartition("-")
+    with suppress(RunError):  # said below
+        digest = (read_done(folder) or {}).get("digest", digest)
+    return _step_status(
+        folder.parent.parent, {"name": name, "digest": digest, "state": "pending"}, running=False
+    )
 
 
 def _task_status(row: Mapping[str, Any]) -> TaskStatus:

@@ -12,6 +12,9 @@ from vila2.run.digests import canonical_json
 
 _FOLDER_DIGITS = 12
 
+#: Says in a step's folder what of its output was deleted once nothing needed it any more.
+PRUNED = "pruned.json"
+
 
 def step_folder(run: Path, name: str, digest: str) -> Path:
     """Where a step of this name and digest puts its output."""

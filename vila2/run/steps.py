@@ -2,7 +2,7 @@
 
 RUN/steps/NAME-DIGEST/     a step's output, kept when the step is killed, so that it can go on
 RUN/steps/.../done.json    written last: from then on the step is never done again
-RUN/steps/.../error.txt    what went wrong, until the step succeeds
+RUN/steps/.../error.txt    what went wrong, until the step is tried again
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,7 +23,8 @@ from vila2.run.digests import digest_path, digest_value
 from vila2.run.displays import FileDisplay
 from vila2.run.lock import RunLock
 from vila2.run.progress import Board, StepState
-from vila2.run.step_files import plain, read_done, settle, step_folder
+from vila2.run.pruning import is_pruned
+from vila2.run.step_files import PRUNED, plain, read_done, settle, step_folder
 
 if TYPE_CHECKING:
     from vila2.run.recipe import Recipe
@@ -54,12 +55,19 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step as a run met it: done before, begun before (partial), or still to do."""
+    """A step as a run met it: done before, begun before (partial), still to do, or to do again: its model was pruned.
+
+    Attributes:
+        function: its full name.
+        inputs: digests of what it works on, among them those of other steps.
+    """
 
     name: str
     digest: str
     folder: Path
-    state: Literal["done", "partial", "pending"]
+    state: Literal["done", "partial", "pending", "again"]
+    function: str = ""
+    inputs: frozenset[str] = frozenset()
 
 
 class Run:
@@ -71,6 +79,7 @@ class Run:
         self.board = board
         self.plan: list[PlannedStep] = []
         self._met: dict[Path, StepResult] = {}
+        self._pruned: dict[str, Callable[[], None]] = {}
         self._outside: dict[str, str] = {}
         self._lock: RunLock | None = None
         self._file: FileDisplay | None = None
@@ -176,19 +185,48 @@ class Run:
             return self._met[folder]
         done = read_done(folder, digest)
         state = "done" if done else "partial" if folder.is_dir() else "pending"
-        self.plan.append(PlannedStep(name, digest, folder, state))
+        met = PlannedStep(
+            name, digest, folder, state, record["function"], frozenset(record["inputs"].values())
+        )
+        self.plan.append(met)
+        if done and is_pruned(folder):
+            self._pruned[digest] = lambda: self._do_again(met, function, record, inputs, machine or {})
+        if not done:
+            self._need(inputs)
         if done or self.dry:
             if done and not self.dry:
                 self.board.stand(self._standing_of(name, digest), "kept")
             self._met[folder] = StepResult(name, digest, folder, done["results"] if done else {}, bool(done))
             return self._met[folder]
-        paths = {
-            key: value.folder if isinstance(value, StepResult) else Path(value)
-            for key, value in inputs.items()
-        }
-        results = self._do(function, folder, record | {"digest": digest}, paths, machine or {})
+        results = self._do(function, folder, record | {"digest": digest}, _paths(inputs), machine or {})
         self._met[folder] = StepResult(name, digest, folder, results, True)
         return self._met[folder]
+
+    def need(self, step: StepResult) -> None:
+        """Makes sure that a step's model is there: where it was pruned the step is done again."""
+        self._need({"": step})
+
+    def _need(self, inputs: Mapping[str, StepResult | str | Path]) -> None:
+        for value in inputs.values():
+            if isinstance(value, StepResult) and value.digest in self._pruned:
+                self._pruned.pop(value.digest)()
+
+    def _do_again(
+        self,
+        step: PlannedStep,
+        function: StepFunction,
+        record: dict[str, Any],
+        inputs: Mapping[str, StepResult | str | Path],
+        machine: Mapping[str, Any],
+    ) -> None:
+        """Does a step again whose model was pruned, and before it those whose models it starts from."""
+        self._need(inputs)
+        if self.dry:
+            self.plan[self.plan.index(step)] = replace(step, state="again")
+            return
+        logging.getLogger(__name__).info("%s is done again: its model was pruned and is needed", step.name)
+        self._do(function, step.folder, record | {"digest": step.digest}, _paths(inputs), machine)
+        (step.folder / PRUNED).unlink(missing_ok=True)
 
     def existing(self, name: str, path: str | os.PathLike[str]) -> StepResult:
         """Something made outside the run, in the place of a step's result.
@@ -237,6 +275,7 @@ class Run:
     ) -> Mapping[str, Any]:
         standing = self._standing_of(record["name"], record["digest"])
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "error.txt").unlink(missing_ok=True)  # of an earlier attempt
         started = time.time()
         self.board.stand(standing, "running")
         try:
@@ -255,7 +294,6 @@ class Run:
         except BaseException:  # stopped from outside: the step goes on when the run is started again
             self.board.stand(standing, "partial")
             raise
-        (folder / "error.txt").unlink(missing_ok=True)
         standing.seconds, standing.error = seconds, ""
         self.board.stand(standing, "done")
         return results
@@ -276,6 +314,12 @@ class Run:
         if key not in self._outside:
             self._outside[key] = digest_path(path)
         return self._outside[key]
+
+
+def _paths(inputs: Mapping[str, StepResult | str | Path]) -> dict[str, Path]:
+    return {
+        key: value.folder if isinstance(value, StepResult) else Path(value) for key, value in inputs.items()
+    }
 
 
 def _standing(step: PlannedStep) -> Literal["pending", "partial"]:

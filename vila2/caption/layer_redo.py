@@ -1,0 +1,188 @@
+"""Asking again for some annotations of a finished layer: new ones are collected beside it and take their places at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vila2.caption.annotate import annotate
+from vila2.caption.engine import Engine, GenerationSettings, Request
+from vila2.caption.job import describe_job, different_settings, only_writer
+from vila2.caption.journal import Journal
+from vila2.caption.prompts import choose_prompt
+from vila2.data.annotations import Annotation, Status
+from vila2.data.atomic import write_json_atomic
+from vila2.data.layers import Layer, LayerWriter
+from vila2.data.shards import ShardDataset
+from vila2.errors import DataError
+from vila2.run.progress import Board
+
+if TYPE_CHECKING:
+    from vila2.run.progress import Progress
+
+_JOB = "redo.json"
+
+
+def redo_layer(
+    dataset: ShardDataset,
+    engine: Engine,
+    *,
+    folder: Path,
+    statuses: Collection[Status],
+    prompts: Sequence[str],
+    settings: GenerationSettings,
+    seed: int,
+    batch_size: int,
+    select: Callable[[str], bool] | None = None,
+    progress: Progress | None = None,
+) -> tuple[Layer, int]:
+    """Asks again for the annotations with some marks; the others stay as they are.
+
+    Killed at any moment, the same call goes on; the layer is the old one until all answers are there. A redo of
+    other settings that was stopped is ended first with the answers it has.
+
+    Args:
+        dataset: that the layer is about.
+        engine: who describes now.
+        folder: of the layer, which is finished.
+        statuses: of the annotations to replace.
+        select: which keys may be asked about; all by default.
+
+    The other arguments are those of :func:`vila2.caption.recaption.recaption`.
+
+    Returns:
+        The layer, and how many annotations were replaced.
+
+    Raises:
+        DataError: the layer is not finished, is about another dataset, or holds more than one caption per image.
+        EngineError: the engine cannot do what is asked.
+        RunError: another process writes this layer.
+    """
+    layer = open_for_redo(dataset, folder)
+    job = {"statuses": sorted(statuses), **describe_job(engine, prompts, settings, seed)}
+    with only_writer(folder):
+        work = _Redo(dataset, layer)
+        layer, settled = work.end_earlier(job)
+        if settled is not None:
+            return layer, settled
+        work.begin(job)
+        due = {number: work.due(number, statuses, select) for number in range(len(dataset.shards))}
+        count = sum(map(len, due.values()))
+        with (progress or Board()).task(f"redo {layer.name}", count) as task:
+            for number, keys in due.items():
+                journal = work.journal(number)
+                for start in range(0, len(keys), batch_size):
+                    batch = keys[start : start + batch_size]
+                    samples = [dataset[dataset.find(key)] for key in batch]
+                    requests = [
+                        Request(one.key, one.images, choose_prompt(prompts, one.key, seed).text)
+                        for one in samples
+                    ]
+                    journal.append([row.to_json() for row in annotate(engine, requests, settings)])
+                    task.advance(len(batch))
+        return work.settle(job)
+
+
+def open_for_redo(dataset: ShardDataset, folder: Path) -> Layer:
+    """The layer, where its annotations can be replaced.
+
+    Raises:
+        DataError: they can not, and why.
+    """
+    if not (folder / "layer.json").exists():
+        raise DataError(
+            f"{folder} holds no finished layer to ask again about",
+            mend="finish it first, with the command that began it and without --redo",
+        )
+    layer = Layer.open(folder)
+    if layer.info.get("dataset", dataset.digest) != dataset.digest:
+        raise DataError(f"{folder} is about another dataset than {dataset.folder}", mend="name that dataset")
+    if "settings" not in layer.info or {"also", "attempts", "reader", "plugin"} & layer.info.keys():
+        raise DataError(
+            f"layer {layer.name} was not written by `vila2 recaption`, so it can not be asked for again",
+            mend="do again what wrote it, under another name",
+        )
+    return layer
+
+
+class _Redo:
+    """The files of a redo beside those of the layer."""
+
+    def __init__(self, dataset: ShardDataset, layer: Layer) -> None:
+        self.dataset, self.layer, self.folder = dataset, layer, layer.folder
+
+    def journal(self, shard_no: int) -> Journal:
+        """The new annotations of a shard."""
+        return Journal(self.folder / f"{shard_no:06d}.redo.jsonl")
+
+    def end_earlier(self, job: Mapping[str, Any]) -> tuple[Layer, int | None]:
+        """Ends a redo that was stopped, unless it is this one; the count is given where this one was all but ended."""
+        path = self.folder / _JOB
+        if not path.exists():
+            return self.layer, None
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        is_this = earlier["job"] == dict(job)
+        if (
+            earlier["of"] != self.layer.digest
+        ):  # stopped after the layer was written, before the rest was removed
+            count = sum(len(rows) for rows in self._new().values())
+            self._remove()
+            return self.layer, count if is_this else None
+        if not is_this:
+            self.settle(earlier["job"])
+        return self.layer, None
+
+    def begin(self, job: Mapping[str, Any]) -> None:
+        """Says what is under way, before anything is."""
+        write_json_atomic(self.folder / _JOB, {"of": self.layer.digest, "job": dict(job)})
+
+    def due(
+        self, shard_no: int, statuses: Collection[Status], select: Callable[[str], bool] | None
+    ) -> list[str]:
+        """The keys of a shard to ask about."""
+        had = {row["key"] for batch in self.journal(shard_no).entries for row in batch}
+        found = []
+        for key, rows in self.layer.shard(shard_no).items():
+            if len(rows) > 1:
+                raise DataError(
+                    f"layer {self.layer.name}, {key}: {len(rows)} annotations of one image",
+                    mend="only a layer with one caption per image can be asked for again",
+                )
+            if rows[0].status in statuses and key not in had and (select is None or select(key)):
+                found.append(key)
+        return found
+
+    def settle(self, job: Mapping[str, Any]) -> tuple[Layer, int]:
+        """Puts the new annotations into their places; done twice it is as done once."""
+        writer, new = LayerWriter(self.folder, self.layer.name), self._new()
+        for shard_no, rows in new.items():
+            old = [row for found in self.layer.shard(shard_no).values() for row in found]
+            writer.write_shard(shard_no, [rows.get(row.key, row) for row in old])
+        count = sum(map(len, new.values()))
+        if count:
+            record = {
+                "statuses": job["statuses"],
+                "captions": count,
+                **different_settings(self.layer.info, job),
+            }
+            info = {**self.layer.info, "redone": [*self.layer.info.get("redone", []), record]}
+            self.layer = writer.finish(info)
+        self._remove()
+        return self.layer, count
+
+    def _new(self) -> dict[int, dict[str, Annotation]]:
+        numbers = (int(path.name.partition(".")[0]) for path in sorted(self.folder.glob("[0-9]*.redo.jsonl")))
+        return {number: dict(self._rows(number)) for number in numbers}
+
+    def _rows(self, shard_no: int) -> Iterator[tuple[str, Annotation]]:
+        for batch in self.journal(shard_no).entries:
+            for row in map(Annotation.from_json, batch):
+                yield row.key, row
+
+    def _remove(self) -> None:
+        # The job goes last: without the journals it stands for nothing, and they would stand for something without it.
+        for path in self.folder.glob("[0-9]*.redo.jsonl"):
+            path.unlink()
+        (self.folder / _JOB).unlink(missing_ok=True)

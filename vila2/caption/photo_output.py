@@ -1,0 +1,335 @@
+"""The captions file of photos, with its companions: what it holds, whose it is, and how it is replaced."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vila2.caption.job import OutputLock, check_earlier_job
+from vila2.caption.journal import append_lines, cut_broken_tail
+from vila2.caption.photo_files import Photo, PhotoList, readable
+from vila2.data.annotations import Annotation
+from vila2.data.atomic import atomic_path, write_json_atomic, write_text_atomic
+from vila2.errors import DataError
+
+#: A line of the file.
+Row = dict[str, Any]
+
+_MEND = (
+    "give the same settings, another --out, --redo truncated,empty to ask again for some captions only, "
+    "or --restart to throw the captions away"
+)
+#: What every line has had ever since there is such a file.
+_FIELDS = ("key", "prompt", "text", "status", "detail", "tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPhoto:
+    """What a line says of its photo, without the caption.
+
+    Attributes:
+        key: of the photo.
+        file: where it lay, relative to the captions file.
+        sha256: of its content, "" in a file of earlier times.
+        status: of the caption.
+    """
+
+    key: str
+    file: str
+    sha256: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoOutput:
+    """The captions file with its companions."""
+
+    path: Path
+
+    @property
+    def meta(self) -> Path:
+        """The settings of the job; the whole name counts, so that ``x.json`` and ``x.jsonl`` have one each."""
+        return self.path.with_name(f"{self.path.name}.meta.json")
+
+    @property
+    def rejected(self) -> Path:
+        """The images that could not be read."""
+        return self.path.with_name(f"{self.path.name}.rejected.jsonl")
+
+    @property
+    def redo(self) -> Path:
+        """Captions that will take the place of others, as long as a redo is under way."""
+        return self.path.with_name(f"{self.path.name}.redo.jsonl")
+
+    def clear(self) -> None:
+        """Throws everything away.
+
+        Raises:
+            DataError: the file is not ours.
+        """
+        self.check_replaceable(restart=True)
+        with self.path.open("r+b") as file:  # kept as a file: it carries the lock
+            file.truncate()
+        for companion in (self.meta, self.rejected, self.redo):
+            companion.unlink(missing_ok=True)
+
+    def check_replaceable(self, *, restart: bool) -> None:
+        """Whether captions may be written here: into a new file, an empty one, or one of ours.
+
+        Raises:
+            DataError: a folder, a file that can not be written, or one that holds something else.
+        """
+        _check_writable(self.path)
+        if not self.path.exists() or not self.path.stat().st_size:
+            return
+        if not self._is_ours():
+            raise DataError(
+                f"{self.path} holds something else than captions, which will not be written over",
+                mend="give another --out, or remove the file yourself",
+            )
+        if not restart and self.earlier() is None:
+            raise DataError(f"{self.path} holds captions, but {self.meta.name} is missing", mend=_MEND)
+
+    def check_begun(self) -> None:
+        """Whether there are captions to ask again for.
+
+        Raises:
+            DataError: there are none.
+        """
+        if not self.path.exists() or not self.path.stat().st_size or self.earlier() is None:
+            raise DataError(
+                f"{self.path} holds no captions to ask again for", mend="leave --redo out, or check --out"
+            )
+
+    def earlier(self) -> dict[str, Any] | None:
+        """The settings of the job that began this file; None where there are none.
+
+        Raises:
+            DataError: they can not be read.
+        """
+        path = self._meta_file()
+        if path is None:
+            return None
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"{path}: can not be read ({error})", mend=_MEND) from error
+        if not isinstance(found, dict):
+            raise DataError(f"{path}: holds no settings", mend=_MEND)
+        return found
+
+    def claim(self, job: Mapping[str, Any], sources: Sequence[str]) -> None:
+        """Writes the settings, or checks that they are those of the job that began this file."""
+        self.check_replaceable(restart=False)
+        self.check(job)
+        earlier = self.earlier() if self.path.stat().st_size else None
+        if earlier is None or self._meta_file() != self.meta:
+            kept = earlier or {**job, "photos": list(sources)}
+            write_json_atomic(self.meta, {"out": readable(self.path.name), **kept})
+        self.rejected.unlink(missing_ok=True)
+
+    def check(self, known: Mapping[str, Any]) -> None:
+        """Compares what is known of a job with the one that began this file; see :func:`describe_settings`."""
+        path = self._meta_file()
+        if path is not None and self.path.exists() and self.path.stat().st_size:
+            check_earlier_job(path, known, where=self.path, mend=_MEND)
+
+    def remember(self, **changes: Any) -> None:
+        """Puts something beside the settings."""
+        write_json_atomic(self.meta, {"out": readable(self.path.name), **(self.earlier() or {}), **changes})
+
+    def follow(self, photos: PhotoList, rows: Sequence[KnownPhoto], lock: OutputLock) -> None:
+        """Makes sure that the photos are those which the file is about, wherever they or the file lie now.
+
+        Raises:
+            DataError: they are others: none of a folder's is in the file, or one has another content.
+        """
+        here = {photo.key: photo for photo in photos.photos}
+        known = [row for row in rows if row.key in here]
+        earlier = (self.earlier() or {}).get("photos", [])
+        before = [earlier] if isinstance(earlier, str) else list(earlier)
+        if rows and before != list(photos.sources):
+            self._check_same(photos, here, known, len(rows), before)
+        if before != list(photos.sources):
+            self.remember(photos=list(photos.sources))
+        places = {row.key: file_name(here[row.key].path, self.path) for row in known}
+        if any(places[row.key] != row.file for row in known):
+            self.replace_rows(
+                lambda row: {**row, "file": places[row["key"]]} if row["key"] in places else row, lock
+            )
+
+    def _check_same(
+        self,
+        photos: PhotoList,
+        here: Mapping[str, Photo],
+        known: Sequence[KnownPhoto],
+        count: int,
+        before: Sequence[str],
+    ) -> None:
+        mend = f"give another --out for {photos.sources[0]}, or --restart to throw the captions away"
+        other = f"{self.path} is about the photos of {', '.join(before[:3])}"
+        # Files of earlier times can tell photos by their names alone.
+        named_alone = any(not row.sha256 for row in known)
+        if photos.is_folder and (not known or (named_alone and len(known) < count)):
+            raise DataError(f"{other}; those of {photos.sources[0]} are others", mend=mend)
+        for row in known:
+            if row.sha256 and _sha256(here[row.key].path) not in (row.sha256, None):
+                raise DataError(f"{other}; {row.key} of {photos.sources[0]} is another photo", mend=mend)
+
+    def rows(self) -> list[KnownPhoto]:
+        """The photos that are described, after cutting off a torn last line."""
+        return cut_broken_tail(self.path, _known, only_last=True)
+
+    def annotations(self) -> Iterator[Annotation]:
+        """The captions, one by one."""
+        with self.path.open("rb") as file:
+            for line in file:
+                yield self.annotation(json.loads(line))
+
+    @staticmethod
+    def annotation(row: Mapping[str, Any]) -> Annotation:
+        """The caption of a line."""
+        return Annotation(row["key"], row["prompt"], row["text"], row["status"], row["detail"], row["tokens"])
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Appends the captions of a batch; they are on disk when this returns."""
+        _append(self.path, rows)
+
+    def reject(self, rejects: Sequence[Mapping[str, str]]) -> None:
+        """Names images that could not be read."""
+        _append(self.rejected, rejects)
+
+    def rejects(self) -> list[dict[str, str]]:
+        """The images that could not be read, each once."""
+        if not self.rejected.exists():
+            return []
+        found = [json.loads(line) for line in self.rejected.read_text(encoding="utf-8").splitlines()]
+        return list({reject["key"]: reject for reject in found}.values())
+
+    def forget_rejects(self, keys: Iterable[str]) -> None:
+        """Takes images off the list of those that could not be read."""
+        gone, before = set(keys), self.rejects()
+        left = [reject for reject in before if reject["key"] not in gone]
+        if not left:
+            self.rejected.unlink(missing_ok=True)
+        elif len(left) < len(before):
+            write_text_atomic(self.rejected, "".join(_line(reject) for reject in left))
+
+    def replace_rows(self, change: Callable[[Row], Row], lock: OutputLock, more: Sequence[Row] = ()) -> None:
+        """Writes the file anew, every line changed, and more lines behind; a kill leaves it as it was or as it will be."""
+        with atomic_path(self.path) as temporary:
+            with self.path.open("rb") as old, temporary.open("w", encoding="utf-8") as new:
+                for line in old:
+                    new.write(_line(change(json.loads(line))))
+                new.writelines(map(_line, more))
+            lock.take_over(temporary)
+
+    def _is_ours(self) -> bool:
+        """Whether the file is recognizably one of captions: by its first line, or by its settings where that is torn."""
+        with self.path.open("rb") as file:
+            first = file.readline()
+        if first.endswith(b"\n"):
+            try:
+                _known(first)
+            except ValueError:
+                return False
+            return True
+        return first.lstrip().startswith(b'{"key"') and self._meta_file() is not None
+
+    def _meta_file(self) -> Path | None:
+        """The file of settings: under its name, or as earlier versions called it."""
+        if self.meta.exists():
+            return self.meta
+        earlier = self.path.with_suffix(".meta.json")
+        try:
+            data = json.loads(earlier.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return earlier if earlier.exists() and self.path.suffix == ".jsonl" else None
+        # It says whose it is since every file has its own.
+        return earlier if isinstance(data, dict) and "out" not in data and "prompts" in data else None
+
+
+def as_json(entry: Mapping[str, Any]) -> str:
+    """A line's content; a byte of a file's name that is no UTF-8 as ``\\udce9``, by which the file is found again."""
+    return json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+def row_of(
+    photo: Photo, row: Annotation, out: Path | None, *, digest: str, prompt_name: str, model: str
+) -> Row:
+    """The line of a caption; ``file`` is relative to the captions file, of a stream as it was given."""
+    file = str(photo.path) if out is None else file_name(photo.path, out)
+    return {
+        **{"key": row.key, "file": file, "sha256": digest, "prompt_name": prompt_name, "prompt": row.prompt},
+        **{
+            "text": row.text,
+            "status": row.status,
+            "detail": row.detail,
+            "tokens": row.tokens,
+            "model": model,
+        },
+    }
+
+
+def file_name(photo: Path, out: Path) -> str:
+    """A photo's path, seen from the folder of the captions file."""
+    real = os.path.join(os.path.realpath(photo.parent), photo.name)
+    return os.path.relpath(real, os.path.realpath(out.parent))
+
+
+def _known(line: bytes) -> KnownPhoto:
+    try:
+        row = json.loads(line)
+        PhotoOutput.annotation(row)
+        return KnownPhoto(row["key"], row.get("file", ""), row.get("sha256", ""), row["status"])
+    except (KeyError, TypeError, AttributeError, DataError) as error:
+        raise ValueError(f"is no caption: {error}") from error
+
+
+def _check_writable(path: Path) -> None:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder", mend=f"give a file, such as --out {path / 'captions.jsonl'}")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise DataError(f"{path} can not be written", mend="give another --out")
+    check_folder_writable(path.parent, mend="give an --out in a folder of yours")
+
+
+def check_folder_writable(folder: Path, *, mend: str) -> None:
+    """Whether files can be made in a folder, or in the nearest one above it that is there.
+
+    Raises:
+        DataError: they can not.
+    """
+    there = folder
+    while not there.exists():
+        there = there.parent
+    try:
+        # Asking for permission is not enough: a file system may be read-only, or of another kind.
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise DataError(f"{there} can not be written to: {error.strerror}", mend=mend) from error
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None  # said when it is to be described
+
+
+def _append(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    if entries:
+        with path.open("ab") as file:
+            append_lines(file, map(as_json, entries))
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    return as_json(entry) + "\n"

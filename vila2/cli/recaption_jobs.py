@@ -1,0 +1,403 @@
+"""What ``vila2 recaption`` was asked for: photos into a file, photos onto a stream, or a layer of a dataset."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+import typer
+
+from vila2.caption.engine import GenerationSettings
+from vila2.caption.job import describe_settings
+from vila2.caption.prompts import DEFAULT_PROMPTS
+from vila2.cli.options import quoted
+from vila2.data.annotations import STATUSES, LayerStatistics, Status
+from vila2.errors import DataError, RecipeError
+
+if TYPE_CHECKING:
+    from vila2.caption.engine import Engine
+    from vila2.caption.photo_files import PhotoList
+    from vila2.caption.photos import PhotoSummary
+    from vila2.data.shards import ShardDataset
+    from vila2.run.progress import Progress
+
+_DEFAULT_OUT = Path("captions.jsonl")
+_STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How images are asked about.
+
+    Attributes:
+        given: options that stand on the command line; the others are as before in a redo.
+        prompts, settings, seed: of the job.
+        batch_size, limit: likewise.
+        redo: marks of the captions to ask again for.
+        unchanged: what to tell where a redo asks in the very way as before.
+    """
+
+    given: Mapping[str, Any]
+    prompts: tuple[str, ...]
+    settings: GenerationSettings
+    seed: int
+    batch_size: int
+    limit: int | None
+    redo: tuple[Status, ...]
+    unchanged: str = ""
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], batch_size: int, limit: int | None, redo: str | None) -> Asking:
+        """What options say; nothing is read yet.
+
+        Raises:
+            EngineError: a setting outside its range.
+            RecipeError: an unknown prompt or mark.
+        """
+        prompts, settings, seed = _settings(given, {})
+        describe_settings(prompts, settings, seed)  # names an unknown prompt
+        return cls(given, prompts, settings, seed, batch_size, limit, _marks(redo))
+
+    def as_before(self, earlier: Mapping[str, Any]) -> Asking:
+        """The same, with what was not given taken from an earlier job."""
+        prompts, settings, seed = _settings(self.given, earlier)
+        same = prompts == tuple(earlier.get("prompts", ())) and asdict(settings) == earlier.get("settings")
+        told = "this asks as before, so the answers are as before unless the model is another; give other settings"
+        return replace(self, prompts=prompts, settings=settings, seed=seed, unchanged=told if same else "")
+
+    def tell(self) -> None:
+        """Says what is worth knowing before a model is loaded."""
+        if self.unchanged:
+            typer.echo(f"note: {self.unchanged}", err=True)
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What an earlier job is compared with before a model is loaded."""
+        return describe_settings(self.prompts, self.settings, self.seed)
+
+
+class Job(Protocol):
+    """One of the jobs below."""
+
+    asking: Asking
+    is_stream: bool
+
+    def check(self) -> None:
+        """Whatever can be known to be wrong before a model is loaded.
+
+        Raises:
+            Vila2Error: it is wrong.
+        """
+
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
+        """Describes the images; gives the summary."""
+
+    def when_stopped(self) -> str:
+        """What Ctrl-C says: what is kept, and how to go on."""
+
+    def next_command(self, summary: Mapping[str, Any]) -> str:
+        """What one would do next."""
+
+
+@dataclass(slots=True)
+class PhotoFileJob:
+    """Captions of photos in a file."""
+
+    photos: PhotoList
+    out: Path
+    restart: bool
+    asking: Asking
+    is_stream: bool = False
+
+    def check(self) -> None:
+        from vila2.caption.photo_output import PhotoOutput
+
+        output = PhotoOutput(self.out)
+        output.check_replaceable(restart=self.restart)
+        if self.asking.redo:
+            output.check_begun()
+            self.asking = self.asking.as_before(output.earlier() or {})
+            self.asking.tell()
+        elif not self.restart:
+            output.check(self.asking.known)
+        if self.out.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx", ".txt"):
+            typer.echo(f"note: {self.out} gets JSON lines, whatever its name", err=True)
+
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
+        from vila2.caption.photos import recaption_photos
+
+        summary = recaption_photos(
+            self.photos,
+            engine,
+            out=self.out,
+            prompts=self.asking.prompts,
+            settings=self.asking.settings,
+            seed=self.asking.seed,
+            batch_size=self.asking.batch_size,
+            limit=self.asking.limit,
+            restart=self.restart,
+            redo=self.asking.redo,
+            progress=progress,
+        )
+        return _photo_summary(summary, str(self.out))
+
+    def when_stopped(self) -> str:
+        less = " without --restart" if self.restart else ""
+        if self.asking.redo:
+            return f"{quoted(self.out)} is as it was, new captions wait beside it; the same command goes on"
+        return f"what was written stays in {quoted(self.out)}; the same command goes on{less}"
+
+    def next_command(self, summary: Mapping[str, Any]) -> str:
+        if not summary["captions"]:
+            return ""
+        return f"vila2 data import captions {quoted(self.out)} --out {quoted(Path('data') / self.out.stem)}"
+
+
+@dataclass(slots=True)
+class PhotoStreamJob:
+    """Captions of photos onto standard output, a pipe or a device."""
+
+    photos: PhotoList
+    out: Path
+    asking: Asking
+    is_stream: bool = True
+
+    def check(self) -> None:
+        if self.asking.redo:
+            raise RecipeError("--redo needs the file that holds the captions", mend="give it with --out FILE")
+
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
+        if str(self.out) in _STDOUT:
+            return self._write(engine, progress, stdout)
+        with self.out.open("w", encoding="utf-8") as stream:
+            return self._write(engine, progress, stream)
+
+    def _write(self, engine: Engine, progress: Progress, stream: TextIO) -> dict[str, Any]:
+        from vila2.caption.photos import stream_captions
+
+        summary = stream_captions(
+            self.photos,
+            engine,
+            stream,
+            prompts=self.asking.prompts,
+            settings=self.asking.settings,
+            seed=self.asking.seed,
+            batch_size=self.asking.batch_size,
+            limit=self.asking.limit,
+            tell=lambda line: typer.echo(f"rejected: {line}", err=True),
+            progress=progress,
+        )
+        return _photo_summary(summary, str(self.out))
+
+    def when_stopped(self) -> str:
+        return "nothing is kept of a stream; with --out FILE the same command goes on where it was stopped"
+
+    def next_command(self, summary: Mapping[str, Any]) -> str:
+        return ""
+
+
+@dataclass(slots=True)
+class LayerJob:
+    """A layer of a dataset."""
+
+    place: Path
+    dataset: ShardDataset
+    folders: Mapping[str, Path]
+    layer: str
+    asking: Asking
+    is_stream: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Of the layer."""
+        return self.dataset.folder / "layers" / self.layer
+
+    @property
+    def chosen(self) -> frozenset[str] | None:
+        """The keys that may be asked about; None for all."""
+        limit = self.asking.limit
+        return None if limit is None else frozenset(self.dataset.keys()[:limit])
+
+    def check(self) -> None:
+        from vila2.caption.layer_redo import open_for_redo
+        from vila2.caption.photo_output import check_folder_writable
+        from vila2.caption.recaption import check_layer, describe_selection
+        from vila2.data.layers import check_layer_name
+
+        check_layer_name(self.layer)
+        if self.folders.get(self.layer, self.folder) != self.folder:
+            raise DataError(
+                f"layer {self.layer!r} of {self.place} is the work of the run itself, or named by its recipe",
+                mend="give another --layer; what the run wrote is changed by its recipe",
+            )
+        if self.asking.redo:
+            self._check_known()
+            info = open_for_redo(self.dataset, self.folder).info
+            self.asking = self.asking.as_before(info)
+            self.asking.tell()
+            return
+        about = {"layer": self.layer, "dataset": self.dataset.digest}
+        selection = {"selection": describe_selection(self.dataset, self._select())}
+        check_layer(self.folder, self.asking.known | about | selection)
+        check_folder_writable(self.folder, mend="copy the dataset to a folder of yours")
+
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
+        from vila2.caption.layer_redo import redo_layer
+        from vila2.caption.recaption import recaption as recaption_dataset
+
+        asked: dict[str, Any] = {
+            "folder": self.folder,
+            "prompts": self.asking.prompts,
+            "settings": self.asking.settings,
+            "seed": self.asking.seed,
+            "batch_size": self.asking.batch_size,
+            "select": self._select(),
+            "progress": progress,
+        }
+        redone, new = 0, 0
+        if self.asking.redo:
+            layer, redone = redo_layer(self.dataset, engine, statuses=self.asking.redo, **asked)
+        else:
+            was_there = (self.folder / "layer.json").exists()
+            layer = recaption_dataset(self.dataset, engine, layer=self.layer, **asked)
+            new = 0 if was_there else layer.count
+        counts = {"samples": len(self.dataset), "new": new, "redone": redone}
+        counts["without_image"] = layer.info.get("without_image", 0)
+        return {"written": str(self.folder), **counts, **_counts(layer.statistics())}
+
+    def when_stopped(self) -> str:
+        return f"what was written stays in {quoted(self.folder)}; the same command goes on"
+
+    def next_command(self, summary: Mapping[str, Any]) -> str:
+        return f"vila2 data stats {quoted(self.place)}"
+
+    def _select(self) -> Any:
+        chosen = self.chosen
+        return None if chosen is None else chosen.__contains__
+
+    def _check_known(self) -> None:
+        from vila2.run.nearest import did_you_mean
+
+        if self.layer not in self.folders:
+            raise DataError(
+                f"{self.place} has no layer {self.layer!r}", mend=did_you_mean(self.layer, self.folders)
+            )
+
+
+def open_job(
+    photos: Sequence[Path],
+    lists: Sequence[Path],
+    asking: Asking,
+    *,
+    out: Path | None,
+    layer: str | None,
+    dataset: str | None,
+    restart: bool,
+) -> Job:
+    """The job that places and options make.
+
+    Raises:
+        DataError: a place that is not there, or without images.
+        RecipeError: options that do not fit each other or the place.
+    """
+    from vila2.caption.photo_files import find_photos
+    from vila2.cycle.described import find_described, is_described
+
+    if not photos and not lists:
+        raise RecipeError(
+            "nothing to describe", mend="give a folder of images, an image, a dataset, or --list FILE"
+        )
+    if restart and asking.redo:
+        raise RecipeError("--restart throws away what --redo keeps", mend="give one of the two")
+    described = [place for place in photos if is_described(place) or (layer is not None and _has_tars(place))]
+    if described:
+        place = described[0]
+        if len(photos) > 1 or lists:
+            raise RecipeError(f"{place} is a dataset, which is described alone", mend="one dataset at a time")
+        if layer is None or out is not None or restart:
+            raise RecipeError(
+                f"{place} is a dataset: captions become a layer of it",
+                mend="give --layer NAME (such as self-1), and neither --out nor --restart",
+            )
+        return LayerJob(place, *find_described(place, dataset), layer, asking)
+    listed = find_photos(photos, lists=lists, stdin=sys.stdin.buffer)
+    for name, value, mend in (
+        ("layer", layer, "leave --layer out, or make a dataset with `vila2 data import`"),
+        ("dataset", dataset, "leave --dataset out, or name a run"),
+    ):
+        if value is not None:
+            raise RecipeError(f"{listed.name} is no dataset, so it has no {name} {value!r}", mend=mend)
+    target = out or _DEFAULT_OUT
+    if is_stream(target):
+        return PhotoStreamJob(listed, target, asking)
+    if target.is_symlink():
+        target = target.resolve()  # the file is replaced as a whole, the link is not
+    return PhotoFileJob(listed, target, restart, asking)
+
+
+def is_stream(out: Path) -> bool:
+    """Whether what is written there is gone at once: standard output, a pipe, a device."""
+    return str(out) in _STDOUT or (out.exists() and not out.is_file() and not out.is_dir())
+
+
+def _has_tars(place: Path) -> bool:
+    return place.is_dir() and any(place.glob("*.tar"))
+
+
+def _marks(text: str | None) -> tuple[Status, ...]:
+    from vila2.run.nearest import did_you_mean
+
+    if text is None:
+        return ()
+    allowed = [status for status in STATUSES if status != "ok"]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in allowed:
+            raise RecipeError(f"--redo {text}: there is no mark {name!r}", mend=did_you_mean(name, allowed))
+    if not names:
+        raise RecipeError("--redo names no mark", mend=f"give some of {','.join(allowed)}")
+    return tuple(status for status in allowed if status in names)
+
+
+def _settings(
+    given: Mapping[str, Any], earlier: Mapping[str, Any]
+) -> tuple[tuple[str, ...], GenerationSettings, int]:
+    before = dict(earlier.get("settings", {}))
+    names = ("max_new_tokens", "temperature", "top_p", "repetition_penalty")
+    chosen = before | {name: given[name] for name in names if name in given}
+    seed = given.get("seed", earlier.get("seed", 0))
+    if "seed" in given or not before:
+        chosen["seed"] = seed
+    prompts = tuple(given.get("prompt") or earlier.get("prompts") or DEFAULT_PROMPTS)
+    return prompts, GenerationSettings(**chosen), seed
+
+
+def _photo_summary(summary: PhotoSummary, written: str) -> dict[str, Any]:
+    return {
+        "written": written,
+        "photos": summary.photos,
+        "captions": summary.count,
+        "new": summary.new,
+        "redone": summary.redone,
+        "left": summary.left,
+        "statuses": summary.statuses,
+        "words_mean": round(summary.words_mean, 2),
+        "words_sd": round(summary.words_sd, 2),
+        "rejected": summary.rejected,
+        "rejected_file": str(summary.rejected_file) if summary.rejected_file else None,
+        "other_files": summary.other_files,
+        "repeated": summary.repeated,
+    }
+
+
+def _counts(found: LayerStatistics) -> dict[str, Any]:
+    return {
+        "captions": found.count,
+        "statuses": found.statuses,
+        "words_mean": round(found.words_mean, 2),
+        "words_sd": round(found.words_sd, 2),
+        "without_image": layer.info.get("without_image", 0),
+    }
