@@ -399,5 +399,4 @@ def _counts(found: LayerStatistics) -> dict[str, Any]:
         "statuses": found.statuses,
         "words_mean": round(found.words_mean, 2),
         "words_sd": round(found.words_sd, 2),
-        "without_image": layer.info.get("without_image", 0),
     }
