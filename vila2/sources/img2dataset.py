@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from glob import glob
 from pathlib import Path
-from zipfile import is_zipfile
 from typing import Any, Literal, get_args
+from zipfile import is_zipfile
 
 from vila2.data.files import readable_name
 from vila2.data.images import is_image_name
