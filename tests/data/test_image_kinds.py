@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import io
 import struct
@@ -12,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from vila2.data.images import UnknownFormat, check_image, decode_image, image_extension, image_size
+from vila2.data.images import (
+    UnknownFormat,
+    check_image,
+    decode_image,
+    image_data_uri,
+    image_extension,
+    image_size,
+)
 from vila2.errors import DataError
 
 
@@ -164,6 +172,23 @@ def test_a_format_that_needs_a_package_names_it(start, package):
         pytest.skip(f"{package} is installed")
     with pytest.raises(UnknownFormat, match=package.replace("_", "-")):
         decode_image(start + bytes(64), where="a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown_as"),
+    [
+        ("JPEG", "jpeg"),
+        ("WEBP", "webp"),
+        ("AVIF", "avif"),
+        ("TIFF", "png"),
+        ("JPEG2000", "png"),
+        ("PPM", "png"),
+    ],
+)
+def test_a_page_gets_what_browsers_show(kind, shown_as):
+    head, _, content = image_data_uri(encoded(Image.new("RGB", (8, 8), (9, 9, 9)), kind)).partition(",")
+    assert head == f"data:image/{shown_as};base64"
+    assert image_extension(base64.b64decode(content)) == shown_as.replace("jpeg", "jpg")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "JPEG2000", "ICO", "PPM"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -182,11 +183,22 @@ def test_packed_tars_are_imported_and_named_where_they_can_not_be(tmp_path, pict
     )
 
 
+def test_files_of_one_name_in_several_folders_are_several_samples(tmp_path, picture):
+    folders = ["a", "b", "a/c"]
+    members = [(f"{folder}/0.jpg", picture(n, "JPEG")) for n, folder in enumerate(folders)]
+    members += [(f"{folder}/0.TXT", folder.encode()) for folder in reversed(folders)]
+    assert texts(read(write_tar(tmp_path / "x.tar", *members))) == {f"{one}/0": one for one in folders}
+
+
 def test_what_is_no_tar_is_named(tmp_path):
     (tmp_path / "x.tar").write_bytes(b"<html>not found</html>")
     (tmp_path / "y.tar").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(20))
     (item,) = read(tmp_path / "x.tar")
     assert item.reason == "no-tar"
+    with zipfile.ZipFile(tmp_path / "z.tar", "w") as archive:
+        archive.writestr("a.txt", "x")
+    (item,) = read(tmp_path / "z.tar")
+    assert "a zip file: unpack it" in item.detail
     try:
         found = list(read(tmp_path / "y.tar"))
     except DataError as error:

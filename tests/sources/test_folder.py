@@ -128,6 +128,7 @@ def test_odd_names_pipes_and_links_do_not_stop_the_others(tmp_path):
     Image.new("RGB", (8, 8)).save(other / "far.jpg")
     (other / "back").symlink_to(root)
     (root / "linked").symlink_to(other)
+    (root / "a link within").symlink_to(root)
     odd = os.fsencode(root) + b"/caf\xe9.jpg"
     with open(odd, "wb") as file:
         Image.new("RGB", (8, 8), (9, 9, 9)).save(file, "JPEG")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from vila2.cycle.specialist_augmentation import MERGED
 from vila2.cycle.usable import unusable_line
 from vila2.data.atomic import write_json_atomic
 from vila2.data.claims import Claim
-from vila2.data.images import image_extension
+from vila2.data.images import image_data_uri
 from vila2.data.layers import Layer, original_layer
 from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
@@ -259,5 +258,4 @@ def _mark(claim: Claim) -> dict[str, Any]:
 
 
 def _data_uri(image: bytes) -> str:
-    kind = {"jpg": "jpeg"}.get(image_extension(image), image_extension(image))
-    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+    return image_data_uri(image)

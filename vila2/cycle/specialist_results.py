@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from vila2.cycle.scores import scored_items
 from vila2.cycle.specialist_job import recipe_text
 from vila2.cycle.specialist_work import HELD_OUT
 from vila2.data.atomic import write_json_atomic
-from vila2.data.images import image_extension
+from vila2.data.images import image_data_uri
 from vila2.data.shards import ShardDataset
 from vila2.evaluate.intervals import paired_ratio_bootstrap
 from vila2.report.page import write_report
@@ -127,8 +126,7 @@ def _notes(job: Job, made: Made) -> list[str]:
 
 
 def _data_uri(image: bytes) -> str:
-    kind = {"jpg": "jpeg"}.get(image_extension(image), image_extension(image))
-    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+    return image_data_uri(image)
 
 
 def build_rows(built: Mapping[str, Any]) -> list[list[str]]:

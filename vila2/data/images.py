@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ _BRANDS = {  # of a file that starts with an "ftyp" box
     **dict.fromkeys((b"avif", b"avis"), "avif"),
     **dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), "heic"),
 }
+_SHOWN_BY_BROWSERS = {name: name for name in ("png", "webp", "gif", "bmp", "avif")} | {"jpg": "jpeg"}
 
 #: File name extensions that are read as images.
 IMAGE_EXTENSIONS = frozenset(
@@ -187,6 +189,23 @@ def image_size(data: bytes, *, where: str) -> tuple[int, int]:
             mend="replace the file by an intact one, or leave this sample out",
         ) from error
     return (image.height, image.width) if turned else (image.width, image.height)
+
+
+def image_data_uri(data: bytes) -> str:
+    """An image for a web page: as it is where browsers show its format, else as PNG.
+
+    Args:
+        data: an encoded image file.
+
+    Raises:
+        DataError: as :func:`decode_image`.
+    """
+    kind = _SHOWN_BY_BROWSERS.get(image_extension(data))
+    if kind is None:
+        buffer = io.BytesIO()
+        decode_image(data, where="image").save(buffer, "PNG")
+        kind, data = "png", buffer.getvalue()
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 @cache

@@ -56,7 +56,7 @@ class Reject:
 
 def reject_line(reject: Reject) -> str:
     """A line of rejected.jsonl."""
-    return json.dumps({name: readable_name(value) for name, value in asdict(reject).items()}) + "\n"
+    return json.dumps({name: readable_name(str(value)) for name, value in asdict(reject).items()}) + "\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,12 @@ def list_folder(root: Path) -> Listing:
     """The files below a folder; hidden ones are left out, and each folder is read once."""
     listing = Listing()
     seen: set[str] = set()
+    top = os.path.realpath(root)
+
+    def inner(folder: str, name: str) -> bool:
+        """Whether a folder is a link to one below ``root``, which is read by its own name."""
+        path = os.path.join(folder, name)
+        return os.path.islink(path) and Path(os.path.realpath(path)).is_relative_to(top)
 
     def note(error: OSError) -> None:
         listing.unlisted.append((str(error.filename), error.strerror or str(error)))
@@ -98,7 +104,7 @@ def list_folder(root: Path) -> Listing:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not inner(folder, name))
         for file in files:
             if not file.startswith("."):
                 _place(listing, (Path(folder) / file).relative_to(root).as_posix())
@@ -182,6 +188,8 @@ def _no_folder(root: Path) -> DataError:
         return DataError(f"{shown}: no such folder", mend="check the path")
     if is_tar_name(root.name):
         return DataError(f"{shown} is a tar, not a folder", mend="use the source img2dataset")
+    if root.suffix.lower() == ".zip":
+        return DataError(f"{shown} is a zip file, not a folder", mend="unpack it, and give its folder")
     return DataError(f"{shown} is a file, not a folder", mend="give the folder that it lies in")
 
 

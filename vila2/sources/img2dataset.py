@@ -8,6 +8,7 @@ from functools import partial
 from glob import glob
 from pathlib import Path
 from typing import Any, Literal, get_args
+from zipfile import is_zipfile
 
 from vila2.data.files import readable_name
 from vila2.data.images import is_image_name
@@ -138,7 +139,8 @@ class _Tars:
                 )
                 yield Reject(*sample) if isinstance(sample, Refused) else sample
         if contents.broken and not contents.groups and not contents.broken_at:
-            yield Reject(where, "", "no-tar", f"is no tar that can be read ({contents.broken})")
+            what = "a zip file: unpack it, and use the source folder" if is_zipfile(path) else contents.broken
+            yield Reject(where, "", "no-tar", f"is no tar that can be read ({what})")
         elif contents.broken:
             # What stands at the cut is left out as a whole: some of its members may be missing.
             detail = f"{contents.broken}; nothing from this sample on can be read"
