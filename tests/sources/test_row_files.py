@@ -205,3 +205,5 @@ def test_a_document_that_is_no_list_is_one_row(tmp_path):
         (bad,) = read(path)
         assert (bad.where, bad.reason) == (f"{path}{where}", "missing-field")
         assert bad.detail == "no conversation, nor question and answer; fields: words, size"
+    (row,) = read_rows(written(tmp_path, "row.jsonl", json.dumps({"id": 1, "words": [{"text": "a"}]}) + "\n"))
+    assert row.fields == {"id": 1, "words": [{"text": "a"}]}, "one line of JSON lines, not a list of words"

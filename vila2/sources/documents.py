@@ -16,7 +16,7 @@ _ROW_FIELDS = frozenset(
     {
         "conversations", "conversation", "messages", "texts", "lines", "text_list", "image", "image_path", "image_file",
         "img", "question", "instruction", "inputs", "query", "prompt", "caption", "captions", "text", "output",
-        "evidence", "boxes",
+        "evidence", "boxes", "file_name", "filename", "image_id",
     }
 )  # fmt: skip
 
