@@ -99,7 +99,6 @@ def test_every_kind_of_file_gives_its_rows(tmp_path, name, content, where):
         ("rows.jsonl", "".join(f"{row}\n" for row in ROWS), "neither JSON.*line 1"),
         ("rows.json", json.dumps(ROWS[0], indent=2)[:-9], "neither JSON"),
         ("rows.json", "[{]", "the JSON can not be read"),
-        ("rows.json", json.dumps({"a": {"b": 1}, "c": 2}), "an object with the keys a, c, which holds no rows"),
         ("rows.json", json.dumps({"train": ROWS, "test": ROWS}), "lists of objects are under train, test"),
         ("rows.tsv", "a caption\thttp://x/0.jpg\nb\thttp://x/1.jpg\n", "does not name the columns: a caption, http"),
         ("rows.csv", "id,id\n1,2\n", "does not name the columns"),
@@ -196,3 +195,15 @@ def test_a_table_of_photos_and_captions(tmp_path):
     assert isinstance(one, Sample) and (one.key, one.turns[1].text) == ("a", "One, two")
     assert one.meta == {"file_name": "a.jpg", "score": "0.5", "references": ["One, two"]}
     assert two.meta["references"] == ["One", "Two"]
+
+
+def test_a_document_that_is_no_list_is_one_row(tmp_path):
+    for indent, where in ((None, ":1"), (2, "[0]")):
+        path = written(
+            tmp_path, "row.json", json.dumps({"words": ["a"], "size": {"width": 3}}, indent=indent)
+        )
+        (bad,) = read(path)
+        assert (bad.where, bad.reason) == (f"{path}{where}", "missing-field")
+        assert bad.detail == "no conversation, nor question and answer; fields: words, size"
+    (row,) = read_rows(written(tmp_path, "row.jsonl", json.dumps({"id": 1, "words": [{"text": "a"}]}) + "\n"))
+    assert row.fields == {"id": 1, "words": [{"text": "a"}]}, "one line of JSON lines, not a list of words"

@@ -16,7 +16,7 @@ _ROW_FIELDS = frozenset(
     {
         "conversations", "conversation", "messages", "texts", "lines", "text_list", "image", "image_path", "image_file",
         "img", "question", "instruction", "inputs", "query", "prompt", "caption", "captions", "text", "output",
-        "evidence", "boxes",
+        "evidence", "boxes", "file_name", "filename", "image_id",
     }
 )  # fmt: skip
 
@@ -37,7 +37,7 @@ def document_rows(document: Mapping[str, object], path: str, alone: str) -> Iter
         alone: where it stands, if it is a row itself.
 
     Raises:
-        DataError: an object that holds no rows, naming its keys.
+        DataError: an object with several lists that may be the rows, naming its keys.
     """
     if _is_coco(document):
         yield from _coco_captions(document, path)
@@ -61,11 +61,6 @@ def document_rows(document: Mapping[str, object], path: str, alone: str) -> Iter
     elif document and all(map(_is_image_name, document)):
         for name, value in document.items():
             yield Numbered(f"{path}: {shown(name)}", {"image": name, "captions": value})
-    elif any(isinstance(value, list | Mapping) for value in document.values()) or not document:
-        raise DataError(
-            f"{path}: an object with the keys {listed(document)}, which holds no rows",
-            mend='give a list of rows, JSON lines, or {"data": [...]}',
-        )
     else:
         yield Numbered(alone, document)
 

@@ -86,7 +86,7 @@ def _object_rows(file: RowFile) -> Iterator[Numbered | Reject]:
     documents: list[object] = []
     if not _is_json(first):
         documents = _documents(file)
-    elif not more:
+    elif not more and file.suffix not in (".jsonl", ".ndjson"):
         documents = [json.loads(first)]
     if not documents:
         yield from _json_lines(file)
