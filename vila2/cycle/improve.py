@@ -88,8 +88,8 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
 
     Returns:
         ``report`` (path of the HTML page), ``summary`` (columns and rows), ``results``, ``model`` (name and folder of
-        the one that all this was done for), folders by name of ``models``, ``datasets`` and ``layers``; of a dry run ``plan``, ``sizes``,
-        ``samples``, ``memory`` and ``disk`` instead.
+        the one that all this was done for), folders by name of ``models``, ``datasets`` and ``layers``; of a dry
+        run ``plan``, ``sizes``, ``samples``, ``memory`` and ``disk`` instead.
 
     Raises:
         Vila2Error: whatever is wrong, before the first work where it can be known before.
