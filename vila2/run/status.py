@@ -110,7 +110,7 @@ def status(folder: str | Path) -> RunStatus:
         steps = tuple(map(_step_on_disk, on_disk))
     known = {step_folder(folder, step.name, step.digest) for step in steps}
     told = data.get("state")
-    state = next((one for one in _STANDINGS if one == told), "stopped")
+    state: RunStanding = next((one for one in _STANDINGS if one == told), "stopped")
     updated = data.get("updated")
     report, link = folder / "report.html", folder / LINK
     return RunStatus(
