@@ -124,6 +124,14 @@ def test_a_layer_that_the_run_wrote_is_not_written_again_by_hand(place):
         assert "is the work of the run itself" in shown
 
 
+def test_a_damaged_run_is_not_guessed_at(place):
+    Path("runs/one/progress.json").write_text("{")
+    for more in ([], ["--dataset", "pretrain"]):
+        shown = invoke("data", "stats", "runs/one", *more, code=2)
+        assert "nothing tells which steps" in shown and "`vila2 run` command again" in shown
+    assert "4 of 4 steps done" in invoke("status", "runs/one")
+
+
 def test_a_recipe_may_start_from_a_run_or_be_captioned_by_one(place):
     recipe = read_recipe(MINIATURE, ["model={pretrained: runs/one}", "stages.align=null"])
     [(name, path)] = work.model_inputs(recipe).items()

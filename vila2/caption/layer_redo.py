@@ -1,4 +1,4 @@
-"""Asking again for some annotations of a finished layer: new ones are collected beside it and take their places at the end."""
+"""Asking again for some annotations of a finished layer: new ones wait beside it and take their places at the end."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError
 from vila2.run.nearest import did_you_mean, nearest_path
 from vila2.run.run_model import is_run
-from vila2.run.status import status
+from vila2.run.status import recipe_steps
 from vila2.run.step_files import step_folder
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def run_datasets(run: Path) -> dict[str, tuple[ShardDataset, dict[str, Path]]]:
         RunError: it has none.
     """
     found = {}
+    recipe_steps(run)  # where nothing tells which they are, that is said, and not that nothing is imported
     for name in _recipe_of(run).data:
         with suppress(RunError):  # not imported yet
             found[name] = _of_run(run, name)
@@ -90,7 +91,7 @@ def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Pat
     if name not in recipe.data:
         raise RunError(f"{run} has no dataset {name!r}", mend=did_you_mean(str(name), recipe.data))
     # Controls have steps of the same names; the recipe's own stand before them, and so win here.
-    found = [(step.name, step_folder(run, step.name, step.digest)) for step in reversed(status(run).steps)]
+    found = [(step.name, step_folder(run, step.name, step.digest)) for step in reversed(recipe_steps(run))]
     steps = {step: path for step, path in found if path.is_dir()}
     spec = recipe.data[name]
     folder = Path(spec.path) if spec.source == "shards" else steps.get(f"data-{name}")

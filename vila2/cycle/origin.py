@@ -17,7 +17,7 @@ from vila2.run.nearest import nearest_path
 from vila2.run.pruning import is_pruned
 from vila2.run.recipe import DatasetSpec, MixtureEntry, ModelSpec
 from vila2.run.specialist_recipe import RUN
-from vila2.run.status import status
+from vila2.run.status import recipe_steps
 from vila2.run.step_files import read_done, step_folder
 from vila2.run.steps import StepResult
 
@@ -233,7 +233,7 @@ def starts_from_the_miniature(model: ModelSpec) -> bool:
 def _done_steps(run: Path) -> dict[str, dict[str, Any]]:
     """The finished steps of the run's newest recipe by digest, in order; of those that are alike the first."""
     done: dict[str, dict[str, Any]] = {}
-    for step in status(run).steps:
+    for step in recipe_steps(run):
         if step.state == "done" and step.digest not in done:
             done[step.digest] = read_done(step_folder(run, step.name, step.digest))
     return done

@@ -65,6 +65,7 @@ class RunStatus:
         superseded: step folders of earlier settings, which no longer count.
         model: path of the model that the run was done for, where there is one.
         note: what can not be told, and why: progress.json is damaged.
+        listed: whether ``steps`` are those of the newest recipe; else nothing tells, and they are all that lie on disk.
     """
 
     folder: str
@@ -79,6 +80,7 @@ class RunStatus:
     killed: bool = False
     model: str | None = None
     note: str = ""
+    listed: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able form."""
@@ -103,12 +105,12 @@ def status(folder: str | Path) -> RunStatus:
     pid = holder_of(folder)
     data, note = _read_progress(folder / "progress.json")
     steps = tuple(_step_status(folder, row, running=pid is not None) for row in _rows(data, "steps", _STEP))
-    on_disk = _step_folders(folder)
+    on_disk, listed = _step_folders(folder), bool(steps)
     if not steps:  # nothing tells which there are but what lies there
         steps = tuple(map(_step_on_disk, on_disk))
     known = {step_folder(folder, step.name, step.digest) for step in steps}
     told = data.get("state")
-    state = next((one for one in _STANDINGS if one == told), "stopped")
+    state: RunStanding = next((one for one in _STANDINGS if one == told), "stopped")
     updated = data.get("updated")
     report, link = folder / "report.html", folder / LINK
     return RunStatus(
@@ -126,7 +128,24 @@ def status(folder: str | Path) -> RunStatus:
         killed=pid is None and told not in ("finished", "failed", "stopped"),
         model=str(link) if os.path.lexists(link) else None,
         note=note,
+        listed=listed,
     )
+
+
+def recipe_steps(run: Path) -> tuple[StepStatus, ...]:
+    """The steps of a run's newest recipe, in order; none where none was begun.
+
+    Raises:
+        RunError: nothing tells which of the steps on disk are those.
+    """
+    found = status(run)
+    if found.steps and not found.listed:
+        raise RunError(
+            f"{run}: nothing tells which steps are those of its recipe"
+            + (f" ({found.note})" if found.note else ""),
+            mend="give its `vila2 run` command again: it does nothing twice, and writes it anew",
+        )
+    return found.steps
 
 
 _STEP = ("name", "digest", "state")
