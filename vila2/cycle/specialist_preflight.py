@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vila2.cycle.preflight import fold_repeats, model_in_outline
+from vila2.cycle.preflight import fold_repeats, image_place, model_in_outline
 from vila2.cycle.specialise import make
 from vila2.cycle.specialist_job import Job, builder_config, tokens_and_coordinates
 from vila2.cycle.specialist_work import give_tokens, samples_of, shards_of
@@ -148,6 +148,6 @@ def _in_tokens(sample: Sample, stage: StageSpec, processor: Any) -> dict[str, An
     return {
         "tokens": len(encoded.input_ids),
         "trained_tokens": len(trained),
-        "text": fold_repeats(decode(encoded.input_ids), processor.image_token),
+        "text": fold_repeats(decode(encoded.input_ids), image_place(processor)),
         "trained_text": decode(trained),
     }
