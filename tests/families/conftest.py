@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from outcomes import write_table
 from tiny import FAMILIES
 
 from vila2.model.generalist import Generalist, load_generalist
@@ -49,3 +51,9 @@ def journey(tmp_path_factory) -> Callable[[str], Path]:
         return root / family
 
     return folder_of
+
+
+def pytest_sessionfinish() -> None:
+    """Writes the table of docs/models.md where it is asked for; see there."""
+    if page := os.environ.get("VILA2_MODELS_PAGE"):
+        write_table(Path(page))

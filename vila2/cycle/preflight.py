@@ -281,13 +281,18 @@ def encoded_samples(
             "key": looked.sample.key,
             "tokens": len(encoded.input_ids),
             "trained_tokens": len(trained),
-            "text": fold_repeats(decode(encoded.input_ids), processor.image_token),
+            "text": fold_repeats(decode(encoded.input_ids), image_place(processor)),
             "trained_text": decode(trained),
             "left_out": looked.left_out,
         }
         if trees:
             shown[name]["taken_apart"] = {"why": problem, "first": len(parts)}
     return shown
+
+
+def image_place(processor: Any) -> str:
+    """The text of the tokens that an image's features take the place of; in Gemma3 not what stands for an image in a prompt."""
+    return getattr(processor.tokenizer, "image_token", None) or processor.image_token
 
 
 def fold_repeats(text: str, image_token: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vila2.cycle.preflight import fold_repeats
+from vila2.cycle.preflight import fold_repeats, image_place
 from vila2.cycle.specialise import make
 from vila2.cycle.specialist_data import Tried, try_data
 from vila2.cycle.specialist_job import Job, tokens_and_coordinates
@@ -278,6 +278,6 @@ def in_tokens(job: Job, sample: Sample, stage: StageSpec, processor: Any) -> dic
     return {
         "tokens": len(encoded.input_ids),
         "trained_tokens": len(trained),
-        "text": fold_repeats(decode(encoded.input_ids), processor.image_token),
+        "text": fold_repeats(decode(encoded.input_ids), image_place(processor)),
         "trained_text": decode(trained),
     }

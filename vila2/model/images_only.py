@@ -16,7 +16,8 @@ from typing import Any
 import transformers
 from transformers import AutoConfig, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
-from transformers.utils import cached_file, is_torchvision_available
+from transformers.utils.hub import cached_file
+from transformers.utils.import_utils import is_torchvision_available
 
 from vila2.errors import ModelError
 
@@ -34,20 +35,23 @@ class NoVideos:
         raise ModelError("videos are not read", mend="show the model single frames")
 
 
-def processor_class(path: str) -> type[ProcessorMixin] | None:
+def processor_class(path: str, *, trust_remote_code: bool = False) -> type[ProcessorMixin] | None:
     """The processor class of a checkpoint, by what its files say; None where only AutoProcessor can tell.
 
     Args:
         path: folder or hub id.
+        trust_remote_code: whether code that the checkpoint brings along may run.
     """
     for file in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
         name = _settings_in(path, file).get("processor_class")
         if isinstance(name, str) and (found := _class_of_name(name)) is not None:
             return found
     try:
-        return PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(path, trust_remote_code=False)), None)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+        by_family: type[ProcessorMixin] | None = PROCESSOR_MAPPING.get(type(config), None)  # type: ignore[assignment]
     except ImportError:
         return None
+    return by_family
 
 
 def images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
@@ -56,7 +60,7 @@ def images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
     Args:
         kind: with an attribute ``video_processor``.
     """
-    names = kind.get_attributes()
+    names: list[str] = kind.get_attributes()  # type: ignore[no-untyped-call]
     place = names.index(_VIDEO)
 
     class ImagesOnly(kind):  # type: ignore[misc, valid-type]
