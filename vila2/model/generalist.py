@@ -16,7 +16,7 @@ from transformers import (
     PreTrainedModel,
     ProcessorMixin,
 )
-from transformers.utils import is_torchvision_available
+from transformers.utils.import_utils import is_torchvision_available
 
 import vila2.model.modeling
 import vila2.model.processing  # noqa: F401 - the family must be known, whoever imported transformers first
@@ -144,7 +144,7 @@ def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -
     if location.is_local:
         check_processor_files(Path(location.path))
     with loading("processor of", path_or_id):
-        processor = _load_processor(location, trust_remote_code)
+        processor: ProcessorMixin = _load_processor(location, trust_remote_code)
     if not hasattr(processor, "image_processor") or getattr(processor, "tokenizer", None) is None:
         raise ModelError(
             f"the processor of {path_or_id} is only a {type(processor).__name__}, not one for images and text",

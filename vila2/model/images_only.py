@@ -16,7 +16,8 @@ from typing import Any
 import transformers
 from transformers import AutoConfig, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
-from transformers.utils import cached_file, is_torchvision_available
+from transformers.utils.hub import cached_file
+from transformers.utils.import_utils import is_torchvision_available
 
 from vila2.errors import ModelError
 
@@ -45,9 +46,11 @@ def processor_class(path: str) -> type[ProcessorMixin] | None:
         if isinstance(name, str) and (found := _class_of_name(name)) is not None:
             return found
     try:
-        return PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(path, trust_remote_code=False)), None)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        by_family: type[ProcessorMixin] | None = PROCESSOR_MAPPING.get(type(config), None)  # type: ignore[assignment]
     except ImportError:
         return None
+    return by_family
 
 
 def images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
@@ -56,7 +59,7 @@ def images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
     Args:
         kind: with an attribute ``video_processor``.
     """
-    names = kind.get_attributes()
+    names: list[str] = kind.get_attributes()  # type: ignore[no-untyped-call]
     place = names.index(_VIDEO)
 
     class ImagesOnly(kind):  # type: ignore[misc, valid-type]

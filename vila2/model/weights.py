@@ -75,6 +75,7 @@ def load_weights(
         settings["gguf_file"] = location.gguf_file
     else:
         settings["use_safetensors"] = True
+    model: PreTrainedModel
     with loading(what, name), _without_its_report():
         # With sizes ignored they are in the report; nothing of such a model is ever used.
         model, report = auto.from_pretrained(
