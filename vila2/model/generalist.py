@@ -155,7 +155,7 @@ def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -
 
 def _load_processor(location: Location, trust_remote_code: bool) -> Any:
     """The processor, or what AutoProcessor takes for one."""
-    kind = processor_class(location.path)
+    kind = processor_class(location.path, trust_remote_code=trust_remote_code)
     with_videos = kind is not None and "video_processor" in kind.get_attributes()
     if kind is not None and with_videos and not is_torchvision_available():
         return images_only(kind).from_pretrained(location.path)

@@ -35,18 +35,19 @@ class NoVideos:
         raise ModelError("videos are not read", mend="show the model single frames")
 
 
-def processor_class(path: str) -> type[ProcessorMixin] | None:
+def processor_class(path: str, *, trust_remote_code: bool = False) -> type[ProcessorMixin] | None:
     """The processor class of a checkpoint, by what its files say; None where only AutoProcessor can tell.
 
     Args:
         path: folder or hub id.
+        trust_remote_code: whether code that the checkpoint brings along may run.
     """
     for file in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
         name = _settings_in(path, file).get("processor_class")
         if isinstance(name, str) and (found := _class_of_name(name)) is not None:
             return found
     try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
         by_family: type[ProcessorMixin] | None = PROCESSOR_MAPPING.get(type(config), None)  # type: ignore[assignment]
     except ImportError:
         return None
