@@ -28,9 +28,13 @@ from vila2.model.kinds import refuse_encoder_decoder
 from vila2.model.loading import Location, loading, locate
 from vila2.model.parts import parts_of
 from vila2.model.vocabulary import check_image_token, check_vocabulary
-from vila2.model.weights import load_weights
+from vila2.model.weights import POOLING, load_weights
 
 __all__ = ["Generalist", "load_generalist", "parts_of"]
+
+
+#: Of the vision tower, which gives the features of patches: checkpoints come without it.
+UNUSED = rf"vision.*{POOLING}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ def load_generalist(
         location,
         what="model",
         name=path_or_id,
+        unused=UNUSED,
         config=config,
         dtype=dtype or "auto",
         trust_remote_code=trust_remote_code,
