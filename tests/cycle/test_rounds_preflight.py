@@ -90,5 +90,5 @@ def test_a_measure_that_cannot_say_when_to_stop_is_refused_before_vila_0(data, k
 
 
 def test_a_tokenizer_that_is_not_there_is_named_before_the_rounds(data):
-    with pytest.raises(ModelError, match="cannot load the tokenizer /no/such"):
+    with pytest.raises(ModelError, match="there is no folder /no/such"):
         check_names(recipe(data, ["coyo"], specialists={"ocr": {}}, merge={"tokenizer": "/no/such"}))

@@ -144,6 +144,16 @@ def write(name: str, content: bytes) -> Harm:
     return lambda folder: (folder / name).write_bytes(content)
 
 
+def dangling(folder: Path, name: str = WEIGHTS) -> None:
+    """As a cache of the hub is left by a copy that does not follow links."""
+    (folder / name).unlink()
+    (folder / name).symlink_to("../../blobs/abc")
+
+
+def wrapped(prefix: str) -> Harm:
+    return lambda folder: change_weights(folder, lambda weights: {prefix + k: v for k, v in weights.items()})
+
+
 def remove(*names: str) -> Harm:
     return lambda folder: [(folder / name).unlink() for name in names]
 
@@ -187,6 +197,12 @@ CASES: dict[str, tuple[Harm, str]] = {
     "no processor": (remove("preprocessor_config.json", "processor_config.json"), r"how it reads images"),
     "no tokenizer": (remove("tokenizer.json", "tokenizer_config.json"), r"has no tokenizer"),
     "tokenizer pointer": (write("tokenizer.json", POINTER), r"tokenizer.json is a pointer of Git LFS"),
+    "dangling link": (dangling, r"model.safetensors is a link to \S*blobs/abc, which is not there"),
+    "config link": (lambda folder: dangling(folder, "config.json"), r"config.json is a link to"),
+    "sentencepiece pointer": (write("tokenizer.model", POINTER), r"tokenizer.model is a pointer of Git LFS"),
+    "no head": (drop("lm_head"), r"1 missing: lm_head.weight[\s\S]*tie_word_embeddings"),
+    "wrapped": (wrapped("base_model.model."), r"do not fit[\s\S]*merge_and_unload"),
+    "compiled": (wrapped("_orig_mod."), r"do not fit[\s\S]*torch.compile"),
     "tokenizer cut": (lambda folder: cut(folder / "tokenizer.json", 900), r"cannot load the processor of"),
 }  # fmt: skip
 

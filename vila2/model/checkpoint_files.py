@@ -27,6 +27,8 @@ SETTINGS = (
 )
 _IMAGES = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZER = ("tokenizer.json", "*.model", "vocab.*", "tekken.json", "*.tiktoken")
+#: Files of text and settings that Git LFS may keep apart, since some are of megabytes.
+_TEXTS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 _SHARES = ("global_step*", "zero_pp_rank_*", "*_optim_states.pt", "zero_to_fp32.py")
 _POINTER = b"version https://git-lfs"
@@ -41,9 +43,13 @@ def check_settings(folder: Path) -> None:
     Raises:
         ModelError: a pointer of Git LFS, an empty file, or no JSON.
     """
+    for pattern in _TEXTS:
+        for path in folder.glob(pattern):
+            _check_pointer(path)
     for name in SETTINGS:
         path = folder / name
         if not path.is_file():
+            _check_link(path)
             continue
         check_content(path)
         if name != "tokenizer.json":  # of megabytes; its own reader says what is wrong with it
@@ -77,6 +83,17 @@ def check_content(path: Path) -> int:
     size = path.stat().st_size
     if not size:
         raise ModelError(f"{path} is empty", mend=_AGAIN)
+    start = _check_pointer(path)
+    if start.startswith((b"<!doctype", b"<html")):
+        raise ModelError(
+            f"{path} is a web page, not the file of that name", mend="download it with `hf download`"
+        )
+    return size
+
+
+def _check_pointer(path: Path) -> bytes:
+    """Refuses a pointer of Git LFS; gives how the file begins, in small letters."""
+    _check_link(path)
     with path.open("rb") as file:
         start = file.read(64).lstrip().lower()
     if start.startswith(_POINTER):
@@ -84,11 +101,15 @@ def check_content(path: Path) -> int:
             f"{path} is a pointer of Git LFS, not the file itself",
             mend=f"`git lfs install && git lfs pull` in {path.parent}, or `hf download`",
         )
-    if start.startswith((b"<!doctype", b"<html")):
+    return start
+
+
+def _check_link(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
         raise ModelError(
-            f"{path} is a web page, not the file of that name", mend="download it with `hf download`"
+            f"{path} is a link to {path.readlink()}, which is not there",
+            mend="copy the folder with the files that its links lead to (cp -rL), or download it again",
         )
-    return size
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -210,6 +231,8 @@ _JOIN_SHARES = (
 
 def _weight_files(folder: Path) -> list[Path]:
     """The files with the weights, by the index where there is one."""
+    for name in (WEIGHTS, INDEX):
+        _check_link(folder / name)
     if (folder / WEIGHTS).is_file():  # transformers looks for it first
         return [folder / WEIGHTS]
     if (folder / INDEX).is_file():
@@ -242,6 +265,8 @@ def _files_of_index(folder: Path) -> list[Path]:
     if not isinstance(places, dict) or not places:
         raise ModelError(f"{index} has no weight_map, so it names no file", mend="download it again")
     names = sorted({str(name) for name in places.values()})
+    for name in names:
+        _check_link(folder / name)
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise ModelError(

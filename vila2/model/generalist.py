@@ -16,7 +16,7 @@ from transformers import (
     PreTrainedModel,
     ProcessorMixin,
 )
-from transformers.utils import is_torchvision_available
+from transformers.utils.import_utils import is_torchvision_available
 
 import vila2.model.modeling
 import vila2.model.processing  # noqa: F401 - the family must be known, whoever imported transformers first
@@ -28,9 +28,13 @@ from vila2.model.kinds import refuse_encoder_decoder
 from vila2.model.loading import Location, loading, locate
 from vila2.model.parts import parts_of
 from vila2.model.vocabulary import check_image_token, check_vocabulary
-from vila2.model.weights import load_weights
+from vila2.model.weights import POOLING, load_weights
 
 __all__ = ["Generalist", "load_generalist", "parts_of"]
+
+
+#: Of the vision tower, which gives the features of patches: checkpoints come without it.
+UNUSED = rf"vision.*{POOLING}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ def load_generalist(
         location,
         what="model",
         name=path_or_id,
+        unused=UNUSED,
         config=config,
         dtype=dtype or "auto",
         trust_remote_code=trust_remote_code,
@@ -144,7 +149,7 @@ def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -
     if location.is_local:
         check_processor_files(Path(location.path))
     with loading("processor of", path_or_id):
-        processor = _load_processor(location, trust_remote_code)
+        processor: ProcessorMixin = _load_processor(location, trust_remote_code)
     if not hasattr(processor, "image_processor") or getattr(processor, "tokenizer", None) is None:
         raise ModelError(
             f"the processor of {path_or_id} is only a {type(processor).__name__}, not one for images and text",
@@ -155,7 +160,7 @@ def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -
 
 def _load_processor(location: Location, trust_remote_code: bool) -> Any:
     """The processor, or what AutoProcessor takes for one."""
-    kind = processor_class(location.path)
+    kind = processor_class(location.path, trust_remote_code=trust_remote_code)
     with_videos = kind is not None and "video_processor" in kind.get_attributes()
     if kind is not None and with_videos and not is_torchvision_available():
         return images_only(kind).from_pretrained(location.path)

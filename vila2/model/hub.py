@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from pathlib import Path
 
 from vila2.errors import ModelError
 
@@ -53,14 +54,12 @@ def check_hub(name: str) -> None:
 
 
 def in_cache(name: str) -> bool:
-    """Whether the cache holds a model's configuration."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
+    """Whether the cache holds files of a model."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
 
-    try:
-        return isinstance(try_to_load_from_cache(name, "config.json"), str)
-    except HFValidationError:
-        return False
+    kept = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model") / "snapshots"
+    return any(kept.glob("*/*"))
 
 
 def _go_offline(name: str, error: Exception) -> None:

@@ -180,7 +180,7 @@ def _folder(path: Path, name: str, gguf_file: str | None) -> Location:
     """A local folder, looked at before transformers does, since it can say more clearly what is missing."""
     if not path.is_dir():
         raise ModelError(f"{name}: no folder {path}", mend="reinstall vila2, or name another model")
-    if gguf_file is None and not (path / "config.json").is_file():
+    if gguf_file is None and not (path / "config.json").is_file() and not (path / "config.json").is_symlink():
         found = sorted(path.glob("*.gguf"))
         if len(found) == 1:
             return Location(str(path), found[0].name)

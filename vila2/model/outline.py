@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from vila2.model.assemble import family_config, family_processor, load_tokenizer
-from vila2.model.generalist import check_kind, load_processor
+from vila2.model.generalist import UNUSED, check_kind, load_processor
 from vila2.model.loading import Location, loading, locate
 from vila2.model.modeling import Vila2ForConditionalGeneration
 from vila2.model.processing import prepare_tokenizer
@@ -39,7 +39,9 @@ def outline(path_or_id: str | Path) -> tuple[PreTrainedModel, ProcessorMixin]:
     check_kind(config, path_or_id)
     processor = load_processor(path_or_id)
     check_image_token(config, processor, path_or_id)
-    _check_fit(AutoModelForImageTextToText, location, what="model", name=path_or_id, config=config)
+    _check_fit(
+        AutoModelForImageTextToText, location, what="model", name=path_or_id, unused=UNUSED, config=config
+    )
     with loading("model", path_or_id), torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config)
     check_vocabulary(model, processor, path_or_id)

@@ -21,10 +21,7 @@ from vila2.errors import ModelError
 from vila2.model.checkpoint_files import check_weights
 from vila2.model.internvit import MODEL_TYPE, internvit_config, load_internvit
 from vila2.model.loading import Location, loading, locate
-from vila2.model.weights import load_weights
-
-# What makes one vector of an image; the family reads the features of patches.
-_UNUSED = r"(^|\.)(pooler|head)\."
+from vila2.model.weights import POOLING, load_weights
 
 
 def load_vision_settings(
@@ -91,7 +88,7 @@ def _tower(name: str | Path, config: PreTrainedConfig, **settings: Any) -> PreTr
         what="vision tower",
         name=name,
         part=True,
-        unused=_UNUSED,
+        unused=POOLING,
         config=config,
         **settings,
     )

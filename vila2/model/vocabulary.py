@@ -44,14 +44,16 @@ def check_image_token(config: PreTrainedConfig, processor: ProcessorMixin, name:
     if expected is None or tokenizer is None:
         return
     written = _image_tokens(processor)
+    if expected in written:
+        return
     token = getattr(processor, "image_token", None)
-    if not written and isinstance(token, str):
+    if isinstance(token, str) and token not in tokenizer.get_vocab():
         raise ModelError(
             f"{name}: the processor marks an image with {token!r}, which its tokenizer does not know",
             mend="take tokenizer and processor of one checkpoint",
         )
-    if written and expected not in written:
-        ours = ", ".join(f"{token!r} ({number})" for number, token in sorted(written.items()))
+    if written:
+        ours = " or ".join(f"{text!r} ({number})" for number, text in sorted(written.items()))
         raise ModelError(
             f"{name}: config.json says image_token_id {expected}, and the processor writes {ours}",
             mend="take config.json, tokenizer and processor of one checkpoint",
@@ -68,19 +70,21 @@ def image_token_of(config: PreTrainedConfig) -> int | None:
 
 
 def _image_tokens(processor: ProcessorMixin) -> dict[int, str]:
-    """The tokens by which a processor may mark an image, by their numbers."""
-    tokenizer = processor.tokenizer
+    """The tokens by which a processor may mark an image, by their numbers.
+
+    Families write several of them: one for the template and another for each patch, or one in front of all.
+    """
+    tokenizer: Any = processor.tokenizer
+    marks = {name: value for name, value in vars(processor).items() if "image" in name or "img" in name}
+    marks["image_token_id of tokenizer"] = getattr(tokenizer, "image_token_id", None)
+    marks["image_token of tokenizer"] = getattr(tokenizer, "image_token", None)
+    vocabulary = tokenizer.get_vocab()
     found: dict[int, str] = {}
-    for holder in (processor, tokenizer):
-        token = getattr(holder, "image_token", None)
-        number = getattr(holder, "image_token_id", None)
-        if isinstance(token, str):
-            known = tokenizer.get_vocab().get(token)
-            if known is None:
-                continue
-            found[known] = token
-        if isinstance(number, int):
-            found[number] = str(tokenizer.convert_ids_to_tokens(number))
+    for name, value in marks.items():
+        if "token" in name and isinstance(value, str) and value in vocabulary:
+            found[vocabulary[value]] = value
+        elif "token_id" in name and isinstance(value, int):
+            found[value] = str(tokenizer.convert_ids_to_tokens(value))
     return found
 
 

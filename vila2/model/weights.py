@@ -24,6 +24,10 @@ from vila2.model.loading import Location, loading
 
 log = logging.getLogger("vila2.model")
 
+# What older programs saved although it follows from the configuration.
+_COMPUTED = re.compile(r"(inv_freq|position_ids|masked_bias|num_batches_tracked)$")
+#: What makes one vector of an image, where a family reads the features of patches.
+POOLING = r"(^|\.)(pooler|head)\."
 Shape = tuple[int, ...]
 _FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
@@ -75,6 +79,7 @@ def load_weights(
         settings["gguf_file"] = location.gguf_file
     else:
         settings["use_safetensors"] = True
+    model: PreTrainedModel
     with loading(what, name), _without_its_report():
         # With sizes ignored they are in the report; nothing of such a model is ever used.
         model, report = auto.from_pretrained(
@@ -200,13 +205,12 @@ _DAMAGED = "take an earlier checkpoint, as of a training that diverged, or downl
 
 
 def _as_fit(model: PreTrainedModel, report: Mapping[str, Any], unused: str | None) -> Fit:
-    missing = sorted(report["missing_keys"])
-    if unused:
-        missing = [name for name in missing if not re.search(unused, name)]
+    missing = [name for name in sorted(report["missing_keys"]) if not unused or not re.search(unused, name)]
+    unexpected = [name for name in sorted(report["unexpected_keys"]) if not _COMPUTED.search(name)]
     return Fit(
         used=len(model.state_dict()) - len(report["missing_keys"]),
         missing=tuple(missing),
-        unexpected=tuple(sorted(report["unexpected_keys"])),
+        unexpected=tuple(unexpected),
         mismatched=tuple(
             sorted((name, tuple(found), tuple(ours)) for name, found, ours in report["mismatched_keys"])
         ),
@@ -235,6 +239,13 @@ def _mend_shapes(mismatched: Collection[tuple[str, Shape, Shape]]) -> str:
 
 
 def _mend_missing(fit: Fit) -> str:
+    for prefix, mend in _WRAPPED.items():
+        if any(name.startswith(prefix) for name in fit.unexpected):
+            return mend
+    if all("lm_head" in name for name in fit.missing):
+        return (
+            "where the embeddings are the output layer as well, say tie_word_embeddings: true in config.json"
+        )
     if len(fit.unexpected) * 4 > len(fit.missing):
         return (
             "the names are of another code base or model_type: take a checkpoint in transformers' form"
@@ -243,6 +254,14 @@ def _mend_missing(fit: Fit) -> str:
     if all("projector" in name or "connector" in name or "merger" in name for name in fit.missing):
         return "the projector was saved apart (mm_projector.bin, say): merge it in, and save the whole model"
     return "take a checkpoint with all weights, not an adapter or a part of one"
+
+
+# What is put around a model, and stays in the names when the wrapped one is saved.
+_WRAPPED = {
+    "base_model.model.": "it was saved with its adapters beside it: merge_and_unload() before save_pretrained",
+    "_orig_mod.": "it was saved as torch.compile made it: save model._orig_mod",
+    "module.": "it was saved as DistributedDataParallel made it: save model.module",
+}
 
 
 def _named(names: Collection[str], of: str = "", most: int = 3) -> str:
