@@ -90,7 +90,6 @@ def write_results(
             *_told_rounds(history),
             *_told_merge(results),
             *_told_left_out(history, controls),
-            *_told_unusable(cycle),
         ],
         "results": results,
     }

@@ -242,8 +242,8 @@ class PieceMaker:
         if glue is not None:
             return _Rendered(glue, tuple(range(len(order))))
         places = self._order_in(rendered, order)
-        glue = places and self._glue(rendered, order, places)
-        if not places or not glue:
+        glue = None if places is None else self._glue(rendered, order, places)
+        if places is None or glue is None:
             raise _misfit(rendered, shape)
         turn_of = [number for number, (_, images) in enumerate(shape) for _ in images]
         moved = {turn_of[which] for place, which in enumerate(places) if place != which}
@@ -342,7 +342,8 @@ def _without_ends(parts: Sequence[_Said]) -> list[_Said]:
     cleaned = [*parts]
     for place, strip in ((texts[0], str.lstrip), (texts[-1], str.rstrip)) if texts else ():
         part, branch = cleaned[place]
-        cleaned[place] = (replace(part, text=strip(part.text)), branch)
+        if isinstance(part, TextPart):
+            cleaned[place] = (replace(part, text=strip(part.text)), branch)
     return cleaned
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from vila2.data.atomic import write_bytes_atomic
 from vila2.data.images import decode_image
+from vila2.data.mixtures import Mixture
 from vila2.data.sample import Sample
 from vila2.errors import DataError, ModelError
 from vila2.model.conversation import ConversationEncoder
@@ -53,7 +54,7 @@ class Lengths:
 
 
 def measure_lengths(
-    samples: Sequence[Sample],
+    samples: Sequence[Sample] | Mixture,
     encoder: ConversationEncoder,
     style: Style,
     file: Path | None,
