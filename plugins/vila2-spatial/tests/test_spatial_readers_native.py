@@ -327,6 +327,7 @@ BED = {
         ({"pose": "5.0 0 0 0"}, "lowres_wide.traj:1"),
     ],
 )
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_an_odd_arkitscenes_frame_is_refused_by_its_file(tmp_path, odd, where):
     arkit(tmp_path, **odd)
     (reject,) = open_scenes(tmp_path).scenes("00000")
