@@ -292,6 +292,19 @@ def arkit(
     (frames / "lowres_wide.traj").write_text(pose)
 
 
+#: In front of the camera.
+BED = {
+    "label": "bed",
+    "segments": {
+        "obbAligned": {
+            "centroid": [1, 0, 7],
+            "axesLengths": [1, 1, 1],
+            "normalizedAxes": [1, 0, 0, 0, 1, 0, 0, 0, 1],
+        }
+    },
+}
+
+
 @pytest.mark.parametrize(
     ("odd", "where"),
     [
@@ -305,11 +318,16 @@ def arkit(
             "1_3dod_annotation.json: data[0]",
         ),
         ({"rows": "[1]"}, "1_3dod_annotation.json: data[0]"),
+        (
+            {"rows": json.dumps({"data": [BED]}).replace("[1, 0, 0", "[1, 0, -1e300")},
+            "1_3dod_annotation.json#1_5.000",
+        ),
         ({"pincam": "64 48 50 50"}, "1_5.000.pincam"),
         ({"pincam": "64 48 x 50 32 24"}, "1_5.000.pincam"),
         ({"pose": "5.0 0 0 0"}, "lowres_wide.traj:1"),
     ],
 )
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_an_odd_arkitscenes_frame_is_refused_by_its_file(tmp_path, odd, where):
     arkit(tmp_path, **odd)
     (reject,) = open_scenes(tmp_path).scenes("00000")

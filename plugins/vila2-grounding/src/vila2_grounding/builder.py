@@ -61,7 +61,7 @@ class GroundingBuilder:
     every answer rests on.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     subsets: ClassVar[tuple[str, ...]] = ("grounded", "short", "long")
 
     def __init__(self, config: GroundingConfig) -> None:

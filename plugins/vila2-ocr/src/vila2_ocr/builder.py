@@ -51,7 +51,7 @@ class OcrBuilder:
         DataError: a weight of a kind that does not exist.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     subsets: ClassVar[tuple[str, ...]] = ("text",)
 
     def __init__(self, config: OcrConfig) -> None:

@@ -65,7 +65,7 @@ class SpatialBuilder:
         DataError: a weight of a relation or form that does not exist, or none above 0.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     subsets: ClassVar[tuple[str, ...]] = ("relations",)
 
     def __init__(self, config: SpatialConfig) -> None:

@@ -7,10 +7,9 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from vila2.data.evidence import KEY, Evidence
+from vila2.data.evidence import KEY
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject, ShardDataset
-from vila2.sources.evidence.sound import unsound
 
 from vila2_spatial.readers.keyed import KeyedReader
 
@@ -38,9 +37,6 @@ class Dataset(KeyedReader):
         sample = self._dataset[int(key)]
         if len(sample.images) != 1:
             return Reject(str(self.path), sample.key, "not-one-image", f"{len(sample.images)} images")
-        evidence = Evidence.of(sample)
-        if evidence is not None and (what := unsound(evidence)):
-            return Reject(self.place(key), sample.key, "bad-evidence", what)
         # Only what this plugin keeps true when it mirrors an image.
         known = {name: sample.meta[name] for name in (KEY, "image", "domain") if name in sample.meta}
         return replace(sample, turns=(), meta={"dataset": self._dataset.name, "image": sample.key} | known)

@@ -8,9 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+from shapely.errors import ShapelyError
+from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
+from vila2.sources.evidence.sound import unsound
 
 from vila2_spatial.readers.reading import BadFrame
 
@@ -84,7 +87,10 @@ class KeyedReader(ABC):
 
     def _scene(self, key: str) -> Sample | Reject:
         try:
-            return self.scene(key)
+            scene = self.scene(key)
+            evidence = None if isinstance(scene, Reject) else Evidence.of(scene)
+            what = unsound(evidence) if evidence is not None else ""
+            return Reject(self.place(key), scene.key, "bad-evidence", what) if what else scene
         except BadFrame as error:
             return Reject(error.where, key, error.reason, error.detail)
         except DataError as error:
@@ -94,7 +100,7 @@ class KeyedReader(ABC):
                 error.filename or self.place(key), key, "unreadable-file", error.strerror or str(error)
             )
         # What people and tools write into annotations has no end; it must not end the build.
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ShapelyError) as error:
             first_line = str(error).partition("\n")[0]
             return Reject(
                 self.place(key), key, "bad-annotation", f"{type(error).__name__}: {first_line:.200}"

@@ -77,23 +77,23 @@ class NuScenes(KeyedReader):
         calibrated = {
             token: row
             for token, row in self._table("calibrated_sensor").items()
-            if row.get("sensor_token") in sensors
+            if str(row.get("sensor_token")) in sensors
         }
         poses, instances, categories = (self._table(name) for name in ("ego_pose", "instance", "category"))
-        labels: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
+        labels: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for row in self._table("sample_annotation").values():
             instance = instances.get(str(row.get("instance_token")), {})
             category = categories.get(str(instance.get("category_token")), {})
-            labels[row.get("sample_token")].append({**row, "category": category.get("name")})
+            labels[str(row.get("sample_token"))].append({**row, "category": category.get("name")})
         return {
             str(row.get("filename")): _Frame(
                 token,
                 calibrated[str(row.get("calibrated_sensor_token"))],
                 poses.get(str(row.get("ego_pose_token"))),
-                labels[row.get("sample_token")],
+                labels[str(row.get("sample_token"))],
             )
             for token, row in self._table("sample_data").items()
-            if row.get("is_key_frame") and row.get("calibrated_sensor_token") in calibrated
+            if row.get("is_key_frame") and str(row.get("calibrated_sensor_token")) in calibrated
         }
 
     def keys(self) -> Sequence[str]:
