@@ -77,6 +77,30 @@ def test_every_mistake_is_named_at_its_line_or_setting():
         assert named in " ".join(said.split("\n  ")), (named, said)
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "stages.tune.mixture.7.weight=1",
+            "--set stages.tune.mixture.7.weight=1: stages.tune.mixture.7.weight: the list",
+        ),
+        (
+            "stages.tune.mixture.0.weight=0",
+            "--set stages.tune.mixture.0.weight=0: stages.tune.mixture.0.weight: should",
+        ),
+        (
+            "stages.tun.epochs=2",
+            "--set stages.tun.epochs=2: stages.tun: there is no stage 'tun'; did you mean 'tune'?",
+        ),
+    ],
+)
+def test_a_setting_that_fits_nowhere_is_told_alone(override, said):
+    with pytest.raises(RecipeError) as error:
+        read(TEXT, override)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 2 and said in lines[0]
+
+
 def test_a_mistake_in_the_miniatures_part_has_its_own_line():
     with pytest.raises(RecipeError, match=r"some.yaml:8: stages.tune.learning_rat: .*'learning_rate'"):
         read(TEXT.replace("learning_rate", "learning_rat"), miniature=True)

@@ -18,7 +18,7 @@ from vila2.cycle.specialists import prepare_specialists, together
 from vila2.data.sample import Sample
 from vila2.errors import DataError, Vila2Error
 from vila2.run.specialist_defaults import reason
-from vila2.run.steps import Run
+from vila2.run.steps import Run, StepResult
 
 if TYPE_CHECKING:
     from vila2.cycle.generalist import Cycle
@@ -81,7 +81,8 @@ def check_before_work(job: Job, folder: Path, done: Collection[str]) -> None:
 def _from_checkpoint(job: Job) -> tuple[Any, Any]:
     from vila2.model.outline import outline
 
-    return outline(job.origin.start(job.recipe.start))
+    start = job.origin.start(job.recipe.start)
+    return outline(start.folder if isinstance(start, StepResult) else start)
 
 
 def check_stages(job: Job, processes: int) -> None:

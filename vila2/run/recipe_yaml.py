@@ -84,9 +84,9 @@ def read_yaml(text: str, *, where: str, environment: Mapping[str, str] | None = 
             f"{where}{line}: this is not YAML: {error.problem}{begun}", mend=_mend_of_yaml(said)
         ) from error
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, int(error.position)) + 1
+        number = text.count("\n", 0, int(error.position)) + 1
         raise RecipeError(
-            f"{where}:{line}: this is not YAML: it holds the character U+{int(error.character):04X}",
+            f"{where}:{number}: this is not YAML: it holds the character U+{int(error.character):04X}",
             mend="a recipe is a text file; save it as UTF-8 without control characters",
         ) from error
     except yaml.YAMLError as error:
