@@ -88,7 +88,7 @@ def test_a_dry_run_says_what_a_specialist_is_made_of_and_takes(place, monkeypatc
     text = " ".join(said.stdout.split())
     assert said.exit_code == 0, said.output
     assert "specialist finding: built from rows.jsonl" in text and "12 howmany" in text
-    assert "LoRA r=64, 0.0001, because the model has" in text and "is not the miniature" in text
+    assert "LoRA r=64, 1e-4, because the model has" in text and "is not the miniature" in text
     assert (
         "trains projector and language:" in text and "samples of one epoch: 14" in text
     )  # 12 x 0.9 + 6 x 0.5

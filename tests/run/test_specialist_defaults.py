@@ -7,7 +7,7 @@ import pytest
 from vila2.errors import RecipeError
 from vila2.model.shipped import is_miniature
 from vila2.run.recipe import StageSpec
-from vila2.run.specialist_defaults import count_in_words, reason
+from vila2.run.specialist_defaults import count_in_words, rate_in_words, reason
 from vila2.run.specialist_recipe import read_specialist_recipe
 
 TEXT = """
@@ -109,7 +109,8 @@ def test_a_mistake_in_the_miniatures_part_has_its_own_line():
 def test_the_reason_names_adapters_rate_and_size():
     stage = read().stages["tune"]
     said = reason(stage, left=True, miniature=False, parameters=2_100_000_000, recipe="ocr.yaml")
-    assert said == "LoRA r=64, 0.0001, because the model has 2.1B parameters and is not the miniature"
+    assert said == "LoRA r=64, 1e-4, because the model has 2.1B parameters and is not the miniature"
+    assert [rate_in_words(rate) for rate in (2e-5, 1.5e-3, 1.0, 1e-4)] == ["2e-5", "1.5e-3", "1e0", "1e-4"]
     assert [count_in_words(n) for n in (999, 40_000, 135_000_000, 7_000_000_000)] == [
         "999",
         "40K",

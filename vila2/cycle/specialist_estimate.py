@@ -150,7 +150,7 @@ class Rate:
             done += 1
         per_second = 2 * _SIDE**3 * max(done - 1, 1) / (time.perf_counter() - start)
         return cls(
-            per_second, torch.cuda.get_device_name() if gpu else f"CPU, {torch.get_num_threads()} threads"
+            per_second, torch.cuda.get_device_name() if gpu else f"CPU, threads: {torch.get_num_threads()}"
         )
 
 
