@@ -205,6 +205,18 @@ def test_what_stands_in_the_way_of_a_specialist_is_told_before_the_rounds(place,
     assert not (place / "wrong").exists()
 
 
+def test_what_counts_for_nothing_beside_a_specialist_made_before_is_said(place, monkeypatch, caplog):
+    from vila2.cycle.specialist_preflight import say_what_is_left_aside
+
+    (place / "made.yaml").write_text(RUN.replace("left.yaml}", "left.yaml, made: folder}"))
+    monkeypatch.chdir(place)
+    say_what_is_left_aside(load_recipe("made.yaml"))
+    assert (
+        "specialists.finding: it was made before, so these keys count for nothing: recipe, data"
+        in caplog.text
+    )
+
+
 def test_what_is_wrong_with_several_specialists_is_told_at_once(place, monkeypatch):
     pytest.importorskip("vila2_ocr", reason="the plugin is not installed")
     wrong = (

@@ -155,10 +155,6 @@ def test_a_folder_names_the_recipes_in_it_and_a_large_file_is_not_read(tmp_path)
         ("[ocr]", "r.yaml:8: specialists: should be a mapping of keys, not ['ocr']; write {ocr: {}}"),
         ("{ocr: null}", "write {} for its defaults"),
         ("{ocr: {data: texts.jsonl}}", "write {source: ..., path: texts.jsonl}"),
-        (
-            "{ocr: {made: folder, set: {seed: 1}}}",
-            "r.yaml:8: specialists.ocr.set: a specialist that is `made` already",
-        ),
     ],
 )
 def test_a_specialist_that_is_written_in_another_way_is_told_how(tmp_path, use, said):

@@ -5,6 +5,7 @@ A dry run is also told what it will be: data, settings and why, a sample of each
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,9 @@ from vila2.run.steps import Run, StepResult
 if TYPE_CHECKING:
     from vila2.cycle.generalist import Cycle
     from vila2.cycle.rounds import History
-    from vila2.run.recipe import StageSpec
+    from vila2.run.recipe import Recipe, StageSpec
+
+log = logging.getLogger("vila2.cycle")
 
 #: Gives a generalist's structure without its weights, and its processor; anew each time.
 Outline = Callable[[], tuple[Any, Any]]
@@ -113,6 +116,7 @@ def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> 
     from vila2.cycle.specialist_estimate import check_disk, free_on_disk
     from vila2.train.processes import processes_here
 
+    say_what_is_left_aside(cycle.recipe)
     processes = processes_here(cycle.recipe.processes)
     done = {step.name for step in cycle.run.plan if step.state == "done"}
     jobs = prepare_specialists(cycle, history.best)
@@ -133,6 +137,18 @@ def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> 
     needed = sum(room_of(one["disk"]) for one in found.values())
     check_disk(needed, cycle.run.folder, f"specialists: {' and '.join(found)}")
     return {}
+
+
+def say_what_is_left_aside(recipe: Recipe) -> None:
+    """A specialist that was made before is neither built nor trained here, whatever the recipe says of that."""
+    for name, use in recipe.specialists.items():
+        aside = [key for key in ("recipe", "data", "set") if getattr(use, key)]
+        if use.made and aside:
+            log.warning(
+                "specialists.%s: it was made before, so these keys count for nothing: %s",
+                name,
+                ", ".join(aside),
+            )
 
 
 def room_of(disk: Mapping[str, int | None]) -> int:

@@ -104,12 +104,6 @@ def _repetition_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
 def _specialist_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
     for plugin, use in mapping(recipe.get("specialists")).items():
         yield from range_problems(("specialists", plugin, "select"), mapping(use).get("select"))
-        for key in ("recipe", "data", "set"):
-            if mapping(use).get("made") and mapping(use).get(key):
-                yield Problem(
-                    ("specialists", plugin, key),
-                    "a specialist that is `made` already is neither built nor trained: leave this key out, or `made`",
-                )
     how, stages = recipe.get("specialist_data"), mapping(recipe.get("stages"))
     given = []
     if is_merged(recipe) and how in ("sft", "more-sft"):
