@@ -36,8 +36,8 @@ def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
     """Checks all that can be checked and works on single samples; nothing is written.
 
     Returns:
-        ``plan`` (the steps), ``samples`` (by stage, one in tokens), ``memory`` (bytes by stage and purpose) and
-        ``specialist`` (see :func:`looked_at`).
+        ``plan`` (the steps), ``samples`` (by stage, one in tokens), ``memory`` (bytes by stage and purpose)
+        and ``specialist`` (see :func:`looked_at`).
 
     Raises:
         Vila2Error: what would go wrong.
@@ -181,7 +181,8 @@ def looked_at(
         quick: only look for what would stop it.
 
     Returns:
-        ``name``, ``data``, ``stages`` (settings, and ``why`` they are so), ``samples``, ``memory``, ``disk`` and ``time``.
+        ``name``, ``data``, ``stages`` (settings, and ``why`` they are so), ``samples``, ``memory``, ``disk``
+        and ``time``.
 
     Raises:
         Vila2Error: the model cannot be trained so.
@@ -277,8 +278,10 @@ def in_tokens(job: Job, sample: Sample, stage: StageSpec, processor: Any) -> dic
         raise
     except Exception as error:  # of a model's own processor or chat template
         raise DataError(
-            f"{job.plugin}: the model cannot read a sample that it builds ({sample.key}): {type(error).__name__}: {error}",
-            mend="look at the model's processor and chat template; `vila2 data preview` shows samples of other datasets",
+            f"{job.plugin}: the model cannot read a sample that it builds ({sample.key}): "
+            f"{type(error).__name__}: {error}",
+            mend="look at the model's processor and chat template; `vila2 data preview` shows samples of "
+            "other datasets",
         ) from error
     trained = [
         token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED

@@ -46,8 +46,8 @@ def cross_problems(
 
     Args:
         raw: the recipe as plain values.
-        known: names that exist outside the recipe: ``source``, ``prompt``, ``benchmark``, ``engine``, ``plugin`` and
-            ``builtin`` (models that are shipped); absent ones are not checked.
+        known: names that exist outside the recipe: ``source``, ``prompt``, ``benchmark``, ``engine``,
+            ``plugin`` and ``builtin`` (models that are shipped); absent ones are not checked.
         options: of the sources; without it they are not checked.
     """
     recipe = mapping(with_stage_defaults(raw))

@@ -52,7 +52,8 @@ def load_recipe(
     Args:
         path: of the YAML file.
         overrides: ``a.b=c`` each; see :func:`vila2.run.recipe_overrides.apply_override`.
-        known, options: names that exist outside the recipe; see :func:`vila2.run.recipe_checks.cross_problems`.
+        known, options: names that exist outside the recipe; see
+            :func:`vila2.run.recipe_checks.cross_problems`.
         environment: for ``${VAR}``; by default the process's.
 
     Raises:

@@ -21,9 +21,9 @@ MINIATURE = "miniature"
 #: A stage that has none of these leaves its training to the generalist.
 DECIDING = ("train", "learning_rate", "lora")
 
-#: Adapters of rank 64 as in VILA's Table 9, at the rate of VILA²'s Table 8 for a specialist's own stage (stage 4):
-#: adapters take a higher rate than all weights do. The paper's batch of 1024 is for millions of samples; of a few
-#: thousand it would make two or three steps.
+#: Adapters of rank 64 as in VILA's Table 9, at the rate that VILA²'s Table 8 has for a specialist's own stage
+#: (stage 4), since adapters take a higher rate than all weights do. The paper's batch of 1024 is for millions
+#: of samples; of a few thousand it would make two or three steps.
 ADAPTERS: Mapping[str, Any] = {
     "train": ["projector", "language"],
     "style": "chat",

@@ -107,7 +107,8 @@ def read_specialist_recipe(
         where: file or plugin, for errors.
         overrides: ``KEY=VALUE`` each. A key of the recipe is changed there (``stages.tune.epochs=2``); any other
             is a setting of the builder (``per_image=4`` is ``build.per_image=4``).
-        miniature: whether the generalist is the shipped miniature, for which the recipe's ``miniature`` counts.
+        miniature: whether the generalist is the shipped miniature, for which the recipe's ``miniature``
+            counts.
         told_as: how the overrides were given, for errors.
         check: gives further problems of the recipe's plain values, to be told with the rest.
 
