@@ -132,7 +132,7 @@ def small_cycle(monkeypatch: pytest.MonkeyPatch):
 
         with Run.open(folder, dry=dry_run, progress=progress) as run:
             run.keep_recipe(recipe)
-            fail = recipe.data["pretrain"].options.get("fail", "")
+            fail = recipe.report.title or ""
             run.step("vila0-sft", work, settings={"fail": fail}, inputs={})
         if dry_run:
             sample = {
@@ -200,7 +200,7 @@ def test_a_dry_run_shows_the_steps_a_sample_and_the_memory(small_cycle, tmp_path
 
 
 def test_a_failed_run_says_which_step_and_status_says_it_again(small_cycle, tmp_path: Path):
-    words = ["run", str(MINIATURE), "--out", str(tmp_path), "--set", "data.pretrain.options.fail="]
+    words = ["run", str(MINIATURE), "--out", str(tmp_path), "--set", "report.title="]
     result = invoke(*words[:-1], words[-1] + "error", code=2)
     assert "error: the loss is nan\n  in step vila0-sft" in result.stderr
     assert "mend: lower the learning rate\n" in result.stderr
@@ -213,7 +213,7 @@ def test_a_failed_run_says_which_step_and_status_says_it_again(small_cycle, tmp_
 
 
 def test_ctrl_c_says_how_to_go_on(small_cycle, tmp_path: Path):
-    words = ["run", str(MINIATURE), "--out", str(tmp_path), "--set", "data.pretrain.options.fail=interrupt"]
+    words = ["run", str(MINIATURE), "--out", str(tmp_path), "--set", "report.title=interrupt"]
     result = invoke(*words, code=130)
     assert "the same command goes on" in result.stderr
     assert "begun, goes on when run again" in invoke("status", str(tmp_path)).stdout

@@ -88,7 +88,7 @@ def test_a_dry_run_says_what_a_specialist_is_made_of_and_takes(place, monkeypatc
     text = " ".join(said.stdout.split())
     assert said.exit_code == 0, said.output
     assert "specialist finding: built from rows.jsonl" in text and "12 howmany" in text
-    assert "LoRA r=64, 0.0001, because the model has" in text and "is not the miniature" in text
+    assert "LoRA r=64, 1e-4, because the model has" in text and "is not the miniature" in text
     assert (
         "trains projector and language:" in text and "samples of one epoch: 14" in text
     )  # 12 x 0.9 + 6 x 0.5
@@ -203,6 +203,18 @@ def test_what_stands_in_the_way_of_a_specialist_is_told_before_the_rounds(place,
         run_recipe(load_recipe("wrong.yaml"), place / "wrong", dry_run=False, progress=Board())
     assert said in str(error.value)
     assert not (place / "wrong").exists()
+
+
+def test_what_counts_for_nothing_beside_a_specialist_made_before_is_said(place, monkeypatch, caplog):
+    from vila2.cycle.specialist_preflight import say_what_is_left_aside
+
+    (place / "made.yaml").write_text(RUN.replace("left.yaml}", "left.yaml, made: folder}"))
+    monkeypatch.chdir(place)
+    say_what_is_left_aside(load_recipe("made.yaml"))
+    assert (
+        "specialists.finding: it was made before, so these keys count for nothing: recipe, data"
+        in caplog.text
+    )
 
 
 def test_what_is_wrong_with_several_specialists_is_told_at_once(place, monkeypatch):

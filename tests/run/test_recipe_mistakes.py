@@ -149,6 +149,19 @@ def test_a_folder_names_the_recipes_in_it_and_a_large_file_is_not_read(tmp_path)
         load_recipe(tmp_path / "model.safetensors")
 
 
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        ("[ocr]", "r.yaml:8: specialists: should be a mapping of keys, not ['ocr']; write {ocr: {}}"),
+        ("{ocr: null}", "write {} for its defaults"),
+        ("{ocr: {data: texts.jsonl}}", "write {source: ..., path: texts.jsonl}"),
+    ],
+)
+def test_a_specialist_that_is_written_in_another_way_is_told_how(tmp_path, use, said):
+    text = swapped("cycle: {rounds: 0}", f"cycle: {{rounds: 0, stage: sft}}\nspecialists: {use}")
+    assert said in complaint(tmp_path, text)
+
+
 def test_an_option_that_its_source_has_not_is_named_at_its_line(tmp_path):
     from vila2.cli.run import read_recipe
 

@@ -7,7 +7,7 @@ import pytest
 from vila2.errors import RecipeError
 from vila2.model.shipped import is_miniature
 from vila2.run.recipe import StageSpec
-from vila2.run.specialist_defaults import count_in_words, reason
+from vila2.run.specialist_defaults import count_in_words, rate_in_words, reason
 from vila2.run.specialist_recipe import read_specialist_recipe
 
 TEXT = """
@@ -77,6 +77,30 @@ def test_every_mistake_is_named_at_its_line_or_setting():
         assert named in " ".join(said.split("\n  ")), (named, said)
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "stages.tune.mixture.7.weight=1",
+            "--set stages.tune.mixture.7.weight=1: stages.tune.mixture.7.weight: the list",
+        ),
+        (
+            "stages.tune.mixture.0.weight=0",
+            "--set stages.tune.mixture.0.weight=0: stages.tune.mixture.0.weight: should",
+        ),
+        (
+            "stages.tun.epochs=2",
+            "--set stages.tun.epochs=2: stages.tun: there is no stage 'tun'; did you mean 'tune'?",
+        ),
+    ],
+)
+def test_a_setting_that_fits_nowhere_is_told_alone(override, said):
+    with pytest.raises(RecipeError) as error:
+        read(TEXT, override)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 2 and said in lines[0]
+
+
 def test_a_mistake_in_the_miniatures_part_has_its_own_line():
     with pytest.raises(RecipeError, match=r"some.yaml:8: stages.tune.learning_rat: .*'learning_rate'"):
         read(TEXT.replace("learning_rate", "learning_rat"), miniature=True)
@@ -85,7 +109,8 @@ def test_a_mistake_in_the_miniatures_part_has_its_own_line():
 def test_the_reason_names_adapters_rate_and_size():
     stage = read().stages["tune"]
     said = reason(stage, left=True, miniature=False, parameters=2_100_000_000, recipe="ocr.yaml")
-    assert said == "LoRA r=64, 0.0001, because the model has 2.1B parameters and is not the miniature"
+    assert said == "LoRA r=64, 1e-4, because the model has 2.1B parameters and is not the miniature"
+    assert [rate_in_words(rate) for rate in (2e-5, 1.5e-3, 1.0, 1e-4)] == ["2e-5", "1.5e-3", "1e0", "1e-4"]
     assert [count_in_words(n) for n in (999, 40_000, 135_000_000, 7_000_000_000)] == [
         "999",
         "40K",

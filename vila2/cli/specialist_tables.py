@@ -25,7 +25,8 @@ def print_specialist(name: str, found: Mapping[str, Any]) -> None:
         count = "unknown" if settings["samples"] is None else f"{settings['samples']:,}"
         typer.echo(f"  stage {stage}: {settings['why']}")
         typer.echo(
-            f"    trains {' and '.join(settings['train'])}: {trained:,} parameters (the model has {parameters:,}); "
+            f"    trains {' and '.join(settings['train'])}: {trained:,} parameters (the model has "
+            f"{parameters:,}); "
             f"batch {settings['batch_size']}, epochs {settings['epochs']:g}, samples of one epoch: {count}"
         )
         if sample := found.get("samples", {}).get(stage):

@@ -40,7 +40,8 @@ class Origin:
         run: the run's folder, None of a plain checkpoint.
         dtype: of the weights.
         sources: the recipe's datasets by name, as far as there is a recipe.
-        miniature: whether it is the shipped miniature, which specialists are made of in other ways than of a real VLM.
+        miniature: whether it is the shipped miniature, which specialists are made of in other ways than of a
+            real VLM.
     """
 
     name: str

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,8 @@ def _look(job: Job, data: Path, found: Tried, count_on: bool) -> None:
     needed = {name for name in job.recipe.datasets() if not name.startswith(RUN)}
     end = time.monotonic() + (_SECONDS if count_on else 0)
     for item in _items(builder, of):
+        if isinstance(item, Reject) and found.imported is not None:
+            item = replace(item, where=item.where.replace(str(data), found.where))
         found.take(item, job.subsets[0])
         if not count_on and needed <= found.first.keys():
             return

@@ -115,11 +115,12 @@ def training_time(
         epochs = stage.epochs
     if samples is None:
         return Duration(None, why)
-    # Forward and gradients of what is computed: 2 operations a parameter and token each; of what learns 2 more.
+    # Forward and backward: 2 operations for each parameter and token; 2 more for each that learns.
     passes = 3 if stage.gradient_checkpointing else 2
     operations = tokens * samples * epochs * 2 * (passes * parameters + learning)
     said = (
-        f"{samples:,} samples x {epochs:g} epochs x {tokens:,} tokens = {operations:.2g} operations, at {_USED:.0%} of "
+        f"{samples:,} samples x {epochs:g} epochs x {tokens:,} tokens = {operations:.2g} operations, at "
+        f"{_USED:.0%} of "
         f"the {rate.per_second:.2g} a second of a matrix product measured on this machine ({rate.device})"
     )
     return Duration(operations / (_USED * rate.per_second), said)
@@ -150,7 +151,7 @@ class Rate:
             done += 1
         per_second = 2 * _SIDE**3 * max(done - 1, 1) / (time.perf_counter() - start)
         return cls(
-            per_second, torch.cuda.get_device_name() if gpu else f"CPU, {torch.get_num_threads()} threads"
+            per_second, torch.cuda.get_device_name() if gpu else f"CPU, threads: {torch.get_num_threads()}"
         )
 
 
@@ -159,8 +160,8 @@ def disk(
 ) -> dict[str, int | None]:
     """Bytes that a specialist takes on disk by purpose; None for what is not known before the data is built.
 
-    The models are the start and one for each stage; the finished one is the last under a second name. Checkpoints
-    lie there while a stage trains: an old one and a new one at the most.
+    The models are the start and one for each stage; the finished one is the last under a second name.
+    Checkpoints lie there while a stage trains: an old one and a new one at the most.
     """
     whole = parameters * value_bytes
     largest = 0
@@ -184,7 +185,8 @@ def check_disk(needed: int, folder: Path, what: str) -> None:
     free = free_on_disk(folder)
     if needed > free:
         raise RunError(
-            f"{what}: {needed / 1e9:.1f} GB are needed on disk, and that of {folder} has {free / 1e9:.1f} GB left",
+            f"{what}: {needed / 1e9:.1f} GB are needed on disk, and that of {folder} has {free / 1e9:.1f} "
+            f"GB left",
             mend="make room, or name a folder on another disk with --out",
         )
 

@@ -5,6 +5,7 @@ A dry run is also told what it will be: data, settings and why, a sample of each
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,14 @@ from vila2.data.branches import is_tree, take_apart
 from vila2.data.sample import Sample
 from vila2.errors import DataError, Vila2Error
 from vila2.run.specialist_defaults import reason
-from vila2.run.steps import Run
+from vila2.run.steps import Run, StepResult
 
 if TYPE_CHECKING:
     from vila2.cycle.generalist import Cycle
     from vila2.cycle.rounds import History
-    from vila2.run.recipe import StageSpec
+    from vila2.run.recipe import Recipe, StageSpec
+
+log = logging.getLogger("vila2.cycle")
 
 #: Gives a generalist's structure without its weights, and its processor; anew each time.
 Outline = Callable[[], tuple[Any, Any]]
@@ -34,8 +37,8 @@ def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
     """Checks all that can be checked and works on single samples; nothing is written.
 
     Returns:
-        ``plan`` (the steps), ``samples`` (by stage, one in tokens), ``memory`` (bytes by stage and purpose) and
-        ``specialist`` (see :func:`looked_at`).
+        ``plan`` (the steps), ``samples`` (by stage, one in tokens), ``memory`` (bytes by stage and purpose)
+        and ``specialist`` (see :func:`looked_at`).
 
     Raises:
         Vila2Error: what would go wrong.
@@ -82,7 +85,8 @@ def check_before_work(job: Job, folder: Path, done: Collection[str]) -> None:
 def _from_checkpoint(job: Job) -> tuple[Any, Any]:
     from vila2.model.outline import outline
 
-    return outline(job.origin.start(job.recipe.start))
+    start = job.origin.start(job.recipe.start)
+    return outline(start.folder if isinstance(start, StepResult) else start)
 
 
 def check_stages(job: Job, processes: int) -> None:
@@ -113,6 +117,7 @@ def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> 
     from vila2.cycle.specialist_estimate import check_disk, free_on_disk
     from vila2.train.processes import processes_here
 
+    say_what_is_left_aside(cycle.recipe)
     processes = processes_here(cycle.recipe.processes)
     done = {step.name for step in cycle.run.plan if step.state == "done"}
     jobs = prepare_specialists(cycle, history.best)
@@ -133,6 +138,18 @@ def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> 
     needed = sum(room_of(one["disk"]) for one in found.values())
     check_disk(needed, cycle.run.folder, f"specialists: {' and '.join(found)}")
     return {}
+
+
+def say_what_is_left_aside(recipe: Recipe) -> None:
+    """A specialist that was made before is neither built nor trained here, whatever the recipe says of that."""
+    for name, use in recipe.specialists.items():
+        aside = [key for key in ("recipe", "data", "set") if getattr(use, key)]
+        if use.made and aside:
+            log.warning(
+                "specialists.%s: it was made before, so these keys count for nothing: %s",
+                name,
+                ", ".join(aside),
+            )
 
 
 def room_of(disk: Mapping[str, int | None]) -> int:
@@ -165,7 +182,8 @@ def looked_at(
         quick: only look for what would stop it.
 
     Returns:
-        ``name``, ``data``, ``stages`` (settings, and ``why`` they are so), ``samples``, ``memory``, ``disk`` and ``time``.
+        ``name``, ``data``, ``stages`` (settings, and ``why`` they are so), ``samples``, ``memory``, ``disk``
+        and ``time``.
 
     Raises:
         Vila2Error: the model cannot be trained so.
@@ -268,8 +286,10 @@ def in_tokens(job: Job, sample: Sample, stage: StageSpec, processor: Any) -> dic
         raise
     except Exception as error:  # of a model's own processor or chat template
         raise DataError(
-            f"{job.plugin}: the model cannot read a sample that it builds ({sample.key}): {type(error).__name__}: {error}",
-            mend="look at the model's processor and chat template; `vila2 data preview` shows samples of other datasets",
+            f"{job.plugin}: the model cannot read a sample that it builds ({sample.key}): "
+            f"{type(error).__name__}: {error}",
+            mend="look at the model's processor and chat template; `vila2 data preview` shows samples of "
+            "other datasets",
         ) from error
     trained = [
         token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED

@@ -46,8 +46,8 @@ def cross_problems(
 
     Args:
         raw: the recipe as plain values.
-        known: names that exist outside the recipe: ``source``, ``prompt``, ``benchmark``, ``engine``, ``plugin`` and
-            ``builtin`` (models that are shipped); absent ones are not checked.
+        known: names that exist outside the recipe: ``source``, ``prompt``, ``benchmark``, ``engine``,
+            ``plugin`` and ``builtin`` (models that are shipped); absent ones are not checked.
         options: of the sources; without it they are not checked.
     """
     recipe = mapping(with_stage_defaults(raw))
@@ -73,7 +73,9 @@ def _name_problems(recipe: Mapping[str, Any], known: Mapping[str, Collection[str
             if isinstance(name, str) and name not in engines:
                 yield Problem((holder, "engine"), unknown("engine", name, engines))
     if (plugins := known.get("plugin")) is not None:
-        named = [(("specialists", name), name) for name in mapping(recipe.get("specialists"))]
+        named: list[tuple[Where, Any]] = [
+            (("specialists", name), name) for name in mapping(recipe.get("specialists"))
+        ]
         named += [(("plugins", number), name) for number, name in enumerate(sequence(recipe.get("plugins")))]
         for where, name in named:
             if isinstance(name, str) and name not in plugins:
@@ -105,11 +107,12 @@ def _source_problems(
         if source in unread and not spec.get("path"):
             yield Problem(where, f"source `{source}` needs `path`, the dataset's folder")
         known = options(source) if options is not None and source not in unread else None
-        for option in mapping(spec.get("options")) if known is not None else ():
+        if known is None:
+            continue
+        for option in mapping(spec.get("options")):
             if option not in known:
-                yield Problem(
-                    (*where, "options", option), unknown(f"option of source {source!r}:", option, known)
-                )
+                what = unknown(f"option of source {source!r}:", option, known)
+                yield Problem((*where, "options", option), what)
 
 
 def _model_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:

@@ -18,7 +18,7 @@ from vila2.run.recipe_checks import Options, cross_problems
 from vila2.run.recipe_extends import Place, read_extended
 from vila2.run.recipe_overrides import apply_override
 from vila2.run.recipe_problems import Problem, Where
-from vila2.run.recipe_shape import describe, keys_at, suggest_key, suggest_value, takes_null
+from vila2.run.recipe_shape import describe, keys_at, suggest_key, suggest_value, takes_null, type_at
 from vila2.run.recipe_yaml import write_yaml
 
 _SHOWN_PROBLEMS = 30
@@ -52,7 +52,8 @@ def load_recipe(
     Args:
         path: of the YAML file.
         overrides: ``a.b=c`` each; see :func:`vila2.run.recipe_overrides.apply_override`.
-        known, options: names that exist outside the recipe; see :func:`vila2.run.recipe_checks.cross_problems`.
+        known, options: names that exist outside the recipe; see
+            :func:`vila2.run.recipe_checks.cross_problems`.
         environment: for ``${VAR}``; by default the process's.
 
     Raises:
@@ -79,7 +80,7 @@ def find_problems(
         Recipe.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        problems = [problem_of(detail) for detail in details if not _told_elsewhere(detail)]
+        problems = [problem_of(detail) for detail in details if not told_elsewhere(detail)]
     return problems + cross_problems(raw, known, options)
 
 
@@ -114,7 +115,8 @@ def _is_of_the_key(problem: Problem) -> bool:
     return problem.what.startswith(_NO_SUCH_KEY)
 
 
-def _told_elsewhere(detail: Any) -> bool:
+def told_elsewhere(detail: Any) -> bool:
+    """Whether one of pydantic's errors only follows from others, or is told by checks of our own."""
     # Entries with problems of their own are not counted, and then the list seems too short.
     too_short = detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
     return too_short or detail["type"] == "across"
@@ -229,9 +231,22 @@ def _mapping_hint(where: Where, value: Any, root: type[BaseModel]) -> str:
         return "; write null to leave it out" if takes_null(where, root) else ""
     if value is True or (isinstance(value, str) and value.lower() in ("yes", "on", "true")):
         return "; write {} for its defaults"
+    if value is None and _is_all_defaults(type_at(where, root)):
+        return "; write {} for its defaults"
+    texts = isinstance(value, list) and value and all(isinstance(one, str) for one in value)
+    if texts and _is_all_defaults(type_at((*where, value[0]), root)):
+        return f"; write {{{', '.join(f'{one}: {{}}' for one in value)}}}"
+    if isinstance(value, str) and value and {"source", "path"} <= set(keys_at(where, root)):
+        return f"; write {{source: ..., path: {value}}}"
     if isinstance(value, list) and not keys_at(where, root):
         return "; give each entry a name: NAME: {...} in the place of - {...}"
     return ""
+
+
+def _is_all_defaults(kind: Any) -> bool:
+    """Whether a part of a recipe needs no key."""
+    is_part = isinstance(kind, type) and issubclass(kind, BaseModel)
+    return is_part and not any(info.is_required() for info in kind.model_fields.values())
 
 
 def _list_hint(value: Any) -> str:

@@ -50,7 +50,8 @@ def _later_holders(raw: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     uses = raw.get("specialists")
     for use in uses.values() if isinstance(uses, dict) else ():
         if isinstance(use, dict):
-            data = use.get("data") if isinstance(use.get("data"), dict) else {}
+            given = use.get("data")
+            data = given if isinstance(given, dict) else {}
             yield from (
                 one for one in (use, data, use.get("set"), data.get("options")) if isinstance(one, dict)
             )

@@ -84,9 +84,9 @@ def read_yaml(text: str, *, where: str, environment: Mapping[str, str] | None = 
             f"{where}{line}: this is not YAML: {error.problem}{begun}", mend=_mend_of_yaml(said)
         ) from error
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, int(error.position)) + 1
+        number = text.count("\n", 0, int(error.position)) + 1
         raise RecipeError(
-            f"{where}:{line}: this is not YAML: it holds the character U+{int(error.character):04X}",
+            f"{where}:{number}: this is not YAML: it holds the character U+{int(error.character):04X}",
             mend="a recipe is a text file; save it as UTF-8 without control characters",
         ) from error
     except yaml.YAMLError as error:
@@ -105,16 +105,21 @@ def read_yaml(text: str, *, where: str, environment: Mapping[str, str] | None = 
 #: What helps against an error of the YAML reader, by its words.
 _YAML_MENDS = {
     "\\t": "YAML is indented with spaces: put spaces in the place of the tab",
-    "mapping values are not allowed": "put a space after every colon, a text that holds a colon in quotes, and keys that "
+    "mapping values are not allowed": "put a space after every colon, a text that holds a colon in quotes, "
+    "and keys that "
     "belong together in one column",
-    "another document": "a recipe is one document: take out the line ---, or keep the other in a file of its own",
+    "another document": "a recipe is one document: take out the line ---, or keep the other in a file of "
+    "its own",
     "undefined alias": "a text that begins with * stands in quotes",
     "quoted scalar": "close the quotes",
-    "flow mapping": 'close every {; inside { } a comma ends a value, and a variable stands in quotes: "${VAR}"',
+    "flow mapping": "close every "
+    '{; inside { } a comma ends a value, and a variable stands in quotes: "${VAR}"',
     "flow sequence": "close every [; inside [ ] a comma ends a value",
     "cannot start any token": "a text that begins with this character stands in quotes",
-    "block mapping": "keys that belong together begin in one column: look at how this line and those before it are indented",
-    "block collection": "entries of one list begin in one column: look at how this line and those before it are indented",
+    "block mapping": "keys that belong together begin in one column: look at how this line and those "
+    "before it are indented",
+    "block collection": "entries of one list begin in one column: look at how this line and those before "
+    "it are indented",
 }
 
 

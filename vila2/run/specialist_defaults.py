@@ -21,9 +21,9 @@ MINIATURE = "miniature"
 #: A stage that has none of these leaves its training to the generalist.
 DECIDING = ("train", "learning_rate", "lora")
 
-#: Adapters of rank 64 as in VILA's Table 9, at the rate of VILA²'s Table 8 for a specialist's own stage (stage 4):
-#: adapters take a higher rate than all weights do. The paper's batch of 1024 is for millions of samples; of a few
-#: thousand it would make two or three steps.
+#: Adapters of rank 64 as in VILA's Table 9, at the rate that VILA²'s Table 8 has for a specialist's own stage
+#: (stage 4), since adapters take a higher rate than all weights do. The paper's batch of 1024 is for millions
+#: of samples; of a few thousand it would make two or three steps.
 ADAPTERS: Mapping[str, Any] = {
     "train": ["projector", "language"],
     "style": "chat",
@@ -59,9 +59,9 @@ def defaults_of(stage: Mapping[str, Any], *, left: bool) -> Mapping[str, Any]:
 
 
 def reason(stage: StageSpec, *, left: bool, miniature: bool, parameters: int, recipe: str) -> str:
-    """Why a stage is trained as it is, for a reader: "LoRA r=64, 0.0001, because the model has 2.1B parameters"."""
+    """Why a stage is trained as it is, for a reader: "LoRA r=64, 1e-4, because the model has 2.1B parameters"."""
     how = f"LoRA r={stage.lora.rank}" if stage.lora else f"{' and '.join(stage.train)} in full"
-    what = f"{how}, {stage.learning_rate:g}"
+    what = f"{how}, {rate_in_words(stage.learning_rate)}"
     if left:
         return (
             f"{what}, because the model has {count_in_words(parameters)} parameters and is not the miniature"
@@ -69,6 +69,12 @@ def reason(stage: StageSpec, *, left: bool, miniature: bool, parameters: int, re
     if miniature:
         return f"{what}, as {recipe} says for the miniature"
     return f"{what}, as {recipe} says"
+
+
+def rate_in_words(rate: float) -> str:
+    """A learning rate as recipes write it: 2e-5, 1.5e-3."""
+    digits, _, power = f"{rate:.3e}".partition("e")
+    return f"{float(digits):g}e{int(power)}"
 
 
 def count_in_words(count: int) -> str:

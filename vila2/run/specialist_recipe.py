@@ -23,8 +23,8 @@ from vila2.errors import RecipeError
 from vila2.run.recipe import DatasetSpec, StageSpec
 from vila2.run.recipe_checks import portion_problems, training_problems
 from vila2.run.recipe_extends import what_it_is
-from vila2.run.recipe_file import problem_of
-from vila2.run.recipe_problems import Problem, Where, mapping, sequence
+from vila2.run.recipe_file import problem_of, told_elsewhere
+from vila2.run.recipe_problems import Problem, Where, mapping, sequence, unknown
 from vila2.run.recipe_values import Count, Name, Number, Part, Text, Whole
 from vila2.run.recipe_yaml import read_setting, read_yaml
 from vila2.run.specialist_defaults import MINIATURE, defaults_of, is_left_to_the_generalist
@@ -107,7 +107,8 @@ def read_specialist_recipe(
         where: file or plugin, for errors.
         overrides: ``KEY=VALUE`` each. A key of the recipe is changed there (``stages.tune.epochs=2``); any other
             is a setting of the builder (``per_image=4`` is ``build.per_image=4``).
-        miniature: whether the generalist is the shipped miniature, for which the recipe's ``miniature`` counts.
+        miniature: whether the generalist is the shipped miniature, for which the recipe's ``miniature``
+            counts.
         told_as: how the overrides were given, for errors.
         check: gives further problems of the recipe's plain values, to be told with the rest.
 
@@ -192,7 +193,7 @@ def _checked(raw: dict[str, Any], problems: list[Problem]) -> SpecialistRecipe |
         recipe = SpecialistRecipe.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        problems += [problem_of(detail, SpecialistRecipe) for detail in details]
+        problems += [problem_of(one, SpecialistRecipe) for one in details if not told_elsewhere(one)]
     problems += _stage_problems(raw)
     return recipe
 
@@ -233,26 +234,35 @@ def _put(raw: dict[str, Any], override: str, told: _Told, told_as: str) -> list[
         return [Problem((said,), f"not of the form key=value; write for example {told_as} seed=1")]
     if keys[0] not in _KEYS:
         keys = ["build", *keys]
-    where: Where = tuple(keys)
+    where: Where = tuple(int(key) if key.isdigit() else key for key in keys)
     told.overridden[where] = said
+    stages = mapping(raw.get("stages"))
+    if where[0] == "stages" and len(where) > 2 and where[1] not in stages:
+        told.overridden[where[:2]] = said
+        return [Problem(where[:2], unknown("stage", str(where[1]), stages))]
     try:
         marked = read_setting(text, where=said)
     except RecipeError as error:
         return [Problem(where, f"{error.what.removeprefix(f'{said}:')}; {error.mend}", final=True)]
-    holder: Any = raw
-    for depth, key in enumerate(keys[:-1], start=1):
-        if isinstance(holder, list) and key.isdigit() and int(key) < len(holder):
-            holder = holder[int(key)]
-        else:
-            holder[key] = {} if holder.get(key) is None else holder[key]
-            holder = holder[key]
-        if not isinstance(holder, dict | list):
-            above = ".".join(keys[:depth])
-            return [Problem(where, f"{above} holds no keys; give it whole: {above}=...")]
-    if isinstance(holder, list):
-        if not keys[-1].isdigit() or int(keys[-1]) >= len(holder):
-            return [Problem(where, f"the list has {len(holder)} entries: count from 0")]
-        holder[int(keys[-1])] = marked.value
-    else:
-        holder[keys[-1]] = marked.value
+    holder, problem = _holder(raw, where)
+    if problem:
+        return [problem]
+    holder[where[-1]] = marked.value
     return [Problem((*where, *problem.where), problem.what, problem.final) for problem in marked.problems]
+
+
+def _holder(raw: Any, where: Where) -> tuple[Any, Problem | None]:
+    """The mapping or list that the last key stands in, or why there is none; mappings on the way are made."""
+    holder = raw
+    for depth, key in enumerate(where):
+        if isinstance(holder, list):
+            if not isinstance(key, int) or key >= len(holder):
+                return None, Problem(where, f"the list has {len(holder)} entries: count from 0")
+        elif not isinstance(holder, dict):
+            above = ".".join(map(str, where[:depth]))
+            return None, Problem(where, f"{above} holds no keys; give it whole: {above}=...")
+        elif depth < len(where) - 1 and holder.get(key) is None:
+            holder[key] = {}
+        if depth < len(where) - 1:
+            holder = holder[key]
+    return holder, None

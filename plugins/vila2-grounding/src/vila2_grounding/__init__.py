@@ -27,7 +27,8 @@ def vila2_specialists() -> list[Specialist]:
         Specialist(
             name="grounding",
             summary="Captions that say where each thing is, and boxes of things that are named",
-            reads="captions with boxes: GRIT (zzliang/GRIT on the hub, as Parquet or the tars of img2dataset), or boxes with names: "
+            reads="captions with boxes: GRIT (zzliang/GRIT on the hub, as Parquet or the tars of "
+            "img2dataset), or boxes with names: "
             "COCO JSON (cocodataset.org, instances_*.json), a Pascal VOC folder, rows of images and boxes",
             builder="vila2_grounding.builder:GroundingBuilder",
             config="vila2_grounding.builder:GroundingConfig",

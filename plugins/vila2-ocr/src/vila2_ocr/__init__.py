@@ -27,8 +27,10 @@ def vila2_specialists() -> list[Specialist]:
         Specialist(
             name="ocr",
             summary="Reads text in images, understands it and reckons with it",
-            reads="images with their texts: rows {image, texts: [{text, box}]}; or data sets about text: TextOCR-GPT4V, SynthDoG, OCR-VQA, "
-            "DocVQA, ChartQA, The Cauldron and others, each in a folder of its name (vila2_ocr.readers.SOURCES says where to "
+            reads="images with their texts: rows {image, texts: [{text, box}]}; or data sets about text: "
+            "TextOCR-GPT4V, SynthDoG, OCR-VQA, "
+            "DocVQA, ChartQA, The Cauldron and others, each in a folder of its name "
+            "(vila2_ocr.readers.SOURCES says where to "
             "get them); or rows {image, question, answer}",
             builder="vila2_ocr.builder:OcrBuilder",
             config="vila2_ocr.builder:OcrConfig",

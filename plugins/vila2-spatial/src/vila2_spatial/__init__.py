@@ -28,7 +28,8 @@ def vila2_specialists() -> list[Specialist]:
         Specialist(
             name="spatial",
             summary="Spatial relations, learnt from questions that 3D boxes answer",
-            reads="images with 3D boxes and the camera: Omni3D JSON (github.com/facebookresearch/omni3d), KITTI, nuScenes, SUN RGB-D, "
+            reads="images with 3D boxes and the camera: Omni3D JSON (github.com/facebookresearch/omni3d), "
+            "KITTI, nuScenes, SUN RGB-D, "
             "ARKitScenes, Hypersim, Objectron as they are downloaded, or rows {image, K, boxes}",
             builder="vila2_spatial.builder:SpatialBuilder",
             config="vila2_spatial.builder:SpatialConfig",
