@@ -24,6 +24,13 @@ from vila2.sources.llava import read
 from vila2.sources.rows import Row, read_rows
 
 ROWS = [{"id": str(n), "question": f"{n}?", "answer": f"ü{n}"} for n in range(3)]
+
+
+def gz(data: bytes) -> bytes:
+    """The same bytes whenever it is called: they are part of the names of tests."""
+    return gzip.compress(data, mtime=0)
+
+
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
 
 
@@ -60,14 +67,14 @@ def tar_of(name: str, data: bytes) -> bytes:
         ("rows.json", "\n".join(json.dumps(row, indent=2) for row in ROWS), "[1]"),
         ("rows.json", json.dumps({row["id"]: row for row in ROWS}), ": '1'"),
         ("rows.txt", json.dumps(ROWS), "[1]"),
-        ("rows.jsonl.gz", gzip.compress(LINES.encode()), ":2"),
-        ("rows.jsonl", gzip.compress(LINES.encode()), ":2"),
+        ("rows.jsonl.gz", gz(LINES.encode()), ":2"),
+        ("rows.jsonl", gz(LINES.encode()), ":2"),
         ("rows.json.bz2", bz2.compress(json.dumps(ROWS).encode()), "[1]"),
         ("rows.jsonl.xz", lzma.compress(LINES.encode()), ":2"),
         ("rows.jsonl.zst", pa.compress(LINES.encode(), "zstd", asbytes=True), ":2"),
         ("rows.csv", "id,question,answer\n" + "".join(f'{n},{n}?,"ü{n}"\n' for n in range(3)), ":3"),
         ("rows.tsv", "id\tquestion\tanswer\n" + "".join(f"{n}\t{n}?\tü{n}\n" for n in range(3)), ":3"),
-        ("rows.csv.gz", gzip.compress("id;question;answer\n0;0?;ü0\n1;1?;ü1\n2;2?;ü2\n".encode()), ":3"),
+        ("rows.csv.gz", gz("id;question;answer\n0;0?;ü0\n1;1?;ü1\n2;2?;ü2\n".encode()), ":3"),
     ],
 )
 def test_every_kind_of_file_gives_its_rows(tmp_path, name, content, where):
@@ -81,10 +88,10 @@ def test_every_kind_of_file_gives_its_rows(tmp_path, name, content, where):
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
-        ("rows.tar.gz", gzip.compress(tar_of("a.jpg", b"x")), "is a tar archive compressed with gzip"),
+        ("rows.tar.gz", gz(tar_of("a.jpg", b"x")), "is a tar archive compressed with gzip"),
         ("rows.jsonl", tar_of("a.jpg", b"x"), "is a tar archive"),
-        ("rows.parquet.gz", gzip.compress(b"PAR1...."), "is a gzip archive of a parquet file"),
-        ("rows.jsonl.gz", gzip.compress(LINES.encode() * 5000)[:-300], "the gzip is damaged or cut off"),
+        ("rows.parquet.gz", gz(b"PAR1...."), "is a gzip archive of a parquet file"),
+        ("rows.jsonl.gz", gz(LINES.encode() * 5000)[:-300], "the gzip is damaged or cut off"),
         ("rows.jsonl.zst", pa.compress(LINES.encode(), "zstd", asbytes=True)[:-9], "the zstd is damaged or cut off"),
         ("rows.jsonl.xz", lzma.compress(LINES.encode())[:-9], "the xz is damaged or cut off"),
         ("rows.json", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
@@ -146,7 +153,7 @@ def test_cells_that_do_not_fit_the_names_cost_their_line(tmp_path):
 def test_a_folder_gives_its_rows_and_leaves_out_what_lies_beside_them(tmp_path):
     for name in ("b.jsonl", "a.jsonl.gz", "c.json"):
         content = json.dumps({"id": name, "question": "?", "answer": "!"}).encode()
-        written(tmp_path, name, gzip.compress(content) if name.endswith("gz") else content)
+        written(tmp_path, name, gz(content) if name.endswith("gz") else content)
     for name in (
         "list.csv",
         "c.meta.json",
