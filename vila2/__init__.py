@@ -19,7 +19,7 @@ _FACE = {
     "PointPart": "vila2.data.sample",
     "Claim": "vila2.data.claims",
     "Evidence": "vila2.data.evidence",
-    "Items": "vila2.evaluate.captions",
+    "Items": "vila2.evaluate.kinds.captions",
     "Reject": "vila2.data.shards",
     "assistant": "vila2.data.sample",
     "open_evidence": "vila2.sources.evidence",

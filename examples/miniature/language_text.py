@@ -9,10 +9,11 @@ import numpy as np
 from tokenizer_part import PROMPTS
 from vision_part import cell_targets
 
+from vila2.data.chance import generator
 from vila2.sources.world.captions import detailed_caption
 from vila2.sources.world.questions import Question, sample_questions
 from vila2.sources.world.relations import centre_u, is_unique
-from vila2.sources.world.scene import Scene, generator, sample_scene
+from vila2.sources.world.scene import Scene, sample_scene
 
 #: Kinds asked while the language model is taught: closest, farthest and reading are scarce, as later in SFT.
 LANGUAGE_MIX = {

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vila2.evaluate.fit import FitScorer
-from vila2.evaluate.kendall import kendall_tau
-from vila2.evaluate.looking import confirmed_words
-from vila2.evaluate.text import cider, tokens
+from tests.benchmarks.kendall import kendall_tau
+from vila2.evaluate.measures.fit import FitScorer
+from vila2.evaluate.measures.looking import confirmed_words
+from vila2.evaluate.measures.text import cider, tokens
 
 RESAMPLES = 300
 

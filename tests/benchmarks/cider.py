@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from vila2.evaluate.text import cider
+from vila2.evaluate.measures.text import cider
 
 WORDS = ["a", "dog", "cat", "runs", "sits", "on", "the", "grass", "sofa", "red", "ball", "with", "two"]
 CAPTIONS, REFERENCES = 1000, 5

@@ -12,9 +12,9 @@ import time
 
 import numpy as np
 
-from vila2.evaluate.judge.bradley_terry import strengths
-from vila2.evaluate.judge.length_control import controlled_rate, scaled
-from vila2.evaluate.judge.resampling import interval, row_weights, share_interval
+from vila2.judge.bradley_terry import strengths
+from vila2.judge.length_control import controlled_rate, scaled
+from vila2.judge.resampling import interval, row_weights, share_interval
 
 QUALITY = np.array([0.0, 0.5, 0.9])
 TIE = 0.5  # of Davidson's model

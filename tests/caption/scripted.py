@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vila2.caption.engine import Answer, GenerationSettings, Request
+from vila2.engine.protocol import Answer, GenerationSettings, Request
 
 
 class Scripted:

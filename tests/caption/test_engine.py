@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_llava import picture
 
-from vila2.caption.engine import GenerationSettings, Request
-from vila2.caption.transformers_engine import TransformersEngine
 from vila2.data.sample import ImagePart, Sample, assistant, user
+from vila2.engine.protocol import GenerationSettings, Request
+from vila2.engine.transformers_engine import TransformersEngine
 from vila2.errors import DataError, EngineError
 from vila2.model.assemble import assemble
 from vila2.model.conversation import ConversationEncoder
@@ -110,7 +110,7 @@ def test_sampling_follows_its_seed_and_the_key(engine) -> None:
 
 
 def test_samples_have_the_probabilities_of_the_model() -> None:
-    from vila2.caption.transformers_engine import SeededNoise
+    from vila2.engine.transformers_engine import SeededNoise
 
     probabilities = torch.tensor([0.5, 0.3, 0.15, 0.05])
     noise = SeededNoise([f"k{n}" for n in range(4000)], 0, torch.device("cpu"))

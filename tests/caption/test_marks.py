@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vila2.caption.engine import Answer
-from vila2.caption.marks import mark
 from vila2.data.layers import STATUSES
+from vila2.engine.marks import mark
+from vila2.engine.protocol import Answer
 
 REAL = Path(os.environ.get("VILA2_REALDATA", Path(__file__).parents[3] / "shared/realdata"))
 WORD = st.text("abcdefgh", min_size=1, max_size=5)

@@ -9,11 +9,11 @@ from PIL import Image
 from tiny_families import FAMILIES
 
 from vila2.caption.annotate import annotate
-from vila2.caption.engine import GenerationSettings, Request, RequestsRefused
 from vila2.caption.recaption import recaption
-from vila2.caption.transformers_engine import TransformersEngine, open_transformers
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
+from vila2.engine.protocol import GenerationSettings, Request, RequestsRefused
+from vila2.engine.transformers_engine import TransformersEngine, open_transformers
 from vila2.errors import DataError, EngineError
 from vila2.evaluate.asking import ask_all
 from vila2.report.preview import page, preview_samples, text
@@ -139,7 +139,7 @@ def test_the_preview_shows_what_a_model_can_not_be_shown(folder, tmp_path):
 
 
 def test_likelihoods_are_measured_of_what_can_be_read(engine, caplog):
-    from vila2.evaluate.image_text import OwnLikelihood
+    from vila2.evaluate.kinds.image_text import OwnLikelihood
 
     scorer = OwnLikelihood(engine.model, engine.processor, "Describe it.")
     samples = [shown("fine", picture(60, 50)), shown("line", picture(600, 2))]

@@ -12,10 +12,10 @@ import pytest
 from scripted import Scripted, lines
 from tiny_llava import picture
 
-from vila2.caption.engine import GenerationSettings
 from vila2.caption.photo_files import find_photos
 from vila2.caption.photos import recaption_photos
 from vila2.caption.prompts import DEFAULT_PROMPTS
+from vila2.engine.protocol import GenerationSettings
 from vila2.errors import DataError
 
 

@@ -17,13 +17,13 @@ import typer
 from tiny_llava import picture
 from typer.testing import CliRunner
 
-from vila2.caption.engine import Answer, GenerationSettings, Request
 from vila2.caption.photos import PhotoOutput, find_images, recaption_photos
 from vila2.caption.prompts import DEFAULT_PROMPTS
 from vila2.cli.recaption import recaption as command
 from vila2.data.layers import Layer
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import write_dataset
+from vila2.engine.protocol import Answer, GenerationSettings, Request
 from vila2.errors import DataError, RecipeError
 from vila2.run.progress import Board
 

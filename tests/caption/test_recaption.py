@@ -13,14 +13,14 @@ import pytest
 from tiny_llava import picture
 
 from vila2.caption.attempts import Attempts
-from vila2.caption.engine import Answer, GenerationSettings, Request
 from vila2.caption.job import describe_settings
-from vila2.caption.journal import Journal
 from vila2.caption.prompts import PROMPTS
 from vila2.caption.recaption import check_layer, recaption
+from vila2.data.journal import Journal
 from vila2.data.layers import Layer
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
+from vila2.engine.protocol import Answer, GenerationSettings, Request
 from vila2.errors import DataError, RunError
 
 SETTINGS = GenerationSettings(max_new_tokens=16)
@@ -262,9 +262,9 @@ SCRIPT = """
 import os, random, signal, sys, time
 import torch
 from pathlib import Path
-from vila2.caption.engine import GenerationSettings
+from vila2.engine.protocol import GenerationSettings
 from vila2.caption.recaption import check_layer, recaption
-from vila2.caption.transformers_engine import TransformersEngine
+from vila2.engine.transformers_engine import TransformersEngine
 from vila2.data.shards import ShardDataset
 from vila2.model.generalist import load_generalist
 

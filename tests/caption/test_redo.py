@@ -8,7 +8,6 @@ import pytest
 from scripted import Scripted, lines
 from tiny_llava import picture
 
-from vila2.caption.engine import GenerationSettings
 from vila2.caption.layer_redo import redo_layer
 from vila2.caption.photo_output import PhotoOutput
 from vila2.caption.photos import recaption_photos
@@ -17,6 +16,7 @@ from vila2.data.layers import Layer
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.data.verification import verify_dataset
+from vila2.engine.protocol import GenerationSettings
 from vila2.errors import DataError
 
 COUNT = 6

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vila2.cycle.annotate import MadeSpecialist, annotate_settings
 from vila2.errors import RecipeError, RunError
+from vila2.specialist.annotating import annotate_settings
+from vila2.specialist.made import MadeSpecialist
 
 #: As a specialist was saved before there were ``prompts``.
 MADE = MadeSpecialist("ocr", Path("model"), {"annotate": {"max_new_tokens": 60, "batch_size": 50}})

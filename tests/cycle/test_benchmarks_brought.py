@@ -11,11 +11,11 @@ from vila2.cycle.improve import run_recipe
 from vila2.data.shards import write_dataset
 from vila2.errors import PluginError, RecipeError
 from vila2.model.assemble import assemble
+from vila2.model.saving import save_model
+from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import BenchmarkSpec
-from vila2.run.recipe_file import load_recipe
 from vila2.sources import open_source
-from vila2.train.stage import save_model
 
 CODE = """
 from vila2 import Items

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from vila2.cycle.generalist import Cycle
 from vila2.cycle.improve import improve
-from vila2.cycle.preflight import first_samples
+from vila2.cycle.training import Cycle
 from vila2.data.layers import Annotation, LayerWriter
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import RecipeError
-from vila2.run.recipe import Recipe
+from vila2.recipe.recipe import Recipe
 from vila2.run.steps import Run
 from vila2.sources import open_source
+from vila2.sources.first_samples import first_samples
 from vila2.train.mixture import open_mixture
 
 PARTS = {"vision": "builtin:world/vision", "language": "builtin:world/language"}

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from tiny_llava import build_tiny_llava
 
-from vila2.cycle.generalist import Cycle
 from vila2.cycle.improve import improve, run_recipe
 from vila2.cycle.specialist_augmentation import share_of_images, specialist_augment
+from vila2.cycle.training import Cycle
 from vila2.data.layers import Annotation, Layer, LayerWriter
 from vila2.data.portions import select_range
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import RunError
 from vila2.model.digest import digest_folder
+from vila2.recipe.parts.stage import StageSpec
+from vila2.recipe.recipe import Recipe
 from vila2.run.progress import Board
-from vila2.run.recipe import Recipe, StageSpec
 from vila2.run.steps import Run
 from vila2.sources import open_source
 from vila2.train.mixture import open_mixture

@@ -10,30 +10,30 @@ import pytest
 from merge_layers import grounded, reads, relates, said, world, world_layers, write_layer
 from packages import install_specialist
 
-from vila2.caption.engine import Answer
 from vila2.claims.names import Vocabulary
 from vila2.claims.reading import read_claims
 from vila2.cycle import work
-from vila2.cycle.merge.answers import Sentence, sentences_of, with_claims
-from vila2.cycle.merge.conversation import Talk
-from vila2.cycle.merge.deciding import decided
-from vila2.cycle.merge.fates import read_fates
-from vila2.cycle.merge.hearing import Exchange, Spoken
-from vila2.cycle.merge.job import merge_layers
-from vila2.cycle.merge.known import Known, known_of
-from vila2.cycle.merge.repeats import refuted_repeats
-from vila2.cycle.merge.sources import Source
-from vila2.cycle.merge.tally import tally_merge
 from vila2.data.annotations import Annotation
 from vila2.data.claims import Claim
 from vila2.data.layers import Layer, original_layer
 from vila2.data.sample import BoxPart, TextPart, Turn, assistant, user
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View, apply_view
+from vila2.engine.protocol import Answer
 from vila2.errors import DataError, PluginError, RunError
+from vila2.merge.answers import Sentence, sentences_of, with_claims
+from vila2.merge.conversation import Talk
+from vila2.merge.deciding import decided
+from vila2.merge.fates import read_fates
+from vila2.merge.hearing import Exchange, Spoken
+from vila2.merge.job import merge_layers
+from vila2.merge.known import Known, known_of
+from vila2.merge.repeats import refuted_repeats
+from vila2.merge.sources import Source
+from vila2.merge.tally import tally_merge
 from vila2.plugin.host import Host
+from vila2.recipe.parts.specialists import MergeSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import MergeSpec
 from vila2.sources.world import PARTS, Scene, caption_scores, check_caption
 
 ALL = ("objects", "texts", "repeats")
@@ -746,8 +746,9 @@ def test_a_run_merges_as_a_step(small, tmp_path):
 @pytest.mark.parametrize("style", ["plain", "chat"])
 def test_a_stage_trains_on_merged_dialogues_and_trees(small, tmp_path, style):
     from vila2.model.assemble import assemble
-    from vila2.run.recipe import STAGE_DEFAULTS, StageSpec
-    from vila2.train.stage import save_model, train_stage
+    from vila2.model.saving import save_model
+    from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
+    from vila2.train.stage import train_stage
 
     merged(small, hand_made(small), small.folder / "layers" / "merged")
     model, processor = assemble("builtin:world/vision", "builtin:world/language", vision_feature_layer=-1)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from vila2.cycle.origin import Origin, find_origin
 from vila2.errors import RunError
-from vila2.run.recipe_file import load_recipe
+from vila2.recipe.file.reading import load_recipe
 from vila2.run.steps import Run
+from vila2.specialist.origin import Origin, find_origin
 
 MINIATURE = Path(__file__).parents[2] / "examples/miniature.yaml"
 

@@ -9,16 +9,17 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from vila2.cycle.reproduce import arm_recipe, find_studies, measured_arms, reproduce
-from vila2.cycle.scores import items_of, pooled
-from vila2.cycle.studies import GROUPS, STUDIES, Arm, Study
-from vila2.cycle.studies.base import FULL, QUICK, Size
-from vila2.cycle.studies.cycle_base import CycleSize
-from vila2.cycle.studies.study import Cell, Expectation
 from vila2.errors import PluginError, RunError
-from vila2.evaluate.items import Items
+from vila2.evaluate.measures.items import Items
+from vila2.evaluate.measures.stored import items_of, pooled
 from vila2.run.progress import Board
-from vila2.run.steps import Run, StepResult
+from vila2.run.step_files import StepResult
+from vila2.run.steps import Run
+from vila2.studies import GROUPS, STUDIES, Arm, Study
+from vila2.studies.base import FULL, QUICK, Size
+from vila2.studies.cycle_base import CycleSize
+from vila2.studies.reproduce import arm_recipe, find_studies, measured_arms, reproduce
+from vila2.studies.study import Cell, Expectation
 
 TINY = Size("tiny", 8, 4, 4, 1, 4, 4, 6, 4, 2, CycleSize(8, 4, 1, 4, 4, 16))
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from vila2.cycle.saturation import best_round, gain_of, judge
 from vila2.errors import DataError
-from vila2.evaluate.intervals import Interval
-from vila2.evaluate.items import Items
+from vila2.evaluate.measures.intervals import Interval
+from vila2.evaluate.measures.items import Items
 
 
 def answers(right: np.ndarray) -> Items:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vila2.cycle.self_consistency import contradiction
+from vila2.claims.self_consistency import contradiction
 
 
 @pytest.mark.parametrize(

@@ -14,29 +14,26 @@ import pytest
 from tiny_specialist import RECIPE, install_finding
 from typer.testing import CliRunner
 
-from vila2.caption.engines import open_engine
 from vila2.cli.main import app
-from vila2.cycle.annotate import (
-    MadeSpecialist,
-    annotate_dataset,
-    find_dataset,
-    specialist_folder,
-    summarise_layer,
-)
 from vila2.cycle.improve import run_recipe
-from vila2.cycle.origin import find_origin
-from vila2.cycle.specialise import make, specialise
-from vila2.cycle.specialist_job import prepare_job
-from vila2.cycle.specialist_preflight import preflight_specialist
 from vila2.data.layers import Layer
 from vila2.data.sample import BoxPart
 from vila2.data.shards import ShardDataset, write_dataset
+from vila2.engine.registry import open_engine
 from vila2.errors import DataError, PluginError, RecipeError, RunError
+from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.parts.data import DatasetSpec
+from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import DatasetSpec, StageSpec
-from vila2.run.recipe_file import load_recipe
 from vila2.run.steps import Run
 from vila2.sources import open_source
+from vila2.specialist.annotating import annotate_dataset, find_dataset, summarise_layer
+from vila2.specialist.job import prepare_job
+from vila2.specialist.made import MadeSpecialist, specialist_folder
+from vila2.specialist.making import make
+from vila2.specialist.origin import find_origin
+from vila2.specialist.preflight import preflight_specialist
+from vila2.specialist.specialize import specialise
 from vila2.train.mixture import open_mixture
 
 GENERALIST = """

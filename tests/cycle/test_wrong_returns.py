@@ -8,14 +8,14 @@ import pytest
 from packages import install_specialist
 from tiny_specialist import install_finding
 
-from vila2.cycle.annotate import answer_reader
-from vila2.cycle.specialist_work import build
 from vila2.data.annotations import Annotation
 from vila2.data.sample import Sample
 from vila2.data.shards import write_dataset
 from vila2.errors import PluginError
 from vila2.run.progress import Board
 from vila2.sources import open_source
+from vila2.specialist.annotating import answer_reader
+from vila2.specialist.steps import build
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import json
 import pytest
 from PIL import Image
 
-from vila2.data.pieces import Pieces
+from vila2.data.resumable import Pieces
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import Reject, ShardDataset
 from vila2.errors import DataError

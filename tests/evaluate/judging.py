@@ -10,10 +10,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from vila2.caption.engine import Answer, GenerationSettings, Request
 from vila2.data.layers import Annotation, Layer, LayerWriter, original_layer
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
+from vila2.engine.protocol import Answer, GenerationSettings, Request
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 220, 20), "blue": (20, 20, 220), "white": (250, 250, 250)}
 

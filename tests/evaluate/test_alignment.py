@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vila2.evaluate.alignment import best_cosine, chamfer_distance
+from vila2.evaluate.kinds.alignment import best_cosine, chamfer_distance
 
 POINTS = st.integers(0, 2**32 - 1).map(lambda seed: torch.Generator().manual_seed(seed)).map(
     lambda generator: torch.randn(int(torch.randint(1, 6, (1,), generator=generator)), 4, generator=generator)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vila2.errors import DataError
-from vila2.evaluate.answers import exact_match, normalise_answer, vqa_accuracy, yes_no
+from vila2.evaluate.measures.answers import exact_match, normalise_answer, vqa_accuracy, yes_no
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,18 @@ from dataclasses import replace
 import pytest
 
 from vila2.cycle import work
-from vila2.cycle.preflight import check_benchmark
+from vila2.cycle.preflight.recipe import check_benchmark
 from vila2.data.sample import Sample
 from vila2.data.shards import write_dataset
 from vila2.errors import ModelError, RecipeError
 from vila2.evaluate.benchmarks import KINDS, more_is_better
-from vila2.evaluate.captions import score_captions
+from vila2.evaluate.kinds.captions import score_captions
 from vila2.model.assemble import assemble
+from vila2.model.saving import save_model
+from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import BenchmarkSpec
 from vila2.sources import open_source
 from vila2.sources.world import Scene, detailed_caption, generator
-from vila2.train.stage import save_model
 
 ASKING = ("captions", "questions", "pope", "relations", "consistency", "image_text")
 

@@ -6,7 +6,7 @@ import pytest
 
 from vila2.data.sample import Sample
 from vila2.errors import DataError
-from vila2.evaluate.consistency import score_consistency
+from vila2.evaluate.kinds.consistency import score_consistency
 from vila2.sources import open_source
 from vila2.sources.world import Scene, detailed_caption, generator
 

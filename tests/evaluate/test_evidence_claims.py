@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from vila2.data.evidence import Evidence, SceneObject, WrittenText
 from vila2.data.sample import Sample
-from vila2.evaluate.captions import score_captions
-from vila2.evaluate.evidence_claims import check_against_evidence, coverage, known_labels
-from vila2.evaluate.thing_words import WORDS, plural_of, words_for
+from vila2.evaluate.kinds.captions import score_captions
+from vila2.evaluate.measures.evidence_claims import check_against_evidence, coverage, known_labels
+from vila2.evaluate.measures.thing_words import WORDS, plural_of, words_for
 
 LABELS = ("person", "dog", "sports ball", "dining table", "bear", "teddy bear", "car")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vila2.errors import DataError
-from vila2.evaluate.fit import FitScorer, stem
+from vila2.evaluate.measures.fit import FitScorer, stem
 
 PEOPLE = [
     ["A kid rides a bike", "A child on a bicycle", "The child is riding"],

@@ -21,9 +21,9 @@ from transformers import (
 
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import DataError, ModelError
-from vila2.evaluate.choices import log_likelihoods
-from vila2.evaluate.dual_encoder import DualEncoder
-from vila2.evaluate.image_text import OwnLikelihood, contrast
+from vila2.evaluate.kinds.choices import log_likelihoods
+from vila2.evaluate.kinds.image_text import OwnLikelihood, contrast
+from vila2.evaluate.measures.dual_encoder import DualEncoder
 from vila2.model.assemble import assemble
 from vila2.model.conversation import ConversationEncoder
 from vila2.sources import open_source

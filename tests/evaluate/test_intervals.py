@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vila2.errors import DataError
-from vila2.evaluate.intervals import (
+from vila2.evaluate.measures.intervals import (
     Measure,
     bootstrap,
     paired_bootstrap,

@@ -17,10 +17,10 @@ from tiny_llava import build_tiny_llava
 from typer.testing import CliRunner
 
 from vila2.cli.main import app
-from vila2.cycle.described import open_described
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError
-from vila2.run.recipe_file import load_recipe
+from vila2.recipe.file.reading import load_recipe
+from vila2.run.finding import open_described
 from vila2.run.steps import Run
 
 ROOT = Path(__file__).parents[2]

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from judging import Judge, blind, first_shown, longer, looking, two_layers, write_layer
 
-from vila2.caption.engine import GenerationSettings
 from vila2.data.layers import Layer, original_layer
 from vila2.data.shards import ShardDataset
+from vila2.engine.protocol import GenerationSettings
 from vila2.errors import DataError, RunError
-from vila2.evaluate.judge.asking import ask_pairs
-from vila2.evaluate.judge.job import Work, describe_engine, open_votes, write_judged
-from vila2.evaluate.judge.pairs import choose_checks, choose_pairs
+from vila2.judge.asking import ask_pairs
+from vila2.judge.job import Work, describe_engine, open_votes, write_judged
+from vila2.judge.pairs import choose_checks, choose_pairs
 from vila2.run.progress import Board
 
 SETTINGS = GenerationSettings(max_new_tokens=8)

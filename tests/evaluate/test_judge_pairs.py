@@ -12,7 +12,7 @@ from vila2.data.layers import original_layer
 from vila2.data.sample import Sample, assistant
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import DataError
-from vila2.evaluate.judge.pairs import MOVED, check_count, choose_checks, choose_pairs
+from vila2.judge.pairs import MOVED, check_count, choose_checks, choose_pairs
 
 
 def test_more_pairs_begin_with_the_same_ones_and_the_seed_chooses_others(tmp_path: Path):

@@ -16,9 +16,9 @@ from judging import COLOURS, two_layers
 from PIL import Image
 
 from vila2.errors import RunError
-from vila2.evaluate.judge.job import PERSON, Work, open_votes, write_judged
-from vila2.evaluate.judge.person import Session
-from vila2.evaluate.judge.server import JudgeServer, serve
+from vila2.judge.job import PERSON, Work, open_votes, write_judged
+from vila2.judge.person import Session
+from vila2.judge.server import JudgeServer, serve
 
 
 class Tab:

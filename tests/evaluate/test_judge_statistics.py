@@ -7,12 +7,12 @@ import itertools
 import numpy as np
 import pytest
 
-from vila2.evaluate.judge.bradley_terry import davidson, strengths
-from vila2.evaluate.judge.length_control import can_control, controlled_rate, overlap, scaled
-from vila2.evaluate.judge.pairs import Pair
-from vila2.evaluate.judge.resampling import PRIOR, joined, row_weights, share_interval, sign_test
-from vila2.evaluate.judge.results import judge_results
-from vila2.evaluate.judge.votes import Vote
+from vila2.judge.bradley_terry import davidson, strengths
+from vila2.judge.length_control import can_control, controlled_rate, overlap, scaled
+from vila2.judge.pairs import Pair
+from vila2.judge.resampling import PRIOR, joined, row_weights, share_interval, sign_test
+from vila2.judge.results import judge_results
+from vila2.judge.votes import Vote
 
 
 def rows_of(counts: dict[tuple[int, int, float], int]):

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vila2.errors import DataError
-from vila2.evaluate.judge.asking import parse_verdict, render_prompt
-from vila2.evaluate.judge.pairs import Pair
-from vila2.evaluate.judge.votes import Vote, VoteBook, decide
+from vila2.judge.asking import parse_verdict, render_prompt
+from vila2.judge.pairs import Pair
+from vila2.judge.votes import Vote, VoteBook, decide
 
 PAIR = Pair("k", ("original", "self-1"), ("a dog", "a small dog"))
 

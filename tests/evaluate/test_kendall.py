@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.benchmarks.kendall import kendall_tau
 from vila2.errors import DataError
-from vila2.evaluate.kendall import kendall_tau
 
 REAL = Path(os.environ.get("VILA2_REALDATA", Path(__file__).parents[3] / "shared/realdata"))
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3)), min_size=2, max_size=20)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from vila2.data.sample import Sample
 from vila2.errors import DataError
-from vila2.evaluate.captions import score_captions
-from vila2.evaluate.looking import confirmed_words, content_words, told_apart
+from vila2.evaluate.kinds.captions import score_captions
+from vila2.evaluate.measures.looking import confirmed_words, content_words, told_apart
 
 WORDS = ["dog", "boy", "girl", "runs", "jumps", "red", "ball", "grass", "snow", "water", "two", "bike"]
 CAPTION = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)

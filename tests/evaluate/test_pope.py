@@ -13,7 +13,7 @@ from PIL import Image
 from vila2.data.evidence import Evidence, SceneObject
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import DataError
-from vila2.evaluate.pope import SETTINGS, given_questions, is_absent, presence_questions, score_presence
+from vila2.evaluate.kinds.pope import SETTINGS, given_questions, is_absent, presence_questions, score_presence
 from vila2.sources import open_source
 
 SCENES = list(open_source("world", split="test", count=60, content="test", questions=1))

@@ -9,7 +9,8 @@ import pytest
 from vila2.data.evidence import Evidence, SceneObject
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import DataError
-from vila2.evaluate.relations import given_statements, relation, score_statements, statements
+from vila2.evaluate.kinds.relations import given_statements, score_statements, statements
+from vila2.evaluate.measures.placing import relation
 from vila2.sources import open_source
 from vila2.sources.world import Scene, check_caption
 

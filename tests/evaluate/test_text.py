@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vila2.errors import DataError
-from vila2.evaluate.text import cider, distinct_n, tokens, word_statistics
+from vila2.evaluate.measures.text import cider, distinct_n, tokens, word_statistics
 
 WORDS = ["a", "dog", "cat", "runs", "sits", "on", "the", "grass", "sofa", "red", "ball", "with", "two"]
 SENTENCE = st.lists(st.sampled_from(WORDS), max_size=15).map(" ".join)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vila2.evaluate.intervals import bootstrap, ratio_bootstrap
-from vila2.evaluate.text import distinct_n, tokens, word_statistics
-from vila2.evaluate.variety import variety
+from vila2.evaluate.measures.intervals import bootstrap, ratio_bootstrap
+from vila2.evaluate.measures.text import distinct_n, tokens, word_statistics
+from vila2.evaluate.measures.variety import variety
 
 CAPTION = st.lists(
     st.sampled_from(["a", "dog", "runs", "in", "the", "red", "snow", "cat", "sits"]), max_size=9

@@ -21,8 +21,8 @@ from vila2.data.sample import ImagePart, Sample, TextPart, assistant, user
 from vila2.data.shards import write_dataset
 from vila2.errors import Vila2Error
 from vila2.model.generalist import load_generalist
+from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import StageSpec
 from vila2.train.stage import train_stage
 
 #: Does a cell with a family, its model and a folder to work in.

@@ -9,7 +9,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from vila2.errors import ModelError
 from vila2.model.outline import outline
-from vila2.run.recipe import StageSpec
+from vila2.recipe.parts.stage import StageSpec
 from vila2.train.estimate import Sizes, stage_memory, text_shape
 from vila2.train.lora import add_lora
 

@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from tiny_models import save_language, save_tower
 
 from vila2.errors import ModelError
-from vila2.evaluate.dual_encoder import DualEncoder
+from vila2.evaluate.measures.dual_encoder import DualEncoder
 from vila2.model.assemble import assemble
 from vila2.model.generalist import load_generalist, load_processor
 from vila2.model.outline import outline, outline_of_parts
-from vila2.train.stage import save_model
+from vila2.model.saving import save_model
 
 POINTER = (
     b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"

@@ -10,11 +10,12 @@ from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import write_dataset
 from vila2.errors import TrainingError
 from vila2.model.assemble import assemble
+from vila2.model.saving import save_model
+from vila2.recipe.checks.across import cross_problems
+from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import StageSpec
-from vila2.run.recipe_checks import cross_problems
 from vila2.sources import open_source
-from vila2.train.stage import save_model, train_stage
+from vila2.train.stage import train_stage
 
 
 @pytest.fixture(scope="module")

@@ -215,12 +215,12 @@ def test_a_plugin_brings_an_engine(site):
         "@hookimpl\ndef vila2_engines():\n    return {'parrot': 'vila2_parrot:open'}\n\n"
         "class Parrot:\n    name = digest = 'parrot'\n"
         "    def generate(self, requests, settings):\n"
-        "        from vila2.caption.engine import Answer\n"
+        "        from vila2.engine.protocol import Answer\n"
         "        return [Answer(one.prompt, 'stop', 1) for one in requests]\n\n"
         "def open(model, **options):\n    return Parrot()\n"
     )
     install(site, "vila2-parrot", code, entry="parrot")
-    from vila2.caption.engines import open_engine
+    from vila2.engine.registry import open_engine
 
     assert open_engine("parrot", "any").name == "parrot"
     with pytest.raises(EngineError, match="unknown engine 'parot'") as error:

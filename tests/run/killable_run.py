@@ -9,7 +9,8 @@ from pathlib import Path
 
 from vila2.data.atomic import write_text_atomic
 from vila2.run.progress import Board
-from vila2.run.steps import Run, StepResult
+from vila2.run.step_files import StepResult
+from vila2.run.steps import Run
 
 PIECES = 6
 

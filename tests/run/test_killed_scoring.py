@@ -13,15 +13,16 @@ from types import SimpleNamespace
 import pytest
 from tiny_specialist import install_finding
 
-from vila2.caption.transformers_engine import TransformersEngine
-from vila2.cycle import specialist_work, work
+from vila2.cycle import work
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import write_dataset
+from vila2.engine.transformers_engine import TransformersEngine
 from vila2.model.assemble import assemble
+from vila2.model.saving import save_model
+from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import BenchmarkSpec
 from vila2.sources import open_source
-from vila2.train.stage import save_model
+from vila2.specialist import steps as specialist_work
 
 HERE = Path(__file__).parent
 CODE = """

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from vila2.cycle.preflight import first_samples
 from vila2.data.mixtures import select_range
 from vila2.data.portions import Portion
 from vila2.errors import RecipeError
-from vila2.run.recipe_file import load_recipe
+from vila2.recipe.file.reading import load_recipe
 from vila2.sources import SOURCES
+from vila2.sources.first_samples import first_samples
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAPER = sorted((EXAMPLES / "paper").glob("*.yaml"))

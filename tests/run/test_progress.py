@@ -10,7 +10,8 @@ import pytest
 
 from vila2.errors import DataError, RunError
 from vila2.run import displays, progress
-from vila2.run.progress import Board, TaskState, duration, live_progress
+from vila2.run.displays import live_progress
+from vila2.run.progress import Board, TaskState, duration
 from vila2.run.status import status
 from vila2.run.steps import Run
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from vila2.errors import RecipeError
-from vila2.run.recipe import Recipe
-from vila2.run.recipe_file import load_recipe, recipe_to_yaml
-from vila2.run.recipe_learning import captions_in_vain
+from vila2.recipe.checks.learning import captions_in_vain
+from vila2.recipe.file.reading import load_recipe, recipe_to_yaml
+from vila2.recipe.recipe import Recipe
 
 RECIPE = """\
 name: small

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vila2.errors import RecipeError
-from vila2.run.recipe import STAGE_DEFAULTS, Recipe
-from vila2.run.recipe_file import load_recipe, recipe_to_yaml
+from vila2.recipe.file.reading import load_recipe, recipe_to_yaml
+from vila2.recipe.parts.stage import STAGE_DEFAULTS
+from vila2.recipe.recipe import Recipe
 
 FOLDER = Path(__file__).parents[2] / "examples"
 # Not those in parts/, which others extend, nor a plugin's own recipe, which is a specialist's.

@@ -12,8 +12,8 @@ import pytest
 from killable_run import go
 
 from vila2.errors import DataError, RunError
+from vila2.recipe.file.reading import load_recipe
 from vila2.run.digests import digest_path
-from vila2.run.recipe_file import load_recipe
 from vila2.run.steps import Run
 
 HERE = Path(__file__).parent

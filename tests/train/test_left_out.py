@@ -14,8 +14,8 @@ from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.data.views import View
 from vila2.errors import TrainingError
+from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import StageSpec
 from vila2.train.left_out import LEFT_OUT_FILE
 from vila2.train.processes import train_in_processes
 from vila2.train.stage import train_stage

@@ -10,12 +10,13 @@ from test_stage import changed_parts, inputs, settings, weights  # noqa: F401 - 
 from vila2.data.shards import ShardDataset
 from vila2.model.conversation import ConversationEncoder
 from vila2.model.generalist import load_generalist
+from vila2.model.saving import save_model
 from vila2.packing.collate import Collator
+from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import StageSpec
 from vila2.train.freezing import freeze_all_but
 from vila2.train.lora import add_lora, merge_lora
-from vila2.train.stage import save_model, train_stage
+from vila2.train.stage import train_stage
 
 needs_bitsandbytes = pytest.mark.skipif(
     importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed"

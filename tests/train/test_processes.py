@@ -17,12 +17,12 @@ from vila2.data.shards import write_dataset
 from vila2.errors import TrainingError
 from vila2.model.assemble import assemble
 from vila2.model.generalist import load_generalist
+from vila2.model.saving import save_model
+from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import StageSpec
 from vila2.sources import open_source
 from vila2.train.checkpoints import latest_checkpoint
 from vila2.train.order import StepOrder
-from vila2.train.stage import save_model
 
 SAME = {"abs": 1e-4}
 needs_deepspeed = pytest.mark.skipif(

@@ -14,13 +14,14 @@ from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder
 from vila2.model.coordinates import set_coordinates
 from vila2.model.generalist import load_generalist
+from vila2.model.saving import save_model
 from vila2.model.special_tokens import token_groups
 from vila2.packing.collate import Collator
+from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import StageSpec
 from vila2.sources import open_source
 from vila2.train.lora import add_lora, merge_lora
-from vila2.train.stage import ready_to_learn, save_model, train_stage
+from vila2.train.stage import ready_to_learn, train_stage
 
 TEMPLATE = (
     "{% for m in messages %}{{ m.role }}:{% for p in m.content %}"

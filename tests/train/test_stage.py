@@ -16,10 +16,11 @@ from transformers import AutoProcessor
 from vila2.data.shards import write_dataset
 from vila2.errors import TrainingError
 from vila2.model.assemble import assemble
+from vila2.model.saving import save_model
+from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import STAGE_DEFAULTS, StageSpec
 from vila2.sources import open_source
-from vila2.train.stage import save_model, train_stage
+from vila2.train.stage import train_stage
 
 
 @pytest.fixture(scope="module")

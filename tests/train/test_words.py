@@ -14,12 +14,13 @@ from vila2.errors import TrainingError
 from vila2.model.assemble import assemble
 from vila2.model.conversation import ConversationEncoder
 from vila2.model.generalist import load_generalist
+from vila2.model.saving import save_model
 from vila2.packing.collate import Collator
+from vila2.recipe.checks.across import cross_problems
+from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
 from vila2.run.progress import Board
-from vila2.run.recipe import STAGE_DEFAULTS, StageSpec
-from vila2.run.recipe_checks import cross_problems
 from vila2.sources import open_source
-from vila2.train.stage import save_model, train_stage
+from vila2.train.stage import train_stage
 from vila2.train.words import WordsObjective
 
 

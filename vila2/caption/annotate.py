@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vila2.caption.asking import Unanswered, ask_each
-from vila2.caption.engine import Engine, GenerationSettings, Request
-from vila2.caption.marks import mark
 from vila2.data.layers import Annotation
+from vila2.engine.marks import mark
+from vila2.engine.protocol import Engine, GenerationSettings, Request
 
 
 def annotate(engine: Engine, requests: Sequence[Request], settings: GenerationSettings) -> list[Annotation]:

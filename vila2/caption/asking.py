@@ -6,8 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vila2.caption.engine import Answer, Engine, GenerationSettings, Request, RequestsRefused
 from vila2.data.images import decode_image
+from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request, RequestsRefused
 from vila2.errors import DataError, one_line
 
 log = logging.getLogger("vila2.caption")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vila2.caption.annotate import annotate
-from vila2.caption.engine import Engine, GenerationSettings, Request
 from vila2.data.annotations import Annotation
+from vila2.engine.protocol import Engine, GenerationSettings, Request
 
 
 @dataclass(frozen=True, slots=True)

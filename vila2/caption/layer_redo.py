@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2.caption.annotate import annotate
-from vila2.caption.engine import Engine, GenerationSettings, Request
-from vila2.caption.job import describe_job, different_settings, only_writer
-from vila2.caption.journal import Journal
+from vila2.caption.job import describe_job
 from vila2.caption.prompts import choose_prompt
 from vila2.data.annotations import Annotation, Status
 from vila2.data.atomic import write_json_atomic
+from vila2.data.job_files import different_settings, only_writer
+from vila2.data.journal import Journal
 from vila2.data.layers import Layer, LayerWriter
 from vila2.data.shards import ShardDataset
+from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.errors import DataError
 from vila2.run.progress import Board
 

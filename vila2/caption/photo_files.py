@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from vila2.data.images import IMAGE_EXTENSIONS, image_extension
 from vila2.errors import DataError
-from vila2.run.nearest import nearest_path
+from vila2.nearest import nearest_path
 
 _BOM = b"\xef\xbb\xbf"
 #: So many places are named in an error.

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vila2.caption.job import OutputLock, check_earlier_job
-from vila2.caption.journal import append_lines, cut_broken_tail
 from vila2.caption.photo_files import Photo, PhotoList, readable
 from vila2.data.annotations import Annotation
 from vila2.data.atomic import atomic_path, write_json_atomic, write_text_atomic
+from vila2.data.job_files import OutputLock, check_earlier_job
+from vila2.data.journal import append_lines, cut_broken_tail
 from vila2.errors import DataError
 
 #: A line of the file.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from vila2.caption.job import OutputLock, different_settings
-from vila2.caption.journal import Journal
 from vila2.caption.photo_files import Photo
 from vila2.caption.photo_output import KnownPhoto, PhotoOutput, Row
 from vila2.data.annotations import Status
+from vila2.data.job_files import OutputLock, different_settings
+from vila2.data.journal import Journal
 
 
 class PhotoRedo:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from vila2.caption.annotate import annotate
-from vila2.caption.engine import Engine, GenerationSettings, Request
-from vila2.caption.job import describe_job, only_writer
+from vila2.caption.job import describe_job
 from vila2.caption.photo_files import Photo, PhotoList, find_photos
 from vila2.caption.photo_output import PhotoOutput, Row, as_json, row_of
 from vila2.caption.photo_redo import PhotoRedo
 from vila2.caption.prompts import choose_prompt
 from vila2.data.annotations import Annotation, Status, summarise
+from vila2.data.job_files import only_writer
+from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.run.progress import Board
 
 if TYPE_CHECKING:

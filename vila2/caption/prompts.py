@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vila2.errors import RecipeError
-from vila2.run.nearest import did_you_mean
+from vila2.nearest import did_you_mean
 
 #: VILA² section 2.1.1, word for word; the image comes first.
 PROMPTS = {

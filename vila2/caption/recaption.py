@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from vila2.caption.annotate import annotate
 from vila2.caption.attempts import Attempts, annotate_in_attempts
-from vila2.caption.engine import Engine, GenerationSettings, Request
-from vila2.caption.job import check_earlier_job, check_same_job, describe_job, keep_job, only_writer
-from vila2.caption.journal import Journal
+from vila2.caption.job import describe_job
 from vila2.caption.prompts import choose_prompt
+from vila2.data.job_files import check_earlier_job, check_same_job, keep_job, only_writer
+from vila2.data.journal import Journal
 from vila2.data.layers import Annotation, Layer, LayerWriter
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
+from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.errors import DataError
 from vila2.run.progress import Board
 
@@ -77,7 +78,7 @@ def recaption(
 
     Returns:
         The finished layer. Its annotations hold whatever the engine said, each with its mark
-        (:mod:`vila2.caption.marks`); its info says under ``without_image`` how many of the samples had none, where any.
+        (:mod:`vila2.engine.marks`); its info says under ``without_image`` how many of the samples had none, where any.
 
     Raises:
         DataError: the folder holds a layer that was begun with other settings, or no selected sample has an image.

@@ -38,19 +38,18 @@ def annotate(
 
     Each image gets one of the plugin's prompts; the plugin's parser makes turns and claims of the answer.
     """
-    from vila2.caption.engines import open_engine
-    from vila2.cycle.annotate import (
-        MadeSpecialist,
+    from vila2.data.shards import ShardDataset
+    from vila2.engine.registry import open_engine
+    from vila2.run.displays import live_progress
+    from vila2.specialist.annotating import (
         annotate_dataset,
         annotate_settings,
         check_annotate,
         find_dataset,
-        specialist_folder,
         summarise_layer,
     )
-    from vila2.cycle.origin import find_origin
-    from vila2.data.shards import ShardDataset
-    from vila2.run.progress import live_progress
+    from vila2.specialist.made import MadeSpecialist, specialist_folder
+    from vila2.specialist.origin import find_origin
 
     origin = find_origin(run)
     opened = ShardDataset.open(find_dataset(origin, dataset))

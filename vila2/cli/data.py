@@ -66,7 +66,7 @@ def import_(
     """
     from vila2.data.shards import write_dataset
     from vila2.errors import DataError
-    from vila2.run.progress import live_progress
+    from vila2.run.displays import live_progress
     from vila2.sources import open_source
 
     if (out / "dataset.json").exists() and not replace:
@@ -154,8 +154,8 @@ def preview(
 
     Of a run: by default those of the dataset that it recaptions.
     """
-    from vila2.cycle.described import find_described
     from vila2.report.preview import choose_samples, page, preview_samples, text
+    from vila2.run.finding import find_described
 
     opened, beside = find_described(place, dataset)
     samples, note = choose_samples(
@@ -187,7 +187,7 @@ def verify(
     from dataclasses import asdict
 
     from vila2.data.verification import verify_dataset
-    from vila2.run.progress import live_progress
+    from vila2.run.displays import live_progress
 
     shown = {}
     for name, folder, layers in _to_verify(place, dataset, layer or []):
@@ -223,7 +223,7 @@ def _datasets(
     place: Path, dataset: str | None, elsewhere: list[Path]
 ) -> dict[str, tuple[ShardDataset, dict[str, Layer]]]:
     """A dataset, or all of a run, with the finished layers, by name."""
-    from vila2.cycle.described import find_described, run_datasets
+    from vila2.run.finding import find_described, run_datasets
 
     found = run_datasets(place) if _is_whole_run(place, dataset) else {"": find_described(place, dataset)}
     return {name: (opened, _layers(beside, elsewhere)) for name, (opened, beside) in found.items()}
@@ -231,9 +231,9 @@ def _datasets(
 
 def _to_verify(place: Path, dataset: str | None, elsewhere: list[Path]) -> list[tuple[str, Path, list[Path]]]:
     """Name, folder, and layers that lie elsewhere, of every dataset to verify."""
-    from vila2.cycle.described import find_described, run_datasets
     from vila2.errors import DataError
-    from vila2.run.nearest import nearest_path
+    from vila2.nearest import nearest_path
+    from vila2.run.finding import find_described, run_datasets
     from vila2.run.run_model import is_run
 
     if near := nearest_path(place):

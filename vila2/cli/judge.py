@@ -13,8 +13,8 @@ import typer
 from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
 
 if TYPE_CHECKING:
-    from vila2.evaluate.judge.job import Work
-    from vila2.evaluate.judge.votes import VoteBook
+    from vila2.judge.job import Work
+    from vila2.judge.votes import VoteBook
 
 COUNT = 5000  # as many images as the paper's judges saw
 
@@ -56,10 +56,10 @@ def judge(
 
     Stopped at any moment, the same command goes on. Votes, judged.json and report.html are in --out.
     """
-    from vila2.cycle.described import open_described
     from vila2.errors import RecipeError
-    from vila2.evaluate.judge.job import Work, write_judged
+    from vila2.judge.job import Work, write_judged
     from vila2.report.judge_page import write_judge_page
+    from vila2.run.finding import open_described
 
     if human == (model is not None):
         raise RecipeError("a judge is an engine or a person", mend="give --model MODEL, or --human")
@@ -89,11 +89,11 @@ def _by_engine(
     batch_size: int,
     quiet: bool,
 ) -> Iterator[tuple[dict[str, Any], VoteBook]]:
-    from vila2.caption.engine import GenerationSettings
-    from vila2.caption.engines import open_engine
-    from vila2.evaluate.judge.asking import ask_pairs
-    from vila2.evaluate.judge.job import check_votes, describe_engine, open_votes
-    from vila2.run.progress import live_progress
+    from vila2.engine.protocol import GenerationSettings
+    from vila2.engine.registry import open_engine
+    from vila2.judge.asking import ask_pairs
+    from vila2.judge.job import check_votes, describe_engine, open_votes
+    from vila2.run.displays import live_progress
 
     settings = GenerationSettings(max_new_tokens)
     check_votes(folder, work)
@@ -116,9 +116,9 @@ def _by_engine(
 def _by_person(
     work: Work, folder: Path, port: int, open_page: bool
 ) -> Iterator[tuple[dict[str, Any], VoteBook]]:
-    from vila2.evaluate.judge.job import PERSON, open_votes
-    from vila2.evaluate.judge.person import Session
-    from vila2.evaluate.judge.server import serve
+    from vila2.judge.job import PERSON, open_votes
+    from vila2.judge.person import Session
+    from vila2.judge.server import serve
 
     with open_votes(folder, work, PERSON) as book:
         session = Session(work.pairs, work.dataset, book, seed=work.seed)

@@ -109,8 +109,8 @@ def _show_version(asked: bool) -> None:
 def _check_switch(text: str) -> None:
     """Whether the plugins that --plugins names are installed: a slip would switch off another one than is meant."""
     from vila2.errors import PluginError
+    from vila2.nearest import did_you_mean
     from vila2.plugin.discovery import installed_plugins
-    from vila2.run.nearest import did_you_mean
 
     known = [plugin.name for plugin in installed_plugins()]
     for name in filter(None, (part.strip().removeprefix("-") for part in text.split(","))):

@@ -56,11 +56,11 @@ def merge(
     kept, dropped and why is printed, and lies sentence by sentence in the layer's folder. Train on the views
     dialogue(merged) or tree(merged).
     """
-    from vila2.caption.engines import open_engine
-    from vila2.cycle.merge.job import merge_layers
-    from vila2.cycle.merge.settings import find_layers, merge_settings, settings_of
-    from vila2.cycle.merge.tally import merge_results, tally_merge
-    from vila2.run.progress import live_progress
+    from vila2.engine.registry import open_engine
+    from vila2.merge.job import merge_layers
+    from vila2.merge.settings import find_layers, merge_settings, settings_of
+    from vila2.merge.tally import merge_results, tally_merge
+    from vila2.run.displays import live_progress
 
     opened, found = find_layers(place, [one.strip() for one in layers.split(",")], dataset)
     start, own_seed = settings_of(place)

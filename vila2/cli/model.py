@@ -37,7 +37,7 @@ def convert(
     """
     from vila2.errors import ModelError
     from vila2.model.convert_vila import convert_vila
-    from vila2.train.stage import save_model
+    from vila2.model.saving import save_model
 
     if out.exists():
         raise ModelError(f"{out} exists already", mend="name a new folder")

@@ -13,8 +13,8 @@ import typer
 from vila2.cli.options import Quiet, Stopped, Verbose, quoted, results_alone
 
 if TYPE_CHECKING:
-    from vila2.caption.engine import Engine
     from vila2.cli.recaption_jobs import Job
+    from vila2.engine.protocol import Engine
 
 _DEFAULT_OUT = Path("captions.jsonl")
 
@@ -106,7 +106,7 @@ def recaption(
     the seed.
     """
     from vila2.cli.recaption_jobs import Asking, open_job
-    from vila2.run.progress import live_progress
+    from vila2.run.displays import live_progress
 
     given = {
         name: context.params[name]
@@ -133,7 +133,7 @@ def recaption(
 
 
 def _load_engine(name: str, model: str, **options: Any) -> Engine:
-    from vila2.caption.engines import open_engine
+    from vila2.engine.registry import open_engine
 
     if name != "transformers":  # an option that was not given is no business of another engine
         options = {key: value for key, value in options.items() if value not in (None, False)}

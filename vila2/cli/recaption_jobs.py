@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import typer
 
-from vila2.caption.engine import GenerationSettings
 from vila2.caption.job import describe_settings
 from vila2.caption.prompts import DEFAULT_PROMPTS
 from vila2.cli.options import quoted
 from vila2.data.annotations import STATUSES, LayerStatistics, Status
+from vila2.engine.protocol import GenerationSettings
 from vila2.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
-    from vila2.caption.engine import Engine
     from vila2.caption.photo_files import PhotoList
     from vila2.caption.photos import PhotoSummary
     from vila2.data.shards import ShardDataset
+    from vila2.engine.protocol import Engine
     from vila2.run.progress import Progress
 
 _DEFAULT_OUT = Path("captions.jsonl")
@@ -279,7 +279,7 @@ class LayerJob:
         return None if chosen is None else chosen.__contains__
 
     def _check_known(self) -> None:
-        from vila2.run.nearest import did_you_mean
+        from vila2.nearest import did_you_mean
 
         if self.layer not in self.folders:
             raise DataError(
@@ -304,7 +304,7 @@ def open_job(
         RecipeError: options that do not fit each other or the place.
     """
     from vila2.caption.photo_files import find_photos
-    from vila2.cycle.described import find_described, is_described
+    from vila2.run.finding import find_described, is_described
 
     if not photos and not lists:
         raise RecipeError(
@@ -348,7 +348,7 @@ def _has_tars(place: Path) -> bool:
 
 
 def _marks(text: str | None) -> tuple[Status, ...]:
-    from vila2.run.nearest import did_you_mean
+    from vila2.nearest import did_you_mean
 
     if text is None:
         return ()

@@ -33,7 +33,7 @@ def report(
 
 def _results_file(run: Path) -> Path:
     from vila2.errors import RunError
-    from vila2.run.nearest import nearest_path
+    from vila2.nearest import nearest_path
 
     if run.is_file():
         return run

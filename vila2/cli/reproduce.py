@@ -44,9 +44,9 @@ def reproduce(
 
     What studies have in common is trained once; a stopped command goes on where it was.
     """
-    from vila2.cycle.reproduce import find_studies
-    from vila2.cycle.reproduce import reproduce as do
-    from vila2.cycle.studies import STUDIES
+    from vila2.studies import STUDIES
+    from vila2.studies.reproduce import find_studies
+    from vila2.studies.reproduce import reproduce as do
 
     if quick and full:
         raise typer.BadParameter("give either --quick or --full")
@@ -54,8 +54,8 @@ def reproduce(
     if list_them:
         _print_list(studies, as_json)
         return
-    from vila2.cycle.studies.base import FULL, QUICK
-    from vila2.run.progress import live_progress
+    from vila2.run.displays import live_progress
+    from vila2.studies.base import FULL, QUICK
 
     folder = out or Path("runs/reproduce")
     with results_alone():

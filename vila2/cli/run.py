@@ -14,7 +14,7 @@ from vila2.cli.tables import print_plan, show_table
 from vila2.errors import RecipeError, Vila2Error
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import Recipe
+    from vila2.recipe.recipe import Recipe
 
 
 def run(
@@ -50,7 +50,7 @@ def run(
     changed setting does again only what depends on it.
     """
     from vila2.cycle.improve import run_recipe
-    from vila2.run.progress import live_progress
+    from vila2.run.displays import live_progress
 
     loaded = read_recipe(recipe, overrides or [])
     if list_controls:
@@ -68,12 +68,12 @@ def run(
 
 def read_recipe(path: Path, overrides: list[str]) -> Recipe:
     """A recipe, with the names that it takes from outside checked too: sources, prompts, benchmarks, engines, ..."""
-    from vila2.caption.engines import engine_names
     from vila2.caption.prompts import PROMPTS
+    from vila2.engine.registry import engine_names
     from vila2.evaluate.benchmarks import benchmark_kinds
     from vila2.model.shipped import shipped_parts
     from vila2.plugin.discovery import installed_plugins
-    from vila2.run.recipe_file import load_recipe
+    from vila2.recipe.file.reading import load_recipe
     from vila2.sources import source_names
 
     known = {
@@ -98,7 +98,7 @@ def _options_of(source: str) -> list[str] | None:
 
 
 def _print_controls(recipe: Recipe, as_json: bool) -> None:
-    from vila2.cycle.controls import controls_of
+    from vila2.cycle.controls.catalogue import controls_of
 
     rows = []
     for control in controls_of(recipe).values():

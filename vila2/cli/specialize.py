@@ -13,8 +13,8 @@ from vila2.cli.options import AsJson, DryRun, Quiet, Verbose, quoted, results_al
 from vila2.cli.tables import print_plan, show_table
 
 if TYPE_CHECKING:
-    from vila2.cycle.origin import Origin
-    from vila2.run.recipe import DatasetSpec
+    from vila2.recipe.parts.data import DatasetSpec
+    from vila2.specialist.origin import Origin
 
 
 _Data = Annotated[
@@ -66,11 +66,11 @@ def specialize(
     What is done is kept: the same command goes on where it was stopped, and a changed setting does again
     only what depends on it.
     """
-    from vila2.cycle.origin import find_origin
-    from vila2.cycle.specialise import specialise
-    from vila2.cycle.specialist_job import prepare_job
-    from vila2.cycle.specialist_preflight import preflight_specialist
-    from vila2.run.progress import live_progress
+    from vila2.run.displays import live_progress
+    from vila2.specialist.job import prepare_job
+    from vila2.specialist.origin import find_origin
+    from vila2.specialist.preflight import preflight_specialist
+    from vila2.specialist.specialize import specialise
 
     origin = find_origin(source)
     job = prepare_job(
@@ -93,8 +93,8 @@ def specialize(
 def _data_spec(text: str | None) -> DatasetSpec | None:
     """``--data``: a path, or ``SOURCE:KEY=VALUE,KEY=VALUE``."""
     from vila2.errors import RecipeError
-    from vila2.run.recipe import DatasetSpec
-    from vila2.run.recipe_yaml import read_setting
+    from vila2.recipe.file.yaml import read_setting
+    from vila2.recipe.parts.data import DatasetSpec
     from vila2.sources import source_names
 
     if not text:
@@ -112,7 +112,7 @@ def _data_spec(text: str | None) -> DatasetSpec | None:
 
 
 def _folder(origin: Origin, plugin: str) -> Path:
-    from vila2.cycle.annotate import specialist_folder
+    from vila2.specialist.made import specialist_folder
 
     if origin.run is not None:
         return specialist_folder(origin.run, plugin)
@@ -121,7 +121,7 @@ def _folder(origin: Origin, plugin: str) -> Path:
 
 def _show_built(built: Mapping[str, Any], preview: Path) -> None:
     """What was built, before anything is trained on it; on standard error, as the progress is."""
-    from vila2.cycle.specialist_results import build_rows
+    from vila2.specialist.results import build_rows
 
     samples = ", ".join(f"{count:,} {name}" for name, count in built["samples"].items())
     typer.echo(f"built {built['built']:,} samples: {samples}", err=True)

@@ -14,7 +14,7 @@ from vila2.cli.options import quoted
 from vila2.cli.specialist_tables import print_specialist
 
 if TYPE_CHECKING:
-    from vila2.cycle.disk_need import DiskNeed
+    from vila2.cycle.preflight.disk_need import DiskNeed
 
 #: Columns of a terminal that nothing is wider than.
 _WIDEST = 100_000

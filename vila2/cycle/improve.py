@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2.cycle import work
-from vila2.cycle.controls import Control, find_controls
-from vila2.cycle.generalist import Cycle, Generalist, checkpoint
+from vila2.cycle.controls.catalogue import Control, find_controls
 from vila2.cycle.rounds import History, self_augment
 from vila2.cycle.specialist_augmentation import specialist_augment
+from vila2.cycle.training import Cycle, Generalist
 from vila2.run.pruning import prune
 from vila2.run.run_model import link_model
-from vila2.run.steps import Run
+from vila2.run.steps import Run, checkpoint
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import Recipe
+    from vila2.recipe.recipe import Recipe
 
 
 def improve(
@@ -94,12 +94,12 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     Raises:
         Vila2Error: whatever is wrong, before the first work where it can be known before.
     """
-    from vila2.cycle.controls_preflight import check_controls
-    from vila2.cycle.disk_need import disk_need
-    from vila2.cycle.preflight import model_in_outline, preflight
+    from vila2.cycle.preflight.controls import check_controls
+    from vila2.cycle.preflight.disk_need import disk_need
+    from vila2.cycle.preflight.recipe import model_in_outline, preflight
+    from vila2.cycle.preflight.rounds import check_rounds
+    from vila2.cycle.preflight.specialists import check_specialists
     from vila2.cycle.results import write_results
-    from vila2.cycle.rounds_preflight import check_rounds
-    from vila2.cycle.specialist_preflight import check_specialists
     from vila2.train.processes import processes_here
 
     plan = Run.open(folder, dry=True)

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vila2 import __version__
-from vila2.cycle.controls import Control, find_controls
-from vila2.cycle.merge.tally import merge_results
-from vila2.cycle.scores import scored_items
+from vila2.cycle.controls.catalogue import Control, find_controls
 from vila2.cycle.specialist_augmentation import MERGED
 from vila2.cycle.usable import unusable_line
 from vila2.data.atomic import write_json_atomic
@@ -19,8 +17,10 @@ from vila2.data.images import image_data_uri
 from vila2.data.layers import Layer, original_layer
 from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
-from vila2.evaluate.captions import claims_about, measure_row, score_captions
-from vila2.evaluate.intervals import paired_ratio_bootstrap
+from vila2.evaluate.kinds.captions import claims_about, measure_row, score_captions
+from vila2.evaluate.measures.intervals import paired_ratio_bootstrap
+from vila2.evaluate.measures.stored import scored_items
+from vila2.merge.tally import merge_results
 from vila2.report.merge_result import MergeResult
 from vila2.report.merge_tables import merge_line
 from vila2.report.page import write_report
@@ -28,9 +28,9 @@ from vila2.report.summary import summary_table
 from vila2.train.left_out import LEFT_OUT_FILE, left_out_line
 
 if TYPE_CHECKING:
-    from vila2.cycle.generalist import Cycle, Generalist
     from vila2.cycle.rounds import History
-    from vila2.run.recipe import Recipe
+    from vila2.cycle.training import Cycle, Generalist
+    from vila2.recipe.recipe import Recipe
 
 # Layer quality needs no more captions than this for a tight interval.
 _LAYER_SAMPLE = 1000
@@ -50,7 +50,7 @@ def write_results(
         ``report`` (path), ``summary`` (columns and rows for the terminal), ``told`` (sentences below it: of every round's
         gain, why the rounds ended, and of the merge) and ``results``.
     """
-    from vila2.run.recipe_file import recipe_to_yaml
+    from vila2.recipe.file.reading import recipe_to_yaml
 
     recipe = cycle.recipe
     dataset = ShardDataset.open(cycle.data[recipe.recaptioned].folder)

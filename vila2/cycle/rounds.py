@@ -12,14 +12,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vila2.cycle.generalist import Cycle, Generalist
 from vila2.cycle.saturation import Gain, best_round, check_measure, gain_of
-from vila2.cycle.scores import items_of
-from vila2.run.recipe_cycle import MORE_SFT
+from vila2.cycle.training import Cycle, Generalist
+from vila2.evaluate.measures.stored import items_of
+from vila2.recipe.parts.cycle import MORE_SFT
 
 if TYPE_CHECKING:
-    from vila2.run.recipe_cycle import SaturationSpec
-    from vila2.run.steps import StepResult
+    from vila2.recipe.parts.cycle import SaturationSpec
+    from vila2.run.step_files import StepResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from vila2.errors import DataError
-from vila2.evaluate.intervals import Interval, paired_ratio_bootstrap
-from vila2.evaluate.items import Items
+from vila2.evaluate.measures.intervals import Interval, paired_ratio_bootstrap
+from vila2.evaluate.measures.items import Items
 
 Answer = Literal["saturated", "improving", "undecided"]
 

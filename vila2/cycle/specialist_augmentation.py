@@ -11,8 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vila2.cycle import work
-from vila2.cycle.generalist import Cycle, Generalist, checkpoint
-from vila2.cycle.specialists import (
+from vila2.cycle.run_specialists import (
     RunSpecialist,
     annotate,
     asked_about,
@@ -20,15 +19,17 @@ from vila2.cycle.specialists import (
     specialise,
     training_data,
 )
+from vila2.cycle.training import Cycle, Generalist
 from vila2.data.views import View
 from vila2.errors import RunError
-from vila2.run.recipe import MixtureEntry
-from vila2.run.recipe_cycle import MERGED
+from vila2.recipe.parts.cycle import MERGED
+from vila2.recipe.parts.data import MixtureEntry
+from vila2.run.steps import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vila2.run.steps import StepResult
+    from vila2.run.step_files import StepResult
 
 #: The model at the end of the paper's Figure 1 (b).
 NAME = "VILA²"
@@ -77,7 +78,7 @@ def share_of_images(cycle: Cycle) -> list[MixtureEntry]:
 
 
 def merge(cycle: Cycle, best: Generalist, layers: Sequence[str]) -> str:
-    """Makes one conversation of what all layers say of an image; see :mod:`vila2.cycle.merge`.
+    """Makes one conversation of what all layers say of an image; see :mod:`vila2.merge`.
 
     Returns:
         The merged layer's name.

@@ -14,8 +14,10 @@ from vila2.run.run_model import is_run, run_model
 
 if TYPE_CHECKING:
     from vila2.data.layers import Layer
-    from vila2.run.recipe import DatasetSpec, Recipe
-    from vila2.run.steps import Run, StepResult
+    from vila2.recipe.parts.data import DatasetSpec
+    from vila2.recipe.recipe import Recipe
+    from vila2.run.step_files import StepResult
+    from vila2.run.steps import Run
 
 
 def open_dataset(run: Run, name: str, spec: DatasetSpec) -> StepResult:
@@ -76,7 +78,7 @@ def assemble(
     from vila2.model.assemble import assemble as assemble_parts
     from vila2.model.coordinates import set_coordinates
     from vila2.model.generalist import load_generalist
-    from vila2.train.stage import save_model
+    from vila2.model.saving import save_model
 
     settings = dict(settings)
     pretrained, coordinates = settings.pop("pretrained"), settings.pop("coordinates")
@@ -116,10 +118,10 @@ def evaluate(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:
     """Scores a model on the recipe's benchmarks; see :mod:`vila2.evaluate.benchmarks`."""
-    from vila2.caption.engines import open_engine
     from vila2.data.shards import ShardDataset
+    from vila2.engine.registry import open_engine
     from vila2.evaluate.benchmarks import run_benchmarks
-    from vila2.evaluate.items import write_items
+    from vila2.evaluate.measures.items import write_items
 
     if not settings["benchmarks"]:  # a model that cannot be asked can be trained all the same
         write_items(folder, {})
@@ -141,13 +143,13 @@ def recaption(
     ``inputs``: ``model``, a checkpoint's folder or a hub id; ``data``.
     """
     from vila2.caption.attempts import Attempts
-    from vila2.caption.engine import GenerationSettings
-    from vila2.caption.engines import open_engine
     from vila2.caption.recaption import recaption as write_layer
-    from vila2.cycle.self_consistency import contradiction
+    from vila2.claims.self_consistency import contradiction
     from vila2.data.mixtures import select_range
     from vila2.data.shards import ShardDataset
-    from vila2.run.recipe_cycle import part_of
+    from vila2.engine.protocol import GenerationSettings
+    from vila2.engine.registry import open_engine
+    from vila2.recipe.parts.cycle import part_of
 
     dataset = ShardDataset.open(inputs["data"])
     engine = open_engine(settings["engine"], inputs["model"], dtype=settings["dtype"])
@@ -179,11 +181,12 @@ def recaption(
 def annotate(
     folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
 ) -> dict[str, Any]:
-    """Lets a specialist write its layer; the step's folder is the layer. See :mod:`vila2.cycle.annotate`."""
-    from vila2.caption.engines import open_engine
-    from vila2.cycle.annotate import MadeSpecialist, annotate_dataset, summarise_layer
+    """Lets a specialist write its layer; the step's folder is the layer. See :mod:`vila2.specialist.annotating`."""
     from vila2.data.mixtures import select_range
     from vila2.data.shards import ShardDataset
+    from vila2.engine.registry import open_engine
+    from vila2.specialist.annotating import annotate_dataset, summarise_layer
+    from vila2.specialist.made import MadeSpecialist
 
     specialist = MadeSpecialist(settings["plugin"], inputs["model"], {"annotate": settings["annotate"]})
     layer = annotate_dataset(
@@ -219,7 +222,7 @@ def text_layer(
     from vila2.caption.borrowed import text_layer as write_layer
     from vila2.data.mixtures import select_range
     from vila2.data.shards import ShardDataset
-    from vila2.run.recipe_cycle import part_of
+    from vila2.recipe.parts.cycle import part_of
 
     dataset, texts = ShardDataset.open(inputs["data"]), ShardDataset.open(inputs["texts"])
     part, seed = part_of(settings.get("share", 1.0)), settings.get("seed", 0)
@@ -248,12 +251,12 @@ def merge(
     the original), ``seed`` and ``dtype``; ``inputs`` are ``data``, ``layer.NAME`` for each and, with a model as the
     writer, ``model``.
     """
-    from vila2.caption.engines import open_engine
-    from vila2.cycle.merge.job import merge_layers
-    from vila2.cycle.merge.tally import tally_merge
     from vila2.data.layers import Layer, original_layer
     from vila2.data.shards import ShardDataset
-    from vila2.run.recipe import MergeSpec
+    from vila2.engine.registry import open_engine
+    from vila2.merge.job import merge_layers
+    from vila2.merge.tally import tally_merge
+    from vila2.recipe.parts.specialists import MergeSpec
 
     dataset = ShardDataset.open(inputs["data"])
     spec = MergeSpec(**{name: settings[name] for name in MergeSpec.model_fields if name in settings})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from vila2.data.packed_sample import says_something
 from vila2.data.sample import ImagePart, Sample, Turn
+from vila2.data.tar_sample import says_something
 
 
 @dataclass(frozen=True, slots=True)

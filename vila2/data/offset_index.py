@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vila2.data.packed_sample import has_text
 from vila2.data.sample import Sample
 from vila2.data.tar_members import Group, LeftAlone, Member, Refused, open_group, packed_format, scan_tar
+from vila2.data.tar_sample import has_text
 from vila2.errors import DataError
 
 _MAGIC = b"vila2-index 1\n"
@@ -36,7 +36,7 @@ class OffsetIndex:
         sha256: of the whole tar.
         bytes: size of the tar.
         mtime_ns: the tar's modification time when a foreign tar was indexed; None for tars that
-            :func:`~vila2.data.shard_writing.write_dataset` wrote, which are known by their digest.
+            :func:`~vila2.data.importing.write_dataset` wrote, which are known by their digest.
         left_alone: members that belong to no sample, by extension or kind: how many, and one of them.
         refused: groups of members that give no sample, and why.
         bases: the samples' tar names (without extension); ``keys`` differ where a name had to be made safe.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from vila2.data.shard_writing import Reject
+from vila2.data.shown import shortened
 
 EXAMPLES = 2
 _LONGEST = 200  # letters of a detail
@@ -85,3 +85,30 @@ def shown_reject(reject: Reject) -> str:
     detail = detail if len(detail) <= _LONGEST else detail[: _LONGEST - 3] + "..."
     place = reject.where if reject.key in reject.where else f"{reject.where}: {reject.key}"
     return f"{place}: {reject.reason}" + (f": {detail}" if detail else "")
+
+
+_LONGEST_KEY = 1000  # that a reject names whole: addresses are keys as well
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """An input that can not become a sample; one line of rejected.jsonl.
+
+    Attributes:
+        where: the file, with the line where there is one.
+        key: the sample's key, "" where it has none.
+        reason: a code in lower case with dashes, such as "corrupt-image"; counted.
+        detail: one line for a reader.
+    """
+
+    where: str
+    key: str
+    reason: str
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        # Whatever an input holds, its reject stays a line that a person can read.
+        object.__setattr__(self, "detail", shortened(self.detail))
+        for name, text in (("where", self.where), ("key", self.key)):
+            if len(text) > _LONGEST_KEY:
+                object.__setattr__(self, name, shortened(text))

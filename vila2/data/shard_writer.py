@@ -12,8 +12,8 @@ from pathlib import Path
 from vila2.data.atomic import sync_folder, write_bytes_atomic
 from vila2.data.member_names import split_member
 from vila2.data.offset_index import IndexBuilder
-from vila2.data.packed_sample import has_text
 from vila2.data.sample import Sample
+from vila2.data.tar_sample import has_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class ShardWriter:
         return len(self._index)
 
     def add(self, sample: Sample, members: list[tuple[str, bytes]]) -> None:
-        """Adds a sample as :func:`~vila2.data.packed_sample.pack_sample` packed it."""
+        """Adds a sample as :func:`~vila2.data.tar_sample.pack_sample` packed it."""
         places = []
         for name, data in members:
             info = tarfile.TarInfo(name)

@@ -19,20 +19,14 @@ import numpy as np
 from vila2.data.atomic import write_bytes_atomic
 from vila2.data.files import readable_name
 from vila2.data.images import IMAGE_EXTENSIONS
+from vila2.data.importing import UNFINISHED, VERSION, DatasetInfo, dataset_digest, write_dataset
 from vila2.data.offset_index import OffsetIndex, index_tar
-from vila2.data.packed_sample import unpack_sample
 from vila2.data.packed_tars import is_tar_name
+from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
 from vila2.data.shard_writer import ShardInfo
-from vila2.data.shard_writing import (
-    UNFINISHED,
-    VERSION,
-    DatasetInfo,
-    Reject,
-    dataset_digest,
-    write_dataset,
-)
 from vila2.data.tar_members import LeftAlone, read_members
+from vila2.data.tar_sample import unpack_sample
 from vila2.errors import DataError
 
 __all__ = ["DatasetInfo", "Reject", "ShardDataset", "ShardInfo", "write_dataset"]

@@ -11,8 +11,8 @@ from typing import BinaryIO, NamedTuple
 
 from vila2.data.files import MAX_BYTES, readable_name, too_large
 from vila2.data.member_names import Named, member_kind, split_member, split_members
-from vila2.data.packed_sample import is_own_json, json_status, unpack_sample
 from vila2.data.sample import Sample
+from vila2.data.tar_sample import is_own_json, json_status, unpack_sample
 from vila2.errors import DataError
 
 Member = tuple[str, int, int]  # extension, offset of its content, size

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from vila2.data.layers import Annotation
-from vila2.data.packed_sample import has_text
 from vila2.data.sample import ImagePart, Part, Sample, TextPart, Turn, assistant, user
+from vila2.data.tar_sample import has_text
 from vila2.errors import DataError
 
 ViewKind = Literal["only", "concat", "dialogue", "tree"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vila2.caption.asking import ask_or_empty
-from vila2.caption.engine import Answer, Engine, GenerationSettings, Request
-from vila2.evaluate.items import Items
+from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request
+from vila2.evaluate.measures.items import Items
 
 
 @dataclass(slots=True)

@@ -12,30 +12,30 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vila2.caption.engine import Engine
-from vila2.caption.journal import Journal
-from vila2.caption.journalled import JournalledEngine
 from vila2.data.atomic import write_json_atomic
+from vila2.data.journal import Journal
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
+from vila2.engine.journalled import JournalledEngine
+from vila2.engine.protocol import Engine
 from vila2.errors import DataError, RecipeError
 from vila2.evaluate.asking import Outcome, generation
 from vila2.evaluate.held_out import ask, choose_questions, said_rows, score_asked
-from vila2.evaluate.items import ITEMS_FILE, Items, measure_row, read_items, write_items
+from vila2.evaluate.measures.items import ITEMS_FILE, Items, measure_row, read_items, write_items
+from vila2.nearest import did_you_mean
 from vila2.plugin.host import Host, Provided
 from vila2.plugin.references import load_reference
-from vila2.run.nearest import did_you_mean
 
 #: The kinds of the core: each a function of engine, samples, the benchmark's settings and progress, to an ``Outcome``.
 KINDS: dict[str, str] = {
-    "captions": "vila2.evaluate.captions:captions",
-    "questions": "vila2.evaluate.questions:questions",
-    "pope": "vila2.evaluate.pope:pope",
-    "relations": "vila2.evaluate.relations:relations",
-    "consistency": "vila2.evaluate.consistency:consistency",
-    "image_text": "vila2.evaluate.image_text:image_text",
-    "choices": "vila2.evaluate.choices:choices",
-    "alignment": "vila2.evaluate.alignment:alignment",
+    "captions": "vila2.evaluate.kinds.captions:captions",
+    "questions": "vila2.evaluate.kinds.questions:questions",
+    "pope": "vila2.evaluate.kinds.pope:pope",
+    "relations": "vila2.evaluate.kinds.relations:relations",
+    "consistency": "vila2.evaluate.kinds.consistency:consistency",
+    "image_text": "vila2.evaluate.kinds.image_text:image_text",
+    "choices": "vila2.evaluate.kinds.choices:choices",
+    "alignment": "vila2.evaluate.kinds.alignment:alignment",
 }
 
 #: Kinds of which every measure is a share of right answers, so that a whole benchmark is a measure too.

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from vila2.caption.asking import ask_or_empty
-from vila2.caption.engine import Engine, GenerationSettings, Request
-from vila2.caption.marks import mark
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.exchanges import Exchange, exchanges_of
 from vila2.data.images import decode_image
 from vila2.data.sample import Sample, TextPart
+from vila2.engine.marks import mark
+from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.errors import PluginError
-from vila2.evaluate.items import Items
+from vila2.evaluate.measures.items import Items
 from vila2.plugin.references import call
 from vila2.plugin.specialist import Asked, Said
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from vila2.errors import ModelError, Vila2Error
 from vila2.model.checkpoint_files import check_settings, pickled, read_json, what_is_here
 from vila2.model.hub import check_hub, in_cache
-from vila2.run.nearest import nearest
+from vila2.nearest import nearest
 from vila2.run.run_model import is_run, run_model
 
 _BUILTIN = "builtin:"

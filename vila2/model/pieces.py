@@ -20,8 +20,8 @@ from typing import Any, Literal
 from jinja2 import TemplateError
 
 from vila2.data.coordinates import CoordinateScheme
-from vila2.data.packed_sample import says_something
 from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn
+from vila2.data.tar_sample import says_something
 from vila2.errors import DataError, ModelError
 
 log = logging.getLogger("vila2.model")

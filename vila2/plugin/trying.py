@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from vila2.errors import RecipeError, Vila2Error
+from vila2.nearest import did_you_mean
 from vila2.plugin.specialist import BuilderConfig
-from vila2.run.nearest import did_you_mean
 
 Config = TypeVar("Config", bound=BuilderConfig)
 

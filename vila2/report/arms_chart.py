@@ -54,7 +54,7 @@ class ArmsPanel:
 
 
 def arms_panels(study: Mapping[str, Any]) -> tuple[ArmsPanel, ...]:
-    """The panels of a study, as :func:`vila2.cycle.reproduce.reproduce` gives it in ``results``."""
+    """The panels of a study, as :func:`vila2.studies.reproduce.reproduce` gives it in ``results``."""
     left = _names_end(study) + _GAP / 2
     measures = len(study["measures"])
     abreast = math.ceil(measures / math.ceil(measures / ABREAST))

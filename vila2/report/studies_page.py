@@ -22,7 +22,7 @@ def write_studies_page(results: Mapping[str, Any], path: Path) -> None:
     """Renders the page; the same results give the same bytes.
 
     Args:
-        results: what :func:`vila2.cycle.reproduce.reproduce` returns as ``results``.
+        results: what :func:`vila2.studies.reproduce.reproduce` returns as ``results``.
         path: of the HTML file; written atomically.
     """
     studies = [

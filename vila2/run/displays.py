@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any, TextIO
@@ -191,3 +192,19 @@ def _task_json(task: TaskState) -> dict[str, Any]:
         "rate": task.rate,
         "seconds_left": task.seconds_left,
     }
+
+
+def live_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Board:
+    """A board that shows itself: live bars on a terminal, else a plain line now and then.
+
+    Args:
+        quiet: show nothing.
+        stream: by default standard error, so that standard output holds results only.
+    """
+    from vila2.run.displays import BarsDisplay, LinesDisplay
+
+    stream = stream or sys.stderr
+    if quiet:
+        return Board()
+    lively = stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+    return Board([BarsDisplay(stream) if lively else LinesDisplay(stream)])

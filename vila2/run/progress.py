@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TextIO
+from typing import Any, Literal, Protocol
 
 StepStanding = Literal["pending", "partial", "running", "done", "kept", "failed"]
 
@@ -141,22 +139,6 @@ class _TaskHandle:
     def advance(self, n: int = 1, note: str = "") -> None:
         self.state.count(n, note)
         self.board.changed("advance")
-
-
-def live_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Board:
-    """A board that shows itself: live bars on a terminal, else a plain line now and then.
-
-    Args:
-        quiet: show nothing.
-        stream: by default standard error, so that standard output holds results only.
-    """
-    from vila2.run.displays import BarsDisplay, LinesDisplay
-
-    stream = stream or sys.stderr
-    if quiet:
-        return Board()
-    lively = stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
-    return Board([BarsDisplay(stream) if lively else LinesDisplay(stream)])
 
 
 def duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from vila2.data.atomic import write_json_atomic
 from vila2.run.step_files import PRUNED
 
 if TYPE_CHECKING:
-    from vila2.run.steps import PlannedStep
+    from vila2.run.step_files import PlannedStep
 
 MODEL = "model"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vila2.errors import RunError
+from vila2.nearest import nearest_path
 from vila2.run.lock import holder_of
-from vila2.run.nearest import nearest_path
 from vila2.run.run_model import LINK
 from vila2.run.step_files import PRUNED, read_done, step_folder
 

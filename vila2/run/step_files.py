@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vila2.errors import RunError
 from vila2.run.digests import canonical_json
@@ -61,3 +63,39 @@ def settle(folder: Path) -> None:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step is known by, and what it gave.
+
+    Attributes:
+        name: of the step.
+        digest: of its function, settings and inputs.
+        folder: where its output lies.
+        results: what its function returned; empty where it has not run (``done`` is False).
+        done: whether it has run.
+    """
+
+    name: str
+    digest: str
+    folder: Path
+    results: Mapping[str, Any]
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step as a run met it: done before, begun before (partial), still to do, or to do again: its model was pruned.
+
+    Attributes:
+        function: its full name.
+        inputs: digests of what it works on, among them those of other steps.
+    """
+
+    name: str
+    digest: str
+    folder: Path
+    state: Literal["done", "partial", "pending", "again"]
+    function: str = ""
+    inputs: frozenset[str] = frozenset()

@@ -13,7 +13,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,50 +24,14 @@ from vila2.run.displays import FileDisplay
 from vila2.run.lock import RunLock
 from vila2.run.progress import Board, StepState
 from vila2.run.pruning import is_pruned
-from vila2.run.step_files import PRUNED, plain, read_done, settle, step_folder
+from vila2.run.step_files import PRUNED, PlannedStep, StepResult, plain, read_done, settle, step_folder
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import Recipe
+    from vila2.recipe.recipe import Recipe
 
 StepFunction = Callable[[Path, Mapping[str, Any], Mapping[str, Path], Board], Mapping[str, Any] | None]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """What a step is known by, and what it gave.
-
-    Attributes:
-        name: of the step.
-        digest: of its function, settings and inputs.
-        folder: where its output lies.
-        results: what its function returned; empty where it has not run (``done`` is False).
-        done: whether it has run.
-    """
-
-    name: str
-    digest: str
-    folder: Path
-    results: Mapping[str, Any]
-    done: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """A step as a run met it: done before, begun before (partial), still to do, or to do again: its model was pruned.
-
-    Attributes:
-        function: its full name.
-        inputs: digests of what it works on, among them those of other steps.
-    """
-
-    name: str
-    digest: str
-    folder: Path
-    state: Literal["done", "partial", "pending", "again"]
-    function: str = ""
-    inputs: frozenset[str] = frozenset()
 
 
 class Run:
@@ -238,7 +202,7 @@ class Run:
 
     def keep_recipe(self, recipe: Recipe) -> None:
         """Writes the recipe, as it is run, to ``recipe.yaml``; a dry run writes nothing."""
-        from vila2.run.recipe_file import recipe_to_yaml
+        from vila2.recipe.file.reading import recipe_to_yaml
 
         if not self.dry:
             write_text_atomic(self.folder / "recipe.yaml", recipe_to_yaml(recipe))
@@ -339,3 +303,8 @@ def _log_to(path: Path) -> logging.Handler:
     log.setLevel(min(log.level or logging.INFO, logging.INFO))
     log.addHandler(handler)
     return handler
+
+
+def checkpoint(stage: StepResult) -> StepResult:
+    """A trained stage as the model that it gave."""
+    return replace(stage, folder=stage.folder / "model")

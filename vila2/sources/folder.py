@@ -11,10 +11,10 @@ from pathlib import Path
 from vila2.data.files import decode_text, read_file, readable_name
 from vila2.data.images import IMAGE_EXTENSIONS, is_image_name
 from vila2.data.member_names import TEXT_EXTENSIONS
-from vila2.data.packed_sample import pair_turns
 from vila2.data.packed_tars import is_tar_name
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
+from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
 from vila2.sources.rows import take, without_suffix
 

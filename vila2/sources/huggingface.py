@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vila2.data.packed_sample import pair_turns
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
 from vila2.data.shown import listed, shortened
+from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
 from vila2.sources.captions import TEXT_FIELDS, caption_texts
 from vila2.sources.conversations import (

@@ -12,11 +12,11 @@ from zipfile import is_zipfile
 
 from vila2.data.files import readable_name
 from vila2.data.images import is_image_name
-from vila2.data.packed_sample import has_text, pair_turns
 from vila2.data.packed_tars import is_tar_name, plain_tar
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.data.tar_members import LeftAlone, Refused, open_group, scan_tar
+from vila2.data.tar_sample import has_text, pair_turns
 from vila2.errors import DataError
 from vila2.sources.ranking import Ranking, Scores, metadata_scores, rank, score_values
 from vila2.sources.rows import read_rows, take

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from vila2.data.images import check_image
-from vila2.data.packed_sample import pair_turns
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
+from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
 from vila2.sources.image_files import ImageFiles
 from vila2.sources.rows import Keys, Row, read_rows, take

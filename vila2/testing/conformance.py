@@ -23,8 +23,8 @@ import pytest
 
 from vila2.data.annotations import STATUSES
 from vila2.data.coordinates import CoordinateScheme
+from vila2.data.importing import write_dataset
 from vila2.data.sample import ImagePart, Sample, TextPart, Turn
-from vila2.data.shard_writing import write_dataset
 from vila2.data.shards import Reject
 from vila2.plugin.checks import check_plugin
 from vila2.plugin.host import Host

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vila2.errors import TrainingError
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import StageSpec
+    from vila2.recipe.parts.stage import StageSpec
 
 
 def check_stage(stage: StageSpec, processes: int) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder
 from vila2.packing.lengths import measure_lengths
-from vila2.run.recipe import MixtureEntry, StageSpec
+from vila2.recipe.parts.data import MixtureEntry
+from vila2.recipe.parts.stage import StageSpec
 from vila2.train.mixture import open_mixture
 
 

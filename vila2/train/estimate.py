@@ -17,7 +17,7 @@ from vila2.train.freezing import check_parts
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-    from vila2.run.recipe import StageSpec
+    from vila2.recipe.parts.stage import StageSpec
 
 # Bytes of activations per token, layer and hidden unit at two bytes a value; four bytes double it.
 _ACTIVATION_BYTES = 34

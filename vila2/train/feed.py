@@ -26,7 +26,7 @@ from vila2.train.part_by_part import PartByPart
 
 if TYPE_CHECKING:
     from vila2.model.generalist import Generalist
-    from vila2.run.recipe import StageSpec
+    from vila2.recipe.parts.stage import StageSpec
 
 
 log = logging.getLogger("vila2.train")

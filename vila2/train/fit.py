@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
-    from vila2.run.recipe import StageSpec
+    from vila2.recipe.parts.stage import StageSpec
 
 
 def check_fit(stages: Mapping[str, StageSpec], model: PreTrainedModel, processor: Any) -> None:

@@ -25,7 +25,7 @@ from vila2.packing.lengths import Lengths, Unfit, measure_lengths
 
 if TYPE_CHECKING:
     from vila2.model.conversation import ConversationEncoder
-    from vila2.run.recipe import StageSpec
+    from vila2.recipe.parts.stage import StageSpec
 
 log = logging.getLogger("vila2.train")
 

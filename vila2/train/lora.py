@@ -13,7 +13,7 @@ from vila2.model.special_tokens import token_groups
 from vila2.model.weights import Fit, decide
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import StageSpec
+    from vila2.recipe.parts.stage import StageSpec
 
 
 def add_lora(model: torch.nn.Module, stage: StageSpec) -> torch.nn.Module:

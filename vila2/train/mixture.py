@@ -11,7 +11,7 @@ from vila2.data.mixtures import Mixture, Portion, ViewedDataset
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
 from vila2.errors import TrainingError
-from vila2.run.recipe import StageSpec
+from vila2.recipe.parts.stage import StageSpec
 
 log = logging.getLogger("vila2.train")
 

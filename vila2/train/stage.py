@@ -21,10 +21,11 @@ from vila2.errors import TrainingError
 from vila2.model.generalist import Generalist, load_generalist
 from vila2.model.losses import use_soft_loss
 from vila2.model.resolution import set_image_size
+from vila2.model.saving import save_model
 from vila2.model.seen_before import remember_pictures
 from vila2.model.special_tokens import token_groups
-from vila2.model.weights import check_finite, fit_state
-from vila2.run.recipe import StageSpec
+from vila2.model.weights import fit_state
+from vila2.recipe.parts.stage import StageSpec
 from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_torn
 from vila2.train.checks import check_stage
 from vila2.train.equal_compute import with_equal_compute
@@ -215,23 +216,3 @@ def trained_model(trainer: StageTrainer, stage: StageSpec, source: Path, dtype: 
         return merge_lora(trainer.model, stage, plain=plain, state=gathered)
     fit_state(plain, gathered, what="model trained from", name=source)
     return plain
-
-
-def save_model(model: Any, processor: Any, folder: Path) -> None:
-    """Saves model and processor as one folder that appears whole or not at all.
-
-    Raises:
-        ModelError: weights that are no numbers; nothing is saved.
-    """
-    check_finite(
-        model,
-        f"the model that would be saved as {folder}",
-        mend="lower the stage's learning_rate, or train in float32 or bfloat16 instead of float16",
-    )
-    partial = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    processor.save_pretrained(partial)
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.rename(folder)

@@ -19,7 +19,7 @@ from vila2.train.precision import computed_in
 from vila2.train.zero import deepspeed_settings, zero_stage
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import StageSpec
+    from vila2.recipe.parts.stage import StageSpec
     from vila2.train.words import WordsObjective
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from vila2.run.recipe import StageSpec
+    from vila2.recipe.parts.stage import StageSpec
 
 
 def zero_stage(stage: StageSpec, processes: int) -> int | None:

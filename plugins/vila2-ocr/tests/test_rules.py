@@ -14,8 +14,9 @@ from vila2.sources import open_source
 
 from vila2_ocr.builder import OcrBuilder, OcrConfig
 from vila2_ocr.checking import faults
-from vila2_ocr.facts import Fact, Page, Refusal, generator, rules
+from vila2_ocr.facts import Fact, Page, Refusal, generator
 from vila2_ocr.layout import layout_of
+from vila2_ocr.rules import rules
 
 
 def found(kind: str, evidence: Evidence) -> list:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from vila2.data.chance import generator
 from vila2.sources.world.captions import alt_text, detailed_caption
 from vila2.sources.world.questions import KINDS, SFT_MIX, Question, questions, sample_questions
 from vila2.sources.world.render import render
-from vila2.sources.world.scene import SPLITS, Scene, WorldObject, generator, sample_scene, sign_box
+from vila2.sources.world.scene import SPLITS, Scene, WorldObject, sample_scene, sign_box
 from vila2.sources.world.scores import Tally, caption_scores, caption_tallies
 from vila2.sources.world.truth import check_caption
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from vila2.claims.articles import article, plural
 from vila2.sources.world import relations
 from vila2.sources.world.scene import Scene, WorldObject
-from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES, SIZES, article, plural
+from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES, SIZES
 
 _GENERIC = (
     "a nice picture", "photo of the day", "stock photo", "image for sale", "new photo", "best picture of the day",

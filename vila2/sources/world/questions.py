@@ -6,9 +6,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from vila2.claims.articles import plural
 from vila2.sources.world import relations
 from vila2.sources.world.scene import Scene, WorldObject
-from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES, plural
+from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
 
 KINDS: tuple[str, ...] = (
     "existence", "colour", "shape", "count", "left_right", "front_behind", "closest", "farthest", "reading",

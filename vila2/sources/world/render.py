@@ -3,9 +3,10 @@
 import numpy as np
 from PIL import Image
 
+from vila2.data.chance import generator
 from vila2.sources.world import geometry
 from vila2.sources.world.glyphs import GLYPHS, HEIGHT, PITCH, WIDTH
-from vila2.sources.world.scene import Scene, WorldObject, generator, sign_box
+from vila2.sources.world.scene import Scene, WorldObject, sign_box
 from vila2.sources.world.vocabulary import COLOURS
 
 _OVER = 2  # supersampling per axis

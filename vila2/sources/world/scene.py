@@ -1,12 +1,12 @@
 """Scenes of the miniature world: objects on a ground plane, sampled deterministically with their exact truth."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from vila2.data.chance import generator
 from vila2.sources.world import geometry
 from vila2.sources.world.vocabulary import COLOURS, SHAPES, SIZES, TEST_SIGN_WORDS, TRAIN_SIGN_WORDS
 
@@ -80,12 +80,6 @@ class Scene:
             for one in value["objects"]
         )
         return cls(value["key"], objects, tuple(tuple(row) for row in value["K"]), value["size"])
-
-
-def generator(*names: object) -> np.random.Generator:
-    """A random generator that depends on nothing but the names given, on every platform."""
-    digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
 
 
 def sample_scene(split: str, seed: int, index: int) -> Scene:

@@ -54,13 +54,3 @@ SIGN_WORDS: tuple[str, ...] = tuple(sorted(set(_WORDS) - _FORBIDDEN))
 #: Words printed only in the test split: a model can read them only letter by letter.
 TEST_SIGN_WORDS: tuple[str, ...] = tuple(word for word in SIGN_WORDS if _is_test_word(word))
 TRAIN_SIGN_WORDS: tuple[str, ...] = tuple(word for word in SIGN_WORDS if not _is_test_word(word))
-
-
-def plural(noun: str) -> str:
-    """The plural of a shape name or of "object"."""
-    return noun + "s"
-
-
-def article(phrase: str) -> str:
-    """``phrase`` with "a" or "an" before it."""
-    return ("an " if phrase[0] in "aeiou" else "a ") + phrase

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from vila2.data.boxes import Box, iou
 from vila2.data.sample import BoxPart, Turn
-from vila2.evaluate.items import Items
+from vila2.evaluate.measures.items import Items
 from vila2.plugin import Asked
 
 from vila2_grounding.mentions import mentions

@@ -15,8 +15,9 @@ from vila2.data.shards import Reject
 from vila2.errors import DataError
 from vila2.plugin import BuilderConfig
 
-from vila2_ocr.facts import Page, draw_facts, generator
+from vila2_ocr.facts import Page, generator
 from vila2_ocr.readers import SourceFile, source_files
+from vila2_ocr.rules import draw_facts
 from vila2_ocr.wording import exchange
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -55,7 +56,7 @@ class OcrBuilder:
     subsets: ClassVar[tuple[str, ...]] = ("text",)
 
     def __init__(self, config: OcrConfig) -> None:
-        from vila2_ocr.facts import rules
+        from vila2_ocr.rules import rules
 
         self.config = config
         unknown = set(config.weights) - set(rules())

@@ -1,0 +1,1 @@
+"""Controls: the recipe with a few settings changed."""

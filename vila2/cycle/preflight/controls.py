@@ -1,0 +1,43 @@
+"""What is looked at of controls before any work: what only they name, and whether they are something else than the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from vila2.cycle.controls.catalogue import find_controls
+from vila2.cycle.preflight.recipe import check_names
+from vila2.cycle.preflight.rounds import check_images
+from vila2.errors import RecipeError
+from vila2.sources.first_samples import first_samples
+
+if TYPE_CHECKING:
+    from vila2.cycle.rounds import History
+    from vila2.cycle.training import Generalist
+    from vila2.recipe.recipe import Recipe
+
+
+def check_controls(recipe: Recipe, history: History, models: Mapping[str, Generalist]) -> None:
+    """Checks the controls of a recipe that has been checked itself.
+
+    Args:
+        recipe: with its controls.
+        history: of a dry walk.
+        models: of the controls, by name, of the same walk.
+
+    Raises:
+        Vila2Error: naming what is missing, or the control that would show nothing.
+    """
+    for control in find_controls(recipe):
+        made = control.applied_to(recipe)
+        check_names(made)
+        own = {name: spec for name, spec in made.data_in_use.items() if recipe.data_in_use.get(name) != spec}
+        first_samples(own)
+        if made.cycle.rounds and not recipe.cycle.rounds:
+            check_images(made)
+        for held in control.compared_with(history):
+            if held.model.digest == models[control.name].model.digest:
+                raise RecipeError(
+                    f"controls: {control.name} would be {held.name} once more, as this recipe is",
+                    mend="leave it out",
+                )

@@ -1,0 +1,142 @@
+"""How much disk a run will take, before it takes it: an estimate for the dry run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from vila2.run.pruning import MODEL
+from vila2.train.estimate import Sizes, stage_memory
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from vila2.data.sample import Sample
+    from vila2.recipe.parts.data import DatasetSpec
+    from vila2.recipe.recipe import Recipe
+    from vila2.run.step_files import PlannedStep
+
+#: Functions of steps that write a whole model. A specialist's last step gives its files a second name, which takes none.
+_WRITERS = (".work.train", ".work.assemble", ".specialist_work.prepare")
+_TRAINERS = (".work.train",)
+_LOOKED_AT = 8
+_HEADER_BYTES = 1024  # of a tar's members, and a sample's text
+
+
+class DiskNeed(TypedDict):
+    """Bytes.
+
+    Attributes:
+        model: of one model.
+        models: how many are still to be written.
+        staying: how many of all will be there at the end, as ``keep`` of the recipe says.
+        checkpoints: of a stage under way, the largest: weights and optimizer, the newest and the one before.
+        datasets: still to be imported, by name; None where that can not be told.
+        needed: all together, at the most.
+        free: on the disk.
+    """
+
+    model: int
+    models: int
+    staying: int
+    checkpoints: int
+    datasets: dict[str, int | None]
+    needed: int
+    free: int
+
+
+def disk_need(recipe: Recipe, plan: Sequence[PlannedStep], model: nn.Module, folder: Path) -> DiskNeed:
+    """What is still to be written of a run.
+
+    Args:
+        recipe: of the run.
+        plan: of a dry walk.
+        model: in outline, on the meta device.
+        folder: of the run, which need not be there yet.
+    """
+    value_bytes = 4 if recipe.model.dtype == "float32" else 2
+    sizes = Sizes.of(model)
+    one = sum(sizes.parameters.values()) * value_bytes
+    to_do = [step for step in plan if step.state != "done"]
+    writers = [step for step in to_do if step.function.endswith(_WRITERS)]
+    names = {
+        step.name.removeprefix("data-") for step in to_do if step.function.endswith(".work.import_dataset")
+    }
+    datasets = {name: _dataset_bytes(spec) for name, spec in recipe.data_in_use.items() if name in names}
+    trains = any(step.function.endswith(_TRAINERS) for step in to_do)
+    checkpoints = 2 * (one + _largest_optimizer(recipe, sizes, value_bytes)) if trains else 0
+    known = sum(size or 0 for size in datasets.values())
+    return {
+        "model": one,
+        "models": len(writers),
+        "staying": _staying(recipe, plan),
+        "checkpoints": checkpoints,
+        "datasets": datasets,
+        "needed": len(writers) * one + checkpoints + known,
+        "free": free_bytes(folder),
+    }
+
+
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk of a folder, which need not be there yet."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    return shutil.disk_usage(there).free
+
+
+def _staying(recipe: Recipe, plan: Sequence[PlannedStep]) -> int:
+    """How many models are there at the end, those of finished steps among them."""
+    every = [step for step in plan if step.function.endswith(_WRITERS)]
+    if recipe.keep == "all":
+        return sum(step.state != "done" or (step.folder / MODEL).is_dir() for step in every)
+    specialists = sum(step.function.endswith(".specialist_work.save") for step in plan)
+    if recipe.keep == "best":
+        return 1 + specialists + bool(recipe.specialists)
+    last = f"-{list(recipe.stages)[-1]}"
+    return specialists + sum(step.name.endswith(last) and "-train-" not in step.name for step in every)
+
+
+def _largest_optimizer(recipe: Recipe, sizes: Sizes, value_bytes: int) -> int:
+    needs: list[Mapping[str, int]] = [
+        stage_memory(sizes, stage, tokens=1, counted=1, value_bytes=value_bytes)
+        for stage in recipe.stages.values()
+    ]
+    return max(need["optimiser"] for need in needs)
+
+
+def _dataset_bytes(spec: DatasetSpec) -> int | None:
+    """By some samples where it is known how many there will be, else by what lies at its paths."""
+    from vila2.cycle.preflight.recipe import expected_size
+    from vila2.sources.first_samples import some_samples
+
+    count = expected_size(spec)
+    if isinstance(count, int):
+        found = [_sample_bytes(sample) for sample in islice(some_samples("", spec), _LOOKED_AT)]
+        return count * sum(found) // len(found)
+    places = [
+        spec.path,
+        *(value for name, value in spec.options.items() if name.endswith(("root", "folder"))),
+    ]
+    there = [Path(place) for place in places if isinstance(place, str) and Path(place).exists()]
+    return sum(map(_bytes_at, there)) if there else None
+
+
+def _sample_bytes(sample: Sample) -> int:
+    return _HEADER_BYTES + sum(_HEADER_BYTES + len(image) for image in sample.images)
+
+
+def _bytes_at(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    found = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            file = os.path.join(folder, name)
+            if os.path.isfile(file):
+                found += os.path.getsize(file)
+    return found

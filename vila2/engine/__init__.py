@@ -1,0 +1,1 @@
+"""Engines: what turns images and a prompt into text."""

@@ -1,0 +1,50 @@
+"""An engine whose answers survive a kill: what an earlier process generated is taken from its journal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from vila2.data.journal import Journal
+from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request
+from vila2.run.digests import digest_value
+
+
+class JournalledEngine:
+    """Answers as the engine behind it, whose other attributes it has too, and keeps every batch of answers.
+
+    A batch is kept whole, for these requests and settings alone. So where the batches are the same, what is generated
+    does not depend on where a process was killed.
+
+    Args:
+        engine: that answers.
+        journal: of answers, and of nothing else.
+    """
+
+    def __init__(self, engine: Engine, journal: Journal) -> None:
+        self._engine, self._journal = engine, journal
+        self._kept = {
+            entry["asked"]: [Answer(**answer) for answer in entry["answers"]] for entry in journal.entries
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def generate(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
+        """Answers a batch, or finds that this was done; see :class:`vila2.engine.protocol.Engine`."""
+        asked = _digest(requests, settings)
+        if asked not in self._kept:
+            answers = self._engine.generate(requests, settings)
+            self._journal.append({"asked": asked, "answers": [asdict(answer) for answer in answers]})
+            self._kept[asked] = answers
+        return list(self._kept[asked])
+
+
+def _digest(requests: Sequence[Request], settings: GenerationSettings) -> str:
+    rows = [
+        [one.key, one.prompt, *(hashlib.sha256(image).hexdigest() for image in one.images)]
+        for one in requests
+    ]
+    return digest_value({"requests": rows, "settings": asdict(settings)})

@@ -1,0 +1,57 @@
+"""Engines by name: the built-in one, and what plugins bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vila2.engine.protocol import Engine
+from vila2.errors import EngineError
+from vila2.model.loading import locate
+from vila2.nearest import did_you_mean
+from vila2.plugin.references import load_reference
+
+#: Every engine of the core: its name, and the function ``open(model, **options)`` that makes it.
+ENGINES: dict[str, str] = {"transformers": "vila2.engine.transformers_engine:open_transformers"}
+
+
+def open_engine(name: str, model: Any, **options: Any) -> Engine:
+    """An engine with a model in it.
+
+    Args:
+        name: one of :data:`ENGINES`, or of a plugin.
+        model: hub id or folder.
+        options: the engine's own: ``dtype``, ``device``, ...
+
+    Raises:
+        EngineError: no engine of that name.
+        ModelError: there is no such model; said before torch is imported.
+        PluginError: the plugin that brings it is broken.
+    """
+    if name == "transformers":
+        locate(model)
+    return find_engine(name)(model, **options)
+
+
+def engine_names() -> list[str]:
+    """The names of all engines, those of plugins included."""
+    from vila2.plugin.host import Host
+
+    return [*ENGINES, *Host().engines()]
+
+
+def find_engine(name: str) -> Callable[..., Engine]:
+    """What opens the engine of a name.
+
+    Raises:
+        EngineError: no engine of that name.
+        PluginError: the plugin that brings it is broken.
+    """
+    if name in ENGINES:
+        return load_reference(ENGINES[name], of=f"engine {name!r}")
+    from vila2.plugin.host import Host
+
+    brought = Host().engines()
+    if name not in brought:
+        raise EngineError(f"unknown engine {name!r}", mend=did_you_mean(name, [*ENGINES, *brought]))
+    return brought[name].load()

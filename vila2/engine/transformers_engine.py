@@ -1,0 +1,307 @@
+"""The transformers engine: batched generation with any image-text-to-text model."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from vila2.data.images import decode_image, image_size
+from vila2.engine.protocol import Answer, GenerationSettings, Request, RequestsRefused
+from vila2.errors import DataError, EngineError, Vila2Error, one_line
+from vila2.model.coordinates import scheme_of
+from vila2.model.processing import end_tokens
+from vila2.model.seen_before import remember_pictures
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL.Image import Image
+
+    from vila2.model.generalist import Generalist
+
+
+def open_transformers(model: str | Path, **options: Any) -> TransformersEngine:
+    """The engine with a model in it.
+
+    Args:
+        model: hub id or folder.
+        options: of :func:`vila2.model.generalist.load_generalist`: ``dtype``, ``device``, ``trust_remote_code``.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        EngineError: it cannot be used as an engine.
+    """
+    from vila2.model.generalist import load_generalist
+
+    return TransformersEngine(load_generalist(model, **options))
+
+
+class TransformersEngine:
+    """Answers with ``transformers``' own ``generate``.
+
+    An answer depends on its request alone: batches are padded on the left and masked, the repetition
+    penalty counts only what was generated, and sampling noise is seeded per request.
+
+    Args:
+        generalist: a loaded model with its processor.
+
+    Raises:
+        EngineError: the processor cannot build a prompt with an image.
+    """
+
+    def __init__(self, generalist: Generalist) -> None:
+        self.model = generalist.model
+        remember_pictures(self.model)
+        self.processor = generalist.processor
+        self.name = generalist.name
+        self.digest = generalist.digest
+        self.tokenizer = self.processor.tokenizer
+        self.coordinates = scheme_of(self.processor)  # its answers are read back with the same scheme
+        if not (getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template):
+            raise EngineError(
+                f"the processor of {self.name} has no chat template",
+                mend="use an instruction-tuned model, or put a chat_template.jinja into the model's folder",
+            )
+        self.end_tokens = self._find_end_tokens()
+        if not self.end_tokens:
+            raise EngineError(
+                f"{self.name} names no end-of-sequence token",
+                mend="set eos_token_id in its generation_config.json",
+            )
+
+    def generate(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
+        """Answers a batch; see :class:`vila2.engine.protocol.Engine`.
+
+        Raises:
+            RequestsRefused: images that cannot be decoded, or that processor or model refuse; nothing was generated.
+            EngineError: a prompt holds the model's image token, the batch does not fit into memory, or the model
+                fails whatever it is shown.
+        """
+        if not requests:
+            return []
+        try:
+            return self._generated(requests, settings)
+        except (Vila2Error, MemoryError):
+            raise
+        except (
+            Exception
+        ) as error:  # processors and models raise nearly anything at a picture that is too long
+            raise self._refused(requests, settings, error) from error
+
+    def _generated(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
+        inputs = self._inputs(requests)
+        length = inputs["input_ids"].shape[1]
+        config = GenerationConfig(
+            max_new_tokens=settings.max_new_tokens,
+            do_sample=False,  # sampling is done by _steering, request by request
+            eos_token_id=self.end_tokens,
+            pad_token_id=self._pad_token_id,
+            bos_token_id=self.tokenizer.bos_token_id,
+            use_cache=True,
+        )
+        with self._prepared(config), torch.inference_mode():
+            try:
+                output = self.model.generate(
+                    **inputs,
+                    generation_config=config,
+                    logits_processor=self._steering(requests, settings, length),
+                )
+            except torch.OutOfMemoryError as error:
+                raise EngineError(
+                    f"{len(requests)} images with {length} tokens each do not fit into memory",
+                    mend="use a smaller batch size, or bfloat16 weights",
+                ) from error
+        return [self._answer(row) for row in output[:, length:].tolist()]
+
+    def _refused(
+        self, requests: Sequence[Request], settings: GenerationSettings, error: Exception
+    ) -> Vila2Error:
+        """Whose fault it is that a batch failed: of some requests, or of the engine, which fails at a plain image too."""
+        once = replace(settings, max_new_tokens=1)
+        reasons = {
+            number: f"the model can not be shown {_sizes(request)} ({one_line(failure)})"
+            for number, request in enumerate(requests)
+            if (failure := self._failure(request, once))
+        }
+        if not reasons:
+            return EngineError(
+                f"{self.name} fails at {len(requests)} images together, and at none alone: {one_line(error)}",
+                mend="use a batch size of 1",
+            )
+        asked = requests[next(iter(reasons))]
+        plain = replace(asked, images=tuple(_plain_image() for _ in asked.images))
+        if failure := self._failure(plain, once):
+            return EngineError(
+                f"{self.name} can not be asked at all: {one_line(failure)}",
+                mend="use another model, or versions of its packages that it runs with",
+            )
+        return RequestsRefused(reasons)
+
+    def _failure(self, request: Request, settings: GenerationSettings) -> Exception | None:
+        """What goes wrong with a request alone."""
+        try:
+            self._generated([request], settings)
+        except (Vila2Error, MemoryError):
+            raise
+        except Exception as failure:  # as above
+            return failure
+        return None
+
+    @property
+    def _pad_token_id(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        return self.end_tokens[0] if pad is None else pad
+
+    def _decoded(self, requests: Sequence[Request]) -> list[list[Image]]:
+        """The pictures of every request.
+
+        Raises:
+            RequestsRefused: some can not be decoded.
+        """
+        pictures, reasons = [], {}
+        for number, request in enumerate(requests):
+            several = len(request.images) > 1
+            try:
+                pictures.append(
+                    [
+                        decode_image(data, where=f"{request.key} (image {n})" if several else request.key)
+                        for n, data in enumerate(request.images)
+                    ]
+                )
+            except DataError as error:
+                reasons[number] = one_line(error)
+        if reasons:
+            raise RequestsRefused(reasons)
+        return pictures
+
+    def _inputs(self, requests: Sequence[Request]) -> dict[str, Any]:
+        """Token ids (batch, length), attention mask and image tensors, on the model's device."""
+        pictures = self._decoded(requests)
+        self._check_prompts(requests)
+        messages = [_message(request.prompt, own) for request, own in zip(requests, pictures, strict=True)]
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token  # masked, so any token will do
+        batch = self.processor.apply_chat_template(
+            messages,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",  # SmolVLM's processor forgets it among the others
+            processor_kwargs={"padding": True, "padding_side": "left"},
+        )
+        if "token_type_ids" not in inspect.signature(self.model.forward).parameters:
+            batch.pop("token_type_ids", None)  # of some tokenizers; models that attend by it ask for it
+        floats = {
+            name: value.to(self.model.dtype) for name, value in batch.items() if value.is_floating_point()
+        }
+        return {name: value.to(self.model.device) for name, value in (dict(batch) | floats).items()}
+
+    def _check_prompts(self, requests: Sequence[Request]) -> None:
+        image_token = getattr(self.processor, "image_token", None)
+        for request in requests:
+            if image_token and image_token in request.prompt:
+                raise EngineError(
+                    f"{request.key}: the prompt holds {image_token!r}, which stands for an image in {self.name}",
+                    mend="leave it out: images are put before the prompt by themselves",
+                )
+
+    def _steering(
+        self, requests: Sequence[Request], settings: GenerationSettings, length: int
+    ) -> LogitsProcessorList:
+        steps: list[LogitsProcessor] = []
+        if settings.repetition_penalty != 1:
+            # Without the offset the penalty would fall on the prompt and on the padding.
+            steps.append(
+                RepetitionPenaltyLogitsProcessor(settings.repetition_penalty, prompt_ignore_length=length)
+            )
+        if settings.temperature > 0:
+            steps.append(TemperatureLogitsWarper(settings.temperature))
+            if settings.top_p < 1:
+                steps.append(TopPLogitsWarper(settings.top_p))
+            steps.append(SeededNoise([request.key for request in requests], settings.seed, self.model.device))
+        return LogitsProcessorList(steps)
+
+    @contextmanager
+    def _prepared(self, config: GenerationConfig) -> Iterator[None]:
+        """The model in evaluation mode and without generation defaults of its own; restored afterwards."""
+        training, defaults = self.model.training, self.model.generation_config
+        self.model.eval()
+        # `generate` fills gaps from the model's own defaults (sampling, penalties): nothing may leak in.
+        self.model.generation_config = config
+        try:
+            yield
+        finally:
+            self.model.generation_config = defaults
+            self.model.train(training)
+
+    def _answer(self, tokens: list[int]) -> Answer:
+        ends = [place for place, token in enumerate(tokens) if token in self.end_tokens]
+        kept = tokens[: ends[0]] if ends else tokens
+        text = self.tokenizer.decode(kept, skip_special_tokens=True).strip()
+        return Answer(text, "stop" if ends else "length", len(kept))
+
+    def _find_end_tokens(self) -> list[int]:
+        """What ends an answer: the model's own end tokens, the tokenizer's, and the chat template's.
+
+        Some chat models list only their end of text, and end a turn by another token.
+        """
+        own = self.model.generation_config.eos_token_id
+        listed = own if isinstance(own, list | tuple) else [] if own is None else [own]
+        return list(dict.fromkeys([*listed, *end_tokens(self.processor)]))
+
+
+class SeededNoise(LogitsProcessor):
+    """Makes the likeliest token a fair sample, with noise that belongs to the request.
+
+    Adding Gumbel noise to log-probabilities and taking the largest is sampling from them; with a
+    generator per request, what else is in the batch cannot change a sample.
+    """
+
+    def __init__(self, keys: Sequence[str], seed: int, device: torch.device) -> None:
+        self.generators = [torch.Generator(device).manual_seed(_stable_seed(seed, key)) for key in keys]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        noise = torch.empty(scores.shape, dtype=torch.float32, device=scores.device)
+        for row, generator in zip(noise, self.generators, strict=True):
+            row.exponential_(generator=generator)
+        return scores.float() - noise.log()
+
+
+def _stable_seed(seed: int, key: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:7], "big")
+
+
+def _plain_image() -> bytes:
+    """An image file that no model refuses."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("RGB", (224, 224), (128, 128, 128)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _sizes(request: Request) -> str:
+    sizes = [image_size(data, where=request.key) for data in request.images]
+    told = " and ".join(f"{width}x{height}" for width, height in sizes)
+    return f"an image of {told} pixels" if len(sizes) == 1 else f"images of {told} pixels"
+
+
+def _message(prompt: str, pictures: Sequence[Image]) -> list[dict[str, Any]]:
+    """A conversation of one user turn: the images, then the prompt (VILA² section 2.1.1)."""
+    content: list[dict[str, Any]] = [{"type": "image", "image": picture} for picture in pictures]
+    return [{"role": "user", "content": [*content, {"type": "text", "text": prompt}]}]

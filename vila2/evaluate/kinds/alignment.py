@@ -1,0 +1,97 @@
+"""The kind ``alignment``: how close a language model's states of image tokens and of text tokens lie, layer by layer (VILA section 3.1, figure 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from vila2.data.sample import Sample
+from vila2.engine.protocol import Engine
+from vila2.errors import DataError
+from vila2.evaluate.asking import Outcome, task_of
+from vila2.evaluate.measures.items import Items
+from vila2.evaluate.readable import readable
+from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.packing.collate import Collator
+
+
+def alignment(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    """Measures the model's states; nothing is asked."""
+    return Outcome(alignment_items(engine.model, engine.processor, samples, task_of(benchmark, progress)))
+
+
+def chamfer_distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The mean distance from each point to the nearest of the other set, both ways added.
+
+    Args:
+        one, other: points [n, d] and [m, d], at least one each.
+    """
+    distances = torch.cdist(one.double(), other.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    return float(distances.min(1).values.mean() + distances.min(0).values.mean())
+
+
+def best_cosine(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The mean cosine of each point with the most similar of the other set, both ways averaged, in -1..1.
+
+    What the Chamfer distance says without the magnitudes; 1 where every point has one of its direction.
+
+    Args:
+        one, other: points [n, d] and [m, d], at least one each.
+    """
+    first, second = (torch.nn.functional.normalize(points.double(), dim=1) for points in (one, other))
+    cosines = first @ second.T
+    return float(cosines.max(1).values.mean() + cosines.max(0).values.mean()) / 2
+
+
+def alignment_items(
+    model: Any, processor: Any, samples: Sequence[Sample], task: Callable[[int], Any]
+) -> dict[str, Items]:
+    """Chamfer distance and cosine of every layer, an item for each sample.
+
+    The model reads image and caption as it did while it was pretrained; layer 0 is what goes into its first
+    layer. The paper does not say whether it showed images and texts together: here it is together.
+
+    Args:
+        model: of images and text, in eval mode; processor: the model's own.
+        samples: each with an image and a text.
+        task: gives the progress's context manager for a total.
+
+    Raises:
+        DataError: a sample without image or text.
+    """
+    encoder, collate = ConversationEncoder(processor), Collator(0)
+    samples = readable(samples, encoder, lambda sample: (sample, "plain"))
+    found: dict[str, list[float]] = {}
+    with task(len(samples)) as progress:
+        for sample in samples:
+            encoded = encoder.encode(sample, "plain")
+            batch = collate([encoded])
+            text = batch.pop("labels")[0] != IGNORED
+            image = batch["input_ids"][0] == model.config.image_token_id
+            if not image.any() or not text.any():
+                raise DataError(f"{sample.key!r} has no image or no text", mend="leave it out")
+            for layer, states in enumerate(_states(model, batch)):
+                pair = states[image], states[text]
+                found.setdefault(f"chamfer, layer {layer}", []).append(chamfer_distance(*pair))
+                found.setdefault(f"cosine, layer {layer}", []).append(best_cosine(*pair))
+            progress.advance()
+    keys = [sample.key for sample in samples]
+    return {
+        name: Items.of_means(keys, values, unit="score", higher_is_better=name.startswith("cosine"))
+        for name, values in found.items()
+    }
+
+
+def _states(model: Any, batch: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    """The hidden states before the first layer and after each, [tokens, hidden size], of a batch of one."""
+    moved = {
+        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+        for name, value in batch.items()
+    }
+    with torch.inference_mode():
+        states = model(**moved, output_hidden_states=True).hidden_states
+    return [layer[0].float().cpu() for layer in states]

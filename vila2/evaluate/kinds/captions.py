@@ -1,0 +1,173 @@
+"""The kind ``captions``: descriptions against the scene, evidence or people's captions, and their variety; no judge."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from vila2.data.claims import Claim
+from vila2.data.evidence import Evidence
+from vila2.data.sample import Sample
+from vila2.engine.marks import mark
+from vila2.engine.protocol import Engine, Request
+from vila2.evaluate.asking import Outcome, ask_all
+from vila2.evaluate.measures.evidence_claims import check_against_evidence, coverage, known_labels
+from vila2.evaluate.measures.fit import FitScorer
+from vila2.evaluate.measures.items import Items, measure_row
+from vila2.evaluate.measures.looking import confirmed_words, told_apart
+from vila2.evaluate.measures.text import cider
+from vila2.evaluate.measures.variety import variety
+
+__all__ = ["PROMPT", "Items", "captions", "claims_about", "measure_row", "score_captions"]
+
+PROMPT = "Describe the image in details."
+
+
+def captions(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    """Asks for a description of each image and scores all of them, usable or not; those marked are counted too."""
+    prompt = benchmark["prompt"] or PROMPT
+    requests = [Request(sample.key, sample.images, prompt) for sample in samples]
+    answers = ask_all(engine, requests, benchmark, progress)
+    statuses = [mark(answer).status for answer in answers]
+    said = [
+        {"key": s.key, "prompt": prompt, "text": answer.text, "status": status}
+        for s, answer, status in zip(samples, answers, statuses, strict=True)
+    ]
+    marked = Items.of_means(
+        [s.key for s in samples], [status != "ok" for status in statuses], higher_is_better=False
+    )
+    return Outcome(
+        score_captions(samples, [answer.text for answer in answers]) | {"marked captions": marked}, said
+    )
+
+
+def claims_about(sample: Sample, text: str) -> tuple[Claim, ...]:
+    """The checked statements of a caption, by the scene or else by evidence; empty where the sample has neither."""
+    if "scene" in sample.meta:
+        from vila2.sources.world import Scene, check_caption
+
+        return check_caption(Scene.from_json(sample.meta["scene"]), text)
+    evidence = Evidence.of(sample)
+    return () if evidence is None else check_against_evidence(evidence, text, known_labels([evidence]))
+
+
+def score_captions(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:
+    """Every measure that the samples' truth, evidence or references allow; docs/evaluation.md says what they are.
+
+    With a scene: precision and recall of objects, attributes, relations and read text, hallucinated objects. Else with
+    evidence (boxes of a detector, texts of an OCR): agreement, and how much of a caption it decides. With human captions
+    (``meta["references"]``): their fit, CIDEr-D, how many content words people confirm, how many captions are said of one image
+    only, and whether they tell the images apart (:mod:`vila2.evaluate.measures.looking`). Always: length and variety.
+    """
+    measures: dict[str, Items] = {}
+    if samples and all("scene" in sample.meta for sample in samples):
+        measures |= _against_scenes(samples, texts)
+    elif samples and all("evidence" in sample.meta for sample in samples):
+        measures |= _against_evidence(samples, texts)
+    if samples and all(sample.meta.get("references") for sample in samples):
+        measures |= _against_people(samples, texts)
+    return measures | variety([sample.key for sample in samples], texts)
+
+
+def _against_people(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:
+    keys = [sample.key for sample in samples]
+    references = [list(sample.meta["references"]) for sample in samples]
+    confirmed = [confirmed_words(text, own) for text, own in zip(texts, references, strict=True)]
+    scorer = FitScorer(references)
+    measures = {
+        "fit with people's captions": Items.of_means(
+            keys, [scorer.score(text, own) for text, own in zip(texts, references, strict=True)], "score"
+        ),
+        "CIDEr-D": Items.of_means(keys, cider(texts, references), unit="score"),
+        "content words people confirm": Items(
+            keys, [float(found) for found, _ in confirmed], [float(count) for _, count in confirmed]
+        ),
+    }
+    if len(samples) > 1:
+        said = Counter(texts)
+        measures["captions said of one image only"] = Items.of_means(
+            keys, [said[text] == 1 for text in texts]
+        )
+        measures["own image told from others"] = Items.of_means(
+            keys, told_apart(texts, references), baseline=0.5
+        )
+    return measures
+
+
+def _against_scenes(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:
+    from vila2.sources.world import Scene, caption_tallies
+
+    keys = [sample.key for sample in samples]
+    rows = [
+        caption_tallies(Scene.from_json(sample.meta["scene"]), text)
+        for sample, text in zip(samples, texts, strict=True)
+    ]
+
+    def precision(kind: str) -> Items:
+        return Items(
+            keys, [float(row[kind].right) for row in rows], [float(row[kind].judged) for row in rows]
+        )
+
+    def recall(kind: str) -> Items:
+        return Items(keys, [float(row[kind].told) for row in rows], [float(row[kind].there) for row in rows])
+
+    false = [row["object"].judged - row["object"].right for row in rows]
+    return {
+        "object precision": precision("object"),
+        "object recall": recall("object"),
+        "hallucinated objects": Items.of_means(keys, false, "count", False),
+        "captions with a hallucinated object": Items.of_means(
+            keys, [count > 0 for count in false], higher_is_better=False
+        ),
+        "attribute precision": precision("attribute"),
+        "attribute recall": recall("attribute"),
+        "relation precision": precision("relation"),
+        "relation recall": recall("relation"),
+        "read-text precision": precision("text"),
+        "read-text recall": recall("text"),
+        "count precision": precision("count"),
+    }
+
+
+def _against_evidence(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:
+    """Agreement with what others saw, who err too.
+
+    Precision alone rewards silence and what is in most images anyway: beside it stand what of the evidence is named,
+    what of the caption is decided, and the agreement of the same captions with the next image's evidence.
+    """
+    keys = [sample.key for sample in samples]
+    known = [evidence for sample in samples if (evidence := Evidence.of(sample))]
+    labels = known_labels(known)
+
+    def checked(evidence: Sequence[Evidence]) -> list[tuple[Claim, ...]]:
+        return [check_against_evidence(own, text, labels) for own, text in zip(evidence, texts, strict=True)]
+
+    claims, elsewhere = checked(known), checked([*known[1:], known[0]])
+    named = [{c.subject for c in own if c.kind == "object" and c.status == "supported"} for own in claims]
+    there = [{thing.label for thing in own.objects} for own in known]
+    decided = [coverage(own, text) for own, text in zip(claims, texts, strict=True)]
+    measures = {
+        "objects that evidence confirms": _confirmed(keys, claims, ("object",)),
+        "claims that evidence confirms": _confirmed(keys, claims, ("object", "count", "relation", "text")),
+        "labels in evidence that are named": Items(
+            keys,
+            [float(len(one & other)) for one, other in zip(named, there, strict=True)],
+            [float(len(own)) for own in there],
+        ),
+        "content words that evidence decides": Items(
+            keys, [float(count) for count, _ in decided], [float(count) for _, count in decided]
+        ),
+    }
+    if len(samples) > 1:
+        other = _confirmed(keys, elsewhere, ("object",))
+        measures["objects that another image's evidence confirms"] = replace(other, higher_is_better=False)
+    return measures
+
+
+def _confirmed(keys: list[str], claims: Sequence[Sequence[Claim]], kinds: tuple[str, ...]) -> Items:
+    judged = [[c.status for c in own if c.kind in kinds and c.status != "unverified"] for own in claims]
+    return Items(keys, [float(own.count("supported")) for own in judged], [float(len(own)) for own in judged])

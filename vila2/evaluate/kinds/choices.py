@@ -1,0 +1,122 @@
+"""The kind ``choices``: which of several texts a model finds likeliest: multiple choice without generating.
+
+The choices of a sample are branches of one trunk, so that images and examples are read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from vila2.data.sample import Sample, assistant
+from vila2.engine.protocol import Engine
+from vila2.errors import DataError
+from vila2.evaluate.asking import Outcome, task_of
+from vila2.evaluate.measures.items import Items
+from vila2.evaluate.readable import readable
+from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.model.pieces import Style
+from vila2.packing.collate import collate_row
+from vila2.packing.isolation import Isolation
+
+
+def choices(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    """Scores which choice is the likeliest, by ``meta["kind"]``; the baseline is choosing blindly."""
+    for sample in samples:
+        _check_choices(sample)
+    samples = readable(samples, ConversationEncoder(engine.processor), _shown)
+    chosen = choose(engine.model, engine.processor, samples, task_of(benchmark, progress))
+    scored: dict[str, list[tuple[Sample, bool]]] = {}
+    outcome = Outcome()
+    for sample, choice in zip(samples, chosen, strict=True):
+        kind, texts, right = (
+            str(sample.meta.get("kind", "all")),
+            sample.meta["choices"],
+            sample.meta["answer"],
+        )
+        scored.setdefault(kind, []).append((sample, choice == right))
+        outcome.said.append(
+            {"item": sample.key, "kind": kind, "answer": texts[right]}
+            | {"said": texts[choice], "right": choice == right}
+        )
+    for kind, own in scored.items():
+        blind = sum(1 / len(sample.meta["choices"]) for sample, _ in own) / len(own)
+        outcome.items[kind] = Items.of_means([s.key for s, _ in own], [ok for _, ok in own], baseline=blind)
+    return outcome
+
+
+def choose(model: Any, processor: Any, samples: Sequence[Sample], task: Callable[[int], Any]) -> list[int]:
+    """The number of the likeliest choice of each sample.
+
+    A choice's likelihood is that of all its tokens and of its end, after the turns before the last.
+
+    Args:
+        model: of images and text, in eval mode.
+        processor: the model's own.
+        samples: ``meta["choices"]`` are what the assistant could say in place of the last turn; ``meta["style"]`` is "chat" or
+            "plain", as of :meth:`vila2.model.conversation.ConversationEncoder.encode`.
+        task: gives the progress's context manager for a total.
+
+    Raises:
+        DataError: a sample without two choices.
+        TrainingError: a model that cannot read branches apart.
+    """
+    encoder = ConversationEncoder(processor)
+    chosen = []
+    with task(len(samples)) as progress:
+        for sample in samples:
+            likelihoods = log_likelihoods(model, encoder, sample)
+            chosen.append(max(range(len(likelihoods)), key=likelihoods.__getitem__))
+            progress.advance()
+    return chosen
+
+
+def log_likelihoods(model: Any, encoder: ConversationEncoder, sample: Sample) -> list[float]:
+    """The log-likelihood of each choice of one sample, in nats; see :func:`choose`."""
+    choices = _check_choices(sample)
+    encoded = encoder.encode(*_shown(sample))
+    row = collate_row([encoded], Isolation.of(model, max_length=encoder.max_length))
+    row.pop("labels")
+    labels = row.pop("shift_labels")[0].to(model.device)
+    with torch.inference_mode():
+        moved = {
+            name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+            for name, value in row.items()
+        }
+        losses = cross_entropy(model(**moved).logits[0].float(), labels, reduction="none")
+    owners = _counted_branches(encoded)
+    return [-float(losses[owners == number].sum()) for number in range(1, len(choices) + 1)]
+
+
+def _check_choices(sample: Sample) -> Sequence[str]:
+    choices = sample.meta.get("choices") or ()
+    if len(choices) < 2:
+        raise DataError(
+            f"{sample.key!r} has {len(choices)} choices", mend='give two or more as meta["choices"]'
+        )
+    return choices
+
+
+def _shown(sample: Sample) -> tuple[Sample, Style]:
+    """A sample with its choices as branches, and the style in which it is read."""
+    turns = [replace(turn, train=False) for turn in sample.turns[:-1]]
+    turns += [
+        assistant(choice, branch=number) for number, choice in enumerate(_check_choices(sample), start=1)
+    ]
+    return sample.with_turns(tuple(turns)), sample.meta.get("style", "chat")
+
+
+def _counted_branches(encoded: Any) -> torch.Tensor:
+    """The branch of each token that the loss counts; what no token comes before is predicted by nothing."""
+    branches, labels = torch.tensor(encoded.branches), torch.tensor(encoded.labels)
+    counted = labels != IGNORED
+    if branches[0] != 0:  # no trunk: the first token of every branch is free
+        first = torch.cat([torch.tensor([True]), branches[1:] != branches[:-1]])
+        counted &= ~first
+    return branches[counted]

@@ -1,0 +1,95 @@
+"""The kind ``consistency``: a model describes each image several times; does it say the same again?
+
+What a model makes up changes from sample to sample more than what it sees (SelfCheckGPT, arXiv 2303.08896). But one
+sentence about everything is consistent too: so agreement always stands beside that with another image's captions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations, product
+from typing import Any
+
+from vila2.data.sample import Sample
+from vila2.engine.protocol import Engine, Request
+from vila2.errors import DataError
+from vila2.evaluate.asking import Outcome, ask_all
+from vila2.evaluate.kinds.captions import PROMPT, claims_about
+from vila2.evaluate.measures.items import Items
+from vila2.evaluate.measures.looking import content_words
+
+
+def consistency(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    """Asks ``repeats`` times at ``temperature``, and scores the agreement of what is said.
+
+    Raises:
+        DataError: fewer than two images, or two captions.
+    """
+    repeats, prompt = benchmark["repeats"], benchmark["prompt"] or PROMPT
+    requests = [Request(f"{s.key}#{n}", s.images, prompt) for s in samples for n in range(repeats)]
+    answers = ask_all(engine, requests, benchmark, progress, temperature=benchmark["temperature"])
+    texts = [answer.text for answer in answers]
+    grouped = [texts[start : start + repeats] for start in range(0, len(texts), repeats)]
+    said = [{"item": r.key, "prompt": prompt, "text": text} for r, text in zip(requests, texts, strict=True)]
+    return Outcome(score_consistency(samples, grouped), said)
+
+
+def score_consistency(samples: Sequence[Sample], texts: Sequence[Sequence[str]]) -> dict[str, Items]:
+    """How much captions of one image agree, by content words; of scenes also which claims are said again.
+
+    Two captions agree by 2 x shared / (words of one + words of the other), content words counted once each.
+
+    Args:
+        samples: two or more.
+        texts: two captions or more of each.
+    """
+    if len(samples) < 2 or any(len(own) < 2 for own in texts):
+        raise DataError(
+            "one image, or one caption, has nothing to agree with", mend="take two or more of each"
+        )
+    keys = [sample.key for sample in samples]
+    words = [[content_words(text) for text in own] for own in texts]
+    own = [_mean([_agreement(a, b) for a, b in combinations(captions, 2)]) for captions in words]
+    others = [
+        _mean([_agreement(a, b) for a, b in product(words[n], words[(n + 1) % len(words)])])
+        for n in range(len(words))
+    ]
+    measures = {
+        "agreement with itself": Items.of_means(keys, own),
+        "agreement with captions of another image": Items.of_means(keys, others, higher_is_better=False),
+        "lead of the own image": Items.of_means(
+            keys, [a - b for a, b in zip(own, others, strict=True)], baseline=0.0
+        ),
+    }
+    if all("scene" in sample.meta for sample in samples):
+        measures |= _claims_again(samples, texts)
+    return measures
+
+
+def _claims_again(samples: Sequence[Sample], texts: Sequence[Sequence[str]]) -> dict[str, Items]:
+    """Of a caption's claims, how many another caption of the image makes too: of the true ones and of the false."""
+    rows: dict[str, list[tuple[str, float, float]]] = {"supported": [], "contradicted": []}
+    for sample, own in zip(samples, texts, strict=True):
+        claims = [
+            {(c.kind, c.subject, c.predicate): c.status for c in claims_about(sample, text)} for text in own
+        ]
+        for n, made in enumerate(claims):
+            rest = [other for m, other in enumerate(claims) if m != n]
+            for claim, status in made.items():
+                if status in rows:
+                    rows[status].append((sample.key, _mean([claim in other for other in rest]), 1))
+    return {
+        "true claims said again": Items.of_ratios(rows["supported"]),
+        "false claims said again": Items.of_ratios(rows["contradicted"], higher_is_better=False),
+    }
+
+
+def _agreement(one: frozenset[str], other: frozenset[str]) -> float:
+    total = len(one) + len(other)
+    return 2 * len(one & other) / total if total else 0.0
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,59 @@
+"""The kind ``questions``: the questions that samples carry, answered in a word or two and compared with the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vila2.data.sample import Sample
+from vila2.engine.protocol import Engine, Request
+from vila2.evaluate.asking import Outcome, ask_all
+from vila2.evaluate.measures.answers import exact_match, normalise_answer
+from vila2.evaluate.measures.items import Items, largest_share
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question about one sample, with its right answer and the skill it asks for."""
+
+    item: str
+    sample: Sample
+    kind: str
+    question: str
+    answer: str
+
+
+def questions_of(sample: Sample) -> list[Question]:
+    """The questions a sample carries: ``meta["questions"]``, or else the exchanges of its conversation."""
+    if "questions" in sample.meta:
+        rows = [(q["kind"], q["question"], q["answer"]) for q in sample.meta["questions"]]
+    else:
+        kind = sample.meta.get("kind", "all")
+        pairs = zip(sample.turns, sample.turns[1:], strict=False)
+        rows = [(kind, a.text.strip(), b.text) for a, b in pairs if (a.role, b.role) == ("user", "assistant")]
+    return [Question(f"{sample.key}#{n}", sample, *row) for n, row in enumerate(rows)]
+
+
+def questions(
+    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
+) -> Outcome:
+    """Asks and scores: for each kind of question the share answered right, beside that of its commonest answer."""
+    asked = [question for sample in samples for question in questions_of(sample)]
+    form = benchmark["prompt"] or "{question}"
+    requests = [Request(q.item, q.sample.images, form.replace("{question}", q.question)) for q in asked]
+    texts = [answer.text for answer in ask_all(engine, requests, benchmark, progress)]
+    right = [exact_match(text, q.answer) for text, q in zip(texts, asked, strict=True)]
+    outcome = Outcome()
+    for kind in dict.fromkeys(question.kind for question in asked):
+        own = [(q, score) for q, score in zip(asked, right, strict=True) if q.kind == kind]
+        outcome.items[kind] = Items.of_ratios(
+            [(q.sample.key, score, 1) for q, score in own],
+            baseline=largest_share([normalise_answer(q.answer) for q, _ in own]),
+        )
+    for question, text, score in zip(asked, texts, right, strict=True):
+        outcome.said.append(
+            {"item": question.item, "kind": question.kind, "question": question.question}
+            | {"answer": question.answer, "said": text, "right": score}
+        )
+    return outcome

@@ -1,0 +1,128 @@
+"""A judging job: its folder, what guards it against being mixed with another, and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vila2 import __version__
+from vila2.data.atomic import write_json_atomic
+from vila2.data.job_files import check_earlier_job, keep_job, only_writer
+from vila2.data.layers import ReadLayer
+from vila2.data.shards import ShardDataset
+from vila2.engine.protocol import Engine, GenerationSettings
+from vila2.errors import DataError
+from vila2.judge.asking import PROMPT
+from vila2.judge.examples import choose_examples
+from vila2.judge.pairs import Chosen, Pair, check_count, choose_checks, choose_pairs
+from vila2.judge.results import judge_results
+from vila2.judge.votes import VoteBook
+
+_MEND = "give the same judge, layers and seed, or another --out"
+PERSON = {"kind": "person", "name": "a person"}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be judged.
+
+    Attributes:
+        dataset, layers: whose images, and who described them, by name.
+        chosen: the comparisons.
+        checks: comparisons whose right answer is known; may be none.
+        seed: of the choice.
+    """
+
+    dataset: ShardDataset
+    layers: Mapping[str, ReadLayer]
+    chosen: Chosen
+    checks: list[Pair]
+    seed: int
+
+    @classmethod
+    def choose(
+        cls, dataset: ShardDataset, layers: Mapping[str, ReadLayer], *, count: int, check: bool, seed: int
+    ) -> Work:
+        """Chooses comparisons, and checks with the first layer's texts.
+
+        Raises:
+            DataError: there is nothing to compare.
+        """
+        chosen = choose_pairs(dataset, layers, count=count, seed=seed)
+        name, layer = next(iter(layers.items()))
+        wanted = check_count(len(chosen.pairs))
+        checks = choose_checks(dataset, name, layer, count=wanted, seed=seed) if check else []
+        return cls(dataset, layers, chosen, checks, seed)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """All that is shown to the judge: comparisons and checks."""
+        return [*self.chosen.pairs, *self.checks]
+
+
+def describe_engine(engine: Engine, settings: GenerationSettings) -> dict[str, Any]:
+    """What an engine's votes are a function of, besides the pairs."""
+    asked = {"prompt": PROMPT, "settings": asdict(settings)}
+    return {"kind": "engine", "name": engine.name, "digest": engine.digest, **asked}
+
+
+def check_votes(folder: Path, work: Work) -> None:
+    """Whether a job may go on in a folder, as far as that is known before a model is loaded.
+
+    Raises:
+        DataError: the folder is a file, or holds the votes on other layers or with another seed.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file, and the votes need a folder", mend="give another --out")
+    check_earlier_job(folder / "job.json", _about(work), where=folder, mend=_MEND)
+
+
+def _about(work: Work) -> dict[str, Any]:
+    """What guards a folder of votes, besides the judge."""
+    return {
+        "dataset": work.dataset.digest,
+        "layers": {name: layer.digest for name, layer in work.layers.items()},
+        "seed": work.seed,
+    }
+
+
+@contextmanager
+def open_votes(folder: Path, work: Work, judge: Mapping[str, Any]) -> Iterator[VoteBook]:
+    """The votes of a job's folder, for this process alone; an earlier one's are there already.
+
+    How many pairs are judged is no part of what guards the folder: more of them go on where fewer ended.
+
+    Raises:
+        DataError: the folder holds the votes of another judge, on other layers or with another seed.
+        RunError: another process votes there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    job = {"judge": dict(judge), **_about(work)}
+    with only_writer(folder):
+        keep_job(folder / "job.json", job, where=folder, mend=_MEND)
+        yield VoteBook(folder / "votes.jsonl")
+
+
+def write_judged(folder: Path, work: Work, judge: Mapping[str, Any], book: VoteBook) -> dict[str, Any]:
+    """Counts the votes and writes ``judged.json``.
+
+    Returns:
+        What it holds.
+    """
+    names = list(work.layers)
+    results = {
+        "vila2_version": __version__,
+        "dataset": work.dataset.name,
+        "layers": names,
+        "judge": dict(judge),
+        "seed": work.seed,
+        "images": work.chosen.images,
+        "left_out": dict(sorted(work.chosen.left_out.items())),
+        **judge_results(work.chosen.pairs, work.checks, book.votes, names, seed=work.seed),
+        "examples": choose_examples(work.chosen.pairs, book.votes, work.dataset),
+    }
+    write_json_atomic(folder / "judged.json", results)
+    return results

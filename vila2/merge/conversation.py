@@ -1,0 +1,272 @@
+"""One image's conversation: the caption, then exchanges in an order and with questions that a hash decides."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from vila2.claims.names import word_set
+from vila2.data.annotations import Annotation
+from vila2.data.mixtures import select_share
+from vila2.data.sample import BoxPart, Part, PointPart, Turn, user
+from vila2.merge.answers import Sentence, joined, without_coordinates
+from vila2.merge.hearing import Exchange, Spoken
+from vila2.recipe.parts.specialists import MergeSpec
+
+#: Words from which an answer is taken for a statement of its own.
+_A_STATEMENT = 5
+_WORD = re.compile(r"[^\W_]+")
+_EMPTY_WORDS = word_set(
+    "a an the is are was were there it its this that of in on at and to we can see image picture shows"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """How conversations are put together.
+
+    Attributes:
+        spec: the merge's settings.
+        seed: of order, questions, and which empty answers are trained on.
+        count: words, or tokens, of a text.
+    """
+
+    spec: MergeSpec
+    seed: int
+    count: Callable[[str], int]
+
+    def arrange(self, key: str, exchanges: Sequence[Exchange]) -> list[Exchange]:
+        """The exchanges in the order of the conversation, captions first, each with its fate.
+
+        An exchange without a sentence left is dropped, and so are answers that are none, those beyond a plugin's
+        number, those that say again what was said, and those that the budget has no room for.
+        """
+        spent = _Spent(self.spec, self.count)
+        if self.spec.boxes == "drop":
+            exchanges = [_without_boxes(one) for one in exchanges]
+        captions = [one for one in exchanges if one.question is None]
+        asked = [one for one in exchanges if one.question is not None]
+        asked.sort(key=lambda one: _hash(self.seed, key, "order", one.source.name, one.number))
+        arranged = [spent.caption(one) for one in _chosen(captions, self.spec)]
+        numbers: Counter[str] = Counter()
+        for one in asked:
+            one = self._considered(one, key, numbers[one.source.name]) if one.kept else one
+            one = spent.exchange(one) if one.kept else one
+            numbers[one.source.name] += one.kept
+            arranged.append(one)
+        return arranged
+
+    def _considered(self, one: Exchange, key: str, kept_before: int) -> Exchange:
+        """An exchange with its question, or without its place."""
+        policy, name = one.source.policy, one.source.name
+        share = policy.empty_share if one.source.role == "specialist" else 0.0
+        talks = one.status == "ok" or (
+            one.status == "empty" and one.spoken and select_share(f"{name}\0{key}", share, self.seed)
+        )
+        if not talks:
+            return replace(one, kept=False, reason=one.status)
+        if policy.exchanges is not None and kept_before >= policy.exchanges:
+            return replace(one, kept=False, reason="cap")
+        questions = one.source.questions
+        if questions and one.prompted:
+            chosen = _hash(self.seed, key, "question", name, 0) + one.number
+            one = replace(one, question=user(questions[chosen % len(questions)]))
+        return one
+
+
+def _without_boxes(one: Exchange) -> Exchange:
+    """What is said with coordinates as a caption without them; what is asked with them, or says nothing else, goes."""
+    if one.question is not None and _has_places(one.question.parts):
+        return replace(one, kept=False, reason="boxes")
+    if not any(_has_places(each.sentence.parts) for each in one.spoken):
+        return one
+    spoken = []
+    for each in one.spoken:
+        each = replace(each, sentence=without_coordinates(each.sentence))
+        if each.kept and not _WORD.search(each.sentence.text):
+            each = replace(each, kept=False, reason="boxes")
+        spoken.append(each)
+    return replace(one, question=None, spoken=tuple(spoken))
+
+
+def _has_places(parts: Sequence[Part]) -> bool:
+    return any(isinstance(part, BoxPart | PointPart) for part in parts)
+
+
+def rows_of(key: str, arranged: Sequence[Exchange]) -> list[Annotation]:
+    """The conversation as annotations: the caption as the first row, then one row for each exchange.
+
+    A row names its layer in ``detail`` and in the source of its turns; the caption may have two, one after the other.
+    """
+    captions = [one for one in arranged if one.kept and one.question is None]
+    rows = []
+    if captions:
+        answers = [_answer(one) for one in captions]
+        claims, text = [], ""
+        for answer in answers:
+            text += "\n" if text else ""
+            claims += [replace(c, start=c.start + len(text), end=c.end + len(text)) for c in answer.claims]
+            text += answer.text
+        turns = tuple(
+            Turn("assistant", answer.parts, source=one.source.name)
+            for answer, one in zip(answers, captions, strict=True)
+        )
+        names = "+".join(dict.fromkeys(one.source.name for one in captions))
+        rows.append(Annotation(key, "", text, "ok", names, turns=turns, claims=tuple(claims)))
+    for one in arranged:
+        if one.kept and one.question is not None:
+            answer, name = _answer(one), one.source.name
+            turns = (
+                replace(one.question, source=name, branch=0),
+                Turn("assistant", answer.parts, source=name),
+            )
+            rows.append(
+                Annotation(key, one.question.text, answer.text, "ok", name, turns=turns, claims=answer.claims)
+            )
+    return rows or [Annotation(key, "", "", "empty", "nothing is left of what the layers say")]
+
+
+def _answer(one: Exchange) -> Sentence:
+    return joined([spoken.sentence for spoken in one.spoken if spoken.kept])
+
+
+class _Spent:
+    """What a conversation holds already: sentences, to know repetitions, and words of its budget.
+
+    Captions are compared with captions and answers with answers: what a caption says in passing is worth asking for.
+    """
+
+    def __init__(self, spec: MergeSpec, count: Callable[[str], int]) -> None:
+        self._once = spec.arm != "append"
+        self._budget = spec.budget
+        self._count = count
+        self._used = 0
+        self._captions: list[_Gist] = []
+        self._answers: list[_Gist] = []
+        self._exchanges: set[str] = set()
+
+    def caption(self, one: Exchange) -> Exchange:
+        """A caption less its repetitions and, but for the original, what is too much for the budget."""
+        if one.status != "ok" or not one.kept:
+            return replace(one, kept=False, reason=one.reason or one.status)
+        spoken = []
+        for sentence in self._each_once(one, self._captions):
+            if sentence.kept and one.source.role != "original" and not self._fits(sentence.sentence.text):
+                sentence = replace(sentence, kept=False, reason="budget")
+            if sentence.kept:
+                self._used += self._count(sentence.sentence.text)
+            spoken.append(sentence)
+        self._captions += [_Gist.of(each.sentence) for each in spoken if each.kept]
+        return _if_anything(replace(one, spoken=tuple(spoken)))
+
+    def exchange(self, one: Exchange) -> Exchange:
+        """An exchange, whole or not at all but for sentences that it says twice."""
+        one = _if_anything(replace(one, spoken=tuple(self._each_once(one, []))))
+        if not one.kept:
+            return one
+        said = [each.sentence for each in one.spoken if each.kept]
+        text = f"{one.question.text} {joined(said).text}"
+        is_new = _leans_on_its_question(said) and text not in self._exchanges
+        gists = [_Gist.of(sentence) for sentence in said]
+        if self._once and not is_new and all(_held(gist, self._answers) for gist in gists):
+            return replace(one, kept=False, reason="duplicate")
+        if not self._fits(text):
+            return replace(one, kept=False, reason="budget")
+        self._used += self._count(text)
+        self._answers += gists
+        self._exchanges.add(text)
+        return one
+
+    def _each_once(self, one: Exchange, earlier: Sequence[_Gist]) -> list[Spoken]:
+        """Sentences, of which those that say again what is said before or earlier are dropped."""
+        if not self._once:
+            return list(one.spoken)
+        said = list(earlier)
+        spoken = []
+        for each in one.spoken:
+            gist = _Gist.of(each.sentence) if each.kept else None
+            if gist and _held(gist, said):
+                each = replace(each, kept=False, reason="duplicate")
+            elif gist:
+                said.append(gist)
+            spoken.append(each)
+        return spoken
+
+    def _fits(self, text: str) -> bool:
+        return self._budget is None or self._used + self._count(text) <= self._budget
+
+
+def _chosen(captions: Sequence[Exchange], spec: MergeSpec) -> list[Exchange]:
+    """The captions that the settings want, the original first; of the base its first, as a view takes it.
+
+    Of a specialist they are no more than it may have exchanges.
+    """
+    captions = sorted(captions, key=lambda one: one.source.role != "original")
+    usable = {
+        one.source.role
+        for one in captions
+        if one.status == "ok" and any(spoken.kept for spoken in one.spoken)
+    }
+    found = []
+    for one in captions:
+        role = one.source.role
+        # Where the one that is wanted says nothing, the other one stands in.
+        unwanted = role != "specialist" and spec.caption not in ("both", role) and spec.caption in usable
+        most = {"original": None, "base": 1}.get(role, one.source.policy.exchanges)
+        before = sum(other.source is one.source and other.status == "ok" for other in found)
+        later = most is not None and before >= most
+        if one.status == "ok" and (unwanted or later):
+            one = replace(one, kept=False, reason="policy" if unwanted else "cap")
+        found.append(one)
+    return found
+
+
+def _if_anything(one: Exchange) -> Exchange:
+    if any(spoken.kept for spoken in one.spoken):
+        return one
+    return replace(one, kept=False, reason="nothing left")
+
+
+def _leans_on_its_question(said: Sequence[Sentence]) -> bool:
+    """Whether an answer says nothing without its question, so that the same words may answer another: "red cube"."""
+    return sum(len(_WORD.findall(sentence.text)) for sentence in said) < _A_STATEMENT
+
+
+@dataclass(frozen=True, slots=True)
+class _Gist:
+    """What of a sentence is compared, worked out once: its words, what it claims, whether it gives a place."""
+
+    words: tuple[str, ...]
+    content: frozenset[str]
+    stated: frozenset[tuple[str, ...]]
+    placed: bool
+
+    @classmethod
+    def of(cls, sentence: Sentence) -> _Gist:
+        return cls(
+            words=tuple(_WORD.findall(sentence.text.lower())),
+            content=frozenset(_WORD.findall(sentence.bare.lower())) - _EMPTY_WORDS,
+            stated=frozenset(
+                (one.kind, one.subject, one.predicate, one.object, one.value) for one in sentence.claims
+            ),
+            placed=_has_places(sentence.parts),
+        )
+
+    def is_said_in(self, earlier: _Gist) -> bool:
+        """Whether it says nothing that an earlier one does not: the same words, or fewer of them and no other claim."""
+        if self.words == earlier.words:
+            return True
+        says_less = self.stated <= earlier.stated and self.content <= earlier.content
+        return bool(self.stated) and not self.placed and says_less
+
+
+def _held(gist: _Gist, said: Sequence[_Gist]) -> bool:
+    return any(gist.is_said_in(earlier) for earlier in said)
+
+
+def _hash(seed: int, *about: str | int) -> int:
+    text = "\0".join(map(str, (seed, *about)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -1,0 +1,50 @@
+"""A sentence's fate: this is where it is decided what stays in the merged conversation for what it says.
+
+The rules, in the order they are tried:
+
+1. The arms ``append`` (the paper's) and ``unchecked`` keep every sentence; verdicts are counted all the same.
+2. The original human text stays, unless ``original: verify`` has it judged like the rest.
+3. A contradicted sentence is dropped. A specialist's stays where only layers of lower priority contradict it.
+4. An unverified sentence of a caption is dropped where ``unverified: drop`` says so. A specialist's stays: nobody
+   else was asked what it was asked.
+5. A sentence that begins with a pronoun ("It has a sign") falls with the one before it.
+
+What repeats, and what does not fit the budget, is left out afterwards (:mod:`vila2.merge.conversation`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from vila2.merge.hearing import Exchange, Spoken
+from vila2.recipe.parts.specialists import MergeSpec
+
+#: "This is", but not "this image".
+_LEANS = re.compile(
+    r"(?:\d+\.\s+)?(?:it|its|they|their|he|she|his|her|(?:this|these)\s+(?:is|are|was|were|has|have|can|could|may|might"
+    r"|does|do|seems?|appears?|looks?|makes?|gives?|adds?|suggests?|indicates?|shows?|creates?))\b",
+    re.IGNORECASE,
+)
+
+
+def decided(exchange: Exchange, spec: MergeSpec) -> Exchange:
+    """An exchange with the fate of each of its sentences."""
+    spoken: list[Spoken] = []
+    for one in exchange.spoken:
+        kept, reason = fate_of(one, exchange.source.role, spec)
+        if kept and spoken and not spoken[-1].kept and _LEANS.match(one.sentence.bare):
+            kept, reason = False, "leans"
+        spoken.append(replace(one, kept=kept, reason=reason))
+    return replace(exchange, spoken=tuple(spoken))
+
+
+def fate_of(one: Spoken, role: str, spec: MergeSpec) -> tuple[bool, str]:
+    """Whether a sentence stays for what it says, and why not, or why although it is contradicted."""
+    if spec.arm != "verified" or (role == "original" and spec.original == "keep"):
+        return True, ""
+    if one.verdict == "contradicted":
+        return (True, "outranks") if role == "specialist" and one.outranks else (False, "contradicted")
+    if one.verdict == "unverified" and role != "specialist" and spec.unverified == "drop":
+        return False, "unverified"
+    return True, ""

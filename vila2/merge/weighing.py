@@ -1,0 +1,113 @@
+"""The layers against each other: every sentence's verdict.
+
+The specialists are each other's evidence and the captions'. A specialist's claim is supported by any of the others, but
+only one that ranks above its own can refute it: where two contradict each other, the higher priority stays. What is
+refuted is no evidence any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from vila2.data.annotations import Annotation
+from vila2.data.claims import Claim
+from vila2.merge.hearing import Exchange, Spoken
+from vila2.merge.judging import NamedVerifier, judged, verdict_of
+from vila2.merge.known import Known, known_of
+from vila2.merge.repeats import refuted_repeats
+from vila2.merge.sources import Source, ranked
+
+
+def weigh(
+    heard: Sequence[Exchange],
+    sources: Sequence[Source],
+    rows: Mapping[str, Sequence[Annotation]],
+    *,
+    absence: Collection[str],
+) -> tuple[list[Exchange], Known]:
+    """Judges every sentence.
+
+    Args:
+        heard: of one image.
+        sources: all layers.
+        rows: the annotations of the image, by layer.
+        absence: which of "objects", "texts" and "repeats" are refuted because a specialist did not find them; what each
+            refutes is said in docs/architecture.md.
+
+    Returns:
+        The exchanges with verdicts, in the same order, and what is known of the image in the end.
+
+    Raises:
+        PluginError: a verifier fails.
+    """
+    order = ranked(sources)
+    verifiers = [verifier for source in order for verifier in source.verifiers]
+    testimony = {source.name: _testimony(heard, source) for source in order}
+    found = frozenset().union(*(one.labels for one in order))
+
+    def known(among: Sequence[Source]) -> Known:
+        looked = [one.labels for one in among if one.looked(rows.get(one.name, ()), "object")]
+        return known_of(
+            (claim for one in among for claim in testimony[one.name]),
+            labels=frozenset().union(*looked) if "objects" in absence else frozenset(),
+            found=found,
+            all_texts="texts" in absence and any(one.looked(rows.get(one.name, ()), "text") for one in among),
+            all_counted="repeats" in absence,
+        )
+
+    weighed: dict[tuple[str, int], Exchange] = {}
+    for place, source in enumerate(order):
+        others, above = known([one for one in order if one is not source]), known(order[:place])
+        own = [_judged(one, others, above, verifiers) for one in heard if one.source is source]
+        weighed |= {(source.name, one.number): one for one in own}
+        testimony[source.name] = _testimony(own, source)
+    everything = known(order)
+    return [
+        weighed.get((one.source.name, one.number)) or judge_by(one, everything, verifiers) for one in heard
+    ], everything
+
+
+def judge_by(exchange: Exchange, known: Known, verifiers: Sequence[NamedVerifier]) -> Exchange:
+    """An exchange with the verdicts that all that is known gives.
+
+    Raises:
+        PluginError: a verifier fails.
+    """
+    return _judged(exchange, known, known, verifiers)
+
+
+def _judged(exchange: Exchange, others: Known, above: Known, verifiers: Sequence[NamedVerifier]) -> Exchange:
+    spoken = [_sentence(one, others, above, verifiers) for one in exchange.spoken]
+    if others.all_counted:
+        by_others = refuted_repeats(spoken, others)
+        by_higher = by_others if above is others else refuted_repeats(spoken, above)
+        spoken = [
+            after if after is before else replace(after, outranks=higher.verdict != "contradicted")
+            for before, after, higher in zip(spoken, by_others, by_higher, strict=True)
+        ]
+    return replace(exchange, spoken=tuple(spoken))
+
+
+def _sentence(one: Spoken, others: Known, above: Known, verifiers: Sequence[NamedVerifier]) -> Spoken:
+    claims = judged(one.sentence.claims, others, verifiers)
+    verdict = verdict_of(claims, others)
+    outranks = False
+    if verdict == "contradicted" and above is not others:
+        refuted = judged(one.sentence.claims, above, verifiers)
+        outranks = not any(claim.status == "contradicted" for claim in refuted)
+    return replace(
+        one, sentence=replace(one.sentence, claims=tuple(claims)), verdict=verdict, outranks=outranks
+    )
+
+
+def _testimony(exchanges: Sequence[Exchange], source: Source) -> list[Claim]:
+    """What a specialist's parser understood of its answers, less what was refuted."""
+    return [
+        claim
+        for exchange in exchanges
+        if exchange.source is source and exchange.status == "ok"
+        for one in exchange.spoken
+        for claim in one.sentence.claims
+        if claim.kind in source.kinds and (claim.status != "contradicted" or one.outranks)
+    ]

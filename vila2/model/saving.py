@@ -1,0 +1,29 @@
+"""Saving a model with its processor."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from vila2.model.weights import check_finite
+
+
+def save_model(model: Any, processor: Any, folder: Path) -> None:
+    """Saves model and processor as one folder that appears whole or not at all.
+
+    Raises:
+        ModelError: weights that are no numbers; nothing is saved.
+    """
+    check_finite(
+        model,
+        f"the model that would be saved as {folder}",
+        mend="lower the stage's learning_rate, or train in float32 or bfloat16 instead of float16",
+    )
+    partial = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    processor.save_pretrained(partial)
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.rename(folder)

@@ -1,0 +1,1 @@
+"""Recipes: the YAML file of a whole run, as typed values."""

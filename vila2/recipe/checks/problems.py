@@ -1,0 +1,87 @@
+"""A problem in a recipe, and what its checks have in common: raw values looked at with care, names that must exist."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vila2.errors import DataError
+from vila2.nearest import did_you_mean
+
+Where = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong in a recipe.
+
+    Attributes:
+        where: the path of keys to it.
+        what: is wrong with it.
+        final: whether nothing else is worth saying of this place, since what stands there could not be read.
+    """
+
+    where: Where
+    what: str
+    final: bool = False
+
+
+def dataset_problems(where: Where, name: Any, data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Whether a dataset that is named is there."""
+    if isinstance(name, str) and data and name not in data:
+        yield Problem(where, unknown("dataset", name, data))
+
+
+def range_problems(where: Where, ends: Any) -> Iterator[Problem]:
+    """Whether [from, to] is a part of the whole; what is no pair of numbers is told elsewhere."""
+    if all(map(is_number, sequence(ends))) and len(sequence(ends)) == 2 and range_of(ends) is None:
+        yield Problem(where, f"{sequence(ends)}: write [from, to] with 0 <= from < to <= 1")
+
+
+def layers_brought(dataset: Any, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The layers that the recipe names for a dataset."""
+    return mapping(mapping(data.get(dataset)).get("layers")) if isinstance(dataset, str) else {}
+
+
+def layers_of(view: str) -> tuple[tuple[str, ...], str]:
+    """The layers of a view, and what is wrong with it."""
+    from vila2.data.views import View
+
+    try:
+        return View.parse(view).layers, ""
+    except DataError as error:
+        return (), f"{error.what}; {error.mend}" if error.mend else error.what
+
+
+def unknown(kind: str, name: str, known: Collection[str]) -> str:
+    """That there is no such name, and which one was likely meant."""
+    return f"there is no {kind} {name!r}; {did_you_mean(name, known)}"
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A mapping as it is, anything else as an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def sequence(value: Any) -> list[Any]:
+    """A list, anything else as an empty one."""
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def range_of(value: Any) -> tuple[float, float] | None:
+    """[from, to] with 0 <= from < to <= 1; None of anything else."""
+    ends = sequence(value)
+    if len(ends) != 2 or not all(map(is_number, ends)) or not 0 <= ends[0] < ends[1] <= 1:
+        return None
+    return ends[0], ends[1]
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number, and not just true or false."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number above zero."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,269 @@
+"""A specialist's recipe: the YAML file in its package that says how the generalist becomes the specialist.
+
+    start: sft                    # the checkpoint it starts from
+    stages:
+      tune:
+        mixture:
+          - {dataset: qa}                       # a subset of the builder's
+          - {dataset: "run:sft", weight: 0.3}   # what the generalist was instructed on
+    miniature:                    # what is different where the generalist is the shipped miniature
+      stages: {tune: {train: [projector, language], learning_rate: 1.5e-3, batch_size: 8}}
+
+What a stage does not say is decided in :mod:`vila2.recipe.specialist_defaults`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr, ValidationError
+
+from vila2.errors import RecipeError
+from vila2.recipe.checks.across import portion_problems, training_problems
+from vila2.recipe.checks.problems import Problem, Where, mapping, sequence, unknown
+from vila2.recipe.file.extends import what_it_is
+from vila2.recipe.file.reading import problem_of, told_elsewhere
+from vila2.recipe.file.yaml import read_setting, read_yaml
+from vila2.recipe.parts.data import DatasetSpec
+from vila2.recipe.parts.stage import StageSpec
+from vila2.recipe.parts.values import Count, Name, Number, Part, Text, Whole
+from vila2.recipe.specialist_defaults import MINIATURE, defaults_of, is_left_to_the_generalist
+
+#: Before the name of a stage: all that the generalist's run trained that stage on.
+RUN = "run:"
+
+
+class AnswerSpec(Part):
+    """How the models are asked about what was held out."""
+
+    max_new_tokens: Count = Field(default=64, description="of one answer")
+    batch_size: Count = Field(default=32, description="questions at a time")
+    limit: Count | None = Field(default=2000, description="questions at most, chosen by hash; null: all")
+
+
+class AnnotateSpec(Part):
+    """How the specialist is asked about a dataset's images."""
+
+    prompts: tuple[Text, ...] = Field(
+        default=(), description="asked about every image besides one of the plugin's own"
+    )
+    max_new_tokens: Count = Field(default=256, description="of one annotation")
+    batch_size: Count = Field(default=16, description="images at a time")
+    temperature: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="0: the likeliest token")
+    repetition_penalty: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="1: none")
+
+
+class SpecialistRecipe(Part):
+    """How a specialist is made. A mixture names the builder's subsets, or ``run:STAGE`` of the generalist's run."""
+
+    start: Text = Field(
+        default="last",
+        description="the generalist's stage to start from: pretrain, sft, ...; `last`: its end",
+    )
+    seed: Annotated[Whole, Field(ge=0)] = Field(default=0, description="of everything random")
+    held_out: Annotated[Number, Field(gt=0, lt=1)] = Field(
+        default=0.1, description="share of the images that is asked about, not trained on"
+    )
+    data: DatasetSpec | None = Field(
+        default=None,
+        description="what to build from, where --data says nothing; source `path`: as it lies there",
+    )
+    build: dict[str, Any] = Field(default_factory=dict, description="settings of the builder")
+    coordinates: Literal["text", "tokens"] | None = Field(
+        default=None, description="how the model writes coordinates; by default as the plugin says"
+    )
+    stages: Annotated[dict[Name, StageSpec], Field(min_length=1)] = Field(
+        description="in the order of training"
+    )
+    evaluate: AnswerSpec = Field(default_factory=AnswerSpec, description="the questions that were held out")
+    annotate: AnnotateSpec = Field(default_factory=AnnotateSpec, description="`vila2 annotate`")
+
+    _left: frozenset[str] = PrivateAttr(frozenset())
+
+    @property
+    def left_to_the_generalist(self) -> frozenset[str]:
+        """The stages that are trained as fits the generalist; see :mod:`vila2.recipe.specialist_defaults`."""
+        return self._left
+
+    def datasets(self) -> tuple[str, ...]:
+        """Every dataset that a stage trains on, in order, once each."""
+        names = (entry.dataset for stage in self.stages.values() for entry in stage.mixture)
+        return tuple(dict.fromkeys(names))
+
+
+def read_specialist_recipe(
+    text: str,
+    *,
+    where: str,
+    overrides: Sequence[str] = (),
+    miniature: bool = False,
+    told_as: str = "--set",
+    check: Callable[[Mapping[str, Any]], Iterable[Problem]] | None = None,
+) -> SpecialistRecipe:
+    """Reads a specialist's recipe.
+
+    Args:
+        text: YAML.
+        where: file or plugin, for errors.
+        overrides: ``KEY=VALUE`` each. A key of the recipe is changed there (``stages.tune.epochs=2``); any other
+            is a setting of the builder (``per_image=4`` is ``build.per_image=4``).
+        miniature: whether the generalist is the shipped miniature, for which the recipe's ``miniature``
+            counts.
+        told_as: how the overrides were given, for errors.
+        check: gives further problems of the recipe's plain values, to be told with the rest.
+
+    Raises:
+        RecipeError: with every problem at its line.
+    """
+    marked = read_yaml(text, where=where)
+    if not isinstance(marked.value, dict):
+        raise RecipeError(
+            f"{where}: a recipe is a mapping of keys, and this {what_it_is(marked.value)}",
+            mend=f"its keys are {', '.join(_KEYS)}, {MINIATURE}",
+        )
+    raw, told = marked.value, _Told(where, dict(marked.lines))
+    problems = list(marked.problems)
+    different = raw.pop(MINIATURE, None)
+    if different is not None and not isinstance(different, dict):
+        problems.append(Problem((MINIATURE,), f"should be a mapping of keys, not {different!r}"))
+    elif different and miniature:
+        raw = _joined(raw, different)
+        told.lines |= {place[1:]: line for place, line in marked.lines.items() if place[:1] == (MINIATURE,)}
+    left = _left_to_the_generalist(raw, miniature)
+    for override in overrides:
+        problems += _put(raw, override, told, told_as)
+    # A stage that an override gives whole decides by what it says.
+    told_whole = {place for place in told.overridden if place[0] == "stages" and len(place) < 3}
+    left = {
+        name
+        for name, whole in (
+            (name, {("stages",), ("stages", name)} & told_whole) for name in mapping(raw.get("stages"))
+        )
+        if name in (_left_to_the_generalist(raw, miniature) if whole else left)
+    }
+    for name, stage in mapping(raw.get("stages")).items():
+        if isinstance(stage, dict):
+            raw["stages"][name] = {**defaults_of(stage, left=name in left), **stage}
+    recipe = _checked(raw, problems)
+    problems += check(raw) if check else ()
+    if problems or recipe is None:
+        lines = list(dict.fromkeys(line for _, line in sorted(map(told.line, _sharpened(problems)))))
+        raise RecipeError("\n  ".join(lines), mend="nothing was done; mend it and give the command again")
+    recipe._left = frozenset(left)
+    return recipe
+
+
+_KEYS = tuple(SpecialistRecipe.model_fields)
+_LAST = 1 << 30  # settings from outside are told after the recipe
+
+
+def _left_to_the_generalist(raw: Mapping[str, Any], miniature: bool) -> set[str]:
+    """The stages that do not say how they are trained."""
+    return {
+        name
+        for name, stage in mapping(raw.get("stages")).items()
+        if isinstance(stage, dict) and is_left_to_the_generalist(stage, miniature=miniature)
+    }
+
+
+class _Told:
+    """Where each key was written: its line in the recipe, or the setting of a command line."""
+
+    def __init__(self, where: str, lines: dict[Where, int]) -> None:
+        self.where, self.lines, self.overridden = where, lines, dict[Where, str]()
+
+    def line(self, problem: Problem) -> tuple[int, str]:
+        """A problem as an error message says it, behind the line that it is sorted by."""
+        place, dotted = problem.where, ".".join(map(str, problem.where)) or "recipe"
+        for end in range(len(place), -1, -1):
+            if said := self.overridden.get(place[:end]):
+                return (
+                    _LAST,
+                    f"{said}: {problem.what}" if said == dotted else f"{said}: {dotted}: {problem.what}",
+                )
+        above = (place[:end] for end in range(len(place), -1, -1))
+        line = next((self.lines[one] for one in above if one in self.lines), 1)
+        return line, f"{self.where}:{line}: {dotted}: {problem.what}"
+
+
+def _checked(raw: dict[str, Any], problems: list[Problem]) -> SpecialistRecipe | None:
+    """The recipe, or None and what is wrong with it."""
+    recipe = None
+    try:
+        recipe = SpecialistRecipe.model_validate(raw)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=True)
+        problems += [problem_of(one, SpecialistRecipe) for one in details if not told_elsewhere(one)]
+    problems += _stage_problems(raw)
+    return recipe
+
+
+def _stage_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """What must hold between the settings of a stage, as in the recipe of a run."""
+    for name, stage in mapping(raw.get("stages")).items():
+        stage = mapping(stage)
+        yield from training_problems(("stages", name), stage)
+        for number, entry in enumerate(sequence(stage.get("mixture"))):
+            yield from portion_problems(("stages", name, "mixture", number), mapping(entry))
+
+
+def _sharpened(problems: Sequence[Problem]) -> list[Problem]:
+    """Without what only follows from another problem at the same place."""
+    unread = [problem.where for problem in problems if problem.final]
+    first: dict[Where, Problem] = {}
+    for problem in problems:
+        if problem.final or not any(problem.where[: len(place)] == place for place in unread):
+            first.setdefault(problem.where, problem)
+    return list(first.values())
+
+
+def _joined(base: Any, over: Any) -> Any:
+    """Mappings joined key by key; a value or a list of ``over`` stands in the place of the other."""
+    if not (isinstance(base, dict) and isinstance(over, dict)):
+        return over
+    return base | {key: _joined(base[key], value) if key in base else value for key, value in over.items()}
+
+
+def _put(raw: dict[str, Any], override: str, told: _Told, told_as: str) -> list[Problem]:
+    """Puts a setting from outside in its place; gives what is wrong with it."""
+    path, equals, text = override.partition("=")
+    keys = [key.strip() for key in path.split(".")]
+    said = f"{told_as} {override}"
+    if not equals or not all(keys):
+        told.overridden[said,] = said
+        return [Problem((said,), f"not of the form key=value; write for example {told_as} seed=1")]
+    if keys[0] not in _KEYS:
+        keys = ["build", *keys]
+    where: Where = tuple(int(key) if key.isdigit() else key for key in keys)
+    told.overridden[where] = said
+    stages = mapping(raw.get("stages"))
+    if where[0] == "stages" and len(where) > 2 and where[1] not in stages:
+        told.overridden[where[:2]] = said
+        return [Problem(where[:2], unknown("stage", str(where[1]), stages))]
+    try:
+        marked = read_setting(text, where=said)
+    except RecipeError as error:
+        return [Problem(where, f"{error.what.removeprefix(f'{said}:')}; {error.mend}", final=True)]
+    holder, problem = _holder(raw, where)
+    if problem:
+        return [problem]
+    holder[where[-1]] = marked.value
+    return [Problem((*where, *problem.where), problem.what, problem.final) for problem in marked.problems]
+
+
+def _holder(raw: Any, where: Where) -> tuple[Any, Problem | None]:
+    """The mapping or list that the last key stands in, or why there is none; mappings on the way are made."""
+    holder = raw
+    for depth, key in enumerate(where):
+        if isinstance(holder, list):
+            if not isinstance(key, int) or key >= len(holder):
+                return None, Problem(where, f"the list has {len(holder)} entries: count from 0")
+        elif not isinstance(holder, dict):
+            above = ".".join(map(str, where[:depth]))
+            return None, Problem(where, f"{above} holds no keys; give it whole: {above}=...")
+        elif depth < len(where) - 1 and holder.get(key) is None:
+            holder[key] = {}
+        if depth < len(where) - 1:
+            holder = holder[key]
+    return holder, None

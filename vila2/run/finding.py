@@ -1,0 +1,122 @@
+"""A dataset with the layers that describe it, found by name: beside its shards, in a run's steps, in a run's recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vila2.data.layers import Layer, OriginalLayer, ReadLayer, original_layer
+from vila2.data.shards import ShardDataset
+from vila2.errors import DataError, RunError
+from vila2.nearest import did_you_mean, nearest_path
+from vila2.run.run_model import is_run
+from vila2.run.status import recipe_steps
+from vila2.run.step_files import step_folder
+
+if TYPE_CHECKING:
+    from vila2.recipe.recipe import Recipe
+
+
+def open_described(
+    source: Path, names: Sequence[str], dataset: str | None = None
+) -> tuple[ShardDataset, dict[str, ReadLayer]]:
+    """Opens a dataset and some of its layers.
+
+    Args:
+        source: a dataset's folder, or a run's, whose own layers come before those beside its dataset.
+        names: of the layers; "original" is the text in the shards.
+        dataset: of a run; by default the one that is recaptioned.
+
+    Raises:
+        DataError: there is no such layer, or it is named twice.
+        RunError: the run has no such dataset.
+    """
+    opened, folders = find_described(source, dataset)
+    if double := [name for name in names if list(names).count(name) > 1]:
+        raise DataError(f"layer {double[0]!r} is named twice", mend="name each layer once")
+    layers: dict[str, Layer | OriginalLayer] = {}
+    for name in names:
+        if name == "original":
+            layers[name] = original_layer(opened)
+        elif name in folders:
+            layers[name] = Layer.open(folders[name])
+        else:
+            written = did_you_mean(name, ["original", *folders])
+            nothing = "`vila2 annotate` and `vila2 recaption` write layers"
+            raise DataError(f"{source} has no layer {name!r}", mend=written if folders else nothing)
+    return opened, layers
+
+
+def is_described(source: Path) -> bool:
+    """Whether a folder is a dataset's or a run's."""
+    return (source / "dataset.json").exists() or is_run(source)
+
+
+def find_described(source: Path, dataset: str | None = None) -> tuple[ShardDataset, dict[str, Path]]:
+    """A dataset and the folders of its layers, unfinished ones included; see :func:`open_described`."""
+    near = nearest_path(source)
+    if near is not None:
+        raise DataError(f"{source}: no such folder", mend=f"did you mean {near}?")
+    return _of_run(source, dataset) if is_run(source) else _of_dataset(source, dataset)
+
+
+def run_datasets(run: Path) -> dict[str, tuple[ShardDataset, dict[str, Path]]]:
+    """The datasets that a run has imported so far, by the recipe's names, each with the folders of its layers.
+
+    Raises:
+        RunError: it has none.
+    """
+    found = {}
+    recipe_steps(run)  # where nothing tells which they are, that is said, and not that nothing is imported
+    for name in _recipe_of(run).data:
+        with suppress(RunError):  # not imported yet
+            found[name] = _of_run(run, name)
+    if not found:
+        raise RunError(f"{run} has not imported a dataset yet", mend="`vila2 run` goes on with it")
+    return found
+
+
+def _of_dataset(folder: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:
+    if dataset is not None:
+        raise RunError(f"{folder} is no run, so it has no dataset {dataset!r}", mend="leave --dataset out")
+    opened = ShardDataset.open(folder)
+    return opened, _beside(opened)
+
+
+def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:
+    recipe = _recipe_of(run)
+    name = dataset or recipe.recaptioned
+    if name not in recipe.data:
+        raise RunError(f"{run} has no dataset {name!r}", mend=did_you_mean(str(name), recipe.data))
+    # Controls have steps of the same names; the recipe's own stand before them, and so win here.
+    found = [(step.name, step_folder(run, step.name, step.digest)) for step in reversed(recipe_steps(run))]
+    steps = {step: path for step, path in found if path.is_dir()}
+    spec = recipe.data[name]
+    folder = Path(spec.path) if spec.source == "shards" else steps.get(f"data-{name}")
+    if folder is None or not folder.is_dir():
+        raise RunError(f"{run} has not imported dataset {name!r} yet", mend="`vila2 run` goes on with it")
+    opened = ShardDataset.open(folder)
+    layers = {layer: Path(path) for layer, path in spec.layers.items()} | _beside(opened)
+    for step, written in steps.items():
+        if (written / "layer.json").is_file():  # self-1, a specialist's, the merged one
+            layer = Layer.open(written)
+            if layer.info.get("dataset") == opened.digest:
+                layers[layer.name] = written
+        elif step.startswith("self-") and name == recipe.recaptioned:
+            layers[step] = written  # not finished: opening it says so
+    return opened, layers
+
+
+def _recipe_of(run: Path) -> Recipe:
+    from vila2.recipe.file.reading import load_recipe
+
+    if not (run / "recipe.yaml").is_file():
+        raise RunError(f"{run} was stopped before it began", mend="give the `vila2 run` command again")
+    return load_recipe(run / "recipe.yaml")
+
+
+def _beside(dataset: ShardDataset) -> dict[str, Path]:
+    """The layers beside a dataset's shards, unfinished ones included."""
+    return {path.name: path for path in sorted((dataset.folder / "layers").glob("*")) if path.is_dir()}

@@ -1,0 +1,200 @@
+"""What making a specialist will take: parameters that learn, disk, and time, each said with what it is reckoned from."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vila2.data.shards import ShardDataset
+from vila2.errors import RunError
+from vila2.recipe.parts.data import MixtureEntry
+from vila2.recipe.parts.stage import StageSpec
+from vila2.recipe.specialist import RUN
+from vila2.run.step_files import StepResult
+from vila2.specialist.data_trial import Tried
+from vila2.specialist.job import Job
+from vila2.train.freezing import freeze_all_but
+from vila2.train.lora import add_lora
+
+_USED = 0.3  # share of a matrix product's speed that training reaches
+_SIDE = 1024  # of the matrices that are multiplied
+_MEASURED = 0.1  # seconds
+
+
+def learning_parameters(model: torch.nn.Module, stage: StageSpec) -> int:
+    """How many parameters a stage trains, counted on the model's outline, which is changed.
+
+    Raises:
+        TrainingError: the model has no such part, or cannot be given adapters.
+    """
+    freeze_all_but(model, stage.train)
+    if stage.lora:
+        plain = stage.model_copy(update={"lora": stage.lora.model_copy(update={"quantize": None})})
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # between peft and transformers
+            model = add_lora(model, plain)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def samples_of_stage(job: Job, stage: StageSpec, tried: Tried) -> tuple[int | None, str]:
+    """How many samples one epoch of a stage has; None and why where that is not known before."""
+    times, count = tried.times, 0.0
+    if times is None:
+        return None, f"how many samples {tried.where} gives is known once they are built"
+    for entry in stage.mixture:
+        if entry.dataset.startswith(RUN):
+            own, paths = job.origin.mixture(entry.dataset, job.mix)
+            sizes = [_taken(one, _size(job, paths[f"data.{one.dataset}"], one)) for one in own]
+            if None in sizes:
+                return None, f"how many samples {entry.dataset} has is known once it is read"
+            count += entry.weight * sum(size for size in sizes if size is not None)
+        else:
+            built = times * tried.samples.get(entry.dataset, 0) * (1 - job.recipe.held_out)
+            count += _taken(entry, built) or 0
+    return round(count), ""
+
+
+def _taken(entry: MixtureEntry, size: float | None) -> float | None:
+    """How many samples of a dataset an entry of a mixture takes in an epoch."""
+    if size is None:
+        return None
+    low, high = entry.select
+    size *= high - low
+    return min(size, entry.count) if entry.count is not None else size * entry.weight
+
+
+def _size(job: Job, dataset: StepResult | Path, entry: MixtureEntry) -> float | None:
+    folder = dataset.folder if isinstance(dataset, StepResult) else dataset
+    if (folder / "dataset.json").is_file():
+        return len(ShardDataset.open(folder))
+    spec = job.origin.sources.get(entry.dataset.removeprefix("run-"))
+    count = spec.options.get("count") if spec else None
+    return count if isinstance(count, int) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A time with what it was reckoned from; seconds are None where it is unknown."""
+
+    seconds: float | None
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"seconds": self.seconds and round(self.seconds), "from": self.reason}
+
+
+def training_time(
+    stage: StageSpec,
+    samples: int | None,
+    why: str,
+    tokens: int,
+    *,
+    parameters: int,
+    learning: int,
+    rate: Rate,
+) -> Duration:
+    """How long a stage will train on one device.
+
+    Args:
+        stage: to be trained.
+        samples: of one epoch; None for the reason ``why``.
+        why: they are not known.
+        tokens: of a typical sample.
+        parameters, learning: of the model, and those that learn.
+        rate: of this machine.
+    """
+    if stage.max_steps is not None:
+        samples, epochs = stage.max_steps * stage.batch_size, 1.0
+    else:
+        epochs = stage.epochs
+    if samples is None:
+        return Duration(None, why)
+    # Forward and backward: 2 operations for each parameter and token; 2 more for each that learns.
+    passes = 3 if stage.gradient_checkpointing else 2
+    operations = tokens * samples * epochs * 2 * (passes * parameters + learning)
+    said = (
+        f"{samples:,} samples x {epochs:g} epochs x {tokens:,} tokens = {operations:.2g} operations, at "
+        f"{_USED:.0%} of "
+        f"the {rate.per_second:.2g} a second of a matrix product measured on this machine ({rate.device})"
+    )
+    return Duration(operations / (_USED * rate.per_second), said)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Operations a second of a large matrix product on this machine's device."""
+
+    per_second: float
+    device: str
+
+    @classmethod
+    def measured(cls, dtype: str) -> Rate:
+        """Multiplies matrices for a tenth of a second."""
+        from vila2.train.precision import computed_in
+
+        gpu = torch.cuda.is_available()
+        device = torch.device("cuda" if gpu else "cpu")
+        one = torch.ones(_SIDE, _SIDE, dtype=getattr(torch, computed_in(dtype)), device=device)
+        done, start = 0, time.perf_counter()
+        while done == 0 or time.perf_counter() - start < _MEASURED:
+            one @ one
+            if gpu:
+                torch.cuda.synchronize()
+            if done == 0:  # the first one warms up
+                start = time.perf_counter()
+            done += 1
+        per_second = 2 * _SIDE**3 * max(done - 1, 1) / (time.perf_counter() - start)
+        return cls(
+            per_second, torch.cuda.get_device_name() if gpu else f"CPU, threads: {torch.get_num_threads()}"
+        )
+
+
+def disk(
+    job: Job, tried: Tried, *, parameters: int, learning: Mapping[str, int], value_bytes: int
+) -> dict[str, int | None]:
+    """Bytes that a specialist takes on disk by purpose; None for what is not known before the data is built.
+
+    The models are the start and one for each stage; the finished one is the last under a second name.
+    Checkpoints lie there while a stage trains: an old one and a new one at the most.
+    """
+    whole = parameters * value_bytes
+    largest = 0
+    for name, stage in job.recipe.stages.items():
+        weights = learning[name] * 4 if stage.lora else parameters * 4
+        largest = max(largest, 2 * (weights + 8 * learning[name]))
+    built = None if tried.times is None else round(tried.times * tried.bytes)
+    return {
+        "data": built,
+        "models": whole * (1 + len(job.recipe.stages)),
+        "checkpoints while training": largest,
+    }
+
+
+def check_disk(needed: int, folder: Path, what: str) -> None:
+    """Whether a folder, which need not exist yet, has room for so many bytes.
+
+    Raises:
+        RunError: it has not.
+    """
+    free = free_on_disk(folder)
+    if needed > free:
+        raise RunError(
+            f"{what}: {needed / 1e9:.1f} GB are needed on disk, and that of {folder} has {free / 1e9:.1f} "
+            f"GB left",
+            mend="make room, or name a folder on another disk with --out",
+        )
+
+
+def free_on_disk(folder: Path) -> int:
+    """Bytes that are free where a folder is, which need not exist yet."""
+    there = folder.resolve()
+    while not there.exists():
+        there = there.parent
+    return shutil.disk_usage(there).free

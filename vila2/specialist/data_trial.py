@@ -1,0 +1,210 @@
+"""Whether a specialist's data gives samples: its first inputs, as the plugin's builder reads them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from vila2.data.evidence import Evidence
+from vila2.data.sample import Sample
+from vila2.data.shards import Reject, write_dataset
+from vila2.errors import DataError
+from vila2.plugin.references import call, load_reference
+from vila2.recipe.parts.data import DatasetSpec
+from vila2.recipe.specialist import RUN
+from vila2.specialist.job import Job, builder_config, what_it_reads
+from vila2.specialist.steps import samples_of, shards_of
+
+_TRIED = 100  # inputs that are looked at
+_FIRST = 20  # of a source, which may have to be made first; all of _TRIED where these give nothing
+_EXAMPLES = 2
+_DETAIL = 200  # letters of a reject's detail
+_SECONDS = 2.0  # that a dry run counts on for
+
+
+@dataclass(slots=True)
+class Tried:
+    """What the first inputs gave.
+
+    Attributes:
+        where: the data, for a reader.
+        first: the first sample of every subset.
+        samples: by subset; a share of them will be held out.
+        rejected: inputs, and parts of inputs, by reason.
+        examples: of them, of different reasons as far as there are.
+        bytes: of the samples' images.
+        whole: whether all of the inputs that were taken were looked at.
+        imported: how many inputs of a source were taken, of ``total``, where it says how many it has.
+    """
+
+    where: str
+    first: dict[str, Sample] = field(default_factory=dict)
+    samples: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    examples: list[Reject] = field(default_factory=list)
+    bytes: int = 0
+    whole: bool = False
+    imported: int | None = None
+    total: int | None = None
+
+    @property
+    def looked_at(self) -> int:
+        """Samples and rejects together."""
+        return self.samples.total() + self.rejected.total()
+
+    @property
+    def times(self) -> float | None:
+        """How many times as much there is in all; None where that is unknown."""
+        if self.imported:
+            return self.total / self.imported if self.total else None
+        return 1.0 if self.whole else None
+
+    def take(self, item: Sample | Reject, subset: str) -> None:
+        """Counts a sample or a reject."""
+        if isinstance(item, Reject):
+            if len(self.examples) < _EXAMPLES and item.reason not in self.rejected:
+                self.examples.append(item)
+            self.rejected[item.reason] += 1
+            return
+        name = item.meta.get("subset", subset)
+        self.first.setdefault(name, item)
+        self.samples[name] += 1
+        self.bytes += sum(len(image) for image in item.images)
+
+    def refused(self) -> str:
+        """What was rejected, by reason, and examples."""
+        counts = ", ".join(f"{reason} {count}" for reason, count in self.rejected.most_common()) or "none"
+        shown = "".join(f"\n  for example {_shown(reject)}" for reject in self.examples)
+        return f"rejected: {counts}{shown}"
+
+    def to_json(self) -> dict[str, Any]:
+        """For a dry run."""
+        times = self.times
+        return {
+            "from": self.where,
+            "looked_at": self.looked_at,
+            "all": self.whole and self.imported in (None, self.total),
+            "samples": dict(self.samples),
+            "rejected": dict(self.rejected),
+            "examples": [_shown(reject) for reject in self.examples],
+            "expected": None if times is None else round(times * self.samples.total()),
+        }
+
+
+def try_data(job: Job, *, count_on: bool = False) -> Tried:
+    """Looks at the first inputs of a specialist's data.
+
+    Args:
+        job: whose data.
+        count_on: count all that there is, as far as that takes a moment only.
+
+    Raises:
+        DataError: they give no sample; with the rejects by reason and examples.
+        PluginError: the builder fails.
+    """
+    spec = _spec(job)
+    found = Tried(
+        where=f"{spec.source} {spec.path}"
+        if spec.source != "path" and spec.path
+        else str(spec.path or spec.source)
+    )
+    if job.images is not None:
+        _check_evidence(job, spec)
+    for count in (_FIRST, _TRIED):
+        with tempfile.TemporaryDirectory() as temporary:
+            data = _some_data(spec, Path(temporary), count, found)
+            if data is not None:
+                _look(job, data, found, count_on)
+        if found.samples or found.imported is None or found.imported < count:
+            break
+        found = Tried(found.where)
+    if not found.samples:
+        of = f"specialist {job.name!r} ({job.plugin.package} {job.plugin.version})"
+        raise DataError(
+            f"{of}: the first {found.looked_at} inputs of {found.where} give no sample; {found.refused()}",
+            mend=what_it_reads(job.specialist),
+        )
+    return found
+
+
+def _check_evidence(job: Job, spec: DatasetSpec) -> None:
+    """Whether it is known what a run's own images show, which are built from where no data is named.
+
+    Raises:
+        DataError: of none of the first.
+    """
+    from vila2.sources.first_samples import some_samples
+
+    name = job.origin.recaptioned or ""
+    own = some_samples(name, spec if spec.source != "path" else DatasetSpec(source="shards", path=spec.path))
+    if not any(Evidence.of(sample) is not None for sample in islice(own, _FIRST)):
+        raise DataError(
+            f"no data to build from: the images of dataset {name!r} carry no evidence",
+            mend=what_it_reads(job.specialist),
+        )
+
+
+def _look(job: Job, data: Path, found: Tried, count_on: bool) -> None:
+    of = f"{job.plugin}, builder"
+    builder = call(load_reference(job.specialist.builder, of=of), builder_config(job, data), of=of)
+    needed = {name for name in job.recipe.datasets() if not name.startswith(RUN)}
+    end = time.monotonic() + (_SECONDS if count_on else 0)
+    for item in _items(builder, of):
+        if isinstance(item, Reject) and found.imported is not None:
+            item = replace(item, where=item.where.replace(str(data), found.where))
+        found.take(item, job.subsets[0])
+        if not count_on and needed <= found.first.keys():
+            return
+        if found.looked_at >= _TRIED and time.monotonic() > end and found.imported is None:
+            return
+    found.whole = True
+
+
+def _items(builder: Any, of: str) -> Iterator[Sample | Reject]:
+    for shard in shards_of(builder, of):
+        yield from samples_of(builder, shard, of)
+
+
+def _spec(job: Job) -> DatasetSpec:
+    """The data, or where the run will import it from."""
+    if job.images is not None and not job.images.done:
+        return job.origin.sources[job.origin.recaptioned or ""]
+    return job.data
+
+
+def _some_data(spec: DatasetSpec, folder: Path, count: int, found: Tried) -> Path | None:
+    """The data as it lies, or the first inputs of a source as a dataset; None where these are rejected."""
+    if spec.source in ("path", "shards"):
+        return Path(str(spec.path))
+    from vila2.sources import open_source
+
+    total = spec.options.get("count")
+    found.total = total if isinstance(total, int) else None
+    options = {**spec.options, "count": min(count, found.total or count)}
+    items = islice(open_source(spec.source, path=spec.path, **options), count)
+    taken, found.imported = [], 0
+    for item in items:
+        found.imported += 1
+        if isinstance(item, Reject):
+            found.take(item, "")
+        else:
+            taken.append(item)
+    if found.imported < options["count"]:
+        found.total = found.imported
+    if not taken:
+        return None
+    write_dataset(folder / "some", iter(taken), name="some")
+    return folder / "some"
+
+
+def _shown(reject: Reject) -> str:
+    detail = " ".join(str(reject.detail).split())
+    detail = detail if len(detail) <= _DETAIL else detail[: _DETAIL - 3] + "..."
+    place = reject.where if reject.key in ("", reject.where) else f"{reject.where}: {reject.key}"
+    return f"{place}: {reject.reason}" + (f": {detail}" if detail else "")

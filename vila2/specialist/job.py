@@ -1,0 +1,284 @@
+"""What a specialist is made of: plugin, recipe, generalist and data, checked before any work."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from vila2.errors import DataError, PluginError, RecipeError, Vila2Error
+from vila2.nearest import did_you_mean
+from vila2.plugin.discovery import Installed
+from vila2.plugin.host import Host
+from vila2.plugin.references import load_reference, read_packaged
+from vila2.plugin.specialist import Specialist
+from vila2.recipe.checks.problems import Problem, mapping, sequence
+from vila2.recipe.file.extends import recipe_text as read_recipe_text
+from vila2.recipe.parts.data import DatasetSpec
+from vila2.recipe.specialist import RUN, SpecialistRecipe, read_specialist_recipe
+from vila2.specialist.origin import Origin
+
+if TYPE_CHECKING:
+    from vila2.run.step_files import StepResult
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that a specialist is made of, checked as far as that goes without working.
+
+    Attributes:
+        plugin, specialist: from the host.
+        recipe: the plugin's, or the user's, overrides applied.
+        recipe_from: where the recipe stood.
+        origin: the generalist.
+        data: what the builder reads: a path, or a source that is imported first.
+        images: the run's own dataset, where the builder reads that and the run is under way.
+        mix: datasets in the place of ``run:STAGE``.
+        subsets, builder_version: of the builder.
+    """
+
+    plugin: Installed
+    specialist: Specialist
+    recipe: SpecialistRecipe
+    recipe_from: str
+    origin: Origin
+    data: DatasetSpec
+    mix: tuple[Path, ...]
+    subsets: tuple[str, ...]
+    builder_version: int
+    images: StepResult | None = None
+
+    @property
+    def name(self) -> str:
+        return self.specialist.name
+
+
+def prepare_job(
+    plugin: str,
+    origin: Origin,
+    data: DatasetSpec | None,
+    *,
+    recipe: Path | None = None,
+    overrides: Sequence[str] = (),
+    mix: Sequence[Path] = (),
+    told_as: str = "--set",
+) -> Job:
+    """Finds and checks what a specialist is made of.
+
+    Args:
+        plugin: its name.
+        origin: of :func:`vila2.specialist.origin.find_origin`.
+        data: source ``path`` is a file or folder as it lies; any other source is imported first. None: what
+            the recipe says, or else the run's own images where they carry evidence.
+        recipe: in the place of the plugin's own.
+        overrides: of :func:`vila2.recipe.specialist.read_specialist_recipe`.
+        mix: folders of datasets in the place of ``run:STAGE``.
+        told_as: how the overrides were given, for errors.
+
+    Raises:
+        Vila2Error: what is wrong: plugin, recipe, a builder's setting, a stage or a dataset that is not there.
+    """
+    host = Host()
+    installed, specialist = host.plugin(plugin), host.specialist(plugin)
+    if recipe is None:
+        where = specialist.recipe
+        text = read_packaged(where, of=f"{installed}, recipe")
+    else:
+        where, text = str(recipe), _read(recipe, f"{installed}, --recipe")
+    builder = load_reference(specialist.builder, of=f"{installed}, builder")
+    subsets = tuple(builder.subsets)
+    read = read_specialist_recipe(
+        text,
+        where=where,
+        overrides=overrides,
+        miniature=origin.miniature,
+        told_as=told_as,
+        check=lambda raw: _problems(raw, installed, specialist, subsets, origin),
+    )
+    data = data or read.data
+    images = None if data else origin.images_under_way
+    wrong: list[Vila2Error] = []
+    looks: list[Callable[[], object]] = [
+        lambda: _check_data(data or _own_data(origin, installed, specialist), images, specialist),
+        lambda: origin.start(read.start),
+        lambda: _check_mixtures(read, origin, mix),
+    ]
+    for look in looks:
+        try:
+            look()
+        except Vila2Error as error:
+            wrong.append(error)
+    _raise_all(wrong)
+    data = data or _own_data(origin, installed, specialist)
+    return Job(installed, specialist, read, where, origin, data, tuple(mix), subsets, builder.version, images)
+
+
+def builder_config(job: Job, data: Path) -> Any:
+    """The builder's settings."""
+    return load_reference(job.specialist.config, of=f"{job.plugin}, config")(data=data, **job.recipe.build)
+
+
+def config_settings(job: Job) -> tuple[dict[str, Any], dict[str, Path]]:
+    """The builder's settings with their defaults, and those that are paths, whose content counts, not their name."""
+    config = builder_config(job, Path(job.data.path or "."))
+    paths = {name: value for name, value in config if isinstance(value, Path) and name != "data"}
+    return config.model_dump(mode="json", exclude={"data", *paths}), paths
+
+
+def tokens_and_coordinates(specialist: Specialist, recipe: SpecialistRecipe) -> dict[str, Any]:
+    """What a specialist asks of a model's vocabulary, JSON-able; the recipe decides about coordinates."""
+    return {
+        "tokens": [spec.to_json() for spec in specialist.tokens],
+        "coordinates": recipe.coordinates or specialist.coordinates,
+    }
+
+
+def recipe_text(job: Job) -> str:
+    """The recipe as it is run, as YAML."""
+    from vila2.recipe.file.yaml import write_yaml
+
+    return write_yaml(job.recipe.model_dump(mode="json"))
+
+
+def what_it_reads(specialist: Specialist) -> str:
+    """What data a plugin reads, and how to say where it lies: how a hint ends."""
+    reads = specialist.reads or "COCO JSON, text boxes, 3D boxes, questions, datasets with evidence"
+    return (
+        f"{specialist.name!r} reads {reads}. Name it: --data PATH, or specialists.{specialist.name}.data: "
+        "{source: path, path: PATH} in a run's recipe; docs/specialize.md says more. Toy scenes to try it "
+        "out: "
+        "--data world:split=specialist,count=1000, or "
+        "{source: world, options: {split: specialist, count: 1000}}"
+    )
+
+
+def _own_data(origin: Origin, plugin: Installed, specialist: Specialist) -> DatasetSpec:
+    """The images that the generalist was trained on, where it is known what they show."""
+    from vila2.data.evidence import Evidence
+    from vila2.data.shards import ShardDataset
+
+    if images := origin.images_under_way:
+        return DatasetSpec(source="path", path=str(images.folder))
+    folder = origin.datasets.get(origin.recaptioned or "")
+    if isinstance(folder, Path):
+        dataset = ShardDataset.open(folder)
+        if len(dataset) and Evidence.of(dataset[0]) is not None:
+            return DatasetSpec(source="path", path=str(folder))
+    raise RecipeError(
+        f"{plugin}: no data to build from: "
+        + (
+            "the images of the run carry no evidence"
+            if folder
+            else f"{origin.name} is a checkpoint without a run"
+        ),
+        mend=what_it_reads(specialist),
+    )
+
+
+def _check_data(data: DatasetSpec, images: StepResult | None, specialist: Specialist) -> None:
+    if data.source == "path" and not images and not os.path.exists(str(data.path)):
+        raise DataError(
+            f"{data.path}: no such file or folder to build from",
+            mend=f"check the path; {what_it_reads(specialist)}",
+        )
+
+
+def _check_mixtures(recipe: SpecialistRecipe, origin: Origin, mix: Sequence[Path]) -> None:
+    """Whether what the generalist was trained on is there, where a mixture names it.
+
+    Raises:
+        RunError: there is no such stage, and no ``--mix`` in its place.
+        DataError: a folder is no dataset.
+    """
+    from vila2.data.shards import ShardDataset
+
+    for name in recipe.datasets():
+        paths = origin.mixture(name, mix)[1] if name.startswith(RUN) else {}
+        for key, path in paths.items():
+            if key.startswith("data.") and isinstance(path, Path):
+                ShardDataset.open(path)
+
+
+def _raise_all(wrong: Sequence[Vila2Error]) -> None:
+    """Raises what is wrong: one error as it is, several as one."""
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        lines = [error.what + (f" ({error.mend})" if error.mend else "") for error in wrong]
+        raise RecipeError(
+            "\n  ".join([f"{len(wrong)} things are missing", *lines]),
+            mend="nothing was done; mend them and give the command again",
+        ) from wrong[0]
+
+
+def _problems(
+    raw: Mapping[str, Any],
+    plugin: Installed,
+    specialist: Specialist,
+    subsets: Collection[str],
+    origin: Origin,
+) -> Iterator[Problem]:
+    """Datasets that the plugin does not build, and settings that its builder does not have."""
+    known = [*subsets, *(RUN + stage for stage in origin.mixtures)]
+    for stage, settings in mapping(raw.get("stages")).items():
+        for number, entry in enumerate(sequence(mapping(settings).get("mixture"))):
+            name = mapping(entry).get("dataset")
+            if isinstance(name, str) and not name.startswith(RUN) and name not in subsets:
+                what = f"{plugin} does not build {name!r}; {did_you_mean(name, known)}"
+                yield Problem(("stages", stage, "mixture", number, "dataset"), what)
+    kind = load_reference(specialist.config, of=f"{plugin}, config")
+    given = mapping(raw.get("build"))
+    try:
+        kind(**{"data": Path("."), **given})
+    except ValidationError as error:
+        for problem in error.errors():
+            name = str(problem["loc"][0]) if problem["loc"] else ""
+            what = problem["msg"]
+            if problem["type"] == "extra_forbidden":
+                fields = [field for field in kind.model_fields if field != "data"]
+                what = f"{plugin} has no such setting; {did_you_mean(name, fields)}"
+            yield Problem(("build", *problem["loc"]), what)
+    if "data" in given:
+        yield Problem(("build", "data"), "give the data with --data, or as `data` of the recipe")
+
+
+def _read(path: Path, of: str) -> str:
+    """The text of a recipe in a file, or in a package ("vila2_ocr/recipes/paper.yaml")."""
+    if path.exists() or path.is_absolute() or len(path.parts) < 2:
+        return read_recipe_text(path)
+    return _read_packaged(path, of)
+
+
+def _read_packaged(path: Path, of: str) -> str:
+    """A recipe in an installed package.
+
+    Raises:
+        RecipeError: there is none of that name.
+    """
+    try:
+        return read_packaged(path.as_posix(), of=of)
+    except PluginError as error:
+        package = path.parts[0]
+        try:
+            there = [f"{package}/{name}" for name in _recipes(importlib.resources.files(package))]
+        except (ModuleNotFoundError, ValueError):
+            there = []
+        raise RecipeError(
+            f"{path}: no such file, neither here nor in a package",
+            mend=did_you_mean(path.as_posix(), there) if there else "give the path of a specialist's recipe",
+        ) from error
+
+
+def _recipes(folder: Traversable, above: str = "") -> Iterator[str]:
+    """The YAML files below a package's folder."""
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.is_dir() and not item.name.startswith(("_", ".")):
+            yield from _recipes(item, f"{above}{item.name}/")
+        elif item.name.endswith((".yaml", ".yml")):
+            yield above + item.name

@@ -1,0 +1,102 @@
+"""The recipe that all arms of the studies change: the miniature, pretrained on interleaved documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vila2.studies.cycle_base import CycleSize
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much an arm trains on and is measured on.
+
+    Attributes:
+        pairs: of image and alt-text that the projector is aligned on.
+        documents: of three to five images each; the pairs of the web that they are compared with are four times as
+            many, which is as many images.
+        scenes: of SFT, each with a caption and ``questions`` questions.
+        epochs: of SFT.
+        text: lists of objects in words, with questions, for joint SFT.
+        test: scenes of the questions; ``tasks``: in context; ``told``: of the text-only test; ``aligned``: images
+            of which every layer is compared.
+        cycle: of arms that are whole cycles.
+    """
+
+    name: str
+    pairs: int
+    documents: int
+    scenes: int
+    epochs: int
+    text: int
+    test: int
+    tasks: int
+    told: int
+    aligned: int
+    cycle: CycleSize
+
+
+QUICK = Size("quick", 320, 320, 160, 2, 80, 120, 180, 150, 40, CycleSize(480, 160, 3, 120, 60, 200))
+FULL = Size("full", 3000, 3000, 1200, 4, 600, 500, 600, 500, 100, CycleSize(2000, 75, 14, 500, 1000, None))
+_QUESTIONS = 6
+
+
+def base_recipe(size: Size, seed: int) -> dict[str, Any]:
+    """The base recipe as plain values, ready to be changed: :func:`vila2.recipe.changed.changed`."""
+    # Small batches: what this model learns in a minute or two it learns by the number of its steps.
+    return {
+        "name": f"studies-{size.name}",
+        "seed": seed,
+        "data": _data(size, seed),
+        "model": {
+            "vision": "builtin:world/vision",
+            "language": "builtin:world/language",
+            "vision_feature_layer": -1,
+        },
+        "stages": {
+            "align": {"mixture": [{"dataset": "pairs"}], "learning_rate": 2e-3, "batch_size": 16},
+            "pretrain": {"mixture": [{"dataset": "documents"}], "learning_rate": 1e-3, "batch_size": 4},
+            "sft": {
+                "train": ["projector", "language"],
+                "mixture": [{"dataset": "instructions"}],
+                "learning_rate": 1e-3,
+                "batch_size": 4,
+                "epochs": size.epochs,
+            },
+        },
+        "cycle": {"rounds": 0},
+        "evaluate": _benchmarks(size),
+    }
+
+
+def _data(size: Size, seed: int) -> dict[str, Any]:
+    def world(split: str, content: str, count: int, **more: Any) -> dict[str, Any]:
+        options = {"split": split, "content": content, "count": count, "seed": seed, **more}
+        return {"source": "world", "options": options}
+
+    documents = {"split": "pretrain", "content": "documents", "count": size.documents}
+    return {
+        "pairs": world("pretrain", "alt_text", size.pairs),
+        "documents": world(**documents),
+        "document-pairs": world(**documents, order="pairs"),
+        "documents-reordered": world(**documents, order="reordered"),
+        # Scenes behind those of the documents, so that nothing is seen twice.
+        "web-pairs": world("pretrain", "alt_text", 4 * size.documents, start=1_000_000),
+        "instructions": world("sft", "instructions", size.scenes, questions=_QUESTIONS),
+        "text": world("sft", "text_instructions", size.text, start=1_000_000, questions=_QUESTIONS),
+        "test": world("test", "test", size.test, questions=1),
+        "examples-0": world("test", "in_context", size.tasks, shots=0),
+        "examples-4": world("test", "in_context", size.tasks, shots=4),
+        "told": world("test", "text_test", size.told),
+    }
+
+
+def _benchmarks(size: Size) -> list[dict[str, Any]]:
+    return [
+        {"name": "questions", "kind": "questions", "dataset": "test", "max_new_tokens": 6, "batch_size": 60},
+        {"name": "0-shot", "kind": "choices", "dataset": "examples-0"},
+        {"name": "4-shot", "kind": "choices", "dataset": "examples-4"},
+        {"name": "text", "kind": "choices", "dataset": "told"},
+        {"name": "alignment", "kind": "alignment", "dataset": "test", "limit": size.aligned},
+    ]

@@ -1,0 +1,40 @@
+"""What the tables of VILA² have in common: measures, settings and rows."""
+
+from __future__ import annotations
+
+from vila2.studies.study import Arm, Cell
+
+ROUNDS = 4
+WORDS, ALL, READING = "layer/words", "questions", "questions/reading"
+#: Of the three that POPE is, the hardest.
+POPE = "pope/adversarial: accuracy"
+SURE, FOUND, MADE_UP = "captions/object precision", "captions/object recall", "captions/hallucinated objects"
+VQA = {ALL: "all questions (VQAv2)", READING: "reading (TextVQA)", POPE: "POPE, adversarial"}
+ELSEWHERE = (
+    "GQA, SQA, LLaVA-W, MM-Vet, MMMU, SEED and MME of the paper have no counterpart in the miniature world."
+)
+
+#: Half a point, the default, would ask for several times the scenes.
+SATURATED = {"cycle.rounds": ROUNDS, "cycle.saturation": {"measure": "apart", "delta": 1.0}}
+EACH_ROUND = tuple(
+    Arm(f"vila{number}", f"VILA_{number}", {"cycle.rounds": number}) for number in range(ROUNDS + 1)
+)
+#: The round that goes on where one gains nothing more.
+PLATEAU = Arm("saturated", "the saturated round", SATURATED)
+
+
+def paper_cells(measures: tuple[str, ...], rows: dict[str, tuple[str, ...]]) -> dict[Cell, str]:
+    """The paper's figures by cell: of every row one for each of the measures, empty where the source has none."""
+    return {
+        Cell(arm, measure): figure
+        for arm, figures in rows.items()
+        for measure, figure in zip(measures, figures, strict=True)
+        if figure
+    }
+
+
+#: Specialists of the saturated round; what they say is appended to the original captions.
+APPENDED = {**SATURATED, "merge.arm": "append"}
+THREE = ("spatial", "ocr", "grounding")
+#: The kind of question that each is there for.
+OWN = {"spatial": "questions/closest", "ocr": READING, "grounding": "questions/count"}
