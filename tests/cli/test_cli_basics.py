@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from plain_steps import Plain, plain_step
 from typer.testing import CliRunner
 
 from vila2 import __version__
@@ -133,7 +134,7 @@ def small_cycle(monkeypatch: pytest.MonkeyPatch):
         with Run.open(folder, dry=dry_run, progress=progress) as run:
             run.keep_recipe(recipe)
             fail = recipe.report.title or ""
-            run.step("vila0-sft", work, settings={"fail": fail}, inputs={})
+            run.step("vila0-sft", plain_step(work), settings=Plain(fail=fail), inputs={})
         if dry_run:
             sample = {
                 "dataset": "pretrain",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from merge_layers import said, world, world_layers
+from plain_steps import Plain, plain_step
 from typer.testing import CliRunner
 
 from vila2.cli.main import app
@@ -79,7 +80,9 @@ def run_of_layers(tmp_path):
         run.keep_recipe(recipe)
 
         def step(name, layer, says="A cube.", **data):
-            return run.step(name, write, settings={"layer": layer, "says": says}, inputs=data)
+            return run.step(
+                name, plain_step(write), settings=Plain(**{"layer": layer, "says": says}), inputs=data
+            )
 
         data = step(f"data-{recipe.recaptioned}", "original")
         layers = {"self-1": "self-1", "self-2": "self-2", "ocr-layer": "ocr", "merged": "merged"}

@@ -8,16 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from plain_steps import Plain, plain_step
 from typer.testing import CliRunner
 
 from vila2.cli.main import app
 from vila2.cli.run import read_recipe
-from vila2.cycle import work
 from vila2.data.annotations import Annotation
 from vila2.data.layers import write_layer
 from vila2.data.shards import ShardDataset
-from vila2.run.run_model import link_model
+from vila2.model.assemble_step import starting_parts
+from vila2.run.digests import digest_path
+from vila2.run.run_model import link_model, named_model
 from vila2.run.steps import Run
+from vila2.sources.import_step import open_dataset
 
 sys.path.append(str(Path(__file__).parents[1] / "caption"))
 from tiny_llava import build_tiny_llava
@@ -46,11 +49,9 @@ def made(tmp_path_factory) -> Path:
     )
     with Run.open(folder) as run:
         run.keep_recipe(recipe)
-        data = {
-            name: work.open_dataset(run, name, recipe.data[name]) for name in ("pretrain", "instructions")
-        }
-        run.step("self-1", write_captions, settings={}, inputs={"data": data["pretrain"]})
-        model = run.step("vila1-sft", make_model, settings={}, inputs={})
+        data = {name: open_dataset(run, name, recipe.data[name]) for name in ("pretrain", "instructions")}
+        run.step("self-1", plain_step(write_captions), settings=Plain(), inputs={"data": data["pretrain"]})
+        model = run.step("vila1-sft", plain_step(make_model), settings=Plain(), inputs={})
     link_model(folder, model.folder / "model")
     return folder
 
@@ -134,9 +135,11 @@ def test_a_damaged_run_is_not_guessed_at(place):
 
 def test_a_recipe_may_start_from_a_run_or_be_captioned_by_one(place):
     recipe = read_recipe(MINIATURE, ["model={pretrained: runs/one}", "stages.align=null"])
-    [(name, path)] = work.model_inputs(recipe).items()
-    assert name == "pretrained" and path == Path("runs/one/model").resolve()
-    assert work.named_model("runs/one") == str(path) and work.named_model("some/id") == "some/id"
+    path = Path("runs/one/model").resolve()
+    run = Run.open(place / "dry", dry=True)
+    starting_parts(run, recipe)
+    assert run.plan[0].inputs == {digest_path(path)}, "the model's content counts, not the run's name"
+    assert named_model("runs/one") == str(path) and named_model("some/id") == "some/id"
 
 
 def test_a_run_whose_model_was_deleted_says_so(place):

@@ -6,14 +6,13 @@ import sys
 import pytest
 from packages import install
 
-from vila2.cycle import work
 from vila2.cycle.improve import run_recipe
 from vila2.data.shards import write_dataset
 from vila2.errors import PluginError, RecipeError
+from vila2.evaluate.score_step import ScoredBenchmark, ScoreSettings, evaluate
 from vila2.model.assemble import assemble
 from vila2.model.saving import save_model
 from vila2.recipe.file.reading import load_recipe
-from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.run.progress import Board
 from vila2.sources import open_source
 
@@ -70,12 +69,12 @@ def test_what_a_plugin_scores_is_measured_with_intervals_and_kept(site, tmp_path
     model, processor = assemble("builtin:world/vision", "builtin:world/language", vision_feature_layer=-1)
     save_model(model, processor, tmp_path / "model")
     specs = [
-        BenchmarkSpec(name=kind, kind=kind, dataset="talks", max_new_tokens=4).model_dump(mode="json")
+        ScoredBenchmark(name=kind, kind=kind, dataset="talks", max_new_tokens=4)
         for kind in ("wordiness", "numberless")
     ]
     inputs = {"model": tmp_path, "data.talks": tmp_path / "talks"}
-    settings = {"benchmarks": specs[:1], "seed": 0, "dtype": "float32"}
-    results = work.evaluate(tmp_path, settings, inputs, Board())
+    settings = ScoreSettings(benchmarks=tuple(specs[:1]), seed=0, dtype="float32")
+    results = evaluate(tmp_path, settings, inputs, Board())
     said = json.loads((tmp_path / "said-wordiness.json").read_text())
     measures = {row["name"]: row for row in results["measures"]}
     assert len(said) == measures["said"]["count"] >= 3
@@ -85,7 +84,8 @@ def test_what_a_plugin_scores_is_measured_with_intervals_and_kept(site, tmp_path
         assert measures[name]["low"] <= measures[name]["value"] <= measures[name]["high"]
     assert json.loads((tmp_path / "items.json").read_text())["wordiness/said"]["unit"] == "words"
     with pytest.raises(PluginError, match=r"vila2-wordy 1\.5.*'numberless'.* gives no items by measure"):
-        work.evaluate(tmp_path, settings | {"benchmarks": specs[1:]}, inputs, Board())
+        other = settings.model_copy(update={"benchmarks": tuple(specs[1:])})
+        evaluate(tmp_path, other, inputs, Board())
 
 
 def test_an_unknown_kind_is_named_before_any_work(site, tmp_path):

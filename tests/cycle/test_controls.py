@@ -12,7 +12,6 @@ from vila2.cycle.controls.catalogue import controls_of
 from vila2.cycle.improve import run_recipe
 from vila2.cycle.rounds import History
 from vila2.cycle.training import Cycle, Generalist
-from vila2.cycle.work import open_dataset
 from vila2.data.layers import Layer
 from vila2.data.portions import select_share
 from vila2.data.shards import ShardDataset
@@ -21,6 +20,7 @@ from vila2.recipe.file.reading import load_recipe
 from vila2.recipe.recipe import Recipe
 from vila2.run.progress import Board
 from vila2.run.steps import Run
+from vila2.sources.import_step import open_dataset
 
 DOCS = Path(__file__).parents[2] / "docs"
 

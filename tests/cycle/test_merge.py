@@ -12,7 +12,6 @@ from packages import install_specialist
 
 from vila2.claims.names import Vocabulary
 from vila2.claims.reading import read_claims
-from vila2.cycle import work
 from vila2.data.annotations import Annotation
 from vila2.data.claims import Claim
 from vila2.data.layers import Layer, original_layer
@@ -28,6 +27,7 @@ from vila2.merge.fates import read_fates
 from vila2.merge.hearing import Exchange, Spoken
 from vila2.merge.job import merge_layers
 from vila2.merge.known import Known, known_of
+from vila2.merge.merge_step import MergeSettings, merge
 from vila2.merge.repeats import refuted_repeats
 from vila2.merge.sources import Source
 from vila2.merge.tally import tally_merge
@@ -731,13 +731,13 @@ def test_a_killed_writer_goes_on_after_its_last_batch(small, tmp_path):
 
 def test_a_run_merges_as_a_step(small, tmp_path):
     hand_made(small)
-    settings = MergeSpec(base="self-1").model_dump(mode="json") | {
-        "layer": "merged", "layers": ["self-1", "boxes", "words"], "seed": 0, "dtype": "float32",
-    }  # fmt: skip
+    settings = MergeSettings(
+        base="self-1", layer="merged", layers=("self-1", "boxes", "words"), seed=0, dtype="float32"
+    )
     inputs = {"data": small.folder} | {
-        f"layer.{name}": small.folder / "layers" / name for name in settings["layers"]
+        f"layer.{name}": small.folder / "layers" / name for name in settings.layers
     }
-    results = work.merge(tmp_path / "step", settings, inputs, Board())
+    results = merge(tmp_path / "step", settings, inputs, Board())
     assert results["images"] == 4 and results["all"]["before"]["coverage"] is not None
     assert Layer.open(tmp_path / "step").name == "merged"
 
@@ -749,6 +749,7 @@ def test_a_stage_trains_on_merged_dialogues_and_trees(small, tmp_path, style):
     from vila2.model.saving import save_model
     from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
     from vila2.train.stage import train_stage
+    from vila2.train.train_settings import TrainSettings
 
     merged(small, hand_made(small), small.folder / "layers" / "merged")
     model, processor = assemble("builtin:world/vision", "builtin:world/language", vision_feature_layer=-1)
@@ -760,7 +761,7 @@ def test_a_stage_trains_on_merged_dialogues_and_trees(small, tmp_path, style):
     )
     results = train_stage(
         tmp_path / "stage",
-        {"name": "pretrain", "stage": stage.model_dump(mode="json"), "seed": 0, "dtype": "float32"},
+        TrainSettings(name="pretrain", stage=stage, seed=0, dtype="float32"),
         {
             "model": tmp_path / "parts",
             "data.pairs": small.folder,

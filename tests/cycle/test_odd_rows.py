@@ -149,7 +149,7 @@ def test_the_two_shares_change_no_step(place):
         return [step.digest for step in run.plan]
 
     assert digests() == digests("stages.pretrain.max_left_out=0.5", "cycle.max_unusable=0.3")
-    (training, *_) = [stage.of_the_model() for stage in recipe(place, "shares", MIXED).stages.values()]
+    (training, *_) = [stage.digested() for stage in recipe(place, "shares", MIXED).stages.values()]
     assert "max_left_out" not in training
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from plain_steps import Plain, plain_step
 
 from vila2.errors import RunError
 from vila2.recipe.file.reading import load_recipe
@@ -44,6 +45,7 @@ def test_the_generalist_of_a_run_with_controls_is_the_recipes_own(tmp_path):
     with Run.open(tmp_path / "run") as run:
         run.keep_recipe(load_recipe(MINIATURE))
         settings = {"name": "sft", "stage": {"mixture": []}}
-        own = run.step("vila1-sft", train, settings=settings, inputs={})
-        run.step("vila1-sft", train, settings=settings | {"captions": "shuffled"}, inputs={})
+        own = run.step("vila1-sft", plain_step(train), settings=Plain(**settings), inputs={})
+        other = Plain(**settings, captions="shuffled")
+        run.step("vila1-sft", plain_step(train), settings=other, inputs={})
     assert find_origin(tmp_path / "run").generalist == own.folder / "model"

@@ -138,7 +138,7 @@ def test_data_that_gives_no_sample_is_told_with_rejects_by_reason_and_examples(p
 
 
 def test_a_build_of_nothing_names_what_was_rejected(place, tmp_path):
-    from vila2.specialist.steps import build
+    from vila2.specialist.making_steps import build
 
     (place / "gone.jsonl").write_text(json.dumps({"image": "gone.png", "evidence": {"objects": []}}))
     settings = {"plugin": "finding", "config": {}, "held_out": 0.1, "seed": 0}

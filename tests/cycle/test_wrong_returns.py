@@ -15,7 +15,7 @@ from vila2.errors import PluginError
 from vila2.run.progress import Board
 from vila2.sources import open_source
 from vila2.specialist.annotating import answer_reader
-from vila2.specialist.steps import build
+from vila2.specialist.making_steps import BuildSettings, build
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def sees(path, old, new):
 
 
 def settings(plugin):
-    return {"plugin": plugin, "config": {}, "held_out": 0.25, "seed": 0}
+    return BuildSettings(plugin=plugin, plugin_version="1.0", config={}, prompts=(), held_out=0.25, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from vila2.cycle import work
 from vila2.cycle.preflight.recipe import check_benchmark
 from vila2.data.sample import Sample
 from vila2.data.shards import write_dataset
 from vila2.errors import ModelError, RecipeError
-from vila2.evaluate.benchmarks import KINDS, more_is_better
+from vila2.evaluate.benchmarks import KINDS, find_kind, more_is_better
 from vila2.evaluate.kinds.captions import score_captions
+from vila2.evaluate.score_step import ScoredBenchmark, ScoreSettings, evaluate
 from vila2.model.assemble import assemble
 from vila2.model.saving import save_model
 from vila2.recipe.parts.evaluate import BenchmarkSpec
@@ -39,8 +39,8 @@ def run(kind, inputs, folder, **settings):
     spec = BenchmarkSpec(
         name=f"my-{kind}", kind=kind, dataset="test", max_new_tokens=6, repeats=2, **settings
     )
-    job = {"benchmarks": [spec.model_dump(mode="json")], "seed": 0, "dtype": "float32"}
-    measures = work.evaluate(folder, job, inputs, Board())["measures"]
+    job = ScoreSettings(benchmarks=(ScoredBenchmark.of(spec),), seed=0, dtype="float32")
+    measures = evaluate(folder, job, inputs, Board())["measures"]
     return {row["name"]: row for row in measures}, json.loads((folder / f"said-my-{kind}.json").read_text())
 
 
@@ -65,10 +65,8 @@ def test_a_kind_is_measured_with_intervals_and_keeps_what_was_said(kind, inputs,
 
 
 def test_every_kind_can_be_loaded_and_those_that_ask_are_tested_here():
-    from vila2.plugin.references import load_reference
-
     assert {*ASKING, "choices", "alignment"} == set(KINDS)
-    assert all(callable(load_reference(reference, of=kind)) for kind, reference in KINDS.items())
+    assert all(callable(find_kind(kind).run) for kind in KINDS)
 
 
 def test_a_question_can_be_put_in_other_words(inputs, tmp_path):

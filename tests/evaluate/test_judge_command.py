@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from judging import two_layers, write_layer, write_set, wrong
+from plain_steps import Plain, plain_step
 from tiny_llava import build_tiny_llava
 from typer.testing import CliRunner
 
@@ -140,8 +141,8 @@ def test_a_runs_layers_are_those_that_it_wrote_and_those_beside_its_dataset(tmp_
 
     with Run.open(tmp_path / "run") as run:
         run.keep_recipe(recipe)
-        data = run.step(f"data-{recipe.recaptioned}", import_set, settings={}, inputs={})
-        run.step("self-1", write_self, settings={}, inputs={"data": data})
+        data = run.step(f"data-{recipe.recaptioned}", plain_step(import_set), settings=Plain(), inputs={})
+        run.step("self-1", plain_step(write_self), settings=Plain(), inputs={"data": data})
     write_layer(ShardDataset.open(data.folder), "ocr", lambda number: "a text")
     dataset, layers = open_described(tmp_path / "run", ["original", "self-1", "ocr"])
     assert dataset.folder == data.folder and list(layers) == ["original", "self-1", "ocr"]

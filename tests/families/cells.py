@@ -24,6 +24,7 @@ from vila2.model.generalist import load_generalist
 from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
 from vila2.train.stage import train_stage
+from vila2.train.train_settings import TrainSettings
 
 #: Does a cell with a family, its model and a folder to work in.
 Work = Callable[[str, Path, Path], None]
@@ -127,7 +128,7 @@ def _trained(family: str, model: Path, folder: Path, spec: StageSpec, *, dtype: 
         captions(folder / "pairs", family)
     (folder / "start").mkdir()
     (folder / "start" / "model").symlink_to(model)
-    settings = {"name": "sft", "stage": spec.model_dump(mode="json"), "seed": 0, "dtype": dtype}
+    settings = TrainSettings(name="sft", stage=spec, seed=0, dtype=dtype)
     inputs = {"model": folder / "start", "data.pairs": folder / "pairs"}
     try:
         results = train_stage(folder / "stage", settings, inputs, Board())

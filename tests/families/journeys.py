@@ -19,6 +19,7 @@ from vila2.errors import Vila2Error
 from vila2.model.generalist import load_generalist
 from vila2.run.progress import Board
 from vila2.train.stage import train_stage
+from vila2.train.train_settings import TrainSettings
 
 #: Each shipped specialist, and its one stage.
 SPECIALISTS = {"spatial": "relations", "grounding": "grounding", "ocr": "reading"}
@@ -74,8 +75,8 @@ def merge(family: str, model: Path, folder: Path) -> None:
 def resume(family: str, model: Path, folder: Path) -> None:
     """A stage that is killed while it writes a checkpoint ends with the weights of one that was left alone."""
     captions(folder / "data", family)
-    spec = stage_of(family, max_steps=3, save_steps=1, batch_size=2, lora={"rank": 2}).model_dump(mode="json")
-    settings = {"name": "sft", "stage": spec, "seed": 0, "dtype": "float32"}
+    spec = stage_of(family, max_steps=3, save_steps=1, batch_size=2, lora={"rank": 2})
+    settings = TrainSettings(name="sft", stage=spec, seed=0, dtype="float32")
     (folder / "start").mkdir()
     (folder / "start" / "model").symlink_to(model)
     inputs = {"model": folder / "start", "data.pairs": folder / "data"}

@@ -15,6 +15,7 @@ from vila2.packing.collate import Collator
 from vila2.packing.trial import isolate
 from vila2.run.progress import Board
 from vila2.train.stage import train_stage
+from vila2.train.train_settings import TrainSettings
 
 
 def tree(number: int, *answers: str) -> Sample:
@@ -63,8 +64,8 @@ def test_a_stage_on_trees_trains_on_their_branches(saved, tmp_path, family):
     write_dataset(tmp_path / "pairs", [tree(0, "a bus", "no"), tree(1, "yes", "two", "x")], name="pairs")
     (tmp_path / "start").mkdir()
     (tmp_path / "start" / "model").symlink_to(saved(family))
-    spec = stage_of(family, batch_size=2, max_steps=None, epochs=1).model_dump(mode="json")
-    settings = {"name": "sft", "stage": spec, "seed": 0, "dtype": "float32"}
+    spec = stage_of(family, batch_size=2, max_steps=None, epochs=1)
+    settings = TrainSettings(name="sft", stage=spec, seed=0, dtype="float32")
     inputs = {"model": tmp_path / "start", "data.pairs": tmp_path / "pairs"}
     results = train_stage(tmp_path / "stage", settings, inputs, Board())
     assert results["taken_apart"]["trees"] == 2 and results["taken_apart"]["samples"] == 5

@@ -16,6 +16,7 @@ from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
 from vila2.sources import open_source
 from vila2.train.stage import train_stage
+from vila2.train.train_settings import TrainSettings
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +56,7 @@ def settings(*datasets: str, **changes):
         }
         | changes
     )
-    return {
-        "name": "sft",
-        "stage": stage.model_dump(mode="json"),
-        "seed": 0,
-        "dtype": "float32",
-        "threads": 1,
-    }
+    return TrainSettings(name="sft", stage=stage, seed=0, dtype="float32")
 
 
 def losses(folder):
@@ -141,7 +136,10 @@ def test_a_sample_that_changed_under_the_plan_is_named(inputs, tmp_path):
 
 def test_the_recipe_says_what_does_not_go_together():
     def problems(**changes):
-        recipe = {"data": {"d": {"source": "world"}}, "stages": {"sft": settings("d")["stage"] | changes}}
+        recipe = {
+            "data": {"d": {"source": "world"}},
+            "stages": {"sft": settings("d").stage.model_dump(mode="json") | changes},
+        }
         return [problem.where[-1] for problem in cross_problems(recipe) if problem.where[0] == "stages"]
 
     assert problems(pack_length=64) == []

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from plain_steps import Plain, plain_step
+
 from vila2.data.atomic import write_text_atomic
 from vila2.run.progress import Board
 from vila2.run.step_files import StepResult
@@ -41,8 +43,8 @@ def go(
         for name, sources in [("a", ""), ("b", "a"), ("c", "a"), ("d", "bc")]:
             found[name] = run.step(
                 name,
-                numbers,
-                settings={"seconds": seconds, "scale": changed.get(name, scale)},
+                plain_step(numbers),
+                settings=Plain(**{"seconds": seconds, "scale": changed.get(name, scale)}),
                 inputs={source: found[source] for source in sources},
             )
     return found

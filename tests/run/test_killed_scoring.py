@@ -13,29 +13,30 @@ from types import SimpleNamespace
 import pytest
 from tiny_specialist import install_finding
 
-from vila2.cycle import work
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import write_dataset
 from vila2.engine.transformers_engine import TransformersEngine
+from vila2.evaluate.score_step import ScoredBenchmark, ScoreSettings, evaluate
 from vila2.model.assemble import assemble
 from vila2.model.saving import save_model
 from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.run.progress import Board
 from vila2.sources import open_source
-from vila2.specialist import steps as specialist_work
+from vila2.specialist.making_steps import AskSettings, ask_held_out
 
 HERE = Path(__file__).parent
 CODE = """
 import json, sys
 from pathlib import Path
 from killable_run import end_at
-from vila2.cycle import specialist_work, work
+from vila2.evaluate.score_step import evaluate
 from vila2.run.progress import Board
+from vila2.specialist.making_steps import AskSettings, ask_held_out
 
 step, folder, settings, inputs, touch, place, end = json.load(sys.stdin)
 end_at(touch, place, end)
-do = {"evaluate": work.evaluate, "ask_held_out": specialist_work.ask_held_out}[step]
-do(Path(folder), settings, {name: Path(path) for name, path in inputs.items()}, Board())
+do = {"evaluate": evaluate, "ask_held_out": ask_held_out}[step]
+do(Path(folder), do.settings.model_validate(settings), {name: Path(path) for name, path in inputs.items()}, Board())
 """
 
 
@@ -72,7 +73,15 @@ def kill(step: SimpleNamespace, folder: Path, *, touch: int, place: str) -> None
     """Lets another process do the step, and kills it before its n-th touch of a path with ``place`` in it."""
     folder.mkdir(exist_ok=True)
     inputs = {name: str(path) for name, path in step.inputs.items()}
-    told = [step.name, str(folder), step.settings, inputs, touch, place, int(signal.SIGKILL)]
+    told = [
+        step.name,
+        str(folder),
+        step.settings.model_dump(mode="json"),
+        inputs,
+        touch,
+        place,
+        int(signal.SIGKILL),
+    ]
     places = os.pathsep.join([str(HERE), str(HERE.parents[1]), str(step.site)])
     process = subprocess.run(
         [sys.executable, "-c", CODE],
@@ -97,10 +106,11 @@ def test_a_killed_scoring_goes_on_after_the_last_batch_of_the_benchmark_it_was_a
         BenchmarkSpec(name="captions", kind="captions", dataset="test", max_new_tokens=6, batch_size=2),
         BenchmarkSpec(name="again", kind="consistency", dataset="test", max_new_tokens=6, batch_size=4, repeats=2),
     ]  # fmt: skip
-    settings = {"benchmarks": [one.model_dump(mode="json") for one in benchmarks], "seed": 0}
     inputs = {"model": made, "data.test": made / "test"}
-    step = SimpleNamespace(name="evaluate", function=work.evaluate, inputs=inputs, site=made / "site")
-    step.settings = settings | {"dtype": "float32"}
+    step = SimpleNamespace(name="evaluate", function=evaluate, inputs=inputs, site=made / "site")
+    step.settings = ScoreSettings(
+        benchmarks=tuple(ScoredBenchmark.of(one) for one in benchmarks), seed=0, dtype="float32"
+    )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     undisturbed = do(step, whole)
     everything = list(asked)
@@ -119,9 +129,16 @@ def test_a_killed_scoring_goes_on_after_the_last_batch_of_the_benchmark_it_was_a
 
 def test_what_a_specialist_was_asked_is_not_asked_again(made, tmp_path, monkeypatch, asked):
     monkeypatch.syspath_prepend(str(made / "site"))
-    settings = {"plugin": "finding", "plugin_version": "1.0", "seed": 0, "dtype": "float32"}
-    step = SimpleNamespace(name="ask_held_out", function=specialist_work.ask_held_out, site=made / "site")
-    step.settings = settings | {"limit": None, "max_new_tokens": 6, "batch_size": 2}
+    step = SimpleNamespace(name="ask_held_out", function=ask_held_out, site=made / "site")
+    step.settings = AskSettings(
+        plugin="finding",
+        plugin_version="1.0",
+        seed=0,
+        dtype="float32",
+        limit=None,
+        max_new_tokens=6,
+        batch_size=2,
+    )
     step.inputs = {"model": made / "model", "data": made / "held-out"}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     undisturbed = do(step, whole)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from plain_steps import Plain, plain_step
 
 from vila2.errors import DataError, RunError
 from vila2.run import displays, progress
@@ -99,12 +100,12 @@ def test_a_run_in_a_log(tmp_path: Path):
     stream = io.StringIO()
     with Run.open(tmp_path, dry=True) as dry:
         for n in range(2):
-            dry.step(f"step{n}", work, settings={"n": n}, inputs={})
+            dry.step(f"step{n}", plain_step(work), settings=Plain(**{"n": n}), inputs={})
     for _ in range(2):
         board = Board([displays.LinesDisplay(stream)])
         with Run.open(tmp_path, progress=board, planned=dry.plan) as run:
             for n in range(2):
-                run.step(f"step{n}", work, settings={"n": n}, inputs={})
+                run.step(f"step{n}", plain_step(work), settings=Plain(**{"n": n}), inputs={})
     assert stream.getvalue().splitlines() == [
         "[1/2] step0", "[1/2] step0: done in 0.0 s", "[2/2] step1", "[2/2] step1: done in 0.0 s",
         "[1/2] step0: finished earlier, kept", "[2/2] step1: finished earlier, kept",
@@ -113,7 +114,7 @@ def test_a_run_in_a_log(tmp_path: Path):
 
 def test_status_of_a_finished_and_of_a_failed_run(tmp_path: Path):
     with Run.open(tmp_path) as run:
-        run.step("first", work, settings={}, inputs={})
+        run.step("first", plain_step(work), settings=Plain(), inputs={})
     (tmp_path / "report.html").touch()
     found = status(tmp_path)
     assert (found.state, found.error, found.superseded) == ("finished", "", 0)
@@ -121,7 +122,7 @@ def test_status_of_a_finished_and_of_a_failed_run(tmp_path: Path):
     assert [(step.name, step.state) for step in found.steps] == [("first", "done")]
 
     with pytest.raises(DataError), Run.open(tmp_path) as run:
-        run.step("first", work, settings={"fail": True}, inputs={})
+        run.step("first", plain_step(work), settings=Plain(**{"fail": True}), inputs={})
     found = status(tmp_path)
     assert (found.state, found.superseded) == ("failed", 1)
     assert found.steps[0].state == "failed"
@@ -132,9 +133,9 @@ def test_status_of_a_finished_and_of_a_failed_run(tmp_path: Path):
 def test_status_shows_the_steps_to_come(tmp_path: Path):
     with Run.open(tmp_path, dry=True) as dry:
         for name in ("first", "second"):
-            dry.step(name, work, settings={"name": name}, inputs={})
+            dry.step(name, plain_step(work), settings=Plain(**{"name": name}), inputs={})
     with Run.open(tmp_path, planned=dry.plan) as run:
-        run.step("first", work, settings={"name": "first"}, inputs={})
+        run.step("first", plain_step(work), settings=Plain(**{"name": "first"}), inputs={})
         found = status(tmp_path)
     assert [(step.name, step.state) for step in found.steps] == [("first", "done"), ("second", "pending")]
     assert found.state == "running"
@@ -145,7 +146,7 @@ def test_ctrl_c_is_no_failure(tmp_path: Path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), Run.open(tmp_path) as run:
-        run.step("first", interrupted, settings={}, inputs={})
+        run.step("first", plain_step(interrupted), settings=Plain(), inputs={})
     found = status(tmp_path)
     assert (found.state, found.steps[0].state, found.error) == ("stopped", "partial", "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from plain_steps import Plain, plain_step
 
 from vila2.run.pruning import is_pruned, prune
 from vila2.run.steps import Run
@@ -25,10 +26,15 @@ def train(folder: Path, settings, inputs, progress):
 def walk(run: Run, *, rounds: int = 2, seed: int = 0):
     """parts -> align -> sft, and of every round another sft from the same align."""
     settings = {"seed": seed}
-    parts = run.step("parts", train, settings={"name": "parts"}, inputs={})
-    align = run.step("align", train, settings={"name": "align"}, inputs={"model": parts})
+    parts = run.step("parts", plain_step(train), settings=Plain(**{"name": "parts"}), inputs={})
+    align = run.step("align", plain_step(train), settings=Plain(**{"name": "align"}), inputs={"model": parts})
     return [
-        run.step(f"sft{number}", train, settings={"name": f"sft{number}"} | settings, inputs={"model": align})
+        run.step(
+            f"sft{number}",
+            plain_step(train),
+            settings=Plain(**{"name": f"sft{number}"} | settings),
+            inputs={"model": align},
+        )
         for number in range(rounds)
     ]
 
@@ -94,10 +100,11 @@ def test_a_kill_while_a_model_is_made_again_leaves_it_to_the_next_run(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), Run.open(tmp_path) as run:
-        parts = run.step("parts", train, settings={"name": "parts"}, inputs={})
-        stopping = stop
-        stopping.__module__, stopping.__qualname__ = train.__module__, train.__qualname__
-        align = run.step("align", stopping, settings={"name": "align"}, inputs={"model": parts})
+        parts = run.step("parts", plain_step(train), settings=Plain(**{"name": "parts"}), inputs={})
+        stop.__name__ = train.__name__
+        align = run.step(
+            "align", plain_step(stop), settings=Plain(**{"name": "align"}), inputs={"model": parts}
+        )
         run.need(align)
     assert is_pruned(align.folder)
     with Run.open(tmp_path) as run:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from plain_steps import Plain, plain_step
 from typer.testing import CliRunner
 
 from vila2.cli.main import app
@@ -20,6 +21,7 @@ from vila2.run.steps import Run
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from plain_steps import Plain, plain_step
 from vila2.run.steps import Run
 def make(folder, settings, inputs, progress):
     (folder / "half").touch()
@@ -29,8 +31,8 @@ def make(folder, settings, inputs, progress):
             progress.displays[-1].write(progress)
             os.kill(os.getpid(), signal.SIGKILL)
 with Run.open(Path(sys.argv[1])) as run:
-    run.step("data", make, settings={"die": False}, inputs={})
-    run.step("train", make, settings={"die": True}, inputs={})
+    run.step("data", plain_step(make), settings=Plain(**{"die": False}), inputs={})
+    run.step("train", plain_step(make), settings=Plain(**{"die": True}), inputs={})
 """
 
 
@@ -98,7 +100,7 @@ def test_an_old_error_is_not_told_of_a_later_attempt(tmp_path):
 
     for error in (ValueError, KeyboardInterrupt):
         with pytest.raises(error), Run.open(tmp_path) as run:
-            run.step("a", work, settings={}, inputs={})
+            run.step("a", plain_step(work), settings=Plain(), inputs={})
     assert status(tmp_path).steps[0].state == "partial" and "at first" not in show(tmp_path)
 
 

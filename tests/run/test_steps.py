@@ -7,13 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from killable_run import go
+from plain_steps import Plain, plain_step
 
 from vila2.errors import DataError, RunError
 from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.parts.values import Later, NotDigested, Part
 from vila2.run.digests import digest_path
+from vila2.run.step_kinds import StepKind, step_kind
 from vila2.run.steps import Run
 
 HERE = Path(__file__).parent
@@ -52,25 +56,72 @@ def test_a_changed_setting_does_again_only_what_depends_on_it(tmp_path: Path):
     assert starts(tmp_path) == {"a": 1, "b": 2, "c": 1, "d": 2}
 
 
+class Told(Part):
+    x: int
+    processes: Annotated[int, NotDigested] = 1
+    younger: Annotated[str, Later] = "as ever"
+
+
 def test_what_the_machine_decides_reaches_the_function_but_makes_no_other_step(tmp_path: Path):
     told = []
 
+    @step_kind("listen", Told)
     def listen(folder, settings, inputs, progress):
         told.append(settings)
 
     for processes in (1, 2):
         with Run.open(tmp_path, dry=processes == 1) as run:
-            step = run.step("a", listen, settings={"x": 0}, inputs={}, machine={"processes": processes})
-    assert told == [{"x": 0, "processes": 2}]
+            step = run.step("a", listen, settings=Told(x=0, processes=processes), inputs={})
+    assert told == [Told(x=0, processes=2)]
     with Run.open(tmp_path) as run:
-        assert run.step("a", listen, settings={"x": 0}, inputs={}, machine={"processes": 3}) == step
+        assert run.step("a", listen, settings=Told(x=0, processes=3), inputs={}) == step
     assert len(told) == 1 and "processes" not in (step.folder / "done.json").read_text()
+
+
+def test_a_setting_that_is_younger_than_a_run_does_nothing_again_until_it_is_given(tmp_path: Path):
+    @step_kind("listen", Told)
+    def listen(folder, settings, inputs, progress):
+        return {}
+
+    class Before(Part):
+        x: int
+
+    with Run.open(tmp_path) as run:
+        before = run.step(
+            "a",
+            StepKind("listen", Before, listen.work, digested_as="listen"),
+            settings=Before(x=0),
+            inputs={},
+        )
+        assert run.step("a", listen, settings=Told(x=0), inputs={}).digest == before.digest
+        assert run.step("a", listen, settings=Told(x=0, younger="new"), inputs={}).digest != before.digest
+
+
+def test_a_steps_digest_does_not_depend_on_where_its_function_lives(tmp_path: Path):
+    def here(folder, settings, inputs, progress):
+        return {}
+
+    class Elsewhere:
+        @staticmethod
+        def renamed(folder, settings, inputs, progress):
+            return {}
+
+    with Run.open(tmp_path) as run:
+        steps = [
+            run.step("a", step_kind("one", Plain)(work), settings=Plain(x=1), inputs={})
+            for work in (here, Elsewhere.renamed)
+        ]
+        other = run.step("a", step_kind("other", Plain)(here), settings=Plain(x=1), inputs={})
+    assert steps[0] == steps[1] and other.digest != steps[0].digest
 
 
 def test_a_step_met_twice_is_one_step(tmp_path: Path):
     for dry in (True, False):
         with Run.open(tmp_path, dry=dry) as run:
-            first, again = (run.step("copy", copy_text, settings={"text": "x"}, inputs={}) for _ in range(2))
+            first, again = (
+                run.step("copy", plain_step(copy_text), settings=Plain(**{"text": "x"}), inputs={})
+                for _ in range(2)
+            )
         assert again == first
         assert [step.name for step in run.plan] == ["copy"]
     assert [(step.name, step.state) for step in run.board.steps] == [("copy", "done")]
@@ -78,8 +129,8 @@ def test_a_step_met_twice_is_one_step(tmp_path: Path):
 
 def test_a_newer_function_is_run_again(tmp_path: Path):
     with Run.open(tmp_path) as run:
-        one = run.step("copy", copy_text, settings={"text": "x"}, inputs={})
-        two = run.step("copy", copy_text, settings={"text": "x"}, inputs={}, version=2)
+        one = run.step("copy", plain_step(copy_text), settings=Plain(**{"text": "x"}), inputs={})
+        two = run.step("copy", plain_step(copy_text), settings=Plain(**{"text": "x"}), inputs={}, version=2)
     assert one.digest != two.digest and one.folder != two.folder
 
 
@@ -89,7 +140,7 @@ def test_a_file_from_outside_counts_by_its_content(tmp_path: Path):
     for text in ("one", "three", "one"):
         file.write_text(text)
         with Run.open(tmp_path / "run") as run:
-            step = run.step("copy", copy_text, settings={}, inputs={"file": str(file)})
+            step = run.step("copy", plain_step(copy_text), settings=Plain(), inputs={"file": str(file)})
         lengths.append(step.results["length"])
     assert lengths == [3, 5, 3]
     assert len(list((tmp_path / "run/steps").iterdir())) == 2
@@ -98,8 +149,10 @@ def test_a_file_from_outside_counts_by_its_content(tmp_path: Path):
 def test_a_dry_run_writes_nothing_and_says_what_is_to_do(tmp_path: Path):
     folder = tmp_path / "run"
     with Run.open(folder, dry=True) as run:
-        step = run.step("copy", copy_text, settings={"text": "x"}, inputs={})
-        later = run.step("more", copy_text, settings={"text": "y"}, inputs={"before": step})
+        step = run.step("copy", plain_step(copy_text), settings=Plain(**{"text": "x"}), inputs={})
+        later = run.step(
+            "more", plain_step(copy_text), settings=Plain(**{"text": "y"}), inputs={"before": step}
+        )
     assert not folder.exists()
     assert [(planned.name, planned.state) for planned in run.plan] == [
         ("copy", "pending"),
@@ -107,11 +160,14 @@ def test_a_dry_run_writes_nothing_and_says_what_is_to_do(tmp_path: Path):
     ]
     assert not later.done and later.results == {}
     with Run.open(folder) as run:
-        assert run.step("copy", copy_text, settings={"text": "x"}, inputs={}).digest == step.digest
+        assert (
+            run.step("copy", plain_step(copy_text), settings=Plain(**{"text": "x"}), inputs={}).digest
+            == step.digest
+        )
     (folder / "steps" / later.folder.name).mkdir()
     with Run.open(folder, dry=True) as run:
-        step = run.step("copy", copy_text, settings={"text": "x"}, inputs={})
-        run.step("more", copy_text, settings={"text": "y"}, inputs={"before": step})
+        step = run.step("copy", plain_step(copy_text), settings=Plain(**{"text": "x"}), inputs={})
+        run.step("more", plain_step(copy_text), settings=Plain(**{"text": "y"}), inputs={"before": step})
     assert [planned.state for planned in run.plan] == ["done", "partial"]
     assert step.done and step.results == {"length": 1}
 
@@ -124,12 +180,12 @@ def test_a_failed_step_leaves_its_error_until_it_succeeds(tmp_path: Path):
 
     for attempt in range(2):
         with pytest.raises(DataError), Run.open(tmp_path / "run") as run:
-            run.step("fragile", fragile, settings={}, inputs={})
+            run.step("fragile", plain_step(fragile), settings=Plain(), inputs={})
         [error] = (tmp_path / "run/steps").glob("*/error.txt")
         assert error.read_text() == "photo 7 is torn\n  mend: scan it again\n", attempt
     (tmp_path / "mended").touch()
     with Run.open(tmp_path / "run") as run:
-        assert run.step("fragile", fragile, settings={}, inputs={}).done
+        assert run.step("fragile", plain_step(fragile), settings=Plain(), inputs={}).done
     assert not error.exists()
 
 
@@ -138,7 +194,7 @@ def test_an_unexpected_error_leaves_its_traceback(tmp_path: Path):
         return {"x": 1 / 0}
 
     with pytest.raises(ZeroDivisionError) as caught, Run.open(tmp_path) as run:
-        run.step("broken", broken, settings={}, inputs={})
+        run.step("broken", plain_step(broken), settings=Plain(), inputs={})
     assert "in step broken" in caught.value.__notes__[0]
     [error] = tmp_path.glob("steps/*/error.txt")
     assert "1 / 0" in error.read_text()
@@ -150,11 +206,11 @@ def test_what_can_not_be_kept_is_refused(tmp_path: Path):
 
     with Run.open(tmp_path) as run:
         with pytest.raises(RunError, match="settings of step 'odd' can not be kept"):
-            run.step("odd", odd, settings={"loss": float("nan")}, inputs={})
+            run.step("odd", plain_step(odd), settings=Plain(**{"loss": float("nan")}), inputs={})
         with pytest.raises(RunError, match="results of step 'odd' can not be kept"):
-            run.step("odd", odd, settings={}, inputs={})
+            run.step("odd", plain_step(odd), settings=Plain(), inputs={})
         with pytest.raises(RunError, match="no name for a step"):
-            run.step("../odd", odd, settings={}, inputs={})
+            run.step("../odd", plain_step(odd), settings=Plain(), inputs={})
 
 
 def test_settings_and_results_are_the_same_in_the_first_and_in_later_runs(tmp_path: Path):
@@ -166,7 +222,7 @@ def test_settings_and_results_are_the_same_in_the_first_and_in_later_runs(tmp_pa
 
     for _ in range(2):
         with Run.open(tmp_path) as run:
-            step = run.step("tuples", tuples, settings={"parts": ("a", "b")}, inputs={})
+            step = run.step("tuples", plain_step(tuples), settings=Plain(**{"parts": ("a", "b")}), inputs={})
         seen.append(step.results)
     assert seen[0] == ["a", "b"]
     assert seen[1] == seen[2] == {"parts": ["a", "b"], "by_number": {"1": "x"}}
@@ -174,10 +230,10 @@ def test_settings_and_results_are_the_same_in_the_first_and_in_later_runs(tmp_pa
 
 def test_a_damaged_done_file_is_named(tmp_path: Path):
     with Run.open(tmp_path) as run:
-        step = run.step("copy", copy_text, settings={"text": "x"}, inputs={})
+        step = run.step("copy", plain_step(copy_text), settings=Plain(**{"text": "x"}), inputs={})
     (step.folder / "done.json").write_text('{"results":')
     with Run.open(tmp_path) as run, pytest.raises(RunError, match=r"done\.json is damaged"):
-        run.step("copy", copy_text, settings={"text": "x"}, inputs={})
+        run.step("copy", plain_step(copy_text), settings=Plain(**{"text": "x"}), inputs={})
 
 
 def test_two_processes_do_not_run_one_folder(tmp_path: Path):
@@ -265,8 +321,8 @@ def test_the_recipe_is_kept_as_it_is_run(tmp_path: Path):
 
 def test_done_json_says_what_was_done(tmp_path: Path):
     with Run.open(tmp_path) as run:
-        first = run.step("copy", copy_text, settings={"text": "x"}, inputs={})
-        run.step("more", copy_text, settings={"text": "y"}, inputs={"before": first})
+        first = run.step("copy", plain_step(copy_text), settings=Plain(**{"text": "x"}), inputs={})
+        run.step("more", plain_step(copy_text), settings=Plain(**{"text": "y"}), inputs={"before": first})
     done = json.loads(next(tmp_path.glob("steps/more-*/done.json")).read_text())
     assert done["inputs"] == {"before": first.digest}
     assert done["function"].endswith("copy_text") and done["settings"] == {"text": "y"}

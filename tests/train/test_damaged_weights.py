@@ -18,6 +18,7 @@ from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
 from vila2.run.progress import Board
 from vila2.sources import open_source
 from vila2.train.stage import train_stage
+from vila2.train.train_settings import TrainSettings
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def inputs(tmp_path_factory) -> dict[str, Path]:
 def settings(**changes):
     given = {"mixture": [{"dataset": "pairs"}], "batch_size": 2, "save_steps": 2, "max_steps": 4} | changes
     stage = StageSpec.model_validate(STAGE_DEFAULTS["align"] | given)
-    return {"name": "align", "stage": stage.model_dump(mode="json"), "seed": 0, "dtype": "float32"}
+    return TrainSettings(name="align", stage=stage, seed=0, dtype="float32")
 
 
 class StoppedAt:
@@ -46,9 +47,10 @@ class StoppedAt:
     @contextmanager
     def task(self, label: str, total: int | None = None):
         def advance(count: int = 1, note: str = "") -> None:
-            self.left -= count
-            if label.startswith("train") and self.left < 0:
-                raise KeyboardInterrupt
+            if label.startswith("train"):
+                self.left -= count
+                if self.left < 0:
+                    raise KeyboardInterrupt
 
         yield SimpleNamespace(advance=advance)
 

@@ -14,6 +14,7 @@ from vila2.run.progress import Board
 from vila2.sources import open_source
 from vila2.train.equal_compute import _repeated, _so_many, with_equal_compute
 from vila2.train.mixture import open_mixture
+from vila2.train.train_settings import EqualCompute
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +42,8 @@ def stage(name, *datasets, **changes) -> StageSpec:
 
 
 def matched(sft, inputs, processor, more="long", less="short", others=("special",)):
-    settings = {
-        "datasets": list(others),
-        "more": stage("pretrain", more).model_dump(mode="json"),
-        "less": stage("pretrain", less).model_dump(mode="json"),
-    }
-    return with_equal_compute(sft, settings, inputs, processor, 0, Board())
+    told = EqualCompute(datasets=tuple(others), more=stage("pretrain", more), less=stage("pretrain", less))
+    return with_equal_compute(sft, told, inputs, processor, 0, Board())
 
 
 def tokens(spec, inputs, processor, *datasets) -> int:

@@ -10,6 +10,7 @@ from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
 from vila2.sources import open_source
 from vila2.train.stage import train_stage
+from vila2.train.train_settings import TrainSettings
 
 TEMPLATES = {
     "llava": ("<image>", "<s>"),
@@ -39,7 +40,7 @@ def test_a_stage_trains_a_model_of_another_family(tmp_path, family, lora, style)
         {"train": ["projector", "language"], "style": style, "learning_rate": 1e-2, "batch_size": 2}
         | {"mixture": [{"dataset": "pairs"}], "lora": lora}
     )
-    settings = {"name": "sft", "stage": stage.model_dump(mode="json"), "seed": 0, "dtype": "float32"}
+    settings = TrainSettings(name="sft", stage=stage, seed=0, dtype="float32")
     inputs = {"model": tmp_path / "start", "data.pairs": tmp_path / "pairs"}
     results = train_stage(tmp_path / "stage", settings, inputs, Board())
     assert results["steps"] == 2 and results["trained"] == ["projector", "language"]

@@ -19,6 +19,7 @@ from vila2.run.progress import Board
 from vila2.train.left_out import LEFT_OUT_FILE
 from vila2.train.processes import train_in_processes
 from vila2.train.stage import train_stage
+from vila2.train.train_settings import TrainSettings
 
 #: Insists on turns, as Mistral's and Gemma's do.
 TEMPLATE = (
@@ -66,13 +67,15 @@ def stage_of(folder, models, samples, family="qwen2_vl", **changes):
     stage = StageSpec.model_validate(
         spec | {"mixture": [{"dataset": "rows"}], "max_length": 150, "deepspeed": None} | changes
     )
-    settings = {"name": "sft", "stage": stage.of_the_model(), "seed": 0, "dtype": "float32"}
+    settings = TrainSettings(name="sft", stage=stage, seed=0, dtype="float32")
     return settings, {"model": models / family, "data.rows": folder / "rows"}
 
 
 def trained(folder, *stage, **more):
     torch.set_num_threads(1)
-    results = train_stage(folder / "stage", stage[0] | more, stage[1], Board())
+    settings, inputs = stage
+    settings = settings.model_copy(update={"stage": settings.stage.model_copy(update=more)})
+    results = train_stage(folder / "stage", settings, inputs, Board())
     return results, load_file(folder / "stage" / "model" / "model.safetensors")
 
 
@@ -188,7 +191,8 @@ def test_two_processes_leave_out_the_same(models, tmp_path):
     _, alone = trained(tmp_path, *stage)
     both = tmp_path / "both"
     both.mkdir()
-    results = train_in_processes(2, both, *stage, Board())
+    settings, inputs = stage
+    results = train_in_processes(both, settings.model_copy(update={"processes": 2}), inputs, Board())
     together = load_file(both / "model" / "model.safetensors")
     assert results["left_out"]["count"] == 1 and results["steps"] == 4
     for name, values in together.items():

@@ -42,9 +42,7 @@ def learn(model, batch, steps: int = 4) -> None:
 @pytest.mark.parametrize("rank", [4, 64])
 def test_the_merged_model_says_what_the_adapters_said(inputs, tmp_path, rank):  # noqa: F811
     torch.set_num_threads(1)
-    stage = StageSpec.model_validate(
-        settings("sft", "instructions", train=PARTS, lora={"rank": rank})["stage"]
-    )
+    stage = StageSpec.model_validate(settings("sft", "instructions", train=PARTS, lora={"rank": rank}).stage)
     start = load_generalist(inputs["model"] / "model")
     batch = batch_of(inputs, start.processor)
     before = start.model(**batch).logits

@@ -15,7 +15,8 @@ LORA = {"train": ["projector", "language"], "lora": {"rank": 4}}
 def losses(folder, inputs, name="sft", dtype="float32", board=None, **changes):  # noqa: F811
     torch.set_num_threads(1)
     folder.mkdir(exist_ok=True)
-    spec = settings(name, "instructions", **{"learning_rate": 1e-3} | changes) | {"dtype": dtype}
+    spec = settings(name, "instructions", **{"learning_rate": 1e-3} | changes)
+    spec = spec.model_copy(update={"dtype": dtype})
     return [loss for _, loss in train_stage(folder, spec, inputs, board or Board())["loss"]]
 
 

@@ -11,18 +11,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vila2.cycle import work
 from vila2.data.sample import ImagePart, Sample, TextPart, Turn
 from vila2.data.shards import write_dataset
 from vila2.errors import TrainingError
 from vila2.model.assemble import assemble
 from vila2.model.generalist import load_generalist
 from vila2.model.saving import save_model
-from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
 from vila2.sources import open_source
 from vila2.train.checkpoints import latest_checkpoint
 from vila2.train.order import StepOrder
+from vila2.train.stage_step import train as train_step
+from vila2.train.train_settings import TrainSettings
 
 SAME = {"abs": 1e-4}
 needs_deepspeed = pytest.mark.skipif(
@@ -74,21 +74,13 @@ def settings(processes, **changes):
         "batch_size": 4,
         "learning_rate": 1e-3,
     }
-    stage = StageSpec.model_validate(stage | changes).model_dump(mode="json")
-    return {
-        "name": "stage",
-        "stage": stage,
-        "seed": 0,
-        "dtype": "float32",
-        "plugins": (),
-        "processes": processes,
-    }
+    return TrainSettings(name="stage", stage=stage | changes, seed=0, dtype="float32", processes=processes)
 
 
 def train(folder: Path, inputs, processes, board=None, **changes):
     torch.set_num_threads(1)
     folder.mkdir(exist_ok=True)
-    results = work.train(folder, settings(processes, **changes), inputs, board or Board())
+    results = train_step(folder, settings(processes, **changes), inputs, board or Board())
     return [loss for _, loss in results["loss"]]
 
 

@@ -22,6 +22,7 @@ from vila2.run.progress import Board
 from vila2.sources import open_source
 from vila2.train.lora import add_lora, merge_lora
 from vila2.train.stage import ready_to_learn, train_stage
+from vila2.train.train_settings import TrainSettings
 
 TEMPLATE = (
     "{% for m in messages %}{{ m.role }}:{% for p in m.content %}"
@@ -52,7 +53,7 @@ def settings(**changes):
         | {"mixture": [{"dataset": "boxes"}]}
         | changes
     )
-    return {"name": "sft", "stage": stage.model_dump(mode="json"), "seed": 0, "dtype": "float32"}
+    return TrainSettings(name="sft", stage=stage, seed=0, dtype="float32")
 
 
 @pytest.mark.parametrize("inputs", ["ours", "llava"], indirect=True)
@@ -130,7 +131,7 @@ def test_beside_adapters_the_location_tokens_learn_and_no_other_token(inputs, tm
 @pytest.mark.parametrize("inputs", ["ours"], indirect=True)
 def test_what_adapters_and_location_tokens_say_is_what_the_merged_model_says(inputs):
     found = load_generalist(inputs["model"] / "model", device="cpu")
-    stage = StageSpec.model_validate(settings(lora={"rank": 4})["stage"])
+    stage = settings(lora={"rank": 4}).stage
     encoder = ConversationEncoder(found.processor)
     batch = Collator(0)([encoder.encode(ShardDataset.open(inputs["data.boxes"])[0])])
     learner = add_lora(found.model, stage)
@@ -146,7 +147,7 @@ def test_what_adapters_and_location_tokens_say_is_what_the_merged_model_says(inp
 @pytest.mark.parametrize("inputs", ["ours"], indirect=True)
 def test_zero_3_with_adapters_and_location_tokens_is_refused(inputs):
     model = load_generalist(inputs["model"] / "model", device="cpu").model
-    stage = StageSpec.model_validate(settings(lora={"rank": 4})["stage"])
+    stage = settings(lora={"rank": 4}).stage
     with pytest.raises(TrainingError, match="ZeRO-3") as failure:
         ready_to_learn(model, stage, seed=0, name="sft", zero=3)
     assert "deepspeed: 2" in failure.value.mend

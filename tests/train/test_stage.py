@@ -21,6 +21,7 @@ from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
 from vila2.run.progress import Board
 from vila2.sources import open_source
 from vila2.train.stage import train_stage
+from vila2.train.train_settings import TrainSettings
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def settings(name, dataset, **changes):
         | {"mixture": [{"dataset": dataset}], "batch_size": 4, "learning_rate": 1e-2}
         | changes
     )
-    return {"name": name, "stage": stage.model_dump(mode="json"), "seed": 0, "dtype": "float32", "threads": 1}
+    return TrainSettings(name=name, stage=stage, seed=0, dtype="float32")
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -95,8 +96,10 @@ import json, sys
 from pathlib import Path
 from vila2.run.progress import Board
 from vila2.train.stage import train_stage
+from vila2.train.train_settings import TrainSettings
 folder, spec, inputs = sys.argv[1:]
-train_stage(Path(folder), json.loads(spec), {k: Path(v) for k, v in json.loads(inputs).items()}, Board())
+settings = TrainSettings.model_validate_json(spec)
+train_stage(Path(folder), settings, {k: Path(v) for k, v in json.loads(inputs).items()}, Board())
 """
 
 
@@ -106,7 +109,7 @@ def test_a_killed_stage_ends_with_the_losses_and_weights_of_an_undisturbed_one(i
     paths = {name: str(path) for name, path in inputs.items()}
     folder = tmp_path / "killed"
     folder.mkdir()
-    command = [sys.executable, "-c", KILLED, str(folder), json.dumps(spec), json.dumps(paths)]
+    command = [sys.executable, "-c", KILLED, str(folder), spec.model_dump_json(), json.dumps(paths)]
     process = subprocess.Popen(
         command, env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     )

@@ -21,6 +21,7 @@ from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
 from vila2.run.progress import Board
 from vila2.sources import open_source
 from vila2.train.stage import train_stage
+from vila2.train.train_settings import TrainSettings
 from vila2.train.words import WordsObjective
 
 
@@ -41,7 +42,7 @@ def trained(folder, inputs, **changes):
         | {"objective": "words", "mixture": [{"dataset": "pairs"}], "batch_size": 8, "learning_rate": 3e-3}
         | changes
     )
-    settings = {"name": "align", "stage": stage.model_dump(mode="json"), "seed": 0, "dtype": "float32"}
+    settings = TrainSettings(name="align", stage=stage, seed=0, dtype="float32")
     return train_stage(folder, settings, inputs, Board())
 
 

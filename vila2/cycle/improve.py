@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vila2.cycle import work
 from vila2.cycle.controls.catalogue import Control, find_controls
 from vila2.cycle.rounds import History, self_augment
 from vila2.cycle.specialist_augmentation import specialist_augment
@@ -21,9 +20,18 @@ from vila2.cycle.training import Cycle, Generalist
 from vila2.run.pruning import prune
 from vila2.run.run_model import link_model
 from vila2.run.steps import Run, checkpoint
+from vila2.specialist.making_steps import save
 
 if TYPE_CHECKING:
     from vila2.recipe.recipe import Recipe
+
+
+def use_threads(count: int | None) -> None:
+    """Limits torch to this many CPU threads; None leaves the choice to torch."""
+    if count is not None:
+        import torch
+
+        torch.set_num_threads(count)
 
 
 def improve(
@@ -70,7 +78,7 @@ def _prune(recipe: Recipe, folder: Path) -> None:
     if recipe.keep == "models":
         kept = [*history.all_models, *controls.values()]
     keep = {one.model.folder for one in kept}
-    keep |= {step.folder for step in walk.plan if step.function.endswith(".specialist_work.save")}
+    keep |= {step.folder for step in walk.plan if step.function == save.digested_as}
     freed = prune(walk.plan, keep, why=f"keep: {recipe.keep}")
     if freed:
         size = sum(freed.values()) / 1e9
@@ -114,7 +122,7 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
         return {"plan": plan.plan, **checks, "disk": disk, "specialists": specialists}
     with Run.open(folder, progress=progress, planned=plan.plan) as run:
         run.keep_recipe(recipe)
-        work.use_threads(recipe.threads)
+        use_threads(recipe.threads)
         processes = processes_here(recipe.processes)
         cycle, history = improve(
             recipe, run, processes=processes, after_rounds=lambda: _prune(recipe, folder)

@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vila2.cycle import work
 from vila2.cycle.training import Cycle, Generalist
 from vila2.errors import RecipeError, Vila2Error
 from vila2.plugin.host import Host
 from vila2.recipe.checks.learning import within
 from vila2.recipe.parts.data import MixtureEntry
+from vila2.recipe.specialist import AnnotateSpec
 from vila2.run.step_files import StepResult
 from vila2.run.steps import checkpoint
+from vila2.specialist.annotate_step import AnnotateSettings
+from vila2.specialist.annotate_step import annotate as annotate_step
 from vila2.specialist.job import Job, prepare_job
 from vila2.specialist.made import MadeSpecialist
 from vila2.specialist.making import Made, make
@@ -41,7 +43,7 @@ class RunSpecialist:
 
     plugin: str
     model: StepResult
-    settings: dict
+    settings: AnnotateSpec
     job: Job | None = None
     made: Made | None = None
 
@@ -103,10 +105,9 @@ def specialise(cycle: Cycle, plugin: str, job: Job | None) -> RunSpecialist:
     if job is None:
         found = MadeSpecialist.open(Path(cycle.recipe.specialists[plugin].made), plugin)
         model = cycle.run.existing(f"specialist-{plugin}", found.model)
-        return RunSpecialist(plugin, model, dict(found.provenance["annotate"]))
+        return RunSpecialist(plugin, model, AnnotateSpec.model_validate(found.provenance["annotate"]))
     made = make(job, cycle.run, steps=f"{plugin}-", processes=cycle.processes)
-    settings = job.recipe.annotate.model_dump(mode="json")
-    return RunSpecialist(plugin, checkpoint(made.saved), settings, job, made)
+    return RunSpecialist(plugin, checkpoint(made.saved), job.recipe.annotate, job, made)
 
 
 def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
@@ -118,15 +119,15 @@ def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
     plugin, recipe = Host().plugin(specialist.plugin), cycle.recipe
     cycle.layers[specialist.plugin] = cycle.run.step(
         f"{specialist.plugin}-layer",
-        work.annotate,
-        settings={
-            "plugin": specialist.plugin,
-            "plugin_version": plugin.version,
-            "annotate": specialist.settings,
-            "select": asked_about(cycle, specialist.plugin),
-            "seed": recipe.seed,
-            "dtype": recipe.model.dtype,
-        },
+        annotate_step,
+        settings=AnnotateSettings(
+            plugin=specialist.plugin,
+            plugin_version=plugin.version,
+            annotate=specialist.settings,
+            select=asked_about(cycle, specialist.plugin),
+            seed=recipe.seed,
+            dtype=recipe.model.dtype,
+        ),
         inputs={"model": specialist.model, "data": cycle.data[recipe.recaptioned]},
     )
     cycle.writers[specialist.plugin] = f"{specialist.plugin} specialist"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vila2.cycle import work
 from vila2.cycle.run_specialists import (
     RunSpecialist,
     annotate,
@@ -22,8 +21,11 @@ from vila2.cycle.run_specialists import (
 from vila2.cycle.training import Cycle, Generalist
 from vila2.data.views import View
 from vila2.errors import RunError
+from vila2.merge.merge_step import MergeSettings
+from vila2.merge.merge_step import merge as merge_step
 from vila2.recipe.parts.cycle import MERGED
 from vila2.recipe.parts.data import MixtureEntry
+from vila2.run.run_model import named_model
 from vila2.run.steps import checkpoint
 
 if TYPE_CHECKING:
@@ -90,19 +92,18 @@ def merge(cycle: Cycle, best: Generalist, layers: Sequence[str]) -> str:
     inputs |= {f"layer.{name}": cycle.layer(recipe.recaptioned, name) for name in names}
     writer = "rules"
     if spec.writer == "model":
-        inputs["model"] = work.named_model(spec.model) if spec.model else checkpoint(best.model)
+        inputs["model"] = named_model(spec.model) if spec.model else checkpoint(best.model)
         writer = spec.model or best.name
     cycle.layers[MERGED] = cycle.run.step(
         MERGED,
-        work.merge,
-        settings={
-            **spec.model_dump(mode="json", exclude={"view", "model"}),
-            "base": base,
-            "layer": MERGED,
-            "layers": names,
-            "seed": recipe.seed,
-            "dtype": recipe.model.dtype,
-        },
+        merge_step,
+        settings=MergeSettings(
+            **dict(spec) | {"base": base},
+            layer=MERGED,
+            layers=tuple(names),
+            seed=recipe.seed,
+            dtype=recipe.model.dtype,
+        ),
         inputs=inputs,
     )
     cycle.writers[MERGED] = f"{writer}, of {', '.join(['original', *names])}"

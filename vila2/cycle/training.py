@@ -9,13 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vila2.cycle import work
+from vila2.caption.layer_steps import (
+    RecaptionSettings,
+    ShuffleSettings,
+    TextLayerSettings,
+    recaption,
+    shuffle,
+    text_layer,
+)
 from vila2.cycle.usable import check_usable
+from vila2.evaluate.score_step import ScoredBenchmark, ScoreSettings, evaluate
+from vila2.model.assemble_step import starting_parts
 from vila2.recipe.checks.learning import sees_the_original_alone
 from vila2.recipe.parts.cycle import NO_DATASETS, SHUFFLED, CycleSpec
+from vila2.run.run_model import named_model
 from vila2.run.steps import checkpoint
+from vila2.sources.import_step import open_dataset
+from vila2.train.stage_step import train
+from vila2.train.train_settings import EqualCompute, TrainSettings
 
 if TYPE_CHECKING:
     from vila2.recipe.parts.cycle import SaturationSpec
@@ -25,18 +38,6 @@ if TYPE_CHECKING:
     from vila2.recipe.recipe import Recipe
     from vila2.run.step_files import StepResult
     from vila2.run.steps import Run
-
-#: Settings of the cycle that no caption depends on.
-_NOT_OF_THE_LAYER = {
-    "rounds",
-    "saturation",
-    "recaption",
-    "view",
-    "stage",
-    "captions",
-    "captioner",
-    "max_unusable",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,8 @@ class Cycle:
     def begin(cls, recipe: Recipe, run: Run, *, processes: int = 1) -> Cycle:
         """Opens the datasets and puts the starting model together."""
         cycle = cls(recipe, run, processes)
-        cycle.data = {name: work.open_dataset(run, name, spec) for name, spec in recipe.data_in_use.items()}
-        cycle.parts = run.step(
-            "parts", work.assemble, settings=work.model_settings(recipe), inputs=work.model_inputs(recipe)
-        )
+        cycle.data = {name: open_dataset(run, name, spec) for name, spec in recipe.data_in_use.items()}
+        cycle.parts = starting_parts(run, recipe)
         return cycle
 
     def train(
@@ -135,12 +134,12 @@ class Cycle:
         """A model's scores in some of the recipe's benchmarks, as a step of this name."""
         return self.run.step(
             step,
-            work.evaluate,
-            settings={
-                "benchmarks": [_benchmark_settings(benchmark) for benchmark in benchmarks],
-                "seed": self.recipe.seed,
-                "dtype": self.recipe.model.dtype,
-            },
+            evaluate,
+            settings=ScoreSettings(
+                benchmarks=tuple(ScoredBenchmark.of(benchmark) for benchmark in benchmarks),
+                seed=self.recipe.seed,
+                dtype=self.recipe.model.dtype,
+            ),
             inputs={"model": model} | {f"data.{b.dataset}": self.data[b.dataset] for b in benchmarks},
         )
 
@@ -159,33 +158,35 @@ class Cycle:
             stage = self._seen_through(name, stage, view)
             more = (beside or {}).get(name, ())
             stage = stage.model_copy(update={"mixture": (*stage.mixture, *more)})
-            settings = {"name": name, "stage": stage.of_the_model(), **self._training_settings()}
-            inputs = self._inputs_of(stage)
+            inputs, equal_compute = self._inputs_of(stage), None
             if name in (beside or {}) and in_place_of:
-                matched, needed = self._equal_compute([e.dataset for e in more], in_place_of, view)
-                settings, inputs = settings | {"equal_compute": matched}, needed | inputs
+                equal_compute, needed = self._equal_compute([e.dataset for e in more], in_place_of, view)
+                inputs = needed | inputs
             model = self.run.step(
                 f"{steps if changed else 'vila0'}-{name}",
-                work.train,
-                settings=settings,
+                train,
+                settings=TrainSettings(
+                    name=name,
+                    stage=stage,
+                    seed=self.recipe.seed,
+                    dtype=self.recipe.model.dtype,
+                    plugins=self.recipe.plugins,
+                    equal_compute=equal_compute,
+                    processes=self.processes,
+                ),
                 inputs={"model": model} | inputs,
-                machine={"processes": self.processes, "max_left_out": stage.max_left_out},
             )
             stages[name] = model
         return stages
 
     def _equal_compute(
         self, datasets: Sequence[str], view: str, own: str | None
-    ) -> tuple[dict[str, Any], dict[str, StepResult]]:
+    ) -> tuple[EqualCompute, dict[str, StepResult]]:
         """What :mod:`vila2.train.equal_compute` is told, and the datasets and layers that it measures."""
         name = self.recipe.cycle.stage
-        stages = {
-            which: self._seen_through(name, self.recipe.stages[name], through)
-            for which, through in (("more", view), ("less", own))
-        }
-        settings = {which: stage.of_the_model() for which, stage in stages.items()}
-        inputs = self._inputs_of(stages["less"]) | self._inputs_of(stages["more"])
-        return {"datasets": list(datasets), **settings}, inputs
+        more, less = (self._seen_through(name, self.recipe.stages[name], one) for one in (view, own))
+        told = EqualCompute(datasets=tuple(datasets), more=more, less=less)
+        return told, self._inputs_of(less) | self._inputs_of(more)
 
     def recaption(self, writer: Generalist) -> str:
         """VILA_i writes layer self-(i+1) about the images of its own pretraining data.
@@ -203,40 +204,40 @@ class Cycle:
         if captions not in NO_DATASETS:
             return self._keep(f"given-{round}", captions, self._texts_of(captions, f"given-{round}"))
         writer_name = captioner or writer.name
-        model = work.named_model(captioner) if captioner else checkpoint(writer.model)
+        model = named_model(captioner) if captioner else checkpoint(writer.model)
         own, step = f"self-{round}", self._write(f"self-{round}", model)
         if step.done:
             check_usable(own, step.results, self.recipe.cycle.max_unusable)
         if captions != SHUFFLED:
             return self._keep(own, writer_name, step)
         shuffled = f"shuffled-{round}"
-        settings = {"layer": shuffled, "seed": self.recipe.seed}
         step = self.run.step(
             shuffled,
-            work.shuffle,
-            settings=settings,
+            shuffle,
+            settings=ShuffleSettings(layer=shuffled, seed=self.recipe.seed),
             inputs={"layer": step, "data": self.data[self.recipe.recaptioned]},
         )
         return self._keep(shuffled, f"{writer_name}, about other images", step)
 
     def _write(self, layer: str, model: StepResult | str) -> StepResult:
-        cycle = self.recipe.cycle
-        settings = cycle.model_dump(mode="json", exclude=_NOT_OF_THE_LAYER)
+        recipe = self.recipe
         return self.run.step(
             layer,
-            work.recaption,
-            settings=settings | {"layer": layer, "seed": self.recipe.seed, "dtype": self.recipe.model.dtype},
+            recaption,
+            settings=RecaptionSettings.of(
+                recipe.cycle, layer=layer, seed=recipe.seed, dtype=recipe.model.dtype
+            ),
             inputs={"model": model, "data": self.data[self.recipe.recaptioned]},
         )
 
     def _texts_of(self, dataset: str, layer: str) -> StepResult:
-        settings: dict[str, Any] = {"layer": layer}
+        settings = TextLayerSettings(layer=layer)
         share = self.recipe.cycle.share
         if share != CycleSpec.model_fields["share"].default:  # of as many images as VILA_i would write about
-            settings |= {"share": share, "seed": self.recipe.seed}
+            settings = TextLayerSettings(layer=layer, share=share, seed=self.recipe.seed)
         return self.run.step(
             layer,
-            work.text_layer,
+            text_layer,
             settings=settings,
             inputs={"texts": self.data[dataset], "data": self.data[self.recipe.recaptioned]},
         )
@@ -274,22 +275,3 @@ class Cycle:
         if name in self.layers and dataset == self.recipe.recaptioned:
             return self.layers[name]
         return self.run.existing(f"layer-{name}", Path(self.recipe.data[dataset].layers[name]))
-
-    def _training_settings(self) -> dict[str, Any]:
-        recipe = self.recipe
-        return {"seed": recipe.seed, "dtype": recipe.model.dtype, "plugins": recipe.plugins}
-
-
-def _benchmark_settings(benchmark: BenchmarkSpec) -> dict[str, Any]:
-    """What a benchmark's scores are a function of; of a plugin's also the plugin."""
-    from vila2.evaluate.benchmarks import KINDS, brought_benchmark
-
-    settings = benchmark.model_dump(mode="json", exclude={"rounds_only"})
-    if benchmark.kind not in KINDS:
-        plugin = brought_benchmark(benchmark.kind).plugin
-        settings |= {"plugin": plugin.package, "plugin_version": plugin.version}
-    if benchmark.scorer:
-        from vila2.model.digest import digest_folder
-
-        settings["scorer_digest"] = digest_folder(Path(benchmark.scorer))
-    return settings

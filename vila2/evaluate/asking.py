@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from vila2.caption.asking import ask_or_empty
 from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request
 from vila2.evaluate.measures.items import Items
+from vila2.recipe.parts.evaluate import BenchmarkSpec
+from vila2.run.progress import Progress, Task
+
+#: Gives the progress's context manager for a total.
+TaskOf = Callable[[int], AbstractContextManager[Task]]
 
 
 @dataclass(slots=True)
-class Outcome:
+class BenchmarkOutcome:
     """What a benchmark found: items by measure, and what the model said."""
 
     items: dict[str, Items] = field(default_factory=dict)
@@ -22,14 +28,14 @@ class Outcome:
 def ask_all(
     engine: Engine,
     requests: Sequence[Request],
-    benchmark: Mapping[str, Any],
-    progress: Any,
+    benchmark: BenchmarkSpec,
+    progress: Progress,
     *,
     temperature: float = 0.0,
 ) -> list[Answer]:
     """Answers to all requests, in their order; ``benchmark`` says how they are generated."""
     settings = generation(benchmark, temperature=temperature)
-    size = benchmark["batch_size"]
+    size = benchmark.batch_size
     # Prompts of one length together: nothing is padded, and the answer does not depend on its neighbours.
     order = sorted(range(len(requests)), key=lambda n: (len(requests[n].prompt), requests[n].key))
     answers: dict[int, Answer] = {}
@@ -42,16 +48,16 @@ def ask_all(
     return [answers[n] for n in range(len(requests))]
 
 
-def generation(benchmark: Mapping[str, Any], *, temperature: float = 0.0) -> GenerationSettings:
+def generation(benchmark: BenchmarkSpec, *, temperature: float = 0.0) -> GenerationSettings:
     """How a benchmark generates."""
     return GenerationSettings(
-        max_new_tokens=benchmark["max_new_tokens"],
-        repetition_penalty=benchmark["repetition_penalty"],
+        max_new_tokens=benchmark.max_new_tokens,
+        repetition_penalty=benchmark.repetition_penalty,
         temperature=temperature,
-        seed=benchmark["seed"],
+        seed=benchmark.seed,
     )
 
 
-def task_of(benchmark: Mapping[str, Any], progress: Any) -> Callable[[int], Any]:
+def task_of(benchmark: BenchmarkSpec, progress: Progress) -> TaskOf:
     """Gives the progress's context manager for a total."""
-    return lambda total: progress.task(f"benchmark {benchmark['name']}", total)
+    return lambda total: progress.task(f"benchmark {benchmark.name}", total)

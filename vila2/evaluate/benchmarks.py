@@ -8,7 +8,7 @@ mentioned) and accuracy (right out of one) get their intervals the same way: a b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,63 +19,62 @@ from vila2.data.shards import ShardDataset
 from vila2.engine.journalled import JournalledEngine
 from vila2.engine.protocol import Engine
 from vila2.errors import DataError, RecipeError
-from vila2.evaluate.asking import Outcome, generation
+from vila2.evaluate.asking import BenchmarkOutcome, generation
 from vila2.evaluate.held_out import ask, choose_questions, said_rows, score_asked
+from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.items import ITEMS_FILE, Items, measure_row, read_items, write_items
 from vila2.nearest import did_you_mean
 from vila2.plugin.host import Host, Provided
 from vila2.plugin.references import load_reference
+from vila2.recipe.parts.evaluate import BenchmarkSpec
+from vila2.run.progress import Progress
 
-#: The kinds of the core: each a function of engine, samples, the benchmark's settings and progress, to an ``Outcome``.
+#: The kinds of the core, by name; each is a :class:`~vila2.evaluate.kinds.kind.BenchmarkKind` in a file of its own.
 KINDS: dict[str, str] = {
-    "captions": "vila2.evaluate.kinds.captions:captions",
-    "questions": "vila2.evaluate.kinds.questions:questions",
-    "pope": "vila2.evaluate.kinds.pope:pope",
-    "relations": "vila2.evaluate.kinds.relations:relations",
-    "consistency": "vila2.evaluate.kinds.consistency:consistency",
-    "image_text": "vila2.evaluate.kinds.image_text:image_text",
-    "choices": "vila2.evaluate.kinds.choices:choices",
-    "alignment": "vila2.evaluate.kinds.alignment:alignment",
+    "captions": "vila2.evaluate.kinds.captions:KIND",
+    "questions": "vila2.evaluate.kinds.questions:KIND",
+    "pope": "vila2.evaluate.kinds.pope:KIND",
+    "relations": "vila2.evaluate.kinds.relations:KIND",
+    "consistency": "vila2.evaluate.kinds.consistency:KIND",
+    "image_text": "vila2.evaluate.kinds.image_text:KIND",
+    "choices": "vila2.evaluate.kinds.choices:KIND",
+    "alignment": "vila2.evaluate.kinds.alignment:KIND",
 }
 
-#: Kinds of which every measure is a share of right answers, so that a whole benchmark is a measure too.
-_ONE_UNIT = ("questions", "choices")
-#: The measures of the other kinds of which less is better, or neither; of one with a setting ("random: said yes") its end.
-_MORE_IS_NOT_BETTER = {
-    *("hallucinated objects", "captions with a hallucinated object", "marked captions"),
-    *("objects that another image's evidence confirms", "trigrams also said of other images"),
-    *("words", "words, standard deviation", "said yes", "said true"),
-    *("agreement with captions of another image", "false claims said again"),
-    "captions longer than the scorer reads",
-}
+
+def find_kind(name: str) -> BenchmarkKind:
+    """A kind of benchmark by its name: of the core, or of a plugin.
+
+    Raises:
+        RecipeError: there is none of that name.
+        PluginError: the plugin that brings it is broken.
+    """
+    if name in KINDS:
+        return load_reference(KINDS[name], of=f"benchmark {name!r}")
+    return _brought_kind(brought_benchmark(name))
 
 
 def more_is_better(kind: str, measure: str) -> bool | None:
     """Whether more of a measure is better, as far as its name says it before anything is measured.
 
     Args:
-        kind: of the benchmark.
+        kind: kind of the benchmark.
         measure: its name; empty: the benchmark as a whole.
 
     Returns:
         False where less is better, or neither, or a whole benchmark's measures do not add up; None of a plugin's.
     """
-    if kind not in KINDS:
-        return None
-    if kind in _ONE_UNIT:
-        return True
-    name = measure.rpartition(": ")[2]
-    return bool(name) and name not in _MORE_IS_NOT_BETTER and not name.startswith("chamfer")
+    return find_kind(kind).more_is_better(measure) if kind in KINDS else None
 
 
 def run_benchmarks(
     engine: Engine,
-    benchmarks: Sequence[Mapping[str, Any]],
+    benchmarks: Sequence[BenchmarkSpec],
     datasets: Mapping[str, Path],
     folder: Path,
     *,
     seed: int,
-    progress: Any,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Runs every benchmark and writes ``items.json`` and ``said-NAME.json`` into ``folder``.
 
@@ -90,14 +89,14 @@ def run_benchmarks(
     items = read_items(folder)
     finished = {measure.partition("/")[0] for measure in items}
     for benchmark in benchmarks:
-        name = benchmark["name"]
+        name = benchmark.name
         journal = Journal(folder / f"asked-{name}.partial.jsonl")
         if name not in finished:
-            dataset = ShardDataset.open(datasets[benchmark["dataset"]])
-            count = min(len(dataset), benchmark["limit"] or len(dataset))
+            dataset = ShardDataset.open(datasets[benchmark.dataset])
+            count = min(len(dataset), benchmark.limit or len(dataset))
             samples = [dataset[index] for index in range(count)]
             asked = JournalledEngine(engine, journal)
-            outcome = _kind(benchmark["kind"])(asked, samples, benchmark, progress)
+            outcome = find_kind(benchmark.kind).run(asked, samples, benchmark, progress)
             write_json_atomic(folder / f"said-{name}.json", outcome.said)
             items |= {f"{name}/{measure}": item for measure, item in outcome.items.items()}
             write_items(folder, items)  # last: it is what says that the benchmark is done
@@ -127,22 +126,37 @@ def benchmark_kinds() -> list[str]:
     return [*KINDS, *Host().benchmarks()]
 
 
-def _kind(name: str) -> Callable[[Engine, Sequence[Sample], Mapping[str, Any], Any], Outcome]:
-    return load_reference(KINDS[name], of=f"benchmark {name!r}") if name in KINDS else _brought
+def _brought_kind(provided: Provided) -> BenchmarkKind:
+    """A plugin's benchmark as a kind: it scores the answers to the exchanges of a sample's conversation."""
+    score = provided.load()
 
-
-def _brought(
-    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
-) -> Outcome:
-    provided = brought_benchmark(benchmark["kind"])
-    questions = choose_questions(samples, None, seed=0)
-    if not questions:
-        raise DataError(
-            f"benchmark {benchmark['name']!r}: dataset {benchmark['dataset']!r} has no questions with answers",
-            mend="name a dataset of conversations",
+    def run(
+        engine: Engine, samples: Sequence[Sample], spec: BenchmarkSpec, progress: Progress
+    ) -> BenchmarkOutcome:
+        questions = choose_questions(samples, None, seed=0)
+        if not questions:
+            raise DataError(
+                f"benchmark {spec.name!r}: dataset {spec.dataset!r} has no questions with answers",
+                mend="name a dataset of conversations",
+            )
+        asked = ask(
+            engine,
+            questions,
+            generation(spec),
+            batch_size=spec.batch_size,
+            progress=progress,
+            label=f"benchmark {spec.name}",
         )
-    label = f"benchmark {benchmark['name']}"
-    settings, size = generation(benchmark), benchmark["batch_size"]
-    asked = ask(engine, questions, settings, batch_size=size, progress=progress, label=label)
-    items = score_asked(provided.load(), asked, of=f"{provided.plugin}, benchmark {provided.name!r}")
-    return Outcome(items, said_rows(engine, asked))
+        items = score_asked(score, asked, of=f"{provided.plugin}, benchmark {provided.name!r}")
+        return BenchmarkOutcome(items, said_rows(engine, asked))
+
+    return BenchmarkKind(run, _needs_image_and_no_prompt)
+
+
+def _needs_image_and_no_prompt(spec: BenchmarkSpec, first: Sample) -> None:
+    if spec.prompt:
+        raise RecipeError(
+            f"benchmark {spec.name!r}: {spec.kind!r} asks the questions as they stand",
+            mend="leave prompt out",
+        )
+    needs_image(spec, first)

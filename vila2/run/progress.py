@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 StepStanding = Literal["pending", "partial", "running", "done", "kept", "failed"]
 
@@ -26,7 +26,7 @@ class Task(Protocol):
 class Progress(Protocol):
     """What jobs report to."""
 
-    def task(self, label: str, total: int | None) -> Any:
+    def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
         """A context manager giving a :class:`Task`; ``total`` is None where it is not known."""
 
 

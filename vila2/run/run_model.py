@@ -106,3 +106,8 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def named_model(name: str) -> str:
+    """A model's name, of a run the folder of its model: what counts of a run as an input is that alone."""
+    return str(run_model(Path(name))) if is_run(Path(name)) else name

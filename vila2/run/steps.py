@@ -25,11 +25,10 @@ from vila2.run.lock import RunLock
 from vila2.run.progress import Board, StepState
 from vila2.run.pruning import is_pruned
 from vila2.run.step_files import PRUNED, PlannedStep, StepResult, plain, read_done, settle, step_folder
+from vila2.run.step_kinds import S, StepKind
 
 if TYPE_CHECKING:
     from vila2.recipe.recipe import Recipe
-
-StepFunction = Callable[[Path, Mapping[str, Any], Mapping[str, Path], Board], Mapping[str, Any] | None]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -117,32 +116,27 @@ class Run:
     def step(
         self,
         name: str,
-        function: StepFunction,
+        kind: StepKind[S],
         *,
-        settings: Mapping[str, Any],
+        settings: S,
         inputs: Mapping[str, StepResult | str | Path],
-        machine: Mapping[str, Any] | None = None,
-        version: int = 1,
+        version: int | None = None,
     ) -> StepResult:
         """A step's result: of an earlier run where it is done, else of running it now.
 
         Args:
-            name: of the step; letters, digits, ``.``, ``_`` and ``-``.
-            function: called with the step's folder, the settings, the folder or file of every input, and
-                the progress. It may be killed at any moment and is then called again with the same folder.
-                It returns what is worth keeping in ``done.json``.
-            settings: everything the output is a function of besides the inputs (JSON-able).
+            name: name of the step; letters, digits, ``.``, ``_`` and ``-``.
+            kind: what is done.
+            settings: everything the output is a function of besides the inputs.
             inputs: other steps, or paths from outside the run; a text that is no path there is (a hub id)
                 stands for itself.
-            machine: what the function is told besides the settings on how this machine does it (how many
-                processes): nothing that the output is a function of, so no part of the digest.
-            version: of the function; a higher one makes the step be done again.
+            version: version of what does the work, where that is not the kind's own (a plugin's builder).
 
         Raises:
             RunError: a name, setting or result that can not be kept, or a damaged ``done.json``.
-            Exception: whatever the function raises; its text is left in ``error.txt``.
+            Exception: whatever the work raises; its text is left in ``error.txt``.
         """
-        record = self._record(name, function, settings, inputs, version)
+        record = self._record(name, kind, settings, inputs, version or kind.version)
         digest = digest_value({key: record[key] for key in ("function", "version", "settings", "inputs")})
         folder = step_folder(self.folder, name, digest)
         if folder in self._met:
@@ -154,7 +148,7 @@ class Run:
         )
         self.plan.append(met)
         if done and is_pruned(folder):
-            self._pruned[digest] = lambda: self._do_again(met, function, record, inputs, machine or {})
+            self._pruned[digest] = lambda: self._do_again(met, kind, settings, record, inputs)
         if not done:
             self._need(inputs)
         if done or self.dry:
@@ -162,7 +156,7 @@ class Run:
                 self.board.stand(self._standing_of(name, digest), "kept")
             self._met[folder] = StepResult(name, digest, folder, done["results"] if done else {}, bool(done))
             return self._met[folder]
-        results = self._do(function, folder, record | {"digest": digest}, _paths(inputs), machine or {})
+        results = self._do(kind, settings, folder, record | {"digest": digest}, _paths(inputs))
         self._met[folder] = StepResult(name, digest, folder, results, True)
         return self._met[folder]
 
@@ -178,10 +172,10 @@ class Run:
     def _do_again(
         self,
         step: PlannedStep,
-        function: StepFunction,
+        kind: StepKind[S],
+        settings: S,
         record: dict[str, Any],
         inputs: Mapping[str, StepResult | str | Path],
-        machine: Mapping[str, Any],
     ) -> None:
         """Does a step again whose model was pruned, and before it those whose models it starts from."""
         self._need(inputs)
@@ -189,7 +183,7 @@ class Run:
             self.plan[self.plan.index(step)] = replace(step, state="again")
             return
         logging.getLogger(__name__).info("%s is done again: its model was pruned and is needed", step.name)
-        self._do(function, step.folder, record | {"digest": step.digest}, _paths(inputs), machine)
+        self._do(kind, settings, step.folder, record | {"digest": step.digest}, _paths(inputs))
         (step.folder / PRUNED).unlink(missing_ok=True)
 
     def existing(self, name: str, path: str | os.PathLike[str]) -> StepResult:
@@ -210,8 +204,8 @@ class Run:
     def _record(
         self,
         name: str,
-        function: StepFunction,
-        settings: Mapping[str, Any],
+        kind: StepKind[S],
+        settings: S,
         inputs: Mapping[str, StepResult | str | Path],
         version: int,
     ) -> dict[str, Any]:
@@ -223,19 +217,19 @@ class Run:
         }
         return {
             "name": name,
-            "function": f"{function.__module__}.{function.__qualname__}",
+            "function": kind.digested_as,
             "version": version,
-            "settings": plain(dict(settings), f"the settings of step {name!r}"),
+            "settings": plain(settings.digested(), f"the settings of step {name!r}"),
             "inputs": digests,
         }
 
     def _do(
         self,
-        function: StepFunction,
+        kind: StepKind[S],
+        settings: S,
         folder: Path,
         record: dict[str, Any],
         inputs: Mapping[str, Path],
-        machine: Mapping[str, Any],
     ) -> Mapping[str, Any]:
         standing = self._standing_of(record["name"], record["digest"])
         folder.mkdir(parents=True, exist_ok=True)
@@ -243,8 +237,10 @@ class Run:
         started = time.time()
         self.board.stand(standing, "running")
         try:
-            returned = function(folder, {**record["settings"], **machine}, inputs, self.board)
-            results = plain(dict(returned or {}), f"the results of step {record['name']!r}")
+            # A turn through JSON: what the work sees does not depend on how the settings were made.
+            plain_settings = kind.settings.model_validate(settings.model_dump(mode="json"))
+            returned = kind(folder, plain_settings, inputs, self.board)
+            results = plain(returned, f"the results of step {record['name']!r}")
             settle(folder)
             seconds = time.time() - started
             times = {"seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}

@@ -19,7 +19,7 @@ from vila2.plugin.references import call, load_reference
 from vila2.recipe.parts.data import DatasetSpec
 from vila2.recipe.specialist import RUN
 from vila2.specialist.job import Job, builder_config, what_it_reads
-from vila2.specialist.steps import samples_of, shards_of
+from vila2.specialist.making_steps import samples_of, shards_of
 
 _TRIED = 100  # inputs that are looked at
 _FIRST = 20  # of a source, which may have to be made first; all of _TRIED where these give nothing

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vila2.cycle import work
 from vila2.errors import DataError
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import StageSpec
@@ -24,8 +23,21 @@ from vila2.recipe.specialist import RUN
 from vila2.run.digests import digest_value
 from vila2.run.step_files import StepResult
 from vila2.run.steps import Run, checkpoint
-from vila2.specialist import steps as specialist_work
+from vila2.sources.import_step import open_dataset
 from vila2.specialist.job import Job, config_settings, tokens_and_coordinates
+from vila2.specialist.making_steps import (
+    HELD_OUT,
+    AskSettings,
+    BuildSettings,
+    PrepareSettings,
+    SaveSettings,
+    ask_held_out,
+    build,
+    prepare,
+    save,
+)
+from vila2.train.stage_step import train
+from vila2.train.train_settings import TrainSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +73,8 @@ def make(
     built = _build(job, run)
     start = model = run.step(
         f"{steps}start",
-        specialist_work.prepare,
-        settings={"dtype": dtype, **tokens_and_coordinates(job.specialist, job.recipe)},
+        prepare,
+        settings=PrepareSettings(dtype=dtype, **tokens_and_coordinates(job.specialist, job.recipe)),
         inputs={"model": job.origin.start(job.recipe.start)},
     )
     if before_training is not None:
@@ -70,34 +82,35 @@ def make(
     stages = {}
     for name, stage in job.recipe.stages.items():
         mixture, inputs = mixture_of(job, stage, built)
-        spec = stage.model_copy(update={"mixture": tuple(mixture)}).of_the_model()
+        spec = stage.model_copy(update={"mixture": tuple(mixture)})
         model = stages[name] = run.step(
             f"{steps}train-{name}",
-            work.train,
-            settings={"name": name, "stage": spec, "seed": job.recipe.seed, "dtype": dtype, "plugins": ()},
+            train,
+            settings=TrainSettings(
+                name=name, stage=spec, seed=job.recipe.seed, dtype=dtype, processes=processes
+            ),
             inputs={"model": model, **inputs},
-            machine={"processes": processes, "max_left_out": stage.max_left_out},
         )
-    held_out = _dataset(built, specialist_work.HELD_OUT)
+    held_out = _dataset(built, HELD_OUT)
     scores = {
         whose: run.step(
             f"{steps}{whose}-scores",
-            specialist_work.ask_held_out,
-            settings={
-                "plugin": job.name,
-                "plugin_version": job.plugin.version,
-                **job.recipe.evaluate.model_dump(mode="json"),
-                "seed": job.recipe.seed,
-                "dtype": dtype,
-            },
+            ask_held_out,
+            settings=AskSettings(
+                plugin=job.name,
+                plugin_version=job.plugin.version,
+                **dict(job.recipe.evaluate),
+                seed=job.recipe.seed,
+                dtype=dtype,
+            ),
             inputs={"model": checkpoint, "data": held_out},
         )
         for whose, checkpoint in (("generalist", job.origin.generalist), ("specialist", checkpoint(model)))
     }
     saved = run.step(
         f"{steps}specialist",
-        specialist_work.save,
-        settings={"provenance": provenance(job)},
+        save,
+        settings=SaveSettings(provenance=provenance(job)),
         inputs={"model": model, "start": start, "built": built},
     )
     return Made(built, start, stages, scores["generalist"], scores["specialist"], saved)
@@ -152,19 +165,19 @@ def mixture_of(
 def _build(job: Job, run: Run) -> StepResult:
     data: StepResult | Path = job.images or Path(str(job.data.path))
     if job.data.source != "path":
-        data = work.open_dataset(run, job.data.source, job.data)
+        data = open_dataset(run, job.data.source, job.data)
     config, paths = config_settings(job)
     return run.step(
         f"build-{job.name}",
-        specialist_work.build,
-        settings={
-            "plugin": job.name,
-            "plugin_version": job.plugin.version,
-            "config": config,
-            "prompts": [*job.specialist.prompts, *job.specialist.questions],
-            "held_out": job.recipe.held_out,
-            "seed": job.recipe.seed,
-        },
+        build,
+        settings=BuildSettings(
+            plugin=job.name,
+            plugin_version=job.plugin.version,
+            config=config,
+            prompts=(*job.specialist.prompts, *job.specialist.questions),
+            held_out=job.recipe.held_out,
+            seed=job.recipe.seed,
+        ),
         inputs={"data": data, **paths},
         version=job.builder_version,
     )

@@ -19,7 +19,7 @@ from vila2.run.steps import Run
 from vila2.specialist.data_trial import Tried, try_data
 from vila2.specialist.job import Job, tokens_and_coordinates
 from vila2.specialist.making import make
-from vila2.specialist.steps import give_tokens
+from vila2.specialist.making_steps import give_tokens
 from vila2.train.shown import fold_repeats, image_place
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def looked_at(
             ),
         }
         durations[name] = training_time(
-            stage, count, why, tokens, parameters=parameters, learning=learning[name], rate=rate
+            stage, count, why, tokens * len(parts), parameters=parameters, learning=learning[name], rate=rate
         ).to_json()
     room = disk(job, tried, parameters=parameters, learning=learning, value_bytes=value_bytes)
     return {

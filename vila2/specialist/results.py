@@ -16,7 +16,7 @@ from vila2.evaluate.measures.stored import scored_items
 from vila2.report.page import write_report
 from vila2.report.summary import summary_table
 from vila2.specialist.job import recipe_text
-from vila2.specialist.steps import HELD_OUT
+from vila2.specialist.making_steps import HELD_OUT
 from vila2.train.left_out import LEFT_OUT_FILE, left_out_line
 
 if TYPE_CHECKING:

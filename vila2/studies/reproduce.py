@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from vila2 import __version__
-from vila2.cycle import work
 from vila2.cycle.controls.catalogue import controls_of
 from vila2.cycle.improve import improve
 from vila2.cycle.rounds import History
@@ -21,12 +20,14 @@ from vila2.errors import RunError
 from vila2.evaluate.measures.intervals import over_seeds
 from vila2.evaluate.measures.items import Items, measure_row
 from vila2.evaluate.measures.stored import items_of
+from vila2.model.assemble_step import starting_parts
 from vila2.nearest import did_you_mean
 from vila2.recipe.changed import changed
 from vila2.recipe.recipe import Recipe
 from vila2.report.studies_page import NOT_IN_SOURCE, write_studies_markdown, write_studies_page
 from vila2.run.step_files import StepResult
 from vila2.run.steps import Run
+from vila2.sources.import_step import open_dataset
 from vila2.studies import GROUPS, STUDIES
 from vila2.studies.base import Size, base_recipe
 from vila2.studies.cycle_base import cycle_recipe, specialists
@@ -172,12 +173,8 @@ def _scores(arm: Arm, wanted: Sequence[str], run: Run, size: Size, seed: int) ->
     used = {entry.dataset for stage in stages.values() for entry in stage.mixture}
     used |= {benchmark.dataset for benchmark in benchmarks}
     cycle = Cycle(recipe.model_copy(update={"stages": stages}), run)
-    cycle.data = {
-        name: work.open_dataset(run, name, spec) for name, spec in recipe.data.items() if name in used
-    }
-    cycle.parts = run.step(
-        "parts", work.assemble, settings=work.model_settings(recipe), inputs=work.model_inputs(recipe)
-    )
+    cycle.data = {name: open_dataset(run, name, spec) for name, spec in recipe.data.items() if name in used}
+    cycle.parts = starting_parts(run, recipe)
     model = [cycle.parts, *cycle.train_stages("vila0").values()][-1]
     return {
         benchmark.name: cycle.score(f"score-{benchmark.name}", model, [benchmark]) for benchmark in benchmarks

@@ -18,11 +18,12 @@ from vila2.packing.lengths import measure_lengths
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import StageSpec
 from vila2.train.mixture import open_mixture
+from vila2.train.train_settings import EqualCompute
 
 
 def with_equal_compute(
     stage: StageSpec,
-    settings: Mapping[str, Any],
+    told: EqualCompute,
     inputs: Mapping[str, Path],
     processor: Any,
     seed: int,
@@ -32,8 +33,7 @@ def with_equal_compute(
 
     Args:
         stage: its mixture holds the other datasets too, in the proportions of their weights.
-        settings: ``datasets``, the names of the others, or none: then its own are read so much more often; ``more``
-            and ``less``, two stages as dicts: the tokens of the one beyond those of the other are spent on them.
+        told: the others' names, and the two stages whose difference in tokens is spent on them.
         inputs: the datasets and layers of all three.
         processor: of the model, which tells how many tokens a sample has.
         seed: of the choice of samples.
@@ -50,17 +50,14 @@ def with_equal_compute(
             "a stage of max_steps can not make up for another's compute", mend="give it epochs instead"
         )
 
-    more, less = (
-        _measured(StageSpec.model_validate(settings[name]), inputs, processor, seed, progress)
-        for name in ("more", "less")
-    )
+    more, less = (_measured(one, inputs, processor, seed, progress) for one in (told.more, told.less))
     budget = more.sum() - less.sum()
     if budget <= 0:
         raise TrainingError(
             f"there is no compute to match: {budget:.0f} tokens", mend="leave the control out"
         )
-    others = [entry for entry in stage.mixture if entry.dataset in settings["datasets"]]
-    own = [entry for entry in stage.mixture if entry.dataset not in settings["datasets"]]
+    others = [entry for entry in stage.mixture if entry.dataset in told.datasets]
+    own = [entry for entry in stage.mixture if entry.dataset not in told.datasets]
     if not others:
         times = 1 + budget / _measured(stage, inputs, processor, seed, progress).sum()
         return stage.model_copy(update={"epochs": stage.epochs * times})

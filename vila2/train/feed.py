@@ -70,7 +70,6 @@ def feed(
     processes: int,
     progress: Any,
     name: str = "",
-    max_left_out: float | None = None,
 ) -> Feed:
     """Prepares a mixture, and where samples share rows also the model.
 
@@ -83,7 +82,6 @@ def feed(
         processes: that train together.
         progress: shows the measuring of the samples.
         name: of the stage.
-        max_left_out: share of the samples that may be left out; by default as the stage says.
 
     Raises:
         TrainingError: the model cannot keep samples that share a row apart, or too many samples can not be
@@ -105,7 +103,7 @@ def feed(
         PartByPart(encoder) if problem else encoder,
         folder,
         name=name,
-        largest=stage.max_left_out if max_left_out is None else max_left_out,
+        largest=stage.max_left_out,
         progress=progress,
     )
     mixture, lengths = fitting.mixture, fitting.lengths

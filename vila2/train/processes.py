@@ -27,7 +27,10 @@ import torch
 import vila2
 from vila2 import errors
 from vila2.errors import TrainingError, Vila2Error
+from vila2.run.progress import Progress
+from vila2.run.step_kinds import Inputs
 from vila2.train.checkpoints import latest_checkpoint_number
+from vila2.train.train_settings import TrainSettings
 
 log = logging.getLogger("vila2.train")
 
@@ -52,9 +55,9 @@ def processes_here(wanted: int | str) -> int:
 
 
 def train_in_processes(
-    count: int, folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
+    folder: Path, settings: TrainSettings, inputs: Inputs, progress: Progress
 ) -> dict[str, Any]:
-    """Trains a stage on ``count`` processes; see :func:`vila2.train.stage.train_stage` for the rest.
+    """Trains a stage on as many processes as the settings say; see :func:`vila2.train.stage.train_stage` for the rest.
 
     Raises:
         TrainingError: a process was killed or failed; the others are ended too.
@@ -65,8 +68,12 @@ def train_in_processes(
         torch.cuda.empty_cache()  # what a step before has left, the processes need
     # The processes meet at a store of ours, so that no port is chosen that another may take meanwhile.
     store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    orders = {"folder": str(folder), "settings": dict(settings)}
-    orders["inputs"] = {name: str(path) for name, path in inputs.items()}
+    count = settings.processes
+    orders = {
+        "folder": str(folder),
+        "settings": settings.model_dump(mode="json"),
+        "inputs": {name: str(path) for name, path in inputs.items()},
+    }
     (folder / "processes").mkdir(exist_ok=True)
     with ExitStack() as stack:
         workers = [_Worker(rank, folder / "processes" / f"{rank}.log") for rank in range(count)]

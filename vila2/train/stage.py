@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,8 @@ from vila2.model.seen_before import remember_pictures
 from vila2.model.special_tokens import token_groups
 from vila2.model.weights import fit_state
 from vila2.recipe.parts.stage import StageSpec
+from vila2.run.progress import Progress
+from vila2.run.step_kinds import Inputs
 from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_torn
 from vila2.train.checks import check_stage
 from vila2.train.equal_compute import with_equal_compute
@@ -35,6 +36,7 @@ from vila2.train.kernels import use_liger
 from vila2.train.lora import add_lora, merge_lora
 from vila2.train.mixture import open_mixture
 from vila2.train.precision import computed_in, keep_learning_weights_whole
+from vila2.train.train_settings import TrainSettings
 from vila2.train.trainer import (
     MetricsFile,
     ShowProgress,
@@ -50,16 +52,12 @@ from vila2.train.zero import zero_stage
 log = logging.getLogger("vila2.train")
 
 
-def train_stage(
-    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
-) -> dict[str, Any]:
+def train_stage(folder: Path, settings: TrainSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """Trains a model on a mixture.
 
     Args:
         folder: of this step; ``folder/model`` is the result, checkpoints lie beside it while it runs.
-        settings: ``name``, ``stage`` (a :class:`StageSpec` as a dict), ``seed``, ``dtype``; ``equal_compute`` where
-            part of the mixture makes up for another training (:mod:`vila2.train.equal_compute`); ``max_left_out``,
-            the share of samples that may be left out, by default the stage's.
+        settings: the stage, its seed and type of weights.
         inputs: ``model`` (a step whose folder holds ``model/``), ``data.NAME`` (datasets) and
             ``layer.DATASET.NAME`` (annotation layers).
         progress: shows the steps.
@@ -70,15 +68,16 @@ def train_stage(
     Raises:
         TrainingError: nothing to train on, too much of it is left out, or a stage that does not fit the model.
     """
-    name, seed, dtype = settings["name"], settings["seed"], computed_in(settings["dtype"])
-    stage = StageSpec.model_validate(settings["stage"])
+    name, stage, seed, dtype = settings.name, settings.stage, settings.seed, computed_in(settings.dtype)
     processes = processes_of_this_training()
     zero = zero_stage(stage, processes)
     check_stage(stage, processes)
     source = inputs["model"] / "model"
     generalist = starting_model(source, stage, dtype)
-    if matched := settings.get("equal_compute"):
-        stage = with_equal_compute(stage, matched, inputs, generalist.processor, seed, progress)
+    if settings.equal_compute:
+        stage = with_equal_compute(
+            stage, settings.equal_compute, inputs, generalist.processor, seed, progress
+        )
     mixture = open_mixture(stage, inputs, seed, name)
     soft_loss = use_soft_loss(generalist.model)
     fed = feed(
@@ -90,7 +89,6 @@ def train_stage(
         processes=processes,
         progress=progress,
         name=name,
-        max_left_out=settings.get("max_left_out"),
     )
     mixture = fed.fitting.mixture
     frozen = frozen_modules(generalist.model, stage.train)
@@ -120,7 +118,7 @@ def train_stage(
         train_or_go_on(trainer, folder, processes=processes, zero=zero)
     model = trained_model(trainer, stage, source, dtype)
     if trainer.is_world_process_zero():
-        model.to(getattr(torch, settings["dtype"]))
+        model.to(getattr(torch, settings.dtype))
         keep_result(model, generalist.processor, folder)
     return {
         "trained": [state.name for state in states if state.trained],

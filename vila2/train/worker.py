@@ -78,9 +78,11 @@ def _train(orders: dict[str, Any], progress: Any) -> dict[str, Any]:
 
     from vila2.run.progress import Board
     from vila2.train.stage import train_stage
+    from vila2.train.train_settings import TrainSettings
 
     inputs = {name: Path(path) for name, path in orders["inputs"].items()}
-    results = train_stage(Path(orders["folder"]), orders["settings"], inputs, progress or Board())
+    settings = TrainSettings.model_validate(orders["settings"])
+    results = train_stage(Path(orders["folder"]), settings, inputs, progress or Board())
     if torch.distributed.is_initialized():
         torch.distributed.barrier()  # none leaves while another still saves
     return results

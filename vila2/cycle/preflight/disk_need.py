@@ -9,8 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from vila2.model.assemble_step import assemble
 from vila2.run.pruning import MODEL
+from vila2.sources.import_step import import_dataset
+from vila2.specialist.making_steps import prepare, save
 from vila2.train.estimate import Sizes, stage_memory
+from vila2.train.stage_step import train
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,8 +25,7 @@ if TYPE_CHECKING:
     from vila2.run.step_files import PlannedStep
 
 #: Functions of steps that write a whole model. A specialist's last step gives its files a second name, which takes none.
-_WRITERS = (".work.train", ".work.assemble", ".specialist_work.prepare")
-_TRAINERS = (".work.train",)
+_WRITERS = (train.digested_as, assemble.digested_as, prepare.digested_as)
 _LOOKED_AT = 8
 _HEADER_BYTES = 1024  # of a tar's members, and a sample's text
 
@@ -62,12 +65,10 @@ def disk_need(recipe: Recipe, plan: Sequence[PlannedStep], model: nn.Module, fol
     sizes = Sizes.of(model)
     one = sum(sizes.parameters.values()) * value_bytes
     to_do = [step for step in plan if step.state != "done"]
-    writers = [step for step in to_do if step.function.endswith(_WRITERS)]
-    names = {
-        step.name.removeprefix("data-") for step in to_do if step.function.endswith(".work.import_dataset")
-    }
+    writers = [step for step in to_do if step.function in _WRITERS]
+    names = {step.name.removeprefix("data-") for step in to_do if step.function == import_dataset.digested_as}
     datasets = {name: _dataset_bytes(spec) for name, spec in recipe.data_in_use.items() if name in names}
-    trains = any(step.function.endswith(_TRAINERS) for step in to_do)
+    trains = any(step.function == train.digested_as for step in to_do)
     checkpoints = 2 * (one + _largest_optimizer(recipe, sizes, value_bytes)) if trains else 0
     known = sum(size or 0 for size in datasets.values())
     return {
@@ -91,10 +92,10 @@ def free_bytes(folder: Path) -> int:
 
 def _staying(recipe: Recipe, plan: Sequence[PlannedStep]) -> int:
     """How many models are there at the end, those of finished steps among them."""
-    every = [step for step in plan if step.function.endswith(_WRITERS)]
+    every = [step for step in plan if step.function in _WRITERS]
     if recipe.keep == "all":
         return sum(step.state != "done" or (step.folder / MODEL).is_dir() for step in every)
-    specialists = sum(step.function.endswith(".specialist_work.save") for step in plan)
+    specialists = sum(step.function == save.digested_as for step in plan)
     if recipe.keep == "best":
         return 1 + specialists + bool(recipe.specialists)
     last = f"-{list(recipe.stages)[-1]}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vila2.data.sample import Sample
-from vila2.errors import RecipeError
 from vila2.sources.first_samples import first_samples
 from vila2.train.shown import fold_repeats, image_place
 
@@ -107,30 +106,9 @@ def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
         RecipeError: it is not, or does not.
         PluginError: the plugin that brings it is broken.
     """
-    from vila2.evaluate.benchmarks import KINDS, brought_benchmark
-    from vila2.evaluate.kinds.questions import questions_of
+    from vila2.evaluate.benchmarks import find_kind
 
-    if benchmark.kind not in KINDS:
-        brought_benchmark(benchmark.kind).load()
-        if benchmark.prompt:
-            raise RecipeError(
-                f"benchmark {benchmark.name!r}: {benchmark.kind!r} asks the questions as they stand",
-                mend="leave prompt out",
-            )
-    if benchmark.scorer:
-        from vila2.evaluate.measures.dual_encoder import check_scorer
-
-        check_scorer(benchmark.scorer)
-    if benchmark.kind in ("pope", "relations") and "evidence" not in first.meta and not questions_of(first):
-        raise RecipeError(
-            f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has neither evidence nor questions",
-            mend="name a dataset of source `evidence` or `world`, or one of questions of yes or no",
-        )
-    if benchmark.kind != "choices" and not first.images:
-        raise RecipeError(
-            f"benchmark {benchmark.name!r}: dataset {benchmark.dataset!r} has no images",
-            mend="name a dataset with images",
-        )
+    find_kind(benchmark.kind).needs(benchmark, first)
 
 
 def expected_size(spec: DatasetSpec) -> int | str:

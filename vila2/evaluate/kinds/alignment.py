@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,18 +10,23 @@ import torch
 from vila2.data.sample import Sample
 from vila2.engine.protocol import Engine
 from vila2.errors import DataError
-from vila2.evaluate.asking import Outcome, task_of
+from vila2.evaluate.asking import BenchmarkOutcome, task_of
+from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.readable import readable
 from vila2.model.conversation import IGNORED, ConversationEncoder
 from vila2.packing.collate import Collator
+from vila2.recipe.parts.evaluate import BenchmarkSpec
+from vila2.run.progress import Progress
 
 
 def alignment(
-    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
-) -> Outcome:
+    engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
+) -> BenchmarkOutcome:
     """Measures the model's states; nothing is asked."""
-    return Outcome(alignment_items(engine.model, engine.processor, samples, task_of(benchmark, progress)))
+    return BenchmarkOutcome(
+        alignment_items(engine.model, engine.processor, samples, task_of(benchmark, progress))
+    )
 
 
 def chamfer_distance(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -95,3 +100,6 @@ def _states(model: Any, batch: dict[str, torch.Tensor]) -> list[torch.Tensor]:
     with torch.inference_mode():
         states = model(**moved, output_hidden_states=True).hidden_states
     return [layer[0].float().cpu() for layer in states]
+
+
+KIND = BenchmarkKind(alignment, needs_image, frozenset({"chamfer*"}))

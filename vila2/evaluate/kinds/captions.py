@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from vila2.data.claims import Claim
 from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.engine.marks import mark
 from vila2.engine.protocol import Engine, Request
-from vila2.evaluate.asking import Outcome, ask_all
+from vila2.evaluate.asking import BenchmarkOutcome, ask_all
+from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.evidence_claims import check_against_evidence, coverage, known_labels
 from vila2.evaluate.measures.fit import FitScorer
 from vila2.evaluate.measures.items import Items, measure_row
 from vila2.evaluate.measures.looking import confirmed_words, told_apart
 from vila2.evaluate.measures.text import cider
 from vila2.evaluate.measures.variety import variety
+from vila2.recipe.parts.evaluate import BenchmarkSpec
+from vila2.run.progress import Progress
 
 __all__ = ["PROMPT", "Items", "captions", "claims_about", "measure_row", "score_captions"]
 
@@ -26,10 +28,10 @@ PROMPT = "Describe the image in details."
 
 
 def captions(
-    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
-) -> Outcome:
+    engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
+) -> BenchmarkOutcome:
     """Asks for a description of each image and scores all of them, usable or not; those marked are counted too."""
-    prompt = benchmark["prompt"] or PROMPT
+    prompt = benchmark.prompt or PROMPT
     requests = [Request(sample.key, sample.images, prompt) for sample in samples]
     answers = ask_all(engine, requests, benchmark, progress)
     statuses = [mark(answer).status for answer in answers]
@@ -40,7 +42,7 @@ def captions(
     marked = Items.of_means(
         [s.key for s in samples], [status != "ok" for status in statuses], higher_is_better=False
     )
-    return Outcome(
+    return BenchmarkOutcome(
         score_captions(samples, [answer.text for answer in answers]) | {"marked captions": marked}, said
     )
 
@@ -171,3 +173,20 @@ def _against_evidence(samples: Sequence[Sample], texts: Sequence[str]) -> dict[s
 def _confirmed(keys: list[str], claims: Sequence[Sequence[Claim]], kinds: tuple[str, ...]) -> Items:
     judged = [[c.status for c in own if c.kind in kinds and c.status != "unverified"] for own in claims]
     return Items(keys, [float(own.count("supported")) for own in judged], [float(len(own)) for own in judged])
+
+
+KIND = BenchmarkKind(
+    captions,
+    needs_image,
+    frozenset(
+        {
+            "hallucinated objects",
+            "captions with a hallucinated object",
+            "marked captions",
+            "objects that another image's evidence confirms",
+            "trigrams also said of other images",
+            "words",
+            "words, standard deviation",
+        }
+    ),
+)

@@ -5,7 +5,7 @@ The choices of a sample are branches of one trunk, so that images and examples a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,25 +15,28 @@ from torch.nn.functional import cross_entropy
 from vila2.data.sample import Sample, assistant
 from vila2.engine.protocol import Engine
 from vila2.errors import DataError
-from vila2.evaluate.asking import Outcome, task_of
+from vila2.evaluate.asking import BenchmarkOutcome, task_of
+from vila2.evaluate.kinds.kind import BenchmarkKind
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.readable import readable
 from vila2.model.conversation import IGNORED, ConversationEncoder
 from vila2.model.pieces import Style
 from vila2.packing.collate import collate_row
 from vila2.packing.isolation import Isolation
+from vila2.recipe.parts.evaluate import BenchmarkSpec
+from vila2.run.progress import Progress
 
 
 def choices(
-    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
-) -> Outcome:
+    engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
+) -> BenchmarkOutcome:
     """Scores which choice is the likeliest, by ``meta["kind"]``; the baseline is choosing blindly."""
     for sample in samples:
         _check_choices(sample)
     samples = readable(samples, ConversationEncoder(engine.processor), _shown)
     chosen = choose(engine.model, engine.processor, samples, task_of(benchmark, progress))
     scored: dict[str, list[tuple[Sample, bool]]] = {}
-    outcome = Outcome()
+    outcome = BenchmarkOutcome()
     for sample, choice in zip(samples, chosen, strict=True):
         kind, texts, right = (
             str(sample.meta.get("kind", "all")),
@@ -120,3 +123,6 @@ def _counted_branches(encoded: Any) -> torch.Tensor:
         first = torch.cat([torch.tensor([True]), branches[1:] != branches[:-1]])
         counted &= ~first
     return branches[counted]
+
+
+KIND = BenchmarkKind(choices, lambda spec, first: None, one_measure=True)

@@ -6,34 +6,36 @@ sentence about everything is consistent too: so agreement always stands beside t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations, product
-from typing import Any
 
 from vila2.data.sample import Sample
 from vila2.engine.protocol import Engine, Request
 from vila2.errors import DataError
-from vila2.evaluate.asking import Outcome, ask_all
+from vila2.evaluate.asking import BenchmarkOutcome, ask_all
 from vila2.evaluate.kinds.captions import PROMPT, claims_about
+from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.measures.looking import content_words
+from vila2.recipe.parts.evaluate import BenchmarkSpec
+from vila2.run.progress import Progress
 
 
 def consistency(
-    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
-) -> Outcome:
+    engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
+) -> BenchmarkOutcome:
     """Asks ``repeats`` times at ``temperature``, and scores the agreement of what is said.
 
     Raises:
         DataError: fewer than two images, or two captions.
     """
-    repeats, prompt = benchmark["repeats"], benchmark["prompt"] or PROMPT
+    repeats, prompt = benchmark.repeats, benchmark.prompt or PROMPT
     requests = [Request(f"{s.key}#{n}", s.images, prompt) for s in samples for n in range(repeats)]
-    answers = ask_all(engine, requests, benchmark, progress, temperature=benchmark["temperature"])
+    answers = ask_all(engine, requests, benchmark, progress, temperature=benchmark.temperature)
     texts = [answer.text for answer in answers]
     grouped = [texts[start : start + repeats] for start in range(0, len(texts), repeats)]
     said = [{"item": r.key, "prompt": prompt, "text": text} for r, text in zip(requests, texts, strict=True)]
-    return Outcome(score_consistency(samples, grouped), said)
+    return BenchmarkOutcome(score_consistency(samples, grouped), said)
 
 
 def score_consistency(samples: Sequence[Sample], texts: Sequence[Sequence[str]]) -> dict[str, Items]:
@@ -93,3 +95,10 @@ def _agreement(one: frozenset[str], other: frozenset[str]) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+KIND = BenchmarkKind(
+    consistency,
+    needs_image,
+    frozenset({"agreement with captions of another image", "false claims said again"}),
+)

@@ -6,7 +6,7 @@ given one image or another. The latter says whether the model looks, not whether
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,9 +14,12 @@ import numpy as np
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.engine.protocol import Engine, Request
 from vila2.errors import DataError
-from vila2.evaluate.asking import Outcome, ask_all, task_of
+from vila2.evaluate.asking import BenchmarkOutcome, ask_all, task_of
 from vila2.evaluate.kinds.captions import PROMPT
+from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.items import Items
+from vila2.recipe.parts.evaluate import BenchmarkSpec
+from vila2.run.progress import Progress
 
 #: Images that are scored against each other's captions: each caption meets its own image and at least four others.
 BLOCK = 5
@@ -70,8 +73,8 @@ class OwnLikelihood:
 
 
 def image_text(
-    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
-) -> Outcome:
+    engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
+) -> BenchmarkOutcome:
     """Asks for captions, and scores each with its own image and with others; people's captions too, if there are.
 
     Of a scorer, people's captions say how far it can be trusted; of the model's own likelihood, whether it looks,
@@ -81,20 +84,20 @@ def image_text(
         DataError: fewer than two images.
         ModelError: the scorer can not be loaded.
     """
-    prompt = benchmark["prompt"] or PROMPT
-    if not benchmark["scorer"]:
+    prompt = benchmark.prompt or PROMPT
+    if not benchmark.scorer:
         samples = OwnLikelihood(engine.model, engine.processor, prompt).readable(samples)
     requests = [Request(sample.key, sample.images, prompt) for sample in samples]
     texts = [answer.text for answer in ask_all(engine, requests, benchmark, progress)]
     said = [{"key": s.key, "prompt": prompt, "text": text} for s, text in zip(samples, texts, strict=True)]
     measures: dict[str, Items] = {}
     scorer: Any
-    if not benchmark["scorer"]:
+    if not benchmark.scorer:
         scorer = OwnLikelihood(engine.model, engine.processor, prompt)
     else:
         from vila2.evaluate.measures.dual_encoder import DualEncoder
 
-        scorer = DualEncoder(benchmark["scorer"])
+        scorer = DualEncoder(benchmark.scorer)
         measures["captions longer than the scorer reads"] = Items.of_means(
             [sample.key for sample in samples], [scorer.is_cut(text) for text in texts], higher_is_better=None
         )
@@ -103,7 +106,7 @@ def image_text(
     if all(sample.meta.get("references") for sample in samples):
         people = contrast(scorer, samples, [sample.meta["references"][0] for sample in samples], task)
         measures |= {f"people's captions: {name}": items for name, items in people.items()}
-    return Outcome(measures, said)
+    return BenchmarkOutcome(measures, said)
 
 
 def contrast(
@@ -148,3 +151,20 @@ def contrast(
         "gain of the own image": Items.of_means(keys, gains, "score", baseline=0.0),
         f"{scorer.unit} of image and caption": Items.of_means(keys, own_scores, "score"),
     }
+
+
+def needs_image_and_scorer(spec: BenchmarkSpec, first: Sample) -> None:
+    """Refuses a dataset without images, and a scorer that is none.
+
+    Raises:
+        RecipeError: the dataset's first sample has no image.
+        ModelError: the scorer's folder holds no CLIP-like model.
+    """
+    if spec.scorer:
+        from vila2.evaluate.measures.dual_encoder import check_scorer
+
+        check_scorer(spec.scorer)
+    needs_image(spec, first)
+
+
+KIND = BenchmarkKind(image_text, needs_image_and_scorer, frozenset({"captions longer than the scorer reads"}))

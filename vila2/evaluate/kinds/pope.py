@@ -11,17 +11,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any
 
 from vila2.claims.articles import article
 from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.engine.protocol import Engine, Request
 from vila2.errors import DataError
-from vila2.evaluate.asking import Outcome, ask_all
-from vila2.evaluate.kinds.questions import questions_of
+from vila2.evaluate.asking import BenchmarkOutcome, ask_all
+from vila2.evaluate.kinds.kind import BenchmarkKind
+from vila2.evaluate.kinds.questions import needs_evidence_or_questions, questions_of
 from vila2.evaluate.measures.answers import yes_no
 from vila2.evaluate.measures.items import Items
+from vila2.recipe.parts.evaluate import BenchmarkSpec
+from vila2.run.progress import Progress
 from vila2.sources.world import generator
 
 SETTINGS = ("random", "popular", "adversarial")
@@ -155,16 +157,18 @@ def _beside(
     return chosen
 
 
-def pope(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any) -> Outcome:
+def pope(
+    engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
+) -> BenchmarkOutcome:
     """Asks and scores: made questions where samples carry evidence, else those that they bring.
 
     In the benchmark's prompt {question} is the question, {object} the thing with its article.
     """
     if any("evidence" in sample.meta for sample in samples):
-        questions = presence_questions(samples, seed=benchmark["seed"])
+        questions = presence_questions(samples, seed=benchmark.seed)
     else:
         questions = given_questions(samples)
-    form = benchmark["prompt"] or "{question}"
+    form = benchmark.prompt or "{question}"
     requests = [
         Request(
             q.item,
@@ -174,7 +178,7 @@ def pope(engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any]
         for q in questions
     ]
     texts = [answer.text for answer in ask_all(engine, requests, benchmark, progress)]
-    return Outcome(
+    return BenchmarkOutcome(
         score_presence(questions, texts),
         [
             {"item": q.item, "kind": ", ".join(q.settings), "question": r.prompt}
@@ -215,3 +219,6 @@ def _confusion(rows: Sequence[tuple[str, bool, str | None]]) -> dict[str, Items]
         ),
         "said yes": Items.of_ratios([(key, said, 1) for key, _, said in yes], None),
     }
+
+
+KIND = BenchmarkKind(pope, needs_evidence_or_questions, frozenset({"said yes"}))

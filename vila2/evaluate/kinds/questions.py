@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vila2.data.sample import Sample
 from vila2.engine.protocol import Engine, Request
-from vila2.evaluate.asking import Outcome, ask_all
+from vila2.errors import RecipeError
+from vila2.evaluate.asking import BenchmarkOutcome, ask_all
+from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.answers import exact_match, normalise_answer
 from vila2.evaluate.measures.items import Items, largest_share
+from vila2.recipe.parts.evaluate import BenchmarkSpec
+from vila2.run.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,15 @@ def questions_of(sample: Sample) -> list[Question]:
 
 
 def questions(
-    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
-) -> Outcome:
+    engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
+) -> BenchmarkOutcome:
     """Asks and scores: for each kind of question the share answered right, beside that of its commonest answer."""
     asked = [question for sample in samples for question in questions_of(sample)]
-    form = benchmark["prompt"] or "{question}"
+    form = benchmark.prompt or "{question}"
     requests = [Request(q.item, q.sample.images, form.replace("{question}", q.question)) for q in asked]
     texts = [answer.text for answer in ask_all(engine, requests, benchmark, progress)]
     right = [exact_match(text, q.answer) for text, q in zip(texts, asked, strict=True)]
-    outcome = Outcome()
+    outcome = BenchmarkOutcome()
     for kind in dict.fromkeys(question.kind for question in asked):
         own = [(q, score) for q, score in zip(asked, right, strict=True) if q.kind == kind]
         outcome.items[kind] = Items.of_ratios(
@@ -57,3 +60,20 @@ def questions(
             | {"answer": question.answer, "said": text, "right": score}
         )
     return outcome
+
+
+def needs_evidence_or_questions(spec: BenchmarkSpec, first: Sample) -> None:
+    """Refuses a dataset of which it is neither known what its images show, nor asked.
+
+    Raises:
+        RecipeError: its first sample has neither.
+    """
+    if "evidence" not in first.meta and not questions_of(first):
+        raise RecipeError(
+            f"benchmark {spec.name!r}: dataset {spec.dataset!r} has neither evidence nor questions",
+            mend="name a dataset of source `evidence` or `world`, or one of questions of yes or no",
+        )
+    needs_image(spec, first)
+
+
+KIND = BenchmarkKind(questions, needs_image, one_measure=True)

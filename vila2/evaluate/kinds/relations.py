@@ -6,20 +6,22 @@ the words alone tell nothing. What is true comes from the samples' evidence, wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 from vila2.data.evidence import Evidence, SceneObject
 from vila2.data.sample import Sample
 from vila2.engine.protocol import Engine, Request
 from vila2.errors import DataError
-from vila2.evaluate.asking import Outcome, ask_all
-from vila2.evaluate.kinds.questions import questions_of
+from vila2.evaluate.asking import BenchmarkOutcome, ask_all
+from vila2.evaluate.kinds.kind import BenchmarkKind
+from vila2.evaluate.kinds.questions import needs_evidence_or_questions, questions_of
 from vila2.evaluate.measures.answers import yes_no
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.measures.placing import AXES, Axis, relation
+from vila2.recipe.parts.evaluate import BenchmarkSpec
+from vila2.run.progress import Progress
 from vila2.sources.world import generator
 
 #: Each axis' words: what the first thing is of the second one, on the axis' smaller and greater side.
@@ -119,23 +121,23 @@ def _both_ways(sample: Sample, one: str, other: str, axis: Axis, side: int) -> l
 
 
 def relations(
-    engine: Engine, samples: Sequence[Sample], benchmark: Mapping[str, Any], progress: Any
-) -> Outcome:
+    engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
+) -> BenchmarkOutcome:
     """Asks and scores: made statements where samples carry evidence, else those that they bring.
 
     In the benchmark's prompt {question} is the statement.
     """
     if any("evidence" in sample.meta for sample in samples):
-        made = statements(samples, seed=benchmark["seed"])
+        made = statements(samples, seed=benchmark.seed)
     else:
         made = given_statements(samples)
-    form = benchmark["prompt"] or PROMPT
+    form = benchmark.prompt or PROMPT
     requests = [
         Request(f"{one.pair}#{one.true}", one.sample.images, form.replace("{question}", one.text))
         for one in made
     ]
     texts = [answer.text for answer in ask_all(engine, requests, benchmark, progress)]
-    return Outcome(
+    return BenchmarkOutcome(
         score_statements(made, texts),
         [
             {"item": r.key, "kind": one.axis, "question": r.prompt}
@@ -175,3 +177,6 @@ def score_statements(made: Sequence[Statement], texts: Sequence[str]) -> dict[st
 def _accuracy(rows: Sequence[tuple[Statement, bool]]) -> Items:
     true = sum(one.true for one, _ in rows) / len(rows)
     return Items.of_ratios([(one.image, ok, 1) for one, ok in rows], baseline=max(true, 1 - true))
+
+
+KIND = BenchmarkKind(relations, needs_evidence_or_questions, frozenset({"said true"}))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vila2.recipe.parts.values import Count, Name, Number, Part, Text, Whole
+from vila2.recipe.parts.values import Count, Name, NotDigested, Number, Part, Text, Whole
 
 
 class BenchmarkSpec(Part):
@@ -36,7 +36,7 @@ class BenchmarkSpec(Part):
         default=None,
         description="of image_text: folder of a CLIP or SigLIP; by default the model's own likelihood",
     )
-    rounds_only: bool = Field(
+    rounds_only: Annotated[bool, NotDigested] = Field(
         default=False,
         description="it only decides when to stop: measured of VILA_0, VILA_1, ... alone, and only where "
         "cycle.saturation names it",

@@ -9,6 +9,9 @@ from pydantic_core import PydanticCustomError
 
 from vila2.recipe.parts.values import Count, Part, Text, Whole
 
+#: The types of weights that models can have.
+Dtype = Literal["float32", "bfloat16", "float16"]
+
 
 def _dense_or_rank(value: Any) -> Any:
     if value != "dense" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -53,4 +56,4 @@ class ModelSpec(Part):
         default=None,
         description="how boxes are written: [0.125,...] or location tokens; by default as the model has it, else text",
     )
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(default="float32", description="of the weights")
+    dtype: Dtype = Field(default="float32", description="of the weights")

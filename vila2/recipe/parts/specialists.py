@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from vila2.recipe.parts.data import DatasetSpec
-from vila2.recipe.parts.values import Count, Name, Number, Part, Text
+from vila2.recipe.parts.values import Count, Name, NotDigested, Number, Part, Text
 
 
 class SpecialistUse(Part):
@@ -76,10 +76,10 @@ class MergeSpec(Part):
         default="rules",
         description="model: an engine writes one paragraph of it all, which the paper found to hallucinate (A.2)",
     )
-    model: Text | None = Field(
+    model: Annotated[Text | None, NotDigested] = Field(
         default=None, description="hub id or folder of the writer; by default the best round's model"
     )
-    view: Text = Field(
+    view: Annotated[Text, NotDigested] = Field(
         default="dialogue({layer})",
         description="how the merged {layer} is trained on: a dialogue, or a tree({layer}), in which no answer can be read off "
         "an earlier one (for models that can keep branches apart)",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from vila2.recipe.parts.data import MixtureEntry
-from vila2.recipe.parts.values import Count, Number, Part, Whole
+from vila2.recipe.parts.values import Count, NotDigested, Number, Part, Whole
 
 #: The paper's Table 8 (A.5): the defaults of the stages that have these names. Also there, and the
 #: defaults of every stage: cosine schedule, 3% warm-up, no weight decay, one epoch.
@@ -101,15 +101,11 @@ class StageSpec(Part):
     )
     liger: bool = Field(default=False, description="liger-kernel's fused kernels, where there is a GPU")
     save_steps: Count | None = Field(default=None, description="optimiser steps between checkpoints")
-    max_left_out: Annotated[Number, Field(ge=0, le=1)] = Field(
+    max_left_out: Annotated[Number, Field(ge=0, le=1), NotDigested] = Field(
         default=0.2,
         description="share of its samples that may be left out because they can not be trained on (no answer within "
         "max_length, an image that the processor refuses, ...); more is an error before the training",
     )
-
-    def of_the_model(self) -> dict[str, Any]:
-        """The settings that the trained model is a function of; JSON-able."""
-        return self.model_dump(mode="json", exclude={"max_left_out"})
 
 
 def with_stage_defaults(raw: Any) -> Any:

@@ -1,6 +1,6 @@
 """The work of a specialist's steps: build its data, prepare the model, ask what was held out, save.
 
-As in :mod:`vila2.cycle.work`, each may be killed at any moment and goes on from what it finds.
+Each may be killed at any moment and goes on from what it finds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from vila2.data.atomic import write_json_atomic
 from vila2.errors import DataError, PluginError
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, checked, listed, load_reference
+from vila2.recipe.parts.model import Dtype
+from vila2.recipe.parts.values import Part
+from vila2.recipe.specialist import AnswerSpec
+from vila2.run.progress import Progress
 from vila2.run.step_files import read_done
+from vila2.run.step_kinds import Inputs, step_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,15 +32,57 @@ if TYPE_CHECKING:
 HELD_OUT = "held-out"
 
 
-def build(
-    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
-) -> dict[str, Any]:
+class BuildSettings(Part):
+    """What built data is a function of, besides the user's data.
+
+    Attributes:
+        plugin: name of the plugin.
+        plugin_version: its version.
+        config: settings of the builder that are no paths, as JSON.
+        prompts: the plugin's prompts and questions.
+        held_out: share of the images that is asked about and not trained on.
+        seed: seed of that choice.
+    """
+
+    plugin: str
+    plugin_version: str
+    config: dict[str, Any]
+    prompts: tuple[str, ...]
+    held_out: float
+    seed: int
+
+
+class PrepareSettings(Part):
+    """What a specialist asks of the generalist's vocabulary; the tokens are those of ``TokenSpec.to_json``."""
+
+    dtype: Dtype
+    tokens: tuple[dict[str, Any], ...]
+    coordinates: str | None
+
+
+class AskSettings(AnswerSpec):
+    """What a specialist's scores are a function of, besides the model and what was held out."""
+
+    plugin: str
+    plugin_version: str
+    seed: int
+    dtype: Dtype
+
+
+class SaveSettings(Part):
+    """Where a specialist comes from, as JSON."""
+
+    provenance: dict[str, Any]
+
+
+@step_kind("build", BuildSettings, digested_as="vila2.cycle.specialist_work.build")
+def build(folder: Path, settings: BuildSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """Runs a plugin's builder over a user's data: a dataset for each subset, and what is held out.
 
     Args:
         folder: of this step; ``train-SUBSET`` and ``held-out`` are the datasets.
-        settings: ``plugin``, ``config`` (what is no path), ``held_out``, ``seed``; what else stands there
-            only tells one build from another.
+        settings: its plugin, builder's settings, share held out and seed; what else stands there only tells one
+            build from another.
         inputs: ``data``, and every other path among the builder's settings.
         progress: shows the samples.
 
@@ -47,13 +94,13 @@ def build(
     from vila2.data.resumable import Pieces
     from vila2.specialist.tally import Tally, merge_tallies
 
-    name = settings["plugin"]
+    name = settings.plugin
     of = f"{Host().plugin(name)}, builder"
     if (folder / "built.json").exists():  # killed between the end of the work and that of the step
         return json.loads((folder / "built.json").read_bytes())
     specialist = Host().specialist(name)
     kind = load_reference(specialist.builder, of=of)
-    config = load_reference(specialist.config, of=of)(**inputs, **settings["config"])
+    config = load_reference(specialist.config, of=of)(**inputs, **settings.config)
     builder = call(kind, config, of=of)
 
     def group(sample: Sample) -> str:
@@ -64,7 +111,7 @@ def build(
                 mend=f"declare it beside {', '.join(kind.subsets)}",
             )
         image = sample.meta.get("image", sample.key)
-        held_out = select_share(str(image), settings["held_out"], settings["seed"])
+        held_out = select_share(str(image), settings.held_out, settings.seed)
         return HELD_OUT if held_out else f"train-{subset}"
 
     pieces = Pieces(folder)
@@ -78,7 +125,7 @@ def build(
     tally = merge_tallies(tallies)
     counts = {subset: info.count for subset, info in datasets.items()}
     results = {"built": tally["samples"], "samples": counts, "rejected": rejected, "kinds": tally["kinds"]}
-    _check_built(folder, results, settings["held_out"])
+    _check_built(folder, results, settings.held_out)
     write_json_atomic(folder / "built.json", results)
     pieces.discard()
     return results
@@ -124,13 +171,12 @@ def _check_built(folder: Path, results: Mapping[str, Any], held_out: float) -> N
             )
 
 
-def prepare(
-    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
-) -> dict[str, Any]:
+@step_kind("prepare", PrepareSettings, digested_as="vila2.cycle.specialist_work.prepare")
+def prepare(folder: Path, settings: PrepareSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """The generalist with the tokens and the coordinates that a specialist needs.
 
     Args:
-        settings: ``dtype``, ``tokens``, ``coordinates``.
+        settings: its type of weights, tokens and coordinates.
         inputs: ``model``, a checkpoint's folder or a hub id.
     """
     from vila2.model.coordinates import scheme_of
@@ -138,8 +184,8 @@ def prepare(
     from vila2.model.saving import save_model
 
     with progress.task("prepare the model", 1) as task:
-        generalist = load_generalist(inputs["model"], dtype=settings["dtype"], device="cpu")
-        give_tokens(generalist.model, generalist.processor, settings["tokens"], settings["coordinates"])
+        generalist = load_generalist(inputs["model"], dtype=settings.dtype, device="cpu")
+        give_tokens(generalist.model, generalist.processor, settings.tokens, settings.coordinates)
         save_model(generalist.model, generalist.processor, folder / "model")
         task.advance()
     return {"digest": generalist.digest, "coordinates": scheme_of(generalist.processor).to_json()}
@@ -158,9 +204,8 @@ def give_tokens(
         set_coordinates(model, processor, coordinates)  # type: ignore[arg-type]
 
 
-def ask_held_out(
-    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
-) -> dict[str, Any]:
+@step_kind("ask-held-out", AskSettings, digested_as="vila2.cycle.specialist_work.ask_held_out")
+def ask_held_out(folder: Path, settings: AskSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """Scores a model by a specialist's own metrics on what was held out.
 
     Writes ``items.json`` and ``said.json``. Returns ``measures``, ``questions`` and ``statuses``.
@@ -179,23 +224,21 @@ def ask_held_out(
     if scored.exists():  # killed between the end of the work and that of the step
         journal.remove()
         return json.loads(scored.read_bytes())
-    specialist, of = Host().specialist(settings["plugin"]), f"{Host().plugin(settings['plugin'])}, metrics"
+    specialist, of = Host().specialist(settings.plugin), f"{Host().plugin(settings.plugin)}, metrics"
     score = load_reference(specialist.metrics, of=of)
-    engine = JournalledEngine(open_engine("transformers", inputs["model"], dtype=settings["dtype"]), journal)
-    questions = choose_questions(ShardDataset.open(inputs["data"]), settings["limit"], settings["seed"])
+    engine = JournalledEngine(open_engine("transformers", inputs["model"], dtype=settings.dtype), journal)
+    questions = choose_questions(ShardDataset.open(inputs["data"]), settings.limit, settings.seed)
     asked = ask(
         engine,
         questions,
-        GenerationSettings(max_new_tokens=settings["max_new_tokens"]),
-        batch_size=settings["batch_size"],
+        GenerationSettings(max_new_tokens=settings.max_new_tokens),
+        batch_size=settings.batch_size,
         progress=progress,
     )
     items = score_asked(score, asked, of=of)
     write_items(folder, items)
     write_json_atomic(folder / "said.json", said_rows(engine, asked))
-    measures = [
-        measure_row(settings["plugin"], name, item, seed=settings["seed"]) for name, item in items.items()
-    ]
+    measures = [measure_row(settings.plugin, name, item, seed=settings.seed) for name, item in items.items()]
     statuses = Counter(one.said.status for one in asked)
     results = {"measures": measures, "questions": len(asked), "statuses": dict(sorted(statuses.items()))}
     write_json_atomic(scored, results)
@@ -203,17 +246,16 @@ def ask_held_out(
     return results
 
 
-def save(
-    folder: Path, settings: Mapping[str, Any], inputs: Mapping[str, Path], progress: Any
-) -> dict[str, Any]:
+@step_kind("save", SaveSettings, digested_as="vila2.cycle.specialist_work.save")
+def save(folder: Path, settings: SaveSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """The finished specialist with its provenance: ``model/`` and, in it, ``specialist.json``.
 
     Args:
-        settings: ``provenance``.
+        settings: the provenance.
         inputs: the steps ``model``, ``start`` (which knows the generalist's digest) and ``built``.
     """
     made = {
-        **settings["provenance"],
+        **settings.provenance,
         "generalist_digest": read_done(inputs["start"])["results"]["digest"],
         "samples": read_done(inputs["built"])["results"]["samples"],
     }

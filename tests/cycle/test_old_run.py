@@ -1,0 +1,43 @@
+"""A run made before steps had declared names: it is found finished, and nothing of it is done again.
+
+``fixtures/run-of-0609ffc.tar.xz`` was made at that commit from the recipe below, with a step of every kind; weights and
+shards that a finished run does not read are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from vila2.cycle.improve import run_recipe
+from vila2.recipe.file.reading import load_recipe
+from vila2.run.progress import Board
+
+OLD = Path(__file__).parent / "fixtures/run-of-0609ffc.tar.xz"
+CONTROLS = ["shuffled-captions", "true-captions", "unchecked-merge", "twice-sft", "specialist-share"]
+
+pytestmark = pytest.mark.usefixtures("site")
+
+
+@pytest.fixture
+def old(tmp_path) -> Path:
+    with tarfile.open(OLD) as tar:
+        tar.extractall(tmp_path, filter="data")
+    return tmp_path / "run-of-0609ffc"
+
+
+def test_nothing_of_an_old_run_is_done_again(old, recipe_file):
+    recipe = load_recipe(recipe_file, [f"controls={json.dumps(CONTROLS)}"])
+    planned = run_recipe(recipe, old, dry_run=True, progress=Board())["plan"]
+    assert {step.state for step in planned} == {"done"}
+    before = {path: path.stat().st_mtime_ns for path in old.glob("steps/*/done.json")}
+    assert len(planned) == len(before) > 30
+    assert len({json.loads(path.read_text())["function"] for path in before}) == 13, "a step of every kind"
+    results = json.loads((old / "results.json").read_text())
+    run_recipe(recipe, old, dry_run=False, progress=Board())
+    assert {path: path.stat().st_mtime_ns for path in old.glob("steps/*/done.json")} == before
+    again = json.loads((old / "results.json").read_text())
+    assert again["models"] == results["models"]

@@ -1,0 +1,133 @@
+"""The steps that write layers: a model's captions, the same about other images, and another dataset's text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from vila2.caption.attempts import Attempts
+from vila2.caption.borrowed import shuffle_layer
+from vila2.caption.borrowed import text_layer as write_text_layer
+from vila2.caption.recaption import recaption as write_captions
+from vila2.claims.self_consistency import contradiction
+from vila2.data.layers import Layer
+from vila2.data.mixtures import select_range
+from vila2.data.shards import ShardDataset
+from vila2.engine.protocol import GenerationSettings
+from vila2.recipe.parts.cycle import CycleSpec, part_of
+from vila2.recipe.parts.model import Dtype
+from vila2.recipe.parts.values import Later, Part
+from vila2.run.progress import Progress
+from vila2.run.step_kinds import Inputs, step_kind
+
+
+class RecaptionSettings(Part):
+    """What captions are a function of, besides the model and the images; most as in :class:`CycleSpec`."""
+
+    layer: str
+    prompts: tuple[str, ...]
+    share: float | tuple[float, float]
+    max_new_tokens: int
+    temperature: float
+    repetition_penalty: float
+    attempts: int
+    attempt_temperature: float
+    batch_size: int
+    engine: str
+    seed: int
+    dtype: Dtype
+
+    @classmethod
+    def of(cls, cycle: CycleSpec, *, layer: str, seed: int, dtype: Dtype) -> RecaptionSettings:
+        """The settings of the layer that a round writes."""
+        shared = {name: value for name, value in cycle if name in cls.model_fields}
+        return cls(layer=layer, seed=seed, dtype=dtype, **shared)
+
+
+@step_kind("recaption", RecaptionSettings, digested_as="vila2.cycle.work.recaption")
+def recaption(
+    folder: Path, settings: RecaptionSettings, inputs: Inputs, progress: Progress
+) -> dict[str, Any]:
+    """Lets a model write a layer about a dataset's images; the step's folder is the layer.
+
+    ``inputs``: ``model``, a checkpoint's folder or a hub id; ``data``.
+    """
+    from vila2.engine.registry import open_engine
+
+    attempts = None
+    if settings.attempts > 1:
+        attempts = Attempts(settings.attempts, settings.attempt_temperature, contradiction)
+    part, dataset = part_of(settings.share), ShardDataset.open(inputs["data"])
+    layer = write_captions(
+        dataset,
+        open_engine(settings.engine, inputs["model"], dtype=settings.dtype),
+        folder=folder,
+        layer=settings.layer,
+        prompts=settings.prompts,
+        settings=GenerationSettings(
+            max_new_tokens=settings.max_new_tokens,
+            temperature=settings.temperature,
+            repetition_penalty=settings.repetition_penalty,
+            seed=settings.seed,
+        ),
+        seed=settings.seed,
+        batch_size=settings.batch_size,
+        select=lambda key: select_range(key, *part, settings.seed),
+        attempts=attempts,
+        progress=progress,
+    )
+    return _results(layer)
+
+
+class ShuffleSettings(Part):
+    """What a shuffled layer is a function of, besides the layer and the images."""
+
+    layer: str
+    seed: int
+
+
+@step_kind("shuffle", ShuffleSettings, digested_as="vila2.cycle.work.shuffle")
+def shuffle(folder: Path, settings: ShuffleSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
+    """A layer's captions, each given to another image; see :mod:`vila2.caption.borrowed`."""
+    dataset, layer = ShardDataset.open(inputs["data"]), Layer.open(inputs["layer"])
+    with progress.task(f"shuffle {layer.name}", 1) as task:
+        made = shuffle_layer(dataset, layer, folder=folder, name=settings.layer, seed=settings.seed)
+        task.advance()
+    return _results(made)
+
+
+class TextLayerSettings(Part):
+    """What a layer of another dataset's text is a function of, besides the two datasets.
+
+    Attributes:
+        share: share of the images that get one; None stands for all.
+        seed: seed of the choice of images; None where all get one.
+    """
+
+    layer: str
+    share: Annotated[float | tuple[float, float] | None, Later] = None
+    seed: Annotated[int | None, Later] = None
+
+
+@step_kind("text-layer", TextLayerSettings, digested_as="vila2.cycle.work.text_layer")
+def text_layer(
+    folder: Path, settings: TextLayerSettings, inputs: Inputs, progress: Progress
+) -> dict[str, Any]:
+    """Another dataset's text as a layer, of a share of the images; see :mod:`vila2.caption.borrowed`."""
+    dataset, texts = ShardDataset.open(inputs["data"]), ShardDataset.open(inputs["texts"])
+    part = part_of(1.0 if settings.share is None else settings.share)
+    with progress.task(f"take the text of {texts.name}", 1) as task:
+        layer = write_text_layer(
+            dataset,
+            texts,
+            folder=folder,
+            name=settings.layer,
+            select=lambda key: select_range(key, *part, settings.seed or 0),
+        )
+        task.advance()
+    return _results(layer)
+
+
+def _results(layer: Layer) -> dict[str, Any]:
+    bare = {name: layer.info[name] for name in ("without_image",) if name in layer.info}
+    return {"captions": layer.count, "status": dict(layer.statuses), **bare}

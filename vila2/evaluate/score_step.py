@@ -1,0 +1,67 @@
+"""The step that scores a model on a recipe's benchmarks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from vila2.data.shards import ShardDataset
+from vila2.recipe.parts.evaluate import BenchmarkSpec
+from vila2.recipe.parts.model import Dtype
+from vila2.recipe.parts.values import Later, Part
+from vila2.run.progress import Progress
+from vila2.run.step_kinds import Inputs, step_kind
+
+
+class ScoredBenchmark(BenchmarkSpec):
+    """A benchmark of the recipe, and what its scores depend on besides.
+
+    Attributes:
+        plugin, plugin_version: package and version of the plugin that brings it; None of the core's.
+        scorer_digest: digest of the scorer's weights; None where there is no scorer.
+    """
+
+    plugin: Annotated[str | None, Later] = None
+    plugin_version: Annotated[str | None, Later] = None
+    scorer_digest: Annotated[str | None, Later] = None
+
+    @classmethod
+    def of(cls, spec: BenchmarkSpec) -> ScoredBenchmark:
+        """The benchmark with what its scores depend on looked up."""
+        from vila2.evaluate.benchmarks import KINDS, brought_benchmark
+        from vila2.model.digest import digest_folder
+
+        values = dict(spec)
+        if spec.kind not in KINDS:
+            plugin = brought_benchmark(spec.kind).plugin
+            values |= {"plugin": plugin.package, "plugin_version": plugin.version}
+        if spec.scorer:
+            values |= {"scorer_digest": digest_folder(Path(spec.scorer))}
+        return cls(**values)
+
+
+class ScoreSettings(Part):
+    """What scores are a function of, besides the model and the datasets."""
+
+    benchmarks: tuple[ScoredBenchmark, ...]
+    seed: int
+    dtype: Dtype
+
+
+@step_kind("evaluate", ScoreSettings, digested_as="vila2.cycle.work.evaluate")
+def evaluate(folder: Path, settings: ScoreSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
+    """Scores a model on the recipe's benchmarks; see :mod:`vila2.evaluate.benchmarks`."""
+    from vila2.engine.registry import open_engine
+    from vila2.evaluate.benchmarks import run_benchmarks
+    from vila2.evaluate.measures.items import write_items
+
+    if not settings.benchmarks:  # a model that cannot be asked can be trained all the same
+        write_items(folder, {})
+        return {"measures": []}
+    datasets = {name.removeprefix("data."): path for name, path in inputs.items() if name.startswith("data.")}
+    for path in datasets.values():
+        ShardDataset.open(path)  # that it can be read is known before a model is loaded
+    engine = open_engine("transformers", inputs["model"] / "model", dtype=settings.dtype)
+    return run_benchmarks(
+        engine, settings.benchmarks, datasets, folder, seed=settings.seed, progress=progress
+    )

@@ -1,0 +1,52 @@
+"""The step that makes the model which every training of a run starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vila2.recipe.parts.model import ModelSpec
+from vila2.recipe.recipe import Recipe
+from vila2.run.progress import Progress
+from vila2.run.run_model import named_model
+from vila2.run.step_files import StepResult
+from vila2.run.step_kinds import Inputs, step_kind
+from vila2.run.steps import Run
+
+
+class AssembleSettings(ModelSpec):
+    """The model part of a recipe, and the seed of what begins at random."""
+
+    seed: int
+
+
+def starting_parts(run: Run, recipe: Recipe) -> StepResult:
+    """The model that every training of a recipe starts from."""
+    named = {name: getattr(recipe.model, name) for name in ("vision", "language", "pretrained")}
+    # Of folders on this machine the content counts, not the name.
+    inputs = {name: Path(named_model(path)) for name, path in named.items() if path and Path(path).exists()}
+    return run.step(
+        "parts", assemble, settings=AssembleSettings(seed=recipe.seed, **dict(recipe.model)), inputs=inputs
+    )
+
+
+@step_kind("assemble", AssembleSettings, digested_as="vila2.cycle.work.assemble")
+def assemble(folder: Path, settings: AssembleSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
+    """Puts the pretrained parts together with a fresh projector, or takes an existing VLM."""
+    from vila2.model.assemble import assemble as assemble_parts
+    from vila2.model.coordinates import set_coordinates
+    from vila2.model.generalist import load_generalist
+    from vila2.model.saving import save_model
+
+    with progress.task("assemble the model", 1) as task:
+        if settings.pretrained:
+            generalist = load_generalist(settings.pretrained, dtype=settings.dtype)
+            model, processor = generalist.model, generalist.processor
+        else:
+            of_parts = settings.model_dump(exclude={"vision", "language", "pretrained", "coordinates"})
+            model, processor = assemble_parts(settings.vision, settings.language, **of_parts)
+        if settings.coordinates:
+            set_coordinates(model, processor, settings.coordinates)
+        save_model(model, processor, folder / "model")
+        task.advance()
+    return {"parameters": sum(p.numel() for p in model.parameters())}

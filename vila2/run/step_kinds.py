@@ -1,0 +1,72 @@
+"""Kinds of steps: what a step does, declared under a name that outlives the place of its code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from vila2.recipe.parts.values import Part
+from vila2.run.progress import Progress
+
+S = TypeVar("S", bound=Part)
+
+#: The folder or file of every input of a step, by its name.
+Inputs = Mapping[str, Path]
+#: Called with the step's folder, its settings, its inputs and the progress. It may be killed at any moment and is then
+#: called again with the same folder. It returns what is worth keeping in ``done.json``.
+Work = Callable[[Path, S, Inputs, Progress], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class StepKind(Generic[S]):
+    """What a step does.
+
+    A step's digest holds the kind's name and version, never the place of the code: files may move and functions may be
+    renamed, and finished steps stay finished.
+
+    Attributes:
+        name: identifies the kind. It never changes.
+        settings: type of the settings.
+        work: function that does it.
+        version: version of the work; a higher one does steps of this kind again.
+        digested_as: name in digests, of kinds that are older than this class.
+
+    Example:
+        >>> class Shout(Part):
+        ...     text: str
+        >>> @step_kind("shout", Shout)
+        ... def shout(folder, settings, inputs, progress):
+        ...     (folder / "loud").write_text(settings.text.upper())
+        >>> shout.name
+        'shout'
+    """
+
+    name: str
+    settings: type[S]
+    work: Work[S]
+    version: int = 1
+    digested_as: str = ""
+
+    def __call__(self, folder: Path, settings: S, inputs: Inputs, progress: Progress) -> dict[str, Any]:
+        """Does the work, outside a run."""
+        return dict(self.work(folder, settings, inputs, progress) or {})
+
+
+def step_kind(
+    name: str, settings: type[S], *, version: int = 1, digested_as: str = ""
+) -> Callable[[Work[S]], StepKind[S]]:
+    """Declares a function as a kind of step.
+
+    Args:
+        name: identifies the kind.
+        settings: type of the settings.
+        version: version of the work.
+        digested_as: name in digests, where runs on users' disks were made with another than ``name``.
+    """
+
+    def declare(work: Work[S]) -> StepKind[S]:
+        return StepKind(name, settings, work, version, digested_as or name)
+
+    return declare

@@ -1,0 +1,55 @@
+"""The step in which a specialist writes its layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vila2.data.mixtures import select_range
+from vila2.data.shards import ShardDataset
+from vila2.recipe.parts.model import Dtype
+from vila2.recipe.parts.values import Part
+from vila2.recipe.specialist import AnnotateSpec
+from vila2.run.progress import Progress
+from vila2.run.step_kinds import Inputs, step_kind
+from vila2.specialist.annotating import annotate_dataset, summarise_layer
+from vila2.specialist.made import MadeSpecialist
+
+
+class AnnotateSettings(Part):
+    """What a specialist's layer is a function of, besides the model and the images.
+
+    Attributes:
+        plugin: name of the plugin.
+        plugin_version: its version.
+        annotate: how it is asked.
+        select: from where to where in the order of keys by hash, 0 to 1.
+        seed: seed of the choice of prompts.
+        dtype: type of the weights.
+    """
+
+    plugin: str
+    plugin_version: str
+    annotate: AnnotateSpec
+    select: tuple[float, float]
+    seed: int
+    dtype: Dtype
+
+
+@step_kind("annotate", AnnotateSettings, digested_as="vila2.cycle.work.annotate")
+def annotate(folder: Path, settings: AnnotateSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
+    """Lets a specialist write its layer; the step's folder is the layer. See :mod:`vila2.specialist.annotating`."""
+    from vila2.engine.registry import open_engine
+
+    layer = annotate_dataset(
+        ShardDataset.open(inputs["data"]),
+        open_engine("transformers", inputs["model"], dtype=settings.dtype),
+        MadeSpecialist(
+            settings.plugin, inputs["model"], {"annotate": settings.annotate.model_dump(mode="json")}
+        ),
+        folder=folder,
+        seed=settings.seed,
+        select=lambda key: select_range(key, *settings.select, settings.seed),
+        progress=progress,
+    )
+    return {name: value for name, value in summarise_layer(layer).items() if name != "layer"}

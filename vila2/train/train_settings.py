@@ -1,0 +1,45 @@
+"""What a trained stage is a function of."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from vila2.recipe.parts.model import Dtype
+from vila2.recipe.parts.stage import StageSpec
+from vila2.recipe.parts.values import Later, NotDigested, Part
+
+
+class EqualCompute(Part):
+    """What a stage's mixture makes up for; see :mod:`vila2.train.equal_compute`.
+
+    Attributes:
+        datasets: names of the datasets whose samples are spent, or none: then the stage reads its own more often.
+        more: stage whose tokens are matched.
+        less: stage that it is compared with; the tokens of ``more`` beyond those of this one are spent.
+    """
+
+    datasets: tuple[str, ...]
+    more: StageSpec
+    less: StageSpec
+
+
+class TrainSettings(Part):
+    """What a trained stage is a function of, besides the model, the datasets and the layers.
+
+    Attributes:
+        name: name of the stage.
+        stage: its part of the recipe.
+        seed: seed of order, adapters and dropout.
+        dtype: type of the weights.
+        plugins: names of the plugins that are told of the trained stage.
+        equal_compute: what part of the mixture makes up for, in controls.
+        processes: number of processes that train together. It changes no result beyond rounding.
+    """
+
+    name: str
+    stage: StageSpec
+    seed: int
+    dtype: Dtype
+    plugins: tuple[str, ...] = ()
+    equal_compute: Annotated[EqualCompute | None, Later] = None
+    processes: Annotated[int, NotDigested] = 1
