@@ -20,7 +20,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 from vision_part import save_half
 
 from vila2.model.miniature import grid_coordinates
-from vila2.sources.world.questions import KINDS
+from vila2.sources.world.scene_questions import KINDS
 from vila2.sources.world.vocabulary import COLOURS, SHAPES, SIZES
 
 CELLS = 36

@@ -10,10 +10,10 @@ from tokenizer_part import PROMPTS
 from vision_part import cell_targets
 
 from vila2.data.chance import generator
-from vila2.sources.world.captions import detailed_caption
-from vila2.sources.world.questions import Question, sample_questions
-from vila2.sources.world.relations import centre_u, is_unique
 from vila2.sources.world.scene import Scene, sample_scene
+from vila2.sources.world.scene_captions import detailed_caption
+from vila2.sources.world.scene_questions import SceneQuestion, sample_questions
+from vila2.sources.world.scene_relations import centre_u, is_unique
 
 #: Kinds asked while the language model is taught: closest, farthest and reading are scarce, as later in SFT.
 LANGUAGE_MIX = {
@@ -70,7 +70,7 @@ def lesson(seed: int, index: int, captions: bool, questions: int = 8, focus: str
     )
 
 
-def test_questions(seed: int, index: int, kinds: tuple[str, ...]) -> tuple[Lesson, list[Question]]:
+def test_questions(seed: int, index: int, kinds: tuple[str, ...]) -> tuple[Lesson, list[SceneQuestion]]:
     """A held-out lesson of questions only, two of each kind at most, with their kinds."""
     rng = generator("exam", seed, index)
     scene = sample_scene("language", seed, index)

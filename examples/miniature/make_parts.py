@@ -17,7 +17,7 @@ import torch
 from language_part import make_language
 from vision_part import make_vision
 
-from vila2.sources.world.questions import KINDS
+from vila2.sources.world.scene_questions import KINDS
 
 PARTS = Path(__file__).parents[2] / "vila2" / "sources" / "world" / "parts"
 

@@ -9,9 +9,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from vila2.data.chance import generator
-from vila2.sources.world.captions import alt_text, detailed_caption
-from vila2.sources.world.questions import questions
 from vila2.sources.world.scene import sample_scene
+from vila2.sources.world.scene_captions import alt_text, detailed_caption
+from vila2.sources.world.scene_questions import questions
 from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES, SIGN_WORDS, SIZES
 
 PAD, BOS, END, USER, ASSISTANT, SYSTEM, IMAGE, UNKNOWN = SPECIAL = (

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tiny_families import FAMILIES
 
-from vila2.caption.annotate import annotate
+from vila2.caption.asked_captions import annotate
 from vila2.caption.recaption import recaption
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset

@@ -13,7 +13,7 @@ import pytest
 from tiny_llava import picture
 
 from vila2.caption.attempts import Attempts
-from vila2.caption.job import describe_settings
+from vila2.caption.caption_job import describe_settings
 from vila2.caption.prompts import PROMPTS
 from vila2.caption.recaption import check_layer, recaption
 from vila2.data.journal import Journal

@@ -13,7 +13,7 @@ from vila2.data.layers import Layer, write_layer
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError
 from vila2.merge.settings import find_layers
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.run.steps import Run
 
 MINIATURE = Path(__file__).parents[2] / "examples/miniature.yaml"

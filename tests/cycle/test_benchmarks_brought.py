@@ -12,7 +12,7 @@ from vila2.errors import PluginError, RecipeError
 from vila2.evaluate.score_step import ScoredBenchmark, ScoreSettings, evaluate
 from vila2.model.assemble import assemble
 from vila2.model.saving import save_model
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.run.progress import Board
 from vila2.sources import open_source
 

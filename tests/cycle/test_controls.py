@@ -11,12 +11,12 @@ import pytest
 from vila2.cycle.controls.catalogue import controls_of
 from vila2.cycle.improve import run_recipe
 from vila2.cycle.rounds import History
-from vila2.cycle.training import Cycle, Generalist
+from vila2.cycle.training import Cycle, TrainedGeneralist
 from vila2.data.layers import Layer
 from vila2.data.portions import select_share
 from vila2.data.shards import ShardDataset
 from vila2.errors import ModelError, RecipeError
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.recipe import Recipe
 from vila2.run.progress import Board
 from vila2.run.steps import Run
@@ -91,7 +91,9 @@ def test_true_captions_are_of_as_many_images_as_the_models_own(recipe_file, tmp_
     with Run.open(tmp_path / "run") as run:
         data = {name: open_dataset(run, name, recipe.data[name]) for name in ("pairs", "true-captions")}
         cycle = Cycle(recipe, run, data=data)
-        layer = Layer.open(cycle.layers[cycle.recaption(Generalist("VILA_0", 0, {}, scores=None))].folder)
+        layer = Layer.open(
+            cycle.layers[cycle.recaption(TrainedGeneralist("VILA_0", 0, {}, scores=None))].folder
+        )
     keys = ShardDataset.open(data["pairs"].folder).keys()
     chosen = [key for key in keys if select_share(key, 0.5, 3)]
     assert [row.key for row in layer.rows()] == chosen and 0 < len(chosen) < len(keys)

@@ -12,8 +12,8 @@ import pytest
 from vila2.cycle.improve import improve, run_recipe
 from vila2.data.layers import Layer
 from vila2.errors import DataError, RecipeError, RunError
-from vila2.merge.tally import tally_merge
-from vila2.recipe.file.reading import load_recipe
+from vila2.merge.fate_counts import tally_merge
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.run.progress import Board
 from vila2.run.steps import Run
 from vila2.specialist.origin import find_origin

@@ -20,17 +20,17 @@ from vila2.data.shards import ShardDataset
 from vila2.data.views import View, apply_view
 from vila2.engine.protocol import Answer
 from vila2.errors import DataError, PluginError, RunError
-from vila2.merge.answers import Sentence, sentences_of, with_claims
-from vila2.merge.conversation import Talk
+from vila2.merge.answer_sentences import Sentence, sentences_of, with_claims
 from vila2.merge.deciding import decided
+from vila2.merge.dialogue import Talk
+from vila2.merge.fate_counts import tally_merge
 from vila2.merge.fates import read_fates
-from vila2.merge.hearing import Exchange, Spoken
-from vila2.merge.job import merge_layers
+from vila2.merge.hearing import HeardExchange, Spoken
 from vila2.merge.known import Known, known_of
 from vila2.merge.merge_step import MergeSettings, merge
+from vila2.merge.merging import merge_layers
 from vila2.merge.repeats import refuted_repeats
 from vila2.merge.sources import Source
-from vila2.merge.tally import tally_merge
 from vila2.plugin.host import Host
 from vila2.recipe.parts.specialists import MergeSpec
 from vila2.run.progress import Board
@@ -344,13 +344,13 @@ def test_as_many_are_introduced_as_were_found_however_many():
 )
 def test_what_speaks_of_the_sentence_before_falls_with_it(text, reason):
     before = Spoken(Sentence((TextPart("A cube."),)), "contradicted")
-    told = Exchange(Source("self-1", "base"), 0, None, (before, Spoken(Sentence((TextPart(text),)))))
+    told = HeardExchange(Source("self-1", "base"), 0, None, (before, Spoken(Sentence((TextPart(text),)))))
     assert [one.reason for one in decided(told, MergeSpec()).spoken] == ["contradicted", reason]
 
 
 def test_a_caption_of_thousands_of_sentences_is_compared_in_little_time():
     told = tuple(spoken("".join(f"There is a thing{n % 2900} of sort {n}. " for n in range(3000))))
-    caption = Exchange(Source("self-1", "base"), 0, None, told)
+    caption = HeardExchange(Source("self-1", "base"), 0, None, told)
     began = time.monotonic()
     (arranged,) = Talk(MergeSpec(), 0, len).arrange("key", [caption])
     assert len(arranged.spoken) == 3000 and time.monotonic() - began < 60

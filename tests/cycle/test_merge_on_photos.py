@@ -15,7 +15,7 @@ from merge_layers import grounded, said, write_layer
 from vila2.data.layers import Layer, original_layer
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
-from vila2.merge.job import merge_layers
+from vila2.merge.merging import merge_layers
 from vila2.recipe.parts.specialists import MergeSpec
 
 ROOT = Path(os.environ.get("VILA2_REALDATA", Path(__file__).parents[3] / "shared" / "realdata")) / "flickr8k"

@@ -10,7 +10,7 @@ from vila2.claims.names import Vocabulary, agree, clash, name_of
 from vila2.claims.reading import read_claims
 from vila2.data.claims import Claim
 from vila2.data.sample import BoxPart, TextPart
-from vila2.merge.answers import Sentence, joined, sentences_of, without_coordinates
+from vila2.merge.answer_sentences import Sentence, joined, sentences_of, without_coordinates
 from vila2.merge.judging import judged, verdict_of
 from vila2.merge.known import known_of
 

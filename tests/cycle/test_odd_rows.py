@@ -12,7 +12,7 @@ from vila2.cycle.improve import improve, run_recipe
 from vila2.cycle.usable import check_usable, unusable_line
 from vila2.data.layers import Layer
 from vila2.errors import RecipeError, RunError
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.run.progress import Board
 from vila2.run.steps import Run
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vila2.cycle.improve import run_recipe
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.run.progress import Board
 
 OLD = Path(__file__).parent / "fixtures/run-of-0609ffc.tar.xz"

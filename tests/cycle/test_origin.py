@@ -8,7 +8,7 @@ import pytest
 from plain_steps import Plain, plain_step
 
 from vila2.errors import RunError
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.run.steps import Run
 from vila2.specialist.origin import Origin, find_origin
 

@@ -13,7 +13,7 @@ import pytest
 
 from vila2.cycle.improve import improve
 from vila2.errors import DataError
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.run.steps import Run
 
 RECIPE = """

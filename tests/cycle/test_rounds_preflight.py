@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from vila2.cycle.preflight.recipe import check_names
-from vila2.cycle.preflight.rounds import check_rounds
+from vila2.cycle.preflight.recipe_preflight import check_names
+from vila2.cycle.preflight.rounds_preflight import check_rounds
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import write_dataset
 from vila2.errors import ModelError, RecipeError

@@ -21,19 +21,19 @@ from vila2.data.sample import BoxPart
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.engine.registry import open_engine
 from vila2.errors import DataError, PluginError, RecipeError, RunError
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.parts.data import DatasetSpec
 from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Board
 from vila2.run.steps import Run
 from vila2.sources import open_source
 from vila2.specialist.annotating import annotate_dataset, find_dataset, summarise_layer
-from vila2.specialist.job import prepare_job
 from vila2.specialist.made import MadeSpecialist, specialist_folder
 from vila2.specialist.making import make
 from vila2.specialist.origin import find_origin
-from vila2.specialist.preflight import preflight_specialist
-from vila2.specialist.specialize import specialise
+from vila2.specialist.specialist_job import prepare_job
+from vila2.specialist.specialist_preflight import preflight_specialist
+from vila2.specialist.specializing import specialise
 from vila2.train.mixture import open_mixture
 
 GENERALIST = """

@@ -16,15 +16,15 @@ from vila2.cycle.improve import run_recipe
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import write_dataset
 from vila2.errors import DataError, RecipeError, RunError
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.parts.data import DatasetSpec
 from vila2.run.progress import Board
 from vila2.specialist.cost import check_disk
 from vila2.specialist.data_trial import try_data
-from vila2.specialist.job import prepare_job
 from vila2.specialist.origin import find_origin
-from vila2.specialist.preflight import preflight_specialist
-from vila2.specialist.specialize import specialise
+from vila2.specialist.specialist_job import prepare_job
+from vila2.specialist.specialist_preflight import preflight_specialist
+from vila2.specialist.specializing import specialise
 
 LEFT = """
 stages:
@@ -206,7 +206,7 @@ def test_what_stands_in_the_way_of_a_specialist_is_told_before_the_rounds(place,
 
 
 def test_what_counts_for_nothing_beside_a_specialist_made_before_is_said(place, monkeypatch, caplog):
-    from vila2.specialist.preflight import say_what_is_left_aside
+    from vila2.specialist.specialist_preflight import say_what_is_left_aside
 
     (place / "made.yaml").write_text(RUN.replace("left.yaml}", "left.yaml, made: folder}"))
     monkeypatch.chdir(place)

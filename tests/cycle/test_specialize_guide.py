@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from vila2.cli.main import app
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.parts.specialists import SpecialistUse
-from vila2.recipe.specialist import read_specialist_recipe
+from vila2.recipe.specialist_recipe import read_specialist_recipe
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "specialize.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ from vila2.errors import DataError
 from vila2.evaluate.measures.intervals import Interval
 from vila2.evaluate.measures.items import Items
 from vila2.studies import STUDIES
+from vila2.studies.expectations import UNSEEN, judge, outcomes, overall, sentence, told_difference
 from vila2.studies.study import Arm, Cell, Expectation, Study
-from vila2.studies.verdict import UNSEEN, judge, outcomes, overall, sentence, told_difference
 
 NUMBER = st.floats(-1, 1)
 ABOVE = Expectation(Cell("a", "m"), Cell("b", "m"))

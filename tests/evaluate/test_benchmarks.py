@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from vila2.cycle.preflight.recipe import check_benchmark
+from vila2.cycle.preflight.recipe_preflight import check_benchmark
 from vila2.data.sample import Sample
 from vila2.data.shards import write_dataset
 from vila2.errors import ModelError, RecipeError

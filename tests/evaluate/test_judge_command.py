@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from vila2.cli.main import app
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.run.finding import open_described
 from vila2.run.steps import Run
 

@@ -14,8 +14,8 @@ from vila2.data.layers import Layer, original_layer
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import GenerationSettings
 from vila2.errors import DataError, RunError
-from vila2.judge.asking import ask_pairs
-from vila2.judge.job import Work, describe_engine, open_votes, write_judged
+from vila2.judge.engine_votes import ask_pairs
+from vila2.judge.judging_job import Work, describe_engine, open_votes, write_judged
 from vila2.judge.pairs import choose_checks, choose_pairs
 from vila2.run.progress import Board
 

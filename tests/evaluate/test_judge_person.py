@@ -16,7 +16,7 @@ from judging import COLOURS, two_layers
 from PIL import Image
 
 from vila2.errors import RunError
-from vila2.judge.job import PERSON, Work, open_votes, write_judged
+from vila2.judge.judging_job import PERSON, Work, open_votes, write_judged
 from vila2.judge.person import Session
 from vila2.judge.server import JudgeServer, serve
 

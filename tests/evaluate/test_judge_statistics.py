@@ -11,8 +11,8 @@ from vila2.judge.bradley_terry import davidson, strengths
 from vila2.judge.length_control import can_control, controlled_rate, overlap, scaled
 from vila2.judge.pairs import Pair
 from vila2.judge.resampling import PRIOR, joined, row_weights, share_interval, sign_test
-from vila2.judge.results import judge_results
 from vila2.judge.votes import Vote
+from vila2.judge.win_rates import judge_results
 
 
 def rows_of(counts: dict[tuple[int, int, float], int]):

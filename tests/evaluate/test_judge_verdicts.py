@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vila2.errors import DataError
-from vila2.judge.asking import parse_verdict, render_prompt
+from vila2.judge.engine_votes import parse_verdict, render_prompt
 from vila2.judge.pairs import Pair
 from vila2.judge.votes import Vote, VoteBook, decide
 

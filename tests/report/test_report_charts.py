@@ -15,7 +15,7 @@ from vila2.report import loss_chart
 from vila2.report.arms_chart import arms_panels, arms_svg
 from vila2.report.axis import make_axis
 from vila2.report.loss_chart import loss_panels
-from vila2.report.results import parse_results
+from vila2.report.results_page import parse_results
 from vila2.report.words_chart import words_chart
 
 _numbers = st.floats(-1e9, 1e9, allow_nan=False)

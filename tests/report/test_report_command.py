@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from vila2.cli.report import report
 from vila2.errors import DataError, RunError
-from vila2.report.results import Results, parse_results, read_results
+from vila2.report.results_page import Results, parse_results, read_results
 
 
 def call(*arguments: str | Path) -> str:

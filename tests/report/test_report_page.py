@@ -15,7 +15,7 @@ from report_results import caption, claim, example, measure, small
 from vila2.errors import DataError
 from vila2.report.merge_tables import merge_line
 from vila2.report.page import render_page, write_report
-from vila2.report.results import parse_results
+from vila2.report.results_page import parse_results
 from vila2.report.summary import summary_table
 
 _VOID = {"meta", "img", "input", "br", "link", "hr"}

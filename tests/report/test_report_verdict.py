@@ -6,9 +6,9 @@ from typing import Any
 
 from report_results import change, measure, small
 
-from vila2.report.results import parse_results
+from vila2.report.results_page import parse_results
 from vila2.report.summary import summary_markdown, summary_table
-from vila2.report.verdict import verdict
+from vila2.report.verdict_card import verdict
 
 
 def said(changes: list[dict[str, Any]], **replaced: Any) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 from vila2.data.mixtures import select_range
 from vila2.data.portions import Portion
 from vila2.errors import RecipeError
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.sources import SOURCES
 from vila2.sources.first_samples import first_samples
 

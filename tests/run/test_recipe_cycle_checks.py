@@ -8,7 +8,7 @@ import pytest
 
 from vila2.errors import RecipeError
 from vila2.recipe.checks.learning import captions_in_vain
-from vila2.recipe.file.reading import load_recipe, recipe_to_yaml
+from vila2.recipe.file.recipe_file import load_recipe, recipe_to_yaml
 from vila2.recipe.recipe import Recipe
 
 RECIPE = """\

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vila2.errors import RecipeError
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 
 BASE = """\
 name: base

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vila2.errors import RecipeError
-from vila2.recipe.file.reading import load_recipe, recipe_to_yaml
+from vila2.recipe.file.recipe_file import load_recipe, recipe_to_yaml
 from vila2.recipe.parts.stage import STAGE_DEFAULTS
 from vila2.recipe.recipe import Recipe
 

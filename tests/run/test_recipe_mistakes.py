@@ -8,7 +8,7 @@ import pytest
 
 from vila2.errors import RecipeError
 from vila2.model.shipped import shipped_parts
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 
 BASE = """name: y
 data:

@@ -7,8 +7,8 @@ import pytest
 from vila2.errors import RecipeError
 from vila2.model.shipped import is_miniature
 from vila2.recipe.parts.stage import StageSpec
-from vila2.recipe.specialist import read_specialist_recipe
 from vila2.recipe.specialist_defaults import count_in_words, rate_in_words, reason
+from vila2.recipe.specialist_recipe import read_specialist_recipe
 
 TEXT = """
 stages:

@@ -3,7 +3,7 @@
 import pytest
 
 from vila2.errors import RecipeError
-from vila2.recipe.specialist import read_specialist_recipe
+from vila2.recipe.specialist_recipe import read_specialist_recipe
 
 TEXT = """
 start: sft

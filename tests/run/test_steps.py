@@ -14,7 +14,7 @@ from killable_run import go
 from plain_steps import Plain, plain_step
 
 from vila2.errors import DataError, RunError
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.parts.values import Later, NotDigested, Part
 from vila2.run.digests import digest_path
 from vila2.run.step_kinds import StepKind, step_kind

@@ -11,7 +11,7 @@ from PIL import Image
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import DataError
-from vila2.sources.captions import read
+from vila2.sources.caption_rows import read
 
 
 @pytest.fixture

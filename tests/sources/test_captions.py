@@ -12,7 +12,7 @@ from PIL import Image
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import DataError
-from vila2.sources.captions import chosen_caption, read
+from vila2.sources.caption_rows import chosen_caption, read
 
 FIVE = ["A dog .", "a brown dog runs", "dogs!", "The brown dog is running fast .", "Two"]
 

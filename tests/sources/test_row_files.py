@@ -19,7 +19,7 @@ from PIL import Image
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject, write_dataset
 from vila2.errors import DataError
-from vila2.sources.captions import read as read_captions
+from vila2.sources.caption_rows import read as read_captions
 from vila2.sources.llava import read
 from vila2.sources.rows import Row, read_rows
 

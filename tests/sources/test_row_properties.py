@@ -12,7 +12,7 @@ from PIL import Image
 
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
-from vila2.data.shown import listed, shortened, shown
+from vila2.data.shortening import listed, shortened, shown
 from vila2.sources import open_source
 from vila2.sources.conversations import Conversation, UnfitConversation, read_conversation, read_talk
 from vila2.sources.image_values import image_bytes, image_name, image_values

@@ -13,11 +13,11 @@ from vila2.sources.world import (
     check_caption,
     detailed_caption,
     generator,
-    questions,
     sample_questions,
     sample_scene,
-)  # fmt: skip
-from vila2.sources.world.relations import centre_u
+)
+from vila2.sources.world import scene_questions as questions
+from vila2.sources.world.scene_relations import centre_u
 from vila2.sources.world.vocabulary import COLOURS
 
 SCENES = [sample_scene("sft", 4, index) for index in range(400)]

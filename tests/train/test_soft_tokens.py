@@ -12,7 +12,7 @@ from vila2.data.sample import BoxPart, ImagePart, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder
-from vila2.model.coordinates import set_coordinates
+from vila2.model.coordinate_scheme import set_coordinates
 from vila2.model.generalist import load_generalist
 from vila2.model.saving import save_model
 from vila2.model.special_tokens import token_groups

@@ -22,7 +22,7 @@ from vila2.run.progress import Board
 from vila2.sources import open_source
 from vila2.train.stage import train_stage
 from vila2.train.train_settings import TrainSettings
-from vila2.train.words import WordsObjective
+from vila2.train.words_objective import WordsObjective
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from vila2.caption.annotate import annotate
+from vila2.caption.asked_captions import annotate
 from vila2.data.annotations import Annotation
 from vila2.engine.protocol import Engine, GenerationSettings, Request
 

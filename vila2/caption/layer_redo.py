@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vila2.caption.annotate import annotate
-from vila2.caption.job import describe_job
+from vila2.caption.asked_captions import annotate
+from vila2.caption.caption_job import describe_job
 from vila2.caption.prompts import choose_prompt
 from vila2.data.annotations import Annotation, Status
 from vila2.data.atomic import write_json_atomic

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from vila2.caption.annotate import annotate
-from vila2.caption.job import describe_job
+from vila2.caption.asked_captions import annotate
+from vila2.caption.caption_job import describe_job
 from vila2.caption.photo_files import Photo, PhotoList, find_photos
 from vila2.caption.photo_output import PhotoOutput, Row, as_json, row_of
 from vila2.caption.photo_redo import PhotoRedo

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vila2.caption.annotate import annotate
+from vila2.caption.asked_captions import annotate
 from vila2.caption.attempts import Attempts, annotate_in_attempts
-from vila2.caption.job import describe_job
+from vila2.caption.caption_job import describe_job
 from vila2.caption.prompts import choose_prompt
 from vila2.data.job_files import check_earlier_job, check_same_job, keep_job, only_writer
 from vila2.data.journal import Journal
@@ -98,7 +98,9 @@ def recaption(
             return finished
         keep_job(folder / "job.json", job, where=folder, mend=_MEND)
         asked = tuple(prompts), tuple(also)
-        work = _Work(dataset, engine, writer, *asked, settings, seed, batch_size, select, read, attempts)
+        work = _RecaptionWork(
+            dataset, engine, writer, *asked, settings, seed, batch_size, select, read, attempts
+        )
         selected, images = job["selection"]["count"], work.images()
         if selected and not images:
             raise DataError(
@@ -134,7 +136,7 @@ def check_layer(folder: Path, known: Mapping[str, Any]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class _RecaptionWork:
     """What stays the same from shard to shard."""
 
     dataset: ShardDataset

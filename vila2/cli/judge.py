@@ -13,7 +13,7 @@ import typer
 from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
 
 if TYPE_CHECKING:
-    from vila2.judge.job import Work
+    from vila2.judge.judging_job import Work
     from vila2.judge.votes import VoteBook
 
 COUNT = 5000  # as many images as the paper's judges saw
@@ -57,7 +57,7 @@ def judge(
     Stopped at any moment, the same command goes on. Votes, judged.json and report.html are in --out.
     """
     from vila2.errors import RecipeError
-    from vila2.judge.job import Work, write_judged
+    from vila2.judge.judging_job import Work, write_judged
     from vila2.report.judge_page import write_judge_page
     from vila2.run.finding import open_described
 
@@ -91,8 +91,8 @@ def _by_engine(
 ) -> Iterator[tuple[dict[str, Any], VoteBook]]:
     from vila2.engine.protocol import GenerationSettings
     from vila2.engine.registry import open_engine
-    from vila2.judge.asking import ask_pairs
-    from vila2.judge.job import check_votes, describe_engine, open_votes
+    from vila2.judge.engine_votes import ask_pairs
+    from vila2.judge.judging_job import check_votes, describe_engine, open_votes
     from vila2.run.displays import live_progress
 
     settings = GenerationSettings(max_new_tokens)
@@ -116,7 +116,7 @@ def _by_engine(
 def _by_person(
     work: Work, folder: Path, port: int, open_page: bool
 ) -> Iterator[tuple[dict[str, Any], VoteBook]]:
-    from vila2.judge.job import PERSON, open_votes
+    from vila2.judge.judging_job import PERSON, open_votes
     from vila2.judge.person import Session
     from vila2.judge.server import serve
 

@@ -57,9 +57,9 @@ def merge(
     dialogue(merged) or tree(merged).
     """
     from vila2.engine.registry import open_engine
-    from vila2.merge.job import merge_layers
+    from vila2.merge.fate_counts import merge_results, tally_merge
+    from vila2.merge.merging import merge_layers
     from vila2.merge.settings import find_layers, merge_settings, settings_of
-    from vila2.merge.tally import merge_results, tally_merge
     from vila2.run.displays import live_progress
 
     opened, found = find_layers(place, [one.strip() for one in layers.split(",")], dataset)

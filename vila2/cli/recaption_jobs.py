@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import typer
 
-from vila2.caption.job import describe_settings
+from vila2.caption.caption_job import describe_settings
 from vila2.caption.prompts import DEFAULT_PROMPTS
 from vila2.cli.options import quoted
 from vila2.data.annotations import STATUSES, LayerStatistics, Status
@@ -79,7 +79,7 @@ class Asking:
         return describe_settings(self.prompts, self.settings, self.seed)
 
 
-class Job(Protocol):
+class RecaptionJob(Protocol):
     """One of the jobs below."""
 
     asking: Asking
@@ -296,7 +296,7 @@ def open_job(
     layer: str | None,
     dataset: str | None,
     restart: bool,
-) -> Job:
+) -> RecaptionJob:
     """The job that places and options make.
 
     Raises:

@@ -17,7 +17,7 @@ def report(
 ) -> None:
     """Write the report of a run again from its results, without running anything."""
     from vila2.report.page import write_report
-    from vila2.report.results import read_results
+    from vila2.report.results_page import read_results
 
     source = _results_file(run)
     page = out if out is not None else source.parent / "report.html"

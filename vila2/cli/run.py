@@ -73,7 +73,7 @@ def read_recipe(path: Path, overrides: list[str]) -> Recipe:
     from vila2.evaluate.benchmarks import benchmark_kinds
     from vila2.model.shipped import shipped_parts
     from vila2.plugin.discovery import installed_plugins
-    from vila2.recipe.file.reading import load_recipe
+    from vila2.recipe.file.recipe_file import load_recipe
     from vila2.sources import source_names
 
     known = {

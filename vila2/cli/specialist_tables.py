@@ -9,7 +9,7 @@ import typer
 
 
 def print_specialist(name: str, found: Mapping[str, Any]) -> None:
-    """Prints what :func:`vila2.specialist.preflight.looked_at` found."""
+    """Prints what :func:`vila2.specialist.specialist_preflight.looked_at` found."""
     data = found["data"]
     typer.echo(f"\nspecialist {name}: built from {data['from']}")
     much = "all of it" if data["all"] else "its beginning"

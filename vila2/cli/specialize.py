@@ -67,10 +67,10 @@ def specialize(
     only what depends on it.
     """
     from vila2.run.displays import live_progress
-    from vila2.specialist.job import prepare_job
     from vila2.specialist.origin import find_origin
-    from vila2.specialist.preflight import preflight_specialist
-    from vila2.specialist.specialize import specialise
+    from vila2.specialist.specialist_job import prepare_job
+    from vila2.specialist.specialist_preflight import preflight_specialist
+    from vila2.specialist.specializing import specialise
 
     origin = find_origin(source)
     job = prepare_job(
@@ -121,7 +121,7 @@ def _folder(origin: Origin, plugin: str) -> Path:
 
 def _show_built(built: Mapping[str, Any], preview: Path) -> None:
     """What was built, before anything is trained on it; on standard error, as the progress is."""
-    from vila2.specialist.results import build_rows
+    from vila2.specialist.comparison import build_rows
 
     samples = ", ".join(f"{count:,} {name}" for name, count in built["samples"].items())
     typer.echo(f"built {built['built']:,} samples: {samples}", err=True)

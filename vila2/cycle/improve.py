@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vila2.cycle.controls.catalogue import Control, find_controls
 from vila2.cycle.rounds import History, self_augment
 from vila2.cycle.specialist_augmentation import specialist_augment
-from vila2.cycle.training import Cycle, Generalist
+from vila2.cycle.training import Cycle, TrainedGeneralist
 from vila2.run.pruning import prune
 from vila2.run.run_model import link_model
 from vila2.run.steps import Run, checkpoint
@@ -54,12 +54,12 @@ def improve(
     return cycle, history
 
 
-def do_controls(recipe: Recipe, run: Run, *, processes: int = 1) -> dict[str, Generalist]:
+def do_controls(recipe: Recipe, run: Run, *, processes: int = 1) -> dict[str, TrainedGeneralist]:
     """The model of every control of a recipe, by the control's name; what they have in common is done once."""
     return {control.name: _outcome(control, recipe, run, processes) for control in find_controls(recipe)}
 
 
-def _outcome(control: Control, recipe: Recipe, run: Run, processes: int) -> Generalist:
+def _outcome(control: Control, recipe: Recipe, run: Run, processes: int) -> TrainedGeneralist:
     _, history = improve(control.applied_to(recipe), run, processes=processes)
     return replace(history.outcome, name=control.name)
 
@@ -102,11 +102,11 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) ->
     Raises:
         Vila2Error: whatever is wrong, before the first work where it can be known before.
     """
-    from vila2.cycle.preflight.controls import check_controls
+    from vila2.cycle.preflight.controls_preflight import check_controls
     from vila2.cycle.preflight.disk_need import disk_need
-    from vila2.cycle.preflight.recipe import model_in_outline, preflight
-    from vila2.cycle.preflight.rounds import check_rounds
-    from vila2.cycle.preflight.specialists import check_specialists
+    from vila2.cycle.preflight.recipe_preflight import model_in_outline, preflight
+    from vila2.cycle.preflight.rounds_preflight import check_rounds
+    from vila2.cycle.preflight.specialists_preflight import check_specialists
     from vila2.cycle.results import write_results
     from vila2.train.processes import processes_here
 

@@ -20,7 +20,7 @@ from vila2.data.shards import ShardDataset
 from vila2.evaluate.kinds.captions import claims_about, measure_row, score_captions
 from vila2.evaluate.measures.intervals import paired_ratio_bootstrap
 from vila2.evaluate.measures.stored import scored_items
-from vila2.merge.tally import merge_results
+from vila2.merge.fate_counts import merge_results
 from vila2.report.merge_result import MergeResult
 from vila2.report.merge_tables import merge_line
 from vila2.report.page import write_report
@@ -29,7 +29,7 @@ from vila2.train.left_out import LEFT_OUT_FILE, left_out_line
 
 if TYPE_CHECKING:
     from vila2.cycle.rounds import History
-    from vila2.cycle.training import Cycle, Generalist
+    from vila2.cycle.training import Cycle, TrainedGeneralist
     from vila2.recipe.recipe import Recipe
 
 # Layer quality needs no more captions than this for a tight interval.
@@ -37,7 +37,7 @@ _LAYER_SAMPLE = 1000
 
 
 def write_results(
-    cycle: Cycle, history: History, controls: Mapping[str, Generalist], folder: Path
+    cycle: Cycle, history: History, controls: Mapping[str, TrainedGeneralist], folder: Path
 ) -> dict[str, Any]:
     """Writes ``results.json`` and ``report.html`` into the run's folder.
 
@@ -50,7 +50,7 @@ def write_results(
         ``report`` (path), ``summary`` (columns and rows for the terminal), ``told`` (sentences below it: of every round's
         gain, why the rounds ended, and of the merge) and ``results``.
     """
-    from vila2.recipe.file.reading import recipe_to_yaml
+    from vila2.recipe.file.recipe_file import recipe_to_yaml
 
     recipe = cycle.recipe
     dataset = ShardDataset.open(cycle.data[recipe.recaptioned].folder)
@@ -99,7 +99,7 @@ def _told_merge(results: Mapping[str, Any]) -> list[str]:
     return [merge_line(MergeResult.model_validate(results["merge"]))] if results["merge"] else []
 
 
-def _told_left_out(history: History, controls: Mapping[str, Generalist]) -> list[str]:
+def _told_left_out(history: History, controls: Mapping[str, TrainedGeneralist]) -> list[str]:
     """A sentence on every stage that samples were left out of."""
     told = {
         step.folder: f"{generalist.name}, stage {name}: {left_out_line(step.results['left_out'])}; "
@@ -139,7 +139,7 @@ def _told_rounds(history: History) -> list[str]:
     ]
 
 
-def _model(generalist: Generalist) -> dict[str, Any]:
+def _model(generalist: TrainedGeneralist) -> dict[str, Any]:
     shown = ("trained", "parameters_trained", "samples", "steps", "tokens", "loss")
     return {
         "name": generalist.name,
@@ -153,8 +153,8 @@ def _model(generalist: Generalist) -> dict[str, Any]:
 
 
 def _pairs(
-    history: History, controls: Sequence[tuple[Control, Generalist]]
-) -> list[tuple[Generalist, Generalist]]:
+    history: History, controls: Sequence[tuple[Control, TrainedGeneralist]]
+) -> list[tuple[TrainedGeneralist, TrainedGeneralist]]:
     """Each model against the one before it, the last against the first, and what is controlled against its controls."""
     models = history.all_models
     whole = [(models[0], models[-1])] if len(models) > 2 else []
@@ -165,7 +165,7 @@ def _pairs(
     ]
 
 
-def _changes(pairs: Sequence[tuple[Generalist, Generalist]], seed: int) -> list[dict[str, Any]]:
+def _changes(pairs: Sequence[tuple[TrainedGeneralist, TrainedGeneralist]], seed: int) -> list[dict[str, Any]]:
     """The differences of models, item by item."""
     changes = []
     for before, after in pairs:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vila2.cycle.saturation import Gain, best_round, check_measure, gain_of
-from vila2.cycle.training import Cycle, Generalist
+from vila2.cycle.training import Cycle, TrainedGeneralist
 from vila2.evaluate.measures.stored import items_of
 from vila2.recipe.parts.cycle import MORE_SFT
 
@@ -33,18 +33,18 @@ class History:
         final: what specialists made of it, where the recipe has any.
     """
 
-    models: tuple[Generalist, ...]
+    models: tuple[TrainedGeneralist, ...]
     gains: tuple[Gain, ...]
-    best: Generalist
-    final: Generalist | None = None
+    best: TrainedGeneralist
+    final: TrainedGeneralist | None = None
 
     @property
-    def outcome(self) -> Generalist:
+    def outcome(self) -> TrainedGeneralist:
         """The model that all this was done for."""
         return self.final or self.best
 
     @property
-    def all_models(self) -> tuple[Generalist, ...]:
+    def all_models(self) -> tuple[TrainedGeneralist, ...]:
         """The rounds' models, and the final one."""
         return (*self.models, *([self.final] if self.final else []))
 
@@ -69,7 +69,7 @@ def self_augment(cycle: Cycle) -> History:
     return History(tuple(models), tuple(gains), models[_best(scores, until)])
 
 
-def _next(cycle: Cycle, before: Generalist, round: int) -> Generalist:
+def _next(cycle: Cycle, before: TrainedGeneralist, round: int) -> TrainedGeneralist:
     """VILA_i, trained with the captions that the one before it wrote."""
     layer = cycle.recaption(before)
     view = cycle.recipe.cycle.view.format(layer=layer)

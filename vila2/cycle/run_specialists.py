@@ -11,20 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vila2.cycle.training import Cycle, Generalist
+from vila2.cycle.training import Cycle, TrainedGeneralist
 from vila2.errors import RecipeError, Vila2Error
 from vila2.plugin.host import Host
 from vila2.recipe.checks.learning import within
 from vila2.recipe.parts.data import MixtureEntry
-from vila2.recipe.specialist import AnnotateSpec
+from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.run.step_files import StepResult
 from vila2.run.steps import checkpoint
 from vila2.specialist.annotate_step import AnnotateSettings
 from vila2.specialist.annotate_step import annotate as annotate_step
-from vila2.specialist.job import Job, prepare_job
 from vila2.specialist.made import MadeSpecialist
 from vila2.specialist.making import Made, make
 from vila2.specialist.origin import Origin, starts_from_the_miniature
+from vila2.specialist.specialist_job import Job, prepare_job
 
 #: Of the images, in the paper's Table 3: with a specialist's captions beside all the others.
 SHARE = 0.05
@@ -48,7 +48,7 @@ class RunSpecialist:
     made: Made | None = None
 
 
-def prepare_specialists(cycle: Cycle, best: Generalist) -> dict[str, Job]:
+def prepare_specialists(cycle: Cycle, best: TrainedGeneralist) -> dict[str, Job]:
     """Checks what the run's specialists will be made of; those made before need nothing more.
 
     Raises:
@@ -140,7 +140,7 @@ def asked_about(cycle: Cycle, plugin: str) -> tuple[float, float]:
     return within(select, (0.0, SHARE)) if cycle.recipe.specialist_data == "share" else select
 
 
-def origin_of(cycle: Cycle, generalist: Generalist) -> Origin:
+def origin_of(cycle: Cycle, generalist: TrainedGeneralist) -> Origin:
     """A generalist of a run that is under way, as specialists start from it."""
     recipe = cycle.recipe
     stages = {name: cycle.seen(name, generalist) for name in generalist.stages}

@@ -18,7 +18,7 @@ from vila2.cycle.run_specialists import (
     specialise,
     training_data,
 )
-from vila2.cycle.training import Cycle, Generalist
+from vila2.cycle.training import Cycle, TrainedGeneralist
 from vila2.data.views import View
 from vila2.errors import RunError
 from vila2.merge.merge_step import MergeSettings
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 NAME = "VILA²"
 
 
-def specialist_augment(cycle: Cycle, best: Generalist) -> Generalist:
+def specialist_augment(cycle: Cycle, best: TrainedGeneralist) -> TrainedGeneralist:
     """Trains the generalist once more, on what specialists made of it say about the images.
 
     Args:
@@ -79,7 +79,7 @@ def share_of_images(cycle: Cycle) -> list[MixtureEntry]:
     ]
 
 
-def merge(cycle: Cycle, best: Generalist, layers: Sequence[str]) -> str:
+def merge(cycle: Cycle, best: TrainedGeneralist, layers: Sequence[str]) -> str:
     """Makes one conversation of what all layers say of an image; see :mod:`vila2.merge`.
 
     Returns:

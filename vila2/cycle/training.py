@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Generalist:
+class TrainedGeneralist:
     """One trained model: the steps that made it and what it scores.
 
     Attributes:
@@ -102,7 +102,7 @@ class Cycle:
         beside: Mapping[str, Sequence[MixtureEntry]] | None = None,
         in_place_of: str | None = None,
         steps: str | None = None,
-    ) -> Generalist:
+    ) -> TrainedGeneralist:
         """Trains all stages from the same parts, and scores the last one's model (paper: "retrain from scratch").
 
         Args:
@@ -120,9 +120,9 @@ class Cycle:
         model = list(stages.values())[-1]
         benchmarks = [benchmark for benchmark in self.recipe.evaluate if not benchmark.rounds_only]
         scores = self.score(f"{steps}-scores", model, benchmarks)
-        return Generalist(name, round, stages, scores, layer, view)
+        return TrainedGeneralist(name, round, stages, scores, layer, view)
 
-    def scores_for_stopping(self, generalist: Generalist, until: SaturationSpec) -> StepResult:
+    def scores_for_stopping(self, generalist: TrainedGeneralist, until: SaturationSpec) -> StepResult:
         """The scores that hold the measure which says when to stop."""
         deciding = until.measure.partition("/")[0]
         named = [b for b in self.recipe.evaluate if b.rounds_only and b.name == deciding]
@@ -188,7 +188,7 @@ class Cycle:
         told = EqualCompute(datasets=tuple(datasets), more=more, less=less)
         return told, self._inputs_of(less) | self._inputs_of(more)
 
-    def recaption(self, writer: Generalist) -> str:
+    def recaption(self, writer: TrainedGeneralist) -> str:
         """VILA_i writes layer self-(i+1) about the images of its own pretraining data.
 
         Controls put other captions in their place: see ``cycle.captions`` of the recipe.
@@ -246,7 +246,7 @@ class Cycle:
         self.layers[layer], self.writers[layer] = step, writer
         return layer
 
-    def seen(self, name: str, generalist: Generalist) -> StageSpec:
+    def seen(self, name: str, generalist: TrainedGeneralist) -> StageSpec:
         """A stage as a generalist was trained in it."""
         return self._seen_through(name, self.recipe.stages[name], generalist.view)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from vila2.data.shown import shortened
+from vila2.data.shortening import shortened
 
 EXAMPLES = 2
 _LONGEST = 200  # letters of a detail

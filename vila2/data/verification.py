@@ -18,7 +18,7 @@ from vila2.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Damage:
     """One thing that is wrong: where, and what."""
 
     where: str
@@ -32,7 +32,7 @@ class Verification:
     samples: int
     images: int
     layers: tuple[str, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Damage, ...]
 
 
 def verify_dataset(folder: Path | str, *, layers: Sequence[Path] = (), progress: Any = None) -> Verification:
@@ -49,8 +49,8 @@ def verify_dataset(folder: Path | str, *, layers: Sequence[Path] = (), progress:
     try:
         dataset = ShardDataset.open(folder)
     except DataError as error:
-        return Verification(0, 0, (), (Problem(str(folder), error.what),))
-    problems: list[Problem] = []
+        return Verification(0, 0, (), (Damage(str(folder), error.what),))
+    problems: list[Damage] = []
     seen: dict[str, str] = {}
     images = 0
     for shard_no in range(len(dataset.shards)):
@@ -62,11 +62,11 @@ def verify_dataset(folder: Path | str, *, layers: Sequence[Path] = (), progress:
                 if progress is not None:
                     progress.advance(1)
         except DataError as error:
-            problems.append(Problem(str(dataset.paths[shard_no]), error.what))
+            problems.append(Damage(str(dataset.paths[shard_no]), error.what))
     listed = {path.name for path in dataset.paths}
     if dataset.own:
         extra = sorted(path for path in (dataset.folder / "shards").glob("*.tar") if path.name not in listed)
-        problems += [Problem(str(path), "dataset.json does not know this tar") for path in extra]
+        problems += [Damage(str(path), "dataset.json does not know this tar") for path in extra]
     folders = [path for path in sorted((dataset.folder / "layers").glob("*")) if path.is_dir()]
     names = []
     for path in (*folders, *layers):
@@ -75,21 +75,21 @@ def verify_dataset(folder: Path | str, *, layers: Sequence[Path] = (), progress:
     return Verification(len(dataset), images, tuple(names), tuple(problems))
 
 
-def _shard_problems(dataset: ShardDataset, shard_no: int, seen: dict[str, str]) -> Iterator[Problem]:
+def _shard_problems(dataset: ShardDataset, shard_no: int, seen: dict[str, str]) -> Iterator[Damage]:
     path, info = dataset.paths[shard_no], dataset.shards[shard_no]
     sha256 = file_sha256(path)
     if sha256 != info.sha256:
-        yield Problem(str(path), f"the content changed: sha256 is {sha256}, was {info.sha256}")
+        yield Damage(str(path), f"the content changed: sha256 is {sha256}, was {info.sha256}")
     index, fresh = dataset.index(shard_no), index_tar(path, foreign=not dataset.own)
     for refused in fresh.refused:
-        yield Problem(refused.where, f"{refused.reason}: {refused.key!r}, {refused.detail}")
+        yield Damage(refused.where, f"{refused.reason}: {refused.key!r}, {refused.detail}")
     if not _same(index, fresh):
-        yield Problem(str(path.with_suffix(".index")), "differs from the tar; delete it, it is made anew")
+        yield Damage(str(path.with_suffix(".index")), "differs from the tar; delete it, it is made anew")
     if len(index) != info.count:
-        yield Problem(str(path), f"holds {len(index)} samples, dataset.json says {info.count}")
+        yield Damage(str(path), f"holds {len(index)} samples, dataset.json says {info.count}")
     for key in index.keys():  # noqa: SIM118 - no dict
         if key in seen:
-            yield Problem(str(path), f"key {key!r} is also in {seen[key]}")
+            yield Damage(str(path), f"key {key!r} is also in {seen[key]}")
         seen[key] = path.name
 
 
@@ -100,49 +100,49 @@ def _same(index: OffsetIndex, other: OffsetIndex) -> bool:
     return all(np.array_equal(getattr(index, name), getattr(other, name)) for name in names)
 
 
-def _samples(dataset: ShardDataset, shard_no: int, problems: list[Problem]) -> Iterator[Any]:
+def _samples(dataset: ShardDataset, shard_no: int, problems: list[Damage]) -> Iterator[Any]:
     for number in dataset.shard_range(shard_no):
         try:
             yield dataset[number]
         except DataError as error:
-            problems.append(Problem(str(dataset.paths[shard_no]), error.what))
+            problems.append(Damage(str(dataset.paths[shard_no]), error.what))
 
 
-def _image_problems(path: Path, sample: Any) -> Iterator[Problem]:
+def _image_problems(path: Path, sample: Any) -> Iterator[Damage]:
     for number, data in enumerate(sample.images):
         try:
             decode_image(data, where=f"sample {sample.key!r}, image {number}")
         except DataError as error:
-            yield Problem(str(path), error.what)
+            yield Damage(str(path), error.what)
 
 
-def layer_problems(folder: Path, dataset: ShardDataset) -> list[Problem]:
+def layer_problems(folder: Path, dataset: ShardDataset) -> list[Damage]:
     """What is wrong with a layer, by itself and as a layer of this dataset."""
     try:
         layer = Layer.open(folder)
     except DataError as error:
-        return [Problem(str(folder), error.what)]
-    problems: list[Problem] = []
+        return [Damage(str(folder), error.what)]
+    problems: list[Damage] = []
     statuses: Counter[str] = Counter()
     for shard_no, (path, sha256) in layer.shard_files().items():
         if file_sha256(path) != sha256:
-            problems.append(Problem(str(path), "the content changed since the layer was finished"))
+            problems.append(Damage(str(path), "the content changed since the layer was finished"))
         if shard_no >= len(dataset.shards):
-            problems.append(Problem(str(path), f"the dataset has no shard {shard_no}"))
+            problems.append(Damage(str(path), f"the dataset has no shard {shard_no}"))
             continue
         try:
             rows = layer.shard(shard_no)
         except DataError as error:
-            problems.append(Problem(str(path), error.what))
+            problems.append(Damage(str(path), error.what))
             continue
         statuses.update(row.status for group in rows.values() for row in group)
         unknown = _unknown_keys(rows, dataset, shard_no)
         if unknown:
             named = ", ".join(map(repr, unknown[:3])) + (" ..." if len(unknown) > 3 else "")
-            problems.append(Problem(str(path), f"{len(unknown)} keys are not in shard {shard_no}: {named}"))
+            problems.append(Damage(str(path), f"{len(unknown)} keys are not in shard {shard_no}: {named}"))
     if not problems and dict(statuses) != layer.statuses:
         problems.append(
-            Problem(str(folder), f"layer.json counts {layer.statuses}, its files {dict(statuses)}")
+            Damage(str(folder), f"layer.json counts {layer.statuses}, its files {dict(statuses)}")
         )
     return problems
 

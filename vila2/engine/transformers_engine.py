@@ -23,7 +23,7 @@ from transformers import (
 from vila2.data.images import decode_image, image_size
 from vila2.engine.protocol import Answer, GenerationSettings, Request, RequestsRefused
 from vila2.errors import DataError, EngineError, Vila2Error, one_line
-from vila2.model.coordinates import scheme_of
+from vila2.model.coordinate_scheme import scheme_of
 from vila2.model.processing import end_tokens
 from vila2.model.seen_before import remember_pictures
 

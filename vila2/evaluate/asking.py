@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from vila2.caption.asking import ask_or_empty
+from vila2.caption.careful_asking import ask_or_empty
 from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request
 from vila2.evaluate.measures.items import Items
 from vila2.recipe.parts.evaluate import BenchmarkSpec

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from vila2.caption.asking import ask_or_empty
+from vila2.caption.careful_asking import ask_or_empty
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.exchanges import Exchange, exchanges_of
 from vila2.data.images import decode_image
@@ -15,8 +15,8 @@ from vila2.engine.marks import mark
 from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.errors import PluginError
 from vila2.evaluate.measures.items import Items
+from vila2.plugin.contract import Asked, Said
 from vila2.plugin.references import call
-from vila2.plugin.specialist import Asked, Said
 
 Question = tuple[Sample, Exchange]
 

@@ -11,7 +11,7 @@ from vila2.data.images import decode_image
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError
 from vila2.judge.pairs import Pair
-from vila2.judge.votes import Outcome, Vote, decide
+from vila2.judge.votes import Vote, VoteOutcome, decide
 
 #: Examples of each ending of each two layers.
 EACH = 4
@@ -22,7 +22,7 @@ def choose_examples(
     pairs: Sequence[Pair], votes_on: Callable[[str], tuple[Vote, ...]], dataset: ShardDataset
 ) -> list[dict[str, Any]]:
     """The first pairs, in the order of the choice, of each ending: won, lost, a tie, orders that disagree."""
-    found: dict[tuple[Any, ...], list[Outcome]] = {}
+    found: dict[tuple[Any, ...], list[VoteOutcome]] = {}
     for pair in pairs:
         outcome = decide(pair, votes_on(pair.id))
         if outcome.kind in ("decided", "tie", "inconsistent"):
@@ -45,7 +45,7 @@ def picture(data: bytes, *, where: str, side: int) -> bytes:
     return file.getvalue()
 
 
-def _example(outcome: Outcome, dataset: ShardDataset) -> dict[str, Any]:
+def _example(outcome: VoteOutcome, dataset: ShardDataset) -> dict[str, Any]:
     pair = outcome.pair
     try:
         image = picture(dataset[dataset.find(pair.key)].images[0], where=pair.key, side=_SIDE)

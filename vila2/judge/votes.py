@@ -46,7 +46,7 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class VoteOutcome:
     """How a pair ended.
 
     Attributes:
@@ -62,7 +62,7 @@ class Outcome:
     votes: tuple[Vote, ...] = ()
 
 
-def decide(pair: Pair, votes: Sequence[Vote]) -> Outcome:
+def decide(pair: Pair, votes: Sequence[Vote]) -> VoteOutcome:
     """One outcome of a pair's votes, two of an engine and one of a person.
 
     Votes that differ between the two orders make a tie of kind "inconsistent". A pair with a vote that is
@@ -70,20 +70,20 @@ def decide(pair: Pair, votes: Sequence[Vote]) -> Outcome:
     """
     votes = tuple(votes)
     if pair.identical:
-        return Outcome(pair, "identical", 0.5)
+        return VoteOutcome(pair, "identical", 0.5)
     if not votes:
-        return Outcome(pair, "open", None)
+        return VoteOutcome(pair, "open", None)
     scores = [vote.score for vote in votes]
     if None in scores:
         verdicts = {vote.verdict for vote in votes}
         kind = next(kind for kind in ("error", "skip", "unparsed") if kind in verdicts)
-        return Outcome(pair, kind, None, votes)
+        return VoteOutcome(pair, kind, None, votes)
     if len(set(scores)) > 1:
-        return Outcome(pair, "inconsistent", 0.5, votes)
-    return Outcome(pair, "tie" if scores[0] == 0.5 else "decided", scores[0], votes)
+        return VoteOutcome(pair, "inconsistent", 0.5, votes)
+    return VoteOutcome(pair, "tie" if scores[0] == 0.5 else "decided", scores[0], votes)
 
 
-def kinds(outcomes: Iterable[Outcome]) -> dict[str, int]:
+def kinds(outcomes: Iterable[VoteOutcome]) -> dict[str, int]:
     """Outcomes by kind, in the order of :data:`Kind`; kinds that did not come up are left out."""
     counts = Counter(outcome.kind for outcome in outcomes)
     return {kind: counts[kind] for kind in get_args(Kind) if counts[kind]}

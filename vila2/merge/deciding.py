@@ -9,7 +9,7 @@ The rules, in the order they are tried:
    else was asked what it was asked.
 5. A sentence that begins with a pronoun ("It has a sign") falls with the one before it.
 
-What repeats, and what does not fit the budget, is left out afterwards (:mod:`vila2.merge.conversation`).
+What repeats, and what does not fit the budget, is left out afterwards (:mod:`vila2.merge.dialogue`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from vila2.merge.hearing import Exchange, Spoken
+from vila2.merge.hearing import HeardExchange, Spoken
 from vila2.recipe.parts.specialists import MergeSpec
 
 #: "This is", but not "this image".
@@ -28,7 +28,7 @@ _LEANS = re.compile(
 )
 
 
-def decided(exchange: Exchange, spec: MergeSpec) -> Exchange:
+def decided(exchange: HeardExchange, spec: MergeSpec) -> HeardExchange:
     """An exchange with the fate of each of its sentences."""
     spoken: list[Spoken] = []
     for one in exchange.spoken:

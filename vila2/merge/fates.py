@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vila2.data.atomic import write_bytes_atomic
 from vila2.errors import DataError
-from vila2.merge.hearing import Exchange, Spoken
+from vila2.merge.hearing import HeardExchange, Spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Fate:
     contradicted: int = 0
 
 
-def fates_of(key: str, arranged: Sequence[Exchange]) -> Iterator[Fate]:
+def fates_of(key: str, arranged: Sequence[HeardExchange]) -> Iterator[Fate]:
     """The fates of one image's exchanges and their sentences."""
     for one in arranged:
         name, number = one.source.name, one.number

@@ -10,7 +10,7 @@ from vila2.claims.reading import read_claims
 from vila2.data.annotations import Annotation, Status
 from vila2.data.claims import ClaimStatus
 from vila2.data.sample import Part, TextPart, Turn, user
-from vila2.merge.answers import Sentence, sentences_of, with_claims
+from vila2.merge.answer_sentences import Sentence, sentences_of, with_claims
 from vila2.merge.sources import Source
 
 
@@ -33,7 +33,7 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class HeardExchange:
     """A question with its answer, or a caption.
 
     Attributes:
@@ -60,7 +60,7 @@ class Exchange:
 
 def hear(
     sources: Sequence[Source], rows: Mapping[str, Sequence[Annotation]], vocabulary: Vocabulary
-) -> list[Exchange]:
+) -> list[HeardExchange]:
     """Everything that the layers say about an image, the claims of it unverified.
 
     Args:
@@ -75,7 +75,7 @@ def hear(
     ]
 
 
-def _of_source(source: Source, rows: Sequence[Annotation], vocabulary: Vocabulary) -> Iterator[Exchange]:
+def _of_source(source: Source, rows: Sequence[Annotation], vocabulary: Vocabulary) -> Iterator[HeardExchange]:
     number = 0
     for row in rows:
         pairs = list(_pairs(source, row))
@@ -85,7 +85,7 @@ def _of_source(source: Source, rows: Sequence[Annotation], vocabulary: Vocabular
             spoken = tuple(Spoken(_read(source, sentence, vocabulary)) for sentence in sentences)
             asked = question.text.strip() if question is not None else None
             prompted = asked == row.prompt.strip() and (not source.prompts or asked in source.prompts)
-            yield Exchange(source, number, question, spoken, row.status, row.detail, prompted)
+            yield HeardExchange(source, number, question, spoken, row.status, row.detail, prompted)
             number += 1
 
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from vila2.caption.asking import Unanswered, ask_each
+from vila2.caption.careful_asking import Unanswered, ask_each
 from vila2.data.annotations import Annotation
 from vila2.engine.marks import mark
 from vila2.engine.protocol import Engine, GenerationSettings, Request
-from vila2.merge.answers import text_of
-from vila2.merge.hearing import Exchange
+from vila2.merge.answer_sentences import text_of
+from vila2.merge.hearing import HeardExchange
 
 PROMPT = (
     "Below are descriptions of one image, and questions about it with their answers. Merge them into one paragraph "
@@ -34,7 +34,7 @@ def describe_writer(engine: Engine, settings: GenerationSettings) -> dict[str, A
 
 
 def write_paragraphs(
-    engine: Engine, conversations: Sequence[tuple[str, Sequence[Exchange]]], settings: GenerationSettings
+    engine: Engine, conversations: Sequence[tuple[str, Sequence[HeardExchange]]], settings: GenerationSettings
 ) -> list[Annotation]:
     """A paragraph for each key's conversation, marked as captions are; the engine sees the text alone.
 
@@ -50,7 +50,7 @@ def write_paragraphs(
     ]
 
 
-def rewritten(arranged: Sequence[Exchange]) -> list[Exchange]:
+def rewritten(arranged: Sequence[HeardExchange]) -> list[HeardExchange]:
     """A conversation that a paragraph takes the place of."""
     return [
         replace(
@@ -68,7 +68,7 @@ def rewritten(arranged: Sequence[Exchange]) -> list[Exchange]:
     ]
 
 
-def _as_text(exchanges: Sequence[Exchange]) -> str:
+def _as_text(exchanges: Sequence[HeardExchange]) -> str:
     lines = []
     for one in exchanges:
         if one.kept:

@@ -11,7 +11,7 @@ from vila2.data.layers import ReadLayer
 from vila2.data.shards import ShardDataset
 from vila2.errors import RecipeError, RunError
 from vila2.nearest import did_you_mean
-from vila2.recipe.file.reading import load_recipe
+from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.file.yaml import read_setting
 from vila2.recipe.parts.specialists import MergeSpec
 from vila2.run.finding import open_described

@@ -14,9 +14,9 @@ from vila2.data.layers import ReadLayer
 from vila2.errors import DataError
 from vila2.merge.judging import NamedVerifier
 from vila2.merge.known import heads_of
+from vila2.plugin.contract import MergePolicy
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference
-from vila2.plugin.specialist import MergePolicy
 
 Role = Literal["original", "base", "specialist"]
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from vila2.data.annotations import Annotation
 from vila2.data.claims import Claim
-from vila2.merge.hearing import Exchange, Spoken
+from vila2.merge.hearing import HeardExchange, Spoken
 from vila2.merge.judging import NamedVerifier, judged, verdict_of
 from vila2.merge.known import Known, known_of
 from vila2.merge.repeats import refuted_repeats
@@ -20,12 +20,12 @@ from vila2.merge.sources import Source, ranked
 
 
 def weigh(
-    heard: Sequence[Exchange],
+    heard: Sequence[HeardExchange],
     sources: Sequence[Source],
     rows: Mapping[str, Sequence[Annotation]],
     *,
     absence: Collection[str],
-) -> tuple[list[Exchange], Known]:
+) -> tuple[list[HeardExchange], Known]:
     """Judges every sentence.
 
     Args:
@@ -56,7 +56,7 @@ def weigh(
             all_counted="repeats" in absence,
         )
 
-    weighed: dict[tuple[str, int], Exchange] = {}
+    weighed: dict[tuple[str, int], HeardExchange] = {}
     for place, source in enumerate(order):
         others, above = known([one for one in order if one is not source]), known(order[:place])
         own = [_judged(one, others, above, verifiers) for one in heard if one.source is source]
@@ -68,7 +68,7 @@ def weigh(
     ], everything
 
 
-def judge_by(exchange: Exchange, known: Known, verifiers: Sequence[NamedVerifier]) -> Exchange:
+def judge_by(exchange: HeardExchange, known: Known, verifiers: Sequence[NamedVerifier]) -> HeardExchange:
     """An exchange with the verdicts that all that is known gives.
 
     Raises:
@@ -77,7 +77,9 @@ def judge_by(exchange: Exchange, known: Known, verifiers: Sequence[NamedVerifier
     return _judged(exchange, known, known, verifiers)
 
 
-def _judged(exchange: Exchange, others: Known, above: Known, verifiers: Sequence[NamedVerifier]) -> Exchange:
+def _judged(
+    exchange: HeardExchange, others: Known, above: Known, verifiers: Sequence[NamedVerifier]
+) -> HeardExchange:
     spoken = [_sentence(one, others, above, verifiers) for one in exchange.spoken]
     if others.all_counted:
         by_others = refuted_repeats(spoken, others)
@@ -101,7 +103,7 @@ def _sentence(one: Spoken, others: Known, above: Known, verifiers: Sequence[Name
     )
 
 
-def _testimony(exchanges: Sequence[Exchange], source: Source) -> list[Claim]:
+def _testimony(exchanges: Sequence[HeardExchange], source: Source) -> list[Claim]:
     """What a specialist's parser understood of its answers, less what was refuted."""
     return [
         claim

@@ -34,7 +34,7 @@ def starting_parts(run: Run, recipe: Recipe) -> StepResult:
 def assemble(folder: Path, settings: AssembleSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """Puts the pretrained parts together with a fresh projector, or takes an existing VLM."""
     from vila2.model.assemble import assemble as assemble_parts
-    from vila2.model.coordinates import set_coordinates
+    from vila2.model.coordinate_scheme import set_coordinates
     from vila2.model.generalist import load_generalist
     from vila2.model.saving import save_model
 

@@ -18,7 +18,7 @@ from PIL import Image
 from vila2.data.images import MAX_PIXELS, decode_image, image_size
 from vila2.data.sample import ImagePart, Sample
 from vila2.errors import DataError, ModelError, one_line
-from vila2.model.coordinates import scheme_of
+from vila2.model.coordinate_scheme import scheme_of
 from vila2.model.pieces import Piece, PieceMaker, Style
 from vila2.model.special_tokens import text_tokenizer
 

@@ -27,7 +27,7 @@ from vila2.model.images_only import images_only, processor_class
 from vila2.model.kinds import refuse_encoder_decoder
 from vila2.model.loading import Location, loading, locate
 from vila2.model.parts import parts_of
-from vila2.model.vocabulary import check_image_token, check_vocabulary
+from vila2.model.vocabulary_fit import check_image_token, check_vocabulary
 from vila2.model.weights import POOLING, load_weights
 
 __all__ = ["Generalist", "load_generalist", "parts_of"]

@@ -23,7 +23,7 @@ from vila2.model.loading import Location, loading, locate
 from vila2.model.modeling import Vila2ForConditionalGeneration
 from vila2.model.processing import prepare_tokenizer
 from vila2.model.vision_parts import check_vision_fit, load_vision_settings
-from vila2.model.vocabulary import check_image_token, check_vocabulary
+from vila2.model.vocabulary_fit import check_image_token, check_vocabulary
 from vila2.model.weights import load_weights
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 # Resolved on first use: a plugin that only registers itself loads nothing more.
 _FACE = {
-    "API_VERSION": "vila2.plugin.specialist",
-    "Asked": "vila2.plugin.specialist",
-    "Builder": "vila2.plugin.specialist",
-    "BuilderConfig": "vila2.plugin.specialist",
-    "MergePolicy": "vila2.plugin.specialist",
-    "Parsed": "vila2.plugin.specialist",
-    "Said": "vila2.plugin.specialist",
-    "Specialist": "vila2.plugin.specialist",
+    "API_VERSION": "vila2.plugin.contract",
+    "Asked": "vila2.plugin.contract",
+    "Builder": "vila2.plugin.contract",
+    "BuilderConfig": "vila2.plugin.contract",
+    "MergePolicy": "vila2.plugin.contract",
+    "Parsed": "vila2.plugin.contract",
+    "Said": "vila2.plugin.contract",
+    "Specialist": "vila2.plugin.contract",
     "hookimpl": "vila2.plugin.hookspecs",
 }
 

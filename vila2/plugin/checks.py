@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vila2.errors import PluginError, Vila2Error
+from vila2.plugin.contract import BuilderConfig, Specialist
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference, read_packaged
-from vila2.plugin.specialist import BuilderConfig, Specialist
-from vila2.recipe.specialist import SpecialistRecipe, read_specialist_recipe
+from vila2.recipe.specialist_recipe import SpecialistRecipe, read_specialist_recipe
 
 
 @dataclass(frozen=True, slots=True)

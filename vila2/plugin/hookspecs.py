@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from vila2.plugin.specialist import Specialist
+    from vila2.plugin.contract import Specialist
 
 GROUP = "vila2.specialists"
 
@@ -24,7 +24,7 @@ hookimpl = pluggy.HookimplMarker("vila2")
 
 @hookspec
 def vila2_specialists() -> Sequence[Specialist]:
-    """Specialists: what each supplies is described in :class:`vila2.plugin.specialist.Specialist`."""
+    """Specialists: what each supplies is described in :class:`vila2.plugin.contract.Specialist`."""
 
 
 @hookspec

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from vila2.errors import PluginError, Vila2Error
 from vila2.nearest import did_you_mean
 from vila2.plugin import hookspecs
+from vila2.plugin.contract import API_VERSION, Specialist
 from vila2.plugin.discovery import SWITCH, Installed, Switch, clashes, installed_plugins
 from vila2.plugin.references import call, checked, listed, load_reference
-from vila2.plugin.specialist import API_VERSION, Specialist
 
 log = logging.getLogger("vila2.plugin")
 

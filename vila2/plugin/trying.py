@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from vila2.errors import RecipeError, Vila2Error
 from vila2.nearest import did_you_mean
-from vila2.plugin.specialist import BuilderConfig
+from vila2.plugin.contract import BuilderConfig
 
 Config = TypeVar("Config", bound=BuilderConfig)
 

@@ -22,7 +22,7 @@ _LONGEST = 48  # letters of a label
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ChartMark:
     """One arm in one panel, in pixels; ``seeds`` has a dot for every seed where there are several."""
 
     y: float
@@ -50,7 +50,7 @@ class ArmsPanel:
     axis: Axis
     top: float
     origin: float | None
-    marks: tuple[Mark | None, ...]
+    marks: tuple[ChartMark | None, ...]
 
 
 def arms_panels(study: Mapping[str, Any]) -> tuple[ArmsPanel, ...]:
@@ -111,7 +111,7 @@ def _panel(
     marks = tuple(
         None
         if cell["value"] is None
-        else Mark(
+        else ChartMark(
             _middle(top, row),
             pixel(cell["value"]),
             pixel(cell["low"]),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from vila2.report.marked_text import Segment, cut_into_segments
-from vila2.report.results import Caption, Example, LayerResult
+from vila2.report.marked_text import MarkedSpan, cut_into_segments
+from vila2.report.results_page import Caption, Example, LayerResult
 
 _COUNTED = (
     ("fact", "supported fact", "supported facts"),
@@ -24,7 +24,7 @@ class CaptionView:
     written_by: str
     prompt: str
     status: str
-    segments: tuple[Segment, ...]
+    segments: tuple[MarkedSpan, ...]
     summary: str
 
 

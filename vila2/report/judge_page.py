@@ -23,7 +23,7 @@ def write_judge_page(results: Mapping[str, Any], path: Path) -> None:
     """Renders the page; the same results give the same bytes.
 
     Args:
-        results: what :func:`vila2.judge.job.write_judged` returns.
+        results: what :func:`vila2.judge.judging_job.write_judged` returns.
         path: of the HTML file; written atomically.
     """
     page = filled(

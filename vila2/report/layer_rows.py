@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vila2.data.layers import STATUSES
 from vila2.report.numbers import MISSING
-from vila2.report.results import LayerResult
+from vila2.report.results_page import LayerResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vila2.report.axis import Axis, make_axis
 from vila2.report.numbers import written_amount
-from vila2.report.results import ModelResult, StageResult
+from vila2.report.results_page import ModelResult, StageResult
 
 WIDTH, HEIGHT = 340.0, 230.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38.0, 66.0, 12.0, 32.0

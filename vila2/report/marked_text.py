@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Literal
 
-from vila2.report.results import ClaimMark
+from vila2.report.results_page import ClaimMark
 
 Mark = Literal["", "fact", "hallucination", "spatial"]
 
@@ -16,7 +16,7 @@ _PRIORITY: dict[Mark, int] = {"hallucination": 0, "spatial": 1, "fact": 2, "": 3
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class MarkedSpan:
     """Consecutive characters under one mark.
 
     Attributes:
@@ -39,7 +39,7 @@ def mark_of(claim: ClaimMark) -> Mark:
     return "spatial" if claim.kind == "relation" else "fact"
 
 
-def cut_into_segments(text: str, claims: Sequence[ClaimMark]) -> tuple[Segment, ...]:
+def cut_into_segments(text: str, claims: Sequence[ClaimMark]) -> tuple[MarkedSpan, ...]:
     """Cuts a text wherever the claim that shows changes; the segments' texts joined are the text.
 
     Where claims overlap the one that shows is a contradicted one, else a spatial one, else another; among
@@ -47,7 +47,7 @@ def cut_into_segments(text: str, claims: Sequence[ClaimMark]) -> tuple[Segment, 
 
     Args:
         text: of the caption.
-        claims: spans within the text (see :func:`vila2.report.results.parse_results`).
+        claims: spans within the text (see :func:`vila2.report.results_page.parse_results`).
     """
     cuts = sorted({0, len(text)} | {claim.start for claim in claims} | {claim.end for claim in claims})
     pieces = [(start, end, _shown(claims, start, end)) for start, end in pairwise(cuts)]
@@ -56,12 +56,12 @@ def cut_into_segments(text: str, claims: Sequence[ClaimMark]) -> tuple[Segment, 
         run = list(group)
         start, end = run[0][0], run[-1][1]
         if shown is None:
-            segments.append(Segment(text[start:end]))
+            segments.append(MarkedSpan(text[start:end]))
             continue
         first = claims[shown]
         others = [c for n, c in enumerate(claims) if n != shown and c.start < end and c.end > start]
         title = "\n".join(dict.fromkeys(_line(claim) for claim in [first, *others]))
-        segments.append(Segment(text[start:end], mark_of(first), title))
+        segments.append(MarkedSpan(text[start:end], mark_of(first), title))
     return tuple(segments)
 
 

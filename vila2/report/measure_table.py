@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vila2.report.numbers import MISSING, places, unit_label, written, written_change, written_interval
-from vila2.report.results import Change, LayerResult, Measure, ModelResult
+from vila2.report.results_page import Change, LayerResult, ModelResult, ShownMeasure
 
 #: Width and height of the small picture of a change, in pixels.
 BAR_WIDTH, BAR_HEIGHT = 96.0, 14.0
@@ -53,7 +53,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MeasureRow:
     """One measure; ``remark`` says its unit, that lower is better where it is, and its baseline."""
 
     name: str
@@ -67,7 +67,7 @@ class Table:
     """Rows by benchmark under shared columns."""
 
     columns: tuple[Column, ...]
-    groups: tuple[tuple[str, tuple[Row, ...]], ...]
+    groups: tuple[tuple[str, tuple[MeasureRow, ...]], ...]
 
 
 def model_table(models: Sequence[ModelResult], changes: Sequence[Change]) -> Table:
@@ -80,7 +80,7 @@ def layer_table(layers: Sequence[LayerResult]) -> Table:
     return _table({layer.name: layer.measures for layer in layers if layer.measures}, ())
 
 
-def _table(owners: Mapping[str, Sequence[Measure]], changes: Sequence[Change]) -> Table:
+def _table(owners: Mapping[str, Sequence[ShownMeasure]], changes: Sequence[Change]) -> Table:
     values = {owner: {(m.benchmark, m.name): m for m in measures} for owner, measures in owners.items()}
     keys = list(dict.fromkeys(key for measures in values.values() for key in measures))
     of_pair = {(c.from_, c.to, c.benchmark, c.name): c for c in changes if (c.benchmark, c.name) in keys}
@@ -108,10 +108,10 @@ def _columns(owners: Sequence[str], pairs: Mapping[_Key, None]) -> list[str | _K
 def _row(
     key: _Key,
     order: Sequence[str | _Key],
-    values: Mapping[str, Mapping[_Key, Measure]],
+    values: Mapping[str, Mapping[_Key, ShownMeasure]],
     of_pair: Mapping[tuple[str, str, str, str], Change],
     scales: Mapping[str, float],
-) -> Row:
+) -> MeasureRow:
     own = [measures[key] for measures in values.values() if key in measures]
     first = own[0]
     decimals = places(first.unit, [measure.value for measure in own])
@@ -129,10 +129,10 @@ def _row(
         "" if first.baseline is None else f"baseline {written(first.baseline, first.unit, decimals)}",
     ]
     remark = ", ".join(remark for remark in remarks if remark)
-    return Row(key[1], remark, max(m.count for m in own), tuple(cells))
+    return MeasureRow(key[1], remark, max(m.count for m in own), tuple(cells))
 
 
-def _best(texts: Sequence[str], own: Sequence[Measure]) -> str | None:
+def _best(texts: Sequence[str], own: Sequence[ShownMeasure]) -> str | None:
     """The best value as written, so that what reads alike is bold alike; None where there is no contest."""
     higher = own[0].higher_is_better
     judged = [(m.value, text) for m, text in zip(own, texts, strict=True) if m.value is not None]
@@ -141,14 +141,14 @@ def _best(texts: Sequence[str], own: Sequence[Measure]) -> str | None:
     return (max if higher else min)(judged)[1]
 
 
-def _value_cell(measure: Measure | None, decimals: int, best: str | None) -> ValueCell:
+def _value_cell(measure: ShownMeasure | None, decimals: int, best: str | None) -> ValueCell:
     if measure is None:
         return ValueCell(MISSING, "", False)
     text = written(measure.value, measure.unit, decimals)
     return ValueCell(text, written_interval(measure.low, measure.high, measure.unit, decimals), text == best)
 
 
-def _scales(values: Mapping[str, Mapping[_Key, Measure]], changes: Sequence[Change]) -> dict[str, float]:
+def _scales(values: Mapping[str, Mapping[_Key, ShownMeasure]], changes: Sequence[Change]) -> dict[str, float]:
     """The largest end of an interval by unit: changes of one unit are drawn to one scale."""
     unit_of = {key: measure.unit for measures in values.values() for key, measure in measures.items()}
     scales: dict[str, float] = {}
@@ -160,7 +160,7 @@ def _scales(values: Mapping[str, Mapping[_Key, Measure]], changes: Sequence[Chan
 
 
 def _change_cell(
-    change: Change | None, measure: Measure, decimals: int, scales: Mapping[str, float]
+    change: Change | None, measure: ShownMeasure, decimals: int, scales: Mapping[str, float]
 ) -> ChangeCell:
     if change is None or change.difference is None or change.low is None or change.high is None:
         return ChangeCell()

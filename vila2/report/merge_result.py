@@ -48,7 +48,7 @@ class MergedSource(Value):
 
 
 class MergeResult(Value):
-    """A merge, as :func:`vila2.merge.tally.tally_merge` counts it.
+    """A merge, as :func:`vila2.merge.fate_counts.tally_merge` counts it.
 
     Attributes:
         images, rows: that were merged, and that were written.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vila2.report.results import Unit
+from vila2.report.results_page import Unit
 
 MISSING = "–"
 MINUS = "−"

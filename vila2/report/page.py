@@ -14,9 +14,9 @@ from vila2.report import words_chart as words
 from vila2.report.example_cards import example_cards, filters
 from vila2.report.layer_rows import layer_rows
 from vila2.report.merge_tables import RATES_TOLD, Table, kept_table, rate_table
-from vila2.report.results import Results, parse_results
+from vila2.report.results_page import Results, parse_results
 from vila2.report.templates import filled
-from vila2.report.verdict import verdict
+from vila2.report.verdict_card import verdict
 
 # HTML has no place for these, or (halves of surrogate pairs) UTF-8 has none. Line breaks and tabs stay.
 _NOT_FOR_HTML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -26,7 +26,7 @@ def write_report(results: Mapping[str, Any] | Results, path: Path) -> None:
     """Renders the page; the same results give the same bytes.
 
     Args:
-        results: the content of results.json, see :class:`vila2.report.results.Results`.
+        results: the content of results.json, see :class:`vila2.report.results_page.Results`.
         path: of the HTML file; written atomically, its folder is made where missing.
 
     Raises:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vila2.report.numbers import MISSING, places, unit_label, written, written_amount, written_half_width
-from vila2.report.results import Results, parse_results
-from vila2.report.verdict import verdict
+from vila2.report.results_page import Results, parse_results
+from vila2.report.verdict_card import verdict
 
 
 def summary_table(results: Mapping[str, Any] | Results) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def summary_table(results: Mapping[str, Any] | Results) -> dict[str, Any]:
         them as text, not as markup.
 
     Raises:
-        DataError: see :func:`vila2.report.results.parse_results`.
+        DataError: see :func:`vila2.report.results_page.parse_results`.
     """
     results = parse_results(results)
     own = [{(m.benchmark, m.name): m for m in model.measures} for model in results.models]
@@ -65,7 +65,7 @@ def summary_markdown(results: Mapping[str, Any] | Results) -> str:
     """The verdict and the summary table as Markdown, ending in a line break.
 
     Raises:
-        DataError: see :func:`vila2.report.results.parse_results`.
+        DataError: see :func:`vila2.report.results_page.parse_results`.
     """
     results = parse_results(results)
     table = summary_table(results)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vila2.report.axis import Axis, make_axis
-from vila2.report.results import LayerResult
+from vila2.report.results_page import LayerResult
 
 WIDTH = 640.0
 ROW_HEIGHT = 30.0

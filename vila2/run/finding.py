@@ -110,7 +110,7 @@ def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Pat
 
 
 def _recipe_of(run: Path) -> Recipe:
-    from vila2.recipe.file.reading import load_recipe
+    from vila2.recipe.file.recipe_file import load_recipe
 
     if not (run / "recipe.yaml").is_file():
         raise RunError(f"{run} was stopped before it began", mend="give the `vila2 run` command again")

@@ -85,7 +85,7 @@ def _of_specialist(run: Path) -> Path | None:
 
 def _of_results(run: Path) -> Path | None:
     """Of a run that was finished before there was a link: the last stage of what its results call the best."""
-    from vila2.recipe.file.reading import load_recipe
+    from vila2.recipe.file.recipe_file import load_recipe
 
     best = str(_read(run / "results.json").get("best", ""))
     if not best.startswith("VILA_"):

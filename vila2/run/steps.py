@@ -196,7 +196,7 @@ class Run:
 
     def keep_recipe(self, recipe: Recipe) -> None:
         """Writes the recipe, as it is run, to ``recipe.yaml``; a dry run writes nothing."""
-        from vila2.recipe.file.reading import recipe_to_yaml
+        from vila2.recipe.file.recipe_file import recipe_to_yaml
 
         if not self.dry:
             write_text_atomic(self.folder / "recipe.yaml", recipe_to_yaml(recipe))

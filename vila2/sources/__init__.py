@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 #: Every source of the core: its name, and the function ``read(path, **options)`` that reads it.
 SOURCES: dict[str, str] = {
-    "captions": "vila2.sources.captions:read",
-    "evidence": "vila2.sources.evidence.source:read",
+    "captions": "vila2.sources.caption_rows:read",
+    "evidence": "vila2.sources.evidence.evidence_source:read",
     "folder": "vila2.sources.folder:read",
     "huggingface": "vila2.sources.huggingface:read",
     "img2dataset": "vila2.sources.img2dataset:read",
     "instructions": "vila2.sources.instructions:read",
     "llava": "vila2.sources.llava:read",
     "mmc4": "vila2.sources.mmc4:read",
-    "world": "vila2.sources.world.source:read",
+    "world": "vila2.sources.world.world_source:read",
 }
 
 

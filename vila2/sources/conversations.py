@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vila2.data.sample import ImagePart, Part, Role, TextPart, Turn
-from vila2.data.shown import listed, shown
+from vila2.data.shortening import listed, shown
 from vila2.errors import DataError
 from vila2.sources.image_values import image_name, image_values, is_empty
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
-from vila2.data.shown import listed, shortened
+from vila2.data.shortening import listed, shortened
 from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
-from vila2.sources.captions import TEXT_FIELDS, caption_texts
+from vila2.sources.caption_rows import TEXT_FIELDS, caption_texts
 from vila2.sources.conversations import (
     ANSWERS,
     CHATS,

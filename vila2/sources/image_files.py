@@ -18,7 +18,7 @@ from vila2.sources.rows import read_image
 _ROW_FILE = re.compile(r"(.+?)\.(?:jsonl?|ndjson|parquet|csv|tsv)\b")
 
 
-class _Place(NamedTuple):
+class _ImagePlace(NamedTuple):
     """A member of a tar: the number of the tar, the member's path, where its content lies."""
 
     tar: int
@@ -31,7 +31,7 @@ class _Place(NamedTuple):
 class _Several:
     """Members among which a name does not choose."""
 
-    places: tuple[_Place, ...]
+    places: tuple[_ImagePlace, ...]
 
 
 class ImageFiles:
@@ -54,7 +54,7 @@ class ImageFiles:
         self._folder = root if root.is_dir() else None
         self._tars = sorted(root.glob("*.tar")) if root.is_dir() else [root]
         self._broken: list[str] = []
-        self._places: dict[str, list[_Place]] = {}
+        self._places: dict[str, list[_ImagePlace]] = {}
         for number, tar in enumerate(self._tars):
             for place in self._members(tar, number):
                 self._places.setdefault(posixpath.basename(place.path), []).append(place)
@@ -94,7 +94,7 @@ class ImageFiles:
         except (OSError, ValueError):  # too long a name, or one with a NUL
             return False
 
-    def _find(self, name: str, where: str) -> _Place | _Several | None:
+    def _find(self, name: str, where: str) -> _ImagePlace | _Several | None:
         found = self._places.get(posixpath.basename(name), [])
         wanted = posixpath.normpath(name)
         same = [place for place in found if posixpath.normpath(place.path) == wanted and "/" in wanted]
@@ -113,7 +113,7 @@ class ImageFiles:
         stem = match.group(1) if match else ""
         return {number for number, tar in enumerate(self._tars) if stem and tar.stem == stem}
 
-    def _members(self, tar: Path, number: int) -> Iterator[_Place]:
+    def _members(self, tar: Path, number: int) -> Iterator[_ImagePlace]:
         try:
             with tar.open("rb") as file:
                 packed = packed_format(file.read(8))
@@ -130,4 +130,4 @@ class ImageFiles:
                 files.popitem()  # its content may be cut
             self._broken.append(f"{tar} can not be read to its end ({broken})")
         for path, (offset, size) in files.items():
-            yield _Place(number, path, offset, size)
+            yield _ImagePlace(number, path, offset, size)

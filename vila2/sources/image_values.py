@@ -15,7 +15,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from vila2.data.images import image_extension
 from vila2.data.shards import Reject
-from vila2.data.shown import shortened, shown
+from vila2.data.shortening import shortened, shown
 from vila2.errors import DataError
 
 #: Fields that hold a row's image or images; the first that holds something counts.

@@ -8,7 +8,7 @@ from typing import Any
 
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
-from vila2.data.shown import listed
+from vila2.data.shortening import listed
 from vila2.sources.conversations import UnfitConversation, read_talk
 from vila2.sources.image_values import image_name, row_images
 from vila2.sources.rows import Keys, Row, image_folder, other_fields, read_images, read_rows, row_name, take

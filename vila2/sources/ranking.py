@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from vila2.data.shards import Reject
-from vila2.data.shown import listed, shortened, shown
+from vila2.data.shortening import listed, shortened, shown
 from vila2.errors import DataError
 from vila2.sources.rows import read_rows, row_files
 

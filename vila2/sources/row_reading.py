@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from vila2.data.shards import Reject
-from vila2.data.shown import listed, shown
+from vila2.data.shortening import listed, shown
 from vila2.errors import DataError
-from vila2.sources.documents import Numbered, document_rows
 from vila2.sources.file_kinds import RowFile, row_file
+from vila2.sources.json_documents import Numbered, document_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

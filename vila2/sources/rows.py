@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from vila2.data.shards import Reject
-from vila2.data.shown import shown
+from vila2.data.shortening import shown
 from vila2.errors import DataError
 from vila2.sources.conversations import is_turn
 from vila2.sources.image_values import image_bytes, image_name
@@ -44,7 +44,7 @@ def read_rows(path: Path | str) -> Iterator[Row | Reject]:
     """The rows of a file, or of all such files in a folder, by name.
 
     A file is recognized by its content (:mod:`vila2.sources.file_kinds`): a JSON array or document
-    (:mod:`vila2.sources.documents`), JSON lines, CSV and TSV with a line of names, all of them plain or compressed;
+    (:mod:`vila2.sources.json_documents`), JSON lines, CSV and TSV with a line of names, all of them plain or compressed;
     Parquet; a zip of JSON lines.
 
     Yields:

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from vila2.data.atomic import atomic_path
 from vila2.data.shards import Reject
-from vila2.data.shown import listed
+from vila2.data.shortening import listed
 from vila2.errors import DataError
 from vila2.sources.ranking import Ranking, batch_scores, metadata_scores, parquet_batches, rank
 from vila2.sources.rows import read_rows, row_files

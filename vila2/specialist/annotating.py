@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vila2.caption.job import describe_settings
+from vila2.caption.caption_job import describe_settings
 from vila2.caption.recaption import check_layer, recaption
 from vila2.data.annotations import Annotation
 from vila2.data.claims import Claim
@@ -21,11 +21,11 @@ from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.errors import DataError, PluginError, RecipeError, RunError
 from vila2.evaluate.held_out import read_answer, scheme_of_engine
 from vila2.nearest import did_you_mean
+from vila2.plugin.contract import Parsed
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, listed, load_reference
-from vila2.plugin.specialist import Parsed
 from vila2.recipe.file.yaml import read_setting
-from vila2.recipe.specialist import AnnotateSpec
+from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.specialist.made import MadeSpecialist
 from vila2.specialist.origin import Origin
 

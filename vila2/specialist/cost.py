@@ -16,10 +16,10 @@ from vila2.data.shards import ShardDataset
 from vila2.errors import RunError
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import StageSpec
-from vila2.recipe.specialist import RUN
+from vila2.recipe.specialist_recipe import RUN
 from vila2.run.step_files import StepResult
 from vila2.specialist.data_trial import Tried
-from vila2.specialist.job import Job
+from vila2.specialist.specialist_job import Job
 from vila2.train.freezing import freeze_all_but
 from vila2.train.lora import add_lora
 

@@ -17,9 +17,9 @@ from vila2.data.shards import Reject, write_dataset
 from vila2.errors import DataError
 from vila2.plugin.references import call, load_reference
 from vila2.recipe.parts.data import DatasetSpec
-from vila2.recipe.specialist import RUN
-from vila2.specialist.job import Job, builder_config, what_it_reads
+from vila2.recipe.specialist_recipe import RUN
 from vila2.specialist.making_steps import samples_of, shards_of
+from vila2.specialist.specialist_job import Job, builder_config, what_it_reads
 
 _TRIED = 100  # inputs that are looked at
 _FIRST = 20  # of a source, which may have to be made first; all of _TRIED where these give nothing

@@ -19,12 +19,11 @@ from typing import Any
 from vila2.errors import DataError
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import StageSpec
-from vila2.recipe.specialist import RUN
+from vila2.recipe.specialist_recipe import RUN
 from vila2.run.digests import digest_value
 from vila2.run.step_files import StepResult
 from vila2.run.steps import Run, checkpoint
 from vila2.sources.import_step import open_dataset
-from vila2.specialist.job import Job, config_settings, tokens_and_coordinates
 from vila2.specialist.making_steps import (
     HELD_OUT,
     AskSettings,
@@ -36,6 +35,7 @@ from vila2.specialist.making_steps import (
     prepare,
     save,
 )
+from vila2.specialist.specialist_job import Job, config_settings, tokens_and_coordinates
 from vila2.train.stage_step import train
 from vila2.train.train_settings import TrainSettings
 

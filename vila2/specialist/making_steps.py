@@ -18,7 +18,7 @@ from vila2.plugin.host import Host
 from vila2.plugin.references import call, checked, listed, load_reference
 from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.values import Part
-from vila2.recipe.specialist import AnswerSpec
+from vila2.recipe.specialist_recipe import AnswerSpec
 from vila2.run.progress import Progress
 from vila2.run.step_files import read_done
 from vila2.run.step_kinds import Inputs, step_kind
@@ -92,7 +92,7 @@ def build(folder: Path, settings: BuildSettings, inputs: Inputs, progress: Progr
     """
     from vila2.data.mixtures import select_share
     from vila2.data.resumable import Pieces
-    from vila2.specialist.tally import Tally, merge_tallies
+    from vila2.specialist.build_tally import BuildTally, merge_tallies
 
     name = settings.plugin
     of = f"{Host().plugin(name)}, builder"
@@ -120,7 +120,7 @@ def build(folder: Path, settings: BuildSettings, inputs: Inputs, progress: Progr
         for number, shard in enumerate(shards):
             if not pieces.has(number):
                 samples = samples_of(builder, shard, of)
-                pieces.write(number, samples, group=group, tally=Tally(), progress=task)
+                pieces.write(number, samples, group=group, tally=BuildTally(), progress=task)
     datasets, rejected, tallies = pieces.join(len(shards))
     tally = merge_tallies(tallies)
     counts = {subset: info.count for subset, info in datasets.items()}
@@ -179,7 +179,7 @@ def prepare(folder: Path, settings: PrepareSettings, inputs: Inputs, progress: P
         settings: its type of weights, tokens and coordinates.
         inputs: ``model``, a checkpoint's folder or a hub id.
     """
-    from vila2.model.coordinates import scheme_of
+    from vila2.model.coordinate_scheme import scheme_of
     from vila2.model.generalist import load_generalist
     from vila2.model.saving import save_model
 
@@ -196,7 +196,7 @@ def give_tokens(
 ) -> None:
     """Adds a specialist's tokens and its way of writing coordinates, in place; what is there already stays."""
     from vila2.data.tokens import TokenSpec
-    from vila2.model.coordinates import scheme_of, set_coordinates
+    from vila2.model.coordinate_scheme import scheme_of, set_coordinates
     from vila2.model.special_tokens import add_token_groups
 
     add_token_groups(model, processor, [TokenSpec.from_json(spec) for spec in tokens])

@@ -16,7 +16,7 @@ from vila2.model.shipped import is_miniature
 from vila2.nearest import nearest_path
 from vila2.recipe.parts.data import DatasetSpec, MixtureEntry
 from vila2.recipe.parts.model import ModelSpec
-from vila2.recipe.specialist import RUN
+from vila2.recipe.specialist_recipe import RUN
 from vila2.run.pruning import is_pruned
 from vila2.run.status import recipe_steps
 from vila2.run.step_files import StepResult, read_done, step_folder
@@ -185,7 +185,7 @@ def latest_run(runs: Path = _RUNS) -> Path:
 
 
 def _of_run(run: Path) -> Origin:
-    from vila2.recipe.file.reading import load_recipe
+    from vila2.recipe.file.recipe_file import load_recipe
 
     recipe = load_recipe(run / "recipe.yaml")
     done = _done_steps(run)

@@ -31,8 +31,8 @@ from vila2.sources.import_step import open_dataset
 from vila2.studies import GROUPS, STUDIES
 from vila2.studies.base import Size, base_recipe
 from vila2.studies.cycle_base import cycle_recipe, specialists
+from vila2.studies.expectations import outcomes, overall, sentence, told_difference, told_expectation
 from vila2.studies.study import Arm, Cell, Study
-from vila2.studies.verdict import outcomes, overall, sentence, told_difference, told_expectation
 
 
 def find_studies(names: Sequence[str], *, quick: bool = False) -> list[Study]:
@@ -96,7 +96,7 @@ def reproduce(
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredArm:
     """An arm, trained and measured.
 
     Attributes:
@@ -119,12 +119,12 @@ class Measured:
         return items_of(self.scores[benchmark], measure)
 
 
-def measured_arms(study: Study, run: Run, size: Size, seed: int) -> dict[str, Measured]:
+def measured_arms(study: Study, run: Run, size: Size, seed: int) -> dict[str, MeasuredArm]:
     """Every arm of a study by its name; where ``run`` is dry, nothing is done."""
     if study.whole_cycle:
         return {arm.name: _outcome(arm, run, size, seed) for arm in study.arms}
     wanted = dict.fromkeys(measure.partition("/")[0] for measure in study.measures)
-    return {arm.name: Measured(_scores(arm, list(wanted), run, size, seed)) for arm in study.arms}
+    return {arm.name: MeasuredArm(_scores(arm, list(wanted), run, size, seed)) for arm in study.arms}
 
 
 def arm_recipe(arm: Arm, size: Size, seed: int) -> Recipe:
@@ -134,14 +134,14 @@ def arm_recipe(arm: Arm, size: Size, seed: int) -> Recipe:
     return controls_of(recipe)[arm.control].applied_to(recipe) if arm.control else recipe
 
 
-def _outcome(arm: Arm, run: Run, size: Size, seed: int) -> Measured:
+def _outcome(arm: Arm, run: Run, size: Size, seed: int) -> MeasuredArm:
     """The model at the end of an arm's cycle, and its newest captions."""
     cycle, history = improve(arm_recipe(arm, size, seed), run)
     model = history.outcome
     captions = cycle.layers[model.layer] if model.layer else cycle.data[cycle.recipe.recaptioned]
     tokens = sum(stage.results.get("tokens", 0) for stage in model.stages.values())
     scores = {benchmark.name: model.scores for benchmark in cycle.recipe.evaluate}
-    return Measured(scores, captions, tokens, _why_stopped(history))
+    return MeasuredArm(scores, captions, tokens, _why_stopped(history))
 
 
 def _why_stopped(history: History) -> str:
@@ -190,7 +190,7 @@ def _until(recipe: Recipe, after: str | None) -> dict[str, Any]:
     return {name: recipe.stages[name] for name in kept}
 
 
-def study_results(study: Study, measured: Sequence[Mapping[str, Measured]], seed: int) -> dict[str, Any]:
+def study_results(study: Study, measured: Sequence[Mapping[str, MeasuredArm]], seed: int) -> dict[str, Any]:
     """A study's table and verdict, as plain values.
 
     Args:

@@ -27,10 +27,10 @@ from vila2.data.importing import write_dataset
 from vila2.data.sample import ImagePart, Sample, TextPart, Turn
 from vila2.data.shards import Reject
 from vila2.plugin.checks import check_plugin
+from vila2.plugin.contract import Asked, Parsed, Said, Specialist
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference
-from vila2.plugin.specialist import Asked, Parsed, Said, Specialist
-from vila2.testing.answers import generated_answers
+from vila2.testing.sample_answers import generated_answers
 
 _FORBIDDEN = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
 

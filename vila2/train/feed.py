@@ -20,7 +20,7 @@ from vila2.packing.isolation import Isolation
 from vila2.packing.plan import Packs, plan_packs
 from vila2.packing.trial import isolate, try_out
 from vila2.train.blank import WithBlankImage, blank_sample
-from vila2.train.data import EncodedMixture, PackedMixture
+from vila2.train.encoded_dataset import EncodedMixture, PackedMixture
 from vila2.train.left_out import Fitting, leave_out
 from vila2.train.part_by_part import PartByPart
 

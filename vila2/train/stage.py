@@ -28,7 +28,6 @@ from vila2.recipe.parts.stage import StageSpec
 from vila2.run.progress import Progress
 from vila2.run.step_kinds import Inputs
 from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_torn
-from vila2.train.checks import check_stage
 from vila2.train.equal_compute import with_equal_compute
 from vila2.train.feed import feed
 from vila2.train.freezing import PartState, freeze_all_but, frozen_modules
@@ -36,6 +35,7 @@ from vila2.train.kernels import use_liger
 from vila2.train.lora import add_lora, merge_lora
 from vila2.train.mixture import open_mixture
 from vila2.train.precision import computed_in, keep_learning_weights_whole
+from vila2.train.stage_checks import check_stage
 from vila2.train.train_settings import TrainSettings
 from vila2.train.trainer import (
     MetricsFile,
@@ -46,7 +46,7 @@ from vila2.train.trainer import (
     processes_of_this_training,
     training_arguments,
 )
-from vila2.train.words import WordsObjective
+from vila2.train.words_objective import WordsObjective
 from vila2.train.zero import zero_stage
 
 log = logging.getLogger("vila2.train")

@@ -20,7 +20,7 @@ from vila2.train.zero import deepspeed_settings, zero_stage
 
 if TYPE_CHECKING:
     from vila2.recipe.parts.stage import StageSpec
-    from vila2.train.words import WordsObjective
+    from vila2.train.words_objective import WordsObjective
 
 
 class StageTrainer(Trainer):

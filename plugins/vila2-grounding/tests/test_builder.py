@@ -8,8 +8,8 @@ from vila2.data.coordinates import CoordinateScheme
 from vila2.data.exchanges import exchanges_of
 from vila2.data.sample import BoxPart
 from vila2.plugin.references import read_packaged
-from vila2.recipe.specialist import read_specialist_recipe
-from vila2.specialist.job import tokens_and_coordinates
+from vila2.recipe.specialist_recipe import read_specialist_recipe
+from vila2.specialist.specialist_job import tokens_and_coordinates
 
 from vila2_grounding import PROMPTS, QUESTIONS, vila2_specialists
 from vila2_grounding.__main__ import main

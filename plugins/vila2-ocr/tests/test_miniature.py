@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 from vila2 import Sample
-from vila2.recipe.specialist import read_specialist_recipe
+from vila2.recipe.specialist_recipe import read_specialist_recipe
 
 from vila2_ocr.builder import OcrBuilder, OcrConfig
 from vila2_ocr.wording import TEMPLATES

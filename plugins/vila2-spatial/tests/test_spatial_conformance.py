@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from vila2.plugin.references import read_packaged
-from vila2.recipe.specialist import read_specialist_recipe
+from vila2.recipe.specialist_recipe import read_specialist_recipe
 from vila2.testing import SpecialistConformance
 
 installed = any(one.name == "spatial" for one in entry_points(group="vila2.specialists"))

@@ -19,8 +19,8 @@ from vila2.data.evidence import Evidence
 from vila2.data.sample import BoxPart, Sample
 from vila2.errors import DataError
 from vila2.sources.world import Scene
-from vila2.sources.world import relations as world_relations
-from vila2.sources.world.source import read as read_world
+from vila2.sources.world import scene_relations as world_relations
+from vila2.sources.world.world_source import read as read_world
 
 from vila2_spatial.builder import SpatialBuilder, SpatialConfig
 from vila2_spatial.cleaning import clean

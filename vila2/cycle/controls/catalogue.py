@@ -20,7 +20,7 @@ from vila2.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from vila2.cycle.rounds import History
-    from vila2.cycle.training import Generalist
+    from vila2.cycle.training import TrainedGeneralist
 
 _ALONE = "alone-"
 
@@ -67,7 +67,7 @@ class Control:
             )
         return made
 
-    def compared_with(self, history: History) -> list[Generalist]:
+    def compared_with(self, history: History) -> list[TrainedGeneralist]:
         """The models of the recipe that this control's is held against; the outcome where there was no round."""
         first = list(history.models[1:2]) if self.of != "outcome" else []
         last = [history.outcome] if self.of != "round" or not first else []

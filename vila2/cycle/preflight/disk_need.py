@@ -112,7 +112,7 @@ def _largest_optimizer(recipe: Recipe, sizes: Sizes, value_bytes: int) -> int:
 
 def _dataset_bytes(spec: DatasetSpec) -> int | None:
     """By some samples where it is known how many there will be, else by what lies at its paths."""
-    from vila2.cycle.preflight.recipe import expected_size
+    from vila2.cycle.preflight.recipe_preflight import expected_size
     from vila2.sources.first_samples import some_samples
 
     count = expected_size(spec)

@@ -1,6 +1,6 @@
 """What must hold between the parts of a recipe: names that exist, views that parse, stages in order.
 
-What concerns the rounds, the specialists and the merge is in :mod:`vila2.recipe.checks.cycle`.
+What concerns the rounds, the specialists and the merge is in :mod:`vila2.recipe.checks.cycle_checks`.
 
 Works on raw values, so that a recipe with a misspelt key still has everything else checked. What has
 the wrong type is passed over here, since the recipe's own types report it.
@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from vila2.nearest import did_you_mean
-from vila2.recipe.checks.cycle import cycle_problems
+from vila2.recipe.checks.cycle_checks import cycle_problems
 from vila2.recipe.checks.problems import (
     Problem,
     Where,

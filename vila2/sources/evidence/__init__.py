@@ -24,7 +24,9 @@ from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject, ShardDataset
 from vila2.errors import DataError
+from vila2.sources.evidence.annotated_images import Images, check_image_root, short
 from vila2.sources.evidence.coco import is_coco, read_coco
+from vila2.sources.evidence.evidence_rows import FORMS, form_of, sample_of
 from vila2.sources.evidence.foreign import (
     Foreign,
     foreign_document,
@@ -32,9 +34,7 @@ from vila2.sources.evidence.foreign import (
     foreign_row,
     foreign_text,
 )
-from vila2.sources.evidence.images import Images, check_image_root, short
 from vila2.sources.evidence.paddle import is_paddle, paddle_rows
-from vila2.sources.evidence.rows import FORMS, form_of, sample_of
 from vila2.sources.evidence.sound import unsound
 from vila2.sources.rows import Row, read_rows
 

@@ -10,7 +10,7 @@ from vila2.data.evidence import Evidence, SceneObject
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
-from vila2.sources.evidence.images import Images, Picture, Size, numbers, short, within_a_pixel
+from vila2.sources.evidence.annotated_images import Images, Picture, Size, numbers, short, within_a_pixel
 from vila2.sources.evidence.solids import has_solids, read_solids
 
 _LISTS = ("images", "annotations")

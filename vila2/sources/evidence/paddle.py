@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vila2.data.shards import Reject
-from vila2.sources.evidence.images import short
+from vila2.sources.evidence.annotated_images import short
 from vila2.sources.rows import Row
 
 

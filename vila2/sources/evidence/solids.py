@@ -8,7 +8,7 @@ from typing import Any
 from vila2.data.evidence import Box3D, Camera, Evidence, SceneObject, Vector
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
-from vila2.sources.evidence.images import Picture, Size, is_number, numbers, short, within_a_pixel
+from vila2.sources.evidence.annotated_images import Picture, Size, is_number, numbers, short, within_a_pixel
 from vila2.sources.evidence.sound import is_rotation
 
 #: From the surest to the least sure; Omni3D writes -1s where a box is not known.

@@ -9,7 +9,15 @@ from vila2.data.boxes import Point
 from vila2.data.evidence import Evidence, WrittenText
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
-from vila2.sources.evidence.images import Frame, Picture, Size, is_number, numbers, short, within_a_pixel
+from vila2.sources.evidence.annotated_images import (
+    Frame,
+    Picture,
+    Size,
+    is_number,
+    numbers,
+    short,
+    within_a_pixel,
+)
 
 #: What data sets write for a text that nobody can read.
 UNREADABLE = frozenset({"###", "."})

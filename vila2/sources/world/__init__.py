@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from vila2.data.chance import generator
-from vila2.sources.world.captions import alt_text, detailed_caption
-from vila2.sources.world.questions import KINDS, SFT_MIX, Question, questions, sample_questions
 from vila2.sources.world.render import render
 from vila2.sources.world.scene import SPLITS, Scene, WorldObject, sample_scene, sign_box
-from vila2.sources.world.scores import Tally, caption_scores, caption_tallies
+from vila2.sources.world.scene_captions import alt_text, detailed_caption
+from vila2.sources.world.scene_questions import KINDS, SFT_MIX, SceneQuestion, questions, sample_questions
+from vila2.sources.world.scores import SceneTally, caption_scores, caption_tallies
 from vila2.sources.world.truth import check_caption
 
 __all__ = [
-    "KINDS", "PARTS", "SFT_MIX", "SPLITS", "Question", "Scene", "Tally", "WorldObject", "alt_text", "caption_scores",
+    "KINDS", "PARTS", "SFT_MIX", "SPLITS", "SceneQuestion", "Scene", "SceneTally", "WorldObject", "alt_text", "caption_scores",
     "caption_tallies", "check_caption", "detailed_caption", "generator", "questions", "render", "sample_questions",
     "sample_scene", "sign_box", "world_samples",
 ]  # fmt: skip

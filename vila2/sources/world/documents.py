@@ -19,9 +19,9 @@ from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
 from vila2.sources.mmc4 import ORDERS, interleaved_turns
-from vila2.sources.world.relations import centre_u, left_right
 from vila2.sources.world.render import render
 from vila2.sources.world.scene import Scene, sample_scene
+from vila2.sources.world.scene_relations import centre_u, left_right
 from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
 
 #: What a document can be about.

@@ -6,13 +6,13 @@ from itertools import combinations
 from typing import Any
 
 from vila2.data.claims import Claim
-from vila2.sources.world import relations
+from vila2.sources.world import scene_relations as relations
 from vila2.sources.world.scene import Scene, WorldObject
 from vila2.sources.world.truth import check_caption, mentions
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class SceneTally:
     """What a caption says of one kind, and what there would be to say.
 
     Attributes:
@@ -26,7 +26,7 @@ class Tally:
     there: int = 0
 
 
-def caption_tallies(scene: Scene, text: str) -> dict[str, Tally]:
+def caption_tallies(scene: Scene, text: str) -> dict[str, SceneTally]:
     """Tallies of the kinds object, attribute, relation, text and count; of counts nothing needs to be told.
 
     An object is told where a mention is matched with it, its attributes (colour and size) where that mention states
@@ -51,7 +51,7 @@ def caption_tallies(scene: Scene, text: str) -> dict[str, Tally]:
         "text": (len(quoted & signs), len(signs)),
         "count": (0, 0),
     }
-    return {kind: Tally(*_judged(claims, kind), *counts) for kind, counts in told.items()}
+    return {kind: SceneTally(*_judged(claims, kind), *counts) for kind, counts in told.items()}
 
 
 def caption_scores(scene: Scene, text: str) -> dict[str, Any]:

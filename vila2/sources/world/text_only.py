@@ -14,10 +14,10 @@ import numpy as np
 from vila2.claims.articles import article
 from vila2.data.chance import generator
 from vila2.data.sample import Sample, assistant, user
-from vila2.sources.world.captions import detailed_caption
-from vila2.sources.world.questions import questions
-from vila2.sources.world.relations import centre_u
 from vila2.sources.world.scene import Scene, sample_scene
+from vila2.sources.world.scene_captions import detailed_caption
+from vila2.sources.world.scene_questions import questions
+from vila2.sources.world.scene_relations import centre_u
 from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
 
 #: The kinds of question that a list of objects from left to right answers, with the answers to choose from.

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 
 from vila2.data.claims import Claim
-from vila2.sources.world import relations
+from vila2.sources.world import scene_relations as relations
 from vila2.sources.world.scene import Scene, WorldObject
 from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
 
@@ -42,7 +42,7 @@ _LEADS_ON = re.compile(r"^(?:\s+of\s+the\s+(?:image|picture|scene))?\s*,?\s*(?:t
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
+class SceneMention:
     """One object as a text names it; ``candidates`` are the scene's objects with all stated attributes."""
 
     start: int
@@ -92,9 +92,9 @@ def _normal(word: str | None) -> str | None:
     return None if word is None else _SYNONYMS.get(word.lower(), word.lower())
 
 
-def mentions(scene: Scene, text: str) -> list[Mention]:
+def mentions(scene: Scene, text: str) -> list[SceneMention]:
     """The objects that a text names in order, each matched with an object of the scene where one is left for it."""
-    found: list[Mention] = []
+    found: list[SceneMention] = []
     for hit in _MENTION.finditer(text):
         size, colour, shape = _normal(hit["size"]), _normal(hit["colour"]), _normal(hit["shape"])
         shape = None if shape == "object" else shape
@@ -104,7 +104,7 @@ def mentions(scene: Scene, text: str) -> list[Mention]:
         spans = tuple((name, *hit.span(name)) for name in ("size", "colour") if hit[name])
         fitting = tuple(i for i, thing in enumerate(scene.objects) if _fits(thing, size, colour, shape))
         definite = (hit["det"] or "").lower() == "the"
-        found.append(Mention(*hit.span(), size, colour, shape, definite, number, spans, fitting))
+        found.append(SceneMention(*hit.span(), size, colour, shape, definite, number, spans, fitting))
     return _matched(found)
 
 
@@ -119,7 +119,7 @@ def _number(determiner: str, is_plural: bool) -> int | None:
     return -1 if is_plural else None
 
 
-def _matched(mentions: list[Mention]) -> list[Mention]:
+def _matched(mentions: list[SceneMention]) -> list[SceneMention]:
     """Give every new mention its own object, as many as can be (augmenting paths); "the ..." may repeat one."""
     owner: dict[int, int] = {}
 
@@ -151,7 +151,7 @@ def _matched(mentions: list[Mention]) -> list[Mention]:
     return result
 
 
-def _same(earlier: Mention, later: Mention) -> bool:
+def _same(earlier: SceneMention, later: SceneMention) -> bool:
     """Whether "the <later>" may speak of an object already named: nothing it states is denied there."""
     pairs = ((earlier.size, later.size), (earlier.colour, later.colour), (earlier.shape, later.shape))
     return all(a is None or b is None or a == b for a, b in pairs)
@@ -161,7 +161,7 @@ def _status(value: bool | None) -> str:
     return "unverified" if value is None else "supported" if value else "contradicted"
 
 
-def _object_claims(scene: Scene, mention: Mention) -> list[Claim]:
+def _object_claims(scene: Scene, mention: SceneMention) -> list[Claim]:
     if mention.repeats:
         return []
     right = mention.match is not None
@@ -177,20 +177,22 @@ def _object_claims(scene: Scene, mention: Mention) -> list[Claim]:
     return claims
 
 
-def _count_claim(scene: Scene, mention: Mention) -> list[Claim]:
+def _count_claim(scene: Scene, mention: SceneMention) -> list[Claim]:
     actual = len(mention.candidates)
     holds = actual == mention.number
     detail = "" if holds else f"there are {NUMBERS[actual]}, not {mention.number}"
     return [Claim("count", mention.start, mention.end, _status(holds), detail, mention.name)]
 
 
-def _things(scene: Scene, mention: Mention) -> list[WorldObject]:
+def _things(scene: Scene, mention: SceneMention) -> list[WorldObject]:
     return [scene.objects[i] for i in mention.candidates]
 
 
-def _relation_claims(scene: Scene, text: str, sentence: re.Match[str], inside: list[Mention]) -> list[Claim]:
+def _relation_claims(
+    scene: Scene, text: str, sentence: re.Match[str], inside: list[SceneMention]
+) -> list[Claim]:
     claims: list[Claim] = []
-    subject: Mention | None = None
+    subject: SceneMention | None = None
     for hit in _RELATION.finditer(text, sentence.start(), sentence.end()):
         before = [m for m in inside if m.end <= hit.start()]
         after = [m for m in inside if m.start >= hit.end()]
@@ -211,7 +213,9 @@ def _relation_claims(scene: Scene, text: str, sentence: re.Match[str], inside: l
     return claims
 
 
-def _place_claims(scene: Scene, text: str, sentence: re.Match[str], inside: list[Mention]) -> list[Claim]:
+def _place_claims(
+    scene: Scene, text: str, sentence: re.Match[str], inside: list[SceneMention]
+) -> list[Claim]:
     claims = []
     for hit in _PLACE.finditer(text, sentence.start(), sentence.end()):
         before = [m for m in inside if m.end <= hit.start()]
@@ -245,7 +249,7 @@ def _in_place(thing: WorldObject, word: str) -> bool | None:
     return True if inside else None if near else False
 
 
-def _extreme_claims(scene: Scene, sentence: re.Match[str], inside: list[Mention]) -> list[Claim]:
+def _extreme_claims(scene: Scene, sentence: re.Match[str], inside: list[SceneMention]) -> list[Claim]:
     hit = _EXTREME.search(sentence.group())
     if hit is None or not inside:
         return []
@@ -263,7 +267,7 @@ def _extreme_claims(scene: Scene, sentence: re.Match[str], inside: list[Mention]
     return [Claim("relation", start, end, _status(holds), detail, f"{subject.name} {word}")]
 
 
-def _sign_claims(scene: Scene, sentence: re.Match[str], inside: list[Mention]) -> list[Claim]:
+def _sign_claims(scene: Scene, sentence: re.Match[str], inside: list[SceneMention]) -> list[Claim]:
     claims = []
     for hit in _SIGN.finditer(sentence.group()):
         if hit["word"].lower() in ("that", "the", "is"):

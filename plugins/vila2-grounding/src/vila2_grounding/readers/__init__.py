@@ -11,7 +11,7 @@ from vila2.data.shards import Reject
 from vila2.errors import DataError
 from vila2.sources import img2dataset
 from vila2.sources.evidence import open_evidence
-from vila2.sources.evidence.images import check_image_root
+from vila2.sources.evidence.annotated_images import check_image_root
 from vila2.sources.rows import Row, read_rows, row_files
 
 from vila2_grounding.grounded import Grounded

@@ -9,7 +9,7 @@ from typing import Any
 from vila2.data.boxes import Box
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
-from vila2.sources.evidence.images import Frame, Size, frame_of, given_size, image_header
+from vila2.sources.evidence.annotated_images import Frame, Size, frame_of, given_size, image_header
 from vila2.sources.rows import Keys, Row, read_image, read_rows
 
 from vila2_grounding.grounded import Grounded

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vila2.data.boxes import Box
-from vila2.sources.evidence.images import is_number
+from vila2.sources.evidence.annotated_images import is_number
 
 from vila2_grounding.grounded import Phrase
 from vila2_grounding.phrases import category

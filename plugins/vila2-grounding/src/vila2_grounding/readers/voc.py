@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from vila2.data.evidence import Evidence, SceneObject
 from vila2.data.sample import ImagePart, Sample, user
 from vila2.data.shards import Reject
-from vila2.sources.evidence.images import Frame, Size, frame_of, given_size, is_number
+from vila2.sources.evidence.annotated_images import Frame, Size, frame_of, given_size, is_number
 from vila2.sources.rows import read_image
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG")

@@ -18,7 +18,7 @@ from vila2.errors import DataError
 from vila2.plugin.references import load_reference
 from vila2.sources import llava
 from vila2.sources.conversations import UnfitConversation
-from vila2.sources.evidence.images import check_image_root
+from vila2.sources.evidence.annotated_images import check_image_root
 from vila2.sources.rows import Row, without_suffix
 
 from vila2_ocr.readers.cauldron import CAULDRON, OWN_SOURCE, SUBSETS
@@ -47,7 +47,7 @@ class Source:
     note: str = ""
 
 
-_ROWS = "vila2_ocr.readers.rows"
+_ROWS = "vila2_ocr.readers.text_rows"
 
 SOURCES: dict[str, Source] = {
     "llava-sft": Source(

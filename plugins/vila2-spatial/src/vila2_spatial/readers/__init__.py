@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from vila2.errors import DataError
-from vila2.sources.evidence.images import check_image_root
+from vila2.sources.evidence.annotated_images import check_image_root
 
 if TYPE_CHECKING:
     from vila2.data.sample import Sample

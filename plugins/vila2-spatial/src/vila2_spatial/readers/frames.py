@@ -14,7 +14,7 @@ from vila2.data.images import decode_image
 from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.errors import DataError
-from vila2.sources.evidence.images import image_header
+from vila2.sources.evidence.annotated_images import image_header
 
 #: From a solid's own axes here (X = length, Y down, Z = width) to those of most data sets: x forward (length),
 #: y left (width), z up (height). Columns are the own axes; the determinant is 1.

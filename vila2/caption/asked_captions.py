@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vila2.caption.asking import Unanswered, ask_each
+from vila2.caption.careful_asking import Unanswered, ask_each
 from vila2.data.layers import Annotation
 from vila2.engine.marks import mark
 from vila2.engine.protocol import Engine, GenerationSettings, Request

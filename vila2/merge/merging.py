@@ -16,10 +16,10 @@ from vila2.data.layers import Layer, LayerWriter, ReadLayer
 from vila2.data.shards import ShardDataset, file_sha256
 from vila2.engine.protocol import Engine, GenerationSettings
 from vila2.errors import RunError
-from vila2.merge.conversation import Talk, rows_of
 from vila2.merge.deciding import decided
+from vila2.merge.dialogue import Talk, rows_of
 from vila2.merge.fates import Fate, fates_of, write_fates
-from vila2.merge.hearing import Exchange, hear
+from vila2.merge.hearing import HeardExchange, hear
 from vila2.merge.known import Known
 from vila2.merge.rewriting import describe_writer, rewritten, write_paragraphs
 from vila2.merge.sources import WRITER, Source, open_sources, ranked
@@ -72,7 +72,7 @@ def merge_layers(
         )
         raise RunError(what, mend="give an engine (--model) with `writer: model`, and none otherwise")
     sources = open_sources(layers, spec.base)
-    work = _Work(dataset, sources, spec, seed, engine, LayerWriter(folder, name))
+    work = _MergeWork(dataset, sources, spec, seed, engine, LayerWriter(folder, name))
     folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder):
         if (folder / "layer.json").exists():
@@ -91,7 +91,7 @@ def merge_layers(
 
 
 @dataclass(frozen=True)
-class _Work:
+class _MergeWork:
     """What stays the same from shard to shard."""
 
     dataset: ShardDataset
@@ -153,13 +153,13 @@ class _Work:
         self.writer.write_shard(shard_no, rows)  # last: it is what says that the shard is done
         journal.remove()
 
-    def _merge(self, key: str, rows: Mapping[str, Sequence[Annotation]]) -> tuple[list[Exchange], Known]:
+    def _merge(self, key: str, rows: Mapping[str, Sequence[Annotation]]) -> tuple[list[HeardExchange], Known]:
         heard = hear(self.sources, rows, self._vocabulary)
         weighed, known = weigh(heard, self.sources, rows, absence=self.spec.absence)
         return self._talk.arrange(key, [decided(one, self.spec) for one in weighed]), known
 
     def _paragraphs(
-        self, conversations: Mapping[str, Sequence[Exchange]], journal: Journal
+        self, conversations: Mapping[str, Sequence[HeardExchange]], journal: Journal
     ) -> dict[str, Annotation]:
         """The model's paragraph for every conversation that says something; what an earlier process wrote is kept."""
         found = {row["key"]: Annotation.from_json(row) for batch in journal.entries for row in batch}
@@ -172,7 +172,9 @@ class _Work:
                 found |= {row.key: row for row in new}
         return found
 
-    def _rewrite(self, arranged: Sequence[Exchange], known: Known, paragraph: Annotation) -> list[Exchange]:
+    def _rewrite(
+        self, arranged: Sequence[HeardExchange], known: Known, paragraph: Annotation
+    ) -> list[HeardExchange]:
         """The conversation as the paragraph, or as it was where the model wrote none that can be used."""
         writer = Source(WRITER, "base")  # its paragraph is a caption, judged as the base is
         (written,) = hear([writer], {WRITER: [paragraph]}, self._vocabulary)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from vila2.data.images import IMAGE_EXTENSIONS
 from vila2.data.shards import Reject
-from vila2.data.shown import listed, shown
+from vila2.data.shortening import listed, shown
 from vila2.errors import DataError
 
 #: A document with one of these is a row itself, whatever lists it holds.

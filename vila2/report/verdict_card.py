@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vila2.report.numbers import MISSING, places, written_change
-from vila2.report.results import Change, Measure, Results
+from vila2.report.results_page import Change, Results, ShownMeasure
 
 # More names than this are counted instead of listed.
 _NAMED = 4
@@ -35,7 +35,7 @@ def plain_name(change: Change, changes: Sequence[Change]) -> str:
 
 
 def _sentence(
-    before: str, after: str, changes: Sequence[Change], measures: dict[tuple[str, str], Measure]
+    before: str, after: str, changes: Sequence[Change], measures: dict[tuple[str, str], ShownMeasure]
 ) -> str:
     def named(change: Change) -> str:
         return f"{plain_name(change, changes)} ({_amount(change, measures.get((change.benchmark, change.name)))})"
@@ -57,7 +57,7 @@ def _sentence(
     return f"From {before} to {after}, {'; '.join(parts)}."
 
 
-def _amount(change: Change, measure: Measure | None) -> str:
+def _amount(change: Change, measure: ShownMeasure | None) -> str:
     unit = measure.unit if measure else "score"
     text = written_change(change.difference, unit, places(unit, [change.difference, change.low, change.high]))
     if text != MISSING and unit in ("share", "percent"):

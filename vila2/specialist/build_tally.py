@@ -15,7 +15,7 @@ _SHOWN = 8
 _LONG, _OTHERS = "(longer texts)", "(others)"
 
 
-class Tally:
+class BuildTally:
     """Counts samples as they come."""
 
     def __init__(self) -> None:

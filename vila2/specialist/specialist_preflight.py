@@ -17,9 +17,9 @@ from vila2.recipe.specialist_defaults import reason
 from vila2.run.step_files import StepResult
 from vila2.run.steps import Run
 from vila2.specialist.data_trial import Tried, try_data
-from vila2.specialist.job import Job, tokens_and_coordinates
 from vila2.specialist.making import make
 from vila2.specialist.making_steps import give_tokens
+from vila2.specialist.specialist_job import Job, tokens_and_coordinates
 from vila2.train.shown import fold_repeats, image_place
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def check_before_work(job: Job, folder: Path, done: Collection[str]) -> None:
     """Whether a specialist can be made; nothing is written.
 
     Args:
-        job: of :func:`vila2.specialist.job.prepare_job`.
+        job: of :func:`vila2.specialist.specialist_job.prepare_job`.
         folder: where it goes.
         done: names of its steps that are finished.
 
@@ -94,7 +94,7 @@ def check_stages(job: Job, processes: int) -> None:
     Raises:
         TrainingError: it has not.
     """
-    from vila2.train.checks import check_stage
+    from vila2.train.stage_checks import check_stage
 
     for stage in job.recipe.stages.values():
         check_stage(stage, processes)
@@ -123,7 +123,7 @@ def looked_at(
     """What is known of a specialist before it is made.
 
     Args:
-        job: of :func:`vila2.specialist.job.prepare_job`.
+        job: of :func:`vila2.specialist.specialist_job.prepare_job`.
         tried: its data.
         outline: of the generalist.
         processes: that train together.
@@ -144,7 +144,7 @@ def looked_at(
         training_time,
     )
     from vila2.train.estimate import Sizes, stage_memory
-    from vila2.train.fit import check_answers, check_fit, how_it_isolates
+    from vila2.train.model_fit import check_answers, check_fit, how_it_isolates
 
     model, processor = _with_tokens(job, outline)
     check_fit(job.recipe.stages, model, processor)

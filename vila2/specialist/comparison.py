@@ -15,13 +15,13 @@ from vila2.evaluate.measures.intervals import paired_ratio_bootstrap
 from vila2.evaluate.measures.stored import scored_items
 from vila2.report.page import write_report
 from vila2.report.summary import summary_table
-from vila2.specialist.job import recipe_text
 from vila2.specialist.making_steps import HELD_OUT
+from vila2.specialist.specialist_job import recipe_text
 from vila2.train.left_out import LEFT_OUT_FILE, left_out_line
 
 if TYPE_CHECKING:
-    from vila2.specialist.job import Job
     from vila2.specialist.making import Made
+    from vila2.specialist.specialist_job import Job
 
 _EXAMPLES = 12
 _STAGE_FIELDS = ("trained", "parameters_trained", "samples", "steps", "tokens", "loss")

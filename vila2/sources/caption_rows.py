@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from vila2.data.annotations import STATUSES
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import Reject
-from vila2.data.shown import listed, shown
+from vila2.data.shortening import listed, shown
 from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
 from vila2.sources.conversations import CHATS, UnfitConversation, find_conversation, parsed_text, refuse_media

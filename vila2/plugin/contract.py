@@ -69,7 +69,7 @@ class Specialist(_Value):
         builder: reference to a :class:`Builder` class.
         config: reference to its :class:`BuilderConfig` class.
         recipe: the packaged YAML file with its stages, as "package/file.yaml"; its form is
-            :class:`vila2.recipe.specialist.SpecialistRecipe`.
+            :class:`vila2.recipe.specialist_recipe.SpecialistRecipe`.
         prompts: asked of every image by ``vila2 annotate``; one by hash of key and seed for each image.
         questions: in the merged conversation, in place of the prompts (the paper trains on other words than it
             generates with); by default the prompts.

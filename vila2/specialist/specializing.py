@@ -10,8 +10,8 @@ from typing import Any
 from vila2.data.atomic import write_json_atomic, write_text_atomic
 from vila2.run.step_files import StepResult
 from vila2.run.steps import Run
-from vila2.specialist.job import Job, recipe_text
 from vila2.specialist.making import make
+from vila2.specialist.specialist_job import Job, recipe_text
 
 _PREVIEWED = 8
 
@@ -30,8 +30,8 @@ def specialise(
     Returns:
         ``report``, ``summary`` (columns and rows), ``results``, ``built`` and ``model``.
     """
-    from vila2.specialist.preflight import check_before_work
-    from vila2.specialist.results import write_specialist_results
+    from vila2.specialist.comparison import write_specialist_results
+    from vila2.specialist.specialist_preflight import check_before_work
     from vila2.train.processes import processes_here
 
     planned = Run.open(folder, dry=True)

@@ -10,7 +10,7 @@ from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.errors import DataError
 from vila2.sources.world import Scene, detailed_caption, generator, world_samples
 from vila2.sources.world.documents import document_samples, in_context_samples
-from vila2.sources.world.evidence import scene_evidence
+from vila2.sources.world.scene_evidence import scene_evidence
 from vila2.sources.world.text_only import text_instructions, text_test
 
 #: One sample for each scene, with its truth, and those made of several scenes or of none's image.

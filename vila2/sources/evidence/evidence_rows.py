@@ -11,7 +11,7 @@ from vila2.data.evidence import Evidence
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import Reject
 from vila2.sources.evidence import solids, texts
-from vila2.sources.evidence.images import Images, Picture, Size, short
+from vila2.sources.evidence.annotated_images import Images, Picture, Size, short
 from vila2.sources.evidence.solids import has_solids, read_solids, things_of
 from vila2.sources.evidence.sound import unsound
 from vila2.sources.evidence.texts import read_texts

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from vila2.caption.annotate import annotate
+from vila2.caption.asked_captions import annotate
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.judge.pairs import Pair

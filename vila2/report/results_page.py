@@ -33,7 +33,7 @@ class RecipeText(Value):
     text: str = ""
 
 
-class Measure(Value):
+class ShownMeasure(Value):
     """One number with its 95% interval.
 
     Attributes:
@@ -82,7 +82,7 @@ class ModelResult(Value):
     name: str
     round: int = Field(ge=0)
     stages: tuple[StageResult, ...] = ()
-    measures: tuple[Measure, ...] = ()
+    measures: tuple[ShownMeasure, ...] = ()
 
 
 class Change(Value):
@@ -144,7 +144,7 @@ class LayerResult(Value):
     words_mean: Number
     words_sd: Number
     status: Mapping[str, int] = Field(default_factory=dict)
-    measures: tuple[Measure, ...] = ()
+    measures: tuple[ShownMeasure, ...] = ()
 
 
 class ClaimMark(Value):
@@ -236,7 +236,7 @@ def parse_results(data: Mapping[str, Any] | Results) -> Results:
         except ValidationError as error:
             raise DataError(
                 f"results are not as the report needs them:\n{_problems(error)}",
-                mend="write them with vila2.report.results.Results(...).to_json()",
+                mend="write them with vila2.report.results_page.Results(...).to_json()",
             ) from error
     for kind, names in (
         ("model", [m.name for m in results.models]),

@@ -13,7 +13,7 @@ from vila2.judge.bradley_terry import strengths
 from vila2.judge.length_control import can_control, controlled_rate, overlap, scaled
 from vila2.judge.pairs import Pair
 from vila2.judge.resampling import LEVEL, interval, row_weights, share_interval, sign_test
-from vila2.judge.votes import SCORED, Outcome, Vote, decide, kinds
+from vila2.judge.votes import SCORED, Vote, VoteOutcome, decide, kinds
 
 #: Below this share of right checks a judge cannot see; one that guesses gets half of them.
 SEES_FROM = 0.6
@@ -64,7 +64,7 @@ def word_difference(pair: Pair) -> int:
     return second - first
 
 
-def _match(two: tuple[str, str], outcomes: Sequence[Outcome], seed: int) -> dict[str, Any]:
+def _match(two: tuple[str, str], outcomes: Sequence[VoteOutcome], seed: int) -> dict[str, Any]:
     scored = [outcome for outcome in outcomes if outcome.score is not None]
     scores = [outcome.score for outcome in scored]
     differences = [word_difference(outcome.pair) for outcome in scored]
@@ -105,13 +105,13 @@ def _preferred(match: dict[str, Any]) -> str | None:
     return match["second"] if low > 0.5 else match["first"]
 
 
-def _mean_words(outcomes: Sequence[Outcome], side: int) -> float | None:
+def _mean_words(outcomes: Sequence[VoteOutcome], side: int) -> float | None:
     counts = [len(outcome.pair.texts[side].split()) for outcome in outcomes]
     return float(np.mean(counts)) if counts else None
 
 
 def _strengths(
-    scored: Sequence[Outcome], layers: Sequence[str], can_control: Sequence[bool], seed: int
+    scored: Sequence[VoteOutcome], layers: Sequence[str], can_control: Sequence[bool], seed: int
 ) -> list[dict[str, Any]]:
     """Raw strengths, and those at equal length where every two layers allow it."""
     if len(scored) < _FEWEST:
@@ -137,7 +137,7 @@ def _strengths(
     return rows
 
 
-def _connected(scored: Sequence[Outcome], layer: str) -> set[str]:
+def _connected(scored: Sequence[VoteOutcome], layer: str) -> set[str]:
     """The layers that a chain of comparisons joins with this one: of the others nothing is known."""
     two = {outcome.pair.layers for outcome in scored}
     known: set[str] = {name for names in two for name in names if name == layer}
@@ -146,13 +146,13 @@ def _connected(scored: Sequence[Outcome], layer: str) -> set[str]:
     return known
 
 
-def _all_alike(scored: Sequence[Outcome], layer: str) -> bool:
+def _all_alike(scored: Sequence[VoteOutcome], layer: str) -> bool:
     """Whether a layer won all, or lost all: its strength has no end, and resampling shows no spread."""
     own = {o.score if o.pair.layers[1] == layer else 1 - o.score for o in scored if layer in o.pair.layers}
     return len(own) < 2
 
 
-def _trust(outcomes: Sequence[Outcome], seed: int) -> dict[str, Any]:
+def _trust(outcomes: Sequence[VoteOutcome], seed: int) -> dict[str, Any]:
     """How the judge agrees with itself over the two orders, and whether it favours what is shown first."""
     votes = [(outcome.pair.key, vote) for outcome in outcomes for vote in outcome.votes]
     verdicts = Counter(vote.verdict for _, vote in votes)
@@ -177,7 +177,7 @@ def _share(rows: Sequence[tuple[str, float]], seed: int) -> list[float] | None:
     return list(share_interval(values, images, seed=seed))
 
 
-def _check(checked: Sequence[Outcome], seed: int) -> dict[str, Any]:
+def _check(checked: Sequence[VoteOutcome], seed: int) -> dict[str, Any]:
     """The share of checks in which the image's own text won, ties half: a judge that guesses gets half."""
     right = [(o.pair.key, 1 - o.score) for o in checked if o.score is not None]
     found: dict[str, Any] = {"count": len(checked), "scored": len(right), "kinds": kinds(checked)}

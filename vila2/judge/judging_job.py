@@ -15,11 +15,11 @@ from vila2.data.layers import ReadLayer
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import Engine, GenerationSettings
 from vila2.errors import DataError
-from vila2.judge.asking import PROMPT
+from vila2.judge.engine_votes import PROMPT
 from vila2.judge.examples import choose_examples
 from vila2.judge.pairs import Chosen, Pair, check_count, choose_checks, choose_pairs
-from vila2.judge.results import judge_results
 from vila2.judge.votes import VoteBook
+from vila2.judge.win_rates import judge_results
 
 _MEND = "give the same judge, layers and seed, or another --out"
 PERSON = {"kind": "person", "name": "a person"}

@@ -32,9 +32,9 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     Raises:
         Vila2Error: naming the dataset, the file or the part that is missing.
     """
-    from vila2.train.checks import check_stage
-    from vila2.train.fit import check_fit
+    from vila2.train.model_fit import check_fit
     from vila2.train.processes import processes_here
+    from vila2.train.stage_checks import check_stage
 
     check_names(recipe)
     first = first_samples(recipe.data_in_use)
@@ -65,7 +65,7 @@ def _check_answers(recipe: Recipe, processor: Any) -> None:
         ModelError: it cannot.
     """
     from vila2.recipe.parts.cycle import NO_DATASETS
-    from vila2.train.fit import check_answers
+    from vila2.train.model_fit import check_answers
 
     cycle = recipe.cycle
     if cycle.rounds and cycle.captions in NO_DATASETS and not cycle.captioner:
@@ -94,7 +94,7 @@ def check_names(recipe: Recipe) -> None:
     if recipe.cycle.captioner and recipe.cycle.engine == "transformers":
         locate(recipe.cycle.captioner)
     if recipe.specialists and recipe.merge.tokenizer:
-        from vila2.merge.job import counter_of
+        from vila2.merge.merging import counter_of
 
         counter_of(recipe.merge.tokenizer)
 
@@ -127,7 +127,7 @@ def model_in_outline(recipe: Recipe) -> tuple[Any, Any]:
     Raises:
         ModelError: a part that is not there, or does not fit.
     """
-    from vila2.model.coordinates import set_coordinates
+    from vila2.model.coordinate_scheme import set_coordinates
     from vila2.model.outline import outline, outline_of_parts
 
     spec = recipe.model
@@ -163,7 +163,7 @@ def encoded_samples(
     from vila2.data.views import View
     from vila2.model.conversation import IGNORED, ConversationEncoder
     from vila2.model.resolution import set_image_size
-    from vila2.train.fit import how_it_isolates
+    from vila2.train.model_fit import how_it_isolates
 
     used = {entry.dataset for stage in recipe.stages.values() for entry in stage.mixture}
     some = first_of({name: spec for name, spec in recipe.data.items() if name in used})

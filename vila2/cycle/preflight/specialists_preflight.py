@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from vila2.cycle.run_specialists import prepare_specialists, together
 from vila2.errors import Vila2Error
 from vila2.specialist.data_trial import try_data
-from vila2.specialist.preflight import check_stages, looked_at, room_of, say_what_is_left_aside
+from vila2.specialist.specialist_preflight import check_stages, looked_at, room_of, say_what_is_left_aside
 
 if TYPE_CHECKING:
     from vila2.cycle.rounds import History
@@ -55,7 +55,7 @@ def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> 
 
 def _of_run(cycle: Cycle) -> tuple[Any, Any]:
     """The run's generalist in outline, at the resolution that it ends with."""
-    from vila2.cycle.preflight.recipe import model_in_outline
+    from vila2.cycle.preflight.recipe_preflight import model_in_outline
     from vila2.model.resolution import set_image_size
 
     model, processor = model_in_outline(cycle.recipe)

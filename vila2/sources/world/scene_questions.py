@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 from vila2.claims.articles import plural
-from vila2.sources.world import relations
+from vila2.sources.world import scene_relations as relations
 from vila2.sources.world.scene import Scene, WorldObject
 from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
 
@@ -23,7 +23,7 @@ SFT_MIX = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SceneQuestion:
     """A question, its kind (one of ``KINDS``) and its only right answer, in lower case."""
 
     kind: str
@@ -31,7 +31,9 @@ class Question:
     answer: str
 
 
-def questions(scene: Scene, rng: np.random.Generator, kinds: Iterable[str] | None = None) -> list[Question]:
+def questions(
+    scene: Scene, rng: np.random.Generator, kinds: Iterable[str] | None = None
+) -> list[SceneQuestion]:
     """Every question of the given kinds that this scene answers clearly, each at most once, in random order.
 
     Existence asks as many absent as present objects; left/right and front/behind ask every pair in both orders.
@@ -39,7 +41,7 @@ def questions(scene: Scene, rng: np.random.Generator, kinds: Iterable[str] | Non
     Raises:
         ValueError: if a kind is not one of ``KINDS``.
     """
-    found: list[Question] = []
+    found: list[SceneQuestion] = []
     for kind in KINDS if kinds is None else kinds:
         if kind not in _ASK:
             raise ValueError(f"unknown kind of question {kind!r}; the kinds are {', '.join(KINDS)}")
@@ -49,11 +51,11 @@ def questions(scene: Scene, rng: np.random.Generator, kinds: Iterable[str] | Non
 
 def sample_questions(
     scene: Scene, rng: np.random.Generator, count: int, mix: dict[str, float] | None = None
-) -> list[Question]:
+) -> list[SceneQuestion]:
     """``count`` different questions (fewer if the scene has not as many), kinds drawn by ``mix`` (``SFT_MIX``)."""
     mix = dict(SFT_MIX if mix is None else mix)
     pools = {kind: questions(scene, rng, [kind]) for kind in mix}
-    chosen: list[Question] = []
+    chosen: list[SceneQuestion] = []
     # A kind that a scene does not offer is not made up for by another draw of a scarce one: its weight is lost.
     for _ in range(count * 4):
         kinds = list(mix)
@@ -71,7 +73,7 @@ def _unique(scene: Scene) -> list[WorldObject]:
     return [thing for thing in scene.objects if relations.is_unique(scene, thing)]
 
 
-def _existence(scene: Scene, rng: np.random.Generator) -> list[Question]:
+def _existence(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     present = sorted({(thing.colour, thing.shape) for thing in scene.objects})
     asked = [present[i] for i in rng.permutation(len(present))[:3]]
     absent: list[tuple[str, str]] = []
@@ -89,23 +91,23 @@ def _existence(scene: Scene, rng: np.random.Generator) -> list[Question]:
         if (colour, shape) not in present and (colour, shape) not in absent:
             absent.append((colour, shape))
     pairs = [(pair, "yes") for pair in asked] + [(pair, "no") for pair in absent]
-    return [Question("existence", f"Is there a {colour} {shape}?".replace(" a orange", " an orange"), answer)
+    return [SceneQuestion("existence", f"Is there a {colour} {shape}?".replace(" a orange", " an orange"), answer)
             for (colour, shape), answer in pairs]  # fmt: skip
 
 
-def _colour(scene: Scene, rng: np.random.Generator) -> list[Question]:
+def _colour(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     shapes = [thing.shape for thing in scene.objects]
-    return [Question("colour", f"What color is the {thing.shape}?", thing.colour)
+    return [SceneQuestion("colour", f"What color is the {thing.shape}?", thing.colour)
             for thing in scene.objects if shapes.count(thing.shape) == 1]  # fmt: skip
 
 
-def _shape(scene: Scene, rng: np.random.Generator) -> list[Question]:
+def _shape(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     colours = [thing.colour for thing in scene.objects]
-    return [Question("shape", f"What shape is the {thing.colour} object?", thing.shape)
+    return [SceneQuestion("shape", f"What shape is the {thing.colour} object?", thing.shape)
             for thing in scene.objects if colours.count(thing.colour) == 1]  # fmt: skip
 
 
-def _count(scene: Scene, rng: np.random.Generator) -> list[Question]:
+def _count(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     found = [("objects", len(scene.objects))]
     for shape in SHAPES:
         number = sum(thing.shape == shape for thing in scene.objects)
@@ -116,7 +118,7 @@ def _count(scene: Scene, rng: np.random.Generator) -> list[Question]:
         number = sum(thing.colour == colour for thing in scene.objects)
         if number >= 2:
             found.append((f"{colour} objects", number))
-    return [Question("count", f"How many {noun} are there?", NUMBERS[number]) for noun, number in found]
+    return [SceneQuestion("count", f"How many {noun} are there?", NUMBERS[number]) for noun, number in found]
 
 
 def _pairs(scene: Scene, rng: np.random.Generator) -> list[tuple[WorldObject, WorldObject]]:
@@ -124,40 +126,40 @@ def _pairs(scene: Scene, rng: np.random.Generator) -> list[tuple[WorldObject, Wo
     return [(one, other) for one in unique for other in unique if one is not other]
 
 
-def _left_right(scene: Scene, rng: np.random.Generator) -> list[Question]:
-    return [Question("left_right", f"Is the {one.name} left or right of the {other.name}?", answer)
+def _left_right(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
+    return [SceneQuestion("left_right", f"Is the {one.name} left or right of the {other.name}?", answer)
             for one, other in _pairs(scene, rng) if (answer := relations.left_right(one, other))]  # fmt: skip
 
 
-def _front_behind(scene: Scene, rng: np.random.Generator) -> list[Question]:
-    return [Question("front_behind", f"Is the {one.name} in front of or behind the {other.name}?", answer)
+def _front_behind(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
+    return [SceneQuestion("front_behind", f"Is the {one.name} in front of or behind the {other.name}?", answer)
             for one, other in _pairs(scene, rng) if (answer := relations.front_behind(one, other))]  # fmt: skip
 
 
-def _extreme(scene: Scene, thing: WorldObject | None, word: str) -> list[Question]:
+def _extreme(scene: Scene, thing: WorldObject | None, word: str) -> list[SceneQuestion]:
     if thing is None:
         return []
     preposition = "to" if word == "closest" else "from"
-    return [Question(word, f"Which object is {word} {preposition} the camera?", thing.name)]
+    return [SceneQuestion(word, f"Which object is {word} {preposition} the camera?", thing.name)]
 
 
-def _closest(scene: Scene, rng: np.random.Generator) -> list[Question]:
+def _closest(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     return _extreme(scene, relations.closest(scene), "closest")
 
 
-def _farthest(scene: Scene, rng: np.random.Generator) -> list[Question]:
+def _farthest(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     return _extreme(scene, relations.farthest(scene), "farthest")
 
 
-def _reading(scene: Scene, rng: np.random.Generator) -> list[Question]:
+def _reading(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     signs = [thing for thing in scene.objects if thing.word is not None]
     if len(signs) == 1 and _coin(rng):
-        return [Question("reading", "What does the sign say?", str(signs[0].word))]
-    return [Question("reading", f"What does the sign on the {thing.name} say?", str(thing.word))
+        return [SceneQuestion("reading", "What does the sign say?", str(signs[0].word))]
+    return [SceneQuestion("reading", f"What does the sign on the {thing.name} say?", str(thing.word))
             for thing in signs if relations.is_unique(scene, thing)]  # fmt: skip
 
 
-_ASK: dict[str, Callable[[Scene, np.random.Generator], list[Question]]] = {
+_ASK: dict[str, Callable[[Scene, np.random.Generator], list[SceneQuestion]]] = {
     "existence": _existence, "colour": _colour, "shape": _shape, "count": _count, "left_right": _left_right,
     "front_behind": _front_behind, "closest": _closest, "farthest": _farthest, "reading": _reading,
 }  # fmt: skip

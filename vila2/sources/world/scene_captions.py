@@ -3,7 +3,7 @@
 import numpy as np
 
 from vila2.claims.articles import article, plural
-from vila2.sources.world import relations
+from vila2.sources.world import scene_relations as relations
 from vila2.sources.world.scene import Scene, WorldObject
 from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES, SIZES
 

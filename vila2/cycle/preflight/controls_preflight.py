@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vila2.cycle.controls.catalogue import find_controls
-from vila2.cycle.preflight.recipe import check_names
-from vila2.cycle.preflight.rounds import check_images
+from vila2.cycle.preflight.recipe_preflight import check_names
+from vila2.cycle.preflight.rounds_preflight import check_images
 from vila2.errors import RecipeError
 from vila2.sources.first_samples import first_samples
 
 if TYPE_CHECKING:
     from vila2.cycle.rounds import History
-    from vila2.cycle.training import Generalist
+    from vila2.cycle.training import TrainedGeneralist
     from vila2.recipe.recipe import Recipe
 
 
-def check_controls(recipe: Recipe, history: History, models: Mapping[str, Generalist]) -> None:
+def check_controls(recipe: Recipe, history: History, models: Mapping[str, TrainedGeneralist]) -> None:
     """Checks the controls of a recipe that has been checked itself.
 
     Args:

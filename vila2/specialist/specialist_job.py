@@ -14,14 +14,14 @@ from pydantic import ValidationError
 
 from vila2.errors import DataError, PluginError, RecipeError, Vila2Error
 from vila2.nearest import did_you_mean
+from vila2.plugin.contract import Specialist
 from vila2.plugin.discovery import Installed
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference, read_packaged
-from vila2.plugin.specialist import Specialist
 from vila2.recipe.checks.problems import Problem, mapping, sequence
 from vila2.recipe.file.extends import recipe_text as read_recipe_text
 from vila2.recipe.parts.data import DatasetSpec
-from vila2.recipe.specialist import RUN, SpecialistRecipe, read_specialist_recipe
+from vila2.recipe.specialist_recipe import RUN, SpecialistRecipe, read_specialist_recipe
 from vila2.specialist.origin import Origin
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def prepare_job(
         data: source ``path`` is a file or folder as it lies; any other source is imported first. None: what
             the recipe says, or else the run's own images where they carry evidence.
         recipe: in the place of the plugin's own.
-        overrides: of :func:`vila2.recipe.specialist.read_specialist_recipe`.
+        overrides: of :func:`vila2.recipe.specialist_recipe.read_specialist_recipe`.
         mix: folders of datasets in the place of ``run:STAGE``.
         told_as: how the overrides were given, for errors.
 

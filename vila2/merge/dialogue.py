@@ -12,8 +12,8 @@ from vila2.claims.names import word_set
 from vila2.data.annotations import Annotation
 from vila2.data.mixtures import select_share
 from vila2.data.sample import BoxPart, Part, PointPart, Turn, user
-from vila2.merge.answers import Sentence, joined, without_coordinates
-from vila2.merge.hearing import Exchange, Spoken
+from vila2.merge.answer_sentences import Sentence, joined, without_coordinates
+from vila2.merge.hearing import HeardExchange, Spoken
 from vila2.recipe.parts.specialists import MergeSpec
 
 #: Words from which an answer is taken for a statement of its own.
@@ -38,7 +38,7 @@ class Talk:
     seed: int
     count: Callable[[str], int]
 
-    def arrange(self, key: str, exchanges: Sequence[Exchange]) -> list[Exchange]:
+    def arrange(self, key: str, exchanges: Sequence[HeardExchange]) -> list[HeardExchange]:
         """The exchanges in the order of the conversation, captions first, each with its fate.
 
         An exchange without a sentence left is dropped, and so are answers that are none, those beyond a plugin's
@@ -59,7 +59,7 @@ class Talk:
             arranged.append(one)
         return arranged
 
-    def _considered(self, one: Exchange, key: str, kept_before: int) -> Exchange:
+    def _considered(self, one: HeardExchange, key: str, kept_before: int) -> HeardExchange:
         """An exchange with its question, or without its place."""
         policy, name = one.source.policy, one.source.name
         share = policy.empty_share if one.source.role == "specialist" else 0.0
@@ -77,7 +77,7 @@ class Talk:
         return one
 
 
-def _without_boxes(one: Exchange) -> Exchange:
+def _without_boxes(one: HeardExchange) -> HeardExchange:
     """What is said with coordinates as a caption without them; what is asked with them, or says nothing else, goes."""
     if one.question is not None and _has_places(one.question.parts):
         return replace(one, kept=False, reason="boxes")
@@ -96,7 +96,7 @@ def _has_places(parts: Sequence[Part]) -> bool:
     return any(isinstance(part, BoxPart | PointPart) for part in parts)
 
 
-def rows_of(key: str, arranged: Sequence[Exchange]) -> list[Annotation]:
+def rows_of(key: str, arranged: Sequence[HeardExchange]) -> list[Annotation]:
     """The conversation as annotations: the caption as the first row, then one row for each exchange.
 
     A row names its layer in ``detail`` and in the source of its turns; the caption may have two, one after the other.
@@ -129,7 +129,7 @@ def rows_of(key: str, arranged: Sequence[Exchange]) -> list[Annotation]:
     return rows or [Annotation(key, "", "", "empty", "nothing is left of what the layers say")]
 
 
-def _answer(one: Exchange) -> Sentence:
+def _answer(one: HeardExchange) -> Sentence:
     return joined([spoken.sentence for spoken in one.spoken if spoken.kept])
 
 
@@ -148,7 +148,7 @@ class _Spent:
         self._answers: list[_Gist] = []
         self._exchanges: set[str] = set()
 
-    def caption(self, one: Exchange) -> Exchange:
+    def caption(self, one: HeardExchange) -> HeardExchange:
         """A caption less its repetitions and, but for the original, what is too much for the budget."""
         if one.status != "ok" or not one.kept:
             return replace(one, kept=False, reason=one.reason or one.status)
@@ -162,7 +162,7 @@ class _Spent:
         self._captions += [_Gist.of(each.sentence) for each in spoken if each.kept]
         return _if_anything(replace(one, spoken=tuple(spoken)))
 
-    def exchange(self, one: Exchange) -> Exchange:
+    def exchange(self, one: HeardExchange) -> HeardExchange:
         """An exchange, whole or not at all but for sentences that it says twice."""
         one = _if_anything(replace(one, spoken=tuple(self._each_once(one, []))))
         if not one.kept:
@@ -180,7 +180,7 @@ class _Spent:
         self._exchanges.add(text)
         return one
 
-    def _each_once(self, one: Exchange, earlier: Sequence[_Gist]) -> list[Spoken]:
+    def _each_once(self, one: HeardExchange, earlier: Sequence[_Gist]) -> list[Spoken]:
         """Sentences, of which those that say again what is said before or earlier are dropped."""
         if not self._once:
             return list(one.spoken)
@@ -199,7 +199,7 @@ class _Spent:
         return self._budget is None or self._used + self._count(text) <= self._budget
 
 
-def _chosen(captions: Sequence[Exchange], spec: MergeSpec) -> list[Exchange]:
+def _chosen(captions: Sequence[HeardExchange], spec: MergeSpec) -> list[HeardExchange]:
     """The captions that the settings want, the original first; of the base its first, as a view takes it.
 
     Of a specialist they are no more than it may have exchanges.
@@ -224,7 +224,7 @@ def _chosen(captions: Sequence[Exchange], spec: MergeSpec) -> list[Exchange]:
     return found
 
 
-def _if_anything(one: Exchange) -> Exchange:
+def _if_anything(one: HeardExchange) -> HeardExchange:
     if any(spoken.kept for spoken in one.spoken):
         return one
     return replace(one, kept=False, reason="nothing left")

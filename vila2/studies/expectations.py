@@ -19,7 +19,7 @@ FEWEST_ITEMS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExpectationOutcome:
     """What our numbers say of one expectation.
 
     Attributes:
@@ -49,7 +49,7 @@ def judge(expectation: Expectation, difference: Interval) -> Answer:
     return "disagrees" if low > margin or high < -margin else UNSEEN
 
 
-def outcomes(study: Study, items: Mapping[Cell, Sequence[Items]], *, seed: int) -> list[Outcome]:
+def outcomes(study: Study, items: Mapping[Cell, Sequence[Items]], *, seed: int) -> list[ExpectationOutcome]:
     """The outcome of each of a study's expectations.
 
     Args:
@@ -73,7 +73,7 @@ def outcomes(study: Study, items: Mapping[Cell, Sequence[Items]], *, seed: int) 
         unit = pairs[0][1].unit
         tells = difference is not None and any(_tells(*pair) for pair in pairs)
         answer = judge(expectation, difference) if tells else UNSEEN
-        found.append(Outcome(expectation, answer, difference, unit))
+        found.append(ExpectationOutcome(expectation, answer, difference, unit))
     return found
 
 
@@ -105,7 +105,7 @@ def overall(answers: Sequence[Answer]) -> str:
     return UNSEEN
 
 
-def sentence(study: Study, found: Sequence[Outcome]) -> str:
+def sentence(study: Study, found: Sequence[ExpectationOutcome]) -> str:
     """One sentence about a study: how many expectations hold, and each that does not with its difference."""
     word = overall([outcome.answer for outcome in found])
     opening = f"{word[0].upper()}{word[1:]}"
@@ -136,11 +136,11 @@ def told_expectation(study: Study, expectation: Expectation) -> str:
     )
 
 
-def _told(study: Study, outcome: Outcome) -> str:
+def _told(study: Study, outcome: ExpectationOutcome) -> str:
     return f"{told_expectation(study, outcome.expectation)} ({told_difference(outcome)})"
 
 
-def told_difference(outcome: Outcome) -> str:
+def told_difference(outcome: ExpectationOutcome) -> str:
     """The difference with its interval, in points where the measure is a share."""
     if outcome.difference is None:
         return "nothing to measure"
