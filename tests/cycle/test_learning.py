@@ -17,12 +17,12 @@ from vila2.data.portions import select_range
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import RunError
 from vila2.model.digest import digest_folder
-from vila2.recipe.parts.stage import StageSpec
 from vila2.recipe.recipe import Recipe
 from vila2.run.progress import Board
 from vila2.run.steps import Run
 from vila2.sources import open_source
 from vila2.train.mixture import open_mixture
+from vila2.train.train_settings import TrainSettings
 
 RECIPE = {
     "name": "tiny",
@@ -50,7 +50,7 @@ def recipe_with(pretrain: list[dict] | None = None, cycle: dict | None = None, *
     return Recipe.model_validate(RECIPE | {"stages": stages, "cycle": RECIPE["cycle"] | (cycle or {})} | more)
 
 
-def planned(recipe: Recipe, folder: Path) -> dict[str, dict[str, Any]]:
+def planned(recipe: Recipe, folder: Path) -> dict[str, Any]:
     """The settings of every step of a dry walk, by its name."""
     run = Run.open(folder / "run", dry=True)
     found, step = {}, run.step
@@ -64,8 +64,8 @@ def planned(recipe: Recipe, folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def seen(settings: dict[str, Any]) -> list[tuple[str, str, list[float]]]:
-    return [(one["dataset"], one["view"], list(one["select"])) for one in settings["stage"]["mixture"]]
+def seen(settings: TrainSettings) -> list[tuple[str, str, list[float]]]:
+    return [(one.dataset, one.view, list(one.select)) for one in settings.stage.mixture]
 
 
 def test_new_captions_join_only_what_sees_the_original_alone(tmp_path):
@@ -84,7 +84,7 @@ def test_new_captions_join_only_what_sees_the_original_alone(tmp_path):
 def test_a_share_stands_once_more_with_what_a_specialist_says_of_it(tmp_path):
     recipe = recipe_with(specialists={"finding": FINDING}, specialist_data="share")
     steps = planned(recipe, tmp_path)
-    assert list(steps["finding-layer"]["select"]) == [0, 0.05], "no image is annotated for nothing"
+    assert list(steps["finding-layer"].select) == [0, 0.05], "no image is annotated for nothing"
     assert "merged" not in steps
     assert seen(steps["final-pretrain"]) == [
         ("pairs", "concat(original,self-1)", [0, 1]),
@@ -97,10 +97,10 @@ def test_a_share_is_one_of_the_images_that_are_selected(tmp_path):
     use = FINDING | {"select": [0.5, 1]}
     recipe = recipe_with(cycle={"share": [0.2, 0.6]}, specialists={"finding": use}, specialist_data="share")
     steps = planned(recipe, tmp_path)
-    asked = list(steps["finding-layer"]["select"])
+    asked = list(steps["finding-layer"].select)
     assert asked == pytest.approx([0.4, 0.41])
-    (entry,) = steps["final-pretrain"]["stage"]["mixture"][1:]
-    assert list(entry["select"]) == asked
+    (entry,) = steps["final-pretrain"].stage.mixture[1:]
+    assert list(entry.select) == asked
 
     # The mixture as it is read: those images, each with what the specialist says, and no other.
     write_dataset(
@@ -115,7 +115,7 @@ def test_a_share_is_one_of_the_images_that_are_selected(tmp_path):
         keys += own
         writer.write_shard(shard_no, [Annotation(key, "Find it.", "It is there.", "ok") for key in own])
     writer.finish({})
-    stage = StageSpec.model_validate(steps["final-pretrain"]["stage"] | {"mixture": [entry]})
+    stage = steps["final-pretrain"].stage.model_copy(update={"mixture": (entry,)})
     inputs = {"data.pairs": tmp_path / "pairs", "layer.pairs.finding": tmp_path / "finding"}
     mixture = open_mixture(stage, inputs, recipe.seed)
     assert [sample.key for sample in mixture] == keys and 0 < len(keys) < 20
