@@ -41,7 +41,7 @@ ORDER = (
     "cli",
 )
 #: Modules under all rooms.
-FREE = {"errors", "nearest", "__version__"}
+FREE = {"errors", "nearest", "progress", "__version__"}
 #: The faces resolve their names on first use, from any room, and `python -m vila2` is the command line.
 FACES = {"__init__.py", "__main__.py", "plugin/__init__.py"}
 #: What a plugin may import.

@@ -1,4 +1,4 @@
-"""Every error that vila2 raises on purpose: each names what is wrong and how to mend it.
+"""Every error that vila2 raises on purpose: each names what is wrong and how to fix it.
 
 Vila2Error
 ├── DataError      a file, sample, shard, layer or view
@@ -24,20 +24,20 @@ class Vila2Error(Exception):
 
     Args:
         what: what is wrong, naming the file, the key or the plugin.
-        mend: what the reader can do about it; shown after the message.
+        hint: what the reader can do about it; shown after the message.
     """
 
-    def __init__(self, what: str, *, mend: str = "") -> None:
-        super().__init__(what if not mend else f"{what}\n  mend: {mend}")
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        super().__init__(what if not hint else f"{what}\n  hint: {hint}")
         self.what = what
-        self.mend = mend
+        self.hint = hint
 
-    def __reduce__(self):  # keeps `mend` when a worker process sends the error home
-        return (_rebuild, (type(self), self.what, self.mend))
+    def __reduce__(self):  # keeps `hint` when a worker process sends the error home
+        return (_rebuild, (type(self), self.what, self.hint))
 
 
-def _rebuild(kind: type[Vila2Error], what: str, mend: str) -> Vila2Error:
-    return kind(what, mend=mend)
+def _rebuild(kind: type[Vila2Error], what: str, hint: str) -> Vila2Error:
+    return kind(what, hint=hint)
 
 
 class DataError(Vila2Error):

@@ -24,11 +24,11 @@ def kendall_tau(scores: Sequence[float], ratings: Sequence[float], variant: str 
     """
     found, given = np.asarray(scores, dtype=np.float64), np.asarray(ratings, dtype=np.float64)
     if len(found) != len(given):
-        raise DataError(f"{len(found)} scores but {len(given)} ratings", mend="give one of each per item")
+        raise DataError(f"{len(found)} scores but {len(given)} ratings", hint="give one of each per item")
     levels, counts = np.unique(given, return_counts=True)
     kinds, ties = np.unique(found, return_counts=True)
     if len(levels) < 2 or len(kinds) < 2:
-        raise DataError("all scores or all ratings are alike", mend="rate items of different quality")
+        raise DataError("all scores or all ratings are alike", hint="rate items of different quality")
     by_level = [np.sort(found[given == level]) for level in levels]
     difference = 0
     for low, high in combinations(by_level, 2):

@@ -17,7 +17,7 @@ from vila2.engine.transformers_engine import TransformersEngine, open_transforme
 from vila2.errors import DataError, EngineError
 from vila2.evaluate.asking import ask_all
 from vila2.report.preview import page, preview_samples, text
-from vila2.run.progress import Board
+from vila2.run.board import Board
 
 SETTINGS = GenerationSettings(max_new_tokens=5)
 TEMPLATE = (

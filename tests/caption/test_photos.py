@@ -25,7 +25,7 @@ from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import write_dataset
 from vila2.engine.protocol import Answer, GenerationSettings, Request
 from vila2.errors import DataError, RecipeError
-from vila2.run.progress import Board
+from vila2.run.board import Board
 
 APP = typer.Typer()
 APP.command()(command)

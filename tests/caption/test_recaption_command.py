@@ -80,7 +80,7 @@ def test_only_captions_are_thrown_away(place, tiny_folder) -> None:
         Path(name).write_text(text)
         for more in ([], ["--restart"]):
             result = recaption("./no-such-model", "my photos", "--out", name, *more, code=2)
-            assert f"{name} holds something else than captions" in result.output and "mend: " in result.output
+            assert f"{name} holds something else than captions" in result.output and "hint: " in result.output
         assert Path(name).read_text() == text
     recaption(tiny_folder, "my photos")
     Path("captions.jsonl.meta.json").unlink()

@@ -1,4 +1,4 @@
-"""The command line: quick to answer, errors with their mend, and what run and status print."""
+"""The command line: quick to answer, errors with their hint, and what run and status print."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_wrong_recipe_is_an_error_with_line_key_and_mend_and_no_traceback(tmp_
     line = recipe.read_text().splitlines().index("    learning_rat: 2.0e-3") + 1
     expected = f"error: {recipe}:{line}: stages.align.learning_rat: there is no such key; did you mean 'learning_rate'?"
     assert result.stderr.splitlines()[0] == expected
-    assert result.stderr.splitlines()[1].startswith("mend: ")
+    assert result.stderr.splitlines()[1].startswith("hint: ")
     assert "Traceback" not in result.stderr and result.stdout == ""
     assert os.listdir(tmp_path) == ["wrong.yaml"]
     assert "Traceback" in vila2("--debug", "run", str(recipe)).stderr
@@ -123,7 +123,7 @@ def small_cycle(monkeypatch: pytest.MonkeyPatch):
 
         def work(folder, settings, inputs, board):
             if settings["fail"] == "error":
-                raise TrainingError("the loss is nan", mend="lower the learning rate")
+                raise TrainingError("the loss is nan", hint="lower the learning rate")
             if settings["fail"] == "interrupt":
                 raise KeyboardInterrupt
             with board.task("train sft", 2) as task:
@@ -204,7 +204,7 @@ def test_a_failed_run_says_which_step_and_status_says_it_again(small_cycle, tmp_
     words = ["run", str(MINIATURE), "--out", str(tmp_path), "--set", "report.title="]
     result = invoke(*words[:-1], words[-1] + "error", code=2)
     assert "error: the loss is nan\n  in step vila0-sft" in result.stderr
-    assert "mend: lower the learning rate\n" in result.stderr
+    assert "hint: lower the learning rate\n" in result.stderr
     shown = invoke("status", str(tmp_path)).stdout
     assert "failed, 0 of 1 steps done" in shown
     assert "error in vila0-sft: the loss is nan" in shown
@@ -222,4 +222,4 @@ def test_ctrl_c_says_how_to_go_on(small_cycle, tmp_path: Path):
 
 def test_status_of_no_run_is_an_error(tmp_path: Path):
     result = invoke("status", str(tmp_path), code=2)
-    assert result.stderr.startswith(f"error: {tmp_path} holds no run\nmend: ")
+    assert result.stderr.startswith(f"error: {tmp_path} holds no run\nhint: ")

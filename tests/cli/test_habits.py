@@ -151,4 +151,4 @@ def test_the_nearest_right_name_is_told(place, words: list[str], said: str):
 def test_a_number_out_of_range_is_refused_with_the_range(place, words: list[str]):
     result = invoke(*words, code=2)
     assert "Traceback" not in result.output and isinstance(result.exception, SystemExit)
-    assert "Invalid value for" in result.output or "mend: " in result.output
+    assert "Invalid value for" in result.output or "hint: " in result.output

@@ -1,4 +1,4 @@
-"""What a user reads who gave a command something wrong: what it was, and how to mend it; never a traceback."""
+"""What a user reads who gave a command something wrong: what it was, and how to fix it; never a traceback."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def place(tmp_path, monkeypatch):
 def test_what_is_wrong_is_said_with_a_mend(place, command: str, said: str):
     result = CliRunner().invoke(app, command.split())
     assert result.exit_code == 2 and isinstance(result.exception, SystemExit), result.output
-    assert said in result.output and "mend: " in result.output
+    assert said in result.output and "hint: " in result.output
 
 
 def test_nobody_is_told_to_install_a_misspelling():

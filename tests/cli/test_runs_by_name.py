@@ -147,4 +147,4 @@ def test_a_run_whose_model_was_deleted_says_so(place):
     (place / "photos").mkdir()
     (place / "photos/a.png").touch()
     shown = invoke("recaption", "photos", "--model", "runs/one", code=2)
-    assert "the model of runs/one is gone" in shown and "mend: " in shown
+    assert "the model of runs/one is gone" in shown and "hint: " in shown

@@ -22,7 +22,7 @@ def test_what_is_not_changed_stays_and_a_setting_newer_than_the_specialist_is_ta
 def test_a_setting_that_does_not_exist_is_named_with_the_nearest():
     with pytest.raises(RecipeError, match="promts=x: no such setting") as caught:
         annotate_settings(MADE, ["promts=x"])
-    assert "prompts" in caught.value.mend
+    assert "prompts" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"plugin": "ocr"}'])
@@ -30,7 +30,7 @@ def test_a_damaged_specialist_names_its_file(tmp_path, text):
     (tmp_path / "specialist.json").write_text(text)
     with pytest.raises(RunError, match=r"specialist\.json is damaged") as caught:
         MadeSpecialist.open(tmp_path)
-    assert "vila2 specialize" in caught.value.mend
+    assert "vila2 specialize" in caught.value.hint
 
 
 def test_another_plugins_specialist_is_refused(tmp_path):
@@ -38,4 +38,4 @@ def test_another_plugins_specialist_is_refused(tmp_path):
     assert MadeSpecialist.open(tmp_path, "spatial").plugin == "spatial"
     with pytest.raises(RunError, match=r"'spatial', not of 'ocr'") as caught:
         MadeSpecialist.open(tmp_path, "ocr")
-    assert "'spatial'" in caught.value.mend
+    assert "'spatial'" in caught.value.hint

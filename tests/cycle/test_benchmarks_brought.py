@@ -13,7 +13,7 @@ from vila2.evaluate.score_step import ScoredBenchmark, ScoreSettings, evaluate
 from vila2.model.assemble import assemble
 from vila2.model.saving import save_model
 from vila2.recipe.file.recipe_file import load_recipe
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.sources import open_source
 
 CODE = """
@@ -91,7 +91,7 @@ def test_what_a_plugin_scores_is_measured_with_intervals_and_kept(site, tmp_path
 def test_an_unknown_kind_is_named_before_any_work(site, tmp_path):
     with pytest.raises(RecipeError, match="no kind of benchmark 'wordines'") as failure:
         plan(tmp_path, "wordines")
-    assert "wordiness" in failure.value.mend
+    assert "wordiness" in failure.value.hint
     with pytest.raises(PluginError, match="vila2_wordy has no 'nothing'"):
         plan(tmp_path, "broken")
     with pytest.raises(RecipeError, match="as they stand"):

@@ -18,7 +18,7 @@ from vila2.data.shards import ShardDataset
 from vila2.errors import ModelError, RecipeError
 from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.recipe import Recipe
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.run.steps import Run
 from vila2.sources.import_step import open_dataset
 
@@ -159,7 +159,7 @@ def test_a_control_that_a_recipe_can_not_have_says_why(recipe_file):
         controlled("specialist-share", recipe)
     with pytest.raises(RecipeError, match="more-sft makes stage 'sft' longer by tokens") as caught:
         controlled("more-sft", load_recipe(recipe_file, ["stages.sft.max_steps=3"]))
-    assert "stages.sft" in caught.value.mend
+    assert "stages.sft" in caught.value.hint
 
 
 def test_what_a_control_needs_is_looked_for_before_any_work(recipe_file, tmp_path):
@@ -170,7 +170,7 @@ def test_what_a_control_needs_is_looked_for_before_any_work(recipe_file, tmp_pat
 
     with pytest.raises(RecipeError, match="no control 'twice-stf'") as caught:
         run("controls=[twice-stf]")
-    assert "twice-sft" in caught.value.mend and "--list-controls" in caught.value.mend
+    assert "twice-sft" in caught.value.hint and "--list-controls" in caught.value.hint
     with pytest.raises(ModelError, match=r"no folder \./nosuch"):
         run("controls=[merged-by-model]", "merge.model=./nosuch")
     with pytest.raises(RecipeError, match=r"data\.true-captions: .*nosuch"):

@@ -14,7 +14,7 @@ from vila2.data.layers import Layer
 from vila2.errors import DataError, RecipeError, RunError
 from vila2.merge.fate_counts import tally_merge
 from vila2.recipe.file.recipe_file import load_recipe
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.run.steps import Run
 from vila2.specialist.origin import find_origin
 
@@ -214,7 +214,7 @@ def test_what_a_specialist_made_before_was_trained_on_can_not_go_into_sft(folder
     recipe = load_recipe(recipe_file, [f"specialists.finding.made={made}", "specialist_data=sft"])
     with pytest.raises(RecipeError, match=r"specialists\.finding was made before") as caught:
         run_recipe(recipe, tmp_path / "run", dry_run=True, progress=Board())
-    assert "leave out specialists.finding.made" in caught.value.mend
+    assert "leave out specialists.finding.made" in caught.value.hint
 
 
 def test_specialists_are_made_with_the_seed_of_the_run(recipe_file, tmp_path):

@@ -12,7 +12,7 @@ from vila2.cycle.improve import run_recipe
 from vila2.errors import RunError
 from vila2.model.loading import locate
 from vila2.recipe.file.recipe_file import load_recipe
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.run.run_model import run_model
 
 

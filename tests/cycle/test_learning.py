@@ -18,7 +18,7 @@ from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import RunError
 from vila2.model.digest import digest_folder
 from vila2.recipe.recipe import Recipe
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.run.steps import Run
 from vila2.sources import open_source
 from vila2.train.mixture import open_mixture

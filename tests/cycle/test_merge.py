@@ -33,7 +33,7 @@ from vila2.merge.repeats import refuted_repeats
 from vila2.merge.sources import Source
 from vila2.plugin.host import Host
 from vila2.recipe.parts.specialists import MergeSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.sources.world import PARTS, Scene, caption_scores, check_caption
 
 ALL = ("objects", "texts", "repeats")

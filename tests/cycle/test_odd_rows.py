@@ -13,7 +13,7 @@ from vila2.cycle.usable import check_usable, unusable_line
 from vila2.data.layers import Layer
 from vila2.errors import RecipeError, RunError
 from vila2.recipe.file.recipe_file import load_recipe
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.run.steps import Run
 
 TEMPLATE = (
@@ -104,7 +104,7 @@ def test_a_run_on_texts_alone_has_a_report_too(place):
 def test_a_round_over_texts_alone_is_refused_before_the_training(place):
     with pytest.raises(RecipeError, match="no sample of 'rows' has an image") as caught:
         done(place, recipe(place, "nothing", [told(n) for n in range(30)], rounds=1))
-    assert "cycle.rounds: 0" in caught.value.mend
+    assert "cycle.rounds: 0" in caught.value.hint
     assert not (place / "runs" / "nothing").exists()
 
 
@@ -125,8 +125,8 @@ def test_a_run_whose_samples_all_do_not_fit_ends_before_it_begins(place):
     rows = [shown(n, "Why? " * 100) for n in range(4)]
     with pytest.raises(RecipeError, match="stage pretrain: none of the first 4 samples of 'rows'") as caught:
         done(place, recipe(place, "all", rows))
-    assert "raise the stage's max_length" in caught.value.mend
-    assert "stages.pretrain.max_left_out=1" in caught.value.mend
+    assert "raise the stage's max_length" in caught.value.hint
+    assert "stages.pretrain.max_left_out=1" in caught.value.hint
 
 
 def test_what_a_stage_left_out_stands_in_the_report(place):
@@ -171,7 +171,7 @@ def test_a_round_without_usable_captions_stops_with_the_counts_and_what_to_do(st
     assert told in caught.value.what and "cycle.max_unusable" in caught.value.what
     hint = {"truncated": "cycle.max_new_tokens", "repetition": "cycle.repetition_penalty"}
     commonest = max((name for name in status if name != "ok"), key=status.__getitem__)
-    assert hint[commonest] in caught.value.mend and "cycle.max_unusable=1" in caught.value.mend
+    assert hint[commonest] in caught.value.hint and "cycle.max_unusable=1" in caught.value.hint
     check_usable("self-1", results(**status), 1.0)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from vila2.cycle.improve import run_recipe
 from vila2.recipe.file.recipe_file import load_recipe
-from vila2.run.progress import Board
+from vila2.run.board import Board
 
 OLD = Path(__file__).parent / "fixtures/run-of-0609ffc.tar.xz"
 CONTROLS = ["shuffled-captions", "true-captions", "unchecked-merge", "twice-sft", "specialist-share"]

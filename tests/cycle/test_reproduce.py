@@ -12,7 +12,7 @@ import pytest
 from vila2.errors import PluginError, RunError
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.measures.stored import items_of, pooled
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.run.step_files import StepResult
 from vila2.run.steps import Run
 from vila2.studies import GROUPS, STUDIES, Arm, Study
@@ -42,7 +42,7 @@ def test_the_list_needs_no_torch_and_says_what_the_paper_found():
 def test_an_unknown_study_is_named_with_the_nearest():
     with pytest.raises(RunError, match="no study 'freze'") as caught:
         find_studies(["freze"])
-    assert "freeze" in caught.value.mend
+    assert "freeze" in caught.value.hint
 
 
 def installed() -> set[str]:
@@ -152,7 +152,7 @@ def test_what_does_not_add_up_is_not_pooled(tmp_path):
     (tmp_path / "items.json").write_text(json.dumps({k: dataclasses.asdict(v) for k, v in parts.items()}))
     with pytest.raises(RunError, match="b has measures that do not add up") as caught:
         items_of(StepResult("scores", "digest", tmp_path, {}, True), "b")
-    assert "b/right, b/wrong" in caught.value.mend
+    assert "b/right, b/wrong" in caught.value.hint
 
 
 def test_a_table_of_whole_cycles_says_what_each_row_took_and_when_its_rounds_ended(tmp_path):

@@ -175,7 +175,7 @@ def test_a_missing_part_is_named_before_any_work(recipe, tmp_path):
         stderr=subprocess.PIPE,
     )
     _, error = process.communicate()
-    assert process.returncode == 2 and "/no/such/tower" in error and "mend:" in error
+    assert process.returncode == 2 and "/no/such/tower" in error and "hint:" in error
     assert not (tmp_path / "out").exists()
 
 

@@ -47,7 +47,7 @@ def test_documents_are_left_alone_unless_they_are_named(data, caplog):
     check_rounds(recipe(data, ["coyo", "mmc4"]))
     with pytest.raises(RecipeError, match=r"'mmc4' have several images \(mmc4-1 has 2\)") as caught:
         check_rounds(recipe(data, ["mmc4", "coyo"]))
-    assert "cycle.recaption: coyo" in caught.value.mend
+    assert "cycle.recaption: coyo" in caught.value.hint
     check_rounds(recipe(data, ["mmc4", "coyo"], cycle={"recaption": "coyo"}))
     check_rounds(recipe(data, ["mmc4", "coyo"], cycle={"rounds": 0}))
     assert not caplog.records

@@ -24,7 +24,7 @@ from vila2.errors import DataError, PluginError, RecipeError, RunError
 from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.parts.data import DatasetSpec
 from vila2.recipe.parts.stage import StageSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.run.steps import Run
 from vila2.sources import open_source
 from vila2.specialist.annotating import annotate_dataset, find_dataset, summarise_layer

@@ -18,7 +18,7 @@ from vila2.data.shards import write_dataset
 from vila2.errors import DataError, RecipeError, RunError
 from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.parts.data import DatasetSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.specialist.cost import check_disk
 from vila2.specialist.data_trial import try_data
 from vila2.specialist.origin import find_origin
@@ -124,7 +124,7 @@ def test_without_data_a_real_model_gets_no_toy_scenes_but_is_told_what_is_read(p
         "specialists.finding.data",
         "--data world:split=specialist",
     ):
-        assert part in error.value.mend
+        assert part in error.value.hint
 
 
 def test_data_that_gives_no_sample_is_told_with_rejects_by_reason_and_examples(place):
@@ -144,7 +144,7 @@ def test_a_build_of_nothing_names_what_was_rejected(place, tmp_path):
     settings = {"plugin": "finding", "config": {}, "held_out": 0.1, "seed": 0}
     with pytest.raises(DataError, match=r"nothing was built; rejected: \S+ 1\n  for example .*gone") as error:
         build(tmp_path, settings, {"data": place / "gone.jsonl"}, Board())
-    assert "rejected.jsonl" in error.value.mend
+    assert "rejected.jsonl" in error.value.hint
 
 
 def test_all_that_is_missing_is_told_at_once(place):

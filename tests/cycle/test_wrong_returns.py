@@ -1,4 +1,4 @@
-"""What a plugin's builder and parser give that they should not: named, with what it was and the mend."""
+"""What a plugin's builder and parser give that they should not: named, with what it was and the hint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vila2.data.annotations import Annotation
 from vila2.data.sample import Sample
 from vila2.data.shards import write_dataset
 from vila2.errors import PluginError
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.sources import open_source
 from vila2.specialist.annotating import answer_reader
 from vila2.specialist.making_steps import BuildSettings, build
@@ -40,7 +40,7 @@ def settings(plugin):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "gave", "mend"),
+    ("old", "new", "gave", "hint"),
     [
         ('return ["all"]', "return None", r"shards\(\): gave None", "a list of str"),
         ('return ["all"]', "return 'all'", r"shards\(\): gave 'all'", "a list of str"),
@@ -50,11 +50,11 @@ def settings(plugin):
         ("yield from ()", "yield {'key': 1}", "shard 'all': gave {'key': 1}", "Sample or Reject"),
     ],
 )
-def test_a_builder_that_gives_something_else_is_named(path, old, new, gave, mend):
+def test_a_builder_that_gives_something_else_is_named(path, old, new, gave, hint):
     sees(path, old, new)
     with pytest.raises(PluginError, match=rf"'sees' \(vila2-sees 1.0\), builder.*{gave}") as error:
         build(path / "step", settings("sees"), {"data": path}, Board())
-    assert mend in error.value.mend
+    assert hint in error.value.hint
 
 
 def test_shards_may_come_from_a_generator(path):
@@ -65,7 +65,7 @@ def test_shards_may_come_from_a_generator(path):
 
 
 @pytest.mark.parametrize(
-    ("given", "gave", "mend"),
+    ("given", "gave", "hint"),
     [
         ("None", "gave None", "give Parsed"),
         ("('a cube', 'ok')", r"gave \('a cube', 'ok'\)", "give Parsed"),
@@ -75,11 +75,11 @@ def test_shards_may_come_from_a_generator(path):
         ("Parsed((), ({'kind': 'object'},))", "gave {'kind': 'object'}", "Claim"),
     ],
 )
-def test_a_parser_that_gives_something_else_is_named(path, given, gave, mend):
+def test_a_parser_that_gives_something_else_is_named(path, given, gave, hint):
     sees(path, "return Parsed(())", f"return {given}")
     read = answer_reader(object(), "sees")
     with pytest.raises(
         PluginError, match=rf"'sees' \(vila2-sees 1.0\), parser, on .* 0001: .*{gave}"
     ) as error:
         read(Sample("0001", (), ()), Annotation("0001", "What is there?", "", "empty"))
-    assert mend in error.value.mend
+    assert hint in error.value.hint

@@ -175,7 +175,7 @@ def test_packed_tars_are_imported_and_named_where_they_can_not_be(tmp_path, pict
     for place in (path, tmp_path):
         with pytest.raises(DataError, match=r"x\.tar.*packed by") as error:
             ShardDataset.open(place)
-        assert "data import img2dataset" in error.value.mend
+        assert "data import img2dataset" in error.value.hint
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert [item.reason for item in read(path) if not isinstance(item, Sample)] in (
         ["truncated-tar"],
@@ -202,7 +202,7 @@ def test_what_is_no_tar_is_named(tmp_path):
     try:
         found = list(read(tmp_path / "y.tar"))
     except DataError as error:
-        assert "zstd" in error.what and "unpack" in error.mend
+        assert "zstd" in error.what and "unpack" in error.hint
     else:
         assert [item.reason for item in found] == ["no-tar"]
 

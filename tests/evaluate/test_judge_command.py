@@ -115,7 +115,7 @@ def test_layers_are_found_by_name_and_an_unknown_one_is_an_error(tmp_path: Path)
     assert list(layers) == ["self-1", "original"] and opened.digest == dataset.digest
     with pytest.raises(DataError, match="no layer 'self-2'") as caught:
         open_described(tmp_path / "set", ["original", "self-2"])
-    assert "self-1" in caught.value.mend
+    assert "self-1" in caught.value.hint
     with pytest.raises(DataError, match="named twice"):
         open_described(tmp_path / "set", ["original", "original"])
     with pytest.raises(RunError, match="is no run"):

@@ -17,7 +17,7 @@ from vila2.errors import DataError, RunError
 from vila2.judge.engine_votes import ask_pairs
 from vila2.judge.judging_job import Work, describe_engine, open_votes, write_judged
 from vila2.judge.pairs import choose_checks, choose_pairs
-from vila2.run.progress import Board
+from vila2.run.board import Board
 
 SETTINGS = GenerationSettings(max_new_tokens=8)
 

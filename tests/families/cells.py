@@ -22,7 +22,7 @@ from vila2.data.shards import write_dataset
 from vila2.errors import Vila2Error
 from vila2.model.generalist import load_generalist
 from vila2.recipe.parts.stage import StageSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.train.stage import train_stage
 from vila2.train.train_settings import TrainSettings
 
@@ -53,8 +53,8 @@ def vila2(*arguments: str | Path, cwd: Path) -> Result:
         raise result.exception
     if result.exit_code:
         _, error, said = result.output.rpartition("error: ")
-        assert error and "mend: " in said, result.output
-        raise Refused(" ".join(said.replace("mend: ", "- ").split()))
+        assert error and "hint: " in said, result.output
+        raise Refused(" ".join(said.replace("hint: ", "- ").split()))
     return result
 
 
@@ -133,7 +133,7 @@ def _trained(family: str, model: Path, folder: Path, spec: StageSpec, *, dtype: 
     try:
         results = train_stage(folder / "stage", settings, inputs, Board())
     except Vila2Error as error:
-        raise Refused(f"{error.what} - {error.mend}") from error
+        raise Refused(f"{error.what} - {error.hint}") from error
     assert results["steps"] == 2 and all(loss > 0 for _, loss in results["loss"])
     before, after = (
         load_generalist(where, device="cpu", dtype=dtype).model

@@ -17,7 +17,7 @@ from cells import PLAIN, Refused, captions, stage_of, vila2
 from vila2.data.layers import Layer
 from vila2.errors import Vila2Error
 from vila2.model.generalist import load_generalist
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.train.stage import train_stage
 from vila2.train.train_settings import TrainSettings
 
@@ -83,7 +83,7 @@ def resume(family: str, model: Path, folder: Path) -> None:
     try:
         train_stage(folder / "alone", settings, inputs, Board())
     except Vila2Error as error:
-        raise Refused(f"{error.what} - {error.mend}") from error
+        raise Refused(f"{error.what} - {error.hint}") from error
     child = os.fork()
     if not child:
         sys.addaudithook(_die_at_the_second_checkpoint)

@@ -13,7 +13,7 @@ from vila2.data.shards import write_dataset
 from vila2.model.conversation import IGNORED, ConversationEncoder
 from vila2.packing.collate import Collator
 from vila2.packing.trial import isolate
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.train.stage import train_stage
 from vila2.train.train_settings import TrainSettings
 

@@ -166,7 +166,7 @@ CASES: dict[str, tuple[Harm, str]] = {
     "cut": (lambda folder: cut(folder / WEIGHTS, 40_000), r"cut off: 40,000 of [\d,]+ bytes"),
     "cut in header": (lambda folder: cut(folder / WEIGHTS, 200), r"cut off in its header"),
     "no file of the index": (into_shards, r"1 of the 2 files .*model-00002-of-00002.safetensors"),
-    "no index": (without_index, r"neither model.safetensors nor .*index.json[\s\S]*mend: download"),
+    "no index": (without_index, r"neither model.safetensors nor .*index.json[\s\S]*hint: download"),
     "no weights": (remove(WEIGHTS), r"has no weights"),
     "adapter": (adapter, r"no config.json.* adapter of org/base[\s\S]*merge_and_unload"),
     "adapter with config": (
@@ -177,7 +177,7 @@ CASES: dict[str, tuple[Harm, str]] = {
     "ungathered": (empty_shares, r"is \[0, \d+\] where[\s\S]*ZeRO-3"),
     "pickles": (pickles_only, r"pickle form only \(pytorch_model.bin\)"),
     "no projector": (drop("multi_modal_projector"), r"do not fit.*4 missing: model.multi_modal_projector"),
-    "other names": (rename, r"do not fit[\s\S]*mend: the names are of another code base"),
+    "other names": (rename, r"do not fit[\s\S]*hint: the names are of another code base"),
     "fewer layers": (fewer_layers, r"of no use to it: \S*layers\.1\.[\s\S]*number of layers"),
     "other sizes": (wider, r"mlp\S* is \[\d+, \d+\] where \[\d+, \d+\] is expected and \d+ more"),
     "nan": (fill("lm_head", float("nan")), r"no numbers \(NaN or infinity\): lm_head.weight"),
@@ -188,10 +188,10 @@ CASES: dict[str, tuple[Harm, str]] = {
     "config list": (write("config.json", b"[]"), r"config.json holds no JSON object but a list"),
     "config pointer": (write("config.json", POINTER), r"config.json is a pointer of Git LFS"),
     "no model type": (settings("config.json", model_type=None), r"names no model_type"),
-    "unknown type": (settings("config.json", model_type="grand_vlm"), r"grand_vlm[\s\S]*mend: check model_type"),
+    "unknown type": (settings("config.json", model_type="grand_vlm"), r"grand_vlm[\s\S]*hint: check model_type"),
     "own code": (
         settings("config.json", model_type="grand_vlm", auto_map={"AutoConfig": "configuration_x.Config"}),
-        r"mend: the model brings code of its own, which is not run",
+        r"hint: the model brings code of its own, which is not run",
     ),
     "original config": (settings("config.json", mm_vision_tower="clip"), r"form of the original LLaVA's code"),
     "no processor": (remove("preprocessor_config.json", "processor_config.json"), r"how it reads images"),
@@ -213,7 +213,7 @@ def test_what_is_wrong_is_named(checkpoint, case: str) -> None:
     harm(checkpoint)
     with pytest.raises(ModelError, match=said) as raised:
         load_generalist(checkpoint, device="cpu")
-    assert "some-vlm" in raised.value.what and raised.value.mend
+    assert "some-vlm" in raised.value.what and raised.value.hint
 
 
 def test_the_report_of_transformers_is_said_once_and_in_our_words(checkpoint, caplog) -> None:
@@ -291,6 +291,6 @@ def test_a_scorer_must_be_whole_as_well(tmp_path) -> None:
 def test_a_model_with_weights_that_are_no_numbers_is_not_saved(whole, tmp_path) -> None:
     found = load_generalist(whole, device="cpu")
     found.model.get_output_embeddings().weight.data[3, 5] = float("nan")
-    with pytest.raises(ModelError, match=r"lm_head.weight[\s\S]*mend: lower the stage's learning_rate"):
+    with pytest.raises(ModelError, match=r"lm_head.weight[\s\S]*hint: lower the stage's learning_rate"):
         save_model(found.model, found.processor, tmp_path / "model")
     assert not list(tmp_path.iterdir())

@@ -106,7 +106,7 @@ def test_pickled_weights_are_refused(saved, tmp_path) -> None:
 def test_an_unknown_kind_of_model(tmp_path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "grand_vlm_9000"}))
     (tmp_path / "model.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match=r"grand_vlm_9000[\s\S]*mend: check model_type"):
+    with pytest.raises(ModelError, match=r"grand_vlm_9000[\s\S]*hint: check model_type"):
         load_generalist(tmp_path)
 
 
@@ -121,6 +121,6 @@ def test_a_model_that_does_not_read_images(tmp_path) -> None:
 def test_a_hub_without_connection(monkeypatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
-        ModelError, match=r"someone/no-such-model[\s\S]*offline[\s\S]*mend: unset HF_HUB_OFFLINE"
+        ModelError, match=r"someone/no-such-model[\s\S]*offline[\s\S]*hint: unset HF_HUB_OFFLINE"
     ):
         load_generalist("someone/no-such-model")

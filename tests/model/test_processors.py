@@ -98,7 +98,7 @@ def test_who_cannot_read_images_without_torchvision_is_told_so(saved, tmp_path, 
     change(folder, "preprocessor_config.json", image_processor_type=f"{family}ImageProcessorFast")
     for file in ("preprocessor_config.json", "processor_config.json"):
         change(folder, file, processor_class=f"{family}Processor")
-    with pytest.raises(ModelError, match=rf"{family}ImageProcessor[\s\S]*mend: install the torchvision"):
+    with pytest.raises(ModelError, match=rf"{family}ImageProcessor[\s\S]*hint: install the torchvision"):
         load_processor(folder)
 
 

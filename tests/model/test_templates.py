@@ -156,7 +156,7 @@ def test_only_answers_and_their_ends_are_counted(template):
             for look in (own.encode, own.measure):
                 with pytest.raises(wanted[0], match=wanted[1]) as caught:
                     look(sample(name))
-                assert repr(name) in caught.value.what and caught.value.mend
+                assert repr(name) in caught.value.what and caught.value.hint
 
 
 def test_what_a_template_changes_is_said_once(caplog):

@@ -12,7 +12,7 @@ from vila2.errors import DataError
 from vila2.model.conversation import ConversationEncoder
 from vila2.model.generalist import load_processor
 from vila2.packing.lengths import measure_lengths
-from vila2.run.progress import Board
+from vila2.run.board import Board
 
 
 def picture(width: int, height: int, orientation: int | None = None, kind: str = "JPEG") -> bytes:

@@ -13,7 +13,7 @@ from vila2.model.assemble import assemble
 from vila2.model.saving import save_model
 from vila2.recipe.checks.across import cross_problems
 from vila2.recipe.parts.stage import StageSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.sources import open_source
 from vila2.train.stage import train_stage
 from vila2.train.train_settings import TrainSettings

@@ -102,7 +102,7 @@ def test_a_broken_plugin_that_was_asked_for_is_an_error_with_its_name(site):
     install(site, "vila2-broken", BROKEN, entry="broken")
     with pytest.raises(PluginError, match=r"'broken' \(vila2-broken 1.0\).*out of order") as error:
         Host().specialist("broken")
-    assert "VILA2_PLUGINS=-broken" in error.value.mend
+    assert "VILA2_PLUGINS=-broken" in error.value.hint
 
 
 def test_a_plugin_that_ends_the_process_on_import_is_only_broken(site):
@@ -126,7 +126,7 @@ def test_a_misspelt_hook_is_reported(site):
     install(site, "vila2-slip", code, entry="slip")
     with pytest.raises(PluginError, match="hook 'vila2_specialist', which does not exist") as error:
         Host().specialist("slip")
-    assert "vila2_specialists" in error.value.mend
+    assert "vila2_specialists" in error.value.hint
 
 
 def test_a_hook_with_an_argument_that_is_not_given_is_reported(site):
@@ -167,7 +167,7 @@ def test_specialists_that_are_no_list_are_refused(site, given):
     install(site, "vila2-odd", code, entry="odd")
     with pytest.raises(PluginError, match=r"'odd' \(vila2-odd 1.0\), vila2_specialists: gave") as error:
         Host().specialist("odd")
-    assert "a list" in error.value.mend
+    assert "a list" in error.value.hint
 
 
 @pytest.mark.parametrize("switch", ["none", "-counted", "other"])
@@ -189,7 +189,7 @@ def test_an_unknown_plugin_names_the_nearest_and_how_to_get_it(site):
     install(site, "vila2-tallying", IDLE, entry="tallying")
     with pytest.raises(PluginError) as error:
         Host().specialist("tallyin")
-    assert "'tallying'" in error.value.mend
+    assert "'tallying'" in error.value.hint
 
 
 def test_a_plugin_brings_a_source(site):
@@ -206,7 +206,7 @@ def test_a_plugin_brings_a_source(site):
     assert [sample.key for sample in open_source("dots", count=2)] == ["dot-0", "dot-1"]
     with pytest.raises(DataError, match="unknown source 'dotz'") as error:
         open_source("dotz")
-    assert "'dots'" in error.value.mend
+    assert "'dots'" in error.value.hint
 
 
 def test_a_plugin_brings_an_engine(site):
@@ -225,7 +225,7 @@ def test_a_plugin_brings_an_engine(site):
     assert open_engine("parrot", "any").name == "parrot"
     with pytest.raises(EngineError, match="unknown engine 'parot'") as error:
         open_engine("parot", "any")
-    assert "'parrot'" in error.value.mend
+    assert "'parrot'" in error.value.hint
 
 
 def test_one_name_from_two_plugins_is_an_error_naming_both(site):

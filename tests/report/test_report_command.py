@@ -37,7 +37,7 @@ def test_report_is_written_into_the_run_or_where_asked(tmp_path: Path) -> None:
 def test_missing_results_say_which_command_makes_them(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="vila2 run RECIPE") as caught:
         call(tmp_path)
-    assert f"vila2 status {tmp_path}" in caught.value.mend
+    assert f"vila2 status {tmp_path}" in caught.value.hint
     with pytest.raises(RunError, match="no such run folder"):
         call(tmp_path / "nowhere")
 

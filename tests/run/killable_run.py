@@ -10,7 +10,7 @@ from pathlib import Path
 from plain_steps import Plain, plain_step
 
 from vila2.data.atomic import write_text_atomic
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.run.step_files import StepResult
 from vila2.run.steps import Run
 

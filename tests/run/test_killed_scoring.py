@@ -20,7 +20,7 @@ from vila2.evaluate.score_step import ScoredBenchmark, ScoreSettings, evaluate
 from vila2.model.assemble import assemble
 from vila2.model.saving import save_model
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.sources import open_source
 from vila2.specialist.making_steps import AskSettings, ask_held_out
 
@@ -30,7 +30,7 @@ import json, sys
 from pathlib import Path
 from killable_run import end_at
 from vila2.evaluate.score_step import evaluate
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.specialist.making_steps import AskSettings, ask_held_out
 
 step, folder, settings, inputs, touch, place, end = json.load(sys.stdin)

@@ -10,9 +10,9 @@ import pytest
 from plain_steps import Plain, plain_step
 
 from vila2.errors import DataError, RunError
-from vila2.run import displays, progress
+from vila2.run import board, displays
+from vila2.run.board import Board, TaskState, duration
 from vila2.run.displays import live_progress
-from vila2.run.progress import Board, TaskState, duration
 from vila2.run.status import status
 from vila2.run.steps import Run
 
@@ -28,7 +28,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(progress.time, "monotonic", clock)
+    monkeypatch.setattr(board.time, "monotonic", clock)
     return clock
 
 
@@ -37,7 +37,7 @@ def work(folder, settings, inputs, board):
         for _ in range(3):
             task.advance()
     if settings.get("fail"):
-        raise DataError("no more numbers", mend="bring some")
+        raise DataError("no more numbers", hint="bring some")
     return {}
 
 
@@ -126,7 +126,7 @@ def test_status_of_a_finished_and_of_a_failed_run(tmp_path: Path):
     found = status(tmp_path)
     assert (found.state, found.superseded) == ("failed", 1)
     assert found.steps[0].state == "failed"
-    assert found.steps[0].error == found.error == "no more numbers\n  mend: bring some"
+    assert found.steps[0].error == found.error == "no more numbers\n  hint: bring some"
     json.dumps(found.to_json())
 
 

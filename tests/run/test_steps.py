@@ -175,14 +175,14 @@ def test_a_dry_run_writes_nothing_and_says_what_is_to_do(tmp_path: Path):
 def test_a_failed_step_leaves_its_error_until_it_succeeds(tmp_path: Path):
     def fragile(folder, settings, inputs, progress):
         if not (tmp_path / "mended").exists():
-            raise DataError("photo 7 is torn", mend="scan it again")
+            raise DataError("photo 7 is torn", hint="scan it again")
         return {}
 
     for attempt in range(2):
         with pytest.raises(DataError), Run.open(tmp_path / "run") as run:
             run.step("fragile", plain_step(fragile), settings=Plain(), inputs={})
         [error] = (tmp_path / "run/steps").glob("*/error.txt")
-        assert error.read_text() == "photo 7 is torn\n  mend: scan it again\n", attempt
+        assert error.read_text() == "photo 7 is torn\n  hint: scan it again\n", attempt
     (tmp_path / "mended").touch()
     with Run.open(tmp_path / "run") as run:
         assert run.step("fragile", plain_step(fragile), settings=Plain(), inputs={}).done

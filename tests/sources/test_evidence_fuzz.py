@@ -92,7 +92,7 @@ def survives(path) -> None:
     try:
         items = list(open_evidence(path))
     except DataError as error:
-        assert path.name in error.what and error.mend
+        assert path.name in error.what and error.hint
         return
     for item in items:
         assert isinstance(item, Sample | Reject)

@@ -147,6 +147,6 @@ def test_a_folder_without_images_is_an_error(tmp_path):
     (tmp_path / "00000.tar").touch()
     with pytest.raises(DataError, match="but tars") as error:
         list(read(tmp_path))
-    assert "img2dataset" in error.value.mend
+    assert "img2dataset" in error.value.hint
     with pytest.raises(DataError, match="is a tar, not a folder"):
         list(read(tmp_path / "00000.tar"))

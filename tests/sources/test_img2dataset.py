@@ -76,7 +76,7 @@ def test_tars_are_read_in_order(tars):
     (tars.parent / "photos" / "a.jpg").touch()
     with pytest.raises(DataError, match=r"no \.tar file here") as error:
         list(read(tars.parent / "photos"))
-    assert "source folder" in error.value.mend
+    assert "source folder" in error.value.hint
 
 
 @pytest.mark.parametrize("join", ["url", "id"])

@@ -122,7 +122,7 @@ def test_what_holds_no_rows_is_named_in_one_line(tmp_path, name, content, what):
         written(tmp_path, name, content)
     with pytest.raises(DataError, match=what) as raised:
         list(read_rows(path))
-    assert str(path) in raised.value.what and raised.value.mend
+    assert str(path) in raised.value.what and raised.value.hint
     assert len(raised.value.what) < len(str(path)) + 400 and "\n" not in raised.value.what
 
 

@@ -15,7 +15,7 @@ from vila2.errors import ModelError, TrainingError
 from vila2.model.assemble import assemble
 from vila2.model.saving import save_model
 from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.sources import open_source
 from vila2.train.stage import train_stage
 from vila2.train.train_settings import TrainSettings
@@ -71,7 +71,7 @@ def test_a_checkpoint_goes_on(inputs, stopped) -> None:
 def test_a_checkpoint_that_was_cut_off(inputs, stopped) -> None:
     file = stopped / "checkpoint-2" / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-4000])
-    with pytest.raises(TrainingError, match=r"checkpoint-2/model.safetensors is cut off[\s\S]*mend: delete"):
+    with pytest.raises(TrainingError, match=r"checkpoint-2/model.safetensors is cut off[\s\S]*hint: delete"):
         train_stage(stopped, settings(), inputs, Board())
 
 
@@ -80,7 +80,7 @@ def test_a_checkpoint_that_lacks_weights(inputs, stopped) -> None:
     kept = {name: value for name, value in load_file(file).items() if "projector" not in name}
     save_file(kept, file, {"format": "pt"})
     with pytest.raises(
-        ModelError, match=r"weights of the checkpoint .* missing: \S*projector[\s\S]*mend: delete"
+        ModelError, match=r"weights of the checkpoint .* missing: \S*projector[\s\S]*hint: delete"
     ):
         train_stage(stopped, settings(), inputs, Board())
 

@@ -10,7 +10,7 @@ from vila2.model.assemble import assemble
 from vila2.model.conversation import ConversationEncoder
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.sources import open_source
 from vila2.train.equal_compute import _repeated, _so_many, with_equal_compute
 from vila2.train.mixture import open_mixture

@@ -7,7 +7,7 @@ from tiny_families import FAMILIES
 from vila2.data.shards import write_dataset
 from vila2.model.generalist import load_generalist
 from vila2.recipe.parts.stage import StageSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.sources import open_source
 from vila2.train.stage import train_stage
 from vila2.train.train_settings import TrainSettings

@@ -15,7 +15,7 @@ from vila2.data.shards import ShardDataset, write_dataset
 from vila2.data.views import View
 from vila2.errors import TrainingError
 from vila2.recipe.parts.stage import StageSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.train.left_out import LEFT_OUT_FILE
 from vila2.train.processes import train_in_processes
 from vila2.train.stage import train_stage
@@ -125,7 +125,7 @@ def test_too_many_are_an_error_before_the_training_that_says_how_to_go_on(models
         "3 of 5 samples (60%)" in caught.value.what and "stages.sft.max_left_out allows" in caught.value.what
     )
     assert "'line'" in caught.value.what or "line[0]" in caught.value.what, "the commonest reason, by example"
-    assert LEFT_OUT_FILE in caught.value.mend and len(named(tmp_path)) == 3
+    assert LEFT_OUT_FILE in caught.value.hint and len(named(tmp_path)) == 3
     assert not list((tmp_path / "stage").glob("checkpoint-*"))
     assert trained(tmp_path, settings, inputs, max_left_out=0.6)[0]["samples"] == 2
 

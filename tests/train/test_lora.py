@@ -13,7 +13,7 @@ from vila2.model.generalist import load_generalist
 from vila2.model.saving import save_model
 from vila2.packing.collate import Collator
 from vila2.recipe.parts.stage import StageSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.train.freezing import freeze_all_but
 from vila2.train.lora import add_lora, merge_lora
 from vila2.train.stage import train_stage

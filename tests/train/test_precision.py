@@ -4,7 +4,7 @@ import pytest
 import torch
 from test_stage import changed_parts, inputs, settings, weights  # noqa: F401 - a fixture
 
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.train.encoded_dataset import EncodedMixture
 from vila2.train.kernels import use_liger
 from vila2.train.stage import train_stage

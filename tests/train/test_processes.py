@@ -17,7 +17,7 @@ from vila2.errors import TrainingError
 from vila2.model.assemble import assemble
 from vila2.model.generalist import load_generalist
 from vila2.model.saving import save_model
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.sources import open_source
 from vila2.train.checkpoints import latest_checkpoint
 from vila2.train.order import StepOrder
@@ -159,7 +159,7 @@ def test_a_killed_process_ends_the_stage_and_a_resume_has_the_same_losses(inputs
     folder = tmp_path / "killed"
     with pytest.raises(TrainingError, match="process 1 of 2 was killed by SIGKILL") as failure:
         train(folder, inputs, 2, KillAt(7, rank=1), **changes)
-    assert "trains on from step 4" in failure.value.mend
+    assert "trains on from step 4" in failure.value.hint
     assert [path.name for path in folder.glob("checkpoint-*")] == ["checkpoint-4"]
     assert not any(child.environ().get("RANK") for child in psutil.Process().children())
     train(folder, inputs, 2, **changes)
@@ -173,7 +173,7 @@ def test_a_killed_process_ends_the_stage_and_a_resume_has_the_same_losses(inputs
 def test_what_a_process_raises_on_purpose_reaches_the_reader(inputs, tmp_path):
     with pytest.raises(TrainingError, match="lora adapts the language model") as failure:
         train(tmp_path / "stage", inputs, 2, train=["projector"], lora={"rank": 2})
-    assert failure.value.mend == "train: [language]"
+    assert failure.value.hint == "train: [language]"
 
 
 def test_zero_checkpoints_ask_for_the_processes_that_wrote_them(tmp_path):
@@ -183,7 +183,7 @@ def test_zero_checkpoints_ask_for_the_processes_that_wrote_them(tmp_path):
     assert latest_checkpoint(tmp_path, processes=4, zero=3) == path
     with pytest.raises(TrainingError, match="by 4 processes under ZeRO-3") as failure:
         latest_checkpoint(tmp_path, processes=2, zero=3)
-    assert "--set processes=4" in failure.value.mend
+    assert "--set processes=4" in failure.value.hint
     (path / "complete").write_text(json.dumps({"processes": 4, "zero": None}))
     assert latest_checkpoint(tmp_path, processes=2) == path, "whole checkpoints fit any number of processes"
 

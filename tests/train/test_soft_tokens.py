@@ -18,7 +18,7 @@ from vila2.model.saving import save_model
 from vila2.model.special_tokens import token_groups
 from vila2.packing.collate import Collator
 from vila2.recipe.parts.stage import StageSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.sources import open_source
 from vila2.train.lora import add_lora, merge_lora
 from vila2.train.stage import ready_to_learn, train_stage
@@ -150,4 +150,4 @@ def test_zero_3_with_adapters_and_location_tokens_is_refused(inputs):
     stage = settings(lora={"rank": 4}).stage
     with pytest.raises(TrainingError, match="ZeRO-3") as failure:
         ready_to_learn(model, stage, seed=0, name="sft", zero=3)
-    assert "deepspeed: 2" in failure.value.mend
+    assert "deepspeed: 2" in failure.value.hint

@@ -18,7 +18,7 @@ from vila2.errors import TrainingError
 from vila2.model.assemble import assemble
 from vila2.model.saving import save_model
 from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.sources import open_source
 from vila2.train.stage import train_stage
 from vila2.train.train_settings import TrainSettings
@@ -94,7 +94,7 @@ def test_lora_ends_as_one_plain_model(inputs, tmp_path):
 KILLED = """
 import json, sys
 from pathlib import Path
-from vila2.run.progress import Board
+from vila2.run.board import Board
 from vila2.train.stage import train_stage
 from vila2.train.train_settings import TrainSettings
 folder, spec, inputs = sys.argv[1:]

@@ -33,7 +33,7 @@ def shuffle_layer(dataset: ShardDataset, layer: ReadLayer, *, folder: Path, name
     if len(keys) < 2:
         raise DataError(
             f"layer {layer.name}: captions of {len(keys)} images can not be shuffled",
-            mend="recaption more images",
+            hint="recaption more images",
         )
     given = dict(zip(keys, [*keys[1:], keys[0]], strict=True))
     moved = {
@@ -68,7 +68,7 @@ def text_layer(
     if not rows:
         raise DataError(
             f"dataset {texts.name!r} has text for none of the images of {dataset.name!r}",
-            mend="its keys must be the same",
+            hint="its keys must be the same",
         )
     made_of = {"text_of": texts.name, "digest": texts.digest}
     return write_layer(dataset, lambda key: rows.get(key, ()), folder=folder, name=name, info=made_of)

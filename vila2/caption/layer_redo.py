@@ -18,10 +18,10 @@ from vila2.data.layers import Layer, LayerWriter
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.errors import DataError
-from vila2.run.progress import Board
+from vila2.run.board import Board
 
 if TYPE_CHECKING:
-    from vila2.run.progress import Progress
+    from vila2.progress import Progress
 
 _JOB = "redo.json"
 
@@ -95,15 +95,15 @@ def open_for_redo(dataset: ShardDataset, folder: Path) -> Layer:
     if not (folder / "layer.json").exists():
         raise DataError(
             f"{folder} holds no finished layer to ask again about",
-            mend="finish it first, with the command that began it and without --redo",
+            hint="finish it first, with the command that began it and without --redo",
         )
     layer = Layer.open(folder)
     if layer.info.get("dataset", dataset.digest) != dataset.digest:
-        raise DataError(f"{folder} is about another dataset than {dataset.folder}", mend="name that dataset")
+        raise DataError(f"{folder} is about another dataset than {dataset.folder}", hint="name that dataset")
     if "settings" not in layer.info or {"also", "attempts", "reader", "plugin"} & layer.info.keys():
         raise DataError(
             f"layer {layer.name} was not written by `vila2 recaption`, so it can not be asked for again",
-            mend="do again what wrote it, under another name",
+            hint="do again what wrote it, under another name",
         )
     return layer
 
@@ -149,7 +149,7 @@ class _Redo:
             if len(rows) > 1:
                 raise DataError(
                     f"layer {self.layer.name}, {key}: {len(rows)} annotations of one image",
-                    mend="only a layer with one caption per image can be asked for again",
+                    hint="only a layer with one caption per image can be asked for again",
                 )
             if rows[0].status in statuses and key not in had and (select is None or select(key)):
                 found.append(key)

@@ -14,10 +14,10 @@ from vila2.data.layers import Layer
 from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import GenerationSettings
+from vila2.progress import Progress
 from vila2.recipe.parts.cycle import CycleSpec, part_of
 from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.values import Later, Part
-from vila2.run.progress import Progress
 from vila2.run.step_kinds import Inputs, step_kind
 
 

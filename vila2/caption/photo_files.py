@@ -125,10 +125,10 @@ def _check_place(place: Path) -> None:
         return
     if not place.exists():
         near = nearest_path(place)
-        mend = f"did you mean {near}?" if near else "give a folder of images, a photo, or a dataset's folder"
+        hint = f"did you mean {near}?" if near else "give a folder of images, a photo, or a dataset's folder"
         if place.name.startswith("@"):
-            mend = f"a list of files is given by --list {place.name[1:]}"
-        raise DataError(f"{readable(str(place))}: no such folder or file", mend=mend)
+            hint = f"a list of files is given by --list {place.name[1:]}"
+        raise DataError(f"{readable(str(place))}: no such folder or file", hint=hint)
     if place.suffix.lower().removeprefix(".") in IMAGE_EXTENSIONS or not place.is_file():
         return
     try:
@@ -136,10 +136,10 @@ def _check_place(place: Path) -> None:
             image_extension(file.read(_HEAD_BYTES))
     except DataError as error:
         name = readable(str(place))
-        mend = f"give a folder or a photo; where it lists photos, one per line: --list {name}"
+        hint = f"give a folder or a photo; where it lists photos, one per line: --list {name}"
         if place.suffix in (".tar", ".parquet", ".zip", ".gz"):
-            mend = "make a dataset of it with `vila2 data import`, and give that with --layer NAME"
-        raise DataError(f"{name} is no image", mend=mend) from error
+            hint = "make a dataset of it with `vila2 data import`, and give that with --layer NAME"
+        raise DataError(f"{name} is no image", hint=hint) from error
 
 
 def _take(place: Path, found: _Found, *, prefix: str, is_single: bool) -> None:
@@ -200,7 +200,7 @@ def _listed_paths(file: Path, stdin: BinaryIO | None) -> Iterator[Path]:
     else:
         if not file.exists() or file.is_dir():
             raise DataError(
-                f"{readable(str(file))}: no such file", mend="--list FILE, a text file with one path per line"
+                f"{readable(str(file))}: no such file", hint="--list FILE, a text file with one path per line"
             )
         data, beside = file.read_bytes(), file.parent
     data = data.removeprefix(_BOM)
@@ -221,18 +221,18 @@ def _no_photos(places: Sequence[Path], listed: int, found: _Found) -> DataError:
     if listed:
         return DataError(
             f"{named}: none of the {listed} files is there",
-            mend="paths in a list count from the working folder, or from the list's own",
+            hint="paths in a list count from the working folder, or from the list's own",
         )
     if found.unread:
         return DataError(
-            f"{found.unread[0][0]}: {found.unread[0][1]}", mend="check that the folder can be read"
+            f"{found.unread[0][0]}: {found.unread[0][1]}", hint="check that the folder can be read"
         )
     if any(place.is_dir() and any(place.glob("*.tar")) for place in places):
         return DataError(
-            f"{named}: no images there, but tars", mend="add --layer NAME to describe the images in tars"
+            f"{named}: no images there, but tars", hint="add --layer NAME to describe the images in tars"
         )
     kinds = ", ".join(sorted(IMAGE_EXTENSIONS))
     return DataError(
         f"{named}: no images there ({found.other} other files)",
-        mend=f"give a folder with files of these kinds: {kinds}",
+        hint=f"give a folder with files of these kinds: {kinds}",
     )

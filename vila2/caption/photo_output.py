@@ -21,7 +21,7 @@ from vila2.errors import DataError
 #: A line of the file.
 Row = dict[str, Any]
 
-_MEND = (
+_HINT = (
     "give the same settings, another --out, --redo truncated,empty to ask again for some captions only, "
     "or --restart to throw the captions away"
 )
@@ -91,10 +91,10 @@ class PhotoOutput:
         if not self._is_ours():
             raise DataError(
                 f"{self.path} holds something else than captions, which will not be written over",
-                mend="give another --out, or remove the file yourself",
+                hint="give another --out, or remove the file yourself",
             )
         if not restart and self.earlier() is None:
-            raise DataError(f"{self.path} holds captions, but {self.meta.name} is missing", mend=_MEND)
+            raise DataError(f"{self.path} holds captions, but {self.meta.name} is missing", hint=_HINT)
 
     def check_begun(self) -> None:
         """Whether there are captions to ask again for.
@@ -104,7 +104,7 @@ class PhotoOutput:
         """
         if not self.path.exists() or not self.path.stat().st_size or self.earlier() is None:
             raise DataError(
-                f"{self.path} holds no captions to ask again for", mend="leave --redo out, or check --out"
+                f"{self.path} holds no captions to ask again for", hint="leave --redo out, or check --out"
             )
 
     def earlier(self) -> dict[str, Any] | None:
@@ -119,9 +119,9 @@ class PhotoOutput:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise DataError(f"{path}: can not be read ({error})", mend=_MEND) from error
+            raise DataError(f"{path}: can not be read ({error})", hint=_HINT) from error
         if not isinstance(found, dict):
-            raise DataError(f"{path}: holds no settings", mend=_MEND)
+            raise DataError(f"{path}: holds no settings", hint=_HINT)
         return found
 
     def claim(self, job: Mapping[str, Any], sources: Sequence[str]) -> None:
@@ -138,7 +138,7 @@ class PhotoOutput:
         """Compares what is known of a job with the one that began this file; see :func:`describe_settings`."""
         path = self._meta_file()
         if path is not None and self.path.exists() and self.path.stat().st_size:
-            check_earlier_job(path, known, where=self.path, mend=_MEND)
+            check_earlier_job(path, known, where=self.path, hint=_HINT)
 
     def remember(self, **changes: Any) -> None:
         """Puts something beside the settings."""
@@ -172,15 +172,15 @@ class PhotoOutput:
         count: int,
         before: Sequence[str],
     ) -> None:
-        mend = f"give another --out for {photos.sources[0]}, or --restart to throw the captions away"
+        hint = f"give another --out for {photos.sources[0]}, or --restart to throw the captions away"
         other = f"{self.path} is about the photos of {', '.join(before[:3])}"
         # Files of earlier times can tell photos by their names alone.
         named_alone = any(not row.sha256 for row in known)
         if photos.is_folder and (not known or (named_alone and len(known) < count)):
-            raise DataError(f"{other}; those of {photos.sources[0]} are others", mend=mend)
+            raise DataError(f"{other}; those of {photos.sources[0]} are others", hint=hint)
         for row in known:
             if row.sha256 and _sha256(here[row.key].path) not in (row.sha256, None):
-                raise DataError(f"{other}; {row.key} of {photos.sources[0]} is another photo", mend=mend)
+                raise DataError(f"{other}; {row.key} of {photos.sources[0]} is another photo", hint=hint)
 
     def rows(self) -> list[KnownPhoto]:
         """The photos that are described, after cutting off a torn last line."""
@@ -294,13 +294,13 @@ def _known(line: bytes) -> KnownPhoto:
 
 def _check_writable(path: Path) -> None:
     if path.is_dir():
-        raise DataError(f"{path} is a folder", mend=f"give a file, such as --out {path / 'captions.jsonl'}")
+        raise DataError(f"{path} is a folder", hint=f"give a file, such as --out {path / 'captions.jsonl'}")
     if path.exists() and not os.access(path, os.W_OK):
-        raise DataError(f"{path} can not be written", mend="give another --out")
-    check_folder_writable(path.parent, mend="give an --out in a folder of yours")
+        raise DataError(f"{path} can not be written", hint="give another --out")
+    check_folder_writable(path.parent, hint="give an --out in a folder of yours")
 
 
-def check_folder_writable(folder: Path, *, mend: str) -> None:
+def check_folder_writable(folder: Path, *, hint: str) -> None:
     """Whether files can be made in a folder, or in the nearest one above it that is there.
 
     Raises:
@@ -314,7 +314,7 @@ def check_folder_writable(folder: Path, *, mend: str) -> None:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise DataError(f"{there} can not be written to: {error.strerror}", mend=mend) from error
+        raise DataError(f"{there} can not be written to: {error.strerror}", hint=hint) from error
 
 
 def _sha256(path: Path) -> str | None:

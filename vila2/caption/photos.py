@@ -17,10 +17,10 @@ from vila2.caption.prompts import choose_prompt
 from vila2.data.annotations import Annotation, Status, summarise
 from vila2.data.job_files import only_writer
 from vila2.engine.protocol import Engine, GenerationSettings, Request
-from vila2.run.progress import Board
+from vila2.run.board import Board
 
 if TYPE_CHECKING:
-    from vila2.run.progress import Progress
+    from vila2.progress import Progress
 
 __all__ = ["PhotoOutput", "PhotoSummary", "find_images", "recaption_photos", "stream_captions"]
 

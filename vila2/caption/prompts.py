@@ -49,7 +49,7 @@ def find_prompt(name_or_text: str) -> Prompt:
         return Prompt(text, text)
     raise RecipeError(
         f"unknown prompt {name_or_text!r}",
-        mend=f"{did_you_mean(text, PROMPTS)} (a prompt of one's own has two words or more)",
+        hint=f"{did_you_mean(text, PROMPTS)} (a prompt of one's own has two words or more)",
     )
 
 
@@ -65,6 +65,6 @@ def choose_prompt(names: Sequence[str], key: str, seed: int) -> Prompt:
         RecipeError: no names, or an unknown one.
     """
     if not names:
-        raise RecipeError("no prompts are given", mend=f"name at least one of {', '.join(PROMPTS)}")
+        raise RecipeError("no prompts are given", hint=f"name at least one of {', '.join(PROMPTS)}")
     number = int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:8], "big")
     return find_prompt(names[number % len(names)])

@@ -20,16 +20,16 @@ from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.errors import DataError
-from vila2.run.progress import Board
+from vila2.run.board import Board
 
 if TYPE_CHECKING:
-    from vila2.run.progress import Progress, Task
+    from vila2.progress import Progress, Task
 
 log = logging.getLogger("vila2.caption")
 
 #: Makes more of an answer than its text: turns, claims, another status.
 Reader = Callable[[Sample, Annotation], Annotation]
-_MEND = (
+_HINT = (
     "use the same settings (a --limit among them), another layer name, or delete this layer's folder; "
     "--redo truncated,empty asks again for some captions only"
 )
@@ -94,9 +94,9 @@ def recaption(
     with only_writer(folder):
         if (folder / "layer.json").exists():
             finished = Layer.open(folder)
-            check_same_job(finished.info, job, where=folder, mend=_MEND)
+            check_same_job(finished.info, job, where=folder, hint=_HINT)
             return finished
-        keep_job(folder / "job.json", job, where=folder, mend=_MEND)
+        keep_job(folder / "job.json", job, where=folder, hint=_HINT)
         asked = tuple(prompts), tuple(also)
         work = _RecaptionWork(
             dataset, engine, writer, *asked, settings, seed, batch_size, select, read, attempts
@@ -105,7 +105,7 @@ def recaption(
         if selected and not images:
             raise DataError(
                 f"{dataset.folder}: none of the {selected} samples has an image, so there is nothing to describe",
-                mend="recaption a dataset with images",
+                hint="recaption a dataset with images",
             )
         bare = {"without_image": selected - images} if selected > images else {}
         if bare:
@@ -131,8 +131,8 @@ def check_layer(folder: Path, known: Mapping[str, Any]) -> None:
         DataError: the layer was begun with other settings, each of which is named.
     """
     if (folder / "layer.json").exists():
-        check_same_job(Layer.open(folder).info, known, where=folder, mend=_MEND)
-    check_earlier_job(folder / "job.json", known, where=folder, mend=_MEND)
+        check_same_job(Layer.open(folder).info, known, where=folder, hint=_HINT)
+    check_earlier_job(folder / "job.json", known, where=folder, hint=_HINT)
 
 
 @dataclass(frozen=True, slots=True)

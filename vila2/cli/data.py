@@ -70,7 +70,7 @@ def import_(
     from vila2.sources import open_source
 
     if (out / "dataset.json").exists() and not replace:
-        raise DataError(f"{out}: a dataset is there already", mend="add --replace, or give another --out")
+        raise DataError(f"{out}: a dataset is there already", hint="add --replace, or give another --out")
     options = _options(source, option or [])
     samples = open_source(source, **({"path": path} | options))
     with results_alone(), live_progress(quiet=quiet).task(f"import {source}", options.get("count")) as task:
@@ -237,7 +237,7 @@ def _to_verify(place: Path, dataset: str | None, elsewhere: list[Path]) -> list[
     from vila2.run.run_model import is_run
 
     if near := nearest_path(place):
-        raise DataError(f"{place}: no such folder", mend=f"did you mean {near}?")
+        raise DataError(f"{place}: no such folder", hint=f"did you mean {near}?")
     if not is_run(place):  # a damaged one is not opened, but verified
         return [(place.name, place, elsewhere)]
     found = run_datasets(place) if dataset is None else {dataset: find_described(place, dataset)}
@@ -270,12 +270,12 @@ def _options(source: str, pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise DataError(f"--option {pair!r} has no value", mend="write --option NAME=VALUE")
+            raise DataError(f"--option {pair!r} has no value", hint="write --option NAME=VALUE")
         kind = str(known[name].annotation) if name in known else "str"  # open_source names what is unknown
         try:
             options[name] = _value(kind, value)
         except ValueError as error:
-            raise DataError(f"--option {pair}: not a value of type {kind}", mend=f"{error}") from error
+            raise DataError(f"--option {pair}: not a value of type {kind}", hint=f"{error}") from error
     return options
 
 

@@ -62,7 +62,7 @@ def judge(
     from vila2.run.finding import open_described
 
     if human == (model is not None):
-        raise RecipeError("a judge is an engine or a person", mend="give --model MODEL, or --human")
+        raise RecipeError("a judge is an engine or a person", hint="give --model MODEL, or --human")
     names = [name.strip() for name in layers.split(",") if name.strip()]
     opened, found = open_described(source, names, dataset)
     work = Work.choose(opened, found, count=count, check=check, seed=seed)

@@ -48,12 +48,12 @@ class _Commands(Commands):
                 raise
             file = error.filename2 or error.filename
             what = f"{file}: {error.strerror}" if file else str(error)
-            mend = (
+            hint = (
                 "check the path, and that it can be read or written"
                 if file
                 else "--debug shows where it came from"
             )
-            show_error(Vila2Error(what, mend=mend))
+            show_error(Vila2Error(what, hint=hint))
             raise typer.Exit(2) from None
         except KeyboardInterrupt as stop:
             told = stop.told if isinstance(stop, Stopped) else "the same command goes on where this one was"
@@ -67,7 +67,7 @@ app = typer.Typer(
     "pretraining images, retrain it on them, and see what changed.",
     cls=_Commands,
     epilog="Exit codes: 0 done; 1 a check found something (data verify, plugins check), or a fault of vila2 itself; "
-    "2 wrong input: what is wrong and how to mend it is on standard error; 130 stopped by Ctrl-C. "
+    "2 wrong input: what is wrong and how to fix it is on standard error; 130 stopped by Ctrl-C. "
     "With --json standard output holds JSON alone.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -90,12 +90,12 @@ app.command()(env.env)
 
 
 def show_error(error: Vila2Error) -> None:
-    """Prints what is wrong, where it came from, and how to mend it."""
+    """Prints what is wrong, where it came from, and how to fix it."""
     typer.echo(f"error: {error.what}", err=True)
     for note in getattr(error, "__notes__", ()):
         typer.echo(f"  {note}", err=True)
-    if error.mend:
-        typer.echo(f"mend: {error.mend}", err=True)
+    if error.hint:
+        typer.echo(f"hint: {error.hint}", err=True)
 
 
 def _show_version(asked: bool) -> None:
@@ -116,7 +116,7 @@ def _check_switch(text: str) -> None:
     for name in filter(None, (part.strip().removeprefix("-") for part in text.split(","))):
         if name not in (*known, "none"):
             raise PluginError(
-                f"--plugins {text}: no plugin {name!r} is installed", mend=did_you_mean(name, known)
+                f"--plugins {text}: no plugin {name!r} is installed", hint=did_you_mean(name, known)
             )
 
 

@@ -40,7 +40,7 @@ def convert(
     from vila2.model.saving import save_model
 
     if out.exists():
-        raise ModelError(f"{out} exists already", mend="name a new folder")
+        raise ModelError(f"{out} exists already", hint="name a new folder")
     template = chat_template.read_text(encoding="utf-8") if chat_template else None
     with results_alone():
         model, processor = convert_vila(source, dtype=dtype, chat_template=template)

@@ -50,7 +50,7 @@ def list_plugins(as_json: AsJson = False) -> None:
         cells = [row[key].ljust(width) for key, width in widths.items()]
         typer.echo("  ".join([*cells, row["state"].ljust(5), row["summary"]]).rstrip())
     for clash in twice.values():
-        typer.echo(f"error: {clash}\nmend: uninstall one of the two", err=True)
+        typer.echo(f"error: {clash}\nhint: uninstall one of the two", err=True)
     if twice:
         raise typer.Exit(2)
 

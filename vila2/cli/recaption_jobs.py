@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vila2.caption.photos import PhotoSummary
     from vila2.data.shards import ShardDataset
     from vila2.engine.protocol import Engine
-    from vila2.run.progress import Progress
+    from vila2.progress import Progress
 
 _DEFAULT_OUT = Path("captions.jsonl")
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -167,7 +167,7 @@ class PhotoStreamJob:
 
     def check(self) -> None:
         if self.asking.redo:
-            raise RecipeError("--redo needs the file that holds the captions", mend="give it with --out FILE")
+            raise RecipeError("--redo needs the file that holds the captions", hint="give it with --out FILE")
 
     def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
         if str(self.out) in _STDOUT:
@@ -231,7 +231,7 @@ class LayerJob:
         if self.folders.get(self.layer, self.folder) != self.folder:
             raise DataError(
                 f"layer {self.layer!r} of {self.place} is the work of the run itself, or named by its recipe",
-                mend="give another --layer; what the run wrote is changed by its recipe",
+                hint="give another --layer; what the run wrote is changed by its recipe",
             )
         if self.asking.redo:
             self._check_known()
@@ -242,7 +242,7 @@ class LayerJob:
         about = {"layer": self.layer, "dataset": self.dataset.digest}
         selection = {"selection": describe_selection(self.dataset, self._select())}
         check_layer(self.folder, self.asking.known | about | selection)
-        check_folder_writable(self.folder, mend="copy the dataset to a folder of yours")
+        check_folder_writable(self.folder, hint="copy the dataset to a folder of yours")
 
     def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
         from vila2.caption.layer_redo import redo_layer
@@ -283,7 +283,7 @@ class LayerJob:
 
         if self.layer not in self.folders:
             raise DataError(
-                f"{self.place} has no layer {self.layer!r}", mend=did_you_mean(self.layer, self.folders)
+                f"{self.place} has no layer {self.layer!r}", hint=did_you_mean(self.layer, self.folders)
             )
 
 
@@ -308,28 +308,28 @@ def open_job(
 
     if not photos and not lists:
         raise RecipeError(
-            "nothing to describe", mend="give a folder of images, an image, a dataset, or --list FILE"
+            "nothing to describe", hint="give a folder of images, an image, a dataset, or --list FILE"
         )
     if restart and asking.redo:
-        raise RecipeError("--restart throws away what --redo keeps", mend="give one of the two")
+        raise RecipeError("--restart throws away what --redo keeps", hint="give one of the two")
     described = [place for place in photos if is_described(place) or (layer is not None and _has_tars(place))]
     if described:
         place = described[0]
         if len(photos) > 1 or lists:
-            raise RecipeError(f"{place} is a dataset, which is described alone", mend="one dataset at a time")
+            raise RecipeError(f"{place} is a dataset, which is described alone", hint="one dataset at a time")
         if layer is None or out is not None or restart:
             raise RecipeError(
                 f"{place} is a dataset: captions become a layer of it",
-                mend="give --layer NAME (such as self-1), and neither --out nor --restart",
+                hint="give --layer NAME (such as self-1), and neither --out nor --restart",
             )
         return LayerJob(place, *find_described(place, dataset), layer, asking)
     listed = find_photos(photos, lists=lists, stdin=sys.stdin.buffer)
-    for name, value, mend in (
+    for name, value, hint in (
         ("layer", layer, "leave --layer out, or make a dataset with `vila2 data import`"),
         ("dataset", dataset, "leave --dataset out, or name a run"),
     ):
         if value is not None:
-            raise RecipeError(f"{listed.name} is no dataset, so it has no {name} {value!r}", mend=mend)
+            raise RecipeError(f"{listed.name} is no dataset, so it has no {name} {value!r}", hint=hint)
     target = out or _DEFAULT_OUT
     if is_stream(target):
         return PhotoStreamJob(listed, target, asking)
@@ -356,9 +356,9 @@ def _marks(text: str | None) -> tuple[Status, ...]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in allowed:
-            raise RecipeError(f"--redo {text}: there is no mark {name!r}", mend=did_you_mean(name, allowed))
+            raise RecipeError(f"--redo {text}: there is no mark {name!r}", hint=did_you_mean(name, allowed))
     if not names:
-        raise RecipeError("--redo names no mark", mend=f"give some of {','.join(allowed)}")
+        raise RecipeError("--redo names no mark", hint=f"give some of {','.join(allowed)}")
     return tuple(status for status in allowed if status in names)
 
 

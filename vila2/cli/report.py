@@ -40,12 +40,12 @@ def _results_file(run: Path) -> Path:
     if not run.is_dir():
         near = nearest_path(run)
         hint = f"did you mean {near}?" if near else "`vila2 run RECIPE` makes one and prints its path"
-        raise RunError(f"{run}: no such run folder", mend=hint)
+        raise RunError(f"{run}: no such run folder", hint=hint)
     source = run / "results.json"
     if not source.is_file():
         raise RunError(
             f"{run}: no results.json, so the run is not finished (or this is no run folder)",
-            mend=f"`vila2 run RECIPE` writes it at its end and goes on where it stopped; "
+            hint=f"`vila2 run RECIPE` writes it at its end and goes on where it stopped; "
             f"`vila2 status {quoted(run)}` shows how far it is",
         )
     return source

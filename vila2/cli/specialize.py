@@ -106,7 +106,7 @@ def _data_spec(text: str | None) -> DatasetSpec | None:
     for pair in filter(None, rest.split(",")):
         name, equals, value = pair.partition("=")
         if not equals:
-            raise RecipeError(f"--data {text}: {pair!r} has no value", mend=f"{source}:KEY=VALUE,KEY=VALUE")
+            raise RecipeError(f"--data {text}: {pair!r} has no value", hint=f"{source}:KEY=VALUE,KEY=VALUE")
         options[name] = read_setting(value, where=f"--data {pair}").value
     return DatasetSpec(source=source, path=options.pop("path", None), options=options)
 

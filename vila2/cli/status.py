@@ -59,7 +59,7 @@ def as_text(found: RunStatus) -> str:
 
 
 def _standing(step: StepStatus) -> str:
-    from vila2.run.progress import duration
+    from vila2.run.board import duration
 
     if step.state == "done":
         return f"done in {duration(step.seconds or 0)}" + (", its model pruned" if step.pruned else "")
@@ -67,7 +67,7 @@ def _standing(step: StepStatus) -> str:
 
 
 def _task(task: TaskStatus) -> str:
-    from vila2.run.progress import duration
+    from vila2.run.board import duration
 
     line = f"{task.label}: {task.done:,}" + (f" of {task.total:,}" if task.total else "")
     if task.rate:

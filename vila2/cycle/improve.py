@@ -17,6 +17,7 @@ from vila2.cycle.controls.catalogue import Control, find_controls
 from vila2.cycle.rounds import History, self_augment
 from vila2.cycle.specialist_augmentation import specialist_augment
 from vila2.cycle.training import Cycle, TrainedGeneralist
+from vila2.progress import Progress
 from vila2.run.pruning import prune
 from vila2.run.run_model import link_model
 from vila2.run.steps import Run, checkpoint
@@ -85,7 +86,7 @@ def _prune(recipe: Recipe, folder: Path) -> None:
         logging.getLogger(__name__).info("pruned %s: %.2f GB", ", ".join(freed), size)
 
 
-def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Any) -> Mapping[str, Any]:
+def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Progress) -> Mapping[str, Any]:
     """Runs a recipe with its controls, or goes on with it.
 
     Args:

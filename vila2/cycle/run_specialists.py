@@ -58,7 +58,7 @@ def prepare_specialists(cycle: Cycle, best: TrainedGeneralist) -> dict[str, Job]
     if brought and cycle.recipe.specialist_data == "sft":
         raise RecipeError(
             f"specialists.{brought[0]} was made before, so the data it was trained on is not here to go straight into SFT",
-            mend=f"leave out specialists.{brought[0]}.made, or the control specialist-data-in-sft",
+            hint=f"leave out specialists.{brought[0]}.made, or the control specialist-data-in-sft",
         )
     origin, seed = origin_of(cycle, best), cycle.recipe.seed
     jobs: dict[str, Job] = {}
@@ -91,12 +91,12 @@ def together(wrong: Sequence[tuple[str, Vila2Error]]) -> None:
         return
     place, first = wrong[0]
     if len(wrong) == 1:
-        raise type(first)(f"{place}: {first.what}", mend=first.mend) from first
-    shown = [f"{place}: {error.what}" + (f" ({error.mend})" if error.mend else "") for place, error in wrong]
+        raise type(first)(f"{place}: {first.what}", hint=first.hint) from first
+    shown = [f"{place}: {error.what}" + (f" ({error.hint})" if error.hint else "") for place, error in wrong]
     lines = "\n".join(shown).replace("\n", "\n  ")
     raise RecipeError(
         f"{len(wrong)} specialists can not be made\n  {lines}",
-        mend="nothing was run; mend them and give the command again",
+        hint="nothing was run; fix them and give the command again",
     ) from first
 
 

@@ -72,7 +72,7 @@ def gain_of(before: Items, after: Items, *, measure: str, delta: float, seed: in
     """
     if before.keys != after.keys:
         raise DataError(
-            f"{measure}: two rounds were measured on different items", mend="give it a fixed dataset"
+            f"{measure}: two rounds were measured on different items", hint="give it a fixed dataset"
         )
     check_measure(before, measure, "the round before")
     check_measure(after, measure, "this round")
@@ -100,12 +100,12 @@ def check_measure(items: Items, measure: str, where: str) -> None:
     if items.higher_is_better is not True:
         raise DataError(
             f"{measure}: more of it is not better, so it cannot say when to stop",
-            mend="name another measure under cycle.saturation",
+            hint="name another measure under cycle.saturation",
         )
     if items.value is None:
         raise DataError(
             f"{measure}: there was nothing to measure in {where}",
-            mend="name another measure under cycle.saturation, or measure more samples",
+            hint="name another measure under cycle.saturation, or measure more samples",
         )
 
 

@@ -120,7 +120,7 @@ def _check_layers(cycle: Cycle) -> None:
         if name and name not in there:
             raise RunError(
                 f"merge.{key}: the rounds ended before there was a layer {name!r}; there is: {', '.join(there) or 'none'}",
-                mend="name one of these in the recipe and go on; without merge.base it is the best round's",
+                hint="name one of these in the recipe and go on; without merge.base it is the best round's",
             )
 
 

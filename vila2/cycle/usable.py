@@ -14,7 +14,7 @@ log = logging.getLogger("vila2.cycle")
 _WORTH_SAYING = 0.75
 #: A share of fewer captions tells nothing, so it stops no run; such a run is a trial.
 _FEWEST = 10
-_MEND = {
+_HINT = {
     "truncated": "raise cycle.max_new_tokens, or train longer on answers that end",
     "repetition": "train longer, or raise cycle.repetition_penalty (1.1 to 1.3)",
     "empty": "train longer: the model has not learned to answer the prompts (cycle.prompts)",
@@ -44,7 +44,7 @@ def check_usable(layer: str, results: Mapping[str, Any], largest: float) -> None
         commonest = max((name for name in statuses if name != "ok"), key=statuses.__getitem__)
         raise RunError(
             f"{line}; that is more than the {largest:.0%} that cycle.max_unusable allows, and what is unusable trains nothing",
-            mend=f"{_MEND[commonest]}; cycle.max_unusable=1 goes on all the same",
+            hint=f"{_HINT[commonest]}; cycle.max_unusable=1 goes on all the same",
         )
     log.warning("%s", line)
 

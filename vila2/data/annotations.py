@@ -72,10 +72,10 @@ class Annotation:
         if self.status not in STATUSES:
             raise DataError(
                 f"{self.key}: unknown status {self.status!r} of an annotation",
-                mend=f"use one of {', '.join(STATUSES)}",
+                hint=f"use one of {', '.join(STATUSES)}",
             )
         if self.status == "ok" and not (self.text.strip() or self.turns):
-            raise DataError(f"{self.key}: an annotation without text can not be ok", mend="mark it as empty")
+            raise DataError(f"{self.key}: an annotation without text can not be ok", hint="mark it as empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def read_rows(path: Path) -> Iterator[Annotation]:
     try:
         rows = pq.read_table(path).select([*_PLAIN, *_present(path)]).to_pylist()
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise DataError(f"{path}: can not be read ({error})", mend="write the layer again") from error
+        raise DataError(f"{path}: can not be read ({error})", hint="write the layer again") from error
     for row in rows:
         yield Annotation.from_json(row | {n: json.loads(row[n]) for n in _NESTED if row.get(n) is not None})
 

@@ -10,12 +10,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vila2.data.atomic import write_bytes_atomic
 from vila2.data.sample import Sample
+from vila2.progress import Progress
 
 _AT_A_TIME = 256
 
@@ -65,7 +65,7 @@ class TakenApart(Sequence[Sample]):
         self._starts = np.concatenate([[0], np.cumsum(counts)])
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], file: Path | None, progress: Any) -> TakenApart:
+    def of(cls, samples: Sequence[Sample], file: Path | None, progress: Progress) -> TakenApart:
         """Counts the branches of all samples; once, for a resumed stage reads the file.
 
         Args:

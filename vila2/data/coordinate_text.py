@@ -98,11 +98,11 @@ def number_template(template: str) -> tuple[str, str, str]:
             raise ValueError
     except ValueError:
         raise DataError(
-            f"{template!r} is no template of numbered tokens", mend="write it like <loc_{:03d}>"
+            f"{template!r} is no template of numbered tokens", hint="write it like <loc_{:03d}>"
         ) from None
     if not before or not behind:
         raise DataError(
             f"tokens like {template.format(1)!r} would be found within ordinary numbers",
-            mend="wrap the number, like <loc_{:03d}>",
+            hint="wrap the number, like <loc_{:03d}>",
         )
     return before, form, behind

@@ -83,12 +83,12 @@ class CoordinateScheme:
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise DataError(
-                    f"unknown {name} {getattr(self, name)!r} of a coordinate scheme", mend=f"use {known}"
+                    f"unknown {name} {getattr(self, name)!r} of a coordinate scheme", hint=f"use {known}"
                 )
         if self.decimals is not None and not 1 <= self.decimals <= 9:
-            raise DataError(f"{self.decimals} decimals of a coordinate", mend="use 1 to 9, or None for bins")
+            raise DataError(f"{self.decimals} decimals of a coordinate", hint="use 1 to 9, or None for bins")
         if not 2 <= self.bins <= 10**6:
-            raise DataError(f"{self.bins} bins of a coordinate", mend="use 2 to a million")
+            raise DataError(f"{self.bins} bins of a coordinate", hint="use 2 to a million")
         number_template(self.template)
 
     @classmethod
@@ -102,7 +102,7 @@ class CoordinateScheme:
         if unknown:
             raise DataError(
                 f"unknown setting {sorted(unknown)[0]!r} of a coordinate scheme",
-                mend=f"use {', '.join(cls.__dataclass_fields__)}",
+                hint=f"use {', '.join(cls.__dataclass_fields__)}",
             )
         return cls(**data)
 
@@ -142,7 +142,7 @@ class CoordinateScheme:
             DataError: as :meth:`render`, or a scheme without tokens.
         """
         if self.kind != "tokens":
-            raise DataError("this scheme writes coordinates as text", mend="use render")
+            raise DataError("this scheme writes coordinates as text", hint="use render")
         return tuple(self.template.format(number) for number in self._numbers(place, size))
 
     def parse(self, text: str, size: Size | None = None) -> list[ParsedBox]:
@@ -203,10 +203,10 @@ class CoordinateScheme:
         """What is written of a box or point: bins or unit coordinates of the frame, in the scheme's order."""
         if not all(-_ROUNDING <= value <= 1 + _ROUNDING for value in place):
             raise DataError(
-                f"{tuple(place)} is not within the image", mend="give unit coordinates of the original image"
+                f"{tuple(place)} is not within the image", hint="give unit coordinates of the original image"
             )
         if len(place) == 4 and (place[0] > place[2] or place[1] > place[3]):
-            raise DataError(f"box {tuple(place)} has swapped corners", mend="give (xmin, ymin, xmax, ymax)")
+            raise DataError(f"box {tuple(place)} has swapped corners", hint="give (xmin, ymin, xmax, ymax)")
         scale, shift = self._frame(size)
         framed = [min(max(value, 0.0), 1.0) * scale[n % 2] + shift[n % 2] for n, value in enumerate(place)]
         numbers = [min(int(value * self.bins), self.bins - 1) for value in framed] if self.in_bins else framed
@@ -261,7 +261,7 @@ class CoordinateScheme:
         if size is None:
             raise DataError(
                 "coordinates of a padded image need the size of the original",
-                mend="pass size=(width, height)",
+                hint="pass size=(width, height)",
             )
         side = max(size)
         scale = size[0] / side, size[1] / side

@@ -129,7 +129,7 @@ class Evidence(_Known):
             where = ".".join(map(str, first["loc"]))
             raise DataError(
                 f"{sample.key}: evidence.{where}: {first['msg'].lower()}",
-                mend="see vila2.data.evidence for the form",
+                hint="see vila2.data.evidence for the form",
             ) from error
 
     def to_meta(self) -> dict[str, Any]:

@@ -48,21 +48,21 @@ def read_file(path: Path | str) -> bytes:
         found = os.stat(path)
         for is_kind, kind in _KINDS:
             if is_kind(found.st_mode):
-                raise DataError(f"{shown}: {kind}, not a file", mend="take it out of the folder")
+                raise DataError(f"{shown}: {kind}, not a file", hint="take it out of the folder")
         if found.st_size > MAX_BYTES:
             raise too_large(shown, found.st_size)
         return Path(path).read_bytes()
     except OSError as error:
-        raise DataError(f"{shown}: {error.strerror or error}", mend="check the path") from error
+        raise DataError(f"{shown}: {error.strerror or error}", hint="check the path") from error
     except ValueError as error:  # a NUL in the name
-        raise DataError(f"{shown!r}: no name of a file ({error})", mend="check the path") from error
+        raise DataError(f"{shown!r}: no name of a file ({error})", hint="check the path") from error
 
 
 def too_large(where: str, size: int) -> DataError:
     """The error about a file or member of more than :data:`MAX_BYTES`."""
     return DataError(
         f"{where}: {size / 2**20:.0f} MiB, more than {MAX_BYTES // 2**20} MiB",
-        mend="scale the image down before importing it, or leave it out",
+        hint="scale the image down before importing it, or leave it out",
     )
 
 
@@ -82,10 +82,10 @@ def decode_text(data: bytes, *, where: str) -> str:
     except UnicodeDecodeError as error:
         if encoding != "utf-8-sig":
             raise DataError(
-                f"{where}: the text is not sound {encoding.upper()} ({error.reason})", mend="save it as UTF-8"
+                f"{where}: the text is not sound {encoding.upper()} ({error.reason})", hint="save it as UTF-8"
             ) from error
         byte, place = data[error.start], error.start
         raise DataError(
             f"{where}: the text is not UTF-8 (byte 0x{byte:02x} at {place}); is it Latin-1 or Windows-1252?",
-            mend="save it as UTF-8, for example with `iconv -f windows-1252 -t utf-8`",
+            hint="save it as UTF-8, for example with `iconv -f windows-1252 -t utf-8`",
         ) from error

@@ -119,7 +119,7 @@ def image_extension(data: bytes) -> str:
     if extension is None:
         raise UnknownFormat(
             f"{_what_it_is(data)} instead of an image",
-            mend="use JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
+            hint="use JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF",
         )
     return extension
 
@@ -186,7 +186,7 @@ def image_size(data: bytes, *, where: str) -> tuple[int, int]:
     except Exception as error:  # a damaged file makes decoders raise nearly anything
         raise DataError(
             f"{where}: the size of the image can not be read ({type(error).__name__})",
-            mend="replace the file by an intact one, or leave this sample out",
+            hint="replace the file by an intact one, or leave this sample out",
         ) from error
     return (image.height, image.width) if turned else (image.width, image.height)
 
@@ -250,11 +250,11 @@ def _opened(data: bytes, where: str, load: Callable[[Image.Image], Image.Image])
             kind = UnknownFormat if _signed(data) in _MISSING or _named(data, _OTHER_FORMATS) else DataError
         raise kind(
             f"{where}: the image can not be decoded ({reason})",
-            mend="replace the file by an intact one, or leave this sample out",
+            hint="replace the file by an intact one, or leave this sample out",
         ) from error
     raise DataError(
         f"{where}: the image has {pixels or 'far too many'} pixels, more than {MAX_PIXELS}",
-        mend="scale the image down before importing it",
+        hint="scale the image down before importing it",
     )
 
 

@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from vila2.data.atomic import write_json_atomic
 from vila2.data.files import readable_name
@@ -23,6 +22,7 @@ from vila2.data.sample import ImagePart, Sample
 from vila2.data.shard_writer import ShardInfo, ShardWriter
 from vila2.data.tar_sample import has_text, pack_sample, says_something
 from vila2.errors import DataError
+from vila2.progress import Progress
 
 VERSION = 1
 #: Stands in a dataset's folder while it is being written.
@@ -64,7 +64,7 @@ def write_dataset(
     *,
     name: str,
     shard_size: int = 1000,
-    progress: Any = None,
+    progress: Progress | None = None,
 ) -> DatasetInfo:
     """Writes samples as a dataset, in their order, never holding more than a few of them in memory.
 
@@ -90,7 +90,7 @@ def write_dataset(
 
 
 def _write(
-    folder: Path, samples: Iterable[Sample | Reject], name: str, shard_size: int, progress: Any
+    folder: Path, samples: Iterable[Sample | Reject], name: str, shard_size: int, progress: Progress
 ) -> DatasetInfo:
     rejected: Counter[str] = Counter()
     nulled: Counter[str] = Counter()
@@ -140,7 +140,7 @@ def finish_dataset(
         told = describe_rejects(rejected, folder / "rejected.jsonl")
         raise DataError(
             f"{folder}: no sample was taken" + (f"; rejected: {told}" if told else ", the source is empty"),
-            mend=f"see {folder / 'rejected.jsonl'}" if told else "check the source's path and options",
+            hint=f"see {folder / 'rejected.jsonl'}" if told else "check the source's path and options",
         )
     digest = dataset_digest(shards)
     count = sum(shard.count for shard in shards)
@@ -169,8 +169,8 @@ def _only_writer(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            mend = "wait for it, or write elsewhere"
-            raise DataError(f"{folder}: another process is writing it", mend=mend) from error
+            hint = "wait for it, or write elsewhere"
+            raise DataError(f"{folder}: another process is writing it", hint=hint) from error
         yield
     finally:
         os.close(descriptor)
@@ -182,12 +182,12 @@ def _clear(folder: Path) -> None:
     if finished.exists() and any((folder / "layers").glob("*/layer.json")):
         raise DataError(
             f"{folder}: holds a finished dataset with layers, which belong to its shards",
-            mend="write to another folder, or delete this one first",
+            hint="write to another folder, or delete this one first",
         )
     if not (finished.exists() or unfinished.exists()) and any(shards.glob("*.tar")):
         raise DataError(
             f"{shards}: holds tars that no import has written, and they would be replaced",
-            mend="write to another folder",
+            hint="write to another folder",
         )
     shards.mkdir(parents=True, exist_ok=True)
     unfinished.touch()

@@ -14,26 +14,26 @@ from vila2.data.atomic import write_json_atomic
 from vila2.errors import DataError, RunError
 
 
-def keep_job(path: Path, job: Mapping[str, Any], *, where: Path, mend: str) -> None:
+def keep_job(path: Path, job: Mapping[str, Any], *, where: Path, hint: str) -> None:
     """Writes the description, or compares with the one that is there from an earlier run.
 
     Raises:
         DataError: the earlier run had other settings, each of which is named.
     """
     if path.exists():
-        check_earlier_job(path, job, where=where, mend=mend)
+        check_earlier_job(path, job, where=where, hint=hint)
     else:
         write_json_atomic(path, job)
 
 
-def check_earlier_job(path: Path, job: Mapping[str, Any], *, where: Path, mend: str) -> None:
+def check_earlier_job(path: Path, job: Mapping[str, Any], *, where: Path, hint: str) -> None:
     """Compares with the description of an earlier run, where there is one.
 
     Args:
         path: the description.
         job: a description, or the part of it that is known.
         where: what the job writes, for the error.
-        mend: likewise.
+        hint: likewise.
 
     Raises:
         DataError: they differ; each difference is named.
@@ -43,11 +43,11 @@ def check_earlier_job(path: Path, job: Mapping[str, Any], *, where: Path, mend: 
     try:
         earlier = json.loads(path.read_text())
     except ValueError as error:
-        raise DataError(f"{path}: can not be read ({error})", mend=mend) from error
-    check_same_job(earlier, job, where=where, mend=mend)
+        raise DataError(f"{path}: can not be read ({error})", hint=hint) from error
+    check_same_job(earlier, job, where=where, hint=hint)
 
 
-def check_same_job(earlier: Mapping[str, Any], job: Mapping[str, Any], *, where: Path, mend: str) -> None:
+def check_same_job(earlier: Mapping[str, Any], job: Mapping[str, Any], *, where: Path, hint: str) -> None:
     """Raises:
     DataError: ``earlier`` differs from ``job`` in anything that ``job`` holds.
     """
@@ -58,7 +58,7 @@ def check_same_job(earlier: Mapping[str, Any], job: Mapping[str, Any], *, where:
         changes = "; ".join(
             f"{name}: {_short(old.get(name))} there, {_short(new.get(name))} now" for name in names
         )
-        raise DataError(f"{where} was begun with other settings ({changes})", mend=mend)
+        raise DataError(f"{where} was begun with other settings ({changes})", hint=hint)
 
 
 def different_settings(earlier: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _hold(file: Path, path: Path) -> int:
     except BlockingIOError as error:
         os.close(handle)
         raise RunError(
-            f"{path} is being written by another process", mend="wait for it, or write elsewhere"
+            f"{path} is being written by another process", hint="wait for it, or write elsewhere"
         ) from error
     return handle
 

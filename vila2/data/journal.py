@@ -69,7 +69,7 @@ def cut_broken_tail(path: Path, parse: Callable[[bytes], Any], *, only_last: boo
                 if only_last and file.read(1):
                     raise DataError(
                         f"{path}, line {number}: can not be read ({error})",
-                        mend="mend or delete the line; what it held is then made again",
+                        hint="fix or delete the line; what it held is then made again",
                     ) from error
                 file.truncate(good)
                 os.fsync(file.fileno())

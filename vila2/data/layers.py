@@ -79,7 +79,7 @@ def check_layer_name(name: str) -> None:
     if not _NAME.fullmatch(name) or name == "original":
         raise DataError(
             f"a layer can not be named {name!r}",
-            mend="use letters, digits, '_', '-' and '.'; `original` is the text in the shards",
+            hint="use letters, digits, '_', '-' and '.'; `original` is the text in the shards",
         )
 
 
@@ -116,7 +116,7 @@ class LayerWriter:
         except (UnicodeError, ValueError) as error:
             raise DataError(
                 f"layer {self.name}, shard {shard_no}: an annotation can not be stored ({error})",
-                mend="mark it as status 'error' and leave its text out",
+                hint="mark it as status 'error' and leave its text out",
             ) from error
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
@@ -216,17 +216,17 @@ class Layer:
         file = folder / "layer.json"
         if not file.is_file():
             state = "the layer is not finished" if any(folder.glob("*.parquet")) else "no layer here"
-            raise DataError(f"{folder}: {state} (no layer.json)", mend="run the job that writes it again")
+            raise DataError(f"{folder}: {state} (no layer.json)", hint="run the job that writes it again")
         try:
             content = json.loads(file.read_bytes())
             if content["version"] != VERSION:
                 raise ValueError(f"version {content['version']} instead of {VERSION}")
             layer = cls(folder, content)
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file}: can not be read ({error})", mend="write the layer again") from error
+            raise DataError(f"{file}: can not be read ({error})", hint="write the layer again") from error
         for path, _ in layer._shards.values():
             if not path.is_file():
-                raise DataError(f"{path}: is missing", mend="run the job that writes the layer again")
+                raise DataError(f"{path}: is missing", hint="run the job that writes the layer again")
         return layer
 
     def __getstate__(self) -> dict[str, Any]:

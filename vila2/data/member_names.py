@@ -181,7 +181,7 @@ def member_kind(extension: str, *, where: str) -> str:
     if last in UNSAFE_EXTENSIONS:
         raise DataError(
             f"{where}: members of type .{last} are refused, since decoding them can run code",
-            mend="repack the tar with images, .txt and .json only",
+            hint="repack the tar with images, .txt and .json only",
         )
     if last in IMAGE_EXTENSIONS:
         return "image"

@@ -39,7 +39,7 @@ class ViewedDataset:
             if name != "original" and name not in layers:
                 near = difflib.get_close_matches(name, layers, 1)
                 known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(layers) or 'none'}"
-                raise DataError(f"view {view}: no layer {name!r} for dataset {dataset.name!r}", mend=known)
+                raise DataError(f"view {view}: no layer {name!r} for dataset {dataset.name!r}", hint=known)
         self.dataset = dataset
         self.view = view
         self.layers: dict[str, Layer] = {name: layers[name] for name in view.layers if name != "original"}
@@ -58,7 +58,7 @@ class ViewedDataset:
         if viewed is None:
             raise DataError(
                 f"{sample.key}: nothing to train on through {self.view}, although its layers said so before",
-                mend="the dataset or a layer was changed; run `vila2 data verify`",
+                hint="the dataset or a layer was changed; run `vila2 data verify`",
             )
         return viewed
 
@@ -105,7 +105,7 @@ class ViewedDataset:
             if layer.count and not found[name]:
                 raise DataError(
                     f"layer {name!r} ({layer.folder}) names no sample of dataset {self.dataset.name!r}",
-                    mend="it was written for another dataset, or for other shards of this one",
+                    hint="it was written for another dataset, or for other shards of this one",
                 )
         self.dropped = dict(sorted(dropped.items()))
         for name, places in sorted(lacking.items()):
@@ -211,4 +211,4 @@ def _portion(part: ViewedDataset, how_much: Portion | float) -> Portion:
     try:
         return Portion(weight=how_much)
     except DataError as error:
-        raise DataError(f"{error.what} of dataset {part.dataset.name!r}", mend=error.mend) from error
+        raise DataError(f"{error.what} of dataset {part.dataset.name!r}", hint=error.hint) from error

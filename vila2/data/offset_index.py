@@ -136,7 +136,7 @@ class OffsetIndex:
             extensions = tuple(header["extensions"])
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"{where}: not a sound index ({error})", mend="delete it; it is made anew"
+                f"{where}: not a sound index ({error})", hint="delete it; it is made anew"
             ) from error
         return cls(*known, extensions, first, offsets, sizes, codes, texts, ends, bytes(body[start:]))
 
@@ -232,7 +232,7 @@ def _add_groups(
             sample = Refused(sample.where, sample.key, "duplicate-key", "an earlier sample has this key")
         if isinstance(sample, Refused):
             if not foreign:
-                raise DataError(f"{sample.where}: {sample.detail}", mend="import the dataset again")
+                raise DataError(f"{sample.where}: {sample.detail}", hint="import the dataset again")
             refused.append(sample)
             continue
         seen.add(sample.key)
@@ -246,9 +246,9 @@ def _unreadable(path: Path, reason: str) -> DataError:
         if packed:
             return DataError(
                 f"{path}: is packed by {packed}, so samples can not be reached by number",
-                mend=f"unpack it first, or `vila2 data import img2dataset {path}`",
+                hint=f"unpack it first, or `vila2 data import img2dataset {path}`",
             )
     return DataError(
         f"{path}: the tar can not be read to its end ({reason})",
-        mend="fetch or write it again; `vila2 data import img2dataset` takes what came whole",
+        hint="fetch or write it again; `vila2 data import img2dataset` takes what came whole",
     )

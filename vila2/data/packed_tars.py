@@ -34,7 +34,7 @@ def plain_tar(path: Path) -> Iterator[BinaryIO]:
         DataError: no such file, nothing to unpack it with, or no place to unpack it to.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file", mend="check the path")
+        raise DataError(f"{path}: no such file", hint="check the path")
     with path.open("rb") as file:
         packed = packed_format(file.read(8))
         file.seek(0)
@@ -61,7 +61,7 @@ def _unpack(file: BinaryIO, packed: str, target: IO[bytes], path: Path) -> None:
         except OSError as error:
             raise DataError(
                 f"{path}: can not be unpacked to {tempfile.gettempdir()} ({error.strerror})",
-                mend="unpack it yourself, or set TMPDIR to a folder with more room",
+                hint="unpack it yourself, or set TMPDIR to a folder with more room",
             ) from error
 
 
@@ -82,5 +82,5 @@ def _stream(file: BinaryIO, packed: str, path: Path) -> tuple[Any, tuple[type[Ex
         return module.open(file, "rb"), (EOFError, OSError, getattr(module, error))
     raise DataError(
         f"{path}: is packed by zstd, which this Python can not unpack",
-        mend=f"unpack it (zstd -d {path}), or `pip install zstandard`",
+        hint=f"unpack it (zstd -d {path}), or `pip install zstandard`",
     )

@@ -61,11 +61,11 @@ class Portion:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.weight) and self.weight >= 0):
-            raise DataError(f"weight {self.weight}", mend="use a number >= 0")
+            raise DataError(f"weight {self.weight}", hint="use a number >= 0")
         if self.count is not None and self.count < 1:
-            raise DataError(f"count {self.count}", mend="use a number >= 1")
+            raise DataError(f"count {self.count}", hint="use a number >= 1")
         if not 0 <= self.select[0] < self.select[1] <= 1:
-            raise DataError(f"select {list(self.select)}", mend="write [from, to] with 0 <= from < to <= 1")
+            raise DataError(f"select {list(self.select)}", hint="write [from, to] with 0 <= from < to <= 1")
 
     def numbers(self, size: int, keys: Callable[[], Sequence[str]], seed: int) -> np.ndarray:
         """The numbers of the samples taken, int64, ascending in each pass.

@@ -23,6 +23,7 @@ from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
 from vila2.data.shard_writer import ShardInfo, ShardWriter
 from vila2.errors import DataError
+from vila2.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Pieces:
         *,
         group: Callable[[Sample], str],
         tally: Any,
-        progress: Any = None,
+        progress: Progress | None = None,
     ) -> None:
         """Writes one piece, over what a killed process left of it.
 
@@ -134,7 +135,7 @@ class Pieces:
                 for key in keys:
                     if key in seen:
                         raise DataError(
-                            f"two samples have the key {key!r}", mend="keys differ over all shards"
+                            f"two samples have the key {key!r}", hint="keys differ over all shards"
                         )
                     seen.add(key)
                 joined.append(ShardInfo(**(shard | {"name": target.name})))

@@ -97,7 +97,7 @@ class Turn:
         """
         role = data.get("role")
         if role not in ROLES:
-            raise DataError(f"unknown role {role!r} in a turn", mend=f"use one of {', '.join(ROLES)}")
+            raise DataError(f"unknown role {role!r} in a turn", hint=f"use one of {', '.join(ROLES)}")
         parts = tuple(_part_from_json(part) for part in data.get("parts", ()))
         return cls(role, parts, data.get("train"), data.get("source", "original"), data.get("branch", 0))
 
@@ -162,4 +162,4 @@ def _part_from_json(data: Mapping[str, Any]) -> Part:
         case "point":
             return PointPart(tuple(data["point"]))
         case other:
-            raise DataError(f"unknown part type {other!r}", mend="use text, image, box or point")
+            raise DataError(f"unknown part type {other!r}", hint="use text, image, box or point")

@@ -48,11 +48,11 @@ class _OpenShard:
         members = self.index.members(place)
         contents = read_members(self._descriptor, members)
         if contents is None:
-            raise DataError(f"{self.path}: the tar ends inside sample {self.index.key(place)!r}", mend=_MEND)
+            raise DataError(f"{self.path}: the tar ends inside sample {self.index.key(place)!r}", hint=_HINT)
         return unpack_sample(self.index.key(place), contents, where=str(self.path))
 
 
-_MEND = "a shard must not change after it was written: fetch or write the dataset again"
+_HINT = "a shard must not change after it was written: fetch or write the dataset again"
 
 
 class ShardDataset:
@@ -89,7 +89,7 @@ class ShardDataset:
         if (folder / "dataset.json").is_file():
             return cls._open_own(folder)
         if (folder / UNFINISHED).exists():
-            raise DataError(f"{folder}: the import of this dataset did not finish", mend="run it again")
+            raise DataError(f"{folder}: the import of this dataset did not finish", hint="run it again")
         if folder.is_file():
             return cls._open_foreign(folder.parent, [folder])
         if folder.is_dir():
@@ -108,13 +108,13 @@ class ShardDataset:
             shards = tuple(ShardInfo(**shard) for shard in content["shards"])
             name, rejected = content["name"], content["rejected"]
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file}: can not be read ({error})", mend="import the dataset again") from error
+            raise DataError(f"{file}: can not be read ({error})", hint="import the dataset again") from error
         paths = tuple(folder / "shards" / shard.name for shard in shards)
         for path, shard in zip(paths, shards, strict=True):
             size = path.stat().st_size if path.exists() else None
             if size != shard.bytes:
                 state = "is missing" if size is None else f"has {size} bytes instead of {shard.bytes}"
-                raise DataError(f"{path}: {state}", mend=_MEND)
+                raise DataError(f"{path}: {state}", hint=_HINT)
         dataset = cls(name, folder, paths, shards, own=True)
         dataset.rejected = rejected
         return dataset
@@ -124,7 +124,7 @@ class ShardDataset:
         if not tars:
             raise DataError(
                 f"{folder}: no dataset here, neither dataset.json nor .tar files",
-                mend="make one with `vila2 data import`",
+                hint="make one with `vila2 data import`",
             )
         infos = []
         rejected: Counter[str] = Counter()
@@ -140,7 +140,7 @@ class ShardDataset:
             left = ", ".join(f"{left.count} {kind}" for kind, left in dataset.left_alone().items())
             raise DataError(
                 f"{tars[0] if len(tars) == 1 else folder}: no sample here ({reasons or left or 'nothing in it'})",
-                mend="a sample is an image with its .txt or .json: 0001.jpg, 0001.txt",
+                hint="a sample is an image with its .txt or .json: 0001.jpg, 0001.txt",
             )
         return dataset
 
@@ -232,7 +232,7 @@ class ShardDataset:
             self._numbers = {known: number for number, known in enumerate(self.keys())}
         if key not in self._numbers:
             raise DataError(
-                f"{self.folder}: no sample has the key {key!r}", mend="`vila2 data preview` shows keys"
+                f"{self.folder}: no sample has the key {key!r}", hint="`vila2 data preview` shows keys"
             )
         return self._numbers[key]
 
@@ -285,7 +285,7 @@ def _load_index(path: Path, info: ShardInfo | None) -> OffsetIndex:
         pass  # missing or damaged: made anew below
     index = index_tar(path, foreign=info is None)
     if info is not None and index.sha256 != info.sha256:
-        raise DataError(f"{path}: the tar's content differs from what dataset.json says", mend=_MEND)
+        raise DataError(f"{path}: the tar's content differs from what dataset.json says", hint=_HINT)
     with suppress(OSError):  # in a read-only folder the index lives in this process alone
         write_bytes_atomic(file, index.to_bytes())
     return index

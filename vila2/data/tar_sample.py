@@ -30,7 +30,7 @@ def pack_sample(sample: Sample) -> list[tuple[str, bytes]]:
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"{sample.key}: turns or meta are not JSON-able ({error})",
-            mend="use only text, finite numbers, lists and dicts",
+            hint="use only text, finite numbers, lists and dicts",
         ) from error
     several = len(sample.images) > 1
     members = [
@@ -73,7 +73,7 @@ def unpack_sample(base: str, members: Sequence[tuple[str, bytes]], *, where: str
             turns = tuple(Turn.from_json(turn) for turn in content["turns"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
-                f"{where}: {base}.json: bad turns ({error!r})", mend="repack this sample"
+                f"{where}: {base}.json: bad turns ({error!r})", hint="repack this sample"
             ) from error
         return Sample(content.get("key", base), pictures, turns, content["meta"])
     meta = dict(content) if isinstance(content, Mapping) else {} if content is None else {"json": content}
@@ -151,4 +151,4 @@ def _json(data: bytes, *, where: str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: the JSON can not be read ({error})", mend="repack this sample") from error
+        raise DataError(f"{where}: the JSON can not be read ({error})", hint="repack this sample") from error

@@ -41,15 +41,15 @@ class TokenSpec:
     def __post_init__(self) -> None:
         where = f"token group {self.name!r}"
         if not self.name:
-            raise DataError("a token group has no name", mend="give it one, such as loc")
+            raise DataError("a token group has no name", hint="give it one, such as loc")
         if not 1 <= self.count <= 100_000:
-            raise DataError(f"{where}: {self.count} tokens", mend="use 1 to 100000")
+            raise DataError(f"{where}: {self.count} tokens", hint="use 1 to 100000")
         if self.init not in ("mean", "sinusoidal", "numeric"):
-            raise DataError(f"{where}: unknown init {self.init!r}", mend="use mean, sinusoidal or numeric")
+            raise DataError(f"{where}: unknown init {self.init!r}", hint="use mean, sinusoidal or numeric")
         if self.loss not in ("ce", "soft"):
-            raise DataError(f"{where}: unknown loss {self.loss!r}", mend="use ce or soft")
+            raise DataError(f"{where}: unknown loss {self.loss!r}", hint="use ce or soft")
         if not 0 < self.sigma < float("inf"):
-            raise DataError(f"{where}: sigma is {self.sigma}", mend="use a number above 0, such as 1.0")
+            raise DataError(f"{where}: sigma is {self.sigma}", hint="use a number above 0, such as 1.0")
         number_template(self.template)
 
     @property

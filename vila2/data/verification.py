@@ -15,6 +15,7 @@ from vila2.data.layers import Layer
 from vila2.data.offset_index import OffsetIndex, index_tar
 from vila2.data.shards import ShardDataset, file_sha256
 from vila2.errors import DataError
+from vila2.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class Verification:
     problems: tuple[Damage, ...]
 
 
-def verify_dataset(folder: Path | str, *, layers: Sequence[Path] = (), progress: Any = None) -> Verification:
+def verify_dataset(
+    folder: Path | str, *, layers: Sequence[Path] = (), progress: Progress | None = None
+) -> Verification:
     """Reads everything of a dataset and its layers.
 
     Digests are computed again, every image is decoded, the offset indexes are compared with the tars, keys must

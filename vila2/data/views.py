@@ -36,20 +36,20 @@ class View:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise DataError(f"unknown view {self.kind!r}", mend=f"use one of {', '.join(KINDS)}")
+            raise DataError(f"unknown view {self.kind!r}", hint=f"use one of {', '.join(KINDS)}")
         for layer in self.layers:
             if not _LAYER.match(layer):
-                raise DataError(f"{layer!r} in view {self} is no name of a layer", mend=_EXAMPLE)
+                raise DataError(f"{layer!r} in view {self} is no name of a layer", hint=_EXAMPLE)
         if len(set(self.layers)) != len(self.layers):
-            raise DataError(f"view {self} names a layer twice", mend="name each layer once")
+            raise DataError(f"view {self} names a layer twice", hint="name each layer once")
         if self.kind == "only" and len(self.layers) != 1:
-            raise DataError(f"view {self} needs exactly one layer", mend="only(original), only(self-1)")
+            raise DataError(f"view {self} needs exactly one layer", hint="only(original), only(self-1)")
         if self.kind == "concat" and len(self.layers) < 2:
-            raise DataError(f"view {self} needs two layers", mend="concat(original,self-1)")
+            raise DataError(f"view {self} needs two layers", hint="concat(original,self-1)")
         if not self.layers:
-            raise DataError(f"view {self} names no layer", mend=_EXAMPLE)
+            raise DataError(f"view {self} names no layer", hint=_EXAMPLE)
         if "original" in self.layers[1:]:
-            raise DataError(f"view {self}: the original text comes first", mend="name `original` first")
+            raise DataError(f"view {self}: the original text comes first", hint="name `original` first")
 
     @classmethod
     def parse(cls, text: str) -> View:
@@ -60,7 +60,7 @@ class View:
         """
         match = _FORM.fullmatch(text)
         if not match:
-            raise DataError(f"{text!r} is no view", mend=_EXAMPLE)
+            raise DataError(f"{text!r} is no view", hint=_EXAMPLE)
         layers = [name.strip() for name in match.group(2).split(",")]
         return cls(match.group(1), tuple(layers) if layers != [""] else ())  # type: ignore[arg-type]
 

@@ -70,7 +70,7 @@ class GenerationSettings:
         }
         for name, (fits, allowed) in ranges.items():
             if not fits:
-                raise EngineError(f"{name} = {getattr(self, name)}", mend=f"give a value {allowed}")
+                raise EngineError(f"{name} = {getattr(self, name)}", hint=f"give a value {allowed}")
 
 
 class RequestsRefused(DataError):
@@ -83,7 +83,7 @@ class RequestsRefused(DataError):
     def __init__(self, reasons: Mapping[int, str]) -> None:
         self.reasons = dict(reasons)
         first = next(iter(self.reasons.values()))
-        super().__init__(first, mend="leave these requests out of the batch")
+        super().__init__(first, hint="leave these requests out of the batch")
 
     def __reduce__(self) -> tuple[type[RequestsRefused], tuple[dict[int, str]]]:
         return type(self), (self.reasons,)

@@ -53,5 +53,5 @@ def find_engine(name: str) -> Callable[..., Engine]:
 
     brought = Host().engines()
     if name not in brought:
-        raise EngineError(f"unknown engine {name!r}", mend=did_you_mean(name, [*ENGINES, *brought]))
+        raise EngineError(f"unknown engine {name!r}", hint=did_you_mean(name, [*ENGINES, *brought]))
     return brought[name].load()

@@ -75,13 +75,13 @@ class TransformersEngine:
         if not (getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template):
             raise EngineError(
                 f"the processor of {self.name} has no chat template",
-                mend="use an instruction-tuned model, or put a chat_template.jinja into the model's folder",
+                hint="use an instruction-tuned model, or put a chat_template.jinja into the model's folder",
             )
         self.end_tokens = self._find_end_tokens()
         if not self.end_tokens:
             raise EngineError(
                 f"{self.name} names no end-of-sequence token",
-                mend="set eos_token_id in its generation_config.json",
+                hint="set eos_token_id in its generation_config.json",
             )
 
     def generate(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
@@ -124,7 +124,7 @@ class TransformersEngine:
             except torch.OutOfMemoryError as error:
                 raise EngineError(
                     f"{len(requests)} images with {length} tokens each do not fit into memory",
-                    mend="use a smaller batch size, or bfloat16 weights",
+                    hint="use a smaller batch size, or bfloat16 weights",
                 ) from error
         return [self._answer(row) for row in output[:, length:].tolist()]
 
@@ -141,14 +141,14 @@ class TransformersEngine:
         if not reasons:
             return EngineError(
                 f"{self.name} fails at {len(requests)} images together, and at none alone: {one_line(error)}",
-                mend="use a batch size of 1",
+                hint="use a batch size of 1",
             )
         asked = requests[next(iter(reasons))]
         plain = replace(asked, images=tuple(_plain_image() for _ in asked.images))
         if failure := self._failure(plain, once):
             return EngineError(
                 f"{self.name} can not be asked at all: {one_line(failure)}",
-                mend="use another model, or versions of its packages that it runs with",
+                hint="use another model, or versions of its packages that it runs with",
             )
         return RequestsRefused(reasons)
 
@@ -217,7 +217,7 @@ class TransformersEngine:
             if image_token and image_token in request.prompt:
                 raise EngineError(
                     f"{request.key}: the prompt holds {image_token!r}, which stands for an image in {self.name}",
-                    mend="leave it out: images are put before the prompt by themselves",
+                    hint="leave it out: images are put before the prompt by themselves",
                 )
 
     def _steering(

@@ -10,8 +10,8 @@ from typing import Any
 from vila2.caption.careful_asking import ask_or_empty
 from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request
 from vila2.evaluate.measures.items import Items
+from vila2.progress import Progress, Task
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Progress, Task
 
 #: Gives the progress's context manager for a total.
 TaskOf = Callable[[int], AbstractContextManager[Task]]

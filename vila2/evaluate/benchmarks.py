@@ -26,8 +26,8 @@ from vila2.evaluate.measures.items import ITEMS_FILE, Items, measure_row, read_i
 from vila2.nearest import did_you_mean
 from vila2.plugin.host import Host, Provided
 from vila2.plugin.references import load_reference
+from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Progress
 
 #: The kinds of the core, by name; each is a :class:`~vila2.evaluate.kinds.kind.BenchmarkKind` in a file of its own.
 KINDS: dict[str, str] = {
@@ -117,7 +117,7 @@ def brought_benchmark(kind: str) -> Provided:
     """
     brought = Host().benchmarks()
     if kind not in brought:
-        raise RecipeError(f"no kind of benchmark {kind!r}", mend=did_you_mean(kind, [*KINDS, *brought]))
+        raise RecipeError(f"no kind of benchmark {kind!r}", hint=did_you_mean(kind, [*KINDS, *brought]))
     return brought[kind]
 
 
@@ -137,7 +137,7 @@ def _brought_kind(provided: Provided) -> BenchmarkKind:
         if not questions:
             raise DataError(
                 f"benchmark {spec.name!r}: dataset {spec.dataset!r} has no questions with answers",
-                mend="name a dataset of conversations",
+                hint="name a dataset of conversations",
             )
         asked = ask(
             engine,
@@ -157,6 +157,6 @@ def _needs_image_and_no_prompt(spec: BenchmarkSpec, first: Sample) -> None:
     if spec.prompt:
         raise RecipeError(
             f"benchmark {spec.name!r}: {spec.kind!r} asks the questions as they stand",
-            mend="leave prompt out",
+            hint="leave prompt out",
         )
     needs_image(spec, first)

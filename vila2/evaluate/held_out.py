@@ -17,6 +17,7 @@ from vila2.errors import PluginError
 from vila2.evaluate.measures.items import Items
 from vila2.plugin.contract import Asked, Said
 from vila2.plugin.references import call
+from vila2.progress import Progress
 
 Question = tuple[Sample, Exchange]
 
@@ -40,7 +41,7 @@ def ask(
     settings: GenerationSettings,
     *,
     batch_size: int,
-    progress: Any,
+    progress: Progress,
     label: str = "ask what was held out",
 ) -> list[Asked]:
     """Puts every question to a model by itself, with the sample's images.
@@ -91,7 +92,7 @@ def score_asked(score: Callable[..., Any], asked: Sequence[Asked], *, of: str) -
     """
     found = call(score, asked, of=of)
     if not isinstance(found, Mapping) or not all(isinstance(item, Items) for item in found.values()):
-        raise PluginError(f"{of}: gives no items by measure", mend="return {measure: vila2.Items(...), ...}")
+        raise PluginError(f"{of}: gives no items by measure", hint="return {measure: vila2.Items(...), ...}")
     return dict(found)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from vila2.data.shards import ShardDataset
+from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.values import Later, Part
-from vila2.run.progress import Progress
 from vila2.run.step_kinds import Inputs, step_kind
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from vila2.caption.asked_captions import annotate
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.judge.pairs import Pair
 from vila2.judge.votes import Verdict, Vote, VoteBook
+from vila2.progress import Progress
 
 #: What an engine is asked after the image; ``{A}`` and ``{B}`` stand for the descriptions.
 PROMPT = """\
@@ -72,7 +72,7 @@ def ask_pairs(
     *,
     settings: GenerationSettings,
     batch_size: int,
-    progress: Any,
+    progress: Progress,
 ) -> None:
     """Lets an engine judge every pair that is not judged yet, in both orders.
 

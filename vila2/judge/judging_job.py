@@ -21,7 +21,7 @@ from vila2.judge.pairs import Chosen, Pair, check_count, choose_checks, choose_p
 from vila2.judge.votes import VoteBook
 from vila2.judge.win_rates import judge_results
 
-_MEND = "give the same judge, layers and seed, or another --out"
+_HINT = "give the same judge, layers and seed, or another --out"
 PERSON = {"kind": "person", "name": "a person"}
 
 
@@ -76,8 +76,8 @@ def check_votes(folder: Path, work: Work) -> None:
         DataError: the folder is a file, or holds the votes on other layers or with another seed.
     """
     if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder} is a file, and the votes need a folder", mend="give another --out")
-    check_earlier_job(folder / "job.json", _about(work), where=folder, mend=_MEND)
+        raise DataError(f"{folder} is a file, and the votes need a folder", hint="give another --out")
+    check_earlier_job(folder / "job.json", _about(work), where=folder, hint=_HINT)
 
 
 def _about(work: Work) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def open_votes(folder: Path, work: Work, judge: Mapping[str, Any]) -> Iterator[V
     folder.mkdir(parents=True, exist_ok=True)
     job = {"judge": dict(judge), **_about(work)}
     with only_writer(folder):
-        keep_job(folder / "job.json", job, where=folder, mend=_MEND)
+        keep_job(folder / "job.json", job, where=folder, hint=_HINT)
         yield VoteBook(folder / "votes.jsonl")
 
 

@@ -83,7 +83,7 @@ def choose_pairs(dataset: ShardDataset, layers: Mapping[str, ReadLayer], *, coun
         DataError: fewer than two layers, or no image that two of them describe usably.
     """
     if len(layers) < 2:
-        raise DataError("a judge needs two layers or more", mend="--layers original,self-1")
+        raise DataError("a judge needs two layers or more", hint="--layers original,self-1")
     keys = sorted(dataset.keys(), key=lambda key: place(seed, "judge", key))
     chosen, texts = Chosen(), dict[str, dict[str, str]]()
     for turn in range(len(layers) * (len(layers) - 1) // 2):
@@ -100,7 +100,7 @@ def choose_pairs(dataset: ShardDataset, layers: Mapping[str, ReadLayer], *, coun
         reasons = ", ".join(f"{reason} {number}" for reason, number in chosen.left_out.items())
         raise DataError(
             f"{dataset.folder}: no image has usable text in two of the layers {', '.join(layers)} ({reasons})",
-            mend="name layers about the same images",
+            hint="name layers about the same images",
         )
     return chosen
 
@@ -131,7 +131,7 @@ def choose_checks(dataset: ShardDataset, name: str, layer: ReadLayer, *, count: 
         if len(found) >= max(count, 2) and len({text for _, text in found}) > 1:
             break
     if not found:
-        raise DataError(f"layer {name} has no usable text", mend="leave --check out")
+        raise DataError(f"layer {name} has no usable text", hint="leave --check out")
     return [
         Pair(key, (name, MOVED), (text, _another(found, number, name)))
         for number, (key, text) in enumerate(found[:count])
@@ -144,7 +144,7 @@ def _another(found: Sequence[tuple[str, str]], number: int, name: str) -> str:
     for _, text in (*found[number + 1 :], *found[:number]):
         if text.split() != own:
             return text
-    raise DataError(f"layer {name} does not have two different texts", mend="leave --check out")
+    raise DataError(f"layer {name} does not have two different texts", hint="leave --check out")
 
 
 def _usable(

@@ -82,7 +82,7 @@ class Session:
             DataError: no such choice.
         """
         if choice not in CHOICES:
-            raise DataError(f"there is no choice {choice!r}", mend=f"use one of {', '.join(CHOICES)}")
+            raise DataError(f"there is no choice {choice!r}", hint=f"use one of {', '.join(CHOICES)}")
         with self._lock:
             pair = self._current(turn)
             self._book.add([Vote(pair.id, self._shown_first(pair), CHOICES[choice])])

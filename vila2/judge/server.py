@@ -50,7 +50,7 @@ class JudgeServer(ThreadingHTTPServer):
             super().__init__((_HOST, port), _Handler)
         except (OSError, OverflowError) as error:
             raise RunError(
-                f"port {port} of this machine can not be used ({error})", mend="give another --port, or none"
+                f"port {port} of this machine can not be used ({error})", hint="give another --port, or none"
             ) from error
         self.session = session
         self.token = secrets.token_urlsafe(24)

@@ -106,7 +106,7 @@ class VoteBook:
             try:
                 self._take(entry)
             except (KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{path}, entry {number}: is no vote ({error})", mend="delete it") from error
+                raise DataError(f"{path}, entry {number}: is no vote ({error})", hint="delete it") from error
 
     @property
     def turn(self) -> int:

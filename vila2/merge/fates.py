@@ -114,4 +114,4 @@ def read_fates(folder: Path) -> Iterator[Fate]:
             for row in pq.read_table(path).to_pylist():
                 yield Fate(**row)
         except (pa.ArrowException, OSError, TypeError) as error:
-            raise DataError(f"{path}: can not be read ({error})", mend="merge again") from error
+            raise DataError(f"{path}: can not be read ({error})", hint="merge again") from error

@@ -60,7 +60,7 @@ def judged(claims: Sequence[Claim], known: Known, verifiers: Iterable[NamedVerif
         if not same or not {one.status for one in answers} <= set(get_args(ClaimStatus)):
             raise PluginError(
                 f"{verifier.of} was given {len(given)} claims and gave back {len(answers)}: {answers}",
-                mend=f"give every claim back as it was, in order, as one of {', '.join(get_args(ClaimStatus))}",
+                hint=f"give every claim back as it was, in order, as one of {', '.join(get_args(ClaimStatus))}",
             )
         for number, answer in zip(open_ones, answers, strict=True):
             found[number] = replace(found[number], status=answer.status, detail=answer.detail)

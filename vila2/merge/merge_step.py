@@ -9,9 +9,9 @@ from vila2.data.layers import Layer, original_layer
 from vila2.data.shards import ShardDataset
 from vila2.merge.fate_counts import tally_merge
 from vila2.merge.merging import merge_layers
+from vila2.progress import Progress
 from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.specialists import MergeSpec
-from vila2.run.progress import Progress
 from vila2.run.step_kinds import Inputs, step_kind
 
 

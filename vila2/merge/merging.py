@@ -25,10 +25,11 @@ from vila2.merge.rewriting import describe_writer, rewritten, write_paragraphs
 from vila2.merge.sources import WRITER, Source, open_sources, ranked
 from vila2.merge.weighing import judge_by, weigh
 from vila2.model.loading import find_folder, loading
+from vila2.progress import Progress
 from vila2.recipe.parts.specialists import MergeSpec
-from vila2.run.progress import Board
+from vila2.run.board import Board
 
-_MEND = "use the same settings and layers, another name, or delete this layer's folder"
+_HINT = "use the same settings and layers, another name, or delete this layer's folder"
 
 
 def merge_layers(
@@ -40,7 +41,7 @@ def merge_layers(
     spec: MergeSpec | None = None,
     seed: int = 0,
     engine: Engine | None = None,
-    progress: Any = None,
+    progress: Progress | None = None,
 ) -> Layer:
     """Writes a layer whose rows are, for each image, the caption and then one exchange each.
 
@@ -70,16 +71,16 @@ def merge_layers(
             if engine is None
             else f"the writer is {spec.writer!r}, yet an engine is given"
         )
-        raise RunError(what, mend="give an engine (--model) with `writer: model`, and none otherwise")
+        raise RunError(what, hint="give an engine (--model) with `writer: model`, and none otherwise")
     sources = open_sources(layers, spec.base)
     work = _MergeWork(dataset, sources, spec, seed, engine, LayerWriter(folder, name))
     folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder):
         if (folder / "layer.json").exists():
             finished = Layer.open(folder)
-            check_same_job(finished.info, work.job, where=folder, mend=_MEND)
+            check_same_job(finished.info, work.job, where=folder, hint=_HINT)
             return finished
-        keep_job(folder / "job.json", work.job, where=folder, mend=_MEND)
+        keep_job(folder / "job.json", work.job, where=folder, hint=_HINT)
         with (progress or Board()).task(f"merge {name}", len(dataset)) as task:
             for shard_no in range(len(dataset.shards)):
                 work.merge_shard(shard_no)

@@ -28,7 +28,7 @@ def find_layers(
     """
     if not place.is_dir():
         raise RunError(
-            f"{place}: no such folder", mend="give the folder of a run (runs/NAME), or of a dataset"
+            f"{place}: no such folder", hint="give the folder of a run (runs/NAME), or of a dataset"
         )
     wanted = [name for name in names if name and name != "original"]
     return open_described(place, ["original", *wanted], dataset)
@@ -55,7 +55,7 @@ def merge_settings(start: MergeSpec, overrides: Sequence[str], layers: Mapping[s
         name, equals, text = override.partition("=")
         if not equals or name not in MergeSpec.model_fields:
             raise RecipeError(
-                f"--set {override}: no such setting", mend=did_you_mean(name, MergeSpec.model_fields)
+                f"--set {override}: no such setting", hint=did_you_mean(name, MergeSpec.model_fields)
             )
         values[name] = read_setting(text, where=f"--set {override}").value
     if "base" not in values:
@@ -65,7 +65,7 @@ def merge_settings(start: MergeSpec, overrides: Sequence[str], layers: Mapping[s
     except ValidationError as error:
         first = error.errors()[0]
         raise RecipeError(
-            f"--set {first['loc'][0]}: {first['msg']}", mend="see `MergeSpec` in the recipe"
+            f"--set {first['loc'][0]}: {first['msg']}", hint="see `MergeSpec` in the recipe"
         ) from error
 
 
@@ -78,6 +78,6 @@ def _base(layers: Mapping[str, ReadLayer]) -> str | None:
     if len(free) > 1:
         raise RecipeError(
             f"{', '.join(free)}: none of them is a specialist's, and only one can be the base",
-            mend="--set base=NAME; a layer that is not the base is merged as a specialist's",
+            hint="--set base=NAME; a layer that is not the base is merged as a specialist's",
         )
     return free[0] if free else None

@@ -81,15 +81,15 @@ def open_sources(layers: Mapping[str, ReadLayer], base: str | None) -> tuple[Sou
         PluginError: a plugin is not installed, or broken.
     """
     if "original" not in layers:
-        raise DataError("a merge begins with the original text", mend="name `original` among the layers")
+        raise DataError("a merge begins with the original text", hint="name `original` among the layers")
     if base is not None and (base not in layers or base == "original"):
         raise DataError(
-            f"the base {base!r} is none of the layers {', '.join(layers)}", mend="name a self layer, or null"
+            f"the base {base!r} is none of the layers {', '.join(layers)}", hint="name a self layer, or null"
         )
     if WRITER in layers:
         raise DataError(
             f"a layer called {WRITER!r} can not be merged",
-            mend="that is what a model's paragraphs are called",
+            hint="that is what a model's paragraphs are called",
         )
     host = Host()
     return tuple(_open(name, layer, base, host) for name, layer in layers.items())

@@ -201,7 +201,7 @@ def _check_head(model: Vila2ForConditionalGeneration, causal: PreTrainedModel) -
         raise ModelError(
             f"language model {causal.config.model_type!r} does more to its logits than one linear layer"
             f" (they differ by {float((ours - theirs).abs().max()):.3g})",
-            mend="use a language model with a plain output layer, such as Llama, Qwen, SmolLM or Mistral",
+            hint="use a language model with a plain output layer, such as Llama, Qwen, SmolLM or Mistral",
         )
 
 
@@ -242,5 +242,5 @@ def _load_language(
 def _dtype(dtype: str | torch.dtype) -> torch.dtype:
     kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if not isinstance(kind, torch.dtype):
-        raise ModelError(f"unknown dtype {dtype!r}", mend="use float32, bfloat16 or float16")
+        raise ModelError(f"unknown dtype {dtype!r}", hint="use float32, bfloat16 or float16")
     return kind

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vila2.progress import Progress
 from vila2.recipe.parts.model import ModelSpec
 from vila2.recipe.recipe import Recipe
-from vila2.run.progress import Progress
 from vila2.run.run_model import named_model
 from vila2.run.step_files import StepResult
 from vila2.run.step_kinds import Inputs, step_kind

@@ -65,12 +65,12 @@ def check_processor_files(folder: Path) -> None:
     if not any((folder / name).is_file() for name in _IMAGES):
         raise ModelError(
             f"{folder} does not say how it reads images: neither {' nor '.join(_IMAGES)}",
-            mend="take these files from the model that the weights come from",
+            hint="take these files from the model that the weights come from",
         )
     if not any(next(folder.glob(pattern), None) for pattern in _TOKENIZER):
         raise ModelError(
             f"{folder} has no tokenizer: no tokenizer.json",
-            mend="take the tokenizer's files from the model that the weights come from",
+            hint="take the tokenizer's files from the model that the weights come from",
         )
 
 
@@ -82,11 +82,11 @@ def check_content(path: Path) -> int:
     """
     size = path.stat().st_size
     if not size:
-        raise ModelError(f"{path} is empty", mend=_AGAIN)
+        raise ModelError(f"{path} is empty", hint=_AGAIN)
     start = _check_pointer(path)
     if start.startswith((b"<!doctype", b"<html")):
         raise ModelError(
-            f"{path} is a web page, not the file of that name", mend="download it with `hf download`"
+            f"{path} is a web page, not the file of that name", hint="download it with `hf download`"
         )
     return size
 
@@ -99,7 +99,7 @@ def _check_pointer(path: Path) -> bytes:
     if start.startswith(_POINTER):
         raise ModelError(
             f"{path} is a pointer of Git LFS, not the file itself",
-            mend=f"`git lfs install && git lfs pull` in {path.parent}, or `hf download`",
+            hint=f"`git lfs install && git lfs pull` in {path.parent}, or `hf download`",
         )
     return start
 
@@ -108,7 +108,7 @@ def _check_link(path: Path) -> None:
     if path.is_symlink() and not path.exists():
         raise ModelError(
             f"{path} is a link to {path.readlink()}, which is not there",
-            mend="copy the folder with the files that its links lead to (cp -rL), or download it again",
+            hint="copy the folder with the files that its links lead to (cp -rL), or download it again",
         )
 
 
@@ -121,14 +121,14 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}", mend="check the file") from error
+        raise ModelError(f"cannot read {path}: {error.strerror}", hint="check the file") from error
     except ValueError as error:
         raise ModelError(
-            f"{path} is not valid JSON: {error}", mend="mend that place, or download the file again"
+            f"{path} is not valid JSON: {error}", hint="fix that place, or download the file again"
         ) from error
     if not isinstance(found, dict):
         raise ModelError(
-            f"{path} holds no JSON object but a {type(found).__name__}", mend="download the file again"
+            f"{path} holds no JSON object but a {type(found).__name__}", hint="download the file again"
         )
     return found
 
@@ -156,9 +156,9 @@ def check_safetensors(path: Path) -> None:
     length = _LENGTH + header.bytes
     needed = length + max((end for _, end in header.places.values()), default=0)
     if size < needed:
-        raise ModelError(f"{path} is cut off: {size:,} of {needed:,} bytes are there", mend=_AGAIN)
+        raise ModelError(f"{path} is cut off: {size:,} of {needed:,} bytes are there", hint=_AGAIN)
     if size > needed:
-        raise ModelError(f"{path} has {size:,} bytes where its header says {needed:,}", mend=_AGAIN)
+        raise ModelError(f"{path} has {size:,} bytes where its header says {needed:,}", hint=_AGAIN)
 
 
 class Header:
@@ -187,17 +187,17 @@ def read_header(path: Path) -> Header:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH), "little")
         if size <= _LENGTH or length > _LARGEST_HEADER:
-            raise ModelError(f"{path} is no safetensors file", mend=_AGAIN)
+            raise ModelError(f"{path} is no safetensors file", hint=_AGAIN)
         if size < _LENGTH + length:
             raise ModelError(
                 f"{path} is cut off in its header: {size:,} of more than {_LENGTH + length:,} bytes are there",
-                mend=_AGAIN,
+                hint=_AGAIN,
             )
         text = file.read(length)
     try:
         return Header(length, json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is no safetensors file: its header cannot be read", mend=_AGAIN) from error
+        raise ModelError(f"{path} is no safetensors file: its header cannot be read", hint=_AGAIN) from error
 
 
 def pickled(folder: Path) -> list[str]:
@@ -241,21 +241,21 @@ def _weight_files(folder: Path) -> list[Path]:
     if "adapter_model.safetensors" in others or (folder / "adapter_config.json").is_file():
         raise ModelError(
             f"{folder} holds an adapter of {_base_of(folder)} and no weights of the model itself",
-            mend=what_is_here(folder)[1],
+            hint=what_is_here(folder)[1],
         )
     if others:
         raise ModelError(
             f"{folder} has neither {WEIGHTS} nor {INDEX}, but {_some(others)}",
-            mend=f"download {INDEX} as well" if len(others) > 1 else f"rename it to {WEIGHTS} if it is whole",
+            hint=f"download {INDEX} as well" if len(others) > 1 else f"rename it to {WEIGHTS} if it is whole",
         )
     if found := pickled(folder):
         raise ModelError(
             f"{folder} has weights in pickle form only ({_some(found)}), which may run code when read",
-            mend="convert them to safetensors where you trust their source, or take a safetensors revision",
+            hint="convert them to safetensors where you trust their source, or take a safetensors revision",
         )
     if _has_shares(folder):
-        raise ModelError(f"{folder} holds only the shares of a DeepSpeed training", mend=_JOIN_SHARES)
-    raise ModelError(f"{folder} has no weights: no {WEIGHTS} and no {INDEX}", mend="download them as well")
+        raise ModelError(f"{folder} holds only the shares of a DeepSpeed training", hint=_JOIN_SHARES)
+    raise ModelError(f"{folder} has no weights: no {WEIGHTS} and no {INDEX}", hint="download them as well")
 
 
 def _files_of_index(folder: Path) -> list[Path]:
@@ -263,7 +263,7 @@ def _files_of_index(folder: Path) -> list[Path]:
     check_content(index)
     places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not places:
-        raise ModelError(f"{index} has no weight_map, so it names no file", mend="download it again")
+        raise ModelError(f"{index} has no weight_map, so it names no file", hint="download it again")
     names = sorted({str(name) for name in places.values()})
     for name in names:
         _check_link(folder / name)
@@ -271,7 +271,7 @@ def _files_of_index(folder: Path) -> list[Path]:
     if missing:
         raise ModelError(
             f"{len(missing)} of the {len(names)} files that {index} names are not there: {_some(missing)}",
-            mend="download them as well",
+            hint="download them as well",
         )
     return [folder / name for name in names]
 

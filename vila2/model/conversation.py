@@ -101,7 +101,7 @@ class ConversationEncoder:
         if not self.image_token:
             raise ModelError(
                 f"{type(processor).__name__} names no image token",
-                mend="use a processor of an image-text-to-text model",
+                hint="use a processor of an image-text-to-text model",
             )
         self.coordinates = scheme_of(processor)
         self._maker = PieceMaker(processor, image_token=self.image_token, coordinates=self.coordinates)
@@ -209,7 +209,7 @@ class ConversationEncoder:
     def _nothing_left(self, sample: Sample) -> DataError:
         return DataError(
             f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
-            mend="raise the stage's max_length, or shorten the sample's prompts",
+            hint="raise the stage's max_length, or shorten the sample's prompts",
         )
 
     def _image_length(self, size: tuple[int, int], *, several: bool, where: str, exact: bool) -> int:
@@ -221,7 +221,7 @@ class ConversationEncoder:
             if size[0] * size[1] > MAX_PIXELS:
                 raise DataError(
                     f"{where}: the image has {size[0] * size[1]} pixels, more than {MAX_PIXELS}",
-                    mend="scale the image down, or leave this sample out",
+                    hint="scale the image down, or leave this sample out",
                 )
             # It depends on that alone, so that any image of that size tells.
             pictures = [Image.new("RGB", size)] * (2 if several else 1)
@@ -314,7 +314,7 @@ class ConversationEncoder:
             raise DataError(
                 f"sample {sample.key!r} has more images than fit within max_length={self.max_length}, and "
                 f"{type(self.processor).__name__} reads one image otherwise than several",
-                mend="raise the stage's max_length, or leave the sample out",
+                hint="raise the stage's max_length, or leave the sample out",
             )
         return batch
 
@@ -339,7 +339,7 @@ class ConversationEncoder:
             what = f"the image of {width}x{height} pixels" if len(pictures) == 1 else "these images together"
             raise DataError(
                 f"{' and '.join(dict.fromkeys(where))}: the processor refuses {what} ({one_line(error)})",
-                mend="cut or scale the image, or leave this sample out",
+                hint="cut or scale the image, or leave this sample out",
             ) from error
 
     def _process(self, pictures: list[Image.Image]) -> tuple[list[list[int]], dict[str, Any]]:
@@ -366,13 +366,13 @@ class ConversationEncoder:
                 raise ModelError(
                     f"{type(self.processor).__name__} makes {name} of a whole prompt: the model reads images by "
                     "cross-attention, or in the light of the question",
-                    mend="train a model that reads images as tokens among others; this one can caption",
+                    hint="train a model that reads images as tokens among others; this one can caption",
                 )
         rows = _split(batch.pop("input_ids")[0].tolist(), self.tokenizer.eos_token_id)
         if len(rows) != len(pictures) + 1:
             raise ModelError(
                 f"{type(self.processor).__name__} does not keep {apart!r} as one token beside images",
-                mend="give the tokenizer an end token (eos_token) that is a special token",
+                hint="give the tokenizer an end token (eos_token) that is a special token",
             )
         self._prompt_end = rows.pop()
         return rows, {name: value for name, value in batch.items() if name not in _NOT_OF_IMAGES}
@@ -388,7 +388,7 @@ def _is_usual(size: tuple[int, int]) -> bool:
 
 def _check_trained(sample: Sample) -> None:
     if not any(turn.trained for turn in sample.turns):
-        raise DataError(f"sample {sample.key!r} has no turn to train on", mend="give it an assistant turn")
+        raise DataError(f"sample {sample.key!r} has no turn to train on", hint="give it an assistant turn")
 
 
 def _images_used(sample: Sample) -> list[int]:
@@ -401,7 +401,7 @@ def _images_used(sample: Sample) -> list[int]:
     if sorted(set(used)) != list(range(len(sample.images))) or len(used) != len(set(used)):
         raise DataError(
             f"sample {sample.key!r} has {len(sample.images)} images but its turns place images {used}",
-            mend="place every image exactly once",
+            hint="place every image exactly once",
         )
     return used
 
@@ -415,7 +415,7 @@ def check_style(processor: Any, style: Style) -> None:
     if style == "chat" and not has_chat_template(processor):
         raise ModelError(
             f"{type(processor).__name__} has no chat template, which style: chat writes conversations with",
-            mend="style: plain in the stage, or put a chat_template.jinja into the model's folder",
+            hint="style: plain in the stage, or put a chat_template.jinja into the model's folder",
         )
 
 

@@ -46,7 +46,7 @@ def convert_vila(
     if missing:
         raise ModelError(
             f"{root} is no checkpoint of VILA: {missing[0]}/config.json is missing",
-            mend=f"give the folder with {', '.join(part + '/' for part in _PARTS)}",
+            hint=f"give the folder with {', '.join(part + '/' for part in _PARTS)}",
         )
     theirs = _read(root / "config.json")
     projector = _projector_name(_read(root / "mm_projector" / "config.json"), theirs)
@@ -80,7 +80,7 @@ def _projector_name(settings: Mapping[str, Any], theirs: Mapping[str, Any]) -> s
         return "mlp_downsample_2x2_fix"
     if name not in PROJECTORS:
         raise ModelError(
-            f"the checkpoint's projector {name!r} is unknown", mend=f"known are {', '.join(PROJECTORS)}"
+            f"the checkpoint's projector {name!r} is unknown", hint=f"known are {', '.join(PROJECTORS)}"
         )
     return name
 
@@ -91,12 +91,12 @@ def _tiling(theirs: Mapping[str, Any]) -> dict[str, Any]:
     if shown not in ("resize", "dynamic", "dynamic_s2"):
         raise ModelError(
             f"image_aspect_ratio {shown!r} is not supported: images would look different to the model",
-            mend="set it to resize in the checkpoint's config.json, if squeezed images will do",
+            hint="set it to resize in the checkpoint's config.json, if squeezed images will do",
         )
     sides = _scales(theirs)
     if any(side % sides[0] for side in sides):
         raise ModelError(
-            f"s2_scales {sides} are no multiples of the first", mend="such a checkpoint cannot be converted"
+            f"s2_scales {sides} are no multiples of the first", hint="such a checkpoint cannot be converted"
         )
     scales = [side // sides[0] for side in sides] or [1]
     return {"s2_scales": scales, "max_tiles": 1 if shown == "resize" else theirs.get("max_tiles", 12)}
@@ -115,7 +115,7 @@ def _scales(theirs: Mapping[str, Any]) -> list[int]:
     for key, values in expected.items():
         if theirs.get(key) is not None and theirs[key] not in values:
             raise ModelError(
-                f"{key} {theirs[key]} is not supported", mend="such a checkpoint cannot be converted"
+                f"{key} {theirs[key]} is not supported", hint="such a checkpoint cannot be converted"
             )
     return sides
 
@@ -127,7 +127,7 @@ def _check_features(theirs: Mapping[str, Any], model: Vila2ForConditionalGenerat
     if theirs.get("mm_vision_select_feature") == "cls_patch" and kind not in without_class_token:
         raise ModelError(
             f"the checkpoint reads the class token of {kind!r}, which the family leaves out",
-            mend="convert a checkpoint with mm_vision_select_feature: patch",
+            hint="convert a checkpoint with mm_vision_select_feature: patch",
         )
 
 
@@ -135,7 +135,7 @@ def _load_projector(model: Vila2ForConditionalGeneration, folder: Path) -> None:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise ModelError(
-            f"{folder} has no safetensors weights", mend="take a revision of the checkpoint that has them"
+            f"{folder} has no safetensors weights", hint="take a revision of the checkpoint that has them"
         )
     ours = model.model.multi_modal_projector
     shift = 1 if ours.side > 1 else 0
@@ -146,12 +146,12 @@ def _load_projector(model: Vila2ForConditionalGeneration, folder: Path) -> None:
         for file in files
         for name, value in load_file(file).items()
     }
-    mend = "check mm_projector_type in its config.json"
-    fit_state(ours, renamed, what=f"projector ({model.config.projector})", name=folder, mend=mend)
+    hint = "check mm_projector_type in its config.json"
+    fit_state(ours, renamed, what=f"projector ({model.config.projector})", name=folder, hint=hint)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read {path}: {error}", mend="download the checkpoint anew") from error
+        raise ModelError(f"cannot read {path}: {error}", hint="download the checkpoint anew") from error

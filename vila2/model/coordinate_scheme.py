@@ -27,7 +27,7 @@ def scheme_of(processor: ProcessorMixin) -> CoordinateScheme:
         if last not in processor.tokenizer.get_vocab():
             raise ModelError(
                 f"the tokenizer writes coordinates in tokens, but has no {last!r}",
-                mend="load the tokenizer that was saved with the model",
+                hint="load the tokenizer that was saved with the model",
             )
     return scheme
 

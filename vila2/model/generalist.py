@@ -82,7 +82,7 @@ def load_generalist(
     if quantize and getattr(config, "visual_expert", None) is not None:
         # Its layers would be exchanged for 4-bit ones after the expert was hung on them.
         raise ModelError(
-            f"{path_or_id} has a visual expert, which needs whole weights", mend="load it unquantised"
+            f"{path_or_id} has a visual expert, which needs whole weights", hint="load it unquantised"
         )
     # Before the weights, since it takes no time and is as often what is missing.
     processor = load_processor(path_or_id, trust_remote_code=trust_remote_code)
@@ -112,7 +112,7 @@ def _device(name: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # torch's, of several lines
         raise ModelError(
             f"there is no device {str(name)!r} here: {str(error).splitlines()[0]}",
-            mend="--device cpu, or cuda where `vila2 env` shows a GPU",
+            hint="--device cpu, or cuda where `vila2 env` shows a GPU",
         ) from error
 
 
@@ -153,7 +153,7 @@ def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -
     if not hasattr(processor, "image_processor") or getattr(processor, "tokenizer", None) is None:
         raise ModelError(
             f"the processor of {path_or_id} is only a {type(processor).__name__}, not one for images and text",
-            mend="check processor_class in preprocessor_config.json: it must be one of transformers' own",
+            hint="check processor_class in preprocessor_config.json: it must be one of transformers' own",
         )
     return processor
 
@@ -183,13 +183,13 @@ def check_kind(config: PreTrainedConfig, name: str | Path, trust_remote_code: bo
     if hasattr(config, "mm_vision_tower"):
         raise ModelError(
             f"{name} is in the form of the original LLaVA's code (mm_vision_tower), which transformers does not read",
-            mend="take the checkpoint in transformers' form (llava-hf); of VILA-1.5 and NVILA: vila2 model convert",
+            hint="take the checkpoint in transformers' form (llava-hf); of VILA-1.5 and NVILA: vila2 model convert",
         )
     if type(config) in AutoModelForImageTextToText._model_mapping or trust_remote_code:
         return
     raise ModelError(
         f"{name} is a {config.model_type!r} model, which does not read images and write text",
-        mend="give an image-text-to-text model, or assemble one from a vision tower and a language model",
+        hint="give an image-text-to-text model, or assemble one from a vision tower and a language model",
     )
 
 

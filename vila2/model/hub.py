@@ -34,7 +34,7 @@ def check_hub(name: str) -> None:
         if not in_cache(name):
             raise ModelError(
                 f"{name} is no folder here and not in the cache ({constants.HF_HUB_CACHE}), and this process is offline",
-                mend=f"unset HF_HUB_OFFLINE to download it, {_LOCAL}",
+                hint=f"unset HF_HUB_OFFLINE to download it, {_LOCAL}",
             )
         return
     try:
@@ -42,12 +42,12 @@ def check_hub(name: str) -> None:
     except GatedRepoError as error:
         raise ModelError(
             f"{name} asks for its license to be accepted first",
-            mend=f"accept it at {constants.ENDPOINT}/{name} and log in (hf auth login)",
+            hint=f"accept it at {constants.ENDPOINT}/{name} and log in (hf auth login)",
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ModelError(
             f"the hub has no model {name!r} that you may read, and there is no folder of that name",
-            mend="check the spelling; a private model needs a token (hf auth login)",
+            hint="check the spelling; a private model needs a token (hf auth login)",
         ) from error
     except Exception as error:  # of sockets, TLS, proxies, servers: of many libraries
         _go_offline(name, error)
@@ -70,7 +70,7 @@ def _go_offline(name: str, error: Exception) -> None:
         raise ModelError(
             f"{name} is no folder here and not in the cache ({constants.HF_HUB_CACHE}), and the hub"
             f" ({constants.ENDPOINT}) cannot be reached: {why}",
-            mend=f"check the network, {_LOCAL}",
+            hint=f"check the network, {_LOCAL}",
         ) from error
     log.warning("the hub cannot be reached (%s): going on with what the cache holds of %s", why, name)
     constants.HF_HUB_OFFLINE = True

@@ -32,7 +32,7 @@ class NoVideos:
             raise AttributeError(name)
 
     def __call__(self, *videos: Any, **settings: Any) -> None:
-        raise ModelError("videos are not read", mend="show the model single frames")
+        raise ModelError("videos are not read", hint="show the model single frames")
 
 
 def processor_class(path: str, *, trust_remote_code: bool = False) -> type[ProcessorMixin] | None:

@@ -62,8 +62,8 @@ def load_internvit(
     ours = {name: value.to(dtype) for name, value in convert_internvit(theirs).items()}
     with torch.device("meta"):
         model = InternVLVisionModel(config)
-    mend = "give the folder of an InternViT checkpoint with safetensors weights"
-    fit_state(model, ours, what="InternViT", name=location.path, mend=mend, assign=True)
+    hint = "give the folder of an InternViT checkpoint with safetensors weights"
+    fit_state(model, ours, what="InternViT", name=location.path, hint=hint, assign=True)
     return model.eval()
 
 

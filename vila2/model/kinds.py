@@ -22,6 +22,6 @@ def refuse_encoder_decoder(config: PreTrainedConfig, name: str | Path) -> None:
         raise ModelError(
             f"{name} is a {config.model_type!r} model, which reads the image and the question in an encoder and "
             "answers in a decoder; only models that go on in one row of tokens are captioned and trained",
-            mend="take a model whose language model is a decoder alone, such as SmolVLM, LLaVA or Qwen-VL; "
+            hint="take a model whose language model is a decoder alone, such as SmolVLM, LLaVA or Qwen-VL; "
             "docs/models.md has the families",
         )

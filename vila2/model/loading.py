@@ -1,4 +1,4 @@
-"""From the name of a model to its files, and loading errors that say the mend."""
+"""From the name of a model to its files, and loading errors that say the hint."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def locate(name: str | Path, *, gguf_file: str | None = None) -> Location:
     path = _in_package(text) if text.startswith(_PACKAGE) else Path(text).expanduser()
     if path.suffix == ".gguf":
         if not path.is_file():
-            raise ModelError(f"no file {path}", mend="check the path of the GGUF file")
+            raise ModelError(f"no file {path}", hint="check the path of the GGUF file")
         return Location(str(path.parent), path.name)
     if text.startswith(_PACKAGE) and not path.is_dir():
         raise _missing(path, text)
@@ -107,18 +107,18 @@ def _missing(path: Path, text: str) -> ModelError:
     """What to say of a folder that is not there."""
     if path.is_file():
         return ModelError(
-            f"{text} is a file, and a model is a folder", mend=f"give the folder: {path.parent.resolve()}"
+            f"{text} is a file, and a model is a folder", hint=f"give the folder: {path.parent.resolve()}"
         )
     there = next((above for above in path.parents if above.is_dir()), Path())
     near = _near_folder(path, there)
     if near is not None:
-        return ModelError(f"there is no folder {text}", mend=f"did you mean {near}?")
+        return ModelError(f"there is no folder {text}", hint=f"did you mean {near}?")
     what = f"there is no folder {text}"
     if there != path.parent and there != Path():
         what += f": of its path only {there} exists"
     return ModelError(
         what,
-        mend="give a folder with a config.json, a .gguf file or a hub id"
+        hint="give a folder with a config.json, a .gguf file or a hub id"
         + (
             " (for the hub's model of this name call from another folder)"
             if _HUB_ID.fullmatch(text) and not text.startswith(_LOCAL)
@@ -159,7 +159,7 @@ def _builtin(part: str) -> str:
     world, _, name = part.partition("/")
     if not world or not name or ".." in part:
         raise ModelError(
-            f"unknown builtin part {part!r}", mend="use builtin:world/vision or builtin:world/language"
+            f"unknown builtin part {part!r}", hint="use builtin:world/vision or builtin:world/language"
         )
     return f"sources/{world}/parts/{name}"
 
@@ -171,7 +171,7 @@ def _in_package(name: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ModelError(
             f"{name}: the Python package {package!r} is not installed",
-            mend=_INSTALL.get(package, f"pip install {package.replace('_', '-')}"),
+            hint=_INSTALL.get(package, f"pip install {package.replace('_', '-')}"),
         )
     return Path(next(iter(spec.submodule_search_locations))) / inside
 
@@ -179,7 +179,7 @@ def _in_package(name: str) -> Path:
 def _folder(path: Path, name: str, gguf_file: str | None) -> Location:
     """A local folder, looked at before transformers does, since it can say more clearly what is missing."""
     if not path.is_dir():
-        raise ModelError(f"{name}: no folder {path}", mend="reinstall vila2, or name another model")
+        raise ModelError(f"{name}: no folder {path}", hint="reinstall vila2, or name another model")
     if gguf_file is None and not (path / "config.json").is_file() and not (path / "config.json").is_symlink():
         found = sorted(path.glob("*.gguf"))
         if len(found) == 1:
@@ -187,11 +187,11 @@ def _folder(path: Path, name: str, gguf_file: str | None) -> Location:
         if found:
             raise ModelError(
                 f"{path} has no config.json, so it is no model, and {len(found)} GGUF files to choose from",
-                mend="name one of the GGUF files",
+                hint="name one of the GGUF files",
             )
-        why, mend = what_is_here(path)
+        why, hint = what_is_here(path)
         raise ModelError(
-            f"{path} has no config.json, so it is no model" + (f": {why}" if why else ""), mend=mend
+            f"{path} has no config.json, so it is no model" + (f": {why}" if why else ""), hint=hint
         )
     check_settings(path)
     if gguf_file is None:
@@ -200,7 +200,7 @@ def _folder(path: Path, name: str, gguf_file: str | None) -> Location:
         if found_pickles and not list(path.glob("*.safetensors")):
             raise ModelError(
                 f"{path} has weights in pickle form only ({', '.join(found_pickles)}), which may run code when read",
-                mend="convert them to safetensors where you trust their source, or take a safetensors revision",
+                hint="convert them to safetensors where you trust their source, or take a safetensors revision",
             )
     return Location(str(path), gguf_file)
 
@@ -214,13 +214,13 @@ def _check_config(path: Path) -> None:
     if not read_json(path).get("model_type"):
         raise ModelError(
             f"{path} names no model_type, so nobody knows what to make of its weights",
-            mend="take the config.json that save_pretrained wrote, or add the model_type",
+            hint="take the config.json that save_pretrained wrote, or add the model_type",
         )
 
 
 @contextmanager
 def loading(what: str, name: str | Path) -> Iterator[None]:
-    """Turns transformers' loading errors into a ModelError that names the model and the mend.
+    """Turns transformers' loading errors into a ModelError that names the model and the hint.
 
     Args:
         what: "vision tower", "language model", "processor", ...
@@ -233,7 +233,7 @@ def loading(what: str, name: str | Path) -> Iterator[None]:
     except Exception as error:  # of many libraries and of many kinds; --debug shows where it came from
         raise ModelError(
             f"cannot load the {what} {name}: {_first_line(error)}",
-            mend=_mend(f"{type(error).__name__}: {error}"),
+            hint=_hint(f"{type(error).__name__}: {error}"),
         ) from error
 
 
@@ -244,7 +244,7 @@ def _first_line(error: Exception) -> str:
     return first if len(first) <= _LONGEST else first[:_LONGEST].rpartition(" ")[0] + " ..."
 
 
-def _mend(message: str) -> str:
+def _hint(message: str) -> str:
     """What helps against an error of transformers, going by its words."""
     text = message.lower()
     if "trust_remote_code" in text or "custom code" in text:

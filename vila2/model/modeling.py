@@ -143,7 +143,7 @@ class Vila2Model(Vila2PreTrainedModel):
             ModelError: the text has another number of image tokens than its images need.
         """
         if (input_ids is None) == (inputs_embeds is None):
-            raise ModelError("give either input_ids or inputs_embeds", mend="leave one of them out")
+            raise ModelError("give either input_ids or inputs_embeds", hint="leave one of them out")
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
             places = input_ids == self.config.image_token_id
@@ -157,7 +157,7 @@ class Vila2Model(Vila2PreTrainedModel):
                 self.visual_expert.look_at(places)
         elif pixel_values is not None or self.visual_expert is not None:
             what = "pixel_values" if pixel_values is not None else "a visual expert"
-            raise ModelError(f"inputs_embeds and {what} exclude each other", mend="pass input_ids")
+            raise ModelError(f"inputs_embeds and {what} exclude each other", hint="pass input_ids")
         return self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=self._additive_where_needed(attention_mask, inputs_embeds.dtype),
@@ -186,7 +186,7 @@ class Vila2Model(Vila2PreTrainedModel):
             raise ModelError(
                 f"{0 if features is None else len(features)} images or tiles need {needed} image tokens{each}, but the text has {found}"
                 f" of them (id {self.config.image_token_id}) in {len(places)} sequences",
-                mend="make text and images with the model's own processor, and cut no sequence within an image",
+                hint="make text and images with the model's own processor, and cut no sequence within an image",
             )
 
     def _additive_where_needed(self, mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
@@ -295,12 +295,12 @@ def check_feature_layer(config: Vila2Config) -> None:
     if layers is None and layer != -1:
         raise ModelError(
             f"vision tower {kind!r} gives its last features only, not vision_feature_layer={layer}",
-            mend="set vision_feature_layer to -1",
+            hint="set vision_feature_layer to -1",
         )
     if layers is not None and not -layers - 1 <= layer <= layers:
         raise ModelError(
             f"vision_feature_layer={layer}, but vision tower {kind!r} has {layers} layers",
-            mend=f"choose a layer from {-layers - 1} to {layers}",
+            hint=f"choose a layer from {-layers - 1} to {layers}",
         )
 
 

@@ -22,7 +22,7 @@ def grids_of(tiling: Tiling, tiles: int, image_grids: torch.Tensor | None) -> li
         ModelError: tiles and grids do not fit each other.
     """
     if tiling.dynamic_scales and image_grids is None:
-        raise ModelError("dynamic S2 needs image_grids", mend="pass on all that the processor gives")
+        raise ModelError("dynamic S2 needs image_grids", hint="pass on all that the processor gives")
     if tiling.dynamic_scales:
         grids = [(rows, columns) for rows, columns in image_grids.tolist()]
     else:
@@ -32,7 +32,7 @@ def grids_of(tiling: Tiling, tiles: int, image_grids: torch.Tensor | None) -> li
     if needed != tiles:
         raise ModelError(
             f"{len(grids)} images at scales {list(tiling.s2_scales)} need {needed} tiles, but there are {tiles}",
-            mend="make text and images with the model's own processor",
+            hint="make text and images with the model's own processor",
         )
     return grids
 

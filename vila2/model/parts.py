@@ -40,16 +40,16 @@ def parts_of(model: PreTrainedModel) -> dict[str, nn.Module]:
     kind = type(model).__name__
     if language is model or vision is model:
         missing = "vision tower" if vision is model else "language model"
-        raise ModelError(f"cannot tell the {missing} of {kind} apart", mend=_MEND)
+        raise ModelError(f"cannot tell the {missing} of {kind} apart", hint=_HINT)
     projector = _projector(model, vision)
     if projector is None:
-        raise ModelError(f"cannot tell the projector of {kind} apart", mend=_MEND)
+        raise ModelError(f"cannot tell the projector of {kind} apart", hint=_HINT)
     parts = {"vision": vision, "projector": projector, "language": _with_head(model, language)}
     expert = getattr(model.base_model, "visual_expert", None)
     return parts if expert is None else parts | {"visual_expert": expert}
 
 
-_MEND = (
+_HINT = (
     "train and adapt a model of the vila2 family, LLaVA, SmolVLM, Idefics3 or Qwen-VL; any model can caption"
 )
 

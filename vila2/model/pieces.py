@@ -100,7 +100,7 @@ class PieceMaker:
             try:
                 pieces = (self._plain_pieces if style == "plain" else self._chat_pieces)(turns, size)
             except (DataError, ModelError) as error:
-                raise type(error)(f"sample {sample.key!r}: {error.what}", mend=error.mend) from None
+                raise type(error)(f"sample {sample.key!r}: {error.what}", hint=error.hint) from None
             yield from (piece for piece in pieces if piece.branch or number == 0)
 
     def _pieces_of(
@@ -206,7 +206,7 @@ class PieceMaker:
         found = self._templates[shape]
         if isinstance(found, _Rendered):
             return found
-        raise type(found)(found.what, mend=found.mend)
+        raise type(found)(found.what, hint=found.hint)
 
     def _render(self, shape: _Shape) -> _Rendered:
         """The template text around the utterances of a conversation of this shape, and their order."""
@@ -230,12 +230,12 @@ class PieceMaker:
             roles = ", ".join(role for role, _ in shape)
             raise DataError(
                 f"the chat template refuses a conversation of the turns {roles}: {error}",
-                mend="bring the turns into the order that the model knows, or set another model.chat_template",
+                hint="bring the turns into the order that the model knows, or set another model.chat_template",
             ) from error
         except Exception as error:  # a template may fail at anything: a missing key, a wrong type
             raise ModelError(
                 f"the chat template fails: {type(error).__name__}: {error}",
-                mend="mend the template, or set another with model.chat_template",
+                hint="fix the template, or set another with model.chat_template",
             ) from error
         order = [image for _, images in shape for image in images]
         glue = self._glue(rendered, order, range(len(order)))
@@ -305,7 +305,7 @@ def _misfit(rendered: str, shape: _Shape) -> ModelError:
     if re.search(r"\{['\"]type['\"]: ?['\"](?:image|text)['\"]", rendered):
         return ModelError(
             "the chat template takes what a turn says as one text, and not as a list of texts and images",
-            mend="set a template that goes through the parts of message.content (model.chat_template)",
+            hint="set a template that goes through the parts of message.content (model.chat_template)",
         )
     count, lost = 0, []
     for role, images in shape:
@@ -316,7 +316,7 @@ def _misfit(rendered: str, shape: _Shape) -> ModelError:
     what = f" (what the {' and the '.join(lost)} says)" if lost else ""
     return ModelError(
         f"the chat template drops or reorders parts of a conversation{what}",
-        mend="give the model a template that keeps every turn and every image (model.chat_template)",
+        hint="give the model a template that keeps every turn and every image (model.chat_template)",
     )
 
 

@@ -102,7 +102,7 @@ class Vila2Processor(ProcessorMixin):
         if made != tiling.image_size:
             raise ModelError(
                 f"the image processor makes images of {made} pixels, but the processor counts on {tiling.image_size}",
-                mend="change the size with vila2.model.resolution.set_image_size, or load the processor anew",
+                hint="change the size with vila2.model.resolution.set_image_size, or load the processor anew",
             )
         inputs["image_grids"] = [list(grid) for grid in grids]
         replaced = [self.replace_image_token(inputs, number) for number in range(len(grids))]
@@ -139,7 +139,7 @@ def output_size(image_processor: Any) -> tuple[int, int]:
     if len(sizes) > 1:
         raise ModelError(
             f"the image processor ({type(image_processor).__name__}) gives images of different sizes {sorted(sizes)}",
-            mend="set its size to a fixed height and width, or do_center_crop, in preprocessor_config.json",
+            hint="set its size to a fixed height and width, or do_center_crop, in preprocessor_config.json",
         )
     return sizes.pop()
 

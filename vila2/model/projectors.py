@@ -155,7 +155,7 @@ def projector_class(name: str) -> type[Projector]:
         ModelError: no projector of that name.
     """
     if name not in PROJECTORS:
-        raise ModelError(f"unknown projector {name!r}", mend=f"use one of {', '.join(PROJECTORS)}")
+        raise ModelError(f"unknown projector {name!r}", hint=f"use one of {', '.join(PROJECTORS)}")
     return PROJECTORS[name]
 
 

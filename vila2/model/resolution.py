@@ -29,14 +29,14 @@ def set_image_size(model: PreTrainedModel, processor: Any, side: int) -> None:
     if not isinstance(model.config, Vila2Config) or not isinstance(processor, Vila2Processor):
         raise ModelError(
             f"the resolution of a {model.config.model_type!r} model is its processor's business",
-            mend="leave image_size out, or assemble a model from vision and language",
+            hint="leave image_size out, or assemble a model from vision and language",
         )
     scale_sizes(processor.image_processor, side / processor.image_size[0])
     made = output_size(processor.image_processor)
     if made != (side, side):
         raise ModelError(
             f"the image processor cannot make images of {side}x{side} pixels; it makes {made[0]}x{made[1]}",
-            mend="set its size to a fixed height and width in preprocessor_config.json",
+            hint="set its size to a fixed height and width in preprocessor_config.json",
         )
     processor.image_size = [side, side]
     model.config.image_size = [side, side]
@@ -62,5 +62,5 @@ def _check_tower(model: PreTrainedModel, side: int) -> None:
     except (RuntimeError, ValueError) as error:
         raise ModelError(
             f"vision tower {tower.config.model_type!r} cannot look at {side}x{side} pixels: {error}",
-            mend="use a tower that interpolates its positions, such as SigLIP, CLIP or DINOv2",
+            hint="use a tower that interpolates its positions, such as SigLIP, CLIP or DINOv2",
         ) from error

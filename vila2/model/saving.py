@@ -18,7 +18,7 @@ def save_model(model: Any, processor: Any, folder: Path) -> None:
     check_finite(
         model,
         f"the model that would be saved as {folder}",
-        mend="lower the stage's learning_rate, or train in float32 or bfloat16 instead of float16",
+        hint="lower the stage's learning_rate, or train in float32 or bfloat16 instead of float16",
     )
     partial = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(partial, ignore_errors=True)

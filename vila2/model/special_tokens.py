@@ -60,7 +60,7 @@ def add_token_groups(
         if known is not None and known.spec != spec:
             raise ModelError(
                 f"the model has a token group {spec.name!r} already, with other settings: {known.spec}",
-                mend="use the same settings, or another name and template",
+                hint="use the same settings, or another name and template",
             )
         if known is None:
             _check_apart(spec, groups.values())
@@ -68,7 +68,7 @@ def add_token_groups(
         elif _find(tokenizer, spec) != known.first:
             raise ModelError(
                 f"the tokenizer does not have the model's token group {spec.name!r}",
-                mend="load the processor that was saved with the model",
+                hint="load the processor that was saved with the model",
             )
     saved = [group.to_json() for group in groups.values()]
     setattr(model.config, _KEY, saved)
@@ -93,7 +93,7 @@ def text_tokenizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBas
         if any(group.first <= token < group.first + group.spec.count for token in ids["input_ids"]):
             raise ModelError(
                 f"text such as {group.spec.tokens[0]!r} would become a token of the group {group.spec.name!r}",
-                mend="use a fast tokenizer (tokenizer.json), or coordinates: text",
+                hint="use a fast tokenizer (tokenizer.json), or coordinates: text",
             )
     return guarded
 
@@ -104,7 +104,7 @@ def _check_apart(spec: TokenSpec, others: Any) -> None:
         if common:
             raise ModelError(
                 f"token groups {spec.name!r} and {other.spec.name!r} both have the token {min(common)!r}",
-                mend="give one of them another template",
+                hint="give one of them another template",
             )
 
 
@@ -125,7 +125,7 @@ def _find(tokenizer: PreTrainedTokenizerBase, spec: TokenSpec) -> int | None:
     if found != list(range(found[0], found[0] + spec.count)):
         raise ModelError(
             f"the tokenizer has {len(found)} of the {spec.count} tokens of group {spec.name!r}, or in another order",
-            mend="give the group another template",
+            hint="give the group another template",
         )
     return found[0]
 
@@ -138,7 +138,7 @@ def _add(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, spec: Token
     tokenizer.add_tokens([_added(name, special=False) for name in spec.tokens])
     first = _find(tokenizer, spec)
     if first is None:
-        raise ModelError(f"the tokenizer took no tokens of group {spec.name!r}", mend="use a fast tokenizer")
+        raise ModelError(f"the tokenizer took no tokens of group {spec.name!r}", hint="use a fast tokenizer")
     rows = model.get_input_embeddings().weight.shape[0]
     if first + spec.count > rows:
         model.resize_token_embeddings(first + spec.count, mean_resizing=False)

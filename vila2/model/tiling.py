@@ -48,17 +48,17 @@ class Tiling:
         if not self.s2_scales or self.s2_scales[0] != 1 or not rising:
             raise ModelError(
                 f"s2_scales {list(self.s2_scales)} do not rise from 1",
-                mend="give multiples of the image size, such as [1, 2, 3]",
+                hint="give multiples of the image size, such as [1, 2, 3]",
             )
         if self.max_tiles < 1 or 1 < self.max_tiles < self.s2_scales[-1] ** 2:
             raise ModelError(
                 f"max_tiles {self.max_tiles} is fewer than scale {self.s2_scales[-1]} needs",
-                mend=f"set max_tiles to 1 (square scales), or to at least {self.s2_scales[-1] ** 2}",
+                hint=f"set max_tiles to 1 (square scales), or to at least {self.s2_scales[-1] ** 2}",
             )
         if self.dynamic_scales and getattr(projector_class(self.projector), "by_column", False):
             raise ModelError(
                 f"dynamic S2 joins tiles row by row, and projector {self.projector} writes column by column",
-                mend="use projector mlp_downsample_2x2_fix",
+                hint="use projector mlp_downsample_2x2_fix",
             )
 
     @property

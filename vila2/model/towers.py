@@ -45,7 +45,7 @@ def patch_features(
     if features.shape[1] < rows * columns:
         raise ModelError(
             f"the vision tower gives {features.shape[1]} features for {rows} x {columns} patches",
-            mend="use a tower whose patch_size is the size of one feature in pixels",
+            hint="use a tower whose patch_size is the size of one feature in pixels",
         )
     # Class and register tokens come first in every tower that has them.
     return features[:, -rows * columns :], rows, columns

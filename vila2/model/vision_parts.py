@@ -39,7 +39,7 @@ def load_vision_settings(
         if not hasattr(config, attribute):
             raise ModelError(
                 f"vision tower {name}: its configuration ({config.model_type}) has no {attribute}",
-                mend="use a vision transformer such as SigLIP, CLIP, DINOv2 or ViT",
+                hint="use a vision transformer such as SigLIP, CLIP, DINOv2 or ViT",
             )
     with loading("image processor of", name):
         # Without torchvision this is the class that works, and with it the pixels stay the same.

@@ -46,12 +46,12 @@ class VisualExpert(nn.Module):
     def __init__(self, language_model: nn.Module, kind: int | str) -> None:
         super().__init__()
         if kind != "dense" and (not isinstance(kind, int) or kind < 1):
-            raise ModelError(f"visual_expert is {kind!r}", mend='give "dense" or a rank')
+            raise ModelError(f"visual_expert is {kind!r}", hint='give "dense" or a rank')
         linears = {n: m for n, m in language_model.named_modules() if isinstance(m, nn.Linear)}
         if not linears:
             raise ModelError(
                 f"{type(language_model).__name__} has no linear layers for a visual expert",
-                mend="leave visual_expert out",
+                hint="leave visual_expert out",
             )
         self._places: torch.Tensor | None = None
         self.experts = nn.ModuleDict()

@@ -29,7 +29,7 @@ def check_vocabulary(model: PreTrainedModel, processor: ProcessorMixin, name: st
         raise ModelError(
             f"{name}: the tokenizer has {len(beyond)} token{'s' * (len(beyond) > 1)} beyond the {rows:,} rows of the"
             f" model's embeddings (the first is {token!r}, number {number:,})",
-            mend="take the tokenizer saved with these weights, or resize the embeddings (resize_token_embeddings) and save",
+            hint="take the tokenizer saved with these weights, or resize the embeddings (resize_token_embeddings) and save",
         )
 
 
@@ -50,13 +50,13 @@ def check_image_token(config: PreTrainedConfig, processor: ProcessorMixin, name:
     if isinstance(token, str) and token not in tokenizer.get_vocab():
         raise ModelError(
             f"{name}: the processor marks an image with {token!r}, which its tokenizer does not know",
-            mend="take tokenizer and processor of one checkpoint",
+            hint="take tokenizer and processor of one checkpoint",
         )
     if written:
         ours = " or ".join(f"{text!r} ({number})" for number, text in sorted(written.items()))
         raise ModelError(
             f"{name}: config.json says image_token_id {expected}, and the processor writes {ours}",
-            mend="take config.json, tokenizer and processor of one checkpoint",
+            hint="take config.json, tokenizer and processor of one checkpoint",
         )
 
 

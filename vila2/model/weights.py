@@ -86,7 +86,7 @@ def load_weights(
             location.path, output_loading_info=True, ignore_mismatched_sizes=True, **settings
         )
     decide(_as_fit(model, report, unused), what=what, name=name, part=part)
-    check_finite(model, f"{what} {name}", mend=_DAMAGED)
+    check_finite(model, f"{what} {name}", hint=_DAMAGED)
     return model
 
 
@@ -96,7 +96,7 @@ def fit_state(
     *,
     what: str,
     name: str | Path,
-    mend: str = "",
+    hint: str = "",
     assign: bool = False,
 ) -> None:
     """Puts weights that were read or renamed by us into a module; all of them must fit.
@@ -106,14 +106,14 @@ def fit_state(
         state: by the module's own names.
         what: "projector", ...: for messages.
         name: of the checkpoint as the reader gave it.
-        mend: what helps where they do not fit.
+        hint: what helps where they do not fit.
         assign: the module takes the tensors themselves, with their dtype.
 
     Raises:
         ModelError: they do not fit, or are not finite.
     """
-    decide(fit_of(module, state), what=what, name=name, whole=True, mend=mend)
-    check_tensors(state.items(), f"{what} {name}", mend=_DAMAGED)
+    decide(fit_of(module, state), what=what, name=name, whole=True, hint=hint)
+    check_tensors(state.items(), f"{what} {name}", hint=_DAMAGED)
     module.load_state_dict(state, assign=assign)
 
 
@@ -133,7 +133,7 @@ def fit_of(module: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> Fit:
 
 
 def decide(
-    fit: Fit, *, what: str, name: str | Path, part: bool = False, whole: bool = False, mend: str = ""
+    fit: Fit, *, what: str, name: str | Path, part: bool = False, whole: bool = False, hint: str = ""
 ) -> None:
     """Refuses weights that do not fit; says once which were left out.
 
@@ -143,32 +143,32 @@ def decide(
         name: of the checkpoint as the reader gave it.
         part: any number of weights may be left out.
         whole: none may.
-        mend: what helps, where it is known better than by the names.
+        hint: what helps, where it is known better than by the names.
 
     Raises:
         ModelError: some are missing, or of another shape, or most of what the checkpoint holds has no place.
     """
     about = f"the weights of the {what} {name} do not fit its configuration"
     if fit.mismatched:
-        raise ModelError(f"{about}: {_shapes(fit.mismatched)}", mend=mend or _mend_shapes(fit.mismatched))
+        raise ModelError(f"{about}: {_shapes(fit.mismatched)}", hint=hint or _mend_shapes(fit.mismatched))
     if fit.missing:
         raise ModelError(
             f"{about}: {_named(fit.missing, 'missing')}"
             + (f"; {_named(fit.unexpected, 'of no use to it')}" if fit.unexpected else ""),
-            mend=mend or _mend_missing(fit),
+            hint=hint or _mend_missing(fit),
         )
     if fit.unexpected and not part:
         # More layers than the configuration says, as a rule: half a model answers, badly.
         if whole or len(fit.unexpected) * 2 > fit.used or _deeper(fit):
             raise ModelError(
                 f"{about}: {_named(fit.unexpected, 'of no use to it')}",
-                mend=mend
+                hint=hint
                 or "check config.json (number of layers, model_type): it must be the one saved with these weights",
             )
         log.warning("%s %s: %s; they are left out", what, name, _named(fit.unexpected, "not of this model"))
 
 
-def check_finite(model: torch.nn.Module, where: str, *, mend: str) -> None:
+def check_finite(model: torch.nn.Module, where: str, *, hint: str) -> None:
     """Whether all weights of a model are finite numbers; takes about 0.2 s for 10^9 of them on one core.
 
     Raises:
@@ -182,11 +182,11 @@ def check_finite(model: torch.nn.Module, where: str, *, mend: str) -> None:
                 tied.add(value.data_ptr())
                 yield name, value
 
-    check_tensors(once(), where, mend=mend)
+    check_tensors(once(), where, hint=hint)
 
 
 @torch.no_grad()
-def check_tensors(tensors: Iterable[tuple[str, torch.Tensor]], where: str, *, mend: str) -> None:
+def check_tensors(tensors: Iterable[tuple[str, torch.Tensor]], where: str, *, hint: str) -> None:
     """As :func:`check_finite`, of tensors by name."""
     # Both ends are NaN where one number is. Looked at together: each look at a GPU's number waits for it.
     ends = {
@@ -197,7 +197,7 @@ def check_tensors(tensors: Iterable[tuple[str, torch.Tensor]], where: str, *, me
     bad = [name for name, pair in ends.items() if not bool(torch.isfinite(pair).all())]
     if bad:
         raise ModelError(
-            f"{where} has weights that are no numbers (NaN or infinity): {_named(bad)}", mend=mend
+            f"{where} has weights that are no numbers (NaN or infinity): {_named(bad)}", hint=hint
         )
 
 
@@ -239,9 +239,9 @@ def _mend_shapes(mismatched: Collection[tuple[str, Shape, Shape]]) -> str:
 
 
 def _mend_missing(fit: Fit) -> str:
-    for prefix, mend in _WRAPPED.items():
+    for prefix, hint in _WRAPPED.items():
         if any(name.startswith(prefix) for name in fit.unexpected):
-            return mend
+            return hint
     if all("lm_head" in name for name in fit.missing):
         return (
             "where the embeddings are the output layer as well, say tie_word_embeddings: true in config.json"

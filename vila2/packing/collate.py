@@ -161,7 +161,7 @@ def _joined(name: str, tensors: Sequence[torch.Tensor], told: bool) -> torch.Ten
         raise TrainingError(
             f"images of one batch become tensors of unequal sizes ({name}: {', '.join(map(str, sorted(shapes)))}), and "
             "nothing tells this model which of a padded one is image",
-            mend="device_batch_size: 1 in the stage, and no pack_length",
+            hint="device_batch_size: 1 in the stage, and no pack_length",
         )
     largest = [max(sizes) for sizes in zip(*shapes, strict=True)]
     joined = tensors[0].new_zeros(sum(len(tensor) for tensor in tensors), *largest)

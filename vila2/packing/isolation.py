@@ -38,7 +38,7 @@ def cannot_isolate(problem: str) -> TrainingError:
     """The error of a model for which samples in one row would not stay apart."""
     return TrainingError(
         f"samples cannot share a row of this model: {problem}",
-        mend="leave out the stage's pack_length",
+        hint="leave out the stage's pack_length",
     )
 
 

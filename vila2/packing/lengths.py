@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from vila2.data.sample import Sample
 from vila2.errors import DataError, ModelError
 from vila2.model.conversation import ConversationEncoder
 from vila2.model.pieces import Style
+from vila2.progress import Progress
 
 _AT_A_TIME = 256
 
@@ -29,12 +29,12 @@ class Unfit:
     Attributes:
         number: among the samples that were measured.
         reason: names the sample.
-        mend: what can be done about it.
+        hint: what can be done about it.
     """
 
     number: int
     reason: str
-    mend: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,7 @@ def measure_lengths(
     encoder: ConversationEncoder,
     style: Style,
     file: Path | None,
-    progress: Any,
+    progress: Progress,
     *,
     decode: Callable[[int], bool] | None = None,
     exact: bool = True,
@@ -94,7 +94,7 @@ def measure_lengths(
                 tokens[number] = measured.tokens
                 cut += measured.truncated > 0
             except (DataError, ModelError) as error:
-                unfit.append(Unfit(number, error.what, error.mend))
+                unfit.append(Unfit(number, error.what, error.hint))
             if (number + 1) % _AT_A_TIME == 0:
                 task.advance(_AT_A_TIME)
         task.advance(len(samples) % _AT_A_TIME)
@@ -112,7 +112,7 @@ def _keep(file: Path, lengths: Lengths) -> None:
         images=lengths.images,
         cut=lengths.cut,
         numbers=np.array([one.number for one in lengths.unfit], np.int64),
-        reasons=np.array([[one.reason, one.mend] for one in lengths.unfit], str).reshape(-1, 2),
+        reasons=np.array([[one.reason, one.hint] for one in lengths.unfit], str).reshape(-1, 2),
     )
     write_bytes_atomic(file, content.getvalue())
 

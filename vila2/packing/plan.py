@@ -157,8 +157,8 @@ def _exact_pair(shelves: list[_Shelf], room: int, images: int) -> list[tuple[_Sh
 
 def _check(tokens: np.ndarray, images: np.ndarray, capacity: int, max_images: int | None) -> None:
     if len(tokens) != len(images):
-        raise DataError(f"{len(tokens)} lengths, but {len(images)} image counts", mend="give both for each")
-    for wrong, what, mend in (
+        raise DataError(f"{len(tokens)} lengths, but {len(images)} image counts", hint="give both for each")
+    for wrong, what, hint in (
         (tokens < 1, "has no tokens", "leave it out"),
         (tokens > capacity, f"is longer than a pack of {capacity} tokens", "raise pack_length"),
         (images > (np.inf if max_images is None else max_images),
@@ -167,4 +167,4 @@ def _check(tokens: np.ndarray, images: np.ndarray, capacity: int, max_images: in
         if wrong.any():
             number = int(np.flatnonzero(wrong)[0])
             about = f"({tokens[number]} tokens, {images[number]} images)"
-            raise DataError(f"sample {number} {about} {what}", mend=mend)
+            raise DataError(f"sample {number} {about} {what}", hint=hint)

@@ -62,15 +62,15 @@ def _fits(field: str, loaded: Any, of: str) -> Any:
     """Whether what a reference names is of the right kind, as far as that can be seen from outside."""
     if field == "config":
         if not (isinstance(loaded, type) and issubclass(loaded, BuilderConfig)):
-            raise PluginError(f"{of}: {loaded!r} is no BuilderConfig", mend="derive it from BuilderConfig")
+            raise PluginError(f"{of}: {loaded!r} is no BuilderConfig", hint="derive it from BuilderConfig")
     elif field == "builder":
         missing = [name for name in ("version", "subsets", "shards", "build") if not hasattr(loaded, name)]
         if missing:
             raise PluginError(
-                f"{of}: the builder has no {', '.join(missing)}", mend="see vila2.plugin.Builder"
+                f"{of}: the builder has no {', '.join(missing)}", hint="see vila2.plugin.Builder"
             )
     elif not callable(loaded):
-        raise PluginError(f"{of}: {field} cannot be called", mend="name a function")
+        raise PluginError(f"{of}: {field} cannot be called", hint="name a function")
     return loaded
 
 

@@ -59,7 +59,7 @@ class Switch:
         if only and never:
             raise PluginError(
                 f"{SWITCH}={text}: names both plugins to use and plugins to leave out",
-                mend="give either `a,b` (only these) or `-a,-b` (all but these)",
+                hint="give either `a,b` (only these) or `-a,-b` (all but these)",
             )
         return cls(only or None, never)
 

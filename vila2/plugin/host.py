@@ -70,7 +70,7 @@ class Host:
             brings = ", ".join(map(repr, found)) or "none"
             raise PluginError(
                 f"{plugin} brings no specialist called {name!r} but {brings}",
-                mend="the entry point and the specialist must have the same name",
+                hint="the entry point and the specialist must have the same name",
             )
         return found[name]
 
@@ -81,14 +81,14 @@ class Host:
             PluginError: there is none of that name, two packages claim it, or it is switched off.
         """
         if name in self.clashes:
-            raise PluginError(self.clashes[name], mend="uninstall one of the two")
+            raise PluginError(self.clashes[name], hint="uninstall one of the two")
         named = [plugin for plugin in self.installed if plugin.name == name]
         if not named:
             known = [plugin.name for plugin in self.installed]
             hint = did_you_mean(name, known) if known else "none is; `pip install` the package that brings it"
-            raise PluginError(f"no plugin {name!r} is installed", mend=hint)
+            raise PluginError(f"no plugin {name!r} is installed", hint=hint)
         if not named[0].allowed:
-            raise PluginError(f"{named[0]} is switched off", mend=f"change {SWITCH} or --plugins")
+            raise PluginError(f"{named[0]} is switched off", hint=f"change {SWITCH} or --plugins")
         return named[0]
 
     def sources(self) -> dict[str, Provided]:
@@ -135,25 +135,25 @@ class Host:
         except (Exception, SystemExit) as error:
             raise PluginError(
                 f"{plugin} cannot be imported: {type(error).__name__}: {error}",
-                mend=f"mend it, uninstall {plugin.package}, or switch it off: {SWITCH}=-{plugin.name}",
+                hint=f"fix it, uninstall {plugin.package}, or switch it off: {SWITCH}=-{plugin.name}",
             ) from error
         hooks = [name for name in dir(module) if hasattr(getattr(module, name), "vila2_impl")]
         for hook in hooks:
             if hook not in HOOKS:
                 raise PluginError(
                     f"{plugin} implements the hook {hook!r}, which does not exist",
-                    mend=did_you_mean(hook, HOOKS),
+                    hint=did_you_mean(hook, HOOKS),
                 )
         if not hooks:
             raise PluginError(
-                f"{plugin}: {plugin.module} implements no hook", mend=f"implement one of {', '.join(HOOKS)}"
+                f"{plugin}: {plugin.module} implements no hook", hint=f"implement one of {', '.join(HOOKS)}"
             )
         try:
             if not self._manager.is_registered(module):
                 self._manager.register(module, plugin.name)
         except pluggy.PluginValidationError as error:
             raise PluginError(
-                f"{plugin}: {error}", mend="take only arguments that the hook is given"
+                f"{plugin}: {error}", hint="take only arguments that the hook is given"
             ) from error
         return module
 
@@ -170,7 +170,7 @@ class Host:
                 specialist = _validated(one, plugin)
                 if specialist.name in found:
                     raise PluginError(
-                        f"{plugin} brings {specialist.name!r} twice", mend="rename one of the two"
+                        f"{plugin} brings {specialist.name!r} twice", hint="rename one of the two"
                     )
                 found[specialist.name] = specialist
         return found
@@ -180,7 +180,7 @@ class Host:
         found: dict[str, Provided] = {}
         for plugin in self.installed:
             if plugin.name in self.clashes:
-                raise PluginError(self.clashes[plugin.name], mend="uninstall one of the two")
+                raise PluginError(self.clashes[plugin.name], hint="uninstall one of the two")
             try:
                 brought = self._brought_by(plugin, hook) if plugin.allowed else {}
             except Vila2Error as error:  # nobody asked for this plugin
@@ -190,7 +190,7 @@ class Host:
                 if name in found:
                     raise PluginError(
                         f"{name!r} is brought by {found[name].plugin} and by {plugin}",
-                        mend=f"switch one of the two off with {SWITCH}",
+                        hint=f"switch one of the two off with {SWITCH}",
                     )
                 found[name] = Provided(name, reference, plugin)
         return found
@@ -210,11 +210,11 @@ def _validated(given: Any, plugin: Installed) -> Specialist:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "its specialist"
         raise PluginError(
-            f"{plugin}: {where}: {first['msg'].lower()}", mend="see vila2.plugin.Specialist"
+            f"{plugin}: {where}: {first['msg'].lower()}", hint="see vila2.plugin.Specialist"
         ) from error
     if specialist.api_version != API_VERSION:
         raise PluginError(
             f"{plugin} was written for version {specialist.api_version} of the contract, this is {API_VERSION}",
-            mend=f"upgrade {plugin.package if specialist.api_version < API_VERSION else 'vila2'}",
+            hint=f"upgrade {plugin.package if specialist.api_version < API_VERSION else 'vila2'}",
         )
     return specialist

@@ -29,10 +29,10 @@ def load_reference(reference: str, *, of: str) -> Any:
     except (Exception, SystemExit) as error:
         raise PluginError(
             f"{of}: {module} cannot be imported: {type(error).__name__}: {error}",
-            mend="install what it needs, or mend the plugin",
+            hint="install what it needs, or fix the plugin",
         ) from error
     if not hasattr(loaded, name):
-        raise PluginError(f"{of}: {module} has no {name!r}", mend="mend the reference in the plugin")
+        raise PluginError(f"{of}: {module} has no {name!r}", hint="fix the reference in the plugin")
     return getattr(loaded, name)
 
 
@@ -49,7 +49,7 @@ def read_packaged(path: str, *, of: str) -> str:
     except (ModuleNotFoundError, OSError, UnicodeError) as error:
         raise PluginError(
             f"{of}: {path} cannot be read ({error})",
-            mend="ship the file as package data: see the plugin's pyproject.toml",
+            hint="ship the file as package data: see the plugin's pyproject.toml",
         ) from error
 
 
@@ -67,7 +67,7 @@ def call(function: Callable[..., Any], *arguments: Any, of: str, gives: type | U
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(
-            f"{of}: {type(error).__name__}: {error}", mend="report it to the plugin's author, with --debug"
+            f"{of}: {type(error).__name__}: {error}", hint="report it to the plugin's author, with --debug"
         ) from error
     return checked(given, gives, of=of)
 
@@ -79,7 +79,7 @@ def checked(given: Any, kind: type | UnionType, *, of: str) -> Any:
         PluginError: it is of another kind.
     """
     if not isinstance(given, kind):
-        raise PluginError(f"{of}: gave {shortened(given)}", mend=f"give {_called(kind)}")
+        raise PluginError(f"{of}: gave {shortened(given)}", hint=f"give {_called(kind)}")
     return given
 
 
@@ -91,7 +91,7 @@ def listed(given: Any, kind: type | UnionType, *, of: str) -> list[Any]:
     """
     # A text gives its letters, and a mapping its keys: neither is meant.
     if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
-        raise PluginError(f"{of}: gave {shortened(given)}", mend=f"give a list of {_called(kind)}")
+        raise PluginError(f"{of}: gave {shortened(given)}", hint=f"give a list of {_called(kind)}")
     return [checked(one, kind, of=of) for one in call(list, given, of=of)]
 
 

@@ -39,11 +39,11 @@ def new_plugin(name: str, parent: Path, *, summary: str = "") -> list[Path]:
     """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise PluginError(
-            f"{name!r} is no name for a plugin", mend="use small letters, digits and single `-`"
+            f"{name!r} is no name for a plugin", hint="use small letters, digits and single `-`"
         )
     folder = parent / f"vila2-{name}"
     if folder.exists():
-        raise PluginError(f"{folder} is there already", mend="choose another name, or --out elsewhere")
+        raise PluginError(f"{folder} is there already", hint="choose another name, or --out elsewhere")
     from vila2 import __version__
 
     stage = name.replace("-", "_")

@@ -32,17 +32,17 @@ def config_from(kind: type[Config], arguments: Sequence[str]) -> Config:
     for argument in rest:
         name, equals, value = argument.partition("=")
         if not equals:
-            raise RecipeError(f"{argument}: not of the form KEY=VALUE", mend="give settings such as seed=1")
+            raise RecipeError(f"{argument}: not of the form KEY=VALUE", hint="give settings such as seed=1")
         given[name] = _value(value)
     known = [name for name in kind.model_fields if name != "data"]
     for name in given:
         if name not in known:
-            raise RecipeError(f"no setting {name!r}", mend=did_you_mean(name, known))
+            raise RecipeError(f"no setting {name!r}", hint=did_you_mean(name, known))
     try:
         return kind(data=Path(data), **given)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise RecipeError("; ".join(problems), mend=f"settings: {', '.join(known)}") from error
+        raise RecipeError("; ".join(problems), hint=f"settings: {', '.join(known)}") from error
 
 
 def told(main: Callable[[Sequence[str]], int], arguments: Sequence[str], usage: str | None) -> int:

@@ -120,7 +120,7 @@ def read_specialist_recipe(
     if not isinstance(marked.value, dict):
         raise RecipeError(
             f"{where}: a recipe is a mapping of keys, and this {what_it_is(marked.value)}",
-            mend=f"its keys are {', '.join(_KEYS)}, {MINIATURE}",
+            hint=f"its keys are {', '.join(_KEYS)}, {MINIATURE}",
         )
     raw, told = marked.value, _Told(where, dict(marked.lines))
     problems = list(marked.problems)
@@ -149,7 +149,7 @@ def read_specialist_recipe(
     problems += check(raw) if check else ()
     if problems or recipe is None:
         lines = list(dict.fromkeys(line for _, line in sorted(map(told.line, _sharpened(problems)))))
-        raise RecipeError("\n  ".join(lines), mend="nothing was done; mend it and give the command again")
+        raise RecipeError("\n  ".join(lines), hint="nothing was done; fix it and give the command again")
     recipe._left = frozenset(left)
     return recipe
 
@@ -244,7 +244,7 @@ def _put(raw: dict[str, Any], override: str, told: _Told, told_as: str) -> list[
     try:
         marked = read_setting(text, where=said)
     except RecipeError as error:
-        return [Problem(where, f"{error.what.removeprefix(f'{said}:')}; {error.mend}", final=True)]
+        return [Problem(where, f"{error.what.removeprefix(f'{said}:')}; {error.hint}", final=True)]
     holder, problem = _holder(raw, where)
     if problem:
         return [problem]

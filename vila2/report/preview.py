@@ -67,11 +67,11 @@ def choose_samples(
     if key is not None:
         keys = shown.keys()
         if key not in keys:
-            raise DataError(f"{dataset.folder}: no sample {key!r} to show", mend="check the key and the view")
+            raise DataError(f"{dataset.folder}: no sample {key!r} to show", hint="check the key and the view")
         return [shown[keys.index(key)]], note
     numbers = range(len(shown))[start : start + count]
     if not numbers:
-        raise DataError(f"{dataset.folder}: no sample from number {start} on", mend=note)
+        raise DataError(f"{dataset.folder}: no sample from number {start} on", hint=note)
     return [shown[number] for number in numbers], note
 
 
@@ -88,7 +88,7 @@ def preview_samples(samples: Sequence[Sample], model: str | None, style: str) ->
         ModelError: no processor.
     """
     if style not in ("chat", "plain"):
-        raise DataError(f"unknown style {style!r}", mend="use chat or plain")
+        raise DataError(f"unknown style {style!r}", hint="use chat or plain")
     encoder = _encoder(model) if model else None
     return [_preview(sample, encoder, style) for sample in samples]
 

@@ -236,7 +236,7 @@ def parse_results(data: Mapping[str, Any] | Results) -> Results:
         except ValidationError as error:
             raise DataError(
                 f"results are not as the report needs them:\n{_problems(error)}",
-                mend="write them with vila2.report.results_page.Results(...).to_json()",
+                hint="write them with vila2.report.results_page.Results(...).to_json()",
             ) from error
     for kind, names in (
         ("model", [m.name for m in results.models]),
@@ -245,7 +245,7 @@ def parse_results(data: Mapping[str, Any] | Results) -> Results:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise DataError(
-                f"results: {kind} {twice[0]!r} stands there twice", mend=f"give every {kind} its own name"
+                f"results: {kind} {twice[0]!r} stands there twice", hint=f"give every {kind} its own name"
             )
     for example in results.examples:
         _check_spans(example)
@@ -262,13 +262,13 @@ def read_results(path: Path) -> Results:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}", mend=again) from error
+        raise DataError(f"{path}: cannot be read: {error.strerror}", hint=again) from error
     except ValueError as error:  # broken JSON, or bytes that are not UTF-8
-        raise DataError(f"{path}: not JSON: {error}", mend=again) from error
+        raise DataError(f"{path}: not JSON: {error}", hint=again) from error
     try:
         return parse_results(data)
     except DataError as error:
-        raise DataError(f"{path}: {error.what}", mend=again) from error
+        raise DataError(f"{path}: {error.what}", hint=again) from error
 
 
 def _problems(error: ValidationError) -> str:
@@ -292,6 +292,6 @@ def _check_spans(example: Example) -> None:
                 raise DataError(
                     f"example {example.key!r}, layer {caption.layer!r}: {claim.kind} claim {claim.subject!r} spans "
                     f"characters {claim.start} to {claim.end} of a text of {len(caption.text)}",
-                    mend="a span counts characters (not bytes or tokens) of the caption's text, end exclusive, "
+                    hint="a span counts characters (not bytes or tokens) of the caption's text, end exclusive, "
                     "and covers at least one",
                 )

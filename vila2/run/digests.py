@@ -47,7 +47,7 @@ def digest_path(path: str | os.PathLike[str]) -> str:
         return _digest_file(path)
     except OSError as error:
         raise RunError(
-            f"{path}: {error.strerror or error}", mend="give the path of a file or folder that exists"
+            f"{path}: {error.strerror or error}", hint="give the path of a file or folder that exists"
         ) from error
 
 

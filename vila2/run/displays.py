@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from vila2.data.atomic import write_json_atomic
-from vila2.run.progress import Board, StepState, TaskState, duration
+from vila2.run.board import Board, StepState, TaskState, duration
 
 _FILE_SECONDS = 0.5
 _LINE_SECONDS = 10.0

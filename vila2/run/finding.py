@@ -35,7 +35,7 @@ def open_described(
     """
     opened, folders = find_described(source, dataset)
     if double := [name for name in names if list(names).count(name) > 1]:
-        raise DataError(f"layer {double[0]!r} is named twice", mend="name each layer once")
+        raise DataError(f"layer {double[0]!r} is named twice", hint="name each layer once")
     layers: dict[str, Layer | OriginalLayer] = {}
     for name in names:
         if name == "original":
@@ -45,7 +45,7 @@ def open_described(
         else:
             written = did_you_mean(name, ["original", *folders])
             nothing = "`vila2 annotate` and `vila2 recaption` write layers"
-            raise DataError(f"{source} has no layer {name!r}", mend=written if folders else nothing)
+            raise DataError(f"{source} has no layer {name!r}", hint=written if folders else nothing)
     return opened, layers
 
 
@@ -58,7 +58,7 @@ def find_described(source: Path, dataset: str | None = None) -> tuple[ShardDatas
     """A dataset and the folders of its layers, unfinished ones included; see :func:`open_described`."""
     near = nearest_path(source)
     if near is not None:
-        raise DataError(f"{source}: no such folder", mend=f"did you mean {near}?")
+        raise DataError(f"{source}: no such folder", hint=f"did you mean {near}?")
     return _of_run(source, dataset) if is_run(source) else _of_dataset(source, dataset)
 
 
@@ -74,13 +74,13 @@ def run_datasets(run: Path) -> dict[str, tuple[ShardDataset, dict[str, Path]]]:
         with suppress(RunError):  # not imported yet
             found[name] = _of_run(run, name)
     if not found:
-        raise RunError(f"{run} has not imported a dataset yet", mend="`vila2 run` goes on with it")
+        raise RunError(f"{run} has not imported a dataset yet", hint="`vila2 run` goes on with it")
     return found
 
 
 def _of_dataset(folder: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:
     if dataset is not None:
-        raise RunError(f"{folder} is no run, so it has no dataset {dataset!r}", mend="leave --dataset out")
+        raise RunError(f"{folder} is no run, so it has no dataset {dataset!r}", hint="leave --dataset out")
     opened = ShardDataset.open(folder)
     return opened, _beside(opened)
 
@@ -89,14 +89,14 @@ def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Pat
     recipe = _recipe_of(run)
     name = dataset or recipe.recaptioned
     if name not in recipe.data:
-        raise RunError(f"{run} has no dataset {name!r}", mend=did_you_mean(str(name), recipe.data))
+        raise RunError(f"{run} has no dataset {name!r}", hint=did_you_mean(str(name), recipe.data))
     # Controls have steps of the same names; the recipe's own stand before them, and so win here.
     found = [(step.name, step_folder(run, step.name, step.digest)) for step in reversed(recipe_steps(run))]
     steps = {step: path for step, path in found if path.is_dir()}
     spec = recipe.data[name]
     folder = Path(spec.path) if spec.source == "shards" else steps.get(f"data-{name}")
     if folder is None or not folder.is_dir():
-        raise RunError(f"{run} has not imported dataset {name!r} yet", mend="`vila2 run` goes on with it")
+        raise RunError(f"{run} has not imported dataset {name!r} yet", hint="`vila2 run` goes on with it")
     opened = ShardDataset.open(folder)
     layers = {layer: Path(path) for layer, path in spec.layers.items()} | _beside(opened)
     for step, written in steps.items():
@@ -113,7 +113,7 @@ def _recipe_of(run: Path) -> Recipe:
     from vila2.recipe.file.recipe_file import load_recipe
 
     if not (run / "recipe.yaml").is_file():
-        raise RunError(f"{run} was stopped before it began", mend="give the `vila2 run` command again")
+        raise RunError(f"{run} was stopped before it began", hint="give the `vila2 run` command again")
     return load_recipe(run / "recipe.yaml")
 
 

@@ -43,7 +43,7 @@ class RunLock:
             os.close(self.handle)
             raise RunError(
                 f"{folder} is being run by process {holder}",
-                mend=f"look with `vila2 status {shlex.quote(str(folder))}`; wait for it, stop it, or run with another --out",
+                hint=f"look with `vila2 status {shlex.quote(str(folder))}`; wait for it, stop it, or run with another --out",
             )
         _held.add(self.handle)
         os.ftruncate(self.handle, 0)

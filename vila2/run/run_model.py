@@ -58,12 +58,12 @@ def run_model(run: Path) -> Path:
     if found is None:
         raise RunError(
             f"{run} is not finished, so it has no model yet",
-            mend=f"`vila2 status {shlex.quote(str(run))}` shows how far it is; a single stage's model is {run}/steps/STEP/model",
+            hint=f"`vila2 status {shlex.quote(str(run))}` shows how far it is; a single stage's model is {run}/steps/STEP/model",
         )
     if not (found / "config.json").is_file():
         raise RunError(
             f"the model of {run} is gone: there is nothing at {found}",
-            mend="`vila2 run` makes again what is missing; keep: all in the recipe deletes no model",
+            hint="`vila2 run` makes again what is missing; keep: all in the recipe deletes no model",
         )
     return found
 

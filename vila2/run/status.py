@@ -101,7 +101,7 @@ def status(folder: str | Path) -> RunStatus:
             if near
             else "give the folder that `vila2 run` named, such as runs/miniature"
         )
-        raise RunError(f"{folder} holds no run", mend=named)
+        raise RunError(f"{folder} holds no run", hint=named)
     pid = holder_of(folder)
     data, note = _read_progress(folder / "progress.json")
     steps = tuple(_step_status(folder, row, running=pid is not None) for row in _rows(data, "steps", _STEP))
@@ -143,7 +143,7 @@ def recipe_steps(run: Path) -> tuple[StepStatus, ...]:
         raise RunError(
             f"{run}: nothing tells which steps are those of its recipe"
             + (f" ({found.note})" if found.note else ""),
-            mend="give its `vila2 run` command again: it does nothing twice, and writes it anew",
+            hint="give its `vila2 run` command again: it does nothing twice, and writes it anew",
         )
     return found.steps
 

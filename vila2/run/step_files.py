@@ -36,10 +36,10 @@ def read_done(folder: Path, digest: str | None = None) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise RunError(
-            f"{path} is damaged ({error})", mend=f"delete {folder} to do the step again"
+            f"{path} is damaged ({error})", hint=f"delete {folder} to do the step again"
         ) from error
     if not isinstance(data, dict) or "results" not in data or digest not in (None, data.get("digest")):
-        raise RunError(f"{path} does not belong to this step", mend=f"delete {folder} to do the step again")
+        raise RunError(f"{path} does not belong to this step", hint=f"delete {folder} to do the step again")
     return data
 
 
@@ -50,7 +50,7 @@ def plain(value: dict[str, Any], what: str) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise RunError(
             f"{what} can not be kept as JSON: {error}",
-            mend="give texts, finite numbers, lists and mappings of them",
+            hint="give texts, finite numbers, lists and mappings of them",
         ) from error
 
 

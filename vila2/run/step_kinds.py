@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from vila2.progress import Progress
 from vila2.recipe.parts.values import Part
-from vila2.run.progress import Progress
 
 S = TypeVar("S", bound=Part)
 

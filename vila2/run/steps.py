@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vila2.data.atomic import write_json_atomic, write_text_atomic
 from vila2.errors import RunError, Vila2Error
+from vila2.run.board import Board, StepState
 from vila2.run.digests import digest_path, digest_value
 from vila2.run.displays import FileDisplay
 from vila2.run.lock import RunLock
-from vila2.run.progress import Board, StepState
 from vila2.run.pruning import is_pruned
 from vila2.run.step_files import PRUNED, PlannedStep, StepResult, plain, read_done, settle, step_folder
 from vila2.run.step_kinds import S, StepKind
@@ -77,7 +77,7 @@ class Run:
             run._lock = RunLock(folder)
         except OSError as error:
             raise RunError(
-                f"{folder}: {error.strerror or error}", mend="name a folder that can be written, with --out"
+                f"{folder}: {error.strerror or error}", hint="name a folder that can be written, with --out"
             ) from error
         run.board.steps = [StepState(step.name, step.digest, _standing(step)) for step in planned]
         run._file = FileDisplay(folder / "progress.json")
@@ -210,7 +210,7 @@ class Run:
         version: int,
     ) -> dict[str, Any]:
         if not _NAME.fullmatch(name):
-            raise RunError(f"{name!r} is no name for a step", mend="use letters, digits, `.`, `_` and `-`")
+            raise RunError(f"{name!r} is no name for a step", hint="use letters, digits, `.`, `_` and `-`")
         digests = {
             key: value.digest if isinstance(value, StepResult) else self._digest_input(value)
             for key, value in inputs.items()

@@ -46,12 +46,12 @@ def open_source(name: str, **options: Any) -> Iterator[Sample | Reject]:
     parameters = inspect.signature(read).parameters
     for option in options:
         if option not in parameters:
-            raise DataError(f"source {name!r} has no option {option!r}", mend=_nearest(option, parameters))
+            raise DataError(f"source {name!r} has no option {option!r}", hint=_nearest(option, parameters))
     for option, parameter in parameters.items():
         needed = parameter.default is inspect.Parameter.empty
         if needed and options.get(option) is None:
-            mend = "give the path of what it reads" if option == "path" else _summary(read)
-            raise DataError(f"source {name!r} needs the option {option!r}", mend=mend)
+            hint = "give the path of what it reads" if option == "path" else _summary(read)
+            raise DataError(f"source {name!r} needs the option {option!r}", hint=hint)
     return read(**options)
 
 
@@ -78,7 +78,7 @@ def _find(name: str) -> Callable[..., Iterator[Sample | Reject]]:
 
     brought = Host().sources()
     if name not in brought:
-        raise DataError(f"unknown source {name!r}", mend=_nearest(name, source_names()))
+        raise DataError(f"unknown source {name!r}", hint=_nearest(name, source_names()))
     return brought[name].load()
 
 

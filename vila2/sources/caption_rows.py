@@ -75,10 +75,10 @@ def read(
         DataError: an unknown choice, no such file or folder, or a file of another kind.
     """
     if choose not in get_args(Choice):
-        raise DataError(f"choose={choose!r}", mend=f"use one of {', '.join(get_args(Choice))}")
+        raise DataError(f"choose={choose!r}", hint=f"use one of {', '.join(get_args(Choice))}")
     if join is not None and (choose != "join" or not isinstance(join, int) or join < 1):
         raise DataError(
-            f"join={join!r} with choose={choose!r}", mend="give join, 1 or more, with choose=join"
+            f"join={join!r} with choose={choose!r}", hint="give join, 1 or more, with choose=join"
         )
     path = Path(path)
     root = image_folder(path, image_root)

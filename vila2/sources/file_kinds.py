@@ -84,7 +84,7 @@ class RowFile:
                 yield file
         except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, OSError) as error:
             what = f"the {self.compression} is damaged or cut off" if self.compression else "can not be read"
-            raise DataError(f"{self.path}: {what} ({error})", mend="fetch it again") from error
+            raise DataError(f"{self.path}: {what} ({error})", hint="fetch it again") from error
 
 
 def row_file(path: Path) -> RowFile:
@@ -105,9 +105,9 @@ def row_file(path: Path) -> RowFile:
     encoding = _encoding(path, head, suffix)
     kind = _kind(head, suffix, encoding)
     if compression and kind in ("parquet", "zip"):
-        raise DataError(f"{path}: is a {compression} archive of a {kind} file", mend="unpack it")
+        raise DataError(f"{path}: is a {compression} archive of a {kind} file", hint="unpack it")
     if kind == "lines" and suffix in (".yaml", ".yml"):
-        raise DataError(f"{path}: is YAML, which is not read as rows", mend="write its rows as JSON or JSONL")
+        raise DataError(f"{path}: is YAML, which is not read as rows", hint="write its rows as JSON or JSONL")
     return RowFile(path, kind, compression, encoding, suffix)
 
 
@@ -140,22 +140,22 @@ def _refuse_other(path: Path, head: bytes, compression: str, suffix: str) -> Non
     inside = f"is a {compression} archive of a file that " if compression else ""
     if head[257:262] == b"ustar" or suffix in (".tar", ".tgz"):
         if inside:
-            mend = "unpack it; tars of images and captions are read by source img2dataset"
-            raise DataError(f"{path}: is a tar archive compressed with {compression}", mend=mend)
-        raise DataError(f"{path}: is a tar archive", mend="read it with source img2dataset, or unpack it")
-    for magic, what, mend in _OTHERS:
+            hint = "unpack it; tars of images and captions are read by source img2dataset"
+            raise DataError(f"{path}: is a tar archive compressed with {compression}", hint=hint)
+        raise DataError(f"{path}: is a tar archive", hint="read it with source img2dataset, or unpack it")
+    for magic, what, hint in _OTHERS:
         if head.startswith(magic):
-            raise DataError(f"{path}: {inside}{what}", mend=mend)
+            raise DataError(f"{path}: {inside}{what}", hint=hint)
     if head.lstrip()[:9].lower().startswith(_MARKUP):
-        mend = f"fetch it again (a page in place of a file is often a login or an error); {_READ}"
-        raise DataError(f"{path}: {inside}is an HTML or XML page", mend=mend)
+        hint = f"fetch it again (a page in place of a file is often a login or an error); {_READ}"
+        raise DataError(f"{path}: {inside}is an HTML or XML page", hint=hint)
     try:
         kind = image_extension(head)
     except DataError:
         return
     if kind != "bmp":  # a text may begin with BM
-        mend = f"source folder reads a folder of images; {_READ}"
-        raise DataError(f"{path}: {inside}is an image ({kind})", mend=mend)
+        hint = f"source folder reads a folder of images; {_READ}"
+        raise DataError(f"{path}: {inside}is an image ({kind})", hint=hint)
 
 
 def _encoding(path: Path, head: bytes, suffix: str) -> str:
@@ -170,7 +170,7 @@ def _encoding(path: Path, head: bytes, suffix: str) -> str:
     else:
         found, text = "utf-8-sig", head.decode(errors="ignore")
     if "\0" in text:
-        raise DataError(f"{path}: is a binary file of an unknown kind", mend=_READ)
+        raise DataError(f"{path}: is a binary file of an unknown kind", hint=_READ)
     return found
 
 

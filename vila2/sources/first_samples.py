@@ -20,7 +20,7 @@ def first_samples(data: Mapping[str, DatasetSpec]) -> dict[str, Sample]:
     """The first usable sample of every dataset; its layers are opened too.
 
     Raises:
-        RecipeError: naming every dataset that has none, with what is wrong and how to mend it.
+        RecipeError: naming every dataset that has none, with what is wrong and how to fix it.
     """
     from vila2.data.layers import Layer
 
@@ -31,11 +31,11 @@ def first_samples(data: Mapping[str, DatasetSpec]) -> dict[str, Sample]:
             for folder in spec.layers.values():
                 Layer.open(Path(folder))
         except Vila2Error as error:
-            wrong.append(f"data.{name}: {error.what}" + (f" ({error.mend})" if error.mend else ""))
+            wrong.append(f"data.{name}: {error.what}" + (f" ({error.hint})" if error.hint else ""))
     if wrong:
         raise RecipeError(
             wrong[0] if len(wrong) == 1 else "\n  ".join([f"{len(wrong)} datasets can not be read", *wrong]),
-            mend="put the files there, or write where they are: in the recipe, or with --set data.NAME.path=...",
+            hint="put the files there, or write where they are: in the recipe, or with --set data.NAME.path=...",
         )
     return first
 
@@ -67,7 +67,7 @@ def some_samples(name: str, spec: DatasetSpec) -> Iterator[Sample]:
         count = spec.options.get("count")
         if not isinstance(count, int | None):
             raise RecipeError(
-                f"options.count: {count!r} is no whole number", mend="give a number, or leave it out"
+                f"options.count: {count!r} is no whole number", hint="give a number, or leave it out"
             )
         options = {**spec.options, "count": min(_LOOKED_AT, count or _LOOKED_AT)}
         for row in open_source(spec.source, path=spec.path, **options):
@@ -79,5 +79,5 @@ def some_samples(name: str, spec: DatasetSpec) -> Iterator[Sample]:
     if not found:
         raise RecipeError(
             f"it gives no usable sample{rejected}",
-            mend=f"look at data.{name}, or try `vila2 data import` on it",
+            hint=f"look at data.{name}, or try `vila2 data import` on it",
         )

@@ -185,20 +185,20 @@ def _leftovers(root: Path, listing: Listing) -> Iterator[Reject]:
 def _no_folder(root: Path) -> DataError:
     shown = readable_name(str(root))
     if not root.exists():
-        return DataError(f"{shown}: no such folder", mend="check the path")
+        return DataError(f"{shown}: no such folder", hint="check the path")
     if is_tar_name(root.name):
-        return DataError(f"{shown} is a tar, not a folder", mend="use the source img2dataset")
+        return DataError(f"{shown} is a tar, not a folder", hint="use the source img2dataset")
     if root.suffix.lower() == ".zip":
-        return DataError(f"{shown} is a zip file, not a folder", mend="unpack it, and give its folder")
-    return DataError(f"{shown} is a file, not a folder", mend="give the folder that it lies in")
+        return DataError(f"{shown} is a zip file, not a folder", hint="unpack it, and give its folder")
+    return DataError(f"{shown} is a file, not a folder", hint="give the folder that it lies in")
 
 
 def _no_image(root: Path, listing: Listing) -> DataError:
     shown = readable_name(str(root))
     if any(is_tar_name(name.rpartition("/")[2]) for name in listing.others):
-        return DataError(f"{shown}: no image in this folder, but tars", mend="use the source img2dataset")
+        return DataError(f"{shown}: no image in this folder, but tars", hint="use the source img2dataset")
     if listing.unlisted:
         place, reason = listing.unlisted[0]
-        return DataError(f"{readable_name(place)}: {reason}", mend="check that the folder can be read")
+        return DataError(f"{readable_name(place)}: {reason}", hint="check that the folder can be read")
     kinds = ", ".join(sorted(IMAGE_EXTENSIONS))
-    return DataError(f"{shown}: no image in this folder", mend=f"images end in {kinds}")
+    return DataError(f"{shown}: no image in this folder", hint=f"images end in {kinds}")

@@ -107,11 +107,11 @@ def _columns(dataset: Any, path: Path | str, image_key: str | None, text_key: st
     features = dataset.features or {}
     names = list(features or next(_rows(dataset, path), {}))
     if not names:
-        raise DataError(f"{path}: the dataset has no rows", mend="check split and config")
+        raise DataError(f"{path}: the dataset has no rows", hint="check split and config")
     for option, column in (("image_key", image_key), ("text_key", text_key), ("id_key", id_key)):
         if column and column not in names:
-            mend = f"name one with --option {option}=..."
-            raise DataError(f"{path}: no column {column!r}; columns: {listed(names)}", mend=mend)
+            hint = f"name one with --option {option}=..."
+            raise DataError(f"{path}: no column {column!r}; columns: {listed(names)}", hint=hint)
     if image_key is None:
         pictures = [name for name in names if _holds_images(features.get(name))]
         image_key = next((name for name in _IMAGE_COLUMNS if name in (pictures or names)), "")
@@ -121,7 +121,7 @@ def _columns(dataset: Any, path: Path | str, image_key: str | None, text_key: st
     if not text and not asks:
         raise DataError(
             f"{path}: no column of texts; the dataset has the columns {listed(names)}",
-            mend="name the text column with --option text_key=...",
+            hint="name the text column with --option text_key=...",
         )
     return _Columns(image_key, text, _class_names(features.get(text)))
 
@@ -151,7 +151,7 @@ def _rows(dataset: Any, path: Path | str) -> Iterator[Mapping[str, Any]]:
     except Exception as error:  # the library raises errors of many kinds
         raise DataError(
             f"{path}: can not be read after row {number} ({_reason(error)})",
-            mend="fetch it again, or mend that file",
+            hint="fetch it again, or fix that file",
         ) from error
 
 
@@ -160,12 +160,12 @@ def _open(path: str, split: str, config: str | None, revision: str | None, strea
         import datasets
     except ImportError as error:
         raise DataError(
-            "source 'huggingface' needs the package `datasets`", mend="pip install datasets"
+            "source 'huggingface' needs the package `datasets`", hint="pip install datasets"
         ) from error
     folder = Path(path)
     if not folder.exists() and (path.startswith((".", "/", "~")) or path.count("/") > 1):
         raise DataError(
-            f"{path}: no such file or folder", mend="check the path; a dataset of the hub is OWNER/NAME"
+            f"{path}: no such file or folder", hint="check the path; a dataset of the hub is OWNER/NAME"
         )
     try:
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
@@ -175,7 +175,7 @@ def _open(path: str, split: str, config: str | None, revision: str | None, strea
             if split in found:
                 return found[split]
             raise DataError(
-                f"{path}: no split {split!r}; splits: {listed(found)}", mend="name one with split"
+                f"{path}: no split {split!r}; splits: {listed(found)}", hint="name one with split"
             )
         if folder.is_file():
             builder = _BUILDERS.get(folder.suffix.lower(), "json")
@@ -187,12 +187,12 @@ def _open(path: str, split: str, config: str | None, revision: str | None, strea
         raise
     except Exception as error:  # the library raises errors of many kinds
         offline = "Offline" in str(error) or "offline" in str(error)
-        mend = "check its name, split and config; log in with `hf auth login` where it is gated"
+        hint = "check its name, split and config; log in with `hf auth login` where it is gated"
         raise DataError(
             f"dataset {path!r}, split {split!r}: can not be opened ({_reason(error)})",
-            mend="the hub is switched off (HF_HUB_OFFLINE): give a local folder, or go online"
+            hint="the hub is switched off (HF_HUB_OFFLINE): give a local folder, or go online"
             if offline
-            else mend,
+            else hint,
         ) from error
 
 

@@ -118,13 +118,13 @@ class ImageFiles:
             with tar.open("rb") as file:
                 packed = packed_format(file.read(8))
                 if packed:
-                    mend = "unpack it: images are read by name, here and there"
-                    raise DataError(f"{tar}: is packed by {packed}", mend=mend)
+                    hint = "unpack it: images are read by name, here and there"
+                    raise DataError(f"{tar}: is packed by {packed}", hint=hint)
                 files, broken = scan_files(file)
         except OSError as error:
-            raise DataError(f"{tar}: can not be read ({error})", mend="fetch it again") from error
+            raise DataError(f"{tar}: can not be read ({error})", hint="fetch it again") from error
         if broken and not files and self._folder is None:
-            raise DataError(f"{tar}: can not be read ({broken})", mend="fetch it again")
+            raise DataError(f"{tar}: can not be read ({broken})", hint="fetch it again")
         if broken:
             if files:
                 files.popitem()  # its content may be cut

@@ -64,7 +64,7 @@ def read(
         DataError: no tar there, a member of a type that can run code, or no score to rank by.
     """
     if join not in get_args(JoinField):
-        raise DataError(f"join={join!r}", mend=f"use one of {', '.join(get_args(JoinField))}")
+        raise DataError(f"join={join!r}", hint=f"use one of {', '.join(get_args(JoinField))}")
     ranking = None
     tars = _Tars(Path(path), text_only=text_only)
     if top is not None or min_score is not None:
@@ -156,10 +156,10 @@ def _tars_in(path: Path) -> list[Path]:
         tars = tars or sorted(found for found in path.glob("*/**/*") if is_tar_name(found.name))
     if tars:
         return tars
-    mend = "give a tar, the folder that img2dataset wrote, or a pattern such as tars/*.tar"
+    hint = "give a tar, the folder that img2dataset wrote, or a pattern such as tars/*.tar"
     if path.is_dir() and any(is_image_name(found.name) for found in path.iterdir()):
-        mend = "it holds images: use the source folder"
-    raise DataError(f"{readable_name(str(path))}: no .tar file here", mend=mend)
+        hint = "it holds images: use the source folder"
+    raise DataError(f"{readable_name(str(path))}: no .tar file here", hint=hint)
 
 
 def _metadata(
@@ -176,7 +176,7 @@ def _metadata(
         if value is None:
             raise DataError(
                 f"{row.where}: no field {join!r} to join on; fields: {', '.join(row.fields)}",
-                mend=f"choose join from {', '.join(get_args(JoinField))}",
+                hint=f"choose join from {', '.join(get_args(JoinField))}",
             )
         if ranking is None or ranking.takes(row.fields.get(rank_by), value):
             rows[str(value)] = row.fields

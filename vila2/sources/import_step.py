@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from vila2.data.shards import write_dataset
+from vila2.progress import Progress
 from vila2.recipe.parts.data import DatasetSpec
 from vila2.recipe.parts.values import NotDigested
-from vila2.run.progress import Progress
 from vila2.run.step_files import StepResult
 from vila2.run.step_kinds import Inputs, step_kind
 from vila2.run.steps import Run

@@ -37,7 +37,7 @@ def read(
         DataError: only one of the two keys is given, or no such file.
     """
     if bool(question_key) != bool(answer_key):
-        raise DataError("one of question_key and answer_key is given", mend="give both, or none")
+        raise DataError("one of question_key and answer_key is given", hint="give both, or none")
     keys = Keys()
     for row in take(read_rows(path), start, count):
         yield row if isinstance(row, Reject) else _sample(row, question_key, answer_key, keys)

@@ -52,7 +52,7 @@ def document_rows(document: Mapping[str, object], path: str, alone: str) -> Iter
     elif lists:
         raise DataError(
             f"{path}: an object with the keys {listed(document)}; lists of objects are under {listed(lists)}",
-            mend="write the list that holds the rows to a file of its own",
+            hint="write the list that holds the rows to a file of its own",
         )
     elif len(document) > 1 and all(isinstance(value, Mapping) for value in document.values()):
         for name, value in document.items():
@@ -96,7 +96,7 @@ def _coco_captions(document: Mapping[str, object], path: str) -> Iterator[Number
     if annotations and not any("caption" in one for one in annotations):
         raise DataError(
             f"{path}: COCO JSON whose annotations hold no captions; their fields: {listed(annotations[0])}",
-            mend="source evidence reads boxes",
+            hint="source evidence reads boxes",
         )
     counts = Counter(shown(image.get("id")) for image in images)
     captions: dict[str, list[object]] = {number: [] for number in counts}
@@ -104,7 +104,7 @@ def _coco_captions(document: Mapping[str, object], path: str) -> Iterator[Number
     if twice is not None:
         raise DataError(
             f"{path}: the image id {twice} stands twice, so that its captions may be another image's",
-            mend="give the files one by one, as they were before they were put together",
+            hint="give the files one by one, as they were before they were put together",
         )
     for number, annotation in enumerate(annotations):
         found = captions.get(shown(annotation.get("image_id")))

@@ -51,9 +51,9 @@ def read(
         DataError: an unknown order, no such file, or ``max_images`` below 1.
     """
     if order not in ORDERS:
-        raise DataError(f"order={order!r}", mend=f"use one of {', '.join(ORDERS)}")
+        raise DataError(f"order={order!r}", hint=f"use one of {', '.join(ORDERS)}")
     if max_images < 1:
-        raise DataError(f"max_images={max_images}", mend="use a number >= 1")
+        raise DataError(f"max_images={max_images}", hint="use a number >= 1")
     path = Path(path)
     images = ImageFiles(Path(image_root) if image_root else (path if path.is_dir() else path.parent))
     keys = Keys()

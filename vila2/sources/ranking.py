@@ -105,11 +105,11 @@ def rank(
         DataError: ``top`` below 1, or no row with a score (that is high enough).
     """
     if top is not None and top < 1:
-        raise DataError(f"top={top}", mend="use a number >= 1")
+        raise DataError(f"top={top}", hint="use a number >= 1")
     floor = -math.inf if min_score is None else min_score
     best, seen = _best_values(scores(), top, floor)
     if not seen:
-        raise DataError("no row has a score that counts", mend="check rank_by and min_score")
+        raise DataError("no row has a score that counts", hint="check rank_by and min_score")
     if top is None or seen <= top:
         return Ranking(floor, None, seen)
     lowest = float(best.min())
@@ -175,13 +175,13 @@ def _line_scores(file: Path, column: str, key: str) -> Iterator[Scores]:
         )
     for name in missing if fields else ():
         state = "no row has a score" if name == column else "equal scores can not be told apart"
-        raise DataError(f"{file}: no column {name!r}, so {state}", mend=f"its columns are {listed(fields)}")
+        raise DataError(f"{file}: no column {name!r}, so {state}", hint=f"its columns are {listed(fields)}")
 
 
 def _refuse_text(where: str, column: str, what: str) -> NoReturn:
     raise DataError(
         f"{where}: {column!r} holds {what} instead of a number",
-        mend="write the scores as numbers, without quotes, in Parquet or JSONL",
+        hint="write the scores as numbers, without quotes, in Parquet or JSONL",
     )
 
 
@@ -199,10 +199,10 @@ def parquet_batches(file: Path, columns: list[str] | None = None) -> Iterator[An
         names = opened.schema_arrow.names
         for column in columns or ():
             if column not in names:
-                raise DataError(f"{file}: no column {column!r}", mend=f"its columns are {listed(names)}")
+                raise DataError(f"{file}: no column {column!r}", hint=f"its columns are {listed(names)}")
         yield from opened.iter_batches(batch_size=65536, columns=columns)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file}: can not be read ({error})", mend="fetch it again") from error
+        raise DataError(f"{file}: can not be read ({error})", hint="fetch it again") from error
 
 
 def score_values(values: Sequence[Any]) -> np.ndarray:
@@ -239,7 +239,7 @@ def batch_scores(batch: Any, column: str, key: str, *, where: str = "") -> Score
         values = scores.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     except pa.ArrowException as error:
         raise DataError(
-            f"{where}: {column!r} can not be read ({error})", mend="write the scores as numbers"
+            f"{where}: {column!r} can not be read ({error})", hint="write the scores as numbers"
         ) from error
     return Scores(values, _Keys(batch.column(key)))
 

@@ -73,7 +73,7 @@ def _array(file: RowFile) -> list[object] | None:
         if len(lines) > 1 and _is_json(lines[0]):
             return None
         raise DataError(
-            f"{file.path}: the JSON can not be read ({error})", mend="mend the file, or use JSONL"
+            f"{file.path}: the JSON can not be read ({error})", hint="fix the file, or use JSONL"
         ) from error
 
 
@@ -141,7 +141,7 @@ def _json_lines(file: RowFile) -> Iterator[Numbered | Reject]:
             raise DataError(
                 f"{file.path}: neither JSON, JSON lines, CSV nor Parquet; line {broken.where.rpartition(':')[2]}: "
                 f"{broken.detail}",
-                mend="write JSON lines, one object per line (json.dumps, not str), or CSV in a file named .csv",
+                hint="write JSON lines, one object per line (json.dumps, not str), or CSV in a file named .csv",
             )
         yield from head
         yield from items
@@ -160,7 +160,7 @@ def _text_lines(opened: IO[bytes], file: RowFile) -> Iterator[str | bytes]:
         yield from io.TextIOWrapper(opened, encoding=file.encoding, newline="\n")
     except UnicodeError as error:
         raise DataError(
-            f"{file.path}: is no {file.encoding} text ({error})", mend="save it as UTF-8"
+            f"{file.path}: is no {file.encoding} text ({error})", hint="save it as UTF-8"
         ) from error
 
 
@@ -183,13 +183,13 @@ def _zipped_rows(path: Path) -> Iterator[Numbered | Reject]:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith((".jsonl", ".ndjson"))]
             if not names:
-                mend = "unpack it; of a zip only .jsonl files are read"
-                raise DataError(f"{path}: a zip of {listed(archive.namelist())}", mend=mend)
+                hint = "unpack it; of a zip only .jsonl files are read"
+                raise DataError(f"{path}: a zip of {listed(archive.namelist())}", hint=hint)
             for name in names:
                 with archive.open(name) as file:
                     yield from _line_rows(file, f"{path}/{name}")
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
-        raise DataError(f"{path}: can not be read ({error})", mend="fetch it again, or unpack it") from error
+        raise DataError(f"{path}: can not be read ({error})", hint="fetch it again, or unpack it") from error
 
 
 def _table_rows(file: RowFile) -> Iterator[Numbered | Reject]:
@@ -213,7 +213,7 @@ def _table_rows(file: RowFile) -> Iterator[Numbered | Reject]:
                     detail = f"{len(cells)} cells instead of {len(names)} ({listed(names)})"
                     yield Reject(where, "", "bad-row", detail)
     except (csv.Error, UnicodeError) as error:
-        raise DataError(f"{file.path}: can not be read ({error})", mend="save it as CSV in UTF-8") from error
+        raise DataError(f"{file.path}: can not be read ({error})", hint="save it as CSV in UTF-8") from error
 
 
 def _again(head: str, rest: Iterable[str]) -> Iterator[str]:
@@ -233,7 +233,7 @@ def _check_names(names: list[str], path: str) -> None:
     if address or len(set(names)) < len(names) or not all(name.strip() for name in names):
         raise DataError(
             f"{path}: the first line does not name the columns: {listed(names)}",
-            mend="put a line of names before it, such as image,caption"
+            hint="put a line of names before it, such as image,caption"
             + ("; img2dataset fetches images that have an address" if address else ""),
         )
 
@@ -252,7 +252,7 @@ def _parquet_rows(path: Path) -> Iterator[Numbered | Reject]:
             number += len(batch)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path}: can not be read after row {number} ({error})", mend="fetch it again"
+            f"{path}: can not be read after row {number} ({error})", hint="fetch it again"
         ) from error
 
 

@@ -36,7 +36,7 @@ def take(items: Iterable[Item], start: int, count: int | None) -> Iterator[Item]
         DataError: a negative number.
     """
     if any(not isinstance(number, int) or number < 0 for number in (start, 0 if count is None else count)):
-        raise DataError(f"start={start}, count={count}", mend="use whole numbers >= 0")
+        raise DataError(f"start={start}, count={count}", hint="use whole numbers >= 0")
     return islice(items, start, None if count is None else start + count)
 
 
@@ -59,7 +59,7 @@ def read_rows(path: Path | str) -> Iterator[Row | Reject]:
             yield from read_rows(file)
         return
     if not path.is_file():
-        raise DataError(f"{path}: no such file", mend="check the path")
+        raise DataError(f"{path}: no such file", hint="check the path")
     for item in file_rows(path):
         yield item if isinstance(item, Reject) else _row(*item)
 
@@ -79,7 +79,7 @@ def row_files(path: Path | str) -> list[Path]:
     # Tables often lie beside rows, as lists of the same files; alone they are the rows.
     files = [file for file in names if not _TABLES.search(file.name)] or names
     if not files:
-        raise DataError(f"{path}: holds no .json, .jsonl, .csv or .parquet file", mend="check the path")
+        raise DataError(f"{path}: holds no .json, .jsonl, .csv or .parquet file", hint="check the path")
     return files
 
 
@@ -138,8 +138,8 @@ def image_folder(path: Path, image_root: Path | str | None) -> Path:
     if not image_root:
         return path if path.is_dir() else path.parent
     if not Path(image_root).is_dir():
-        mend = "give the folder that images' names are relative to"
-        raise DataError(f"image_root: {image_root} is no folder", mend=mend)
+        hint = "give the folder that images' names are relative to"
+        raise DataError(f"image_root: {image_root} is no folder", hint=hint)
     return Path(image_root)
 
 

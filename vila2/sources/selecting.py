@@ -38,17 +38,17 @@ def select_rows(
         DataError: a missing column, files of both kinds, or an ``out`` of the other kind.
     """
     if top is None and min_score is None:
-        raise DataError("nothing to select by", mend="give top, min_score, or both")
+        raise DataError("nothing to select by", hint="give top, min_score, or both")
     if not Path(path).exists():
         raise DataError(
-            f"{path}: no such file or folder", mend="give Parquet or JSONL rows, or a folder of them"
+            f"{path}: no such file or folder", hint="give Parquet or JSONL rows, or a folder of them"
         )
     files = row_files(path)
     kinds = {".parquet" if file.suffix == ".parquet" else ".jsonl" for file in files}
     if kinds != {out.suffix}:
         raise DataError(
             f"{path} holds {' and '.join(sorted(kinds))} rows, and {out} is to hold {out.suffix or 'no'} rows",
-            mend=f"name the output {out.with_suffix(min(kinds)).name}",
+            hint=f"name the output {out.with_suffix(min(kinds)).name}",
         )
     try:
         ranking = rank(metadata_scores(path, rank_by, key), top=top, min_score=min_score)
@@ -97,7 +97,7 @@ def _write_parquet(files: list[Path], out: Path, ranking: Ranking, rank_by: str,
                 except (ValueError, pa.ArrowException) as error:
                     raise DataError(
                         f"{file}: its columns differ from those of {files[0].name}: {_difference(batch.schema, schema)}",
-                        mend="write all files with the same columns and types",
+                        hint="write all files with the same columns and types",
                     ) from error
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
+from vila2.progress import Progress
 from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.values import Part
 from vila2.recipe.specialist_recipe import AnnotateSpec
-from vila2.run.progress import Progress
 from vila2.run.step_kinds import Inputs, step_kind
 from vila2.specialist.annotating import annotate_dataset, summarise_layer
 from vila2.specialist.made import MadeSpecialist

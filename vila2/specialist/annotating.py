@@ -24,6 +24,7 @@ from vila2.nearest import did_you_mean
 from vila2.plugin.contract import Parsed
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, listed, load_reference
+from vila2.progress import Progress
 from vila2.recipe.file.yaml import read_setting
 from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.specialist.made import MadeSpecialist
@@ -39,7 +40,7 @@ def annotate_dataset(
     settings: AnnotateSpec | None = None,
     seed: int = 0,
     select: Callable[[str], bool] | None = None,
-    progress: Any = None,
+    progress: Progress | None = None,
 ) -> Layer:
     """Writes ``DATASET/layers/PLUGIN``, or the layer in ``folder``: each image gets one of the plugin's prompts, by hash of key and seed, and all that the settings add.
 
@@ -114,7 +115,7 @@ def answer_reader(engine: Engine, plugin: str) -> Callable[[Sample, Annotation],
                 row, status=parsed.status, detail=detail, turns=tuple(turns) or None, claims=tuple(claims)
             )
         except DataError as error:
-            raise PluginError(f"{about}: {error.what}", mend=error.mend) from error
+            raise PluginError(f"{about}: {error.what}", hint=error.hint) from error
 
     return read
 
@@ -130,7 +131,7 @@ def annotate_settings(specialist: MadeSpecialist, overrides: Sequence[str]) -> A
         name, equals, text = override.partition("=")
         if not equals or name not in AnnotateSpec.model_fields:
             raise RecipeError(
-                f"--set {override}: no such setting", mend=did_you_mean(name, AnnotateSpec.model_fields)
+                f"--set {override}: no such setting", hint=did_you_mean(name, AnnotateSpec.model_fields)
             )
         values[name] = read_setting(text, where=f"--set {override}").value
     try:
@@ -138,7 +139,7 @@ def annotate_settings(specialist: MadeSpecialist, overrides: Sequence[str]) -> A
     except ValidationError as error:
         first = error.errors()[0]
         raise RecipeError(
-            f"--set {first['loc'][0]}: {first['msg']}", mend="see the plugin's recipe"
+            f"--set {first['loc'][0]}: {first['msg']}", hint="see the plugin's recipe"
         ) from error
 
 
@@ -151,12 +152,12 @@ def find_dataset(origin: Origin, name: str | None) -> Path:
     if not origin.run:
         raise RunError(
             f"{origin.name} is not the folder of a run, so it has no dataset",
-            mend="give the folder of a run (runs/NAME), or of a dataset",
+            hint="give the folder of a run (runs/NAME), or of a dataset",
         )
     wanted = name or origin.recaptioned
     if wanted not in origin.datasets:
         raise RunError(
-            f"{origin.run} has no dataset {wanted!r}", mend=did_you_mean(str(wanted), origin.datasets)
+            f"{origin.run} has no dataset {wanted!r}", hint=did_you_mean(str(wanted), origin.datasets)
         )
     return origin.datasets[wanted]
 

@@ -188,7 +188,7 @@ def check_disk(needed: int, folder: Path, what: str) -> None:
         raise RunError(
             f"{what}: {needed / 1e9:.1f} GB are needed on disk, and that of {folder} has {free / 1e9:.1f} "
             f"GB left",
-            mend="make room, or name a folder on another disk with --out",
+            hint="make room, or name a folder on another disk with --out",
         )
 
 

@@ -128,7 +128,7 @@ def try_data(job: Job, *, count_on: bool = False) -> Tried:
         of = f"specialist {job.name!r} ({job.plugin.package} {job.plugin.version})"
         raise DataError(
             f"{of}: the first {found.looked_at} inputs of {found.where} give no sample; {found.refused()}",
-            mend=what_it_reads(job.specialist),
+            hint=what_it_reads(job.specialist),
         )
     return found
 
@@ -146,7 +146,7 @@ def _check_evidence(job: Job, spec: DatasetSpec) -> None:
     if not any(Evidence.of(sample) is not None for sample in islice(own, _FIRST)):
         raise DataError(
             f"no data to build from: the images of dataset {name!r} carry no evidence",
-            mend=what_it_reads(job.specialist),
+            hint=what_it_reads(job.specialist),
         )
 
 

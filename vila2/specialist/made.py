@@ -45,7 +45,7 @@ class MadeSpecialist:
             what = plugin if folder.exists() or plugin is None else _installed(plugin)
             raise RunError(
                 f"{folder}: no finished specialist here (no specialist.json)",
-                mend=f"did you mean {near!r}?"
+                hint=f"did you mean {near!r}?"
                 if near
                 else f"`vila2 specialize --plugin {what or 'PLUGIN'}` makes one; --specialist FOLDER where it went elsewhere",
             )
@@ -55,12 +55,12 @@ class MadeSpecialist:
                 raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         except (ValueError, AttributeError) as error:
             raise RunError(
-                f"{file} is damaged ({error})", mend="`vila2 specialize`, as it made it, writes it again"
+                f"{file} is damaged ({error})", hint="`vila2 specialize`, as it made it, writes it again"
             ) from error
         if plugin not in (None, content["plugin"]):
             raise RunError(
                 f"{folder} holds a specialist of the plugin {content['plugin']!r}, not of {plugin!r}",
-                mend=f"name the plugin {content['plugin']!r}, or the folder of a specialist of {plugin!r}",
+                hint=f"name the plugin {content['plugin']!r}, or the folder of a specialist of {plugin!r}",
             )
         return cls(content["plugin"], folder / content.get("model", "."), content)
 

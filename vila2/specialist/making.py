@@ -155,7 +155,7 @@ def mixture_of(
         if built.done and f"train-{entry.dataset}" not in built.results["samples"]:
             raise DataError(
                 f"the builder made no sample of subset {entry.dataset!r}, which the recipe trains on",
-                mend=f"check --data, or leave it out: --set stages.NAME.mixture=[...]; see {built.folder}",
+                hint=f"check --data, or leave it out: --set stages.NAME.mixture=[...]; see {built.folder}",
             )
         entries.append(entry)
         inputs[f"data.{entry.dataset}"] = _dataset(built, f"train-{entry.dataset}")

@@ -16,10 +16,10 @@ from vila2.data.atomic import write_json_atomic
 from vila2.errors import DataError, PluginError
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, checked, listed, load_reference
+from vila2.progress import Progress
 from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.values import Part
 from vila2.recipe.specialist_recipe import AnswerSpec
-from vila2.run.progress import Progress
 from vila2.run.step_files import read_done
 from vila2.run.step_kinds import Inputs, step_kind
 
@@ -108,7 +108,7 @@ def build(folder: Path, settings: BuildSettings, inputs: Inputs, progress: Progr
         if subset not in kind.subsets:
             raise PluginError(
                 f"{of}: {sample.key} is of subset {subset!r}",
-                mend=f"declare it beside {', '.join(kind.subsets)}",
+                hint=f"declare it beside {', '.join(kind.subsets)}",
             )
         image = sample.meta.get("image", sample.key)
         held_out = select_share(str(image), settings.held_out, settings.seed)
@@ -161,13 +161,13 @@ def _check_built(folder: Path, results: Mapping[str, Any], held_out: float) -> N
     if not counts:
         raise DataError(
             f"nothing was built; rejected: {rejects}",
-            mend=f"see {folder / 'rejected.jsonl'}, and check --data",
+            hint=f"see {folder / 'rejected.jsonl'}, and check --data",
         )
     for missing, there in ((HELD_OUT, HELD_OUT in counts), ("train", set(counts) - {HELD_OUT})):
         if not there:
             raise DataError(
                 f"of {results['built']} samples none is left for {missing}",
-                mend=f"give more images, or another held_out than {held_out}",
+                hint=f"give more images, or another held_out than {held_out}",
             )
 
 

@@ -77,13 +77,13 @@ class Origin:
         if stage not in self.models:
             raise RunError(
                 f"{self.run} has no stage {stage!r} to start from",
-                mend=f"--set start=NAME with one of {', '.join(self.models)} or last",
+                hint=f"--set start=NAME with one of {', '.join(self.models)} or last",
             )
         model = self.models[stage]
         if isinstance(model, Path) and is_pruned(model.parent) and not model.is_dir():
             raise RunError(
                 f"the model of stage {stage!r} was deleted when {self.run} was done with it (keep in its recipe)",
-                mend=f"take --set start=last, or delete {model.parent} and give `vila2 run` with --set keep=all again",
+                hint=f"take --set start=last, or delete {model.parent} and give `vila2 run` with --set keep=all again",
             )
         return model
 
@@ -108,13 +108,13 @@ class Origin:
         if self.run is None:
             raise RunError(
                 f"the recipe trains on {name}, but {self.name} is a checkpoint without a run",
-                mend=f"--mix FOLDER, or --mix {stage}=FOLDER, with a dataset to mix in (specialist data alone destroys other skills), "
+                hint=f"--mix FOLDER, or --mix {stage}=FOLDER, with a dataset to mix in (specialist data alone destroys other skills), "
                 "or --set stages.NAME.mixture=[...] without it",
             )
         if stage not in self.mixtures:
             raise RunError(
                 f"the recipe trains on {name}, but {self.run} has no stage {stage!r}",
-                mend=f"it has {', '.join(self.mixtures)}",
+                hint=f"it has {', '.join(self.mixtures)}",
             )
         entries, paths = [], {}
         for entry in self.mixtures[stage]:
@@ -156,14 +156,14 @@ def find_origin(source: str | Path | None) -> Origin:
     if (path / "model" / "config.json").is_file():
         path = path / "model"
     if path.is_dir() and not (path / "config.json").is_file():
-        raise RunError(f"{path}: neither a run nor a checkpoint", mend="a checkpoint has a config.json")
+        raise RunError(f"{path}: neither a run nor a checkpoint", hint="a checkpoint has a config.json")
     looks_like_a_path = (
         path.is_absolute() or len(path.parts) > 2 or (len(path.parts) == 2 and path.parent.is_dir())
     )
     if not path.exists() and looks_like_a_path:
         near = nearest_path(path)
-        mend = f"did you mean {near}?" if near else "check the path given to --from"
-        raise RunError(f"{path}: no such run or checkpoint", mend=mend)
+        hint = f"did you mean {near}?" if near else "check the path given to --from"
+        raise RunError(f"{path}: no such run or checkpoint", hint=hint)
     model = path if path.exists() else str(source)
     return Origin(path.name, {"last": model}, miniature=is_miniature(model))
 
@@ -179,7 +179,7 @@ def latest_run(runs: Path = _RUNS) -> Path:
     if not found:
         raise RunError(
             f"no finished run below {runs}/ to take a generalist from",
-            mend="`vila2 run RECIPE` makes one; or --from RUN, or --from CHECKPOINT",
+            hint="`vila2 run RECIPE` makes one; or --from RUN, or --from CHECKPOINT",
         )
     return max(found, key=lambda folder: (folder / "results.json").stat().st_mtime)
 
@@ -247,7 +247,7 @@ def _generalist(run: Path, by_name: Mapping[str, Any], stage: str) -> Mapping[st
     if not ends:
         raise RunError(
             f"{run} has not trained a model to its end yet",
-            mend=f"`vila2 status {shlex.quote(str(run))}` shows how far it is; run it to its end",
+            hint=f"`vila2 status {shlex.quote(str(run))}` shows how far it is; run it to its end",
         )
     results = run / "results.json"
     best = json.loads(results.read_text(encoding="utf-8")).get("best", "") if results.is_file() else ""

@@ -177,7 +177,7 @@ def _own_data(origin: Origin, plugin: Installed, specialist: Specialist) -> Data
             if folder
             else f"{origin.name} is a checkpoint without a run"
         ),
-        mend=what_it_reads(specialist),
+        hint=what_it_reads(specialist),
     )
 
 
@@ -185,7 +185,7 @@ def _check_data(data: DatasetSpec, images: StepResult | None, specialist: Specia
     if data.source == "path" and not images and not os.path.exists(str(data.path)):
         raise DataError(
             f"{data.path}: no such file or folder to build from",
-            mend=f"check the path; {what_it_reads(specialist)}",
+            hint=f"check the path; {what_it_reads(specialist)}",
         )
 
 
@@ -210,10 +210,10 @@ def _raise_all(wrong: Sequence[Vila2Error]) -> None:
     if len(wrong) == 1:
         raise wrong[0]
     if wrong:
-        lines = [error.what + (f" ({error.mend})" if error.mend else "") for error in wrong]
+        lines = [error.what + (f" ({error.hint})" if error.hint else "") for error in wrong]
         raise RecipeError(
             "\n  ".join([f"{len(wrong)} things are missing", *lines]),
-            mend="nothing was done; mend them and give the command again",
+            hint="nothing was done; fix them and give the command again",
         ) from wrong[0]
 
 
@@ -271,7 +271,7 @@ def _read_packaged(path: Path, of: str) -> str:
             there = []
         raise RecipeError(
             f"{path}: no such file, neither here nor in a package",
-            mend=did_you_mean(path.as_posix(), there) if there else "give the path of a specialist's recipe",
+            hint=did_you_mean(path.as_posix(), there) if there else "give the path of a specialist's recipe",
         ) from error
 
 

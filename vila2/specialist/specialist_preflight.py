@@ -236,7 +236,7 @@ def in_tokens(job: Job, sample: Sample, stage: StageSpec, processor: Any) -> dic
         raise DataError(
             f"{job.plugin}: the model cannot read a sample that it builds ({sample.key}): "
             f"{type(error).__name__}: {error}",
-            mend="look at the model's processor and chat template; `vila2 data preview` shows samples of "
+            hint="look at the model's processor and chat template; `vila2 data preview` shows samples of "
             "other datasets",
         ) from error
     trained = [

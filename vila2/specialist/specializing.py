@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vila2.data.atomic import write_json_atomic, write_text_atomic
+from vila2.progress import Progress
 from vila2.run.step_files import StepResult
 from vila2.run.steps import Run
 from vila2.specialist.making import make
@@ -17,7 +18,11 @@ _PREVIEWED = 8
 
 
 def specialise(
-    job: Job, folder: Path, *, progress: Any, show: Callable[[Mapping[str, Any], Path], None] | None = None
+    job: Job,
+    folder: Path,
+    *,
+    progress: Progress,
+    show: Callable[[Mapping[str, Any], Path], None] | None = None,
 ) -> dict[str, Any]:
     """Makes a specialist, or goes on with it.
 

@@ -67,7 +67,7 @@ def outcomes(study: Study, items: Mapping[Cell, Sequence[Items]], *, seed: int) 
         if any(low.keys != high.keys for low, high in pairs):
             raise DataError(
                 f"study {study.name!r}: {expectation.low} and {expectation.high} have different items",
-                mend="measure both on the same data",
+                hint="measure both on the same data",
             )
         difference = _difference(pairs, seed)
         unit = pairs[0][1].unit

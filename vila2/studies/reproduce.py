@@ -22,6 +22,7 @@ from vila2.evaluate.measures.items import Items, measure_row
 from vila2.evaluate.measures.stored import items_of
 from vila2.model.assemble_step import starting_parts
 from vila2.nearest import did_you_mean
+from vila2.progress import Progress
 from vila2.recipe.changed import changed
 from vila2.recipe.recipe import Recipe
 from vila2.report.studies_page import NOT_IN_SOURCE, write_studies_markdown, write_studies_page
@@ -48,7 +49,7 @@ def find_studies(names: Sequence[str], *, quick: bool = False) -> list[Study]:
         if name not in STUDIES and name not in GROUPS:
             raise RunError(
                 f"there is no study {name!r}",
-                mend=f"{did_you_mean(name, [*STUDIES, *GROUPS])}; see `vila2 reproduce --list`",
+                hint=f"{did_you_mean(name, [*STUDIES, *GROUPS])}; see `vila2 reproduce --list`",
             )
     wanted = names or (["smoke"] if quick else ["vila2"])
     found = [study for name in wanted for study in GROUPS.get(name, (name,))]
@@ -56,7 +57,7 @@ def find_studies(names: Sequence[str], *, quick: bool = False) -> list[Study]:
 
 
 def reproduce(
-    studies: Sequence[Study], folder: Path, *, size: Size, seeds: Sequence[int], progress: Any
+    studies: Sequence[Study], folder: Path, *, size: Size, seeds: Sequence[int], progress: Progress
 ) -> dict[str, Any]:
     """Does studies, or goes on with them.
 

@@ -55,7 +55,7 @@ def latest_checkpoint(folder: Path, *, processes: int = 1, zero: int | None = No
     if (before[1] or zero) and before != (processes, zero):
         raise TrainingError(
             f"{path} was written {_said(*before)} and cannot be gone on from {_said(processes, zero)}",
-            mend=f"go on with `--set processes={before[0]}`, or delete {folder} to train the stage anew",
+            hint=f"go on with `--set processes={before[0]}`, or delete {folder} to train the stage anew",
         )
     return path
 
@@ -66,7 +66,7 @@ def _check_whole(path: Path) -> None:
         for file in sorted(path.glob("*.safetensors")):
             check_safetensors(file)
     except ModelError as error:
-        raise TrainingError(error.what, mend=f"delete {path}: the stage then trains without it") from error
+        raise TrainingError(error.what, hint=f"delete {path}: the stage then trains without it") from error
 
 
 def latest_checkpoint_number(folder: Path) -> int | None:

@@ -37,7 +37,7 @@ class EncodedMixture(Dataset):
         except (DataError, ModelError) as error:
             raise TrainingError(
                 f"{error.what}; when the stage began this was not so",
-                mend="the dataset or a layer was changed while the stage ran: look with `vila2 data verify`, remove the "
+                hint="the dataset or a layer was changed while the stage ran: look with `vila2 data verify`, remove the "
                 "stage's folder and give the same command again",
             ) from error
 
@@ -65,6 +65,6 @@ class PackedMixture(Dataset):
             raise TrainingError(
                 f"sample {self.samples.mixture[number].key!r} has {len(encoded.input_ids)} tokens, and had "
                 f"{self.packs.tokens[number]} when the packs were planned",
-                mend="the dataset or a layer was changed while the stage ran: remove the stage's folder",
+                hint="the dataset or a layer was changed while the stage ran: remove the stage's folder",
             )
         return encoded

@@ -15,6 +15,7 @@ import numpy as np
 from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder
 from vila2.packing.lengths import measure_lengths
+from vila2.progress import Progress
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import StageSpec
 from vila2.train.mixture import open_mixture
@@ -27,7 +28,7 @@ def with_equal_compute(
     inputs: Mapping[str, Path],
     processor: Any,
     seed: int,
-    progress: Any,
+    progress: Progress,
 ) -> StageSpec:
     """A stage that reads its own mixture as often as before and, spread over that, so many other samples.
 
@@ -47,14 +48,14 @@ def with_equal_compute(
     """
     if stage.max_steps is not None:
         raise TrainingError(
-            "a stage of max_steps can not make up for another's compute", mend="give it epochs instead"
+            "a stage of max_steps can not make up for another's compute", hint="give it epochs instead"
         )
 
     more, less = (_measured(one, inputs, processor, seed, progress) for one in (told.more, told.less))
     budget = more.sum() - less.sum()
     if budget <= 0:
         raise TrainingError(
-            f"there is no compute to match: {budget:.0f} tokens", mend="leave the control out"
+            f"there is no compute to match: {budget:.0f} tokens", hint="leave the control out"
         )
     others = [entry for entry in stage.mixture if entry.dataset in told.datasets]
     own = [entry for entry in stage.mixture if entry.dataset not in told.datasets]
@@ -74,7 +75,7 @@ def with_equal_compute(
 
 
 def _measured(
-    spec: StageSpec, inputs: Mapping[str, Path], processor: Any, seed: int, progress: Any
+    spec: StageSpec, inputs: Mapping[str, Path], processor: Any, seed: int, progress: Progress
 ) -> np.ndarray:
     """Tokens of every sample of a stage, times its epochs."""
     encoder = ConversationEncoder(processor, max_length=spec.max_length)

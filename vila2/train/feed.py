@@ -19,6 +19,7 @@ from vila2.packing.collate import Collator, PackCollator, collate_padded
 from vila2.packing.isolation import Isolation
 from vila2.packing.plan import Packs, plan_packs
 from vila2.packing.trial import isolate, try_out
+from vila2.progress import Progress
 from vila2.train.blank import WithBlankImage, blank_sample
 from vila2.train.encoded_dataset import EncodedMixture, PackedMixture
 from vila2.train.left_out import Fitting, leave_out
@@ -68,7 +69,7 @@ def feed(
     *,
     seed: int,
     processes: int,
-    progress: Any,
+    progress: Progress,
     name: str = "",
 ) -> Feed:
     """Prepares a mixture, and where samples share rows also the model.

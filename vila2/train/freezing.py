@@ -56,9 +56,9 @@ def check_parts(parts: Collection[str], train: Sequence[str]) -> None:
     """Raises a TrainingError where a part that is to be trained does not exist, or not in this model."""
     for name in train:
         if name not in PARTS:
-            raise TrainingError(f"unknown part {name!r} to train", mend=f"use {', '.join(PARTS)}")
+            raise TrainingError(f"unknown part {name!r} to train", hint=f"use {', '.join(PARTS)}")
         if name not in parts:
-            raise TrainingError(f"the model has no {name} to train", mend=f"assemble one with model.{name}")
+            raise TrainingError(f"the model has no {name} to train", hint=f"assemble one with model.{name}")
 
 
 def frozen_modules(model: torch.nn.Module, train: Sequence[str]) -> list[torch.nn.Module]:

@@ -22,6 +22,7 @@ from vila2.data.atomic import write_text_atomic
 from vila2.data.mixtures import Mixture
 from vila2.errors import TrainingError
 from vila2.packing.lengths import Lengths, Unfit, measure_lengths
+from vila2.progress import Progress
 
 if TYPE_CHECKING:
     from vila2.model.conversation import ConversationEncoder
@@ -41,13 +42,13 @@ class LeftOut:
     Attributes:
         dataset: "dataset through view".
         key: of the sample.
-        reason, mend: why, and what can be done about it.
+        reason, hint: why, and what can be done about it.
     """
 
     dataset: str
     key: str
     reason: str
-    mend: str = ""
+    hint: str = ""
 
     @property
     def kind(self) -> str:
@@ -81,7 +82,7 @@ def leave_out(
     *,
     name: str,
     largest: float,
-    progress: Any,
+    progress: Progress,
 ) -> Fitting:
     """Measures a stage's samples and leaves out those that can not be trained on.
 
@@ -114,7 +115,7 @@ def leave_out(
     rows = _rows(mixture, unfit)
     lines = [
         json.dumps(
-            {"dataset": row.dataset, "key": row.key, "reason": row.reason, "mend": row.mend},
+            {"dataset": row.dataset, "key": row.key, "reason": row.reason, "hint": row.hint},
             ensure_ascii=False,
         )
         for row in rows
@@ -153,7 +154,7 @@ def _of_too_many_images(stage: StageSpec, lengths: Lengths) -> list[Unfit]:
 
 def _rows(mixture: Mixture, unfit: Iterable[Unfit]) -> list[LeftOut]:
     """Each sample once, however often the mixture reads it."""
-    rows = (LeftOut(*mixture.whence(one.number), one.reason, one.mend) for one in unfit)
+    rows = (LeftOut(*mixture.whence(one.number), one.reason, one.hint) for one in unfit)
     return list({(row.dataset, row.key): row for row in rows}.values())
 
 
@@ -170,13 +171,13 @@ def _check_share(
     kind = _kinds(rows).most_common(1)[0][0]
     example = next(row for row in rows if row.kind == kind)
     if share == 1:
-        what, mend = f"stage {name}: none of its {told['of']} samples can be trained on", example.mend
+        what, hint = f"stage {name}: none of its {told['of']} samples can be trained on", example.hint
     else:
         what = (
             f"stage {name}: {told['count']} of {told['of']} samples ({share:.0%}) can not be trained on, more than "
             f"the {largest:.0%} that stages.{name}.max_left_out allows"
         )
-        mend = f"{example.mend}; or raise stages.{name}.max_left_out"
+        hint = f"{example.hint}; or raise stages.{name}.max_left_out"
     raise TrainingError(
-        f"{what}: {example.reason}", mend=f"{mend}. All are named in {folder / LEFT_OUT_FILE}"
+        f"{what}: {example.reason}", hint=f"{hint}. All are named in {folder / LEFT_OUT_FILE}"
     )

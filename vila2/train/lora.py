@@ -65,7 +65,7 @@ def adapted_layers(model: Any) -> dict[str, torch.nn.Linear]:
     }
     if not found:
         raise TrainingError(
-            f"no linear layers found under {language!r} for LoRA", mend="train in full instead"
+            f"no linear layers found under {language!r} for LoRA", hint="train in full instead"
         )
     return found
 
@@ -84,7 +84,7 @@ def _added_rows(model: Any, names: Mapping[int, str]) -> dict[str, list[int]]:
         # peft computes with the trained rows of such a layer's weight and leaves its bias out.
         raise TrainingError(
             "LoRA can not train added tokens in a model whose output layer has a bias",
-            mend="leave lora out, or use coordinates: text",
+            hint="leave lora out, or use coordinates: text",
         )
     # Tied layers are one: peft trains the rows of the embedding in both.
     layers = [embedding] if head.weight is embedding.weight else [embedding, head]

@@ -35,7 +35,7 @@ def open_mixture(stage: StageSpec, inputs: Mapping[str, Path], seed: int, name: 
     mixture = Mixture(parts, seed)
     if not len(mixture):
         names = ", ".join(f"{entry.dataset} through {entry.view}" for entry in stage.mixture)
-        raise TrainingError(f"no usable sample in the mixture: {names}", mend="look with `vila2 data stats`")
+        raise TrainingError(f"no usable sample in the mixture: {names}", hint="look with `vila2 data stats`")
     for part, counts in mixture.short.items():
         asked, there = counts["asked"], counts["there"]
         log.warning("stage %s: %s has %d samples, the recipe asks for %d", name, part, there, asked)

@@ -43,7 +43,7 @@ def check_fit(stages: Mapping[str, StageSpec], model: PreTrainedModel, processor
                 raise cannot_isolate(problem)
             blank_sample(processor, stage.style)
         except Vila2Error as error:
-            raise type(error)(f"stage {name}: {error.what}", mend=error.mend) from error
+            raise type(error)(f"stage {name}: {error.what}", hint=error.hint) from error
 
 
 def how_it_isolates(stage: StageSpec, model: PreTrainedModel) -> Isolation:
@@ -64,5 +64,5 @@ def check_answers(processor: Any, what: str) -> None:
     if not has_chat_template(processor):
         raise ModelError(
             f"{type(processor).__name__} has no chat template, which {what} need",
-            mend="put a chat_template.jinja into the model's folder, or take a model that was tuned to answer",
+            hint="put a chat_template.jinja into the model's folder, or take a model that was tuned to answer",
         )

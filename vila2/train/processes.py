@@ -27,7 +27,7 @@ import torch
 import vila2
 from vila2 import errors
 from vila2.errors import TrainingError, Vila2Error
-from vila2.run.progress import Progress
+from vila2.progress import Progress
 from vila2.run.step_kinds import Inputs
 from vila2.train.checkpoints import latest_checkpoint_number
 from vila2.train.train_settings import TrainSettings
@@ -49,7 +49,7 @@ def processes_here(wanted: int | str) -> int:
         return max(1, gpus)
     if gpus and int(wanted) > gpus:
         raise TrainingError(
-            f"processes: {wanted}, but there are {gpus} GPUs", mend=f"set processes to {gpus} or to auto"
+            f"processes: {wanted}, but there are {gpus} GPUs", hint=f"set processes to {gpus} or to auto"
         )
     return int(wanted)
 
@@ -112,7 +112,7 @@ class _Worker:
         self.process.stdin.write(json.dumps(orders).encode() + b"\n")
         self.process.stdin.flush()
 
-    def take(self, data: bytes, progress: Any, stack: ExitStack) -> None:
+    def take(self, data: bytes, progress: Progress, stack: ExitStack) -> None:
         """Reads reports: a task begins, advances or ends; a line for the log; an error; the results."""
         *lines, self.rest = (self.rest + data).split(b"\n")
         for report in map(json.loads, lines):
@@ -127,8 +127,8 @@ class _Worker:
                     self.tasks.pop()[0].__exit__(None, None, None)
                 case {"log": message, "level": level, "name": name}:
                     logging.getLogger(name).log(level, message)
-                case {"error": kind, "what": what, "mend": mend}:
-                    self.error = getattr(errors, kind, TrainingError)(what, mend=mend)
+                case {"error": kind, "what": what, "hint": hint}:
+                    self.error = getattr(errors, kind, TrainingError)(what, hint=hint)
                 case {"results": results}:
                     self.results = results
 
@@ -158,7 +158,7 @@ def _environment(rank: int, count: int, port: int) -> dict[str, str]:
     }
 
 
-def _listen(workers: list[_Worker], progress: Any, stack: ExitStack) -> None:
+def _listen(workers: list[_Worker], progress: Progress, stack: ExitStack) -> None:
     """Takes reports until all processes have ended, or one has failed and its grace is over."""
     deadline = None
     with selectors.DefaultSelector() as selector:
@@ -201,10 +201,10 @@ def _cause(failed: list[_Worker], count: int, folder: Path) -> Vila2Error:
     code = worker.process.returncode
     if killed:
         what = f"process {worker.rank} of {count} was killed by {signal.Signals(-code).name}"
-        mend = "most often there was too little memory: lower device_batch_size; "
+        hint = "most often there was too little memory: lower device_batch_size; "
     else:
         what = f"process {worker.rank} of {count} failed: {worker.last_words()}"
-        mend = ""
+        hint = ""
     step = latest_checkpoint_number(folder)
     where = f"from step {step}" if step else "from the stage's beginning"
-    return TrainingError(what, mend=f"{mend}look in {worker.log}; the same command trains on {where}")
+    return TrainingError(what, hint=f"{hint}look in {worker.log}; the same command trains on {where}")

@@ -24,8 +24,8 @@ from vila2.model.saving import save_model
 from vila2.model.seen_before import remember_pictures
 from vila2.model.special_tokens import token_groups
 from vila2.model.weights import fit_state
+from vila2.progress import Progress
 from vila2.recipe.parts.stage import StageSpec
-from vila2.run.progress import Progress
 from vila2.run.step_kinds import Inputs
 from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_torn
 from vila2.train.equal_compute import with_equal_compute
@@ -187,7 +187,7 @@ def ready_to_learn(
     if stage.lora and zero == 3 and token_groups(model.config):
         raise TrainingError(
             "under ZeRO-3 LoRA can not train added tokens: their rows lie in layers that are shared out",
-            mend="deepspeed: 2, or leave lora out",
+            hint="deepspeed: 2, or leave lora out",
         )
     if stage.lora:
         model = add_lora(model, stage)

@@ -26,32 +26,32 @@ def check_stage(stage: StageSpec, processes: int) -> None:
     if stage.objective == "words" and (processes > 1 or stage.pack_length):
         raise TrainingError(
             "objective: words trains on one process, without packs",
-            mend="say processes: 1 in the recipe and no pack_length in the stage",
+            hint="say processes: 1 in the recipe and no pack_length in the stage",
         )
     if stage.deepspeed and processes > 1 and importlib.util.find_spec("deepspeed") is None:
         raise TrainingError(
             f"deepspeed: {stage.deepspeed} on {processes} processes needs the deepspeed package",
-            mend="pip install deepspeed, or say deepspeed: null in the stage",
+            hint="pip install deepspeed, or say deepspeed: null in the stage",
         )
     if stage.deepspeed == 3 and processes > 1 and stage.lora and stage.lora.quantize:
         raise TrainingError(
             f"quantize: {stage.lora.quantize} and deepspeed: 3 exclude each other: weights in 4 bits are not shared out",
-            mend="say deepspeed: 2 or deepspeed: null in the stage",
+            hint="say deepspeed: 2 or deepspeed: null in the stage",
         )
 
 
 def _check_lora(stage: StageSpec) -> None:
     if "language" not in stage.train:
         raise TrainingError(
-            "lora adapts the language model, which the stage does not train", mend="train: [language]"
+            "lora adapts the language model, which the stage does not train", hint="train: [language]"
         )
     for part in ("vision", "visual_expert"):
         if part in stage.train:
             raise TrainingError(
                 f"lora adapts the language model; {part} would be trained in full beside it",
-                mend=f"leave {part} out of the stage's train",
+                hint=f"leave {part} out of the stage's train",
             )
     if stage.lora.quantize and importlib.util.find_spec("bitsandbytes") is None:
         raise TrainingError(
-            f"quantize: {stage.lora.quantize} needs bitsandbytes", mend="pip install bitsandbytes"
+            f"quantize: {stage.lora.quantize} needs bitsandbytes", hint="pip install bitsandbytes"
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vila2.plugin.host import Host
-from vila2.run.progress import Progress
+from vila2.progress import Progress
 from vila2.run.step_kinds import Inputs, step_kind
 from vila2.train.train_settings import TrainSettings
 

@@ -84,7 +84,7 @@ class StageTrainer(Trainer):
             what="checkpoint in",
             name=self.args.output_dir,
             whole=True,
-            mend="delete it to train the stage anew",
+            hint="delete it to train the stage anew",
         )
 
     @property
@@ -118,7 +118,7 @@ class StageTrainer(Trainer):
             raise TrainingError(
                 f"{type(self.accelerator.unwrap_model(self.model)).__name__} computes a loss of its own,"
                 " so its soft tokens would be trained as ordinary ones",
-                mend="give the token groups loss: ce, or use a model that takes transformers' loss_function",
+                hint="give the token groups loss: ce, or use a model that takes transformers' loss_function",
             )
         excess, targets = self.accelerator.reduce(soft_loss.take(self.args.device), "sum").tolist()
         return {"soft_excess": excess / targets} if targets else {}
@@ -150,7 +150,7 @@ class StopOnBadLoss(TrainerCallback):
         if loss is not None and not math.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss} at step {state.global_step}",
-                mend="lower the stage's learning_rate, or train in float32 or bfloat16 instead of float16",
+                hint="lower the stage's learning_rate, or train in float32 or bfloat16 instead of float16",
             )
 
 

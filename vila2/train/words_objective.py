@@ -57,7 +57,7 @@ class WordsObjective:
         if not known:
             raise TrainingError(
                 "no word tells one text of the mixture from another",
-                mend="give a stage with `objective: words` more and differing texts",
+                hint="give a stage with `objective: words` more and differing texts",
             )
         weights = torch.tensor([counts[word] for word in known]).div(total).log().neg()
         self.weights = torch.zeros(len(embeddings)).index_copy(0, torch.tensor(known), weights)
@@ -76,7 +76,7 @@ class WordsObjective:
         if len(tokens) != len(inputs["labels"]):
             raise TrainingError(
                 f"{len(tokens)} images in a batch of {len(inputs['labels'])} samples",
-                mend="train `objective: words` on samples of one image each",
+                hint="train `objective: words` on samples of one image each",
             )
         embeddings = model.get_input_embeddings().weight.detach()[self.known].float()
         likely = log_softmax(SHARPNESS * tokens @ embeddings.T, dim=-1)  # [B, tokens of an image, words]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vila2.errors import Vila2Error
+from vila2.progress import Progress
 
 
 class Reports:
@@ -64,7 +65,7 @@ def main() -> None:
     try:
         results = _train(orders, reports if first else None)
     except Vila2Error as error:
-        reports.send(error=type(error).__name__, what=error.what, mend=error.mend)
+        reports.send(error=type(error).__name__, what=error.what, hint=error.hint)
         raise
     if first:
         reports.send(results=results)
@@ -73,10 +74,10 @@ def main() -> None:
     os._exit(0)
 
 
-def _train(orders: dict[str, Any], progress: Any) -> dict[str, Any]:
+def _train(orders: dict[str, Any], progress: Progress) -> dict[str, Any]:
     import torch
 
-    from vila2.run.progress import Board
+    from vila2.run.board import Board
     from vila2.train.stage import train_stage
     from vila2.train.train_settings import TrainSettings
 

@@ -206,7 +206,7 @@ def test_the_command_shows_examples_of_what_was_refused(tmp_path, capsys):
     assert "for example" in said and "rows.jsonl:2" in said
     for argument in ("spans=x", "resize=border", "split"):
         assert main([str(rows), argument]) == 1
-        assert "mend:" in capsys.readouterr().err
+        assert "hint:" in capsys.readouterr().err
 
 
 @settings(

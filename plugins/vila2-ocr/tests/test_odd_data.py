@@ -115,7 +115,7 @@ def test_the_command_shows_examples_of_what_was_refused(tmp_path, capsys):
     assert "for example" in (said := capsys.readouterr().out) and "rows.jsonl:2" in said
     for argument in ("qestions=3", "questions=x", "questions"):
         assert main([str(rows), argument]) == 1
-        assert "mend:" in capsys.readouterr().err
+        assert "hint:" in capsys.readouterr().err
 
 
 _ANY = st.recursive(

@@ -125,7 +125,7 @@ def test_the_command_says_what_was_refused_and_where(tmp_path, capsys):
         ["/nowhere"],
     ):
         assert main(arguments) == 1
-        assert "mend:" in capsys.readouterr().err
+        assert "hint:" in capsys.readouterr().err
 
 
 def test_images_may_lie_in_a_folder_of_their_own(tmp_path):

@@ -51,7 +51,7 @@ class Control:
         """
         if self.of_specialists and not recipe.specialists:
             raise RecipeError(
-                f"controls: {self.name} needs specialists", mend="leave it out, or name specialists"
+                f"controls: {self.name} needs specialists", hint="leave it out, or name specialists"
             )
         raw = changed(recipe.model_dump(mode="json"), {**self.changes(recipe), "controls": []})
         try:
@@ -59,11 +59,11 @@ class Control:
         except ValidationError as error:
             raise RecipeError(
                 f"controls: {self.name} cannot be had of this recipe: {error.errors()[0]['msg']}",
-                mend="mend that, or leave the control out",
+                hint="fix that, or leave the control out",
             ) from error
         if made == recipe.model_copy(update={"controls": ()}):
             raise RecipeError(
-                f"controls: {self.name} changes nothing: it is what the recipe says", mend="leave it out"
+                f"controls: {self.name} changes nothing: it is what the recipe says", hint="leave it out"
             )
         return made
 
@@ -100,7 +100,7 @@ def find_controls(recipe: Recipe) -> list[Control]:
         if name not in known:
             raise RecipeError(
                 f"controls: there is no control {name!r}",
-                mend=f"{did_you_mean(name, known)}; see `vila2 run RECIPE --list-controls`",
+                hint=f"{did_you_mean(name, known)}; see `vila2 run RECIPE --list-controls`",
             )
     return [known[name] for name in dict.fromkeys(recipe.controls)]
 

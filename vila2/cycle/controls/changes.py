@@ -36,12 +36,12 @@ def merged(name: str, **settings: Any) -> Changes:
             raise RecipeError(
                 f"controls: {name} says nothing where specialist_data is {recipe.specialist_data}: no merged caption is "
                 "trained on",
-                mend="leave it out",
+                hint="leave it out",
             )
         if settings.get("arm") == "unchecked" and recipe.merge.arm == "append":
             raise RecipeError(
                 f"controls: {name} says nothing where merge.arm is append, which checks nothing",
-                mend="leave it out",
+                hint="leave it out",
             )
         return {f"merge.{key}": value for key, value in settings.items()}
 
@@ -61,7 +61,7 @@ def more_epochs(more: int) -> Changes:
         stage = recipe.cycle.stage
         if stage not in recipe.stages:
             raise RecipeError(
-                f"controls: there is no stage {stage!r} to train longer", mend="name one as cycle.stage"
+                f"controls: there is no stage {stage!r} to train longer", hint="name one as cycle.stage"
             )
         spec = recipe.stages[stage]
         if spec.max_steps is not None:
@@ -92,7 +92,7 @@ def more_sft(recipe: Recipe) -> Mapping[str, Any]:
     if recipe.cycle.captions not in NO_DATASETS:
         raise RecipeError(
             f"controls: more-sft takes the tokens of captions that VILA_0 writes, and {recipe.cycle.captions!r} are given",
-            mend="leave it out, or take twice-sft",
+            hint="leave it out, or take twice-sft",
         )
     return one_round(captions=MORE_SFT)(recipe)
 
@@ -103,7 +103,7 @@ def into_sft(recipe: Recipe) -> Mapping[str, Any]:
     if brought := [name for name, use in recipe.specialists.items() if use.made]:
         raise RecipeError(
             f"controls: specialist-data-in-sft needs what specialists.{brought[0]} was trained on, and it was made before",
-            mend=f"leave the control out, or specialists.{brought[0]}.made",
+            hint=f"leave the control out, or specialists.{brought[0]}.made",
         )
     return {"specialist_data": "sft"}
 
@@ -113,7 +113,7 @@ def _check_matched(recipe: Recipe, control: str) -> None:
     if spec.max_steps is not None:
         raise RecipeError(
             f"controls: {control} makes stage {last!r} longer by tokens, but it has max_steps",
-            mend=f"give stages.{last} epochs in their place, or leave the control out",
+            hint=f"give stages.{last} epochs in their place, or leave the control out",
         )
 
 
@@ -124,7 +124,7 @@ def prompted(name: str, *prompts: str) -> Changes:
         if recipe.cycle.rounds and recipe.cycle.prompts == prompts:
             raise RecipeError(
                 f"controls: {name} says nothing where cycle.prompts are these: VILA_1 is that row",
-                mend="leave it out",
+                hint="leave it out",
             )
         return one_round(prompts=list(prompts))(recipe)
 
@@ -136,7 +136,7 @@ def first_captions(recipe: Recipe) -> Mapping[str, Any]:
     if recipe.cycle.attempts == 1:
         raise RecipeError(
             "controls: first-captions says nothing where there is one attempt",
-            mend="leave it out, or set cycle.attempts",
+            hint="leave it out, or set cycle.attempts",
         )
     return one_round(attempts=1)(recipe)
 
@@ -150,7 +150,7 @@ def given_truth(recipe: Recipe) -> Mapping[str, Any]:
     if spec.source != "world":
         raise RecipeError(
             f"controls: {TRUTH} needs true captions of the images of {recipe.recaptioned!r}",
-            mend=f"give a dataset of the same keys under data.{TRUTH}",
+            hint=f"give a dataset of the same keys under data.{TRUTH}",
         )
     options = {**spec.options, "content": "test", "questions": 1}
     return {**changes, f"data.{TRUTH}": {"source": "world", "options": options}}
@@ -166,7 +166,7 @@ def equal_data(recipe: Recipe) -> Mapping[str, Any]:
     number = len(recipe.specialists)
     if number == 1:
         raise RecipeError(
-            "controls: specialists-at-equal-data says nothing of a single specialist", mend="leave it out"
+            "controls: specialists-at-equal-data says nothing of a single specialist", hint="leave it out"
         )
     return {
         f"specialists.{name}.select": [place / number, (place + 1) / number]

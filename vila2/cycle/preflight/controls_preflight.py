@@ -39,5 +39,5 @@ def check_controls(recipe: Recipe, history: History, models: Mapping[str, Traine
             if held.model.digest == models[control.name].model.digest:
                 raise RecipeError(
                     f"controls: {control.name} would be {held.name} once more, as this recipe is",
-                    mend="leave it out",
+                    hint="leave it out",
                 )

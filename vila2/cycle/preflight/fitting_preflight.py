@@ -87,7 +87,7 @@ def look_at_stage(
             first = unfit[0][1]
             raise RecipeError(
                 f"stage {name}: none of the first {len(told)} samples of {dataset!r} can be trained on: {first.what}",
-                mend=f"{first.mend}; stages.{name}.max_left_out=1 to go on all the same",
+                hint=f"{first.hint}; stages.{name}.max_left_out=1 to go on all the same",
             )
         if unfit:
             rows = [{"key": key, "reason": error.what} for key, error in unfit]

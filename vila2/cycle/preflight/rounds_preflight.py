@@ -60,7 +60,7 @@ def _check_some_image(recipe: Recipe) -> None:
         which = f"name the dataset that is to be described ({', '.join(others)})" if others else "use images"
         raise RecipeError(
             f"cycle.recaption: no sample of {name!r} has an image, so there is nothing to describe",
-            mend=f"{which}, or say cycle.rounds: 0 and no specialists",
+            hint=f"{which}, or say cycle.rounds: 0 and no specialists",
         )
 
 
@@ -86,7 +86,7 @@ def _check_stopping(recipe: Recipe) -> None:
         why = "more of it is not better" if measure else f"the measures of kind {kind} do not add up"
         raise RecipeError(
             f"cycle.saturation.measure: {recipe.cycle.saturation.measure} cannot say when to stop: {why}",
-            mend=f"name a measure of which more is better ({name}/MEASURE, see docs/evaluation.md), or a benchmark of "
+            hint=f"name a measure of which more is better ({name}/MEASURE, see docs/evaluation.md), or a benchmark of "
             "kind questions or choices",
         )
 
@@ -110,5 +110,5 @@ def check_images(recipe: Recipe) -> None:
     others = sorted({entry.dataset for entry in mixture} - {name})
     raise RecipeError(
         f"cycle.recaption: the stage's first dataset is recaptioned where none is named, but {what}",
-        mend=f"write cycle.recaption: {' or '.join(others) or 'NAME'}; {name} where that is meant",
+        hint=f"write cycle.recaption: {' or '.join(others) or 'NAME'}; {name} where that is meant",
     )

@@ -16,8 +16,8 @@ from vila2.evaluate.measures.items import Items
 from vila2.evaluate.readable import readable
 from vila2.model.conversation import IGNORED, ConversationEncoder
 from vila2.packing.collate import Collator
+from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Progress
 
 
 def alignment(
@@ -78,7 +78,7 @@ def alignment_items(
             text = batch.pop("labels")[0] != IGNORED
             image = batch["input_ids"][0] == model.config.image_token_id
             if not image.any() or not text.any():
-                raise DataError(f"{sample.key!r} has no image or no text", mend="leave it out")
+                raise DataError(f"{sample.key!r} has no image or no text", hint="leave it out")
             for layer, states in enumerate(_states(model, batch)):
                 pair = states[image], states[text]
                 found.setdefault(f"chamfer, layer {layer}", []).append(chamfer_distance(*pair))

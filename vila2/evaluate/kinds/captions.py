@@ -19,8 +19,8 @@ from vila2.evaluate.measures.items import Items, measure_row
 from vila2.evaluate.measures.looking import confirmed_words, told_apart
 from vila2.evaluate.measures.text import cider
 from vila2.evaluate.measures.variety import variety
+from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Progress
 
 __all__ = ["PROMPT", "Items", "captions", "claims_about", "measure_row", "score_captions"]
 

@@ -23,8 +23,8 @@ from vila2.model.conversation import IGNORED, ConversationEncoder
 from vila2.model.pieces import Style
 from vila2.packing.collate import collate_row
 from vila2.packing.isolation import Isolation
+from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Progress
 
 
 def choices(
@@ -101,7 +101,7 @@ def _check_choices(sample: Sample) -> Sequence[str]:
     choices = sample.meta.get("choices") or ()
     if len(choices) < 2:
         raise DataError(
-            f"{sample.key!r} has {len(choices)} choices", mend='give two or more as meta["choices"]'
+            f"{sample.key!r} has {len(choices)} choices", hint='give two or more as meta["choices"]'
         )
     return choices
 

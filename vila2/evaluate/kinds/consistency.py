@@ -17,8 +17,8 @@ from vila2.evaluate.kinds.captions import PROMPT, claims_about
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.measures.looking import content_words
+from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Progress
 
 
 def consistency(
@@ -49,7 +49,7 @@ def score_consistency(samples: Sequence[Sample], texts: Sequence[Sequence[str]])
     """
     if len(samples) < 2 or any(len(own) < 2 for own in texts):
         raise DataError(
-            "one image, or one caption, has nothing to agree with", mend="take two or more of each"
+            "one image, or one caption, has nothing to agree with", hint="take two or more of each"
         )
     keys = [sample.key for sample in samples]
     words = [[content_words(text) for text in own] for own in texts]

@@ -18,8 +18,8 @@ from vila2.evaluate.asking import BenchmarkOutcome, ask_all, task_of
 from vila2.evaluate.kinds.captions import PROMPT
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.items import Items
+from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Progress
 
 #: Images that are scored against each other's captions: each caption meets its own image and at least four others.
 BLOCK = 5
@@ -128,7 +128,7 @@ def contrast(
         the own image's.
     """
     if len(samples) < 2:
-        raise DataError(f"{len(samples)} image: there is no other to compare with", mend="take two or more")
+        raise DataError(f"{len(samples)} image: there is no other to compare with", hint="take two or more")
     keys = [sample.key for sample in samples]
     preferred, gains, own_scores = [], [], []
     with task(len(samples)) as progress:

@@ -9,8 +9,8 @@ from vila2.data.sample import Sample
 from vila2.engine.protocol import Engine
 from vila2.errors import RecipeError
 from vila2.evaluate.asking import BenchmarkOutcome
+from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +58,5 @@ def needs_image(spec: BenchmarkSpec, first: Sample) -> None:
     if not first.images:
         raise RecipeError(
             f"benchmark {spec.name!r}: dataset {spec.dataset!r} has no images",
-            mend="name a dataset with images",
+            hint="name a dataset with images",
         )

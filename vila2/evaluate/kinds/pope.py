@@ -22,8 +22,8 @@ from vila2.evaluate.kinds.kind import BenchmarkKind
 from vila2.evaluate.kinds.questions import needs_evidence_or_questions, questions_of
 from vila2.evaluate.measures.answers import yes_no
 from vila2.evaluate.measures.items import Items
+from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Progress
 from vila2.sources.world import generator
 
 SETTINGS = ("random", "popular", "adversarial")
@@ -101,7 +101,7 @@ def presence_questions(samples: Sequence[Sample], *, seed: int) -> list[Presence
     if not questions:
         raise DataError(
             "no image of which evidence says both what is there and what is not",
-            mend='give samples meta["evidence"] with objects, `all_objects`, and the `labels` looked for',
+            hint='give samples meta["evidence"] with objects, `all_objects`, and the `labels` looked for',
         )
     return questions
 
@@ -116,7 +116,7 @@ def given_questions(samples: Sequence[Sample]) -> list[Presence]:
     for one in asked:
         if yes_no(one.answer) is None:
             raise DataError(
-                f"{one.item}: the answer is {one.answer!r}", mend="pope takes questions of yes or no"
+                f"{one.item}: the answer is {one.answer!r}", hint="pope takes questions of yes or no"
             )
     return [Presence(q.sample, q.question, yes_no(q.answer) == "yes", (q.kind,), q.question) for q in asked]
 

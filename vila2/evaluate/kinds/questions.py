@@ -12,8 +12,8 @@ from vila2.evaluate.asking import BenchmarkOutcome, ask_all
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.answers import exact_match, normalise_answer
 from vila2.evaluate.measures.items import Items, largest_share
+from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def needs_evidence_or_questions(spec: BenchmarkSpec, first: Sample) -> None:
     if "evidence" not in first.meta and not questions_of(first):
         raise RecipeError(
             f"benchmark {spec.name!r}: dataset {spec.dataset!r} has neither evidence nor questions",
-            mend="name a dataset of source `evidence` or `world`, or one of questions of yes or no",
+            hint="name a dataset of source `evidence` or `world`, or one of questions of yes or no",
         )
     needs_image(spec, first)
 

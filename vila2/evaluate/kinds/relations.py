@@ -20,8 +20,8 @@ from vila2.evaluate.kinds.questions import needs_evidence_or_questions, question
 from vila2.evaluate.measures.answers import yes_no
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.measures.placing import AXES, Axis, relation
+from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.run.progress import Progress
 from vila2.sources.world import generator
 
 #: Each axis' words: what the first thing is of the second one, on the axis' smaller and greater side.
@@ -81,7 +81,7 @@ def statements(samples: Sequence[Sample], *, seed: int) -> list[Statement]:
     if not found:
         raise DataError(
             "no two things of any image stand in a relation that evidence tells",
-            mend='give samples meta["evidence"] with `all_objects` and objects with boxes or solids',
+            hint='give samples meta["evidence"] with `all_objects` and objects with boxes or solids',
         )
     return found
 
@@ -96,7 +96,7 @@ def given_statements(samples: Sequence[Sample]) -> list[Statement]:
     for one in asked:
         if yes_no(one.answer) is None:
             raise DataError(
-                f"{one.item}: the answer is {one.answer!r}", mend="answer statements by true or false"
+                f"{one.item}: the answer is {one.answer!r}", hint="answer statements by true or false"
             )
     return [Statement(q.sample, q.item, q.kind, q.question, yes_no(q.answer) == "yes") for q in asked]
 

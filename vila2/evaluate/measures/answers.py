@@ -105,7 +105,7 @@ def vqa_accuracy(answer: str, references: Sequence[str]) -> float:
         DataError: no references.
     """
     if not references:
-        raise DataError("a question has no reference answers", mend="leave it out")
+        raise DataError("a question has no reference answers", hint="leave it out")
     matches = [normalise_answer(reference) == normalise_answer(answer) for reference in references]
     if len(matches) == 1:
         return float(matches[0])

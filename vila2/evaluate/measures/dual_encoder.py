@@ -41,7 +41,7 @@ class DualEncoder:
             self.processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
         if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):
             raise ModelError(
-                f"{folder}: a {type(model).__name__} has no two encoders", mend="give a CLIP or SigLIP"
+                f"{folder}: a {type(model).__name__} has no two encoders", hint="give a CLIP or SigLIP"
             )
         self.model = model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.longest = int(getattr(model.config.get_text_config(), "max_position_embeddings", 64))
@@ -84,7 +84,7 @@ def check_scorer(folder: str | Path) -> None:
     if not (path / "config.json").is_file() or not next(path.glob("*.safetensors"), None):
         raise ModelError(
             f"{folder}: no image-text scorer here (config.json and *.safetensors)",
-            mend="give the folder of a CLIP or SigLIP, as `save_pretrained` writes it",
+            hint="give the folder of a CLIP or SigLIP, as `save_pretrained` writes it",
         )
     check_settings(path)
     check_weights(path)

@@ -62,7 +62,7 @@ class FitScorer:
 
     def __init__(self, references: Sequence[Sequence[str]]) -> None:
         if not references:
-            raise DataError("no references to learn word weights from", mend="give one set for each image")
+            raise DataError("no references to learn word weights from", hint="give one set for each image")
         bags = [_together(own) for own in references]
         images = Counter(word for bag in bags for word in bag)
         self._unseen = float(np.log(len(bags) + 1))
@@ -78,7 +78,7 @@ class FitScorer:
             references: one human caption of its image, or more.
         """
         if not references:
-            raise DataError("a caption has no references", mend="leave it out")
+            raise DataError("a caption has no references", hint="leave it out")
         topic = float(self._vector(_bag(text)) @ self._vector(_together(references)))
         return (1 - TOPIC) * self.words(text, references) + TOPIC * max(0.0, topic)
 

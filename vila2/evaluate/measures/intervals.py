@@ -69,7 +69,7 @@ def paired_bootstrap(
     """
     if len(a) != len(b):
         raise DataError(
-            f"{len(a)} and {len(b)} values can not be paired", mend="score both on the same items"
+            f"{len(a)} and {len(b)} values can not be paired", hint="score both on the same items"
         )
     difference = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
     return bootstrap(difference, seed=seed, resamples=resamples, level=level)
@@ -125,7 +125,7 @@ def paired_ratio_bootstrap(
     """
     if len(a[0]) != len(b[0]):
         raise DataError(
-            f"{len(a[0])} and {len(b[0])} items can not be paired", mend="score both on the same items"
+            f"{len(a[0])} and {len(b[0])} items can not be paired", hint="score both on the same items"
         )
     before, after = _items(*a), _items(*b)
     difference = _ratio(*after) - _ratio(*before)
@@ -157,7 +157,7 @@ def over_seeds(values: Sequence[float]) -> Interval:
     """
     array = _checked(values, "values")
     if len(array) < 2:
-        raise DataError("one seed tells nothing of the next", mend="train with at least two seeds")
+        raise DataError("one seed tells nothing of the next", hint="train with at least two seeds")
     t = _T[min(len(array) - 1, len(_T)) - 1]
     half = t * float(array.std(ddof=1)) / len(array) ** 0.5
     mean = float(array.mean())
@@ -185,17 +185,17 @@ def _items(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[
     top, bottom = _checked(numerators, "numerators"), _checked(denominators, "denominators")
     if len(top) != len(bottom):
         raise DataError(
-            f"{len(top)} numerators but {len(bottom)} denominators", mend="give one of each per item"
+            f"{len(top)} numerators but {len(bottom)} denominators", hint="give one of each per item"
         )
     if (bottom < 0).any():
-        raise DataError("a denominator is below 0", mend="give counts")
+        raise DataError("a denominator is below 0", hint="give counts")
     return top, bottom
 
 
 def _checked(values: Sequence[float], name: str) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
     if not len(array):
-        raise DataError(f"no {name} to take an interval of", mend="score at least one item")
+        raise DataError(f"no {name} to take an interval of", hint="score at least one item")
     if not np.isfinite(array).all():
-        raise DataError(f"one of the {name} is no finite number", mend="leave unscored items out")
+        raise DataError(f"one of the {name} is no finite number", hint="leave unscored items out")
     return array

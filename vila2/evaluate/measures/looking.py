@@ -187,7 +187,7 @@ def told_apart(texts: Sequence[str], references: Sequence[Sequence[str]]) -> lis
     if len(texts) != len(references) or len(texts) < 2:
         raise DataError(
             f"{len(texts)} captions and {len(references)} sets of references",
-            mend="give one set for each caption, of two images or more",
+            hint="give one set for each caption, of two images or more",
         )
     known = [frozenset().union(*map(content_words, own)) for own in references]
     frequency = Counter(word for own in known for word in own)

@@ -27,12 +27,12 @@ def items_of(scores: StepResult, measure: str) -> Items:
     if not parts:
         raise RunError(
             f"{scores.folder}: there is no measure {measure!r} among {', '.join(items)}",
-            mend="name one of these; what nothing was asked of is not there: then measure more samples",
+            hint="name one of these; what nothing was asked of is not there: then measure more samples",
         )
     if len({part.unit for part in parts}) > 1 or any(part.higher_is_better is not True for part in parts):
         raise RunError(
             f"{measure} has measures that do not add up: of not all of them more is better, or their units differ",
-            mend=f"name one of {', '.join(name for name in items if name.startswith(f'{measure}/'))}",
+            hint=f"name one of {', '.join(name for name in items if name.startswith(f'{measure}/'))}",
         )
     return pooled(parts)
 

@@ -63,10 +63,10 @@ def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> lis
     if len(candidates) != len(references):
         raise DataError(
             f"{len(candidates)} candidates but {len(references)} sets of references",
-            mend="give one set for each",
+            hint="give one set for each",
         )
     if missing := [number for number, own in enumerate(references) if not own]:
-        raise DataError(f"item {missing[0]} has no references", mend="leave items without references out")
+        raise DataError(f"item {missing[0]} has no references", hint="leave items without references out")
     reference_grams = [[_all_grams(tokens(text)) for text in own] for own in references]
     frequency = Counter(gram for own in reference_grams for gram in set().union(*own))
     log_items = np.log(max(len(references), 1))

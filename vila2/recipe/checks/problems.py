@@ -51,7 +51,7 @@ def layers_of(view: str) -> tuple[tuple[str, ...], str]:
     try:
         return View.parse(view).layers, ""
     except DataError as error:
-        return (), f"{error.what}; {error.mend}" if error.mend else error.what
+        return (), f"{error.what}; {error.hint}" if error.hint else error.what
 
 
 def unknown(kind: str, name: str, known: Collection[str]) -> str:

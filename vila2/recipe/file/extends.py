@@ -57,7 +57,7 @@ def _read(
     if not isinstance(marked.value, dict):
         raise RecipeError(
             f"{path}: a recipe is a mapping of keys, and this {what_it_is(marked.value)}",
-            mend=f"its keys are {', '.join(keys_at(()))}; examples/ has some to start from",
+            hint=f"its keys are {', '.join(keys_at(()))}; examples/ has some to start from",
         )
     line = marked.lines.get((KEY,), 1)
     extended = _extended(marked.value.pop(KEY, []), path, f"{path}:{line}: {KEY}", above)
@@ -78,15 +78,15 @@ def _extended(names: Any, path: Path, where: str, above: tuple[Path, ...]) -> li
     """The files that the recipe at ``path``, extended by those ``above``, extends itself."""
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise RecipeError(f"{where}: {names!r} is no file", mend="give a file's name, or a list of them")
+        raise RecipeError(f"{where}: {names!r} is no file", hint="give a file's name, or a list of them")
     files = [path.parent / Path(name).expanduser() for name in names]
     for file in files:
         if file.resolve() in (*above, path.resolve()):
             chain = " -> ".join(one.name for one in (*above, path, file))
-            raise RecipeError(f"{where}: {chain}: a recipe can not extend itself", mend="leave it out")
+            raise RecipeError(f"{where}: {chain}: a recipe can not extend itself", hint="leave it out")
         if not file.is_file():
             what = "this is a folder" if file.is_dir() else "no such file"
-            raise RecipeError(f"{where}: {file}: {what}", mend="give the path of a recipe from this one")
+            raise RecipeError(f"{where}: {file}: {what}", hint="give the path of a recipe from this one")
     return files
 
 
@@ -111,22 +111,22 @@ def recipe_text(path: Path) -> str:
             inside = sorted(one.name for one in path.glob("*.y*ml"))
             raise RecipeError(
                 f"{path}: this is a folder",
-                mend=f"give a recipe in it: {', '.join(inside[:8])}"
+                hint=f"give a recipe in it: {', '.join(inside[:8])}"
                 if inside
                 else "give the path of a recipe",
             )
         if path.stat().st_size > _LARGEST:
             raise RecipeError(
                 f"{path}: {path.stat().st_size:,} bytes are no recipe",
-                mend="give the path of a recipe, a YAML file",
+                hint="give the path of a recipe, a YAML file",
             )
         raw = path.read_bytes()
     except OSError as error:
         near = nearest_path(path) or next(
             filter(Path.is_file, [Path("examples") / f"{path.name}.yaml"]), None
         )
-        mend = f"did you mean {near}?" if near else "give the path of a recipe; examples/ has some"
-        raise RecipeError(f"{path}: {error.strerror or error}", mend=mend) from error
+        hint = f"did you mean {near}?" if near else "give the path of a recipe; examples/ has some"
+        raise RecipeError(f"{path}: {error.strerror or error}", hint=hint) from error
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -134,7 +134,7 @@ def recipe_text(path: Path) -> str:
         kind = "UTF-16 text" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8 text"
         raise RecipeError(
             f"{path}:{line}: this is {kind} (byte 0x{raw[error.start]:02x})",
-            mend="save it as UTF-8, in the editor or with iconv -f ENCODING -t UTF-8",
+            hint="save it as UTF-8, in the editor or with iconv -f ENCODING -t UTF-8",
         ) from error
 
 

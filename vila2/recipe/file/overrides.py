@@ -41,7 +41,7 @@ def apply_override(
         marked = read_setting(text, where="", environment=environment)
     except RecipeError as error:
         what = re.sub(r"^(:\d+)?: ", "", error.what)
-        return [Problem(where, f"{what}; {error.mend}", final=True)]
+        return [Problem(where, f"{what}; {error.hint}", final=True)]
     problems = [Problem((*where, *problem.where), problem.what, problem.final) for problem in marked.problems]
     holder, problem = _holder(raw, where, made := [])
     overridden.update(dict.fromkeys(made, override))

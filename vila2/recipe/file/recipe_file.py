@@ -165,13 +165,13 @@ def _report(
         for place, key, what in found
     ]
     if len(lines) == 1:
-        return RecipeError(lines[0], mend="nothing was run; mend it and give the command again")
+        return RecipeError(lines[0], hint="nothing was run; fix it and give the command again")
     shown = [f"  {line}" for line in lines[:_SHOWN_PROBLEMS]]
     if len(lines) > _SHOWN_PROBLEMS:
         shown.append(f"  ... and {len(lines) - _SHOWN_PROBLEMS} more")
     return RecipeError(
         "\n".join([f"{len(lines)} problems in the recipe", *shown]),
-        mend="nothing was run; mend them and give the command again",
+        hint="nothing was run; fix them and give the command again",
     )
 
 

@@ -81,19 +81,19 @@ def read_yaml(text: str, *, where: str, environment: Mapping[str, str] | None = 
         begun = f", begun in line {context.line + 1}" if mark and context and context.line < mark.line else ""
         said = f"{error.context or ''} {error.problem or ''}"
         raise RecipeError(
-            f"{where}{line}: this is not YAML: {error.problem}{begun}", mend=_mend_of_yaml(said)
+            f"{where}{line}: this is not YAML: {error.problem}{begun}", hint=_mend_of_yaml(said)
         ) from error
     except yaml.reader.ReaderError as error:
         number = text.count("\n", 0, int(error.position)) + 1
         raise RecipeError(
             f"{where}:{number}: this is not YAML: it holds the character U+{int(error.character):04X}",
-            mend="a recipe is a text file; save it as UTF-8 without control characters",
+            hint="a recipe is a text file; save it as UTF-8 without control characters",
         ) from error
     except yaml.YAMLError as error:
-        raise RecipeError(f"{where}: this is not YAML: {error}", mend="save it as UTF-8 text") from error
+        raise RecipeError(f"{where}: this is not YAML: {error}", hint="save it as UTF-8 text") from error
     except RecursionError:
         raise RecipeError(
-            f"{where}: this is nested too deeply to be a recipe", mend="look for brackets that are not closed"
+            f"{where}: this is nested too deeply to be a recipe", hint="look for brackets that are not closed"
         ) from None
     marked = Marked()
     if node is not None:
@@ -124,7 +124,7 @@ _YAML_MENDS = {
 
 
 def _mend_of_yaml(said: str) -> str:
-    found = (mend for words, mend in _YAML_MENDS.items() if words in said)
+    found = (hint for words, hint in _YAML_MENDS.items() if words in said)
     return next(
         found, "look at the line and the one before it; a text with a special meaning stands in quotes"
     )
@@ -173,7 +173,7 @@ class _Reader:
         if self.values > _MOST_VALUES:
             raise RecipeError(
                 f"{self.name}: aliases make more than {_MOST_VALUES:,} values of this, which is no recipe",
-                mend="write out what is meant, without aliases of aliases",
+                hint="write out what is meant, without aliases of aliases",
             )
         self.marked.lines.setdefault(where, node.start_mark.line + 1)
         if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:

@@ -89,7 +89,7 @@ class CycleSpec(Part):
     attempts: Count = Field(
         default=1,
         description="at a caption that does not contradict itself (names a thing again, says four and names three), "
-        "the first as above, later ones sampled; what no attempt mends trains nothing. 1: captions are not checked",
+        "the first as above, later ones sampled; what no attempt fixes trains nothing. 1: captions are not checked",
     )
     attempt_temperature: Annotated[Number, Field(gt=0)] = Field(
         default=0.7, description="of the later attempts"

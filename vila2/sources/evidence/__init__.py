@@ -64,17 +64,17 @@ def open_evidence(path: Path | str, image_root: Path | str | None = None) -> Ite
     check_image_root(image_root)
     if _is_dataset(path):
         if image_root:
-            mend = "leave image_root out"
-            raise DataError(f"{path}: image_root has no use for a dataset, which holds its images", mend=mend)
+            hint = "leave image_root out"
+            raise DataError(f"{path}: image_root has no use for a dataset, which holds its images", hint=hint)
         return _known(ShardDataset.open(path), path)
     if path.is_dir():
         return _open_folder(path, image_root)
     if not path.is_file():
-        raise DataError(f"{path}: no such file or folder", mend="check the path")
+        raise DataError(f"{path}: no such file or folder", hint="check the path")
     return _open_file(path, image_root)
 
 
-_MEND = (
+_HINT = (
     "known forms: a dataset folder, COCO JSON, Omni3D JSON, PaddleOCR's label files, or rows with "
     + "; ".join(f"{' and '.join(map(repr, fields))} ({name})" for name, fields in FORMS.items())
 )
@@ -109,8 +109,8 @@ def _open_folder(path: Path, image_root: Path | str | None) -> Iterator[Sample |
     if not files:
         foreign = foreign_folder(path)
         if foreign is not None:
-            raise DataError(f"{path}: {foreign.what}", mend=foreign.mend)
-        raise DataError(f"{path}: neither a dataset nor a folder with .json, .jsonl or .parquet", mend=_MEND)
+            raise DataError(f"{path}: {foreign.what}", hint=foreign.hint)
+        raise DataError(f"{path}: neither a dataset nor a folder with .json, .jsonl or .parquet", hint=_HINT)
     opened: list[Iterator[Sample | Reject]] = []
     unknown: list[DataError] = []
     for file in files:
@@ -135,7 +135,7 @@ def _open_file(path: Path, image_root: Path | str | None) -> Iterator[Sample | R
         return _samples(paddle_rows(path, image_root), images)
     foreign = foreign_text(path)
     if foreign is not None:
-        raise DataError(f"{path}: {foreign.what}", mend=foreign.mend)
+        raise DataError(f"{path}: {foreign.what}", hint=foreign.hint)
     rows = read_rows(path)
     head: list[Row | Reject] = []
     for row in rows:
@@ -172,7 +172,7 @@ def _open_document(document: dict[str, Any], images: Images, path: Path) -> Iter
                 missing = name if not isinstance(document[name], list) else "annotations or images"
                 what = f"{missing} is {short(document.get(missing))}, no list"
                 raise DataError(
-                    f"{path}: COCO JSON, but {what}", mend="it needs images, annotations, categories"
+                    f"{path}: COCO JSON, but {what}", hint="it needs images, annotations, categories"
                 )
     rows = document.get("data")
     if isinstance(rows, list) and any(isinstance(row, dict) and form_of(row) for row in rows):
@@ -182,8 +182,8 @@ def _open_document(document: dict[str, Any], images: Images, path: Path) -> Iter
 
 def _unknown(path: Path, found: str, foreign: Foreign | None) -> DataError:
     if foreign is None:
-        return DataError(f"{path}: {found}", mend=_MEND)
-    return DataError(f"{path}: {foreign.what} ({found})", mend=foreign.mend)
+        return DataError(f"{path}: {found}", hint=_HINT)
+    return DataError(f"{path}: {foreign.what} ({found})", hint=foreign.hint)
 
 
 def _listed_rows(rows: list[Any], where: str) -> Iterator[Row | Reject]:

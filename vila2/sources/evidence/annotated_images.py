@@ -161,8 +161,8 @@ def check_image_root(folder: Path | str | None) -> None:
         DataError: it is not.
     """
     if folder and not Path(folder).is_dir():
-        mend = "give the folder that images' names are relative to"
-        raise DataError(f"image_root: {folder} is no folder", mend=mend)
+        hint = "give the folder that images' names are relative to"
+        raise DataError(f"image_root: {folder} is no folder", hint=hint)
 
 
 def _called(name: Any) -> str:

@@ -60,12 +60,12 @@ def read_coco(document: Mapping[str, Any], images: Images, *, where: str) -> Ite
             yield refused
     if lost is not None and not any(image.annotations for image in listed.values()):
         known = ", ".join(list(listed)[:3]) or "none"
-        mend = f"give the images of these annotations; ids of images here: {known}"
-        raise DataError(f"{lost.where}: {lost.detail}; no annotation of the file has an image", mend=mend)
+        hint = f"give the images of these annotations; ids of images here: {known}"
+        raise DataError(f"{lost.where}: {lost.detail}; no annotation of the file has an image", hint=hint)
     if annotations and not names and not any(_named(one) for one in annotations):
         raise DataError(
             f"{where}: no categories, so annotations[0] and all others have no names",
-            mend="add the list 'categories'",
+            hint="add the list 'categories'",
         )
     solids = has_solids(annotations)
     groups = _groups(document.get("categories"), annotations)
@@ -90,18 +90,18 @@ def _names(categories: Any, where: str) -> dict[str, str]:
         DataError: it is no list of objects, or one id has two names.
     """
     if categories is not None and not isinstance(categories, list):
-        raise DataError(f"{where}: categories is {short(categories)}", mend=_CATEGORIES)
+        raise DataError(f"{where}: categories is {short(categories)}", hint=_CATEGORIES)
     names: dict[str, tuple[int, str]] = {}
     for number, entry in enumerate(categories or ()):
         key = _id(entry.get("id")) if isinstance(entry, Mapping) else None
         if key is None:
-            raise DataError(f"{where}: categories[{number}] is {short(entry)}", mend=_CATEGORIES)
+            raise DataError(f"{where}: categories[{number}] is {short(entry)}", hint=_CATEGORIES)
         name = _label(entry.get("name"))
         before, other = names.setdefault(key, (number, name))
         if name != other:
             what = f"categories[{before}] ({other!r}) and categories[{number}] ({name!r}) have one id, {key}"
             raise DataError(
-                f"{where}: {what}", mend="give every category an id of its own, and its annotations"
+                f"{where}: {what}", hint="give every category an id of its own, and its annotations"
             )
     return {key: name for key, (_, name) in names.items() if name}
 
@@ -147,8 +147,8 @@ def _list_image(number: int, entry: Any, listed: dict[str, _Image], where: str) 
             place, "", "duplicate-image", f"id {key} and {short(name)} stand at images[{first.number}]"
         )
     what = f"images[{first.number}] ({short(other)}) and images[{number}] ({short(name)}) have one id, {key}"
-    mend = "files that were put together need new ids: give each file by itself, or renumber images and annotations"
-    raise DataError(f"{where}: {what}", mend=mend)
+    hint = "files that were put together need new ids: give each file by itself, or renumber images and annotations"
+    raise DataError(f"{where}: {what}", hint=hint)
 
 
 def _file_name(image: Mapping[str, Any]) -> Any:

@@ -25,7 +25,7 @@ def read(
         DataError: nothing there, in no form that is known, or a negative number.
     """
     if start < 0 or (count is not None and count < 0):
-        raise DataError(f"start={start}, count={count}", mend="use numbers >= 0")
+        raise DataError(f"start={start}, count={count}", hint="use numbers >= 0")
     number = 0
     for row in open_evidence(path, image_root):
         if isinstance(row, Reject):

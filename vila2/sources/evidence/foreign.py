@@ -12,7 +12,7 @@ class Foreign(NamedTuple):
     """What something is, and what to do about it."""
 
     what: str
-    mend: str
+    hint: str
 
 
 _COCO = "export it as COCO JSON (images, annotations, categories)"

@@ -47,7 +47,7 @@ def document_samples(
         DataError: an unknown order.
     """
     if order not in ORDERS:
-        raise DataError(f"order={order!r}", mend=f"use one of {', '.join(ORDERS)}")
+        raise DataError(f"order={order!r}", hint=f"use one of {', '.join(ORDERS)}")
     for number in range(start, start + count):
         key = f"{split}-document-{seed}-{number:06d}"
         rng = generator("document", key)
@@ -120,7 +120,7 @@ def _clear_scenes(split: str, seed: int, number: int, count: int) -> tuple[Scene
             return tuple(found)
     raise DataError(
         f"document {number} of split {split!r}: {len(found)} clear scenes among {_RESERVED}, {count} asked for",
-        mend="ask for fewer images or examples",
+        hint="ask for fewer images or examples",
     )
 
 

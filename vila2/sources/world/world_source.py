@@ -53,7 +53,7 @@ def read(
         DataError: unknown content.
     """
     if content not in CONTENTS:
-        raise DataError(f"the world has no content {content!r}", mend=f"use one of {', '.join(CONTENTS)}")
+        raise DataError(f"the world has no content {content!r}", hint=f"use one of {', '.join(CONTENTS)}")
     if content not in SCENES:
         yield from {
             "documents": lambda: document_samples(split, seed, count, start, order),

@@ -63,7 +63,7 @@ class OcrBuilder:
         if unknown:
             raise DataError(
                 f"unknown kind of question {sorted(unknown)[0]!r} in weights",
-                mend=f"weigh any of {', '.join(rules())}",
+                hint=f"weigh any of {', '.join(rules())}",
             )
 
     @cached_property
@@ -75,7 +75,7 @@ class OcrBuilder:
     def shards(self) -> Sequence[str]:
         """One for each file of a known data set; one for a user's own data."""
         if not self.config.data.exists():
-            raise DataError(f"{self.config.data}: no such file or folder", mend="check the path")
+            raise DataError(f"{self.config.data}: no such file or folder", hint="check the path")
         return list(self.files) or [_USER]
 
     def build(self, shard: str) -> Iterator[Sample | Reject]:

@@ -146,4 +146,4 @@ def _check(setting: str, weights: Mapping[str, float], known: Collection[str]) -
     unknown = sorted(set(weights) - set(known))
     if unknown or not any(weights.get(name, 1.0) for name in known):
         what = f"{setting}: unknown {unknown[0]!r}" if unknown else f"{setting}: all are 0"
-        raise DataError(what, mend=f"weigh any of {', '.join(known)}")
+        raise DataError(what, hint=f"weigh any of {', '.join(known)}")

@@ -32,7 +32,7 @@ def pieces(path: Path) -> list[str]:
         DataError: nothing there.
     """
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder", mend="check the path")
+        raise DataError(f"{path}: no such file or folder", hint="check the path")
     files = _files(path)
     return [file.name for file in files] if len(files) > 1 else [ALL]
 
@@ -49,7 +49,7 @@ def read(
     check_image_root(images)
     if images and any(file.suffix == ".tar" for file in files):
         raise DataError(
-            f"{path}: image_root has no use for tars, which hold their images", mend="leave it out"
+            f"{path}: image_root has no use for tars, which hold their images", hint="leave it out"
         )
     if piece != ALL:
         yield from _read_file(path / piece, images, resized, seed, prefix=f"{Path(piece).stem}/")

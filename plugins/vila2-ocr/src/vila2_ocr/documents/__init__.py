@@ -51,7 +51,7 @@ def read(
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds:
         what = repr(unknown[0]) if unknown else "no kinds"
-        raise DataError(f"documents: unknown kind {what}", mend=f"use any of {', '.join(KINDS)}")
+        raise DataError(f"documents: unknown kind {what}", hint=f"use any of {', '.join(KINDS)}")
     effects = Effects(rotation, perspective, texture, noise, blur, tuple(jpeg))
     for number in range(start, start + count):
         kind = kinds[number % len(kinds)]

@@ -36,9 +36,9 @@ class Effects:
         limits = {"rotation": 30.0, "perspective": 0.2, "texture": 1.0, "noise": 64.0, "blur": 8.0}
         for name, most in limits.items():
             if not 0 <= getattr(self, name) <= most:
-                raise DataError(f"documents: {name}={getattr(self, name)}", mend=f"use 0 to {most:g}")
+                raise DataError(f"documents: {name}={getattr(self, name)}", hint=f"use 0 to {most:g}")
         if len(self.jpeg) != 2 or not 1 <= self.jpeg[0] <= self.jpeg[1] <= 100:
-            raise DataError(f"documents: jpeg={self.jpeg}", mend="use two qualities, for example [50, 95]")
+            raise DataError(f"documents: jpeg={self.jpeg}", hint="use two qualities, for example [50, 95]")
 
 
 def photographed(

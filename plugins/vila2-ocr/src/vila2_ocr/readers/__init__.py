@@ -182,7 +182,7 @@ def source_files(path: Path, dataset: str = "", image_root: Path | None = None) 
     """
     check_image_root(image_root)
     if dataset and dataset not in SOURCES:
-        raise DataError(f"unknown data set {dataset!r}", mend=f"use one of {', '.join(SOURCES)}")
+        raise DataError(f"unknown data set {dataset!r}", hint=f"use one of {', '.join(SOURCES)}")
     if dataset:
         folders = {dataset: path}
     elif path.is_dir():
@@ -197,7 +197,7 @@ def source_files(path: Path, dataset: str = "", image_root: Path | None = None) 
         for subset in sorted(one for one in folder.iterdir() if one.is_dir() and any(row_files(one))):
             if subset.name not in SUBSETS:
                 raise DataError(
-                    f"{subset}: none of the 35 subsets with text", mend=f"known: {', '.join(SUBSETS)}"
+                    f"{subset}: none of the 35 subsets with text", hint=f"known: {', '.join(SUBSETS)}"
                 )
             own = OWN_SOURCE.get(subset.name, "")
             images = _images(image_root, f"{name}/{subset.name}", dataset)

@@ -67,9 +67,9 @@ def open_scenes(path: Path, form: str | None = None, images: Path | None = None)
     """
     path = Path(path)
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder", mend="check the path")
+        raise DataError(f"{path}: no such file or folder", hint="check the path")
     if form is not None and form not in FORMATS:
-        raise DataError(f"unknown format {form!r}", mend=f"use one of {', '.join(FORMATS)}")
+        raise DataError(f"unknown format {form!r}", hint=f"use one of {', '.join(FORMATS)}")
     for name in [form] if form else FORMATS:
         module, _, kind = FORMATS[name].partition(":")
         reader = getattr(importlib.import_module(module), kind)
@@ -77,12 +77,12 @@ def open_scenes(path: Path, form: str | None = None, images: Path | None = None)
             if images is not None:
                 check_image_root(images)
                 if not reader.takes_images:
-                    mend = "leave image_root out: its images lie in its own folders"
+                    hint = "leave image_root out: its images lie in its own folders"
                     raise DataError(
-                        f"{path}: image_root has no use for data of the format {name!r}", mend=mend
+                        f"{path}: image_root has no use for data of the format {name!r}", hint=hint
                     )
             return reader(path, images)
     raise DataError(
         f"{path}: no data set with 3D boxes that this plugin knows",
-        mend=f"it reads {', '.join(FORMATS)}; their layouts are in the README",
+        hint=f"it reads {', '.join(FORMATS)}; their layouts are in the README",
     )

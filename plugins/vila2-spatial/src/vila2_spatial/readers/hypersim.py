@@ -126,7 +126,7 @@ def _camera(file: Path, scene: str, width: int, height: int) -> Camera:
         with file.open(newline="") as handle:
             row = next((row for row in csv.DictReader(handle) if row["scene_name"] == scene), None)
         if row is None:
-            raise DataError(f"{file}: no row for {scene}", mend="fetch the file again")
+            raise DataError(f"{file}: no row for {scene}", hint="fetch the file again")
         P = np.array([[float(row[f"M_proj_{i}{j}"]) for j in range(3)] for i in (0, 1, 3)])
     # From clip coordinates (-1..1, y up) to pixels (y down).
     to_pixels = np.array([[width / 2, 0, width / 2], [0, -height / 2, height / 2], [0, 0, 1.0]])
@@ -138,7 +138,7 @@ def _metres_per_unit(file: Path) -> float:
         for row in csv.DictReader(handle):
             if row["parameter_name"] == "meters_per_asset_unit":
                 return float(row["parameter_value"])
-    raise DataError(f"{file}: no meters_per_asset_unit", mend="fetch the file again")
+    raise DataError(f"{file}: no meters_per_asset_unit", hint="fetch the file again")
 
 
 @lru_cache(maxsize=32)
@@ -148,16 +148,16 @@ def _array(stem: Path) -> np.ndarray:
         try:
             return np.load(plain, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{plain}: can not be read ({error})", mend="save the array again") from error
+            raise DataError(f"{plain}: can not be read ({error})", hint="save the array again") from error
     if not packed.is_file():
-        raise DataError(f"{packed}: no such file", mend="fetch the scene's _detail folder")
+        raise DataError(f"{packed}: no such file", hint="fetch the scene's _detail folder")
     try:
         import h5py
     except ImportError as error:
-        mend = "pip install 'vila2-spatial[hypersim]', or save the arrays as .npy beside the .hdf5"
-        raise DataError(f"{packed}: HDF5 needs h5py", mend=mend) from error
+        hint = "pip install 'vila2-spatial[hypersim]', or save the arrays as .npy beside the .hdf5"
+        raise DataError(f"{packed}: HDF5 needs h5py", hint=hint) from error
     try:
         with h5py.File(packed, "r") as file:
             return file["dataset"][:]
     except (OSError, KeyError) as error:
-        raise DataError(f"{packed}: can not be read ({error})", mend="fetch the file again") from error
+        raise DataError(f"{packed}: can not be read ({error})", hint="fetch the file again") from error

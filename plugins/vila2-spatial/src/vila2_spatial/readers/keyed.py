@@ -65,11 +65,11 @@ class KeyedReader(ABC):
         number = -(-len(self._keys) // PIECE)
         if not number and not (lost := self.lost()):
             raise DataError(
-                f"{self.path}: no frame in it", mend=f"it is laid out as {type(self).__name__}, but empty"
+                f"{self.path}: no frame in it", hint=f"it is laid out as {type(self).__name__}, but empty"
             )
         elif not number:
             raise DataError(
-                f"{lost[0].where}: {lost[0].detail}; no frame in it", mend="fetch what is missing"
+                f"{lost[0].where}: {lost[0].detail}; no frame in it", hint="fetch what is missing"
             )
         return [f"{number:05d}" for number in range(number)]
 

@@ -53,8 +53,8 @@ class KittiObject(KeyedReader):
             DataError: there is no calibration at all: without a camera nothing is known of space.
         """
         if not (self.path / "calib").is_dir():
-            mend = "KITTI's calibration (data_object_calib.zip) belongs beside label_2/"
-            raise DataError(f"{self.path / 'calib'}: no such folder", mend=mend)
+            hint = "KITTI's calibration (data_object_calib.zip) belongs beside label_2/"
+            raise DataError(f"{self.path / 'calib'}: no such folder", hint=hint)
         return sorted(file.stem for file in (self.path / "label_2").glob("*.txt"))
 
     def place(self, key: str) -> str:

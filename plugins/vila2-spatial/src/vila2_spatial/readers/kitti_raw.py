@@ -51,7 +51,7 @@ class KittiRaw(KeyedReader):
                 for number, pose in enumerate(tracklet.find("poses").findall("item")):
                     frames[first + number].append((tracklet, pose))
         except (ElementTree.ParseError, OSError, AttributeError, TypeError, ValueError) as error:
-            raise DataError(f"{file}: no tracklets ({error})", mend="fetch the file again") from error
+            raise DataError(f"{file}: no tracklets ({error})", hint="fetch the file again") from error
         return frames
 
     @cached_property
@@ -65,8 +65,8 @@ class KittiRaw(KeyedReader):
             rectify, size = calibrated(*cameras, "R_rect_00", (3, 3)), calibrated(*cameras, "S_rect_02", (2,))
             turn, moved = calibrated(*laser, "R", (3, 3)), calibrated(*laser, "T", (3,))
         except BadFrame as error:  # it is the calibration of all frames
-            mend = "the calibration of the drive's day belongs beside its tracklets, or a folder above"
-            raise DataError(str(error), mend=mend) from error
+            hint = "the calibration of the drive's day belongs beside its tracklets, or a folder above"
+            raise DataError(str(error), hint=hint) from error
         return K, rectify @ turn, rectify @ moved + shift, size
 
     def keys(self) -> Sequence[str]:

@@ -52,7 +52,7 @@ class NuScenes(KeyedReader):
                 " and ".join(folder.name for folder in versions) or "no version with sample_annotation.json"
             )
             example = versions[0] if versions else self.path / "v1.0-trainval"
-            raise DataError(f"{self.path}: holds {names}", mend=f"name the one to read: --data {example}")
+            raise DataError(f"{self.path}: holds {names}", hint=f"name the one to read: --data {example}")
         return versions[0]
 
     @property
@@ -66,7 +66,7 @@ class NuScenes(KeyedReader):
         rows = json_of(file, "fetch the tables again")
         if not isinstance(rows, list) or not all(isinstance(row, Mapping) and "token" in row for row in rows):
             raise DataError(
-                f"{file}: no table of nuScenes: no list of rows with tokens", mend="fetch it again"
+                f"{file}: no table of nuScenes: no list of rows with tokens", hint="fetch it again"
             )
         return {str(row["token"]): row for row in rows}
 

@@ -123,6 +123,6 @@ def _spans(file: Path) -> Iterator[tuple[int, int]]:
             head = handle.read(12)
             length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else size
             if offset + 16 + length > size:
-                raise DataError(f"{file}: ends within a record at byte {offset}", mend="fetch the file again")
+                raise DataError(f"{file}: ends within a record at byte {offset}", hint="fetch the file again")
             yield offset + 12, length
             offset += 16 + length

@@ -73,7 +73,7 @@ class Omni3D(KeyedReader):
                 key = f"{file.stem}-{number_of}" if number_of is not None else f"{file.stem}#images[{number}]"
                 if key in images:
                     what = f"{place} has the id {number_of}, which {images[key].where} has as well"
-                    raise DataError(what, mend="give images ids of their own: nobody knows whose a box is")
+                    raise DataError(what, hint="give images ids of their own: nobody knows whose a box is")
                 images[key] = _Entry(file, place, source, image, own.pop(number_of, []))
             for number_of, strays in own.items():
                 detail = f"no image {number_of!r}"[:80]
@@ -166,10 +166,10 @@ def _names(categories: Any, file: Path) -> dict[Any, str]:
     names: dict[Any, str] = {}
     for number, one in enumerate(categories if isinstance(categories, list) else ()):
         if not isinstance(one, Mapping) or _id(one.get("id")) is None:
-            raise DataError(f"{file}: categories[{number}] is {repr(one)[:60]}", mend="see DATA.md of Omni3D")
+            raise DataError(f"{file}: categories[{number}] is {repr(one)[:60]}", hint="see DATA.md of Omni3D")
         if names.setdefault(_id(one["id"]), str(one.get("name"))) != str(one.get("name")):
             what = f"{file}: categories[{number}] has the id of another one, {one['id']}"
-            raise DataError(what, mend="give categories ids of their own")
+            raise DataError(what, hint="give categories ids of their own")
     return names
 
 
@@ -206,7 +206,7 @@ def _load(file: Path) -> dict[str, Any]:
     content = json_of(file, "fetch the file again")
     for name in ("images", "annotations"):
         if not isinstance(content, Mapping) or not isinstance(content.get(name), list):
-            raise DataError(f"{file}: no Omni3D JSON, no list of {name}", mend="see DATA.md of Omni3D")
+            raise DataError(f"{file}: no Omni3D JSON, no list of {name}", hint="see DATA.md of Omni3D")
     return dict(content)
 
 

@@ -109,7 +109,7 @@ def intrinsics(K: np.ndarray, where: str) -> np.ndarray:
     return K
 
 
-def json_of(path: Path, mend: str) -> Any:
+def json_of(path: Path, hint: str) -> Any:
     """What a JSON file holds.
 
     Raises:
@@ -118,7 +118,7 @@ def json_of(path: Path, mend: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: can not be read ({error})", mend=mend) from error
+        raise DataError(f"{path}: can not be read ({error})", hint=hint) from error
 
 
 def objects_in(values: Any, where: str) -> list[tuple[str, Mapping[str, Any]]]:

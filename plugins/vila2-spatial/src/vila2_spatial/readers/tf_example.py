@@ -29,7 +29,7 @@ def parse_example(data: bytes, where: str) -> dict[str, list[Any]]:
                 features[name.decode()] = _values(value)
         return features
     except (IndexError, ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: no tf.train.Example ({error})", mend="fetch the file again") from error
+        raise DataError(f"{where}: no tf.train.Example ({error})", hint="fetch the file again") from error
 
 
 def _values(feature: bytes) -> list[Any]:

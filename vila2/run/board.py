@@ -5,29 +5,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from vila2.progress import Task
 
 StepStanding = Literal["pending", "partial", "running", "done", "kept", "failed"]
 
 # The rate is that of the last half minute or so, so that it follows a change of pace.
 _MARKS = 60
 _MARK_SECONDS = 0.5
-
-
-class Task(Protocol):
-    """One thing under way."""
-
-    def advance(self, n: int = 1, note: str = "") -> None:
-        """Counts ``n`` more as done; ``note`` is shown beside it (a loss, a shard's name)."""
-
-
-class Progress(Protocol):
-    """What jobs report to."""
-
-    def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
-        """A context manager giving a :class:`Task`; ``total`` is None where it is not known."""
 
 
 class Display(Protocol):
