@@ -3,39 +3,73 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 import vila2.model  # noqa: F401 - makes transformers know the family, importing neither it nor torch
 
 __version__ = "0.1.0"
 
+if TYPE_CHECKING:
+    from vila2.data.claims import Claim as Claim
+    from vila2.data.coordinates import CoordinateScheme as CoordinateScheme
+    from vila2.data.evidence import Evidence as Evidence
+    from vila2.data.importing import Reject as Reject
+    from vila2.data.sample import (
+        BoxPart as BoxPart,
+    )
+    from vila2.data.sample import (
+        ImagePart as ImagePart,
+    )
+    from vila2.data.sample import (
+        PointPart as PointPart,
+    )
+    from vila2.data.sample import (
+        Sample as Sample,
+    )
+    from vila2.data.sample import (
+        TextPart as TextPart,
+    )
+    from vila2.data.sample import (
+        Turn as Turn,
+    )
+    from vila2.data.sample import (
+        assistant as assistant,
+    )
+    from vila2.data.sample import (
+        user as user,
+    )
+    from vila2.data.tokens import TokenSpec as TokenSpec
+    from vila2.errors import Vila2Error as Vila2Error
+    from vila2.evaluate.measures.items import Items as Items
+    from vila2.sources.evidence import open_evidence as open_evidence
+
 # One public face over private rooms; resolved on first use, so that `import vila2` stays light.
-_FACE = {
-    "Sample": "vila2.data.sample",
-    "Turn": "vila2.data.sample",
-    "TextPart": "vila2.data.sample",
-    "ImagePart": "vila2.data.sample",
+_HOMES = {
     "BoxPart": "vila2.data.sample",
+    "ImagePart": "vila2.data.sample",
     "PointPart": "vila2.data.sample",
-    "Claim": "vila2.data.claims",
-    "Evidence": "vila2.data.evidence",
-    "Items": "vila2.evaluate.kinds.captions",
-    "Reject": "vila2.data.shards",
+    "Sample": "vila2.data.sample",
+    "TextPart": "vila2.data.sample",
+    "Turn": "vila2.data.sample",
     "assistant": "vila2.data.sample",
-    "open_evidence": "vila2.sources.evidence",
     "user": "vila2.data.sample",
+    "Claim": "vila2.data.claims",
     "CoordinateScheme": "vila2.data.coordinates",
+    "Evidence": "vila2.data.evidence",
+    "Reject": "vila2.data.importing",
     "TokenSpec": "vila2.data.tokens",
     "Vila2Error": "vila2.errors",
+    "Items": "vila2.evaluate.measures.items",
+    "open_evidence": "vila2.sources.evidence",
 }
 
-__all__ = ["__version__", *_FACE]
+__all__ = ["__version__", *_HOMES]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _FACE:
-        return getattr(importlib.import_module(_FACE[name]), name)
-    raise AttributeError(f"module 'vila2' has no attribute {name!r}")
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -17,7 +17,7 @@ from vila2.errors import DataError
 
 Vector = tuple[float, float, float]
 
-KEY = "evidence"
+EVIDENCE_KEY = "evidence"
 
 
 class _Known(BaseModel):
@@ -120,10 +120,10 @@ class Evidence(_Known):
         Raises:
             DataError: evidence in another form, naming the sample and the field.
         """
-        if KEY not in sample.meta:
+        if EVIDENCE_KEY not in sample.meta:
             return None
         try:
-            return cls.model_validate(sample.meta[KEY])
+            return cls.model_validate(sample.meta[EVIDENCE_KEY])
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -134,4 +134,4 @@ class Evidence(_Known):
 
     def to_meta(self) -> dict[str, Any]:
         """The entry for ``Sample.meta``: JSON values, what is at its default left out."""
-        return {KEY: self.model_dump(mode="json", exclude_defaults=True)}
+        return {EVIDENCE_KEY: self.model_dump(mode="json", exclude_defaults=True)}
