@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from vila2.data.exchanges import exchanges_of as exchanges_of
     from vila2.data.images import decode_image as decode_image
     from vila2.data.importing import Reject as Reject
+    from vila2.data.rejects import RejectTally as RejectTally
     from vila2.data.sample import (
         BoxPart as BoxPart,
     )
@@ -122,6 +123,12 @@ if TYPE_CHECKING:
     )
     from vila2.plugin.hookspecs import hookimpl as hookimpl
     from vila2.plugin.references import load_reference as load_reference
+    from vila2.plugin.trying import (
+        config_from as config_from,
+    )
+    from vila2.plugin.trying import (
+        told as told,
+    )
     from vila2.progress import (
         Progress as Progress,
     )
@@ -131,6 +138,28 @@ if TYPE_CHECKING:
     from vila2.sources import open_source as open_source
     from vila2.sources.conversations import UnfitConversation as UnfitConversation
     from vila2.sources.evidence import open_evidence as open_evidence
+    from vila2.sources.evidence.annotated_images import (
+        Frame as Frame,
+    )
+    from vila2.sources.evidence.annotated_images import (
+        Size as Size,
+    )
+    from vila2.sources.evidence.annotated_images import (
+        check_image_root as check_image_root,
+    )
+    from vila2.sources.evidence.annotated_images import (
+        frame_of as frame_of,
+    )
+    from vila2.sources.evidence.annotated_images import (
+        given_size as given_size,
+    )
+    from vila2.sources.evidence.annotated_images import (
+        image_header as image_header,
+    )
+    from vila2.sources.evidence.annotated_images import (
+        is_number as is_number,
+    )
+    from vila2.sources.evidence.sound import unsound as unsound
     from vila2.sources.rows import (
         Keys as Keys,
     )
@@ -208,6 +237,17 @@ _HOMES = {
     "read_rows": "vila2.sources.rows",
     "row_files": "vila2.sources.rows",
     "without_suffix": "vila2.sources.rows",
+    "RejectTally": "vila2.data.rejects",
+    "config_from": "vila2.plugin.trying",
+    "told": "vila2.plugin.trying",
+    "Frame": "vila2.sources.evidence.annotated_images",
+    "Size": "vila2.sources.evidence.annotated_images",
+    "check_image_root": "vila2.sources.evidence.annotated_images",
+    "frame_of": "vila2.sources.evidence.annotated_images",
+    "given_size": "vila2.sources.evidence.annotated_images",
+    "image_header": "vila2.sources.evidence.annotated_images",
+    "is_number": "vila2.sources.evidence.annotated_images",
+    "unsound": "vila2.sources.evidence.sound",
 }
 
 __all__ = [*_HOMES]

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vila2 import Claim, Evidence, Items, assistant, user
-from vila2.plugin import Asked, Parsed, Said
+from vila2.plugin import Asked, Claim, Evidence, Items, Parsed, Said, assistant, user
 from vila2_counting.numbers import read_counts
 
 

@@ -5,8 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 
-from vila2 import Evidence, ImagePart, Reject, Sample, assistant, open_evidence, user
-from vila2.plugin import BuilderConfig
+from vila2.plugin import BuilderConfig, Evidence, ImagePart, Reject, Sample, assistant, open_evidence, user
 from vila2_counting.numbers import listing, phrase, plural
 
 

@@ -8,10 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vila2.data.exchanges import exchanges_of
-from vila2.data.rejects import RejectTally
-from vila2.data.sample import Sample
-from vila2.plugin.trying import config_from, told
+from vila2.plugin import RejectTally, Sample, config_from, exchanges_of, told
 
 from vila2_grounding.builder import GroundingBuilder, GroundingConfig
 from vila2_grounding.mentions import mentions

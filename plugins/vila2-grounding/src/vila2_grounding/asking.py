@@ -6,8 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from vila2.data.boxes import Box
-from vila2.data.sample import BoxPart, Part, TextPart
+from vila2.plugin import Box, BoxPart, Part, TextPart
 
 from vila2_grounding import PROMPTS
 from vila2_grounding.grounded import Grounded, Phrase, narration

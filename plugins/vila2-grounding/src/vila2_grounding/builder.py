@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
-from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
-from vila2.data.shards import Reject
-from vila2.plugin import BuilderConfig
+from vila2.plugin import BuilderConfig, ImagePart, Reject, Sample, Turn, assistant, user
 
 from vila2_grounding import readers
 from vila2_grounding.asking import describe_regions, narrate, refer

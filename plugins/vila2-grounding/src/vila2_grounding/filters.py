@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from vila2.data.boxes import Box, area
-from vila2.data.shards import Reject
+from vila2.plugin import Box, Reject, area
 
 from vila2_grounding.grounded import SHORTEST, Grounded, Phrase
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vila2.data.boxes import Box
-from vila2.data.sample import BoxPart, Part, TextPart
+from vila2.plugin import Box, BoxPart, Part, TextPart
 
 #: A shorter side of a box is none that a thousandth, or one of a thousand tokens, can tell.
 SHORTEST = 0.002

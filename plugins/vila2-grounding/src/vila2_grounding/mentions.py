@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vila2.data.boxes import Box
-from vila2.data.sample import BoxPart, Part, TextPart
+from vila2.plugin import Box, BoxPart, Part, TextPart
 
 from vila2_grounding.phrases import phrase_before
 

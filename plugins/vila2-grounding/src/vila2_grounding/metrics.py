@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vila2.data.boxes import Box, iou
-from vila2.data.sample import BoxPart, Turn
-from vila2.evaluate.measures.items import Items
-from vila2.plugin import Asked
+from vila2.plugin import Asked, Box, BoxPart, Items, Turn, iou
 
 from vila2_grounding.mentions import mentions
 from vila2_grounding.phrases import normal

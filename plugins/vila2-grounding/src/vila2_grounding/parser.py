@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from vila2.data.claims import Claim
-from vila2.data.coordinates import CoordinateScheme
-from vila2.data.sample import BoxPart, Part, TextPart, Turn, user
-from vila2.plugin import Parsed, Said
+from vila2.plugin import BoxPart, Claim, CoordinateScheme, Parsed, Part, Said, TextPart, Turn, user
 
 from vila2_grounding import PROMPTS, QUESTIONS
 from vila2_grounding.mentions import mentions

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vila2.data.boxes import Box, iou
-from vila2.data.claims import Claim
-from vila2.data.evidence import Evidence, SceneObject
+from vila2.plugin import Box, Claim, Evidence, SceneObject, iou
 
 from vila2_grounding.phrases import lemma, normal
 

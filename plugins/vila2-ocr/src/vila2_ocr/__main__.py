@@ -10,11 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from vila2.data.evidence import Evidence
-from vila2.data.rejects import RejectTally
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.plugin.trying import config_from, told
+from vila2.plugin import Evidence, Reject, RejectTally, Sample, config_from, told
 
 from vila2_ocr.builder import OcrBuilder, OcrConfig
 from vila2_ocr.checking import faults

@@ -8,12 +8,17 @@ from functools import cached_property
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from vila2 import open_evidence
-from vila2.data.evidence import KEY, Evidence
-from vila2.data.sample import ImagePart, Sample, user
-from vila2.data.shards import Reject
-from vila2.errors import DataError
-from vila2.plugin import BuilderConfig
+from vila2.plugin import (
+    EVIDENCE_KEY,
+    BuilderConfig,
+    DataError,
+    Evidence,
+    ImagePart,
+    Reject,
+    Sample,
+    open_evidence,
+    user,
+)
 
 from vila2_ocr.facts import Page, generator
 from vila2_ocr.readers import SourceFile, source_files
@@ -86,7 +91,7 @@ class OcrBuilder:
         for item in read:
             if isinstance(item, Reject):
                 yield item
-            elif any(turn.trained and turn.text for turn in item.turns) and KEY not in item.meta:
+            elif any(turn.trained and turn.text for turn in item.turns) and EVIDENCE_KEY not in item.meta:
                 yield item  # somebody asked already
             else:
                 yield self.ask(item)

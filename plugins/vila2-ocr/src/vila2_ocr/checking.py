@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from vila2.data.evidence import Evidence
+from vila2.plugin import Evidence
 
 from vila2_ocr.scoring import number_of
 

@@ -10,8 +10,7 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
-from vila2.data.boxes import Box
-from vila2.data.evidence import Evidence
+from vila2.plugin import Box, Evidence
 
 from vila2_ocr.layout import Layout, layout_of
 from vila2_ocr.scoring import plain

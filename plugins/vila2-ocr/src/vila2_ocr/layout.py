@@ -13,8 +13,7 @@ from statistics import median
 import shapely
 from shapely import Polygon
 from shapely.affinity import affine_transform
-from vila2.data.boxes import Box
-from vila2.data.evidence import Evidence
+from vila2.plugin import Box, Evidence
 
 from vila2_ocr.scoring import plain
 

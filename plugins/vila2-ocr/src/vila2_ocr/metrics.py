@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from vila2 import Items
-from vila2.plugin import Asked
+from vila2.plugin import Asked, Items
 
 from vila2_ocr.parser import quoted
 from vila2_ocr.scoring import anls, bare, contains, number_of, relaxed_match

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vila2 import Claim, Turn, user
-from vila2.plugin import Parsed, Said
+from vila2.plugin import Claim, Parsed, Said, Turn, user
 
 # Straight or typographic quotes; an apostrophe inside a word is none.
 _QUOTED = re.compile(r"\"([^\"\n]{1,300})\"|“([^”\n]{1,300})”|(?<!\w)'([^'\n]{1,300})'(?!\w)")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vila2 import Claim, Evidence
+from vila2.plugin import Claim, Evidence
 
 from vila2_ocr.scoring import similarity
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from random import Random
 
-from vila2.data.sample import BoxPart, Part, TextPart, Turn, assistant, user
+from vila2.plugin import BoxPart, Part, TextPart, Turn, assistant, user
 
 from vila2_ocr.facts import Fact
 

@@ -6,10 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from vila2.data.evidence import Evidence
-from vila2.data.rejects import RejectTally
-from vila2.data.sample import Sample
-from vila2.plugin.trying import config_from, told
+from vila2.plugin import Evidence, RejectTally, Sample, config_from, told
 
 from vila2_spatial.builder import SpatialBuilder, SpatialConfig
 from vila2_spatial.cleaning import clean

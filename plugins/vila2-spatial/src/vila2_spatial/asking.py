@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from vila2.data.sample import BoxPart, Part, TextPart, Turn, assistant, user
+from vila2.plugin import BoxPart, Part, TextPart, Turn, assistant, user
 
 from vila2_spatial.cleaning import CleanScene, Thing
 from vila2_spatial.facts import Fact

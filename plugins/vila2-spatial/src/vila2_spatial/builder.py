@@ -7,11 +7,7 @@ from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
-from vila2.data.evidence import Evidence
-from vila2.data.sample import ImagePart, Sample, Turn, user
-from vila2.data.shards import Reject
-from vila2.errors import DataError
-from vila2.plugin import BuilderConfig
+from vila2.plugin import BuilderConfig, DataError, Evidence, ImagePart, Reject, Sample, Turn, user
 
 from vila2_spatial.asking import exchange, generator
 from vila2_spatial.cleaning import LEAST_HEIGHT, LEAST_VISIBLE, MOST_TRUNCATED, CleaningLimits, clean

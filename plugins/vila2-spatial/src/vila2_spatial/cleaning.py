@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from vila2.data.boxes import Box, iou
-from vila2.data.evidence import Evidence, SceneObject
+from vila2.plugin import Box, Evidence, SceneObject, iou
 
 from vila2_spatial.geometry import clipped_silhouette, contains, cut_off, extent, projected_box
 

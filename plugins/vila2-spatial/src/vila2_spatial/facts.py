@@ -12,7 +12,7 @@ from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
-from vila2.errors import DataError
+from vila2.plugin import DataError
 
 from vila2_spatial import relations
 from vila2_spatial.cleaning import CleanScene, Thing

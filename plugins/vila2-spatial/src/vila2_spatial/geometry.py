@@ -10,8 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import shapely
-from vila2.data.boxes import Box
-from vila2.data.evidence import Box3D, Camera
+from vila2.plugin import Box, Box3D, Camera
 
 #: Nothing nearer than this along the viewing direction is projected, in metres. A corner behind the camera would
 #: come out mirrored, one beside it near infinity: the edges are cut at this plane instead.

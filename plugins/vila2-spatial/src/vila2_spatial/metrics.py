@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vila2 import BoxPart, Evidence, Items
-from vila2.data.boxes import iou
-from vila2.plugin import Asked
+from vila2.plugin import Asked, BoxPart, Evidence, Items, iou
 
 from vila2_spatial.cleaning import thing_of
 from vila2_spatial.facts import Fact

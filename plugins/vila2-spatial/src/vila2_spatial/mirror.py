@@ -8,10 +8,19 @@ from typing import Any
 
 import numpy as np
 from PIL import ImageOps
-from vila2.data.boxes import Box
-from vila2.data.evidence import Box3D, Camera, Evidence, SceneObject
-from vila2.data.images import decode_image
-from vila2.data.sample import BoxPart, Part, PointPart, Sample, TextPart
+from vila2.plugin import (
+    Box,
+    Box3D,
+    BoxPart,
+    Camera,
+    Evidence,
+    Part,
+    PointPart,
+    Sample,
+    SceneObject,
+    TextPart,
+    decode_image,
+)
 
 from vila2_spatial.readers.frames import box3d, camera, encoded
 from vila2_spatial.relations import OPPOSITE

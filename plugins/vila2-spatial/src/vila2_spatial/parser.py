@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from vila2 import BoxPart, Claim, TextPart, Turn
-from vila2.data.sample import user
-from vila2.plugin import Parsed, Said
+from vila2.plugin import BoxPart, Claim, Parsed, Said, TextPart, Turn, user
 
 from vila2_spatial.statements import Phrase, statements
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vila2 import Claim, Evidence
-from vila2.data.boxes import Box, iou
-from vila2.data.evidence import SceneObject
+from vila2.plugin import Box, Claim, Evidence, SceneObject, iou
 
 from vila2_spatial import relations
 from vila2_spatial.cleaning import BACKGROUND, UNLABELLED, Thing, thing_of

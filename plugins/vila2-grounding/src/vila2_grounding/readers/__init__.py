@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.errors import DataError
-from vila2.sources import img2dataset
-from vila2.sources.evidence import open_evidence
-from vila2.sources.evidence.annotated_images import check_image_root
-from vila2.sources.rows import Row, read_rows, row_files
+from vila2.plugin import (
+    DataError,
+    Reject,
+    Row,
+    Sample,
+    check_image_root,
+    open_evidence,
+    open_source,
+    read_rows,
+    row_files,
+)
 
 from vila2_grounding.grounded import Grounded
 from vila2_grounding.readers.grit import read_grit_rows, read_grit_sample
@@ -88,7 +92,9 @@ def _read_file(
     file: Path, images: Path | None, resized: Resized, seed: int, prefix: str = ""
 ) -> Iterator[Grounded | Reject]:
     if file.suffix == ".tar":  # img2dataset's keys begin with the number of the tar
-        yield from _read_samples(img2dataset.read(file, require_text=False), resized, seed, file)
+        yield from _read_samples(
+            open_source("img2dataset", path=file, require_text=False), resized, seed, file
+        )
     else:
         yield from read_grit_rows(file, images, resized, prefix)
 

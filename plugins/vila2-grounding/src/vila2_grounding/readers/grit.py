@@ -6,11 +6,20 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vila2.data.boxes import Box
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.sources.evidence.annotated_images import Frame, Size, frame_of, given_size, image_header
-from vila2.sources.rows import Keys, Row, read_image, read_rows
+from vila2.plugin import (
+    Box,
+    Frame,
+    Keys,
+    Reject,
+    Row,
+    Sample,
+    Size,
+    frame_of,
+    given_size,
+    image_header,
+    read_image,
+    read_rows,
+)
 
 from vila2_grounding.grounded import Grounded
 from vila2_grounding.readers.resizing import Resized, letterboxed, original_size, same_shape

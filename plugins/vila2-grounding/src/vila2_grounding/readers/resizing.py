@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from vila2.data.boxes import Box
-from vila2.sources.evidence.annotated_images import is_number
+from vila2.plugin import Box, is_number
 
 #: What to do with images of another shape than their originals. "reject" them; "border": they were letterboxed
 #: (``resize_mode=border``, the default), so move the boxes; "keep": the boxes are right as they are.

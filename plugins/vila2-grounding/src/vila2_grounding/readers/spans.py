@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from vila2.data.boxes import Box
-from vila2.sources.evidence.annotated_images import is_number
+from vila2.plugin import Box, is_number
 
 from vila2_grounding.grounded import Phrase
 from vila2_grounding.phrases import category

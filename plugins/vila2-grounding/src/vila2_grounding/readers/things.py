@@ -6,11 +6,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 
-from vila2.data.boxes import Box
-from vila2.data.evidence import Evidence
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.errors import DataError
+from vila2.plugin import Box, DataError, Evidence, Reject, Sample
 
 from vila2_grounding.grounded import Grounded, Phrase
 from vila2_grounding.phrases import indefinite, lemma

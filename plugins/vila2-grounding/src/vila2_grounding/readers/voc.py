@@ -6,11 +6,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from vila2.data.evidence import Evidence, SceneObject
-from vila2.data.sample import ImagePart, Sample, user
-from vila2.data.shards import Reject
-from vila2.sources.evidence.annotated_images import Frame, Size, frame_of, given_size, is_number
-from vila2.sources.rows import read_image
+from vila2.plugin import (
+    Evidence,
+    Frame,
+    ImagePart,
+    Reject,
+    Sample,
+    SceneObject,
+    Size,
+    frame_of,
+    given_size,
+    is_number,
+    read_image,
+    user,
+)
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG")
 _SIDES = ("xmin", "ymin", "xmax", "ymax")

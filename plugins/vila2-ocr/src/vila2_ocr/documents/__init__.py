@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vila2.data.evidence import Evidence, WrittenText
-from vila2.data.sample import ImagePart, Sample, user
-from vila2.errors import DataError
+from vila2.plugin import DataError, Evidence, ImagePart, Sample, WrittenText, user
 
 from vila2_ocr.documents.effects import Effects, photographed
 from vila2_ocr.documents.kinds import KINDS

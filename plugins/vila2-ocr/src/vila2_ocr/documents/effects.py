@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 from PIL import Image, ImageFilter
-from vila2.errors import DataError
+from vila2.plugin import DataError
 
 from vila2_ocr.documents.sheet import Sheet
 

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.errors import DataError
-from vila2.plugin.references import load_reference
-from vila2.sources import llava
-from vila2.sources.conversations import UnfitConversation
-from vila2.sources.evidence.annotated_images import check_image_root
-from vila2.sources.rows import Row, without_suffix
+from vila2.plugin import (
+    DataError,
+    Reject,
+    Row,
+    Sample,
+    UnfitConversation,
+    check_image_root,
+    load_reference,
+    open_source,
+    without_suffix,
+)
 
 from vila2_ocr.readers.cauldron import CAULDRON, OWN_SOURCE, SUBSETS
 from vila2_ocr.readers.exchanges import RowReader
@@ -134,7 +137,7 @@ class SourceFile:
             yield Sample(f"{self.name}/{item.key}", item.images, item.turns, {**item.meta, **about})
 
     def _conversations(self) -> Iterator[Sample | Reject]:
-        return llava.read(self.path, image_root=self.root)
+        return open_source("llava", path=self.path, image_root=self.root)
 
     def _rows(self) -> Iterator[Sample | Reject]:
         source = SOURCES[self.source]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vila2.sources.conversations import UnfitConversation
+from vila2.plugin import UnfitConversation
 
 from vila2_ocr.readers.exchanges import Read, branches
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vila2.data.sample import ImagePart, Turn, assistant, user
-from vila2.sources.conversations import UnfitConversation
+from vila2.plugin import ImagePart, Turn, UnfitConversation, assistant, user
 
 
 @dataclass(frozen=True, slots=True)

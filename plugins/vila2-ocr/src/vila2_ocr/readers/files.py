@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vila2.data.shards import Reject
-from vila2.sources.rows import Row, read_image, read_rows
+from vila2.plugin import Reject, Row, read_image, read_rows
 
 _SUFFIXES = (".parquet", ".json", ".jsonl", ".ndjson")
 _FOLDERS = ("", "images", "train_images", "train")

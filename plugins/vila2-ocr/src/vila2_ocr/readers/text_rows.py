@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vila2.sources.conversations import UnfitConversation
+from vila2.plugin import UnfitConversation
 
 from vila2_ocr.readers.exchanges import Read, branches, text_of
 

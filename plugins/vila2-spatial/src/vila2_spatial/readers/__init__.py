@@ -11,12 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from vila2.errors import DataError
-from vila2.sources.evidence.annotated_images import check_image_root
+from vila2.plugin import DataError, check_image_root
 
 if TYPE_CHECKING:
-    from vila2.data.sample import Sample
-    from vila2.data.shards import Reject
+    from vila2.plugin import Reject, Sample
 
 
 class SceneReader(Protocol):

@@ -7,9 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from vila2.data.evidence import KEY
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject, ShardDataset
+from vila2.plugin import EVIDENCE_KEY, Reject, Sample, ShardDataset
 
 from vila2_spatial.readers.keyed import KeyedReader
 
@@ -38,5 +36,5 @@ class Dataset(KeyedReader):
         if len(sample.images) != 1:
             return Reject(str(self.path), sample.key, "not-one-image", f"{len(sample.images)} images")
         # Only what this plugin keeps true when it mirrors an image.
-        known = {name: sample.meta[name] for name in (KEY, "image", "domain") if name in sample.meta}
+        known = {name: sample.meta[name] for name in (EVIDENCE_KEY, "image", "domain") if name in sample.meta}
         return replace(sample, turns=(), meta={"dataset": self._dataset.name, "image": sample.key} | known)

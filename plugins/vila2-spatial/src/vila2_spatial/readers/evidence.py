@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from vila2 import Evidence, Reject, Sample, open_evidence
+from vila2.plugin import Evidence, Reject, Sample, open_evidence
 
 from vila2_spatial.readers.frames import domain_of_dataset, plain_label
 

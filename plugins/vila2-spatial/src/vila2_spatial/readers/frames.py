@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vila2.data.evidence import Box3D, Camera, Evidence, SceneObject
-from vila2.data.images import decode_image
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.errors import DataError
-from vila2.sources.evidence.annotated_images import image_header
+from vila2.plugin import (
+    Box3D,
+    Camera,
+    DataError,
+    Evidence,
+    Reject,
+    Sample,
+    SceneObject,
+    decode_image,
+    image_header,
+)
 
 #: From a solid's own axes here (X = length, Y down, Z = width) to those of most data sets: x forward (length),
 #: y left (width), z up (height). Columns are the own axes; the determinant is 1.

@@ -8,10 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from vila2.data.evidence import Camera, SceneObject
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.errors import DataError
+from vila2.plugin import Camera, DataError, Reject, Sample, SceneObject
 
 from vila2_spatial.geometry import projected_box
 from vila2_spatial.readers.frames import camera, load_image, sample_of, upright_box

@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from shapely.errors import ShapelyError
-from vila2.data.evidence import Evidence
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.errors import DataError
-from vila2.sources.evidence.sound import unsound
+from vila2.plugin import DataError, Evidence, Reject, Sample, unsound
 
 from vila2_spatial.readers.reading import BadFrame
 

@@ -9,10 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from vila2.data.evidence import SceneObject
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.errors import DataError
+from vila2.plugin import DataError, Reject, Sample, SceneObject
 
 from vila2_spatial.readers.frames import (
     camera,

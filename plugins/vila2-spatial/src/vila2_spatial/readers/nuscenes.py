@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from vila2.data.evidence import SceneObject
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.errors import DataError
+from vila2.plugin import DataError, Reject, Sample, SceneObject
 
 from vila2_spatial.geometry import projected_box
 from vila2_spatial.readers.frames import camera, load_image, rotation_of_quaternion, sample_of, upright_box

@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vila2.data.evidence import SceneObject
-from vila2.data.images import decode_image
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.errors import DataError
+from vila2.plugin import DataError, Reject, Sample, SceneObject, decode_image
 
 from vila2_spatial.readers.frames import box3d, camera, plain_label, sample_of
 from vila2_spatial.readers.keyed import KeyedReader

@@ -9,10 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vila2.data.evidence import Box3D, SceneObject
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
-from vila2.errors import DataError
+from vila2.plugin import Box3D, DataError, Reject, Sample, SceneObject
 
 from vila2_spatial.readers.frames import (
     box3d,

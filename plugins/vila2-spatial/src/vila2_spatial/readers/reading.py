@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vila2.errors import DataError
+from vila2.plugin import DataError
 
 _COMMA = re.compile(r"-?\d+,\d+")
 

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from vila2.data.evidence import SceneObject
-from vila2.data.sample import Sample
-from vila2.data.shards import Reject
+from vila2.plugin import Reject, Sample, SceneObject
 
 from vila2_spatial.readers.frames import (
     camera,

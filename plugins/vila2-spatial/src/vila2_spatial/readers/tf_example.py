@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from vila2.errors import DataError
+from vila2.plugin import DataError
 
 _BYTES, _FLOATS, _INTEGERS = 1, 2, 3  # which kind of list a feature holds
 
