@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from vila2.errors import DataError, EngineError
 
@@ -112,3 +112,33 @@ class Engine(Protocol):
             EngineError: the engine cannot do what is asked.
         """
         ...
+
+
+class ModelEngine(Engine, Protocol):
+    """An engine whose model is in this process, so that likelihoods and hidden states can be read.
+
+    Attributes:
+        model: a ``PreTrainedModel`` in evaluation mode.
+        processor: the model's own.
+    """
+
+    model: Any
+    processor: Any
+
+
+def with_model(engine: Engine, purpose: str) -> ModelEngine:
+    """The engine, where its model can be read.
+
+    Args:
+        engine: any engine.
+        purpose: what the model is read for, for the message.
+
+    Raises:
+        EngineError: the engine only answers.
+    """
+    if not (hasattr(engine, "model") and hasattr(engine, "processor")):
+        raise EngineError(
+            f"{purpose} reads the model itself, and the engine of {engine.name} only answers",
+            hint="use the engine `transformers` for it",
+        )
+    return cast(ModelEngine, engine)

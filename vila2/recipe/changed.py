@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+_KEYS = re.compile(r"\[([^\]]+)\]|([^.\[\]]+)")
 
-def changed(base: Mapping[str, Any], changes: Mapping[str | tuple[str, ...], Any]) -> dict[str, Any]:
+
+def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a raw recipe with other settings, by their places.
 
     Args:
         base: plain values.
-        changes: ``a.b.c``, or the keys one by one where one has a dot in it, to a value; None takes the key out. A
-            stage that is added comes first.
+        changes: values by their places. A place is ``a.b.c``; a key with a dot in it stands in brackets, as in
+            ``specialists.spatial.set[annotate.prompts]``. None takes the key out. A stage that is added comes first.
     """
-    raw = _unshared(base)
+    raw: dict[str, Any] = _unshared(base)
     for place, value in changes.items():
-        *above, last = place.split(".") if isinstance(place, str) else place
+        *above, last = (bracketed or plain for bracketed, plain in _KEYS.findall(place))
         inner = raw
         for key in above:
             inner = inner.setdefault(key, {})

@@ -75,12 +75,14 @@ def _data(size: Size, seed: int) -> dict[str, Any]:
         options = {"split": split, "content": content, "count": count, "seed": seed, **more}
         return {"source": "world", "options": options}
 
-    documents = {"split": "pretrain", "content": "documents", "count": size.documents}
+    def documents(**more: Any) -> dict[str, Any]:
+        return world("pretrain", "documents", size.documents, **more)
+
     return {
         "pairs": world("pretrain", "alt_text", size.pairs),
-        "documents": world(**documents),
-        "document-pairs": world(**documents, order="pairs"),
-        "documents-reordered": world(**documents, order="reordered"),
+        "documents": documents(),
+        "document-pairs": documents(order="pairs"),
+        "documents-reordered": documents(order="reordered"),
         # Scenes behind those of the documents, so that nothing is seen twice.
         "web-pairs": world("pretrain", "alt_text", 4 * size.documents, start=1_000_000),
         "instructions": world("sft", "instructions", size.scenes, questions=_QUESTIONS),

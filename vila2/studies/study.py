@@ -23,7 +23,7 @@ class Arm:
 
     name: str
     label: str
-    changes: Mapping[str | tuple[str, ...], Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
     after: str | None = None
     specialists: tuple[str, ...] = ()
     control: str | None = None

@@ -43,7 +43,7 @@ _UNCHECKED = Arm(
 _ONLY_DESCRIBES = Arm(
     "spatial-describes",
     "spatial specialist alone, descriptions only",
-    {**APPENDED, ("specialists", "spatial", "set", "annotate.prompts"): []},
+    {**APPENDED, "specialists.spatial.set[annotate.prompts]": []},
     specialists=("spatial",),
 )
 _PLAIN = Arm("append", "the paper's: appended to the original captions", APPENDED, specialists=THREE)

@@ -24,8 +24,9 @@ def alignment(
     engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
 ) -> BenchmarkOutcome:
     """Measures the model's states; nothing is asked."""
+    inner = with_model(engine, f"benchmark {benchmark.name!r}")
     return BenchmarkOutcome(
-        alignment_items(engine.model, engine.processor, samples, task_of(benchmark, progress))
+        alignment_items(inner.model, inner.processor, samples, task_of(benchmark, progress))
     )
 
 

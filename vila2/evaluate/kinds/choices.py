@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from vila2.data.sample import Sample, assistant
-from vila2.engine.protocol import Engine
+from vila2.engine.protocol import Engine, with_model
 from vila2.errors import DataError
 from vila2.evaluate.asking import BenchmarkOutcome, task_of
 from vila2.evaluate.kinds.kind import BenchmarkKind
@@ -33,8 +33,9 @@ def choices(
     """Scores which choice is the likeliest, by ``meta["kind"]``; the baseline is choosing blindly."""
     for sample in samples:
         _check_choices(sample)
-    samples = readable(samples, ConversationEncoder(engine.processor), _shown)
-    chosen = choose(engine.model, engine.processor, samples, task_of(benchmark, progress))
+    inner = with_model(engine, f"benchmark {benchmark.name!r}")
+    samples = readable(samples, ConversationEncoder(inner.processor), _shown)
+    chosen = choose(inner.model, inner.processor, samples, task_of(benchmark, progress))
     scored: dict[str, list[tuple[Sample, bool]]] = {}
     outcome = BenchmarkOutcome()
     for sample, choice in zip(samples, chosen, strict=True):

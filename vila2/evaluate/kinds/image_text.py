@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vila2.data.sample import ImagePart, Sample, assistant, user
-from vila2.engine.protocol import Engine, Request
+from vila2.engine.protocol import Engine, Request, with_model
 from vila2.errors import DataError
 from vila2.evaluate.asking import BenchmarkOutcome, ask_all, task_of
 from vila2.evaluate.kinds.captions import PROMPT
@@ -91,9 +91,10 @@ def image_text(
     texts = [answer.text for answer in ask_all(engine, requests, benchmark, progress)]
     said = [{"key": s.key, "prompt": prompt, "text": text} for s, text in zip(samples, texts, strict=True)]
     measures: dict[str, Items] = {}
-    scorer: Any
+    scorer: ImageTextScorer
     if not benchmark.scorer:
-        scorer = OwnLikelihood(engine.model, engine.processor, prompt)
+        inner = with_model(engine, f"benchmark {benchmark.name!r} without a scorer")
+        scorer = OwnLikelihood(inner.model, inner.processor, prompt)
     else:
         from vila2.evaluate.measures.dual_encoder import DualEncoder
 
