@@ -16,26 +16,12 @@ if TYPE_CHECKING:
     from vila2.data.importing import Reject as Reject
     from vila2.data.sample import (
         BoxPart as BoxPart,
-    )
-    from vila2.data.sample import (
         ImagePart as ImagePart,
-    )
-    from vila2.data.sample import (
         PointPart as PointPart,
-    )
-    from vila2.data.sample import (
         Sample as Sample,
-    )
-    from vila2.data.sample import (
         TextPart as TextPart,
-    )
-    from vila2.data.sample import (
         Turn as Turn,
-    )
-    from vila2.data.sample import (
         assistant as assistant,
-    )
-    from vila2.data.sample import (
         user as user,
     )
     from vila2.data.tokens import TokenSpec as TokenSpec

@@ -3,8 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2.claims.names import Vocabulary, agree, clash, name_of
 from vila2.claims.reading import read_claims

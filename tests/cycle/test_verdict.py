@@ -1,8 +1,7 @@
 """The rule that turns intervals into words."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2.errors import DataError
 from vila2.evaluate.measures.intervals import Interval

@@ -3,8 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.sample import BoxPart, PointPart, TextPart

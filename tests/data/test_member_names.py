@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2.data.member_names import image_place, member_base, member_kind, split_member, split_members
 from vila2.errors import DataError

@@ -6,8 +6,7 @@ import pickle
 from collections import Counter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2.data.layers import Annotation, LayerWriter
 from vila2.data.mixtures import Mixture, Portion, ViewedDataset, select_range, select_share

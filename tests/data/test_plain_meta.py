@@ -11,8 +11,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2.data.plain_meta import plain_meta
 from vila2.data.shards import ShardDataset, write_dataset

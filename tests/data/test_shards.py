@@ -16,8 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, TextPart, Turn, assistant, user
 from vila2.data.shards import Reject, ShardDataset, write_dataset

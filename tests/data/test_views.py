@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2.data.layers import STATUSES, Annotation
 from vila2.data.sample import BoxPart, ImagePart, Sample, TextPart, Turn, assistant, user

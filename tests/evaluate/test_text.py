@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2.errors import DataError
 from vila2.evaluate.measures.text import cider, distinct_n, tokens, word_statistics

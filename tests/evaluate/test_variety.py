@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2.evaluate.measures.intervals import bootstrap, ratio_bootstrap
 from vila2.evaluate.measures.text import distinct_n, tokens, word_statistics

@@ -7,8 +7,7 @@ from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from report_results import small
 
 from vila2.report import loss_chart

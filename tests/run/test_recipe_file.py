@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from vila2.errors import RecipeError
 from vila2.recipe.file.recipe_file import load_recipe, recipe_to_yaml

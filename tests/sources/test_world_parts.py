@@ -8,8 +8,15 @@ import torch
 from transformers import AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 import vila2.model.miniature  # noqa: F401 - registers the tower
-from vila2.sources.world import KINDS, PARTS, detailed_caption, generator, render, sample_scene
-from vila2.sources.world import scene_questions as questions
+from vila2.sources.world import (
+    KINDS,
+    PARTS,
+    detailed_caption,
+    generator,
+    render,
+    sample_scene,
+    scene_questions as questions,
+)
 from vila2.sources.world.vocabulary import SIGN_WORDS
 
 PROMPT = "Describe the image in details."

@@ -15,8 +15,8 @@ from vila2.sources.world import (
     generator,
     sample_questions,
     sample_scene,
+    scene_questions as questions,
 )
-from vila2.sources.world import scene_questions as questions
 from vila2.sources.world.scene_relations import centre_u
 from vila2.sources.world.vocabulary import COLOURS
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2.data.sample import ImagePart, Sample, TextPart, Turn
 from vila2.data.shards import write_dataset

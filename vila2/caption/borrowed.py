@@ -5,11 +5,11 @@ Controls of the paper's experiment: what mere text volume gives, and what true c
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from vila2.data.chance import drawn
 from vila2.data.layers import Layer, ReadLayer, write_layer
 from vila2.data.original_layer import original_annotations
 from vila2.data.shards import ShardDataset
@@ -78,5 +78,5 @@ def _keys(dataset: ShardDataset) -> list[str]:
     return [key for shard_no in range(len(dataset.shards)) for key in dataset.shard_keys(shard_no)]
 
 
-def _place(key: str, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed}\0{key}".encode()).digest()
+def _place(key: str, seed: int) -> int:
+    return drawn(seed, key, size=32)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from vila2.caption.attempts import Attempts
-from vila2.caption.borrowed import shuffle_layer
-from vila2.caption.borrowed import text_layer as write_text_layer
+from vila2.caption.borrowed import shuffle_layer, text_layer as write_text_layer
 from vila2.caption.recaption import recaption as write_captions
 from vila2.claims.self_consistency import contradiction
 from vila2.data.layers import Layer

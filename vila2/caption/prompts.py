@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vila2.data.chance import drawn
 from vila2.errors import RecipeError
 from vila2.nearest import did_you_mean
 
@@ -66,5 +66,4 @@ def choose_prompt(names: Sequence[str], key: str, seed: int) -> Prompt:
     """
     if not names:
         raise RecipeError("no prompts are given", hint=f"name at least one of {', '.join(PROMPTS)}")
-    number = int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:8], "big")
-    return find_prompt(names[number % len(names)])
+    return find_prompt(names[drawn(seed, key) % len(names)])

@@ -45,8 +45,7 @@ def reproduce(
     What studies have in common is trained once; a stopped command goes on where it was.
     """
     from vila2.studies import STUDIES
-    from vila2.studies.reproduce import find_studies
-    from vila2.studies.reproduce import reproduce as do
+    from vila2.studies.reproduce import find_studies, reproduce as do
 
     if quick and full:
         raise typer.BadParameter("give either --quick or --full")

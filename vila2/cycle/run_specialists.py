@@ -19,8 +19,7 @@ from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.run.step_files import StepResult
 from vila2.run.steps import checkpoint
-from vila2.specialist.annotate_step import AnnotateSettings
-from vila2.specialist.annotate_step import annotate as annotate_step
+from vila2.specialist.annotate_step import AnnotateSettings, annotate as annotate_step
 from vila2.specialist.made import MadeSpecialist
 from vila2.specialist.making import Made, make
 from vila2.specialist.origin import Origin, starts_from_the_miniature

@@ -21,8 +21,7 @@ from vila2.cycle.run_specialists import (
 from vila2.cycle.training import Cycle, TrainedGeneralist
 from vila2.data.views import View
 from vila2.errors import RunError
-from vila2.merge.merge_step import MergeSettings
-from vila2.merge.merge_step import merge as merge_step
+from vila2.merge.merge_step import MergeSettings, merge as merge_step
 from vila2.recipe.parts.cycle import MERGED
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.run.run_model import named_model

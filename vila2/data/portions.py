@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from vila2.data.chance import drawn
 from vila2.errors import DataError
 
 _ALL = 2**64
@@ -34,7 +34,7 @@ def select_range(key: str, low: float, high: float, seed: int) -> bool:
 
 def _place(key: str, seed: int) -> int:
     """A key's place among all keys, 0 to 2**64 - 1."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}\0{key}".encode(), digest_size=8).digest(), "big")
+    return drawn(seed, key, by="blake2b")
 
 
 def _bound(share: float) -> int:

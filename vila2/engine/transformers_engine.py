@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import io
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from vila2.data.chance import drawn
 from vila2.data.images import decode_image, image_size
 from vila2.engine.protocol import Answer, GenerationSettings, Request, RequestsRefused
 from vila2.errors import DataError, EngineError, Vila2Error, one_line
@@ -273,17 +273,13 @@ class SeededNoise(LogitsProcessor):
     """
 
     def __init__(self, keys: Sequence[str], seed: int, device: torch.device) -> None:
-        self.generators = [torch.Generator(device).manual_seed(_stable_seed(seed, key)) for key in keys]
+        self.generators = [torch.Generator(device).manual_seed(drawn(seed, key, size=7)) for key in keys]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         noise = torch.empty(scores.shape, dtype=torch.float32, device=scores.device)
         for row, generator in zip(noise, self.generators, strict=True):
             row.exponential_(generator=generator)
         return scores.float() - noise.log()
-
-
-def _stable_seed(seed: int, key: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:7], "big")
 
 
 def _plain_image() -> bytes:

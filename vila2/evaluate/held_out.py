@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from vila2.caption.careful_asking import ask_or_empty
+from vila2.data.chance import drawn
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.exchanges import Exchange, exchanges_of
 from vila2.data.images import decode_image
@@ -28,9 +28,9 @@ def choose_questions(samples: Iterable[Sample], limit: int | None, seed: int) ->
     if limit is None or len(found) <= limit:
         return found
 
-    def rank(number: int) -> bytes:
+    def rank(number: int) -> int:
         sample, exchange = found[number]
-        return hashlib.blake2b(f"{seed}\0{sample.key}\0{exchange.number}".encode(), digest_size=8).digest()
+        return drawn(seed, sample.key, exchange.number, by="blake2b")
 
     return [found[number] for number in sorted(sorted(range(len(found)), key=rank)[:limit])]
 

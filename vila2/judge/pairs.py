@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
+from vila2.data.chance import drawn
 from vila2.data.layers import ReadLayer
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError
@@ -64,7 +64,7 @@ class Chosen:
 
 def place(seed: int, *names: str) -> int:
     """A number in 0..2**64-1 that depends on the seed and the names alone."""
-    return int.from_bytes(hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()[:8], "big")
+    return drawn(seed, *names)
 
 
 def choose_pairs(dataset: ShardDataset, layers: Mapping[str, ReadLayer], *, count: int, seed: int) -> Chosen:

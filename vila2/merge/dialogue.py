@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from vila2.claims.names import word_set
 from vila2.data.annotations import Annotation
+from vila2.data.chance import drawn
 from vila2.data.mixtures import select_share
 from vila2.data.sample import BoxPart, Part, PointPart, Turn, user
 from vila2.merge.answer_sentences import Sentence, joined, without_coordinates
@@ -49,7 +49,7 @@ class Talk:
             exchanges = [_without_boxes(one) for one in exchanges]
         captions = [one for one in exchanges if one.question is None]
         asked = [one for one in exchanges if one.question is not None]
-        asked.sort(key=lambda one: _hash(self.seed, key, "order", one.source.name, one.number))
+        asked.sort(key=lambda one: drawn(self.seed, key, "order", one.source.name, one.number))
         arranged = [spent.caption(one) for one in _chosen(captions, self.spec)]
         numbers: Counter[str] = Counter()
         for one in asked:
@@ -72,7 +72,7 @@ class Talk:
             return replace(one, kept=False, reason="cap")
         questions = one.source.questions
         if questions and one.prompted:
-            chosen = _hash(self.seed, key, "question", name, 0) + one.number
+            chosen = drawn(self.seed, key, "question", name, 0) + one.number
             one = replace(one, question=user(questions[chosen % len(questions)]))
         return one
 
@@ -265,8 +265,3 @@ class _Gist:
 
 def _held(gist: _Gist, said: Sequence[_Gist]) -> bool:
     return any(gist.is_said_in(earlier) for earlier in said)
-
-
-def _hash(seed: int, *about: str | int) -> int:
-    text = "\0".join(map(str, (seed, *about)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

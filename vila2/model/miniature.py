@@ -7,8 +7,7 @@ import math
 import torch
 from huggingface_hub.dataclasses import strict
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
-from transformers import initialization as init
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel, initialization as init
 from transformers.modeling_outputs import BaseModelOutput
 
 

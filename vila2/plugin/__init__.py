@@ -12,31 +12,21 @@ if TYPE_CHECKING:
     from vila2.data.annotations import Status as Status
     from vila2.data.boxes import (
         Box as Box,
-    )
-    from vila2.data.boxes import (
         area as area,
-    )
-    from vila2.data.boxes import (
         iou as iou,
+    )
+    from vila2.data.chance import (
+        generator as generator,
+        python_generator as python_generator,
     )
     from vila2.data.claims import Claim as Claim
     from vila2.data.coordinates import CoordinateScheme as CoordinateScheme
     from vila2.data.evidence import (
         EVIDENCE_KEY as EVIDENCE_KEY,
-    )
-    from vila2.data.evidence import (
         Box3D as Box3D,
-    )
-    from vila2.data.evidence import (
         Camera as Camera,
-    )
-    from vila2.data.evidence import (
         Evidence as Evidence,
-    )
-    from vila2.data.evidence import (
         SceneObject as SceneObject,
-    )
-    from vila2.data.evidence import (
         WrittenText as WrittenText,
     )
     from vila2.data.exchanges import exchanges_of as exchanges_of
@@ -45,94 +35,48 @@ if TYPE_CHECKING:
     from vila2.data.rejects import RejectTally as RejectTally
     from vila2.data.sample import (
         BoxPart as BoxPart,
-    )
-    from vila2.data.sample import (
         ImagePart as ImagePart,
-    )
-    from vila2.data.sample import (
         Part as Part,
-    )
-    from vila2.data.sample import (
         PointPart as PointPart,
-    )
-    from vila2.data.sample import (
         Sample as Sample,
-    )
-    from vila2.data.sample import (
         TextPart as TextPart,
-    )
-    from vila2.data.sample import (
         Turn as Turn,
-    )
-    from vila2.data.sample import (
         assistant as assistant,
-    )
-    from vila2.data.sample import (
         user as user,
     )
     from vila2.data.shards import ShardDataset as ShardDataset
     from vila2.data.tokens import TokenSpec as TokenSpec
     from vila2.engine.protocol import (
         Answer as Answer,
-    )
-    from vila2.engine.protocol import (
         Engine as Engine,
-    )
-    from vila2.engine.protocol import (
         GenerationSettings as GenerationSettings,
-    )
-    from vila2.engine.protocol import (
         Request as Request,
     )
     from vila2.errors import (
         DataError as DataError,
-    )
-    from vila2.errors import (
         EngineError as EngineError,
-    )
-    from vila2.errors import (
         PluginError as PluginError,
-    )
-    from vila2.errors import (
         Vila2Error as Vila2Error,
     )
     from vila2.evaluate.measures.items import Items as Items
     from vila2.plugin.contract import (
         API_VERSION as API_VERSION,
-    )
-    from vila2.plugin.contract import (
         Asked as Asked,
-    )
-    from vila2.plugin.contract import (
         Builder as Builder,
-    )
-    from vila2.plugin.contract import (
         BuilderConfig as BuilderConfig,
-    )
-    from vila2.plugin.contract import (
         MergePolicy as MergePolicy,
-    )
-    from vila2.plugin.contract import (
         Parsed as Parsed,
-    )
-    from vila2.plugin.contract import (
         Said as Said,
-    )
-    from vila2.plugin.contract import (
         Specialist as Specialist,
     )
     from vila2.plugin.hookspecs import hookimpl as hookimpl
     from vila2.plugin.references import load_reference as load_reference
     from vila2.plugin.trying import (
         config_from as config_from,
-    )
-    from vila2.plugin.trying import (
         told as told,
     )
     from vila2.progress import (
         Progress as Progress,
-    )
-    from vila2.progress import (
         Task as Task,
     )
     from vila2.sources import open_source as open_source
@@ -140,42 +84,20 @@ if TYPE_CHECKING:
     from vila2.sources.evidence import open_evidence as open_evidence
     from vila2.sources.evidence.annotated_images import (
         Frame as Frame,
-    )
-    from vila2.sources.evidence.annotated_images import (
         Size as Size,
-    )
-    from vila2.sources.evidence.annotated_images import (
         check_image_root as check_image_root,
-    )
-    from vila2.sources.evidence.annotated_images import (
         frame_of as frame_of,
-    )
-    from vila2.sources.evidence.annotated_images import (
         given_size as given_size,
-    )
-    from vila2.sources.evidence.annotated_images import (
         image_header as image_header,
-    )
-    from vila2.sources.evidence.annotated_images import (
         is_number as is_number,
     )
     from vila2.sources.evidence.sound import unsound as unsound
     from vila2.sources.rows import (
         Keys as Keys,
-    )
-    from vila2.sources.rows import (
         Row as Row,
-    )
-    from vila2.sources.rows import (
         read_image as read_image,
-    )
-    from vila2.sources.rows import (
         read_rows as read_rows,
-    )
-    from vila2.sources.rows import (
         row_files as row_files,
-    )
-    from vila2.sources.rows import (
         without_suffix as without_suffix,
     )
 
@@ -208,6 +130,8 @@ _HOMES = {
     "Box": "vila2.data.boxes",
     "area": "vila2.data.boxes",
     "iou": "vila2.data.boxes",
+    "generator": "vila2.data.chance",
+    "python_generator": "vila2.data.chance",
     "Claim": "vila2.data.claims",
     "CoordinateScheme": "vila2.data.coordinates",
     "EVIDENCE_KEY": "vila2.data.evidence",

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vila2.data.atomic import write_text_atomic
-from vila2.report import loss_chart as loss
-from vila2.report import measure_table as tables
-from vila2.report import words_chart as words
+from vila2.report import loss_chart as loss, measure_table as tables, words_chart as words
 from vila2.report.example_cards import example_cards, filters
 from vila2.report.layer_rows import layer_rows
 from vila2.report.merge_tables import RATES_TOLD, Table, kept_table, rate_table

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from vila2 import BoxPart, Sample, TextPart, assistant, user
 from vila2.data.coordinates import CoordinateScheme
 from vila2.plugin import Asked, Said

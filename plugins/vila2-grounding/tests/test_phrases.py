@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2_grounding.phrases import category, definite, indefinite, lemma, normal, phrase_before, plural
 

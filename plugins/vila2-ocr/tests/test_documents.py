@@ -5,17 +5,16 @@ import io
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 from shapely import Polygon
 from vila2 import Evidence
 from vila2.errors import DataError
+from vila2.plugin import python_generator
 
 from vila2_ocr.documents import draw_document, read
 from vila2_ocr.documents.effects import Effects, homography, moved, photographed
 from vila2_ocr.documents.sheet import Sheet
-from vila2_ocr.facts import generator
 
 STRONG = Effects(rotation=12, perspective=0.06, texture=0.8, noise=10, blur=1.0, jpeg=(60, 70))
 
@@ -53,7 +52,9 @@ def test_every_outline_lies_in_the_image_and_words_in_their_texts(seed, kind):
 def test_the_ink_is_in_the_outlines_and_nowhere_else():
     sheet = Sheet(300, 200)
     sheet.write("HELLO THERE", 60, 70, 30, kind="line", ink=(0, 0, 0))
-    data, outlines, (width, height) = photographed(sheet, Effects(rotation=8, perspective=0.04), generator(1))
+    data, outlines, (width, height) = photographed(
+        sheet, Effects(rotation=8, perspective=0.04), python_generator(1)
+    )
     pixels = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
     assert pixels.shape == (height, width)
     dark = np.argwhere(pixels < 40)[:, ::-1] + 0.5

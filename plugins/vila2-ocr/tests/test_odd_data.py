@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import picture
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from vila2 import Reject, Sample
 from vila2.data.sample import ImagePart, user
 from vila2.data.shards import write_dataset

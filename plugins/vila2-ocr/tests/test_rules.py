@@ -10,17 +10,18 @@ from conftest import page, picture, text
 from vila2 import BoxPart, Evidence, Sample
 from vila2.data.evidence import WrittenText
 from vila2.errors import DataError
+from vila2.plugin import python_generator
 from vila2.sources import open_source
 
 from vila2_ocr.builder import OcrBuilder, OcrConfig
 from vila2_ocr.checking import faults
-from vila2_ocr.facts import Fact, Page, Refusal, generator
+from vila2_ocr.facts import Fact, Page, Refusal
 from vila2_ocr.layout import layout_of
 from vila2_ocr.rules import rules
 
 
 def found(kind: str, evidence: Evidence) -> list:
-    return list(rules()[kind](Page(evidence, generator(0))))
+    return list(rules()[kind](Page(evidence, python_generator(0))))
 
 
 def answers(kind: str, evidence: Evidence) -> list[str]:

@@ -3,8 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vila2_ocr.scoring import anls, bare, contains, distance, number_of, relaxed_match, similarity
 

@@ -11,15 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import vila2.sources.world
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image
 from spatial_pictures import picture
 from vila2.data.evidence import Evidence
 from vila2.data.sample import BoxPart, Sample
 from vila2.errors import DataError
-from vila2.sources.world import Scene
-from vila2.sources.world import scene_relations as world_relations
+from vila2.sources.world import Scene, scene_relations as world_relations
 from vila2.sources.world.world_source import read as read_world
 
 from vila2_spatial.builder import SpatialBuilder, SpatialConfig

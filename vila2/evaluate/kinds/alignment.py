@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from vila2.data.sample import Sample
-from vila2.engine.protocol import Engine
+from vila2.engine.protocol import Engine, with_model
 from vila2.errors import DataError
 from vila2.evaluate.asking import BenchmarkOutcome, task_of
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image

@@ -86,14 +86,14 @@ def image_text(
     """
     prompt = benchmark.prompt or PROMPT
     if not benchmark.scorer:
-        samples = OwnLikelihood(engine.model, engine.processor, prompt).readable(samples)
+        inner = with_model(engine, f"benchmark {benchmark.name!r} without a scorer")
+        samples = OwnLikelihood(inner.model, inner.processor, prompt).readable(samples)
     requests = [Request(sample.key, sample.images, prompt) for sample in samples]
     texts = [answer.text for answer in ask_all(engine, requests, benchmark, progress)]
     said = [{"key": s.key, "prompt": prompt, "text": text} for s, text in zip(samples, texts, strict=True)]
     measures: dict[str, Items] = {}
     scorer: ImageTextScorer
     if not benchmark.scorer:
-        inner = with_model(engine, f"benchmark {benchmark.name!r} without a scorer")
         scorer = OwnLikelihood(inner.model, inner.processor, prompt)
     else:
         from vila2.evaluate.measures.dual_encoder import DualEncoder

@@ -1,11 +1,19 @@
 """Counting questions from labelled things: how many of each kind, of one kind, and of one that is not there."""
 
-import hashlib
-import random
 from collections import Counter
 from collections.abc import Iterator
 
-from vila2.plugin import BuilderConfig, Evidence, ImagePart, Reject, Sample, assistant, open_evidence, user
+from vila2.plugin import (
+    BuilderConfig,
+    Evidence,
+    ImagePart,
+    Reject,
+    Sample,
+    assistant,
+    open_evidence,
+    python_generator,
+    user,
+)
 from vila2_counting.numbers import listing, phrase, plural
 
 
@@ -44,7 +52,7 @@ class Builder:
         counts = Counter(thing.label for thing in evidence.objects)
         if max(counts.values()) > self.config.most:
             return Reject(sample.key, sample.key, "crowd", f"more than {self.config.most} of one kind")
-        chosen = random.Random(hashlib.sha256(f"{self.config.seed}/{sample.key}".encode()).digest())
+        chosen = python_generator(self.config.seed, sample.key)
         kind = chosen.choice(sorted(counts))
         exchanges = [
             ("Count the objects in the image, kind by kind.", listing(counts), "listing"),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
-from vila2.plugin import BuilderConfig, ImagePart, Reject, Sample, Turn, assistant, user
+from vila2.plugin import BuilderConfig, ImagePart, Reject, Sample, Turn, assistant, python_generator, user
 
 from vila2_grounding import readers
 from vila2_grounding.asking import describe_regions, narrate, refer
@@ -91,7 +89,7 @@ class GroundingBuilder:
     def ask(self, grounded: Grounded) -> Sample | Reject:
         """The exchanges about one image."""
         config = self.config
-        draw = random.Random(hashlib.sha256(f"{config.seed}/{grounded.key}".encode()).digest())
+        draw = python_generator(config.seed, grounded.key)
         phrases, expressions = grounded.phrases, grounded.expressions
         spans = (phrases or expressions) if config.spans == "noun_chunks" else (expressions or phrases)
         exchanges = [narrate(grounded, spans, draw)] if config.narrations else []

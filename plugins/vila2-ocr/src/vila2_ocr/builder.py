@@ -17,10 +17,11 @@ from vila2.plugin import (
     Reject,
     Sample,
     open_evidence,
+    python_generator,
     user,
 )
 
-from vila2_ocr.facts import Page, generator
+from vila2_ocr.facts import Page
 from vila2_ocr.readers import SourceFile, source_files
 from vila2_ocr.rules import draw_facts
 from vila2_ocr.wording import exchange
@@ -105,7 +106,7 @@ class OcrBuilder:
             return Reject(where, sample.key, "bad-evidence", error.what)
         if evidence is None or not (evidence.texts or evidence.all_texts):
             return Reject(where, sample.key, "no-texts", "nothing is known of what is written")
-        random = generator("ocr", self.config.seed, sample.key)
+        random = python_generator("ocr", self.config.seed, sample.key)
         if not evidence.texts and random.random() >= self.config.empty_share:
             return Reject(where, sample.key, "empty", "nothing is written; a share of these is kept")
         facts, refused = draw_facts(Page(evidence, random), self.config.weights, self.config.questions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -82,8 +81,3 @@ class Page:
 PUNCTUATION = ".,:;!?\"'()[]{}*#-/&"
 
 Rule = Callable[[Page], Iterator[Fact | Refusal]]
-
-
-def generator(*names: object) -> Random:
-    """A random generator that depends on nothing but the names given."""
-    return Random(hashlib.sha256("/".join(map(str, names)).encode()).digest())

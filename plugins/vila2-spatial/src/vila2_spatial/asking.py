@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 
@@ -14,12 +13,6 @@ from vila2_spatial.facts import Fact
 from vila2_spatial.wording import COMPARATIVES, GROUPS, Wording
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-
-
-def generator(*names: object) -> np.random.Generator:
-    """A random generator that depends on nothing but the names given, on every platform."""
-    digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
 
 
 def exchange(

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
-from vila2.plugin import BuilderConfig, DataError, Evidence, ImagePart, Reject, Sample, Turn, user
+from vila2.plugin import BuilderConfig, DataError, Evidence, ImagePart, Reject, Sample, Turn, generator, user
 
-from vila2_spatial.asking import exchange, generator
+from vila2_spatial.asking import exchange
 from vila2_spatial.cleaning import LEAST_HEIGHT, LEAST_VISIBLE, MOST_TRUNCATED, CleaningLimits, clean
 from vila2_spatial.facts import FORM_WEIGHTS, draw_facts
 from vila2_spatial.mirror import mirrored

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 from collections.abc import Iterator
 
-from vila2.plugin import Box, DataError, Evidence, Reject, Sample
+from vila2.plugin import Box, DataError, Evidence, Reject, Sample, python_generator
 
 from vila2_grounding.grounded import Grounded, Phrase
 from vila2_grounding.phrases import indefinite, lemma
@@ -43,7 +41,7 @@ def read_things(sample: Sample, seed: int = 0) -> Iterator[Grounded | Reject]:
         yield Reject(where, sample.key, "no-objects", "nothing in the image has a box")
         return
     order = sorted((sorted(boxes), name, category) for name, (category, boxes) in named.items())
-    draw = random.Random(hashlib.sha256(f"{seed}/things/{sample.key}".encode()).digest())
+    draw = python_generator(seed, "things", sample.key)
     caption = draw.choice(_OPENINGS)
     phrases = []
     for number, (boxes, name, category) in enumerate(order):

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vila2.plugin import DataError, Evidence, ImagePart, Sample, WrittenText, user
+from vila2.plugin import DataError, Evidence, ImagePart, Sample, WrittenText, python_generator, user
 
 from vila2_ocr.documents.effects import Effects, photographed
 from vila2_ocr.documents.kinds import KINDS
-from vila2_ocr.facts import generator
 
 
 def read(
@@ -58,7 +57,7 @@ def read(
 
 def draw_document(kind: str, key: str, effects: Effects) -> Sample:
     """One document; all that is random in it follows from its key."""
-    random = generator("document", key)
+    random = python_generator("document", key)
     sheet, fields = KINDS[kind](random)
     data, outlines, (width, height) = photographed(sheet, effects, random)
     texts = tuple(
