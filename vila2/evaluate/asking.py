@@ -42,7 +42,7 @@ def ask_all(
     with task_of(benchmark, progress)(len(requests)) as task:
         for start in range(0, len(order), size):
             chunk = order[start : start + size]
-            asked, about = [requests[n] for n in chunk], f"benchmark {benchmark['name']}"
+            asked, about = [requests[n] for n in chunk], f"benchmark {benchmark.name}"
             answers |= dict(zip(chunk, ask_or_empty(engine, asked, settings, about=about), strict=True))
             task.advance(len(chunk))
     return [answers[n] for n in range(len(requests))]

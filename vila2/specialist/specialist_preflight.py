@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vila2.recipe.parts.stage import StageSpec
     from vila2.recipe.recipe import Recipe
 
-log = logging.getLogger("vila2.cycle")
+log = logging.getLogger("vila2.specialist")
 
 #: Gives a generalist's structure without its weights, and its processor; anew each time.
 Outline = Callable[[], tuple[Any, Any]]
