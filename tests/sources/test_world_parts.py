@@ -13,9 +13,9 @@ from vila2.sources.world import (
     PARTS,
     detailed_caption,
     generator,
+    questions,
     render,
     sample_scene,
-    scene_questions as questions,
 )
 from vila2.sources.world.vocabulary import SIGN_WORDS
 

@@ -13,9 +13,9 @@ from vila2.sources.world import (
     check_caption,
     detailed_caption,
     generator,
+    questions,
     sample_questions,
     sample_scene,
-    scene_questions as questions,
 )
 from vila2.sources.world.scene_relations import centre_u
 from vila2.sources.world.vocabulary import COLOURS
