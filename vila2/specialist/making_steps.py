@@ -157,8 +157,10 @@ def samples_of(builder: Any, shard: str, of: str) -> Iterator[Sample | Reject]:
 
 def _check_built(folder: Path, results: Mapping[str, Any], held_out: float) -> None:
     counts = results["samples"]
-    rejects = ", ".join(f"{reason} {count}" for reason, count in results["rejected"].items()) or "none"
     if not counts:
+        from vila2.data.rejects import describe_rejects
+
+        rejects = describe_rejects(results["rejected"], folder / "rejected.jsonl") or "none"
         raise DataError(
             f"nothing was built; rejected: {rejects}",
             hint=f"see {folder / 'rejected.jsonl'}, and check --data",
