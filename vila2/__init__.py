@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vila2.data.claims import Claim as Claim
     from vila2.data.coordinates import CoordinateScheme as CoordinateScheme
     from vila2.data.evidence import Evidence as Evidence
-    from vila2.data.importing import Reject as Reject
+    from vila2.data.rejects import Reject as Reject
     from vila2.data.sample import (
         BoxPart as BoxPart,
         ImagePart as ImagePart,
@@ -42,7 +42,7 @@ _HOMES = {
     "Claim": "vila2.data.claims",
     "CoordinateScheme": "vila2.data.coordinates",
     "Evidence": "vila2.data.evidence",
-    "Reject": "vila2.data.importing",
+    "Reject": "vila2.data.rejects",
     "TokenSpec": "vila2.data.tokens",
     "Vila2Error": "vila2.errors",
     "Items": "vila2.evaluate.measures.items",

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     )
     from vila2.data.exchanges import exchanges_of as exchanges_of
     from vila2.data.images import decode_image as decode_image
-    from vila2.data.importing import Reject as Reject
-    from vila2.data.rejects import RejectTally as RejectTally
+    from vila2.data.rejects import Reject as Reject, RejectTally as RejectTally
     from vila2.data.sample import (
         BoxPart as BoxPart,
         ImagePart as ImagePart,
@@ -142,7 +141,7 @@ _HOMES = {
     "WrittenText": "vila2.data.evidence",
     "exchanges_of": "vila2.data.exchanges",
     "decode_image": "vila2.data.images",
-    "Reject": "vila2.data.importing",
+    "Reject": "vila2.data.rejects",
     "ShardDataset": "vila2.data.shards",
     "TokenSpec": "vila2.data.tokens",
     "Answer": "vila2.engine.protocol",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from vila2.errors import PluginError, Vila2Error
@@ -38,9 +39,7 @@ def check_plugin(host: Host, name: str) -> list[Check]:
             _tried(
                 checks,
                 f"{field}: {reference}",
-                lambda field=field, reference=reference: _fits(
-                    field, load_reference(reference, of=f"{of}, {field}"), of
-                ),
+                partial(_reference_fits, field, reference, of),
             )
     _tried(checks, f"recipe: {specialist.recipe}", lambda: read_recipe(specialist, of=of))
     return checks
@@ -56,6 +55,10 @@ def read_recipe(specialist: Specialist, *, of: str) -> SpecialistRecipe:
     text, where = read_packaged(specialist.recipe, of=of), f"{of}, {specialist.recipe}"
     read_specialist_recipe(text, where=where, miniature=True)
     return read_specialist_recipe(text, where=where)
+
+
+def _reference_fits(field: str, reference: str, of: str) -> None:
+    _fits(field, load_reference(reference, of=f"{of}, {field}"), of)
 
 
 def _fits(field: str, loaded: Any, of: str) -> Any:

@@ -25,21 +25,25 @@ hookimpl = pluggy.HookimplMarker("vila2")
 @hookspec
 def vila2_specialists() -> Sequence[Specialist]:
     """Specialists: what each supplies is described in :class:`vila2.plugin.contract.Specialist`."""
+    return []
 
 
 @hookspec
 def vila2_sources() -> Mapping[str, str]:
     """Sources: name -> "package.module:read", a function like those in :mod:`vila2.sources`."""
+    return {}
 
 
 @hookspec
 def vila2_engines() -> Mapping[str, str]:
-    """Engines: name -> "package.module:open", called with (model, **options), giving a ``caption.engine.Engine``."""
+    """Engines: name -> "package.module:open", called with (model, **options), giving a :class:`vila2.plugin.Engine`."""
+    return {}
 
 
 @hookspec
 def vila2_benchmarks() -> Mapping[str, str]:
     """Benchmarks: name -> "package.module:score", called with the ``Asked`` questions, giving items by measure."""
+    return {}
 
 
 @hookspec

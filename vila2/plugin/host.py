@@ -103,7 +103,9 @@ class Host:
         """Every benchmark that a plugin brings."""
         return self._provided("vila2_benchmarks")
 
-    def after_stage(self, names: tuple[str, ...], *, folder: Path, stage: str, results: Mapping) -> None:
+    def after_stage(
+        self, names: tuple[str, ...], *, folder: Path, stage: str, results: Mapping[str, Any]
+    ) -> None:
         """Tells the named plugins that a stage is trained.
 
         Raises:
@@ -161,7 +163,8 @@ class Host:
         module = self.load(plugin)
         others = [other for other in self._manager.get_plugins() if other is not module]
         caller = self._manager.subset_hook_caller(hook, remove_plugins=others)
-        return call(lambda: caller(**arguments), of=f"{plugin}, {hook}")
+        given: list[Any] = call(lambda: caller(**arguments), of=f"{plugin}, {hook}")
+        return given
 
     def _specialists_of(self, plugin: Installed) -> dict[str, Specialist]:
         found: dict[str, Specialist] = {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 from reprlib import repr as shortened
 from types import UnionType
-from typing import Any
+from typing import Any, get_args
 
 from vila2.errors import PluginError, Vila2Error
 
@@ -96,4 +96,5 @@ def listed(given: Any, kind: type | UnionType, *, of: str) -> list[Any]:
 
 
 def _called(kind: type | UnionType) -> str:
-    return " or ".join(one.__name__ for one in getattr(kind, "__args__", (kind,)))
+    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    return " or ".join(one.__name__ for one in kinds)

@@ -24,8 +24,8 @@ import pytest
 from vila2.data.annotations import STATUSES
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.importing import write_dataset
-from vila2.data.sample import ImagePart, Sample, TextPart, Turn
-from vila2.data.shards import Reject
+from vila2.data.rejects import Reject
+from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, TextPart, Turn
 from vila2.plugin.checks import check_plugin
 from vila2.plugin.contract import Asked, Parsed, Said, Specialist
 from vila2.plugin.host import Host
@@ -71,11 +71,11 @@ class SpecialistConformance:
         """The samples among it."""
         return [item for item in built if isinstance(item, Sample)]
 
-    def test_it_is_installed_and_every_reference_resolves(self):
+    def test_it_is_installed_and_every_reference_resolves(self) -> None:
         failed = [check for check in check_plugin(Host(), self.name) if not check.passed]
         assert not failed, "\n".join(f"{check.what}: {check.detail}" for check in failed)
 
-    def test_listing_it_imports_neither_it_nor_torch(self):
+    def test_listing_it_imports_neither_it_nor_torch(self) -> None:
         module = Host().plugin(self.name).module.partition(":")[0]
         listed = _python(
             "import sys; from vila2.plugin.discovery import installed_plugins\n"
@@ -87,7 +87,9 @@ class SpecialistConformance:
         )
         assert listed.returncode == 0, listed.stderr
 
-    def test_the_builder_makes_samples_that_can_be_trained_on(self, built, samples, specialist, tmp_path):
+    def test_the_builder_makes_samples_that_can_be_trained_on(
+        self, built: list[Sample | Reject], samples: list[Sample], specialist: Specialist, tmp_path: Path
+    ) -> None:
         assert samples, f"of {len(built)} inputs none became a sample: {built[:3]}"
         info = write_dataset(tmp_path / "built", iter(built), name="built")
         refused = {reason for reason in info.rejected} - {r.reason for r in built if isinstance(r, Reject)}
@@ -101,10 +103,14 @@ class SpecialistConformance:
         )
         assert any(turn.trained for sample in samples for turn in sample.turns), "nothing is trained on"
 
-    def test_the_builder_is_deterministic_whatever_the_order_of_its_shards(self, specialist, config):
+    def test_the_builder_is_deterministic_whatever_the_order_of_its_shards(
+        self, specialist: Specialist, config: Any
+    ) -> None:
         assert _build(specialist, config) == _build(specialist, config, backwards=True)
 
-    def test_the_builder_gives_the_same_in_another_process(self, specialist, config, built):
+    def test_the_builder_gives_the_same_in_another_process(
+        self, specialist: Specialist, config: Any, built: list[Sample | Reject]
+    ) -> None:
         code = (
             "import hashlib, sys; from vila2.testing.conformance import fingerprint, _build\n"
             "from vila2.plugin.host import Host; from vila2.plugin.references import load_reference\n"
@@ -117,21 +123,25 @@ class SpecialistConformance:
         assert other.returncode == 0, other.stderr
         assert other.stdout.strip().splitlines()[-1] == fingerprint(built)
 
-    def test_the_builder_writes_nothing(self, specialist, config, tmp_path, monkeypatch):
+    def test_the_builder_writes_nothing(
+        self, specialist: Specialist, config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         before = _listing(config.data)
         _build(specialist, config)
         assert _listing(config.data) == before, "the builder wrote into its data"
         assert not list(tmp_path.iterdir()), "the builder wrote into the current folder"
 
-    def test_text_holds_no_special_token(self, samples, specialist):
+    def test_text_holds_no_special_token(self, samples: list[Sample], specialist: Specialist) -> None:
         spelled = [token for spec in specialist.tokens for token in spec.tokens]
         for sample in samples:
             for turn in sample.turns:
                 found = [token for token in spelled if token in turn.text]
                 assert not found, f"{sample.key}: {found[:3]} as plain text; use box and point parts"
 
-    def test_the_parser_keeps_the_builders_own_answers(self, samples, specialist):
+    def test_the_parser_keeps_the_builders_own_answers(
+        self, samples: list[Sample], specialist: Specialist
+    ) -> None:
         parse = load_reference(specialist.parser, of=self.name)
         answered = 0
         for _, question, answer in _exchanges(samples):
@@ -142,7 +152,7 @@ class SpecialistConformance:
         total = len(_exchanges(samples))
         assert answered >= 0.9 * total, f"only {answered} of {total} answers of the builder's are understood"
 
-    def test_the_parser_takes_any_answer(self, samples, specialist):
+    def test_the_parser_takes_any_answer(self, samples: list[Sample], specialist: Specialist) -> None:
         parse = load_reference(specialist.parser, of=self.name)
         known = [self.scheme.to_text(_spoken(answer)) for _, _, answer in _exchanges(samples)]
         for number, text in enumerate(generated_answers(known, 1000)):
@@ -153,7 +163,9 @@ class SpecialistConformance:
                 error.add_note(f"the answer was {text[:200]!r}")
                 raise
 
-    def test_right_answers_score_better_than_none(self, samples, specialist):
+    def test_right_answers_score_better_than_none(
+        self, samples: list[Sample], specialist: Specialist
+    ) -> None:
         score = load_reference(specialist.metrics, of=self.name)
         right, silent = [], []
         for sample, question, answer in _exchanges(samples)[:200]:
@@ -167,7 +179,7 @@ class SpecialistConformance:
         for items in best.values():
             assert len(items.keys) == len(items.numerators) == len(items.denominators)
 
-    def test_it_does_not_unpickle(self, specialist):
+    def test_it_does_not_unpickle(self, specialist: Specialist) -> None:
         modules = {getattr(specialist, field).partition(":")[0].split(".")[0]
                    for field in ("builder", "config", "parser", "metrics")}  # fmt: skip
         for module in modules:
@@ -220,7 +232,7 @@ def _exchanges(samples: list[Sample]) -> list[tuple[Sample, Turn, Turn]]:
     ]
 
 
-def _spoken(turn: Turn) -> tuple:
+def _spoken(turn: Turn) -> tuple[TextPart | BoxPart | PointPart, ...]:
     return tuple(part for part in turn.parts if not isinstance(part, ImagePart))
 
 
@@ -230,7 +242,7 @@ def _said(scheme: CoordinateScheme, prompt: str, text: str) -> Said:
 
 
 def _value(items: Any) -> float:
-    return sum(items.numerators) / (sum(items.denominators) or 1.0)
+    return float(sum(items.numerators) / (sum(items.denominators) or 1.0))
 
 
 def _listing(path: Path) -> dict[str, tuple[int, int]]:
@@ -240,11 +252,12 @@ def _listing(path: Path) -> dict[str, tuple[int, int]]:
 
 def _files(module: str) -> list[Path]:
     spec = importlib.util.find_spec(module)
+    assert spec is not None, f"there is no module {module}"
     if spec.submodule_search_locations:
         return [
             file for place in spec.submodule_search_locations for file in sorted(Path(place).rglob("*.py"))
         ]
-    return [Path(spec.origin)]
+    return [Path(str(spec.origin))]
 
 
 def _unpickles(tree: ast.AST) -> list[int]:
@@ -259,7 +272,7 @@ def _unpickles(tree: ast.AST) -> list[int]:
     return found
 
 
-def _python(code: str, **environment: str) -> subprocess.CompletedProcess:
+def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(
         filter(None, sys.path)
     )  # what pytest put on the path counts for the other process too

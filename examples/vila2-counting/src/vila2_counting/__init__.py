@@ -19,5 +19,5 @@ SPECIALIST = Specialist(
 
 
 @hookimpl
-def vila2_specialists():
+def vila2_specialists() -> list[Specialist]:
     return [SPECIALIST]

@@ -31,7 +31,7 @@ def verify(claims: Sequence[Claim], evidence: Evidence) -> tuple[Claim, ...]:
     return tuple(_verified(claim, there, evidence) if claim.kind == "count" else claim for claim in claims)
 
 
-def _verified(claim: Claim, there: Counter, evidence: Evidence) -> Claim:
+def _verified(claim: Claim, there: Counter[str], evidence: Evidence) -> Claim:
     if not claim.value.isdigit():
         return claim
     known, claimed = there[claim.subject], int(claim.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from vila2.plugin import Box, BoxPart, Part, TextPart
 
@@ -12,6 +13,7 @@ from vila2_grounding import PROMPTS
 from vila2_grounding.grounded import Grounded, Phrase, narration
 from vila2_grounding.phrases import category, definite, normal
 
+T = TypeVar("T")
 Exchange = tuple[str, tuple[Part, ...], tuple[Part, ...]]  # kind, question, answer
 
 REFERRING = (
@@ -67,5 +69,5 @@ def _is_plural(phrase: str) -> bool:
     return category(phrase) not in phrase.lower().split()
 
 
-def _some(items: Sequence, count: int, draw: random.Random) -> list:
+def _some(items: Sequence[T], count: int, draw: random.Random) -> list[T]:
     return [items[n] for n in draw.sample(range(len(items)), min(count, len(items)))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vila2.plugin import Asked, Box, BoxPart, Items, Turn, iou
+from vila2.plugin import Asked, Box, BoxPart, Items, Part, Turn, iou
 
 from vila2_grounding.mentions import mentions
 from vila2_grounding.phrases import normal
@@ -63,7 +63,7 @@ def score(asked: Sequence[Asked]) -> dict[str, Items]:
     }
 
 
-def located(parts: Sequence) -> list[Located]:
+def located(parts: Sequence[Part]) -> list[Located]:
     """The phrases of an answer with their boxes."""
     return [(normal(one.phrase), one.box) for one in mentions(parts)]
 

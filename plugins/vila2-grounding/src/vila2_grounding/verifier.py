@@ -39,8 +39,11 @@ def _verified(claim: Claim, evidence: Evidence) -> Claim:
     on = [(agrees, overlap, called) for overlap, agrees, called in overlaps if overlap >= SAME]
     if on:
         agrees, overlap, called = max(on)
-        status = "supported" if agrees else "unverified"
-        return replace(claim, status=status, detail=f"IoU {overlap:.2f} with the {called}")
+        return replace(
+            claim,
+            status="supported" if agrees else "unverified",
+            detail=f"IoU {overlap:.2f} with the {called}",
+        )
     overlap = max((overlap for overlap, *_ in overlaps), default=0.0)
     if complete and overlap < ELSEWHERE and all(one.box for one in own):
         return replace(claim, status="contradicted", detail=f"no {label} there")

@@ -33,8 +33,8 @@ def _run(arguments: Sequence[str]) -> int:
     for title, counter in counts.items():
         total = sum(counter.values())
         print(f"{title}: {total}")
-        for name, number in counter.most_common(20):
-            print(f"  {name:46} {number:6}  {100 * number / total:5.1f} %")
+        for name, count in counter.most_common(20):
+            print(f"  {name:46} {count:6}  {100 * count / total:5.1f} %")
         for line in rejects.lines() if title == "rejected" else ():
             print(f"  {line}")
     print(f"answers by rule checked against the texts: {checked}, wrong: {len(wrong)}")
@@ -68,7 +68,9 @@ def tally(
                 answer.replace("\n", " / ")[:44]
             ] += 1
         evidence = Evidence.of(item)
-        for fact in item.meta.get("facts", ()) if evidence else ():
+        if evidence is None:
+            continue
+        for fact in item.meta.get("facts", ()):
             checked += 1
             wrong += [f"{item.key}: {fault}" for fault in faults(fact, evidence)]
     counts["answers given most often"] = Counter(dict(counts["answers given most often"].most_common(12)))

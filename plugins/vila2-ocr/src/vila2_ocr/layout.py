@@ -45,12 +45,13 @@ class Piece:
     @property
     def box(self) -> Box:
         """The upright box around the outline."""
-        return self.outline.bounds
+        left, top, right, bottom = map(float, self.outline.bounds)
+        return left, top, right, bottom
 
     @property
     def height(self) -> float:
         """Of the letters: from the upper to the lower edge of the outline set straight, unit coordinates."""
-        return self.level.bounds[3] - self.level.bounds[1]
+        return float(self.level.bounds[3] - self.level.bounds[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +138,14 @@ def _largest(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _share(part: Polygon, whole: Polygon) -> float:
-    return part.intersection(whole).area / part.area
+    return float(part.intersection(whole).area / part.area)
 
 
 def _overlap(one: Piece, other: Piece) -> float:
     """Of their heights, as a share of the lower one's."""
     (_, top, _, bottom), (_, upper, _, lower) = one.level.bounds, other.level.bounds
-    return max(0.0, min(bottom, lower) - max(top, upper)) / (min(bottom - top, lower - upper) or 1.0)
+    shared = max(0.0, min(bottom, lower) - max(top, upper))
+    return float(shared / (min(bottom - top, lower - upper) or 1.0))
 
 
 def _lines(pieces: Sequence[Piece]) -> list[Line]:

@@ -107,7 +107,7 @@ def exchange(fact: Fact, random: Random, branch: int) -> tuple[Turn, Turn]:
     parts: list[Part] = []
     # Every second piece is the name of a place.
     for number, piece in enumerate(_PLACE.split(random.choice(options))):
-        if number % 2 and piece == "box":
+        if number % 2 and piece == "box" and fact.box:
             parts.append(BoxPart(fact.box))
         elif text := fact.named[piece] if number % 2 else piece:
             parts.append(TextPart(text))

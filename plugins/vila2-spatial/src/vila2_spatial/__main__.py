@@ -56,7 +56,9 @@ def count(builder: SpatialBuilder, rejects: RejectTally) -> tuple[dict[str, Coun
             counts["samples"]["mirrored" if sample.meta.get("mirrored") else "as taken"] += 1
             if not sample.meta.get("mirrored"):
                 counts["refused objects"].update(sample.meta["refused"].values())
-            scene = clean(Evidence.of(sample), sample.meta["domain"])
+            evidence = Evidence.of(sample)
+            assert evidence is not None  # the builder asks of nothing else
+            scene = clean(evidence, sample.meta["domain"])
             for stored in sample.meta["facts"]:
                 fact = Fact.from_json(stored)
                 wrong += answer_of(fact, scene) != fact.answer

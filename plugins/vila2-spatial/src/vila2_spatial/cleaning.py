@@ -150,12 +150,14 @@ def clean(evidence: Evidence, domain: str, limits: CleaningLimits | None = None)
     for number, one in enumerate(evidence.objects):
         thing = thing_of(evidence, number)
         reason = _unusable(one, thing)
-        if reason is None and any(iou(thing.box, other.box) > DUPLICATE_IOU for other in (*things, *others)):
-            reason = "duplicate"
-        reason = reason or _hard_to_find(evidence, one, thing, limits)
-        if reason is None:
-            things.append(thing)
-            continue
+        if reason is None and thing is not None:
+            if any(iou(thing.box, other.box) > DUPLICATE_IOU for other in (*things, *others)):
+                reason = "duplicate"
+            reason = reason or _hard_to_find(evidence, one, thing, limits)
+            if reason is None:
+                things.append(thing)
+                continue
+        assert reason is not None  # what is no thing is unusable
         refusals.append(Refusal(number, reason))
         if thing is not None and reason not in ("background", "duplicate", "bad-solid", "behind-camera"):
             others.append(thing)
@@ -191,6 +193,7 @@ def _unusable(one: SceneObject, thing: Thing | None) -> str | None:
 
 def _hard_to_find(evidence: Evidence, one: SceneObject, thing: Thing, limits: CleaningLimits) -> str | None:
     """Why a person would not find an object at once, or not where its solid says."""
+    assert one.solid is not None and evidence.camera is not None
     truncation = one.truncation if one.truncation is not None else cut_off(one.solid, evidence.camera)
     if truncation > limits.truncation:
         return "truncated"
@@ -211,6 +214,7 @@ def seen_share(evidence: Evidence, number: int) -> float:
     Silhouettes are those of the boxes, so this is a lower bound: used where the data set does not say.
     """
     one = evidence.objects[number]
+    assert one.solid is not None and evidence.camera is not None
     own = clipped_silhouette(one.solid, evidence.camera)
     nearest = extent(one.solid)[2][0]
     covers = [
@@ -226,7 +230,9 @@ def seen_share(evidence: Evidence, number: int) -> float:
 
 
 def _containers(evidence: Evidence, things: Sequence[Thing]) -> list[Thing]:
-    solids = {thing.number: evidence.objects[thing.number].solid for thing in things}
+    solids = {
+        thing.number: solid for thing in things if (solid := evidence.objects[thing.number].solid) is not None
+    }
     return [
         outer
         for outer in things

@@ -61,7 +61,7 @@ class Fact:
         return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
 
     @property
-    def question(self) -> tuple:
+    def question(self) -> tuple[object, ...]:
         """What makes two questions one: a choice between left and right names no predicate."""
         pair = tuple(sorted((self.predicate, OPPOSITE.get(self.predicate, ""))))
         named = self.predicate if self.form in ("box", "name", "yes-no") else pair
@@ -90,7 +90,7 @@ def draw_facts(
     """
     weight = np.array([weights.get(name, 1.0) for name in RELATIONS])
     odds = FORM_WEIGHTS | dict(forms)
-    seen: set[tuple] = set()
+    seen: set[tuple[object, ...]] = set()
     found: list[Fact] = []
     for anchor in scene.things:  # step 1: all boxes, a few relations for each
         order = rng.choice(
@@ -175,9 +175,9 @@ def _compared(scene: CleanScene, relation: str, anchor: Thing, rest: list[Thing]
         found = relations.nearer(one, other, target)
         if found is None or not sayable(one, other, *([target] if target else [])):
             continue
+        wins = found.relation == relation
         if rng.random() < 0.5:  # which is named first must not tell the answer
-            one, other = other, one
-        wins = relations.nearer(one, other, target).relation == relation
+            one, other, wins = other, one, not wins
         winner = one if wins else other
         for form in ("choice", "sentence"):
             yield _fact(form, relation, winner.number, found, one, target, other=other)
@@ -210,14 +210,17 @@ def answer_of(fact: Fact, scene: CleanScene) -> int | str | None:
     Raises:
         DataError: the fact speaks of things that the scene does not have.
     """
-    one, anchor, other = (_thing(scene, number) for number in (fact.subject, fact.anchor, fact.other))
+    anchor, other = _thing(scene, fact.anchor), _thing(scene, fact.other)
+    one = _thing(scene, fact.subject)
+    if one is None:
+        return None
     if fact.form in ("box", "name"):
         group = [
             thing for thing in scene.present if thing is not anchor and fact.label in (None, thing.label)
         ]
         if fact.predicate in _SUPERLATIVE:
-            found = relations.extreme(group, anchor, fact.predicate)
-            return found[0].number if found else None
+            furthest = relations.extreme(group, anchor, fact.predicate)
+            return furthest[0].number if furthest else None
         holding = [thing for thing in group if relations.between(thing, anchor, fact.predicate, scene.domain)]
         return holding[0].number if len(holding) == 1 else None
     if other is not None:

@@ -32,7 +32,7 @@ def corners(solid: Box3D) -> np.ndarray:
     """The 8 corners, [8, 3] in metres; the local axes are X = length, Y = height, Z = width (Omni3D)."""
     width, height, length = solid.dimensions
     local = _SIGNS * np.array([length, height, width])
-    points = local @ np.array(solid.rotation).T + np.array(solid.centre)
+    points: np.ndarray = local @ np.array(solid.rotation).T + np.array(solid.centre)
     points.flags.writeable = False
     return points
 
@@ -59,7 +59,8 @@ def visible_points(solid: Box3D, near: float = NEAR_PLANE) -> np.ndarray:
 def project(points: np.ndarray, camera: Camera) -> np.ndarray:
     """Points [n, 3] before the camera to unit image coordinates [n, 2]; those outside of the image too."""
     pixels = points @ np.array(camera.K).T
-    return pixels[:, :2] / pixels[:, 2:] / np.array([camera.width, camera.height])
+    unit: np.ndarray = pixels[:, :2] / pixels[:, 2:] / np.array([camera.width, camera.height])
+    return unit
 
 
 @_kept
@@ -83,7 +84,10 @@ def projected_box(solid: Box3D, camera: Camera) -> Box | None:
     Clipping the silhouette, and not the box around all of it, keeps the box of a near solid tight.
     """
     seen = clipped_silhouette(solid, camera)
-    return tuple(map(float, seen.bounds)) if seen.area > 0 else None
+    if seen.area <= 0:
+        return None
+    left, top, right, bottom = map(float, seen.bounds)
+    return left, top, right, bottom
 
 
 def cut_off(solid: Box3D, camera: Camera) -> float:
@@ -106,4 +110,5 @@ def contains(outer: Box3D, inner: Box3D, share: float) -> bool:
     if min(shared) <= 0 or shared[1] < share * (within[1][1] - within[1][0]):
         return False
     below = footprint(inner)
-    return below.area > 0 and shapely.intersection(footprint(outer), below).area >= share * below.area
+    whole, covered = float(below.area), float(shapely.intersection(footprint(outer), below).area)
+    return whole > 0 and covered >= share * whole

@@ -99,12 +99,14 @@ def _says(word: str, text: str) -> bool:
 def _first_of(words: Sequence[str], text: str) -> str | None:
     """The one of some words (alternatives in each) that a text says first."""
     places = {word: found.start() for word in words if (found := re.search(rf"\b(?:{word})\b", text))}
-    return min(places, key=places.get) if places else None
+    return min(places, key=lambda word: places[word]) if places else None
 
 
 def _names(one: Asked, fact: Fact, said: str) -> bool:
     """Whether the right thing is named, by its name or its box, and first among those it might be."""
     evidence = Evidence.of(one.sample)
+    if evidence is None or not isinstance(fact.answer, int):
+        return False
     boxes = [part.box for part in one.said.parts if isinstance(part, BoxPart)]
     if boxes:
         true = thing_of(evidence, fact.answer)
@@ -117,4 +119,5 @@ def _names(one: Asked, fact: Fact, said: str) -> bool:
 
 
 def _called(one: Asked, number: int) -> str:
-    return Evidence.of(one.sample).objects[number].called.lower()
+    evidence = Evidence.of(one.sample)
+    return "" if evidence is None else evidence.objects[number].called.lower()

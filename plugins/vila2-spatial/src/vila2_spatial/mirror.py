@@ -44,7 +44,9 @@ def mirrored(sample: Sample) -> Sample:
     image = encoded(picture, like=sample.images[0])
     turns = tuple(replace(turn, parts=tuple(map(_part, turn.parts))) for turn in sample.turns)
     meta: dict[str, Any] = {**sample.meta, "mirrored": True}
-    meta |= mirrored_evidence(Evidence.of(sample)).to_meta()
+    evidence = Evidence.of(sample)
+    if evidence is not None:
+        meta |= mirrored_evidence(evidence).to_meta()
     meta["facts"] = [_fact(fact) for fact in sample.meta.get("facts", ())]
     meta["kinds"] = [fact["predicate"] for fact in meta["facts"]]
     return Sample(f"{sample.key}-mirror", (image,), turns, meta)
@@ -81,7 +83,7 @@ def mirrored_box(box: Box) -> Box:
 def mirrored_words(text: str) -> str:
     """ "left" for "right" and the other way round, in the case they are written in."""
 
-    def swap(found: re.Match) -> str:
+    def swap(found: re.Match[str]) -> str:
         word = _SWAPPED[found.group().lower()]
         if found.group().isupper():
             return word.upper()

@@ -105,16 +105,21 @@ def camera_distance(one: Thing, domain: str) -> Finding | None:
 
 def between(one: Thing, other: Thing | None, relation: str, domain: str) -> bool | None:
     """Whether a relation without a superlative holds; None where it is too near to call."""
-    match relation:
-        case "left" | "right":
-            found = side(one, other)
-        case "front" | "behind":
-            found = depth(one, other)
-        case "camera_left" | "camera_right":
-            found = camera_side(one)
-        case _:
-            found = camera_distance(one, domain)
+    found = _looked_for(one, other, relation, domain)
     return None if found is None else found.relation == relation
+
+
+def _looked_for(one: Thing, other: Thing | None, relation: str, domain: str) -> Finding | None:
+    """The relation of the same kind that holds; None where it is too near to call."""
+    match relation:
+        case "left" | "right" if other:
+            return side(one, other)
+        case "front" | "behind" if other:
+            return depth(one, other)
+        case "camera_left" | "camera_right":
+            return camera_side(one)
+        case _:
+            return camera_distance(one, domain)
 
 
 def nearer(one: Thing, other: Thing, to: Thing | None) -> Finding | None:
@@ -147,7 +152,8 @@ def extreme(group: Sequence[Thing], to: Thing | None, relation: str) -> tuple[Th
     findings = [nearer(ranked[0], other, to) for other in ranked[1:]]
     if any(found is None or found.relation != relation for found in findings):
         return None
-    return ranked[0], findings[0]
+    next_to_it = findings[0]
+    return None if next_to_it is None else (ranked[0], next_to_it)
 
 
 def only_one(
@@ -184,14 +190,7 @@ def only_one(
 
 def finding(one: Thing, other: Thing | None, relation: str, domain: str) -> Finding:
     """The finding for a relation that is known to hold."""
-    found = {
-        "left": lambda: side(one, other),
-        "right": lambda: side(one, other),
-        "front": lambda: depth(one, other),
-        "behind": lambda: depth(one, other),
-        "camera_left": lambda: camera_side(one),
-        "camera_right": lambda: camera_side(one),
-    }.get(relation, lambda: camera_distance(one, domain))()
+    found = _looked_for(one, other, relation, domain)
     assert found is not None and found.relation == relation
     return found
 

@@ -99,7 +99,7 @@ def statements(text: str) -> Iterator[Statement]:
 
 
 def _statement(
-    text: str, hit: re.Match, phrases: list[Phrase], last: Phrase | None, spent: int
+    text: str, hit: re.Match[str], phrases: list[Phrase], last: Phrase | None, spent: int
 ) -> Statement | None:
     predicate = str(hit.lastgroup)
     before = [one for one in phrases if spent <= one.start and one.end <= hit.start()]

@@ -15,9 +15,8 @@ _TOLERANCE = 0.02  # of the aspect ratio: small images are rounded to whole pixe
 
 def original_size(fields: Mapping[str, Any]) -> tuple[float, float] | None:
     """The size before img2dataset resized an image, where its metadata tells."""
-    size = fields.get("original_width"), fields.get("original_height")
-    known = all(is_number(side) and side > 0 for side in size)
-    return size if known else None  # type: ignore[return-value]
+    size: tuple[Any, Any] = fields.get("original_width"), fields.get("original_height")
+    return size if all(is_number(side) and side > 0 for side in size) else None
 
 
 def same_shape(size: tuple[float, float], original: tuple[float, float]) -> bool:

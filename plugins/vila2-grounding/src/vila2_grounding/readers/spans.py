@@ -76,10 +76,11 @@ def _entry(entry: Any, caption: str) -> tuple[tuple[int, int], Box] | tuple[str,
             "bad-span",
             f"{caption[start:end]!r} is no phrase of {caption!r:.60}: was the caption changed?",
         )
-    box = tuple(map(float, numbers[2:6]))
-    if not all(-_ROUNDING <= side <= 1 + _ROUNDING for side in box):
-        return "bad-box", f"{box} is not in unit coordinates of the image"
-    box = tuple(min(max(side, 0.0), 1.0) for side in box)
+    given = tuple(map(float, numbers[2:6]))
+    if not all(-_ROUNDING <= side <= 1 + _ROUNDING for side in given):
+        return "bad-box", f"{given} is not in unit coordinates of the image"
+    left, top, right, bottom = (min(max(side, 0.0), 1.0) for side in given)
+    box = left, top, right, bottom
     if box[0] >= box[2] or box[1] >= box[3]:
         return "bad-box", f"{box} has no area: x1 and y1 come first, then the larger x2 and y2"
     return (start, end), box

@@ -49,7 +49,8 @@ def read(
     if unknown or not kinds:
         what = repr(unknown[0]) if unknown else "no kinds"
         raise DataError(f"documents: unknown kind {what}", hint=f"use any of {', '.join(KINDS)}")
-    effects = Effects(rotation, perspective, texture, noise, blur, tuple(jpeg))
+    lowest, highest = jpeg
+    effects = Effects(rotation, perspective, texture, noise, blur, (lowest, highest))
     for number in range(start, start + count):
         kind = kinds[number % len(kinds)]
         yield draw_document(kind, f"{kind}-{seed}-{number:06d}", effects)

@@ -79,7 +79,8 @@ def homography(start: np.ndarray, end: np.ndarray) -> np.ndarray:
 def moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Points [n, 2] through a homography."""
     projected = np.column_stack([points, np.ones(len(points))]) @ matrix.T
-    return projected[:, :2] / projected[:, 2:]
+    plane: np.ndarray = projected[:, :2] / projected[:, 2:]
+    return plane
 
 
 def _page_corners(sheet: Sheet, effects: Effects, random: Random) -> np.ndarray:
@@ -89,7 +90,8 @@ def _page_corners(sheet: Sheet, effects: Effects, random: Random) -> np.ndarray:
     sides = np.array([sheet.width, sheet.height], float)
     unit = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float)
     shifts = [[random.uniform(-1, 1) * effects.perspective for _ in range(2)] for _ in range(4)]
-    return ((unit + np.array(shifts)) * sides) @ turn.T
+    corners: np.ndarray = ((unit + np.array(shifts)) * sides) @ turn.T
+    return corners
 
 
 def _ground(width: int, height: int, texture: float, random: Random) -> Image.Image:

@@ -95,7 +95,7 @@ def sign(random: Random) -> tuple[Sheet, Fields]:
     more = (f"{random.choice(STREETS)}", f"{random.randint(2, 90)} km", random.choice(CITIES))
     lines += random.sample(more, random.randint(0, 2))
     size = random.randint(34, 44)
-    ground = tuple(random.randint(0, 110) for _ in range(3))
+    ground = (random.randint(0, 110), random.randint(0, 110), random.randint(0, 110))
     sizes = [size] + [round(size * 0.6)] * (len(lines) - 1)
     longest = max(len(line) * own for line, own in zip(lines, sizes, strict=True))
     sheet = Sheet(round(longest * 0.8) + 60, round(sum(sizes) * 1.5) + 40, ground)

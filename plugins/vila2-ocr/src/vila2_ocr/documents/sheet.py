@@ -13,7 +13,9 @@ Colour = tuple[int, int, int]
 @lru_cache(maxsize=64)
 def font_of(size: int) -> ImageFont.FreeTypeFont:
     """The font that comes with Pillow, so that no file is needed."""
-    return ImageFont.load_default(size)
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's own, of any size, since Pillow 10.1
+    return font
 
 
 @dataclass(frozen=True, slots=True)

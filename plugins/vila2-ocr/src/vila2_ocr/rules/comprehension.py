@@ -139,7 +139,9 @@ def table_of(page: Page) -> Table | None:
 def cell(page: Page) -> Iterator[Fact | Refusal]:
     """What stands in a row and a column."""
     table = table_of(page)
-    for (row, column), piece in table.cells.items() if table else ():
+    if table is None:
+        return
+    for (row, column), piece in table.cells.items():
         headers = [p.number for p in (*table.rows, *table.columns) if p.text in (row, column)]
         yield Fact("cell", piece.text, (piece.number, *headers), {"row": row, "column": column})
 

@@ -22,9 +22,9 @@ def total_of(page: Page) -> Iterator[Fact | Refusal]:
     """The sum of a table's column, and of all bars."""
     table = table_of(page)
     for column in table.columns if table else ():
-        own = [piece for (_, name), piece in table.cells.items() if name == column.text]
-        numbers = [number_of(piece.text) for piece in own]
-        if len(own) < 2 or None in numbers:
+        own = [piece for (_, name), piece in table.cells.items() if name == column.text] if table else []
+        numbers = [number for piece in own if (number := number_of(piece.text)) is not None]
+        if len(own) < 2 or len(numbers) < len(own):
             continue
         yield _sum(numbers, [column.number, *(p.number for p in own)], {"what": f"the column {column.text}"})
     bars = bars_of(page)
@@ -53,10 +53,11 @@ def difference(page: Page) -> Iterator[Fact | Refusal]:
             amounts.setdefault(plain(found.key), found)
     keys = sorted(amounts)
     for key, other in pairwise(keys):
-        one, two = amounts[key], amounts[other]
-        values = number_of(one.value), number_of(two.value)
-        if values[0] != values[1]:
-            yield _difference(*values, (*one.texts, *two.texts), {"one": one.key, "other": two.key})
+        first, second = amounts[key], amounts[other]
+        smaller, larger = number_of(first.value), number_of(second.value)
+        if smaller is not None and larger is not None and smaller != larger:
+            texts = (*first.texts, *second.texts)
+            yield _difference(smaller, larger, texts, {"one": first.key, "other": second.key})
 
 
 def count(page: Page) -> Iterator[Fact | Refusal]:

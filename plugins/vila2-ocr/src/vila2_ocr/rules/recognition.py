@@ -96,7 +96,8 @@ def text_in_box(page: Page) -> Iterator[Fact | Refusal]:
         ):
             yield Refusal("text-in-box", "other text in the box")
         else:
-            yield Fact("text-in-box", piece.text, (piece.number,), box=tuple(round(v, 4) for v in piece.box))
+            left, top, right, bottom = (round(side, 4) for side in piece.box)
+            yield Fact("text-in-box", piece.text, (piece.number,), box=(left, top, right, bottom))
 
 
 def largest_text(page: Page) -> Iterator[Fact | Refusal]:

@@ -70,7 +70,7 @@ def open_scenes(path: Path, form: str | None = None, images: Path | None = None)
         raise DataError(f"unknown format {form!r}", hint=f"use one of {', '.join(FORMATS)}")
     for name in [form] if form else FORMATS:
         module, _, kind = FORMATS[name].partition(":")
-        reader = getattr(importlib.import_module(module), kind)
+        reader: type[SceneReader] = getattr(importlib.import_module(module), kind)
         if form or reader.fits(path):
             if images is not None:
                 check_image_root(images)

@@ -85,7 +85,7 @@ class ArkitScenes(KeyedReader):
         turn, shift = rotated @ turn, rotated @ shift
         seen_by = camera(K, *size)
         found = _objects(folder / f"{video}_3dod_annotation.json", turn, shift)
-        objects = [one for one in found if projected_box(one.solid, seen_by) is not None]
+        objects = [one for one in found if one.solid and projected_box(one.solid, seen_by)]
         return sample_of(key, data, objects, seen_by, dataset="arkitscenes", domain="indoor")
 
 
@@ -108,10 +108,9 @@ def _objects(file: Path, turn: np.ndarray, shift: np.ndarray) -> list[SceneObjec
         # The rows are the box's axes in the world; the lengths are whole ones.
         axes = turn @ array(obb.get("normalizedAxes"), (9,), where, "normalizedAxes").reshape(3, 3).T
         centre = turn @ array(obb.get("centroid"), (3,), where, "centroid") + shift
-        lengths = array(obb.get("axesLengths"), (3,), where, "axesLengths")
-        objects.append(
-            SceneObject(label=plain_label(row["label"]), solid=upright_box(centre, *lengths, axes))
-        )
+        length, width, height = map(float, array(obb.get("axesLengths"), (3,), where, "axesLengths"))
+        solid = upright_box(centre, length, width, height, axes)
+        objects.append(SceneObject(label=plain_label(row["label"]), solid=solid))
     return objects
 
 

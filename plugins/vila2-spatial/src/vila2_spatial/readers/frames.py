@@ -65,10 +65,11 @@ def upright_box(centre: Any, length: float, width: float, height: float, axes: A
 
 
 def _floats(values: Any) -> tuple[float, float, float]:
-    return tuple(float(value) for value in values)
+    first, second, third = (float(value) for value in values)
+    return first, second, third
 
 
-def _rows(matrix: Any) -> tuple:
+def _rows(matrix: Any) -> tuple[tuple[float, float, float], ...]:
     return tuple(_floats(row) for row in matrix)
 
 
@@ -101,7 +102,8 @@ def rotation_of_vector(vector: Any) -> np.ndarray:
         return np.eye(3)
     x, y, z = np.asarray(vector) / angle
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    turn: np.ndarray = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return turn
 
 
 def plain_label(name: str) -> str:

@@ -76,7 +76,7 @@ class Hypersim(KeyedReader):
         origin = _array(pose / "camera_keyframe_positions")[number]
         seen_by = _camera(self.path / "metadata_camera_parameters.csv", name, width, height)
         objects = [
-            one for one in _objects(root, turn, origin) if projected_box(one.solid, seen_by) is not None
+            one for one in _objects(root, turn, origin) if one.solid and projected_box(one.solid, seen_by)
         ]
         return sample_of(key, data, objects, seen_by, dataset="hypersim", domain="indoor")
 
@@ -96,7 +96,8 @@ def _objects(root: Path, turn: np.ndarray, origin: np.ndarray) -> list[SceneObje
         if not all(np.isfinite(one[number]).all() for one in (extents, positions, axes)):
             continue  # an instance without a mesh has infinite numbers
         centre = turn @ (positions[number] - origin) * scale
-        solid = upright_box(centre, *(extents[number] * scale), turn @ axes[number])
+        length, width, height = (float(side) for side in extents[number] * scale)
+        solid = upright_box(centre, length, width, height, turn @ axes[number])
         objects.append(SceneObject(label=label, solid=solid))
     return objects
 
@@ -143,7 +144,8 @@ def _array(stem: Path) -> np.ndarray:
     plain, packed = stem.with_name(stem.name + ".npy"), stem.with_name(stem.name + ".hdf5")
     if plain.is_file():
         try:
-            return np.load(plain, allow_pickle=False)
+            loaded: np.ndarray = np.load(plain, allow_pickle=False)
+            return loaded
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"{plain}: can not be read ({error})", hint="save the array again") from error
     if not packed.is_file():
@@ -155,6 +157,7 @@ def _array(stem: Path) -> np.ndarray:
         raise DataError(f"{packed}: HDF5 needs h5py", hint=hint) from error
     try:
         with h5py.File(packed, "r") as file:
-            return file["dataset"][:]
+            content: np.ndarray = file["dataset"][:]
+            return content
     except (OSError, KeyError) as error:
         raise DataError(f"{packed}: can not be read ({error})", hint="fetch the file again") from error

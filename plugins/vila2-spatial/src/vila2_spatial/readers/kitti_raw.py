@@ -41,13 +41,13 @@ class KittiRaw(KeyedReader):
     def _poses(self) -> dict[int, list[tuple[ElementTree.Element, ElementTree.Element]]]:
         """Tracklet and pose of everything labelled, by frame."""
         file = self.path / "tracklet_labels.xml"
-        frames = defaultdict(list)
+        frames: dict[int, list[tuple[ElementTree.Element, ElementTree.Element]]] = defaultdict(list)
         try:
-            for tracklet in ElementTree.parse(file).getroot().find("tracklets").findall("item"):
-                first = int(tracklet.findtext("first_frame"))
-                for number, pose in enumerate(tracklet.find("poses").findall("item")):
+            for tracklet in _child(ElementTree.parse(file).getroot(), "tracklets").findall("item"):
+                first = int(_child(tracklet, "first_frame").text or "")
+                for number, pose in enumerate(_child(tracklet, "poses").findall("item")):
                     frames[first + number].append((tracklet, pose))
-        except (ElementTree.ParseError, OSError, AttributeError, TypeError, ValueError) as error:
+        except (ElementTree.ParseError, OSError, ValueError) as error:
             raise DataError(f"{file}: no tracklets ({error})", hint="fetch the file again") from error
         return frames
 
@@ -116,3 +116,15 @@ def _object(
         truncation=1.0 if outside else None,
         visibility=OCCLUSION.get(int(occlusion)),
     )
+
+
+def _child(element: ElementTree.Element, name: str) -> ElementTree.Element:
+    """The child of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    child = element.find(name)
+    if child is None:
+        raise ValueError(f"<{element.tag}> has no <{name}>")
+    return child

@@ -112,7 +112,7 @@ class NuScenes(KeyedReader):
         seen_by = camera(K, width, height)
         found = [self._object(row, frame) for row in frame.labels]
         # The labels go all around the car; this camera is concerned with what is before it.
-        objects = [one for one in found if projected_box(one.solid, seen_by) is not None]
+        objects = [one for one in found if one.solid and projected_box(one.solid, seen_by)]
         return sample_of(key, data, objects, seen_by, dataset="nuscenes", domain="outdoor")
 
     def _object(self, row: Mapping[str, Any], frame: _Frame) -> SceneObject:

@@ -132,7 +132,7 @@ def scene_object(one: Mapping[str, Any], width: int, height: int, where: str) ->
     known = next(((name, box) for name, box in boxes.items() if box and box[0] != -1), None)
     return SceneObject(
         label=plain_label(label),
-        box=unit_box(array(known[1], (4,), where, known[0]), width, height) if known else None,
+        box=unit_box(array(known[1], (4,), where, known[0]).tolist(), width, height) if known else None,
         solid=_solid(one, where),
         truncation=_share(one.get("truncation")),
         # What no laser point and no pixel of the segmentation shows is hidden, whatever else is written.

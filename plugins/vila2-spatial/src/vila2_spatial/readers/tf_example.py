@@ -56,6 +56,7 @@ def _fields(data: bytes, only: int | None = None) -> Iterator[tuple[int, Any]]:
     while place < len(data):
         tag, place = _varint(data, place)
         number, wire = tag >> 3, tag & 7
+        content: int | bytes
         if wire == 0:
             content, place = _varint(data, place)
         elif wire in (1, 2, 5):
