@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from vila2.data.annotations import (
     STATUSES,
@@ -18,7 +18,7 @@ from vila2.data.annotations import (
     Status,
     by_key,
     read_rows,
-    summarise,
+    summarize,
     to_table,
 )
 from vila2.data.atomic import write_bytes_atomic, write_json_atomic
@@ -45,6 +45,14 @@ __all__ = [
 VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _CACHED_SHARDS = 64
+
+
+class _ShardEntry(TypedDict):
+    """A shard's file, as layer.json names it."""
+
+    name: str
+    rows: int
+    sha256: str
 
 
 class ReadLayer(Protocol):
@@ -134,7 +142,7 @@ class LayerWriter:
         for leftover in self.folder.glob(".*.tmp.*"):  # of a writer that was killed
             leftover.unlink()
         statuses: Counter[str] = Counter()
-        shards = []
+        shards: list[_ShardEntry] = []
         for path in sorted(self.folder.glob("[0-9]*.parquet")):
             column = pq.read_table(path, columns=["status"]).column("status").to_pylist()
             statuses.update(column)
@@ -271,4 +279,4 @@ class Layer:
 
     def statistics(self) -> LayerStatistics:
         """Counts, and words per usable annotation."""
-        return summarise(self.rows())
+        return summarize(self.rows())

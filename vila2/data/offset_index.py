@@ -34,7 +34,7 @@ class OffsetIndex:
 
     Attributes:
         sha256: of the whole tar.
-        bytes: size of the tar.
+        size: size of the tar in bytes.
         mtime_ns: the tar's modification time when a foreign tar was indexed; None for tars that
             :func:`~vila2.data.importing.write_dataset` wrote, which are known by their digest.
         left_alone: members that belong to no sample, by extension or kind: how many, and one of them.
@@ -44,7 +44,7 @@ class OffsetIndex:
     """
 
     sha256: str
-    bytes: int
+    size: int
     mtime_ns: int | None
     left_alone: Mapping[str, LeftAlone]
     refused: tuple[Refused, ...]
@@ -87,7 +87,7 @@ class OffsetIndex:
         body += self.blob
         header = {
             "sha256": self.sha256,
-            "bytes": self.bytes,
+            "bytes": self.size,
             "mtime_ns": self.mtime_ns,
             "left_alone": {kind: [left.count, left.example] for kind, left in self.left_alone.items()},
             "refused": self.refused,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from vila2.data.annotations import Annotation, LayerStatistics, Status, summarise
+from vila2.data.annotations import Annotation, LayerStatistics, Status, summarize
 from vila2.data.sample import Turn
 from vila2.data.shards import ShardDataset
 
@@ -45,7 +45,7 @@ class OriginalLayer:
 
     def statistics(self) -> LayerStatistics:
         """Counts, and words per answer."""
-        return summarise(self.rows())
+        return summarize(self.rows())
 
 
 def original_layer(dataset: ShardDataset) -> OriginalLayer:

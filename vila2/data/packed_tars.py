@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from vila2.data.tar_members import packed_format
 from vila2.errors import DataError
@@ -65,11 +65,11 @@ def _unpack(file: BinaryIO, packed: str, target: IO[bytes], path: Path) -> None:
             ) from error
 
 
-def _stream(file: BinaryIO, packed: str, path: Path) -> tuple[Any, tuple[type[Exception], ...]]:
+def _stream(file: BinaryIO, packed: str, path: Path) -> tuple[IO[bytes], tuple[type[Exception], ...]]:
     """The unpacked content, and what reading it raises where the file is damaged."""
     match packed:
         case "gzip":
-            return gzip.GzipFile(fileobj=file), (EOFError, OSError, zlib.error)
+            return cast(IO[bytes], gzip.GzipFile(fileobj=file)), (EOFError, OSError, zlib.error)
         case "bzip2":
             return bz2.BZ2File(file), (EOFError, OSError)
         case "xz":

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypedDict
 
 from vila2.data.atomic import sync_folder, write_json_atomic
 from vila2.data.importing import DatasetInfo, checked_samples, finish_dataset, reject_line
@@ -23,7 +23,26 @@ from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
 from vila2.data.shard_writer import ShardInfo, ShardWriter
 from vila2.errors import DataError
-from vila2.progress import Progress
+from vila2.progress import Task
+
+
+class Tally(Protocol):
+    """A count of the samples that are taken."""
+
+    def add(self, sample: Sample) -> None:
+        """Counts a sample."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the counts as JSON values."""
+        ...
+
+
+class _Piece(TypedDict):
+    """The content of piece.json."""
+
+    shards: dict[str, list[dict[str, Any]]]
+    rejected: dict[str, int]
+    tally: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +67,8 @@ class Pieces:
         samples: Iterable[Sample | Reject],
         *,
         group: Callable[[Sample], str],
-        tally: Any,
-        progress: Progress | None = None,
+        tally: Tally,
+        progress: Task | None = None,
     ) -> None:
         """Writes one piece, over what a killed process left of it.
 
@@ -84,7 +103,7 @@ class Pieces:
                     shards[name].append(writers.pop(name).close())
         for name, writer in writers.items():
             shards[name].append(writer.close())
-        content = {
+        content: _Piece = {
             "shards": {name: [asdict(shard) for shard in own] for name, own in sorted(shards.items())},
             "rejected": dict(sorted(rejected.items())),
             "tally": tally.to_json(),
@@ -103,7 +122,7 @@ class Pieces:
         Raises:
             DataError: a key comes twice.
         """
-        contents = [json.loads((self._piece(n) / "piece.json").read_bytes()) for n in range(count)]
+        contents: list[_Piece] = [json.loads((self._piece(n) / "piece.json").read_bytes()) for n in range(count)]
         groups = sorted({name for content in contents for name in content["shards"]})
         datasets = {name: self._join_group(name, contents) for name in groups}
         with (self.folder / "rejected.jsonl").open("wb") as file:
@@ -118,7 +137,7 @@ class Pieces:
         """Removes the pieces, once the datasets are made and what they say is kept."""
         shutil.rmtree(self.folder / "pieces", ignore_errors=True)
 
-    def _join_group(self, name: str, contents: list[Mapping[str, Any]]) -> DatasetInfo:
+    def _join_group(self, name: str, contents: list[_Piece]) -> DatasetInfo:
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "shards").mkdir(parents=True)

@@ -8,11 +8,13 @@ import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from vila2.data.atomic import sync_folder, write_bytes_atomic
 from vila2.data.member_names import split_member
 from vila2.data.offset_index import IndexBuilder
 from vila2.data.sample import Sample
+from vila2.data.tar_members import forget_members
 from vila2.data.tar_sample import has_text
 
 
@@ -36,7 +38,8 @@ class ShardWriter:
         self._path = folder / f"{number:06d}.tar"
         self._partial = folder / f".{number:06d}.tar.partial"
         self._file = _HashedFile(self._partial)
-        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+        file = cast(IO[bytes], self._file)  # tarfile only writes to it and asks where it is
+        self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
         self._index = IndexBuilder()
 
     def __len__(self) -> int:
@@ -49,7 +52,7 @@ class ShardWriter:
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(data), 0o644
             self._tar.addfile(info, io.BytesIO(data))
-            self._tar.members = []  # or tarfile keeps them all
+            forget_members(self._tar)
             padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
             named = split_member(name)
             assert named is not None, name

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vila2.data.atomic import write_bytes_atomic
 from vila2.data.files import readable_name
@@ -130,7 +131,7 @@ class ShardDataset:
         rejected: Counter[str] = Counter()
         for path in tars:
             index = _load_index(path, None)
-            infos.append(ShardInfo(path.name, len(index), index.bytes, index.sha256))
+            infos.append(ShardInfo(path.name, len(index), index.size, index.sha256))
             rejected.update(refused.reason for refused in index.refused)
         name = tars[0].stem if len(tars) == 1 else folder.name or folder.resolve().name
         dataset = cls(readable_name(name), folder, tuple(tars), tuple(infos), own=False)
@@ -206,12 +207,13 @@ class ShardDataset:
         """Whether each sample of a shard has text to train on; bool [samples]."""
         return self._shard(shard_no).index.texts
 
-    def shard_images(self, shard_no: int) -> np.ndarray:
+    def shard_images(self, shard_no: int) -> npt.NDArray[np.int64]:
         """How many images each sample of a shard has; int [samples]."""
         index = self._shard(shard_no).index
         kinds = [extension.rpartition(".")[2] in IMAGE_EXTENSIONS for extension in index.extensions]
-        before = np.concatenate([[0], np.cumsum(np.array(kinds, bool)[index.codes])])
-        return before[index.first[1:]] - before[index.first[:-1]]
+        before: npt.NDArray[np.int64] = np.concatenate([[0], np.cumsum(np.array(kinds, bool)[index.codes])])
+        counts: npt.NDArray[np.int64] = before[index.first[1:]] - before[index.first[:-1]]
+        return counts
 
     def without_image(self) -> frozenset[str]:
         """The keys of the samples that have no image."""
@@ -295,4 +297,4 @@ def _is_current(index: OffsetIndex, path: Path, info: ShardInfo | None) -> bool:
     if info is not None:
         return index.sha256 == info.sha256
     stat = path.stat()
-    return (index.bytes, index.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    return (index.size, index.mtime_ns) == (stat.st_size, stat.st_mtime_ns)

@@ -7,7 +7,7 @@ import sys
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from vila2.data.files import MAX_BYTES, readable_name, too_large
 from vila2.data.member_names import Named, member_kind, split_member, split_members
@@ -271,6 +271,17 @@ def open_group(
     return Sample(sample.key, sample.images, sample.turns, sample.meta, where=place)
 
 
+class _Listing(Protocol):
+    """The attribute of a tar that typeshed does not know."""
+
+    members: list[tarfile.TarInfo]
+
+
+def forget_members(tar: tarfile.TarFile) -> None:
+    """Empties tarfile's list of a tar's members, which would otherwise grow with the tar."""
+    cast(_Listing, tar).members = []
+
+
 def packed_format(start: bytes) -> str:
     """What a file is compressed by, from its first bytes: "gzip", "bzip2", "xz", "zstd", or ""."""
     return next((name for mark, name in _PACKED if start.startswith(mark)), "")
@@ -286,13 +297,13 @@ def _entries(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
     while start is not None:
         file.seek(start)
         with tarfile.open(fileobj=file, mode="r:") as tar:
-            if start and not tar.members:  # what stands behind a whole tar is none
+            if start and not cast(_Listing, tar).members:  # what stands behind a whole tar is none
                 return
             for info in tar:
                 if info.size < 0:
                     raise tarfile.ReadError(f"{readable_name(info.name)} has a negative size")
                 yield info
-                tar.members = []  # or tarfile keeps them all
+                forget_members(tar)
             start = _behind(tar, file)
 
 

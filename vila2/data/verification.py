@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vila2.data.images import decode_image
-from vila2.data.layers import Layer
+from vila2.data.layers import Annotation, Layer
 from vila2.data.offset_index import OffsetIndex, index_tar
+from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset, file_sha256
 from vila2.errors import DataError
-from vila2.progress import Progress
+from vila2.progress import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Verification:
 
 
 def verify_dataset(
-    folder: Path | str, *, layers: Sequence[Path] = (), progress: Progress | None = None
+    folder: Path | str, *, layers: Sequence[Path] = (), progress: Task | None = None
 ) -> Verification:
     """Reads everything of a dataset and its layers.
 
@@ -103,7 +103,7 @@ def _same(index: OffsetIndex, other: OffsetIndex) -> bool:
     return all(np.array_equal(getattr(index, name), getattr(other, name)) for name in names)
 
 
-def _samples(dataset: ShardDataset, shard_no: int, problems: list[Damage]) -> Iterator[Any]:
+def _samples(dataset: ShardDataset, shard_no: int, problems: list[Damage]) -> Iterator[Sample]:
     for number in dataset.shard_range(shard_no):
         try:
             yield dataset[number]
@@ -111,7 +111,7 @@ def _samples(dataset: ShardDataset, shard_no: int, problems: list[Damage]) -> It
             problems.append(Damage(str(dataset.paths[shard_no]), error.what))
 
 
-def _image_problems(path: Path, sample: Any) -> Iterator[Damage]:
+def _image_problems(path: Path, sample: Sample) -> Iterator[Damage]:
     for number, data in enumerate(sample.images):
         try:
             decode_image(data, where=f"sample {sample.key!r}, image {number}")
@@ -150,6 +150,6 @@ def layer_problems(folder: Path, dataset: ShardDataset) -> list[Damage]:
     return problems
 
 
-def _unknown_keys(rows: Mapping[str, Any], dataset: ShardDataset, shard_no: int) -> list[str]:
+def _unknown_keys(rows: Mapping[str, Sequence[Annotation]], dataset: ShardDataset, shard_no: int) -> list[str]:
     known = set(dataset.shard_keys(shard_no))
     return [key for key in rows if key not in known]
