@@ -1,4 +1,4 @@
-"""Annotations: what an annotator said about a sample, how it is stored, and statistics of many (the paper's Table 1)."""
+"""Annotations: what an annotator said about a sample, how it is stored, and statistics of many."""
 
 from __future__ import annotations
 
@@ -140,7 +140,9 @@ def to_table(rows: Sequence[Annotation]) -> pa.Table:
 
 
 def read_rows(path: Path) -> Iterator[Annotation]:
-    """Reads the annotations of a Parquet file with the columns of :func:`to_table`; the nested ones may be missing.
+    """Reads the annotations of a Parquet file that holds a table of :func:`to_table`.
+
+    A file of earlier versions, without the columns of turns and claims, is read as well.
 
     Raises:
         DataError: the file is damaged, or an annotation is not sound.

@@ -1,7 +1,7 @@
 """Finds written coordinates in a text: lists in brackets, and runs of tokens.
 
-This module finds what is written; a coordinate scheme decides what it means. Time is linear in the length of the
-text, whatever it holds.
+This module finds what is written; a coordinate scheme decides what it means. Time is linear in the length of
+the text, whatever it holds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Written:
 
 
 def written_lists(text: str) -> Iterator[Written]:
-    """Finds lists in brackets that hold only numbers or begin with two; ``[sic]`` and ``[2 dogs]`` are not lists."""
+    """Finds lists in brackets that hold only numbers or begin with two; ``[sic]`` and ``[2 dogs]`` are none."""
     for match in _BRACKET.finditer(text):
         inside = _SPLIT_NUMBER.sub(".", match.group(1)[:_LONGEST])
         fields = [field.strip() for field in inside.split(",")]

@@ -1,8 +1,8 @@
 """The coordinate codec: writes boxes and points as a model does, and reads its answers back.
 
-Everywhere else boxes and points are in unit coordinates of the original image. A scheme is a model's convention:
-Shikra's decimals, Qwen-VL's thousandths, PaliGemma's ``<loc0512>`` in y, x order. The scale always comes from the
-scheme and is never guessed from the numbers.
+Everywhere else boxes and points are in unit coordinates of the original image. A scheme is a model's
+convention: Shikra's decimals, Qwen-VL's thousandths, PaliGemma's ``<loc0512>`` in y, x order. The scale
+always comes from the scheme and is never guessed from the numbers.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class ParsedBox:
     """A box that was found in a text.
 
     Attributes:
-        box: box in unit xyxy of the original image, corners in order; None where the status is "out-of-range" or
-            "wrong-arity".
+        box: box in unit xyxy of the original image, corners in order; None where the status is "out-of-range"
+            or "wrong-arity".
         status: "ok"; "swapped": a corner is on the wrong side of the other; "out-of-range": a number that the
-            scheme does not write, such as a percentage or a pixel; "degenerate": no area; "wrong-arity": not four
-            numbers, or cut off.
+            scheme does not write, such as a percentage or a pixel; "degenerate": no area; "wrong-arity": not
+            four numbers, or cut off.
         start: place of the first character in the text.
         end: place behind the last character.
     """
@@ -59,15 +59,15 @@ class CoordinateScheme:
     """A model's convention for coordinates.
 
     Attributes:
-        kind: form of the numbers: "text" writes ``[xmin,ymin,xmax,ymax]`` (paper A.1), "tokens" writes one added
-            token per number.
+        kind: form of the numbers: "text" writes ``[xmin,ymin,xmax,ymax]`` (paper A.1), "tokens" writes one
+            added token per number.
         order: order of a box's numbers; its first half is the order of a point's.
         decimals: number of decimals in text; None writes whole bins instead.
         bins: number of steps along a side of the image, where numbers are bins or tokens. Bin k covers
             [k / bins, (k + 1) / bins) and is read as its center.
         template: text of a bin's token.
-        frame: reference of the numbers: the original image, or the square that it is padded to, with the image in
-            the middle.
+        frame: reference of the numbers: the original image, or the square that it is padded to, with the
+            image in the middle.
 
     Raises:
         DataError: the settings do not make a scheme.
@@ -152,9 +152,9 @@ class CoordinateScheme:
     def parse(self, text: str, size: Size | None = None) -> list[ParsedBox]:
         """Finds every box in a text, well formed or not, in order; time is linear in the text's length.
 
-        In text, a box is a bracket that holds only numbers or begins with two; ``[sic]`` is not one. Every four
-        neighboring tokens are a box; where some are left over, the whole run counts as one box that is not well
-        formed.
+        In text, a box is a bracket that holds only numbers or begins with two; ``[sic]`` is not one. Every
+        four neighboring tokens are a box; where some are left over, the whole run counts as one box that is
+        not well formed.
 
         Args:
             text: text that a model wrote.
@@ -176,7 +176,7 @@ class CoordinateScheme:
         )
 
     def to_parts(self, text: str, size: Size | None = None) -> tuple[Part, ...]:
-        """Splits a text into parts: every well-formed box and point becomes one; everything else stays text."""
+        """Splits a text into parts: every well-formed box or point becomes one; all else stays text."""
         points = {(place.start, place.end): place for place in self.parse_points(text, size)}
         parts: list[Part] = []
         end = 0
@@ -203,7 +203,7 @@ class CoordinateScheme:
         return number_template(self.template)
 
     def _numbers(self, place: Box | Point, size: Size | None) -> Sequence[float]:
-        """Converts a box or point to what is written: bins or unit coordinates of the frame, in the scheme's order."""
+        """Converts a box or point to the numbers that are written, in the scheme's order."""
         if not all(-_ROUNDING <= value <= 1 + _ROUNDING for value in place):
             raise DataError(
                 f"{tuple(place)} is not within the image",
@@ -252,7 +252,7 @@ class CoordinateScheme:
         return place, "ok"
 
     def _value(self, number: str) -> float | None:
-        """Reads a written number in units of the frame; None where the scheme does not write such a number."""
+        """Reads a number in units of the frame; None where the scheme does not write such a number."""
         if not self.in_bins:
             value = float(number) if number[-1:].isdigit() or number.endswith(".") else math.inf
             return value if 0 <= value <= 1 else None

@@ -46,8 +46,8 @@ OTHER_IMAGE_EXTENSIONS = frozenset(
     | {"raw", "dng", "cr2", "cr3", "crw", "nef", "arw", "orf", "raf", "rw2", "srw", "pef"}
 )
 
-# What Pillow may read, the commonest first, with the module that reads it. Nothing else is tried, whatever a file
-# is called: other formats of Pillow are seldom looked after, and one starts Ghostscript.
+# What Pillow may read, the commonest first, with the module that reads it. Nothing else is tried, whatever a
+# file is called: other formats of Pillow are seldom looked after, and one starts Ghostscript.
 _READERS: tuple[tuple[str, str], ...] = (
     ("JPEG", "PIL.JpegImagePlugin"),
     ("PNG", "PIL.PngImagePlugin"),
@@ -127,13 +127,13 @@ def image_extension(data: bytes) -> str:
 def decode_image(data: bytes, *, where: str) -> Image.Image:
     """Decodes an image file completely.
 
-    The camera's rotation (EXIF) is applied, transparency is put on white. Of an animation, or a file of several
-    pages, the first one is taken.
+    The camera's rotation (EXIF) is applied, transparency is put on white. Of an animation, or a file of
+    several pages, the first one is taken.
 
-    Greys of more than 8 bits are scaled by their range. Whole numbers: by the bits that the file states, else by
-    the fewest of 8, 12 and 16 bits that hold the largest value, else (or with negative ones) from the least to the
-    greatest value. Floats: values in 0..1 and in 0..255 are taken as such, others from the least to the greatest;
-    what is not finite becomes black.
+    Greys of more than 8 bits are scaled by their range. Whole numbers: by the bits that the file states, else
+    by the fewest of 8, 12 and 16 bits that hold the largest value, else (or with negative ones) from the
+    least to the greatest value. Floats: values in 0..1 and in 0..255 are taken as such, others from the least
+    to the greatest; what is not finite becomes black.
 
     Args:
         data: an encoded image file.

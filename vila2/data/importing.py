@@ -89,9 +89,9 @@ def write_dataset(
     """Writes samples as a dataset, in their order, with only a few of them in memory at a time.
 
     Every image is decoded once. What cannot be taken (a :class:`Reject` of the source, a corrupt image, a
-    missing text, a key that was there before) goes to rejected.jsonl with its reason; nothing takes its place.
-    Equal samples give equal bytes. What an interrupted call left behind is thrown away and written again.
-    A finished dataset in the folder stays as it is until the new one is complete.
+    missing text, a key that was there before) goes to rejected.jsonl with its reason; nothing takes its
+    place. Equal samples give equal bytes. What an interrupted call left behind is thrown away and written
+    again. A finished dataset in the folder stays as it is until the new one is complete.
 
     Args:
         folder: folder of the dataset.

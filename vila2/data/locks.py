@@ -50,7 +50,8 @@ class Hold:
         if self._handle is None:
             return
         if self.vanishes:
-            # Safe while the lock is held: whoever opened this file meanwhile finds it gone and opens a new one.
+            # Safe while the lock is held: whoever opened this file meanwhile finds it gone and opens a new
+            # one.
             with suppress(OSError):
                 self.file.unlink()
         self._close()

@@ -77,12 +77,12 @@ def split_member(name: str) -> tuple[str, str] | None:
 def split_members(names: Sequence[str], *, where: str) -> list[Named]:
     """Splits the names of all members of a tar that anybody may have made.
 
-    WebDataset ends a sample's name at the first dot of the file name. People's names have dots as well ("shop v1.0
-    front.jpg"), so where one has several, the members that share the part before the first dot decide:
+    WebDataset ends a sample's name at the first dot of the file name. People's names have dots as well ("shop
+    v1.0 front.jpg"), so where one has several, the members that share the part before the first dot decide:
 
     - An image and a text or JSON of the same name up to the last dot are a sample by that name.
-    - Else "0.jpg", "1.jpg", or "image.jpg", and "caption.txt" or "metadata.json" are extensions, as in WebDataset,
-      where they have a text or JSON to join and no image stands there without such a word.
+    - Else "0.jpg", "1.jpg", or "image.jpg", and "caption.txt" or "metadata.json" are extensions, as in
+      WebDataset, where they have a text or JSON to join and no image stands there without such a word.
     - Masks and the like ("seg.png", "depth.png") beside another image are left alone.
     - Any other name ends at its last dot: two photos never become one sample without a text that says so.
 

@@ -26,7 +26,8 @@ class ViewedDataset:
     Attributes:
         dropped: samples that can not be used, by reason: the status of a layer's annotation (such as
             "refusal"), "missing" (the layer has none), "no text" (nothing original).
-        lacking: used samples for which a layer gave nothing, by layer: in ``concat`` they keep just the original.
+        lacking: used samples for which a layer gave nothing, by layer: in ``concat`` they keep just the
+            original.
         lacks: which of the used samples these are, bool, by layer; no layer that lacks none.
 
     Raises:

@@ -193,12 +193,12 @@ def index_tar(path: Path, *, foreign: bool = True) -> OffsetIndex:
 
     Args:
         path: an uncompressed WebDataset tar.
-        foreign: whether others made it: its members may stand in any order, what gives no sample is left out and
-            noted, and the modification time is recorded, by which a changed tar is noticed later.
+        foreign: whether others made it: its members may stand in any order, what gives no sample is left out
+            and noted, and the modification time is recorded, by which a changed tar is noticed later.
 
     Raises:
-        DataError: no tar, a tar that is cut off, a member type that is refused; of a tar of our own also a sample
-            that can not be read.
+        DataError: no tar, a tar that is cut off, a member type that is refused; of a tar of our own also a
+            sample that can not be read.
     """
     try:
         with path.open("rb") as file:

@@ -19,8 +19,9 @@ _LARGEST = 10_000  # values of an array: more is pixels or an embedding, which n
 def plain_meta(meta: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """A sample's metadata as JSON can hold it.
 
-    Dates and times become ISO 8601, numpy's numbers and arrays Python's, sets and tuples lists, keys text, bytes
-    that are UTF-8 their text. What has no such form (NaN, infinity, other bytes, large arrays, any other object) becomes null.
+    Dates and times become ISO 8601, numpy's numbers and arrays Python's, sets and tuples lists, keys text,
+    bytes that are UTF-8 their text. What has no such form (NaN, infinity, other bytes, large arrays, any
+    other object) becomes null.
 
     Args:
         meta: anything by name.

@@ -46,10 +46,11 @@ class Portion:
     """How much of a dataset a mixture takes. Which samples, is decided by hash of key and seed.
 
     Attributes:
-        weight: passes: 2 gives every sample twice, 0.5 a fixed half, 1.5 every sample once and half of them again.
+        weight: passes: 2 gives every sample twice, 0.5 a fixed half, 1.5 every sample once and half of them
+            again.
         count: samples at most, in place of a weight; a larger count holds every smaller one.
-        select: only the samples from-to on a scale of 0 to 1; ranges that do not overlap share no sample. Weight
-            and count are of these.
+        select: only the samples from-to on a scale of 0 to 1; ranges that do not overlap share no sample.
+            Weight and count are of these.
 
     Raises:
         DataError: a weight that is negative or not finite, a count below 1, or a range that is none.

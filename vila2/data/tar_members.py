@@ -87,10 +87,12 @@ class Refused(NamedTuple):
 def scan_tar(file: BinaryIO, *, where: str, own: bool = False) -> TarContents:
     """Reads the heads of all members of an uncompressed tar, and joins the members of each sample by name.
 
-    Held in memory are names and places (some hundred bytes a member), no contents. Two samples of one name stay
-    two: a member joins the first sample of its name that has no other of its extension, unless its neighbour did.
-    Images of one name that differ in their extension alone are samples of their own, by their whole names; they
-    share the text.
+    Held in memory are names and places (some hundred bytes a member), no contents. Two samples of one name
+    stay
+    two: a member joins the first sample of its name that has no other of its extension, unless its neighbour
+        did.
+    Images of one name that differ in their extension alone are samples of their own, by their whole names;
+    they share the text.
 
     Args:
         file: the tar.

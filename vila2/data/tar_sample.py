@@ -43,9 +43,9 @@ def pack_sample(sample: Sample) -> list[tuple[str, bytes]]:
 def unpack_sample(base: str, members: Sequence[tuple[str, bytes]], *, where: str) -> Sample:
     """Reads the members of one sample, ours or any WebDataset's.
 
-    In a foreign tar ``.txt`` (else ``.text``, ``.caption``, a text of another name such as ``.caption.txt``, or
-    ``caption`` in the ``.json``) becomes the original text, and the ``.json`` the meta. Further texts and JSONs
-    stand in the meta by their extension.
+    In a foreign tar ``.txt`` (else ``.text``, ``.caption``, a text of another name such as ``.caption.txt``,
+    or ``caption`` in the ``.json``) becomes the original text, and the ``.json`` the meta. Further texts and
+    JSONs stand in the meta by their extension.
 
     Args:
         base: the members' common name without extension; the key unless the JSON has another.

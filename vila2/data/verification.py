@@ -41,8 +41,8 @@ def verify_dataset(
 ) -> Verification:
     """Reads everything of a dataset and its layers.
 
-    Digests are computed again, every image is decoded, the offset indexes are compared with the tars, keys must
-    be unique, and layers must speak of samples that are there.
+    Digests are computed again, every image is decoded, the offset indexes are compared with the tars, keys
+    must be unique, and layers must speak of samples that are there.
 
     Args:
         folder: anything that :meth:`ShardDataset.open` opens.
