@@ -13,7 +13,7 @@ from typing import Any
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
-    """Gives a temporary path in the same folder, which is renamed to ``path`` when the block ends without an error.
+    """Gives a temporary path, which is renamed to ``path`` when the block ends without an error.
 
     The file is forced to disk before the rename and the folder after it, so that neither a kill nor a power
     cut leaves half a file under the final name. When the block raises, the temporary file is removed and

@@ -38,7 +38,7 @@ class Written:
 
 
 def written_lists(text: str) -> Iterator[Written]:
-    """Finds lists in brackets that hold only numbers or begin with two; ``[sic]`` and ``[2 dogs]`` are none."""
+    """Finds lists in brackets of numbers, or that begin with two numbers; not ``[sic]`` or ``[2 dogs]``."""
     for match in _BRACKET.finditer(text):
         inside = _SPLIT_NUMBER.sub(".", match.group(1)[:_LONGEST])
         fields = [field.strip() for field in inside.split(",")]

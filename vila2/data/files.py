@@ -1,4 +1,4 @@
-"""Reads the files that people have: names that are not UTF-8, pipes among photos, texts in other encodings."""
+"""Reads files as people have them: odd names, pipes among photos, texts in other encodings."""
 
 from __future__ import annotations
 

@@ -275,8 +275,16 @@ class Packed:
 
 
 def checked_samples(samples: Iterable[Sample | Reject]) -> Iterator[Packed | Reject]:
-    """Packs and checks samples in a few threads (decoding releases the interpreter lock), keeping their order."""
+    """Checks and packs samples in a few threads, and keeps their order.
+
+    Args:
+        samples: samples and rejects of a source.
+
+    Yields:
+        Each sample with its tar members, or the reason why it cannot be taken.
+    """
     seen: set[str] = set()
+    # Threads help because decoding an image releases the interpreter's lock.
     waiting: deque[Future[Packed | Reject] | Reject] = deque()
     workers = min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
@@ -301,6 +309,7 @@ def _taken(item: Future[Packed | Reject] | Reject, seen: set[str]) -> Packed | R
 
 
 def _check(sample: Sample) -> Packed | Reject:
+    """Decides whether a sample can be taken."""
     def reject(reason: str, detail: str) -> Reject:
         return Reject(sample.where or sample.key, sample.key, reason, detail)
 

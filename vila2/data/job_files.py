@@ -1,4 +1,4 @@
-"""The files of a resumable job: its settings, and the guard against mixing two jobs."""
+"""The files of a resumable job: its settings, and the guard against mixing it with another job."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_same_job(earlier: Mapping[str, Any], job: Mapping[str, Any], *, where:
 
 
 def different_settings(earlier: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a job that differ from an earlier one: engine, prompts, seed, settings of generation by name."""
+    """Lists the settings in which a job differs from an earlier one, with the job's values."""
     known = ("engine", "digest", "prompts", "seed")
     changed = {name: job[name] for name in known if name in job and job[name] != earlier.get(name)}
     before = earlier.get("settings", {})

@@ -87,7 +87,7 @@ def append_lines(file: BinaryIO, lines: Iterable[str]) -> None:
 
 
 def _encoded(text: str) -> bytes:
-    """Encodes JSON; a half character (of a file's name that is not UTF-8) becomes the escape that stands for it."""
+    """Encodes JSON; a half character, as in a file name that is not UTF-8, becomes its escape."""
     return text.encode("utf-8", "backslashreplace")
 
 

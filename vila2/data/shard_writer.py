@@ -1,4 +1,4 @@
-"""Writing one shard: a tar with fixed bytes for equal samples, and its offset index."""
+"""Writes one shard: a tar, with equal bytes for equal samples, and its offset index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from vila2.data.tar_sample import has_text
 
 @dataclass(frozen=True, slots=True)
 class ShardInfo:
-    """One shard: file name, samples, bytes and sha256 of the tar."""
+    """One shard, as dataset.json names it.
+
+    Attributes:
+        name: name of the tar.
+        count: number of samples.
+        bytes: size of the tar in bytes.
+        sha256: digest of the tar.
+    """
 
     name: str
     count: int
@@ -29,9 +36,13 @@ class ShardInfo:
 
 
 class ShardWriter:
-    """Writes one tar under a partial name and renames it when it is complete.
+    """Writes one tar under a temporary name and renames it when it is complete.
 
     Owner, mode and time of all members are fixed, so that equal samples give equal bytes.
+
+    Args:
+        folder: folder of the shards.
+        number: number of the shard.
     """
 
     def __init__(self, folder: Path, number: int) -> None:
@@ -46,7 +57,12 @@ class ShardWriter:
         return len(self._index)
 
     def add(self, sample: Sample, members: list[tuple[str, bytes]]) -> None:
-        """Adds a sample as :func:`~vila2.data.tar_sample.pack_sample` packed it."""
+        """Adds a sample.
+
+        Args:
+            sample: the sample.
+            members: its members, from :func:`~vila2.data.tar_sample.pack_sample`.
+        """
         places = []
         for name, data in members:
             info = tarfile.TarInfo(name)
@@ -60,7 +76,7 @@ class ShardWriter:
         self._index.add(sample.key, places, text=has_text(sample))
 
     def close(self) -> ShardInfo:
-        """Completes tar and index."""
+        """Completes the tar and its index."""
         self._tar.close()
         sha256, size = self._file.close()
         os.replace(self._partial, self._path)

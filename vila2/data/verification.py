@@ -1,4 +1,4 @@
-"""Looking for what is broken in a dataset: bytes, images, index, keys, and the layers beside it."""
+"""Checks a dataset for damage: bytes, images, indexes, keys, and the layers beside it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ from vila2.progress import Task
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One thing that is wrong: where, and what."""
+    """One thing that is wrong.
+
+    Attributes:
+        where: path of the damaged file or folder.
+        what: description of the damage.
+    """
 
     where: str
     what: str
@@ -28,7 +33,14 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was looked at, and everything that is wrong with it."""
+    """The result of a check.
+
+    Attributes:
+        samples: number of samples that were checked.
+        images: number of images that were checked.
+        layers: names of the layers that were checked.
+        problems: everything that is wrong.
+    """
 
     samples: int
     images: int
@@ -39,15 +51,15 @@ class Verification:
 def verify_dataset(
     folder: Path | str, *, layers: Sequence[Path] = (), progress: Task | None = None
 ) -> Verification:
-    """Reads everything of a dataset and its layers.
+    """Reads and checks all of a dataset and its layers.
 
-    Digests are computed again, every image is decoded, the offset indexes are compared with the tars, keys
-    must be unique, and layers must speak of samples that are there.
+    The check computes all digests again, decodes every image, and compares the offset indexes with the tars.
+    Keys must be unique, and layers must be about samples of the dataset.
 
     Args:
-        folder: anything that :meth:`ShardDataset.open` opens.
+        folder: path that :meth:`ShardDataset.open` opens.
         layers: folders of layers, besides those in the dataset's own ``layers``.
-        progress: something with ``advance(n)``, called for every sample.
+        progress: task that advances by one for every sample.
     """
     try:
         dataset = ShardDataset.open(folder)
@@ -120,7 +132,7 @@ def _image_problems(path: Path, sample: Sample) -> Iterator[Damage]:
 
 
 def layer_problems(folder: Path, dataset: ShardDataset) -> list[Damage]:
-    """What is wrong with a layer, by itself and as a layer of this dataset."""
+    """Checks a layer, by itself and as a layer of this dataset."""
     try:
         layer = Layer.open(folder)
     except DataError as error:
@@ -150,6 +162,8 @@ def layer_problems(folder: Path, dataset: ShardDataset) -> list[Damage]:
     return problems
 
 
-def _unknown_keys(rows: Mapping[str, Sequence[Annotation]], dataset: ShardDataset, shard_no: int) -> list[str]:
+def _unknown_keys(
+    rows: Mapping[str, Sequence[Annotation]], dataset: ShardDataset, shard_no: int
+) -> list[str]:
     known = set(dataset.shard_keys(shard_no))
     return [key for key in rows if key not in known]
