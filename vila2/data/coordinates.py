@@ -206,8 +206,7 @@ class CoordinateScheme:
         """Converts a box or point to the numbers that are written, in the scheme's order."""
         if not all(-_ROUNDING <= value <= 1 + _ROUNDING for value in place):
             raise DataError(
-                f"{tuple(place)} is not within the image",
-                hint="give unit coordinates of the original image"
+                f"{tuple(place)} is not within the image", hint="give unit coordinates of the original image"
             )
         if len(place) == 4 and (place[0] > place[2] or place[1] > place[3]):
             raise DataError(f"box {tuple(place)} has swapped corners", hint="give (xmin, ymin, xmax, ymax)")

@@ -310,6 +310,7 @@ def _taken(item: Future[Packed | Reject] | Reject, seen: set[str]) -> Packed | R
 
 def _check(sample: Sample) -> Packed | Reject:
     """Decides whether a sample can be taken."""
+
     def reject(reason: str, detail: str) -> Reject:
         return Reject(sample.where or sample.key, sample.key, reason, detail)
 
