@@ -178,7 +178,7 @@ def _goes_on(word: str, one: bool) -> bool:
 
 
 def _is_plural(word: str) -> bool:
-    """Whether a word looks like a plural and so ends its phrase ("two dogs | run"); a capitalized one does not."""
+    """Whether a word looks like a plural and so ends its phrase ("two dogs | run"). A name does not."""
     low = word.lower()
     return word == low and singular(low) != low and low not in _BEFORE_A_NOUN and low.isalpha()
 
