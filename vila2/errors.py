@@ -1,4 +1,4 @@
-"""Every error that vila2 raises on purpose: each names what is wrong and how to fix it.
+"""The errors that vila2 raises on purpose: each names what is wrong and how to fix it.
 
 Vila2Error
 ├── DataError      a file, sample, shard, layer or view
@@ -13,18 +13,19 @@ Vila2Error
 from __future__ import annotations
 
 import re
+from typing import Any
 
-# A library's message may name an object in memory, which would make two reports of one thing differ.
+# A library's message may name an object's address, which would make two reports of one cause differ.
 _ADDRESS = re.compile(r"\s*<[\w.]+ object at 0x[0-9a-f]+>")
 _LONGEST_LINE = 300
 
 
 class Vila2Error(Exception):
-    """Base of all deliberate errors.
+    """The base class of all deliberate errors.
 
     Args:
-        what: what is wrong, naming the file, the key or the plugin.
-        hint: what the reader can do about it; shown after the message.
+        what: statement of what is wrong, which names the file, the key or the plugin.
+        hint: advice on what to do about it; shown after the message.
     """
 
     def __init__(self, what: str, *, hint: str = "") -> None:
@@ -32,7 +33,7 @@ class Vila2Error(Exception):
         self.what = what
         self.hint = hint
 
-    def __reduce__(self):  # keeps `hint` when a worker process sends the error home
+    def __reduce__(self) -> tuple[Any, ...]:  # keeps `hint` when a worker process sends the error home
         return (_rebuild, (type(self), self.what, self.hint))
 
 
@@ -41,7 +42,7 @@ def _rebuild(kind: type[Vila2Error], what: str, hint: str) -> Vila2Error:
 
 
 class DataError(Vila2Error):
-    """A file, sample, shard, layer or view is not what it should be."""
+    """A file, sample, shard, layer or view is not as it should be."""
 
 
 class RecipeError(Vila2Error):
@@ -49,7 +50,7 @@ class RecipeError(Vila2Error):
 
 
 class ModelError(Vila2Error):
-    """Weights, a configuration, or an input that does not fit the model."""
+    """Weights or a configuration are wrong, or an input does not fit the model."""
 
 
 class TrainingError(Vila2Error):
@@ -61,15 +62,15 @@ class EngineError(Vila2Error):
 
 
 class PluginError(Vila2Error):
-    """A plugin is broken, clashes with another, or is not there."""
+    """A plugin is broken, clashes with another, or is missing."""
 
 
 class RunError(Vila2Error):
-    """A run folder, one of its steps, or its lock."""
+    """A run folder, one of its steps or its lock is not as it should be."""
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, ours without its mend, in one line that is the same for the same thing."""
+    """Gives the text of an error, without its hint, in one line that is the same for the same cause."""
     said = error.what if isinstance(error, Vila2Error) else str(error)
     said = " ".join(_ADDRESS.sub("", said).split())
     if len(said) > _LONGEST_LINE:

@@ -1,4 +1,4 @@
-"""The nearest right name to a wrong one."""
+"""The valid name that is closest to a wrong one, for error messages."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """The known name that ``name`` was most likely meant to be, or None."""
+    """Finds the known name that ``name`` most likely stands for; None where none is close."""
     by_folded = {candidate.casefold().replace("-", "_"): candidate for candidate in sorted(known)}
     found = difflib.get_close_matches(name.casefold().replace("-", "_"), by_folded, n=1, cutoff=0.6)
     return by_folded[found[0]] if found else None
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """How an error message ends: with the nearest right name, or with all of them."""
+    """Writes the end of an error message: the closest valid name, or all of them."""
     near = nearest(name, known)
     if near is not None:
         return f"did you mean {near!r}?"
@@ -23,7 +23,7 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 
 
 def nearest_path(path: Path) -> Path | None:
-    """What lies beside a path that is not there and is most likely meant, or None."""
+    """Finds the neighbor of a missing path that is most likely meant; None where there is none."""
     if path.exists():
         return None
     try:

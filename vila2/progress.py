@@ -1,4 +1,4 @@
-"""What long work reports its progress to."""
+"""The protocols through which long work reports its progress."""
 
 from __future__ import annotations
 
@@ -7,24 +7,34 @@ from typing import Protocol
 
 
 class Task(Protocol):
-    """One thing under way."""
+    """One piece of work under way."""
 
     def advance(self, n: int = 1, note: str = "") -> None:
-        """Counts ``n`` more as done; ``note`` is shown beside it (a loss, a shard's name)."""
+        """Counts more units as done.
+
+        Args:
+            n: number of units.
+            note: text shown beside the count, such as a loss or the name of a shard.
+        """
 
 
 class Progress(Protocol):
-    """What jobs report to."""
+    """The receiver of a job's progress."""
 
     def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
-        """A context manager giving a :class:`Task`; ``total`` is None where it is not known."""
+        """Opens a task for the length of a ``with`` block.
+
+        Args:
+            label: name of the task, as people see it.
+            total: number of units; None where it is not known.
+        """
 
 
 class Silent:
-    """A progress, and its task, that show nothing."""
+    """A progress that shows nothing; it is its own task."""
 
     def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
-        """Shows nothing for as long as the block lasts."""
+        """Opens a task that shows nothing."""
         return nullcontext(self)
 
     def advance(self, n: int = 1, note: str = "") -> None:

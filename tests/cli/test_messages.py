@@ -39,7 +39,7 @@ def place(tmp_path, monkeypatch):
         (f"run {MINIATURE} --set plugins=[orc] --dry-run", "no plugin 'orc' is installed"),
         (f"run {MINIATURE} --set cycle.engine=transformer --dry-run", "did you mean 'transformers'?"),
         (f"run {MINIATURE} --set cycle.captioner=./nosuch --dry-run", "no folder ./nosuch"),
-        ("recaption data -m builtin:world/language --layer ../x", "a layer can not be named '../x'"),
+        ("recaption data -m builtin:world/language --layer ../x", "a layer cannot be named '../x'"),
         ("recaption photos -m builtin:world/language --device foo", "there is no device 'foo' here"),
         ("data select nosuch.jsonl -o s.jsonl --top 2", "nosuch.jsonl: no such file or folder"),
         ("data select file.jsonl -o s.jsonl --top 2 --rank-by score", "file.jsonl"),

@@ -1,4 +1,4 @@
-"""The coordinate codec: what a model writes is read back, and what it can not have meant is said, not guessed."""
+"""The coordinate codec: reads back what a model writes, and names what it cannot have meant."""
 
 import itertools
 

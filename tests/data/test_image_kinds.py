@@ -1,4 +1,4 @@
-"""Which formats are opened at all, how deep greys become 8 bits, and what bytes that are no image are called."""
+"""Image formats: which are opened, how deep grays become 8 bits, and how other bytes are described."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 
 
 def shown(values: np.ndarray, kind: str = "TIFF") -> list[int]:
-    """The greys that an image of these values is decoded to, along its first row."""
+    """The grays that an image of these values is decoded to, along its first row."""
     image = decode_image(encoded(Image.fromarray(values), kind), where="here")
     return np.asarray(image)[0, :, 0].tolist()
 
 
 @pytest.mark.parametrize(
-    ("values", "dtype", "greys"),
+    ("values", "dtype", "grays"),
     [
         ([0, 257, 32896, 65535], np.uint16, [0, 1, 128, 255]),
         ([0, 1024, 2048, 4095], np.uint16, [0, 64, 128, 255]),  # 12 bits in 16, as microscopes write them
@@ -50,8 +50,8 @@ def shown(values: np.ndarray, kind: str = "TIFF") -> list[int]:
         ([0, 10**6, 2 * 10**6, 10**6], np.int32, [0, 128, 255, 128]),
     ],
 )
-def test_deep_greys_are_scaled_by_their_range(values, dtype, greys):
-    assert shown(np.tile(np.array(values, dtype), (3, 1))) == greys
+def test_deep_grays_are_scaled_by_their_range(values, dtype, grays):
+    assert shown(np.tile(np.array(values, dtype), (3, 1))) == grays
 
 
 def test_sixteen_bits_of_a_png_are_scaled_alike():
@@ -59,7 +59,7 @@ def test_sixteen_bits_of_a_png_are_scaled_alike():
 
 
 def tiff(pixels: bytes, bits: int, photometric: int = 1) -> bytes:
-    """A TIFF of four greys in a row."""
+    """A TIFF of four grays in a row."""
     tags = [(256, 4), (257, 1), (258, bits), (259, 1), (262, photometric), (273, 8), (277, 1), (278, 1)]
     tags.append((279, len(pixels)))
     directory = struct.pack("<H", len(tags))
@@ -70,8 +70,8 @@ def tiff(pixels: bytes, bits: int, photometric: int = 1) -> bytes:
 def test_twelve_bits_that_the_file_states():
     values = [0, 512, 1024, 255]  # packed, no value of which needs more than 11
     packed = int("".join(f"{value:012b}" for value in values), 2).to_bytes(6, "big")
-    greys = np.asarray(decode_image(tiff(packed, 12), where="here"))[0, :, 0].tolist()
-    assert greys == [0, 32, 64, 16]
+    grays = np.asarray(decode_image(tiff(packed, 12), where="here"))[0, :, 0].tolist()
+    assert grays == [0, 32, 64, 16]
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -92,9 +92,9 @@ def test_print_colors_and_pictures_of_two_lenses():
 @given(st.integers(2, 65535), st.integers(1, 8))
 def test_a_ramp_stays_a_ramp(largest, rows):
     values = np.tile(np.linspace(0, largest, 9).astype(np.uint16), (rows, 1))
-    greys = shown(values)
-    assert greys == sorted(greys) and greys[0] == 0
-    assert greys[-1] >= 2, "never black altogether"
+    grays = shown(values)
+    assert grays == sorted(grays) and grays[0] == 0
+    assert grays[-1] >= 2, "never black altogether"
 
 
 def test_damaged_exif_spoils_no_picture():

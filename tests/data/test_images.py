@@ -27,7 +27,7 @@ GRADIENT = Image.fromarray(np.arange(16 * 8 * 3, dtype=np.uint8).reshape(8, 16, 
     ("kind", "extension"),
     [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("GIF", "gif"), ("BMP", "bmp"), ("TIFF", "tif")],
 )
-def test_known_formats_are_recognised_and_decoded(kind, extension):
+def test_known_formats_are_recognized_and_decoded(kind, extension):
     data = encoded(GRADIENT, kind)
     assert image_extension(data) == extension
     image = decode_image(data, where="here")
@@ -49,7 +49,7 @@ def test_transparency_becomes_white(mode):
     assert decode_image(encoded(image, "PNG", **options), where="here").getpixel((1, 1)) == (255, 255, 255)
 
 
-def test_sixteen_bit_greys_are_scaled_not_clipped():
+def test_sixteen_bit_grays_are_scaled_not_clipped():
     image = Image.fromarray(np.full((4, 4), 0x8000, dtype=np.uint16))
     assert decode_image(encoded(image, "PNG"), where="here").getpixel((0, 0)) == (128, 128, 128)
 

@@ -96,7 +96,7 @@ def test_what_can_not_be_stored_or_read_is_named(tmp_path):
     with pytest.raises(DataError, match="without text"):
         Annotation("k", "", "  ", "ok")
     for name in ("original", "a b", "", "a(b)"):
-        with pytest.raises(DataError, match="can not be named"):
+        with pytest.raises(DataError, match="cannot be named"):
             LayerWriter(tmp_path, name)
     writer = LayerWriter(tmp_path, "self-1")
     with pytest.raises(DataError, match="shard 3"):

@@ -1,4 +1,4 @@
-"""Metadata that JSON can not hold: it becomes text or null and is counted, and no sample is lost for it."""
+"""Metadata that JSON cannot hold: it becomes text or null and is counted, and no sample is lost for it."""
 
 from __future__ import annotations
 

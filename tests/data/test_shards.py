@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,6 +183,35 @@ def test_two_processes_do_not_write_one_dataset(tmp_path, pair):
             write_dataset(tmp_path, [pair("other")], name="d")
 
     assert write_dataset(tmp_path, source(), name="d").count == 1
+
+
+def test_a_finished_dataset_stays_until_its_replacement_is_complete(tmp_path, pair):
+    write_dataset(tmp_path, [pair(f"old {n}") for n in range(3)], name="old", shard_size=1)
+    before = everything(tmp_path)
+
+    def source():
+        yield pair("new")
+        assert ShardDataset.open(tmp_path).keys() == ["old 0", "old 1", "old 2"]
+        raise ValueError("the source broke off")
+
+    with pytest.raises(ValueError, match="broke off"):
+        write_dataset(tmp_path, source(), name="new")
+    with pytest.raises(DataError, match="no sample was taken"):
+        write_dataset(tmp_path, [pair("a", "")], name="new")
+    assert ShardDataset.open(tmp_path).name == "old"
+    assert before.items() <= everything(tmp_path).items()
+    info = write_dataset(tmp_path, [pair("new")], name="new")
+    write_dataset(tmp_path / "other", [pair("new")], name="new")
+    assert info.folder == tmp_path
+    other = everything(tmp_path / "other")
+    shutil.rmtree(tmp_path / "other")
+    assert everything(tmp_path) == other
+
+
+def test_a_finished_dataset_is_refused_where_it_may_not_be_replaced(tmp_path, pair):
+    write_dataset(tmp_path, [pair("k")], name="d", replace=False)
+    with pytest.raises(DataError, match="a dataset is there already"):
+        write_dataset(tmp_path, [pair("k")], name="d", replace=False)
 
 
 KILLED = """

@@ -172,7 +172,7 @@ def test_packed_tars_are_imported_and_named_where_they_can_not_be(tmp_path, pict
     path = write_tar(tmp_path / f"x.tar.{mode}", *members, mode=f"w:{mode}")
     assert texts(read(path)) == texts(read(tmp_path)) == {"0": "text", "1": "x"}
     for place in (path, tmp_path):
-        with pytest.raises(DataError, match=r"x\.tar.*packed by") as error:
+        with pytest.raises(DataError, match=r"x\.tar.*compressed by") as error:
             ShardDataset.open(place)
         assert "data import img2dataset" in error.value.hint
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -201,7 +201,7 @@ def test_what_is_no_tar_is_named(tmp_path):
     try:
         found = list(read(tmp_path / "y.tar"))
     except DataError as error:
-        assert "zstd" in error.what and "unpack" in error.hint
+        assert "zstd" in error.what and "decompress" in error.hint
     else:
         assert [item.reason for item in found] == ["no-tar"]
 

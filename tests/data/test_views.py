@@ -165,8 +165,8 @@ def test_a_view_reads_back_what_it_prints(kind, layers):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "only", "only()", "only(a,b)", "concat(original)", "concat(self-1,original)", "both(a,b)", "only(a)(b)",
-     "dialogue(a,a)", "only(a b)", "tree(,)"],
+    ["", "only", "only()", "only(a,b)", "concat(original)", "concat(self-1,original)", "both(a,b)",
+     "only(a)(b)", "dialogue(a,a)", "only(a b)", "tree(,)"],
 )  # fmt: skip
 def test_what_is_no_view_is_refused(text):
     with pytest.raises(DataError):

@@ -14,7 +14,7 @@ from vila2.caption.photo_files import Photo, PhotoList, find_photos
 from vila2.caption.photo_output import PhotoOutput, Row, as_json, row_of
 from vila2.caption.photo_redo import PhotoRedo
 from vila2.caption.prompts import choose_prompt
-from vila2.data.annotations import Annotation, Status, summarise
+from vila2.data.annotations import Annotation, Status, summarize
 from vila2.data.job_files import only_writer
 from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.run.board import Board
@@ -178,7 +178,7 @@ def stream_captions(
                 tell(f"{reject['key']}: {reject['reason']}")
             unread_count += len(unread)
             task.advance(len(batch))
-    found = summarise(annotations)
+    found = summarize(annotations)
     return PhotoSummary(
         out=None,
         photos=len(photos.photos),
@@ -250,7 +250,7 @@ def _batches(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
 
 
 def _summarise(output: PhotoOutput, listed: PhotoList, new: int, redone: int) -> PhotoSummary:
-    statistics = summarise(output.annotations())
+    statistics = summarize(output.annotations())
     rejected = output.rejects()
     settled = {row.key for row in output.rows()} | {reject["key"] for reject in rejected}
     return PhotoSummary(

@@ -1,1 +1,1 @@
-"""What an English text claims, read by rule; whether that is true others decide: evaluation, verify and merge."""
+"""Reads the claims of English texts by rule; evaluation and merge decide whether they are true."""

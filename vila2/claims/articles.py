@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 def plural(noun: str) -> str:
-    """The plural of a shape name or of "object"."""
+    """Makes the plural of a shape's name or of "object"."""
     return noun + "s"
 
 
 def article(phrase: str) -> str:
-    """``phrase`` with "a" or "an" before it."""
+    """Puts "a" or "an" before a phrase."""
     return ("an " if phrase[0] in "aeiou" else "a ") + phrase

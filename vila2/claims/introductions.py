@@ -1,4 +1,8 @@
-"""Where a text introduces things: "there is a dog, a cat and another dog"; not "next to a dog" nor "larger than a cat"."""
+"""Finds where a text introduces things.
+
+"There is a dog, a cat and another dog" introduces three; "next to a dog" and "larger than a cat" introduce
+none.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections.abc import Sequence
 from vila2.claims.denials import Span
 from vila2.claims.names import STOPS
 
-#: What stands before things that a text introduces.
+#: Words before things that a text introduces.
 _SHOWN = re.compile(
     r"(?:\bthere\s+(?:is|are)|\bthere['’]s|\b(?:we|you|I)\s+(?:can\s+)?(?:also\s+)?see|\b(?:image|picture|photo|"
     r"photograph|scene)\s+(?:also\s+)?(?:shows|has|contains|includes|depicts|features|with|of))"
@@ -19,18 +23,19 @@ _BEGINS = re.compile(r"(?:^[\W\d]*|[.!?:;]\s+|\n\W*)$")
 _SEPARATOR = re.compile(r"\s*[,:]\s*(?:and\s+)?|\s+and\s+", re.IGNORECASE)
 _DEFINITE = re.compile(r"(?:the|this|that|these|those)\s", re.IGNORECASE)
 _ARTICLE = re.compile(r"(?P<another>another)\s|an?\s", re.IGNORECASE)
-_NEAR = 60  # characters that are looked back: a text may be of any length
+_NEAR = 60  # characters to look back; a text may be of any length
 
 
 def introduced(text: str, named: Sequence[Span]) -> list[bool]:
-    """Whether each name in a text introduces a thing of its own: "a dog", where nothing but that is said of it.
+    """Tells of each name in a text whether it introduces a new thing.
 
-    "Another" always does. "A" does where a sentence begins, after "there is" and the like, and in a list after one
-    that does. What stands to something ("next to a dog") or is compared ("like a dog") may have been named before.
+    "Another" always introduces one. "A" does at the beginning of a sentence, after "there is" and the like,
+    and in a list after a name that does. A thing that others relate to ("next to a dog") or are compared with
+    ("like a dog") may have been named before.
 
     Args:
-        text: as it reads.
-        named: the names in it, in order, articles among them.
+        text: text with the names.
+        named: spans of the names with their articles, in order.
     """
     found: list[bool] = []
     for (start, _), shown in zip(named, shown_in(text, named), strict=True):
@@ -40,7 +45,13 @@ def introduced(text: str, named: Sequence[Span]) -> list[bool]:
 
 
 def shown_in(text: str, named: Sequence[Span], *, begin: bool = True) -> list[bool]:
-    """Whether each name in a text stands where a text introduces things; ``begin``: where a sentence begins, too."""
+    """Tells of each name in a text whether it stands where things are introduced.
+
+    Args:
+        text: text with the names.
+        named: spans of the names with their articles, in order.
+        begin: whether the beginning of a sentence is such a place.
+    """
     found: list[bool] = []
     for number, (start, _) in enumerate(named):
         before = text[max(0, start - _NEAR) : start]
@@ -51,7 +62,7 @@ def shown_in(text: str, named: Sequence[Span], *, begin: bool = True) -> list[bo
 
 
 def only_lists(text: str, end: int, start: int) -> bool:
-    """Whether only a list goes on between two places: a comma or "and", and names that have no article."""
+    """Whether the text between two places only continues a list: commas, "and", names without an article."""
     items = _SEPARATOR.split(text[end:start]) if start - end <= 2 * _NEAR else []
     words = [word for item in items for word in item.lower().split()]
     plain = not any(word in STOPS or (word.endswith(("ing", "ed")) and word != "red") for word in words)

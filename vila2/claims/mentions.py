@@ -1,7 +1,7 @@
-"""The things that a free text names: determiner, adjectives, noun; and bare names that the specialists use as well.
+"""Finds the things that a free text names: determiner, adjectives, noun; and bare names that specialists use.
 
-Rules for English captions, which know no grammar. A phrase ends before the first word that cannot belong to it; what
-they do not understand is not mentioned, so that it makes no claim.
+These are simple rules for English captions, without a grammar. A phrase ends before the first word that
+cannot belong to it. A thing that the rules do not understand is not mentioned, so it makes no claim.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import islice
 from vila2.claims.denials import Span, denials, lies_in
 from vila2.claims.introductions import only_lists, shown_in
 from vila2.claims.names import (
-    COLOURS,
+    COLORS,
     COMPOUNDS,
     DETERMINERS,
     NUMBERS,
@@ -26,32 +26,33 @@ from vila2.claims.names import (
     word_set,
 )
 
-#: Nouns that end in "ing"; other words that do are participles and end a phrase.
+#: Nouns that end in "ing"; other words in "ing" are participles and end a phrase.
 _NOUNS_IN_ING = word_set(
-    "building ceiling painting clothing string ring king thing wing swing evening morning wedding drawing railing "
-    "awning earring"
+    "building ceiling painting clothing string ring king thing wing swing evening morning wedding drawing "
+    "railing awning earring"
 )
-#: Verbs as captions use them. Behind "the dog" they are told by this list alone: "the dogs" and "the dog owners" look alike.
+#: Verbs of captions. Behind "the dog", only this list tells them from nouns: "the dog jumps", "the dog
+#: owners".
 _DOES = word_set(
-    "jumps runs plays walks rides leaps watches chases climbs catches takes swims performs smiles gets tries poses flies "
-    "lays pushes splashes drives makes shakes dives follows leans kneels attempts eats throws reaches kicks helps gives "
-    "bites goes skateboards dances prepares hangs races balances waits drinks enjoys talks puts surfs dribbles uses pours "
-    "sniffs pulls touches licks bends raises begins grinds descends pauses retrieves paddles sings crawls barks passes "
-    "captures presents displays illustrates emerges sticks returns stares hits kisses blows sleeps works moves wants needs "
-    "keeps brings turns stops"
+    "jumps runs plays walks rides leaps watches chases climbs catches takes swims performs smiles gets tries "
+    "poses flies lays pushes splashes drives makes shakes dives follows leans kneels attempts eats throws "
+    "reaches kicks helps gives bites goes skateboards dances prepares hangs races balances waits drinks "
+    "enjoys talks puts surfs dribbles uses pours sniffs pulls touches licks bends raises begins grinds "
+    "descends pauses retrieves paddles sings crawls barks passes captures presents displays illustrates "
+    "emerges sticks returns stares hits kisses blows sleeps works moves wants needs keeps brings turns stops"
 )
-#: End like plurals and stand before a noun.
+#: Words that end like plurals and stand before a noun.
 _BEFORE_A_NOUN = word_set("sports christmas news ladies mens womens kids goods species series")
 _NOUNS_IN_ED = word_set("red bed bunkbed sled bobsled shed weed seed speed breed feed moped steed")
-#: Of one thing: what looks like a plural behind it is a verb.
+#: Determiners of one thing: a word behind them that looks like a plural is a verb.
 _ONE = word_set("a an this that another one")
-#: What says where, when or of what medium, and names no thing in the picture.
+#: Nouns of place, time or medium, which name no thing in the image.
 _NO_THING = word_set(
-    "image picture photo photograph scene frame camera viewer side left right middle center centre foreground "
-    "background front back top bottom corner edge distance view shot kind type lot number variety day time way "
-    "pair group row bunch couple set handful mix size color colour"
+    "image picture photo photograph scene frame camera viewer side left right middle center centre "
+    "foreground background front back top bottom corner edge distance view shot kind type lot number variety "
+    "day time way pair group row bunch couple set handful mix size color colour"
 )
-#: What carries written text: what it says is the claim, not that it is there.
+#: Things that carry written text; the claim is the text, not that the thing is there.
 CARRIERS = word_set("sign label word text letter logo writing caption title inscription")
 _START = re.compile(
     r"\b(?:only\s+)?(?P<det>an?|the|this|that|these|those|another|some|several|both|"
@@ -59,32 +60,33 @@ _START = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-#: What makes a number something else than a count.
+#: Words before a number that is not an exact count.
 _BOUND = re.compile(
     r"\b(?:at\s+(?:least|most)|(?:more|fewer|less)\s+than|up\s+to|or|over|under|about|around|nearly|almost|roughly"
     r"|approximately)\s+$",
     re.IGNORECASE,
 )
 _OR = re.compile(r"\s+or\b", re.IGNORECASE)
-#: What may follow a count of all that there are; "two dogs are brown" and "two dogs in the foreground" count some.
+#: What may follow a total; "two dogs are brown" and "two dogs in the foreground" count only some.
 _ENDS = re.compile(
     r"(?:\s+(?:in|on)\s+the\s+(?:image|picture|photo|photograph|scene|frame|ground|floor)|\s+(?:here|visible))?"
     r"\s*(?:[.;:!?]|$)",
     re.IGNORECASE,
 )
-_NEAR = 60  # characters that are looked back: a text may be of any length
+_NEAR = 60  # characters to look back; a text may be of any length
 _LONGEST = 5  # words of a name
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A thing as a text names it.
+    """A thing that a text names.
 
     Attributes:
-        name: comparable.
-        start, end: characters, the determiner among them.
-        number: how many are said to be there, None where the text does not count.
-        total: whether that is how many there are in all; otherwise there may be more of them.
+        name: name in comparable form.
+        start: place of the first character, that of the determiner.
+        end: place behind the last character.
+        number: number of such things in the text's words; None where the text does not count.
+        total: whether the text says that there are no more of them.
     """
 
     name: Name
@@ -95,16 +97,19 @@ class Mention:
 
     @property
     def called(self) -> str:
+        """The name as text."""
         return " ".join(self.name)
 
 
 def mentions(text: str, vocabulary: Vocabulary = Vocabulary()) -> list[Mention]:  # noqa: B008 - frozen
-    """The things that a text names, in order; what it denies ("no cat") or does not count exactly is left out.
+    """Finds the things that a text names, in order.
+
+    Things that the text denies ("no cat") or does not count exactly ("about three cats") are left out.
 
     Args:
-        text: of any length.
-        vocabulary: of the specialists' names. Where a text has no determiner ("red cube for sale"), a thing is one
-            of its heads with the modifiers before it.
+        text: text of any length.
+        vocabulary: words of the specialists' names. They find things without a determiner ("red cube for
+            sale"): a head with the modifiers before it.
     """
     denied = denials(text)
     found: list[Mention] = []
@@ -129,6 +134,7 @@ def mentions(text: str, vocabulary: Vocabulary = Vocabulary()) -> list[Mention]:
 
 
 def _with_totals(text: str, found: list[Mention]) -> list[Mention]:
+    """Marks the counts that are totals."""
     spans = [(one.start, one.end) for one in found]
     totals = []
     for number, (one, shown) in enumerate(zip(found, shown_in(text, spans, begin=False), strict=True)):
@@ -139,10 +145,12 @@ def _with_totals(text: str, found: list[Mention]) -> list[Mention]:
 
 
 def _end_of_phrase(text: str, start: int, *, one: bool) -> int:
-    """Where the phrase that begins at ``start`` ends; ``start`` where no word belongs to it.
+    """Finds the end of a phrase; ``start`` where no word belongs to it.
 
     Args:
-        one: whether it is of one thing, by its determiner.
+        text: text with the phrase.
+        start: place behind the phrase's determiner.
+        one: whether the determiner is that of one thing.
     """
     words: list[re.Match[str]] = []
     for word in islice(_WORD.finditer(text, start), _LONGEST):
@@ -163,20 +171,20 @@ def _stops(low: str) -> bool:
 
 
 def _goes_on(word: str, one: bool) -> bool:
-    """Whether a phrase has ended before a word: "the man | walking", "the man | walks two dogs", "a dog | runs"."""
+    """Whether a word continues the sentence and not the phrase: "the man | walking", "a dog | runs"."""
     low = word.lower()
     participle = low.endswith("ing") and low not in _NOUNS_IN_ING
     return participle or low in DETERMINERS or low in _DOES or (one and _is_plural(word))
 
 
 def _is_plural(word: str) -> bool:
-    """Whether a word looks like a plural: then it ends its phrase ("two dogs | run"). What is capitalised is a name."""
+    """Whether a word looks like a plural and so ends its phrase ("two dogs | run"). A name does not."""
     low = word.lower()
     return word == low and singular(low) != low and low not in _BEFORE_A_NOUN and low.isalpha()
 
 
 def _number(phrase: str, name: Name) -> int | None:
-    """The count that a phrase states: "two dogs", "only one dog"; "one dog" alone is just a dog."""
+    """Reads the count that a phrase states: "two dogs", "only one dog"; "one dog" alone is just a dog."""
     words = phrase.lower().split()
     only, word = words[0] == "only", words[1] if words[0] == "only" else words[0]
     number = int(word) if word.isdigit() else NUMBERS.get(word)
@@ -185,6 +193,7 @@ def _number(phrase: str, name: Name) -> int | None:
 
 
 def _bare(text: str, vocabulary: Vocabulary, taken: Sequence[Span]) -> list[Mention]:
+    """Finds names of the vocabulary that have no determiner, outside of the spans that are taken."""
     heads, known = vocabulary.heads, vocabulary.modifiers
     words = list(_WORD.finditer(text)) if heads else []
     found = []
@@ -200,8 +209,8 @@ def _bare(text: str, vocabulary: Vocabulary, taken: Sequence[Span]) -> list[Ment
         if number and joined(number) and f"{at(number - 1)} {singular(at(number))}" in COMPOUNDS:
             first -= 1
         name = name_of(text[words[first].start() : word.end()])
-        # What is only a colour is no thing: "the ball is orange".
-        if name[-1] not in heads or at(number) in COLOURS:
+        # A bare color is not a thing: "the ball is orange".
+        if name[-1] not in heads or at(number) in COLORS:
             continue
         while first and at(first - 1) in known and joined(first):
             first -= 1

@@ -1,8 +1,8 @@
-"""A free text read into claims: things, how many there are, where they stand to each other, and what is written.
+"""Reads free text into claims: things, their number, their places relative to each other, and written text.
 
-A specialist's answers are read by its own parser; these rules are for captions, whoever wrote them, and for what a
-parser leaves unread. The predicates are those of relations between things and to the camera's view: left, right, above,
-below, front, behind, and camera_left, _right, _middle, _close, _far, _closest, _farthest.
+A specialist's own parser reads its answers. These rules read captions of any origin, and what a parser leaves
+unread. The predicates relate things to each other (left, right, above, below, front, behind) and to the
+camera's view (camera_left, _right, _middle, _close, _far, _closest, _farthest).
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ _RELATION = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"(?<!\d)\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”")  # 5" is a measure
-#: Without double quotes only what is in capitals, or called a word: who is "reading books" reads no text to us.
+#: Without double quotes, a quote is a text in capitals or one that is called a word: "reading books" quotes
+#: none.
 _SAID = re.compile(
     r"\b(?:says?|saying|reads?|reading|spells?|spelling|labell?ed|titled|(?:the|a)\s+words?)\s*:?\s+"
     r"(?:['‘]((?:[^'’\n]|['’](?=\w)){1,200})['’](?!\w)|((?=[0-9-]*[A-Z])[A-Z0-9][A-Z0-9-]+)\b)|"
     r"\b(?:the|a)\s+word\s+(?!(?:on|is|in|that|at|of|for|and|written|printed|can|may)\b)([a-z]+)\b",
 )
-#: What stands before a quote of writing, at most three words before; a "thumbs up" is none.
+#: Words that make a quote a written text, at most three words before it; a "thumbs up" is not written.
 _WRITTEN = re.compile(
     rf"\b(?:says?|saying|reads?|reading|spells?|spelling|labell?ed|titled|written|printed|(?:{'|'.join(sorted(CARRIERS))})s?)"
     r"\W+(?:\w+\W+){0,3}$",
@@ -61,7 +62,7 @@ _WRITTEN = re.compile(
 )
 _CLAUSE = re.compile(r"[,;:.](?=\s)|\b(?:and|while|but|whereas)\b", re.IGNORECASE)
 
-# Whose place a text tells is read only from sentences of these few forms. All others tell nobody's.
+# A thing's place is read only from sentences of these few forms; all others make no claim.
 _BE = r"(?:(?:can\s+)?be|is|are|was|were|stands?|sits?|lies?|lay|appears?|seems?)\s+"
 _HOW = r"(?:(?:also|just|still|right|far|much|slightly|partly|up|down|\w+ly)\s+)?"
 _LOOKING = r"(?:look|fac|point|turn|lean|head|gazing|star(?:ing|ed)|direct|reach|mov|tilt|bend)"
@@ -71,8 +72,11 @@ _STAYS = (
     *word_set("standing sitting lying located placed positioned situated parked seen shown visible"),
 )
 _ON_THE_GROUND = r"(?:on\s+the\s+(?:ground|floor|grass)\s+)?"
-_STANDS = rf"\s+{_BE}(?:to\s+be\s+)?(?:[\w-]+,?\s+and\s+(?:{_BE})?)?{_HOW}(?P<doing>{_DOING})?{_HOW}{_ON_THE_GROUND}"
-#: Between a thing and its own place: "is", "stands on the ground", ", which is".
+_STANDS = (
+    rf"\s+{_BE}(?:to\s+be\s+)?(?:[\w-]+,?\s+and\s+(?:{_BE})?)?"
+    rf"{_HOW}(?P<doing>{_DOING})?{_HOW}{_ON_THE_GROUND}"
+)
+#: Words between a thing and its own place: "is", "stands on the ground", ", which is".
 _ITS_PLACE = (
     re.compile(rf"(?:,\s+(?:which|who)\s[^,;]{{1,60}},)?{_STANDS}", re.IGNORECASE),
     re.compile(
@@ -80,43 +84,43 @@ _ITS_PLACE = (
         re.IGNORECASE,
     ),
 )
-#: How a thing goes on that has others in its description: "a man with a hat", "a cat sitting on a sofa".
+#: Words behind a thing whose description names others: "a man with a hat", "a cat sitting on a sofa".
 _DESCRIBED = re.compile(r"\s+(?:with|in|of|on|at|near|next|beside|behind|by|under|\w+ing)\s", re.IGNORECASE)
 _ANOTHER_CLAUSE = re.compile(
     r"\b(?:is|are|was|were|has|have|that|which|who|where|when|as|if|than)\b", re.IGNORECASE
 )
-#: Between the beginning of a later clause and the thing that it is about.
+#: Words between the beginning of a later clause and the thing that it is about.
 _ABOUT = re.compile(
     r"\s*(?:also\s+|then\s+)?(?:with\s+|there\s+(?:is|are)\s+(?:also\s+)?|(?:we|you)\s+(?:can\s+)?(?:also\s+)?see\s+)?",
     re.IGNORECASE,
 )
-#: Between a place that opens a clause and what is there.
+#: Words between a place that begins a clause and the thing that is there.
 _IS_THERE = re.compile(
     r"(?:,?\s+(?:there\s+(?:is|are|stands?|sits?|lies?)|there['’]s|(?:we|you)\s+(?:can\s+)?(?:also\s+)?see)\s+"
     r"|\s+(?:is|are|stands?|sits?|lies?)\s+)(?:also\s+)?(?:[\w-]+(?:,\s+[\w-]+)*,?\s+and\s+)?",
     re.IGNORECASE,
 )
 _AT_ONCE = re.compile(r",?\s+")
-#: Between two places of one thing; after a place beside another thing only an "and" goes on with the first.
+#: Words between two places of one thing; after a place beside another thing, only "and" returns to the first.
 _GOES_ON = re.compile(
     r"[\s,]*(?:and\s+|but\s+)?(?:also\s+)?(?:it\s+)?(?:is\s+|stands\s+|are\s+)?", re.IGNORECASE
 )
 _AND_ALSO = re.compile(r",?\s+(?:and|but)\s+(?:also\s+)?(?:is\s+|stands\s+|are\s+)?", re.IGNORECASE)
 _OR_THE_OTHER = re.compile(r"\s+(?:and|or)\s+(?:the\s+)?(?:left|right)\b", re.IGNORECASE)
 _NEXT_WORD = re.compile(r"\s+([^\W\d_]+)")
-_FAR = 200  # characters in which a sentence's subject is looked for
-#: Stands for coordinates in a sentence, which say nothing of who is where.
+_FAR = 200  # characters that are searched for the subject of a sentence
+#: Blanks out coordinates in a sentence, which say nothing about relations.
 _COORDINATES = str.maketrans("\ufffc()[]", "     ")
 
 
 def read_claims(sentence: str, vocabulary: Vocabulary) -> tuple[Claim, ...]:
-    """The claims of one sentence, unverified, in order of their first character.
+    """Reads the claims of one sentence, unverified, in order of their first character.
 
     Args:
-        sentence: one; a relation or a quote has its things in the same sentence.
-        vocabulary: of the specialists' names; see :func:`vila2.claims.mentions.mentions`.
+        sentence: a single sentence; the things of a relation or a quote stand in the same one.
+        vocabulary: words of the specialists' names; see :func:`vila2.claims.mentions.mentions`.
     """
-    # What is quoted is written in the picture: it names nothing that stands there.
+    # A quote is written in the image; it does not name things that are there.
     unquoted, quotes = _without_quotes(sentence)
     denied = denials(unquoted)
     named = mentions(unquoted, vocabulary)
@@ -144,7 +148,7 @@ def read_claims(sentence: str, vocabulary: Vocabulary) -> tuple[Claim, ...]:
 
 
 def _without_quotes(sentence: str) -> tuple[str, list[tuple[int, int, str]]]:
-    """A sentence with blanks in the place of what it quotes, and the quotes: start, end and text."""
+    """Replaces the quotes of a sentence by blanks; also gives start, end and text of each."""
     quotes: list[tuple[int, int, str]] = []
     unquoted = sentence
     for pattern in (_QUOTED, _SAID):
@@ -152,7 +156,8 @@ def _without_quotes(sentence: str) -> tuple[str, list[tuple[int, int, str]]]:
         for hit in pattern.finditer(unquoted):
             start, end = hit.span(hit.lastindex or 0)
             said = sentence[start:end]
-            if said != unquoted[start:end] or not any(map(str.isalnum, said)):  # one in another, or no words
+            within_another = said != unquoted[start:end]
+            if within_another or not any(map(str.isalnum, said)):
                 continue
             quotes.append((start, end, said.strip()))
             pieces += [unquoted[place:start], " " * (end - start)]
@@ -162,12 +167,12 @@ def _without_quotes(sentence: str) -> tuple[str, list[tuple[int, int, str]]]:
 
 
 def _relations(sentence: str, things: Sequence[Mention], denied: Sequence[Span]) -> Iterator[Claim]:
-    """Where things stand, as far as it is plain which thing it is said of."""
+    """Reads where things are, as far as it is clear which thing each place belongs to."""
     if "respectively" in sentence.lower():
         return
     clauses = [0, *(hit.end() for hit in _CLAUSE.finditer(sentence))]
     starts, ends = [one.start for one in things], [one.end for one in things]
-    subject: Mention | None = None  # of the relation before, which ends where ``spent`` says
+    subject: Mention | None = None  # of the previous relation, which ends at ``spent``
     other: Mention | None = None
     spent = 0
     for hit in _RELATION.finditer(sentence):
@@ -176,7 +181,7 @@ def _relations(sentence: str, things: Sequence[Mention], denied: Sequence[Span])
         after = bisect_right(starts, hit.end() - 1)
         end = hit.end()
         if not predicate.startswith("camera_"):
-            # What it is related to follows at once; anything between makes another sentence of it.
+            # The object follows at once; anything in between gives the sentence another meaning.
             if after == len(things) or sentence[end : starts[after]].strip():
                 continue
             other, end, after = things[after], ends[after], after + 1
@@ -190,12 +195,12 @@ def _relations(sentence: str, things: Sequence[Mention], denied: Sequence[Span])
         if sentence[opens : hit.start()].strip(" ,").lower() in ("", "also") and (
             explicit or _AT_ONCE.fullmatch(gap)
         ):
-            # "Behind the sofa there is a lamp"; of "..., on the left, a lamp" who knows.
+            # "Behind the sofa there is a lamp" is clear; "..., on the left, a lamp" is not.
             subject = things[after] if explicit or _begins(sentence, opens) else None
         elif earlier[0] and (_AND_ALSO if earlier[1] else _GOES_ON).fullmatch(sentence, spent, hit.start()):
             subject = earlier[0]
         else:
-            number = bisect_right(ends, hit.start()) - 1  # of the nearest thing before it
+            number = bisect_right(ends, hit.start()) - 1  # the nearest thing before the place
             if number >= 0 and hit.start() - ends[number] <= _FAR:
                 opens = clauses[bisect_right(clauses, starts[number]) - 1]
                 if earlier[0] and opens < spent <= starts[number]:
@@ -217,9 +222,9 @@ def _relations(sentence: str, things: Sequence[Mention], denied: Sequence[Span])
 
 
 def _subject(sentence: str, clause: Sequence[Mention], opens: int, place: re.Match[str]) -> Mention | None:
-    """Which of the things of a clause has the place that stands after them: the first, or none that is sure.
+    """Finds the thing that a place in a clause belongs to: the first before it; None where that is not clear.
 
-    "A cat with a hat is left of" speaks of the cat; "a man walks a dog left of" may speak of either.
+    "A cat with a hat is left of" is about the cat; "a man walks a dog left of" may be about either.
     """
     first, last = clause[0], clause[-1]
     if not _begins(sentence, opens) and not _ABOUT.fullmatch(sentence, opens, first.start):
@@ -233,23 +238,23 @@ def _subject(sentence: str, clause: Sequence[Mention], opens: int, place: re.Mat
             plain = _ITS_PLACE[0].fullmatch(sentence, last.end, place.start())
     if plain is None:
         return None
-    # "Running to the left" is where it goes.
+    # "Running to the left" states a direction.
     goes = place.lastgroup in ("camera_left", "camera_right") and place.group()[:2].lower() == "to"
     return None if goes and (plain["doing"] or "").strip().lower() not in _STAYS else first
 
 
 def _begins(sentence: str, place: int) -> bool:
-    """Whether a clause is the first, or so far apart from the one before that it says nothing of its things."""
+    """Whether a clause begins the sentence, or begins anew after a colon, a semicolon or a period."""
     return sentence[place - 1 : place] in ("", ";", ":", ".")
 
 
 def _is_place(sentence: str, end: int) -> bool:
-    """Whether what ends here is a place of its own: "on the left", not "on the left arm" or "on the left and right"."""
+    """Whether a whole place ends here: "on the left", not "on the left arm" or "on the left and right"."""
     word = _NEXT_WORD.match(sentence, end)
     own = word is None or word[1].lower() in STOPS | DETERMINERS or word[1].lower().endswith("ing")
     return own and not _OR_THE_OTHER.match(sentence, end)
 
 
 def _unplaced(one: Mention | None) -> bool:
-    """Whether a thing stands only between others: of several, or of what is written, no place is read."""
+    """Whether no place of a thing is read, because it is several things or carries written text."""
     return one is not None and (one.number is not None or one.name[-1] in CARRIERS)

@@ -1,8 +1,8 @@
-"""Does a caption contradict itself? Of several attempts at an image the first that does not is kept.
+"""Decides whether a caption contradicts itself; of several attempts, the first that does not is kept.
 
-A small model loses count of what it has named: it names a thing again as if it were one more, and another one not at
-all. Most of the things that it makes up are of this kind, and no truth is needed to see it. A caption that is *only* a
-loop is marked as one when it is written (:mod:`vila2.engine.marks`).
+A small model loses count of what it has named: it introduces a thing twice and leaves out another. Most of
+the things that it invents are of this kind, and finding them needs no ground truth. A caption that is *only*
+a loop is marked as a repetition when it is written (:mod:`vila2.engine.marks`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from vila2.claims.names import ANY, Name, agree
 
 
 def contradiction(text: str) -> str:
-    """What in a caption can not be, in one line; empty where nothing is seen.
+    """Describes a contradiction in a caption in one line; empty where none is found.
 
-    1. It introduces again what it has introduced: "a small red cube ... a red cube", where all that is said of the
-       one is said of the other. "The cube", "another cube", "two cubes" and "larger than a cube" do not introduce.
-    2. It states how many things there are ("four objects") and introduces and counts another number of them.
+    1. The caption introduces the same thing twice: "a small red cube ... a red cube", where one name contains
+       the words of the other. "The cube", "another cube", "two cubes" and "larger than a cube" do not
+       introduce a thing.
+    2. The caption states a total ("four objects") and introduces and counts another number of things.
 
     Args:
-        text: a caption.
+        text: text of the caption.
     """
     found = mentions(text)
     new = introduced(text, [(one.start, one.end) for one in found])
@@ -46,12 +47,12 @@ def contradiction(text: str) -> str:
 
 
 def _number(named: Sequence[Name], counted: Sequence[Mention]) -> int | None:
-    """How many things a caption introduces or counts; None where it may count some of them twice."""
+    """Counts the things that a caption introduces or counts; None where some may be counted twice."""
     counted = [one for one in counted if one.name[-1] not in ANY]
     if any(agree(one.name, other.name) for place, one in enumerate(counted) for other in counted[:place]):
         return None
     rest = [name for name in named if not any(agree(name, one.name) for one in counted)]
-    # "A cube and a red cube. There are two cubes." counts those that it named.
+    # "A cube and a red cube. There are two cubes." counts the cubes that were named.
     return len(rest) + sum(
         max(one.number or 0, sum(agree(name, one.name) for name in named)) for one in counted
     )

@@ -1,4 +1,4 @@
-"""Where the sentences of a text begin and end."""
+"""Splits a text into sentences."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ _ABBREVIATED = re.compile(
 
 
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
-    """The sentences of a text: up to a full stop that ends no abbreviation and stands in no quotes, or to a line's end.
+    """Finds the sentences of a text.
 
-    The number of a list's item is no sentence: it goes with its item.
+    A sentence ends at a line's end, or at a period that neither belongs to an abbreviation nor stands within
+    quotes. The number of a list item belongs to the item.
+
+    Yields:
+        The place of the sentence's first character, and the place behind its last.
     """
     quotes = [hit.span() for hit in _QUOTED.finditer(text)]
     starts = [start for start, _ in quotes]

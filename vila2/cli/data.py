@@ -64,18 +64,22 @@ def import_(
 
     A killed import is simply run again.
     """
-    from vila2.data.shards import write_dataset
-    from vila2.errors import DataError
+    from vila2.data.importing import check_vacant, write_dataset
     from vila2.run.displays import live_progress
     from vila2.sources import open_source
 
-    if (out / "dataset.json").exists() and not replace:
-        raise DataError(f"{out}: a dataset is there already", hint="add --replace, or give another --out")
+    if not replace:
+        check_vacant(out)
     options = _options(source, option or [])
     samples = open_source(source, **({"path": path} | options))
     with results_alone(), live_progress(quiet=quiet).task(f"import {source}", options.get("count")) as task:
         info = write_dataset(
-            out, samples, name=name or out.resolve().name, shard_size=shard_size, progress=task
+            out,
+            samples,
+            name=name or out.resolve().name,
+            shard_size=shard_size,
+            progress=task,
+            replace=replace,
         )
     typer.echo(_import_json(info) if as_json else _import_text(info))
 

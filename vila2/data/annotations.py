@@ -1,4 +1,4 @@
-"""Annotations: what an annotator said about a sample, how it is stored, and the paper's Table 1 line of many."""
+"""Annotations: what an annotator said about a sample, how it is stored, and statistics of many."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ class Annotation:
     """What an annotator said about one sample.
 
     Attributes:
-        key: the sample's key.
-        prompt: what it was asked, "" where nothing was.
-        text: what it said.
-        status: "ok" for a text to train on; everything else says why it is none.
-        detail: one line for a reader, e.g. the words that were repeated.
-        tokens: how many were generated, 0 where unknown.
+        key: key of the sample.
+        prompt: question that the annotator was asked; "" where there was none.
+        text: text that the annotator wrote.
+        status: "ok" for a text to train on; any other status says why it is not one.
+        detail: explanation of the status in one line, such as the words that were repeated.
+        tokens: number of generated tokens; 0 where unknown.
         turns: the exchanges themselves, where they are more than ``prompt`` and ``text``.
-        claims: what it states, where a specialist's parser told; spans are those of ``text``.
+        claims: statements of the text as a specialist's parser read them; spans count characters of ``text``.
+
+    Raises:
+        DataError: the status is unknown, or an annotation without text is "ok".
     """
 
     key: str
@@ -48,7 +51,7 @@ class Annotation:
     claims: tuple[Claim, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-able form; turns and claims only where there are any."""
+        """Gives the annotation as JSON values; turns and claims stand only where there are any."""
         data: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
         if self.turns is not None:
             data["turns"] = [turn.to_json() for turn in self.turns]
@@ -61,12 +64,13 @@ class Annotation:
         """Reads what :meth:`to_json` wrote.
 
         Raises:
-            DataError: an annotation that is not sound.
+            DataError: the annotation is not sound.
         """
         turns = data.get("turns")
         parsed = None if turns is None else tuple(map(Turn.from_json, turns))
         claims = tuple(map(_claim, data.get("claims") or ()))
-        return cls(*(data[name] for name in _PLAIN), parsed, claims)  # type: ignore[arg-type]
+        said = data["key"], data["prompt"], data["text"], data["status"], data["detail"], data["tokens"]
+        return cls(*said, parsed, claims)
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
@@ -75,17 +79,18 @@ class Annotation:
                 hint=f"use one of {', '.join(STATUSES)}",
             )
         if self.status == "ok" and not (self.text.strip() or self.turns):
-            raise DataError(f"{self.key}: an annotation without text can not be ok", hint="mark it as empty")
+            raise DataError(f"{self.key}: an annotation without text cannot be ok", hint="mark it as empty")
 
 
 @dataclass(frozen=True, slots=True)
 class LayerStatistics:
-    """The paper's Table 1 line of a layer.
+    """The statistics of a layer (the paper's Table 1).
 
     Attributes:
-        count: annotations.
-        words_mean, words_sd: words per usable annotation, counted by ``str.split``; population deviation.
-        statuses: annotations by status.
+        count: number of annotations.
+        words_mean: mean number of words per usable annotation, counted by ``str.split``.
+        words_sd: standard deviation of the same number, of the population.
+        statuses: number of annotations by status.
     """
 
     count: int
@@ -94,8 +99,8 @@ class LayerStatistics:
     statuses: dict[str, int] = field(default_factory=dict)
 
 
-def summarise(rows: Iterable[Annotation]) -> LayerStatistics:
-    """Counts annotations by status, and the words of the usable ones (the paper's Table 1)."""
+def summarize(rows: Iterable[Annotation]) -> LayerStatistics:
+    """Counts annotations by status, and the words of the usable ones."""
     statuses: Counter[str] = Counter()
     words: list[int] = []
     for row in rows:
@@ -104,7 +109,7 @@ def summarise(rows: Iterable[Annotation]) -> LayerStatistics:
             words.append(len(row.text.split()))
     mean = statistics.fmean(words) if words else 0.0
     deviation = statistics.pstdev(words, mean) if words else 0.0
-    counts = {status: statuses[status] for status in STATUSES if statuses[status]}
+    counts: dict[str, int] = {status: statuses[status] for status in STATUSES if statuses[status]}
     return LayerStatistics(sum(statuses.values()), mean, deviation, counts)
 
 
@@ -117,10 +122,11 @@ def by_key(rows: Iterable[Annotation]) -> dict[str, tuple[Annotation, ...]]:
 
 
 def to_table(rows: Sequence[Annotation]) -> pa.Table:
-    """Annotations as an Arrow table; turns and claims as JSON.
+    """Puts annotations into an Arrow table; turns and claims become JSON.
 
     Raises:
-        UnicodeError, ValueError: a text that is not UTF-8, or a number of tokens that does not fit.
+        UnicodeError: a text cannot be encoded as UTF-8.
+        ValueError: a number of tokens does not fit.
     """
     import pyarrow as pa
 
@@ -134,10 +140,12 @@ def to_table(rows: Sequence[Annotation]) -> pa.Table:
 
 
 def read_rows(path: Path) -> Iterator[Annotation]:
-    """The annotations of a Parquet file that :func:`to_table` went into; one without claims is read as well.
+    """Reads the annotations of a Parquet file that holds a table of :func:`to_table`.
+
+    A file of earlier versions, without the columns of turns and claims, is read as well.
 
     Raises:
-        DataError: a damaged file, or an annotation that is not sound.
+        DataError: the file is damaged, or an annotation is not sound.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -145,7 +153,7 @@ def read_rows(path: Path) -> Iterator[Annotation]:
     try:
         rows = pq.read_table(path).select([*_PLAIN, *_present(path)]).to_pylist()
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise DataError(f"{path}: can not be read ({error})", hint="write the layer again") from error
+        raise DataError(f"{path}: cannot be read ({error})", hint="write the layer again") from error
     for row in rows:
         yield Annotation.from_json(row | {n: json.loads(row[n]) for n in _NESTED if row.get(n) is not None})
 

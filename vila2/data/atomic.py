@@ -1,4 +1,4 @@
-"""Files that are either complete under their name or not there at all."""
+"""Writes files that are either complete under their name or missing."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
-    """A temporary path in the same folder, renamed to ``path`` when the block ends well.
+    """Gives a temporary path, which is renamed to ``path`` when the block ends without an error.
 
-    The file is forced to disk before the rename and the folder after it, so that neither a kill nor
-    a power cut leaves half a file under the final name. When the block raises, the temporary file is
-    removed and ``path`` is as it was.
+    The file is forced to disk before the rename and the folder after it, so that neither a kill nor a power
+    cut leaves half a file under the final name. When the block raises, the temporary file is removed and
+    ``path`` is unchanged.
 
     Args:
-        path: the final name; its folder is made when missing.
-        durable: False leaves out forcing to disk, for what is worth nothing after a power cut.
+        path: final path; its folder is created where it is missing.
+        durable: whether to force the file to disk; False for files that are worthless after a power cut.
 
     Yields:
-        The path to write to. Its suffix is that of ``path``, since some writers look at it.
+        The path to write to. It has the suffix of ``path``, because some writers choose a format by it.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -48,15 +48,16 @@ def atomic_path(path: str | os.PathLike[str], *, durable: bool = True) -> Iterat
 
 
 def write_bytes_atomic(path: str | os.PathLike[str], data: bytes, *, durable: bool = True) -> None:
-    """Writes ``data`` to ``path``: afterwards the file holds all of it, or what it held before."""
+    """Writes ``data`` to ``path``; the file then holds either all of it or its old content."""
     with atomic_path(path, durable=durable) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str, *, durable: bool = True) -> None:
-    """Writes ``text`` as UTF-8, with its line ends as they stand; see :func:`write_bytes_atomic`.
+    """Writes ``text`` as UTF-8 with unchanged line ends; see :func:`write_bytes_atomic`.
 
-    A half character, as names of files hold that are not UTF-8, is written as ``\\udce9``: in JSON that stands for it.
+    A half character, which comes from a file's name that is not UTF-8, is written as ``\\udce9``; in JSON,
+    this escape stands for it.
     """
     write_bytes_atomic(path, text.encode("utf-8", "backslashreplace"), durable=durable)
 
@@ -67,13 +68,13 @@ def write_json_atomic(
     """Writes ``value`` as JSON with a final line end; see :func:`write_bytes_atomic`.
 
     Raises:
-        TypeError: ``value`` holds something JSON has no form for; nothing is written.
+        TypeError: JSON has no form for ``value``; nothing is written.
     """
     write_text_atomic(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n", durable=durable)
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:
-    """Forces a folder's list of names to disk, after something in it was renamed."""
+    """Forces the names in a folder to disk, after one of them changed."""
     _sync(Path(folder))
 
 

@@ -1,7 +1,8 @@
-"""Trees taken apart, for models that cannot keep their branches apart: each branch becomes a sample of its own.
+"""Splits trees into conversations, for models that cannot isolate the branches of a tree from each other.
 
-A tree is a trunk, with the image in it, and branches that do not see each other. What a model learns of it is what
-it learns of the conversations that it stands for, each read with the trunk again; only the trunk is read more often.
+A tree is a trunk, with the image in it, and branches that do not see each other. It stands for several
+conversations, each of which is the trunk followed by one branch. A model learns the same from these
+conversations as from the tree; it only reads the trunk more often.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -21,7 +23,7 @@ _AT_A_TIME = 256
 
 
 def trained_branches(sample: Sample) -> list[int]:
-    """The numbers of a tree's branches that the loss counts something of; of a conversation none."""
+    """Lists the branches of a sample in which the loss counts something; a conversation has none."""
     return sorted({turn.branch for turn in sample.turns if turn.branch and turn.trained})
 
 
@@ -31,9 +33,9 @@ def is_tree(sample: Sample) -> bool:
 
 
 def take_apart(sample: Sample) -> list[Sample]:
-    """The conversations that a tree stands for; a conversation by itself.
+    """Splits a tree into the conversations that it stands for; a conversation stays one.
 
-    What is trained of the trunk is trained once, with the first branch.
+    The trunk's own trained turns are trained once, with the first branch.
     """
     if not is_tree(sample):
         return [sample]
@@ -52,11 +54,11 @@ def take_apart(sample: Sample) -> list[Sample]:
 
 
 class TakenApart(Sequence[Sample]):
-    """Samples with their trees taken apart, one after the other.
+    """A sequence of samples in which every tree is split into its conversations.
 
     Args:
         samples: conversations and trees.
-        counts: into how many each is taken apart.
+        counts: number of conversations that each sample is split into, int [samples].
     """
 
     def __init__(self, samples: Sequence[Sample], counts: np.ndarray) -> None:
@@ -66,12 +68,13 @@ class TakenApart(Sequence[Sample]):
 
     @classmethod
     def of(cls, samples: Sequence[Sample], file: Path | None, progress: Progress) -> TakenApart:
-        """Counts the branches of all samples; once, for a resumed stage reads the file.
+        """Counts the branches of all samples, or reads the counts that an earlier call has kept.
 
         Args:
-            samples: a stage's mixture.
-            file: ``.npz``, where the counts are kept, in a folder that is this stage's own. None keeps nothing.
-            progress: shows how far it is.
+            samples: samples of a stage's mixture.
+            file: path of the ``.npz`` file that keeps the counts, in a folder of this stage alone; None keeps
+                nothing.
+            progress: receiver of the progress.
         """
         if file and file.exists():
             with np.load(file) as kept:
@@ -91,13 +94,21 @@ class TakenApart(Sequence[Sample]):
 
     @property
     def trees(self) -> int:
-        """How many samples became several."""
+        """Number of samples that are split into several."""
         return int((self.counts > 1).sum())
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def __getitem__(self, number: int) -> Sample:  # type: ignore[override]
+    @overload
+    def __getitem__(self, number: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Sample]: ...
+
+    def __getitem__(self, number: int | slice) -> Sample | list[Sample]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
         if not -len(self) <= number < len(self):
             raise IndexError(f"sample {number} of {len(self)}")
         number %= len(self)

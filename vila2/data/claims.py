@@ -1,4 +1,4 @@
-"""Claims: the checkable statements of an annotation, each with the characters that make it."""
+"""Claims: the checkable statements of an annotation, each with its place in the text."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ class Claim:
     """One checkable statement.
 
     Attributes:
-        kind: what is claimed.
-        start, end: character span in the annotation's text.
-        status: what the evidence says; ``unverified`` where there is none.
-        detail: one line for a reader, e.g. "no blue cube in the scene".
-        subject: what the claim is about, e.g. "blue cube".
-        predicate: of a relation or an attribute, e.g. "left of", "color"; of a count "at least" where there may be
-            more, of a text "quoted" where it may be no writing.
-        object: what the relation is to, e.g. "red ball".
-        value: what is claimed of the subject: quoted text, a number, an attribute's value.
-        boxes: of the subject, and of the object after it, where the annotation gives them; unit xyxy.
+        kind: kind of statement.
+        start: place of the first character in the annotation's text.
+        end: place behind the last character.
+        status: verdict of the evidence; "unverified" where there is none.
+        detail: explanation of the status in one line, such as "no blue cube in the scene".
+        subject: name of the thing that the claim is about, such as "blue cube".
+        predicate: name of the relation or attribute, such as "left of" or "color". Of a count, "at least"
+            where there may be more; of a text, "quoted" where it may not be writing.
+        object: name of the thing that a relation leads to, such as "red ball".
+        value: value that is claimed of the subject: quoted text, a number, an attribute's value.
+        boxes: boxes of the subject and then of the object, where the annotation gives them; unit xyxy.
     """
 
     kind: ClaimKind

@@ -1,7 +1,7 @@
-"""Where numbers of coordinates stand in a text: lists in brackets, and runs of tokens.
+"""Finds written coordinates in a text: lists in brackets, and runs of tokens.
 
-Only what is written is found here; what it means is the scheme's business. Time is linear in the
-length of the text, whatever it holds.
+This module finds what is written; a coordinate scheme decides what it means. Time is linear in the length of
+the text, whatever it holds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from string import Formatter
 
 from vila2.errors import DataError
 
-_LONGEST = 200  # characters between brackets; a longer list is no box, and is not looked through
+_LONGEST = 200  # characters between brackets; a longer list is no box and is not searched
 _BRACKET = re.compile(r"\[([^\[\]]*)(\]?)")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:\s?(?:%|px))?", re.ASCII)
 # Tokenizers that decode word by word put a space behind every full stop.
@@ -22,13 +22,13 @@ _SPLIT_NUMBER = re.compile(r"(?<=\d)\. (?=\d)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Numbers as a text has them.
+    """Neighboring numbers, as they are written in a text.
 
     Attributes:
-        numbers: each as it is written.
-        whole: False where a list is cut off or holds something else too.
-        start: where it begins in the text.
-        end: where it ends.
+        numbers: the numbers, each as it is written.
+        whole: False where the list is cut off or holds something else too.
+        start: place of the first character in the text.
+        end: place behind the last character.
     """
 
     numbers: tuple[str, ...]
@@ -38,7 +38,7 @@ class Written:
 
 
 def written_lists(text: str) -> Iterator[Written]:
-    """Lists in brackets that hold only numbers, or begin with two; ``[sic]`` and ``[2 dogs]`` are none."""
+    """Finds lists in brackets of numbers, or that begin with two numbers; not ``[sic]`` or ``[2 dogs]``."""
     for match in _BRACKET.finditer(text):
         inside = _SPLIT_NUMBER.sub(".", match.group(1)[:_LONGEST])
         fields = [field.strip() for field in inside.split(",")]
@@ -50,16 +50,16 @@ def written_lists(text: str) -> Iterator[Written]:
 
 
 def written_tokens(text: str, template: tuple[str, str, str], arity: int) -> Iterator[Written]:
-    """Runs of neighbouring tokens, every ``arity`` of them by themselves; white space may lie between.
+    """Finds runs of neighboring tokens and cuts them into groups; white space may separate the tokens.
 
     Args:
-        text: to look through.
-        template: as :func:`number_template` gives it.
-        arity: how many tokens belong together. A run that is no multiple of it is given as one.
+        text: text to search.
+        template: parts of the tokens' template, from :func:`number_template`.
+        arity: number of tokens in a group. A run whose length is no multiple of it stays one group.
     """
     before, _, behind = template
     token = f"{re.escape(before)}([0-9]{{1,9}}){re.escape(behind)}"
-    run: list[re.Match] = []
+    run: list[re.Match[str]] = []
     for match in re.finditer(token, text):
         if run and text[run[-1].end() : match.start()].strip():
             yield from _cut(run, arity)
@@ -69,7 +69,7 @@ def written_tokens(text: str, template: tuple[str, str, str], arity: int) -> Ite
         yield from _cut(run, arity)
 
 
-def _cut(run: list[re.Match], arity: int) -> Iterator[Written]:
+def _cut(run: list[re.Match[str]], arity: int) -> Iterator[Written]:
     size = len(run) if len(run) % arity else arity
     for first in range(0, len(run), size):
         group = run[first : first + size]
@@ -77,13 +77,13 @@ def _cut(run: list[re.Match], arity: int) -> Iterator[Written]:
 
 
 def number_template(template: str) -> tuple[str, str, str]:
-    """What stands before, how the number is formatted, and what stands behind it.
+    """Splits a template into the text before the number, the format of the number, and the text behind it.
 
     Args:
-        template: such as ``<loc_{:03d}>``.
+        template: text of a token with one ``{}`` for its number, such as ``<loc_{:03d}>``.
 
     Raises:
-        DataError: not exactly one ``{}`` for a whole number, or nothing around it.
+        DataError: there is not exactly one ``{}`` for a whole number, or no text on one side of it.
     """
     form, before, behind = None, "", ""
     try:
@@ -91,9 +91,9 @@ def number_template(template: str) -> tuple[str, str, str]:
             before, behind = (before + literal, "") if form is None else (before, behind + literal)
             if name is None:
                 continue
-            if form is not None or name or conversion or not re.fullmatch(r"(0\d)?d?", spec):
+            if form is not None or name or conversion or not re.fullmatch(r"(0\d)?d?", spec or ""):
                 raise ValueError
-            form = spec
+            form = spec or ""
         if form is None:
             raise ValueError
     except ValueError:

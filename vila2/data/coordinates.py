@@ -1,8 +1,8 @@
-"""The coordinate codec: how a model writes boxes and points, and how its answers are read back.
+"""The coordinate codec: writes boxes and points as a model does, and reads its answers back.
 
 Everywhere else boxes and points are in unit coordinates of the original image. A scheme is a model's
-convention (Shikra's decimals, Qwen-VL's thousandths, PaliGemma's ``<loc0512>`` in y, x order, ...); the
-scale always comes from the scheme and is never guessed from the numbers.
+convention: Shikra's decimals, Qwen-VL's thousandths, PaliGemma's ``<loc0512>`` in y, x order. The scale
+always comes from the scheme and is never guessed from the numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from vila2.data.boxes import Box, Point
 from vila2.data.coordinate_text import Written, number_template, written_lists, written_tokens
@@ -21,20 +21,21 @@ from vila2.errors import DataError
 Status = Literal["ok", "swapped", "out-of-range", "degenerate", "wrong-arity"]
 Size = tuple[int, int]  # width and height of the original image in pixels
 _ROUNDING = 1e-6  # how far float arithmetic may push a coordinate out of the image
+_Number = TypeVar("_Number", bound=float)
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedBox:
-    """A box as a text has it.
+    """A box that was found in a text.
 
     Attributes:
-        box: in unit xyxy of the original image; None where the status is "out-of-range" or "wrong-arity".
-            A "swapped" box has its corners put in order.
-        status: "ok"; "swapped": a corner is on the wrong side of the other; "out-of-range": a number that
-            the scheme does not write, such as a percentage or a pixel; "degenerate": no area;
-            "wrong-arity": not four numbers, or cut off.
-        start: where it begins in the text.
-        end: where it ends.
+        box: box in unit xyxy of the original image, corners in order; None where the status is "out-of-range"
+            or "wrong-arity".
+        status: "ok"; "swapped": a corner is on the wrong side of the other; "out-of-range": a number that the
+            scheme does not write, such as a percentage or a pixel; "degenerate": no area; "wrong-arity": not
+            four numbers, or cut off.
+        start: place of the first character in the text.
+        end: place behind the last character.
     """
 
     box: Box | None
@@ -45,7 +46,7 @@ class ParsedBox:
 
 @dataclass(frozen=True, slots=True)
 class ParsedPoint:
-    """A point as a text has it: unit xy of the original image, and the rest as in :class:`ParsedBox`."""
+    """A point that was found in a text, in unit xy of the original image; otherwise as :class:`ParsedBox`."""
 
     point: Point | None
     status: Status
@@ -58,17 +59,18 @@ class CoordinateScheme:
     """A model's convention for coordinates.
 
     Attributes:
-        kind: "text" writes ``[xmin,ymin,xmax,ymax]`` (paper A.1); "tokens" one added token per number.
-        order: of the numbers of a box and, in its first half, of a point.
-        decimals: of a number in text; None writes whole bins instead.
-        bins: how many steps a side of the image has, where numbers are bins or tokens. Bin k covers
-            [k / bins, (k + 1) / bins) and is read as its centre.
-        template: the tokens, by bin.
-        frame: what the numbers are relative to: the original image, or the square that it is padded to,
-            with the image in the middle.
+        kind: form of the numbers: "text" writes ``[xmin,ymin,xmax,ymax]`` (paper A.1), "tokens" writes one
+            added token per number.
+        order: order of a box's numbers; its first half is the order of a point's.
+        decimals: number of decimals in text; None writes whole bins instead.
+        bins: number of steps along a side of the image, where numbers are bins or tokens. Bin k covers
+            [k / bins, (k + 1) / bins) and is read as its center.
+        template: text of a bin's token.
+        frame: reference of the numbers: the original image, or the square that it is padded to, with the
+            image in the middle.
 
     Raises:
-        DataError: settings that make no scheme.
+        DataError: the settings do not make a scheme.
     """
 
     kind: Literal["text", "tokens"] = "text"
@@ -96,7 +98,7 @@ class CoordinateScheme:
         """Reads what :meth:`to_json` wrote.
 
         Raises:
-            DataError: settings of an unknown name, or that make no scheme.
+            DataError: a setting has an unknown name, or the settings do not make a scheme.
         """
         unknown = set(data) - set(cls.__dataclass_fields__)
         if unknown:
@@ -107,7 +109,7 @@ class CoordinateScheme:
         return cls(**data)
 
     def to_json(self) -> dict[str, Any]:
-        """All settings, JSON-able."""
+        """Gives all settings as JSON values."""
         return asdict(self)
 
     @property
@@ -118,17 +120,19 @@ class CoordinateScheme:
     @property
     def half_step(self) -> float:
         """The largest rounding error of a coordinate, relative to a side of the frame."""
-        return 0.5 / self.bins if self.in_bins else 0.5 * 10.0**-self.decimals
+        if self.kind == "tokens" or self.decimals is None:
+            return 0.5 / self.bins
+        return 0.5 * 10.0**-self.decimals
 
     def render(self, place: Box | Point, size: Size | None = None) -> str:
-        """The text of a box or a point; of tokens the joined names, see :meth:`tokens`.
+        """Writes a box or a point as text; tokens are joined, see :meth:`tokens`.
 
         Args:
-            place: unit xyxy, or xy, of the original image.
-            size: width and height of the original image, for the frame "padded".
+            place: box in unit xyxy, or point in unit xy, of the original image.
+            size: width and height of the original image in pixels, for the frame "padded".
 
         Raises:
-            DataError: coordinates outside of the image, swapped corners, or a size that is missing.
+            DataError: the place lies outside of the image, its corners are swapped, or the size is missing.
         """
         if self.kind == "tokens":
             return "".join(self.tokens(place, size))
@@ -136,33 +140,34 @@ class CoordinateScheme:
         return "[" + ",".join(format(number, form) for number in self._numbers(place, size)) + "]"
 
     def tokens(self, place: Box | Point, size: Size | None = None) -> tuple[str, ...]:
-        """The names of the tokens of a box or point, in order.
+        """Writes a box or a point as the names of its tokens, in order.
 
         Raises:
-            DataError: as :meth:`render`, or a scheme without tokens.
+            DataError: as :meth:`render` raises, or the scheme has no tokens.
         """
         if self.kind != "tokens":
             raise DataError("this scheme writes coordinates as text", hint="use render")
         return tuple(self.template.format(number) for number in self._numbers(place, size))
 
     def parse(self, text: str, size: Size | None = None) -> list[ParsedBox]:
-        """Every box of a text, well formed or not, in order; time is linear in the text's length.
+        """Finds every box in a text, well formed or not, in order; time is linear in the text's length.
 
-        In text a box is a bracket that holds only numbers, or begins with two; ``[sic]`` is none. Of
-        neighbouring tokens every four are a box, unless some are left over: then it can not be known which.
+        In text, a box is a bracket that holds only numbers or begins with two; ``[sic]`` is not one. Every
+        four neighboring tokens are a box; where some are left over, the whole run counts as one box that is
+        not well formed.
 
         Args:
-            text: what a model wrote.
-            size: as in :meth:`render`.
+            text: text that a model wrote.
+            size: width and height of the original image in pixels, for the frame "padded".
         """
-        return [ParsedBox(*self._read(found, 4, size)) for found in self._written(text, 4)]
+        return [self._parsed_box(found, size) for found in self._written(text, 4)]
 
     def parse_points(self, text: str, size: Size | None = None) -> list[ParsedPoint]:
-        """Every point of a text; as :meth:`parse`, with two numbers each."""
-        return [ParsedPoint(*self._read(found, 2, size)) for found in self._written(text, 2)]
+        """Finds every point in a text; as :meth:`parse`, with two numbers each."""
+        return [self._parsed_point(found, size) for found in self._written(text, 2)]
 
     def to_text(self, parts: Sequence[TextPart | BoxPart | PointPart], size: Size | None = None) -> str:
-        """Parts as the model writes them."""
+        """Writes parts as the model writes them."""
         return "".join(
             part.text
             if isinstance(part, TextPart)
@@ -171,18 +176,16 @@ class CoordinateScheme:
         )
 
     def to_parts(self, text: str, size: Size | None = None) -> tuple[Part, ...]:
-        """A text in which every well-formed box and point became a part.
-
-        What is not well formed stays the text that it is.
-        """
+        """Splits a text into parts: every well-formed box or point becomes one; all else stays text."""
         points = {(place.start, place.end): place for place in self.parse_points(text, size)}
         parts: list[Part] = []
         end = 0
         for place in self.parse(text, size):
             point = points.get((place.start, place.end))
-            if place.status == "ok":
-                part: Part = BoxPart(place.box)
-            elif point is not None and point.status == "ok":
+            part: Part
+            if place.status == "ok" and place.box is not None:
+                part = BoxPart(place.box)
+            elif point is not None and point.status == "ok" and point.point is not None:
                 part = PointPart(point.point)
             else:
                 continue
@@ -199,8 +202,8 @@ class CoordinateScheme:
     def _template(self) -> tuple[str, str, str]:
         return number_template(self.template)
 
-    def _numbers(self, place: Box | Point, size: Size | None) -> list[float | int]:
-        """What is written of a box or point: bins or unit coordinates of the frame, in the scheme's order."""
+    def _numbers(self, place: Box | Point, size: Size | None) -> Sequence[float]:
+        """Converts a box or point to the numbers that are written, in the scheme's order."""
         if not all(-_ROUNDING <= value <= 1 + _ROUNDING for value in place):
             raise DataError(
                 f"{tuple(place)} is not within the image", hint="give unit coordinates of the original image"
@@ -209,36 +212,46 @@ class CoordinateScheme:
             raise DataError(f"box {tuple(place)} has swapped corners", hint="give (xmin, ymin, xmax, ymax)")
         scale, shift = self._frame(size)
         framed = [min(max(value, 0.0), 1.0) * scale[n % 2] + shift[n % 2] for n, value in enumerate(place)]
-        numbers = [min(int(value * self.bins), self.bins - 1) for value in framed] if self.in_bins else framed
-        return self._reorder(numbers)
+        if self.in_bins:
+            return self._reorder([min(int(value * self.bins), self.bins - 1) for value in framed])
+        return self._reorder(framed)
 
-    def _read(self, found: Written, arity: int, size: Size | None) -> tuple[Any, Status, int, int]:
-        """Coordinates, status, start and end of what stands in a text."""
-        span = found.start, found.end
+    def _parsed_box(self, found: Written, size: Size | None) -> ParsedBox:
+        place, status = self._place(found, 4, size)
+        if place is None:
+            return ParsedBox(None, status, found.start, found.end)
+        x0, y0, x1, y1 = place
+        box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+        if x0 == x1 or y0 == y1:
+            status = "degenerate"
+        elif box != (x0, y0, x1, y1):
+            status = "swapped"
+        return ParsedBox(box, status, found.start, found.end)
+
+    def _parsed_point(self, found: Written, size: Size | None) -> ParsedPoint:
+        place, status = self._place(found, 2, size)
+        return ParsedPoint(None if place is None else (place[0], place[1]), status, found.start, found.end)
+
+    def _place(self, found: Written, arity: int, size: Size | None) -> tuple[list[float] | None, Status]:
+        """Reads written numbers as unit coordinates, x before y."""
         if not found.whole or len(found.numbers) != arity:
-            return None, "wrong-arity", *span
-        values = [self._value(number) for number in found.numbers]
-        if None in values:
-            return None, "out-of-range", *span
+            return None, "wrong-arity"
+        values = [value for number in found.numbers if (value := self._value(number)) is not None]
+        if len(values) < arity:
+            return None, "out-of-range"
         scale, shift = self._frame(size)
         place = []
         for n, value in enumerate(self._reorder(values)):
             unit = (value - shift[n % 2]) / scale[n % 2]
-            # The centre of a bin may lie half a step beyond the edge of a padded image.
+            # The center of a bin may lie half a step beyond the edge of a padded image.
             slack = self.half_step / scale[n % 2] + _ROUNDING if self.frame == "padded" else 0.0
             if not -slack <= unit <= 1 + slack:
-                return None, "out-of-range", *span
+                return None, "out-of-range"
             place.append(min(max(unit, 0.0), 1.0))
-        if arity == 2:
-            return tuple(place), "ok", *span
-        x0, y0, x1, y1 = place
-        box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
-        if x0 == x1 or y0 == y1:
-            return box, "degenerate", *span
-        return box, "ok" if box == (x0, y0, x1, y1) else "swapped", *span
+        return place, "ok"
 
     def _value(self, number: str) -> float | None:
-        """A written number in units of the frame; None where the scheme does not write it."""
+        """Reads a number in units of the frame; None where the scheme does not write such a number."""
         if not self.in_bins:
             value = float(number) if number[-1:].isdigit() or number.endswith(".") else math.inf
             return value if 0 <= value <= 1 else None
@@ -248,14 +261,14 @@ class CoordinateScheme:
             return None
         return (int(number) + 0.5) / self.bins
 
-    def _reorder(self, numbers: Sequence[Any]) -> list[Any]:
-        """From x, y to the scheme's order, or back."""
+    def _reorder(self, numbers: Sequence[_Number]) -> list[_Number]:
+        """Exchanges x, y order and the scheme's order."""
         if self.order == "xyxy":
             return list(numbers)
         return [number for x, y in zip(numbers[::2], numbers[1::2], strict=True) for number in (y, x)]
 
     def _frame(self, size: Size | None) -> tuple[Point, Point]:
-        """Scale and shift, by axis, from the original image to the frame."""
+        """Gives scale and shift, by axis, from the original image to the frame."""
         if self.frame == "original":
             return (1.0, 1.0), (0.0, 0.0)
         if size is None:

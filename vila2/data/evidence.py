@@ -1,7 +1,16 @@
-"""Evidence: what is known to be true of a sample's image, in one form for every dataset and every specialist.
+"""Evidence: what is known to be true of an image, in one form for every dataset and every specialist.
 
-It travels in ``sample.meta["evidence"]``. Builders make questions from it, verifiers check claims against it.
-Boxes are unit xyxy of the original image; 3D is in metres in the camera frame: +x right, +y down, +z forward.
+Evidence travels with a sample in ``sample.meta["evidence"]``. Builders make questions from it, and verifiers
+check claims against it. A builder reads it, and a source writes it, like this::
+
+    evidence = Evidence.of(sample)  # None where the sample carries none
+
+    dog = SceneObject(label="dog", box=(0.1, 0.2, 0.5, 0.9))
+    Sample(key, images, turns, meta=Evidence(objects=(dog,)).to_meta())
+
+Boxes and points are in unit coordinates of the original image: x grows from 0 at the left edge to 1 at the
+right, y from 0 at the top to 1 at the bottom. Space is in meters in the camera frame: +x right, +y down, +z
+forward. What is not known is left at its default.
 """
 
 from __future__ import annotations
@@ -28,8 +37,9 @@ class Camera(_Known):
     """The camera that took an image.
 
     Attributes:
-        K: intrinsics in pixels, 3 x 3.
-        width, height: of the image in pixels that ``K`` belongs to.
+        K: intrinsic matrix in pixels, 3 x 3, by rows.
+        width: width in pixels of the image that ``K`` belongs to.
+        height: height in pixels of the image that ``K`` belongs to.
     """
 
     K: tuple[Vector, Vector, Vector]
@@ -38,12 +48,13 @@ class Camera(_Known):
 
 
 class Box3D(_Known):
-    """A solid in space.
+    """A box in space.
 
     Attributes:
-        centre: of the box, metres, camera frame.
-        dimensions: width, height, length in metres; the local axes are X = length, Y = height, Z = width (Omni3D).
-        rotation: 3 x 3, object to camera.
+        centre: center of the box in the camera frame, in meters.
+        dimensions: width, height and length in meters. The box's own axes are x = length, y = height, z =
+            width, as in Omni3D.
+        rotation: rotation matrix from the box's own axes to the camera frame, 3 x 3, by rows.
     """
 
     centre: Vector
@@ -55,12 +66,13 @@ class SceneObject(_Known):
     """One thing in an image.
 
     Attributes:
-        label: its category, in lower case.
-        name: how to speak of it ("red car"); by default the label.
-        box: its silhouette's box; None where only the solid is known.
-        solid: its 3D box, where known.
-        truncation, visibility: shares in 0..1, None where unknown.
-        certainty: 1 for a person's label, a detector's score otherwise.
+        label: category of the thing, in lower case ("car").
+        name: phrase that names the thing in a sentence ("red car"); None stands for the label.
+        box: box around the visible part, unit xyxy; None where only the solid is known.
+        solid: box of the thing in space; None where unknown.
+        truncation: share of the thing that lies outside of the image, 0..1; None where unknown.
+        visibility: share of the thing that is not hidden by others, 0..1; None where unknown.
+        certainty: confidence in the label, 0..1: 1 for a person's label, a detector's score otherwise.
     """
 
     label: str = Field(min_length=1)
@@ -73,18 +85,19 @@ class SceneObject(_Known):
 
     @property
     def called(self) -> str:
-        """``name``, or else ``label``."""
+        """The phrase that names the thing: ``name``, or else ``label``."""
         return self.name or self.label
 
 
 class WrittenText(_Known):
-    """Text that stands in an image.
+    """A text that is written in an image.
 
     Attributes:
-        text: as it is written.
-        outline: its corners, clockwise from the top left, unit xy; four or more.
-        kind: what it is ("word", "line", "title", "cell", ...), "" where unknown.
-        on: what it stands on ("red cube"), "" where unknown.
+        text: the text, as it is written.
+        outline: corners of the text's outline, four or more, clockwise from its top left, unit xy; empty
+            where unknown.
+        kind: kind of text ("word", "line", "title", "cell", ...); "" where unknown.
+        on: phrase that names the thing it is written on ("red cube"); "" where unknown.
     """
 
     text: str
@@ -94,15 +107,17 @@ class WrittenText(_Known):
 
 
 class Evidence(_Known):
-    """All that is known of one image.
+    """Everything that is known of one image.
 
     Attributes:
-        objects: things; ``all_objects`` says whether every thing of the labels in ``labels`` is listed, so that
-            absence and counts can be told.
-        labels: the labels that were looked for; empty where unknown.
-        texts: written texts, in reading order; ``all_texts`` says whether nothing else is written.
-        fields: named values of a document, e.g. {"total": "9.00"}.
-        camera: None where unknown.
+        objects: the known things.
+        all_objects: whether ``objects`` lists every thing that has a label in ``labels``. Only then do they
+            tell how many there are, and what is absent.
+        labels: labels that were looked for; empty where unknown.
+        texts: the written texts, in reading order.
+        all_texts: whether ``texts`` lists every text in the image.
+        fields: values of a document by the name of the field, such as {"total": "9.00"}.
+        camera: camera that took the image; None where unknown.
     """
 
     objects: tuple[SceneObject, ...] = ()
@@ -115,10 +130,13 @@ class Evidence(_Known):
 
     @classmethod
     def of(cls, sample: Sample) -> Evidence | None:
-        """A sample's evidence, None where it carries none.
+        """Reads the evidence that a sample carries.
+
+        Returns:
+            The evidence, or None where the sample carries none.
 
         Raises:
-            DataError: evidence in another form, naming the sample and the field.
+            DataError: the evidence has another form; the error names the sample and the field.
         """
         if EVIDENCE_KEY not in sample.meta:
             return None
@@ -133,5 +151,5 @@ class Evidence(_Known):
             ) from error
 
     def to_meta(self) -> dict[str, Any]:
-        """The entry for ``Sample.meta``: JSON values, what is at its default left out."""
+        """Gives the entry for ``Sample.meta`` as JSON values, without fields that are at their default."""
         return {EVIDENCE_KEY: self.model_dump(mode="json", exclude_defaults=True)}

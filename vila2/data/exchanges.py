@@ -1,4 +1,4 @@
-"""The exchanges of a sample: each question with its answer, and what kind of question it is."""
+"""The exchanges of a sample: each question with its answer and the kind of question."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Exchange:
     """One question turn and its answer turn.
 
     Attributes:
-        number: of the exchange in its sample, from 0.
-        kind: of question, "" where the sample does not say: ``meta["kinds"]`` lists one for each exchange,
-            ``meta["kind"]`` is that of all.
-        question: without the image.
-        answer: the assistant's.
+        number: number of the exchange in its sample, from 0.
+        kind: kind of question; "" where the sample does not say. ``meta["kinds"]`` lists a kind for each
+            exchange, ``meta["kind"]`` is the kind of all.
+        question: turn of the user, without images.
+        answer: turn of the assistant.
     """
 
     number: int
@@ -28,7 +28,7 @@ class Exchange:
 
 
 def exchanges_of(sample: Sample) -> Iterator[Exchange]:
-    """The exchanges of a sample in order, each on its own branch or one after another."""
+    """Finds the exchanges of a sample in order, on one branch or on several."""
     kinds = sample.meta.get("kinds")
     kind = sample.meta.get("kind", "")
     number = 0

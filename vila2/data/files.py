@@ -1,4 +1,4 @@
-"""Files as people have them: names that are not UTF-8, pipes and devices among photos, texts in other encodings."""
+"""Reads files as people have them: odd names, pipes among photos, texts in other encodings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 from vila2.errors import DataError
 
-#: More bytes than this in one image or text is taken for a mistake: an image of so many pixels is refused as well.
+#: Largest size of an image or text in bytes. A larger one is taken for a mistake; as an image, it would have
+#: more
+#: pixels than are accepted.
 MAX_BYTES = 512 * 2**20
 
 _KINDS = (
@@ -28,7 +30,7 @@ _BOMS = (  # UTF-32 first: its mark begins with that of UTF-16
 
 
 def readable_name(name: str) -> str:
-    """A file's name as text that can be stored and printed: bytes that are no UTF-8 are written as ``\\xe9``."""
+    """Makes a file's name storable and printable: bytes that are not UTF-8 are written as ``\\xe9``."""
     try:
         return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # a half character that no byte of a name stands for
@@ -36,12 +38,12 @@ def readable_name(name: str) -> str:
 
 
 def read_file(path: Path | str) -> bytes:
-    """The content of a regular file that is no larger than :data:`MAX_BYTES`.
+    """Reads a regular file of at most :data:`MAX_BYTES` bytes.
 
-    A pipe is not opened: it would be waited for, for ever.
+    A pipe is not opened, because reading it could wait forever.
 
     Raises:
-        DataError: no such file, one that can not be read, another kind of thing, or a larger file.
+        DataError: the file is missing, cannot be read, is not a regular file, or is too large.
     """
     shown = readable_name(str(path))
     try:
@@ -55,11 +57,11 @@ def read_file(path: Path | str) -> bytes:
     except OSError as error:
         raise DataError(f"{shown}: {error.strerror or error}", hint="check the path") from error
     except ValueError as error:  # a NUL in the name
-        raise DataError(f"{shown!r}: no name of a file ({error})", hint="check the path") from error
+        raise DataError(f"{shown!r}: not the name of a file ({error})", hint="check the path") from error
 
 
 def too_large(where: str, size: int) -> DataError:
-    """The error about a file or member of more than :data:`MAX_BYTES`."""
+    """Makes the error about a file or tar member of more than :data:`MAX_BYTES` bytes."""
     return DataError(
         f"{where}: {size / 2**20:.0f} MiB, more than {MAX_BYTES // 2**20} MiB",
         hint="scale the image down before importing it, or leave it out",
@@ -67,14 +69,14 @@ def too_large(where: str, size: int) -> DataError:
 
 
 def decode_text(data: bytes, *, where: str) -> str:
-    """Text that people saved: UTF-8, with or without its mark, or UTF-16 or UTF-32 with theirs.
+    """Decodes a text file: UTF-8 with or without a byte order mark, or UTF-16 or UTF-32 with one.
 
     Args:
-        data: the file's content.
-        where: the file, for the error.
+        data: content of the file.
+        where: name of the file, for the error.
 
     Raises:
-        DataError: another encoding.
+        DataError: the text has another encoding.
     """
     encoding = next((name for mark, name in _BOMS if data.startswith(mark)), "utf-8-sig")
     try:

@@ -1,4 +1,4 @@
-"""Image bytes: recognising a format, and decoding to RGB pixels."""
+"""Recognizes the format of image bytes and decodes them to RGB pixels."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ IMAGE_EXTENSIONS = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "pjpeg", "pjp", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff"}
     | {"avif", "heic", "heif", "hif", "jxl", "jp2", "j2k", "jpf", "jpx", "ico", "ppm", "pgm", "pbm", "pnm"}
 )
-#: File name extensions of images that are not read; such a file is named, not passed over.
+#: File name extensions of images that cannot be read; such a file is reported, not skipped silently.
 OTHER_IMAGE_EXTENSIONS = frozenset(
     {"svg", "psd", "tga", "exr", "hdr", "pcx", "eps", "ai", "xcf"}
     | {"raw", "dng", "cr2", "cr3", "crw", "nef", "arw", "orf", "raf", "rw2", "srw", "pef"}
 )
 
-# What Pillow may read, the commonest first, with the module that reads it. Nothing else is tried, whatever a file
-# is called: other formats of Pillow are seldom looked after, and one starts Ghostscript.
+# Formats that Pillow may read, the most common first, with the module that reads each. Nothing else is tried,
+# whatever a file is called: Pillow's other formats are rarely maintained, and one starts Ghostscript.
 _READERS: tuple[tuple[str, str], ...] = (
     ("JPEG", "PIL.JpegImagePlugin"),
     ("PNG", "PIL.PngImagePlugin"),
@@ -62,12 +62,12 @@ _READERS: tuple[tuple[str, str], ...] = (
     ("HEIF", "pillow_heif"),  # the extra `heic`
     ("JXL", "pillow_jxl"),  # pillow-jxl-plugin
 )
-_MISSING = {  # what to say of a format whose reader is not there
+_MISSING = {  # descriptions of formats whose reader may be missing
     "avif": "an AVIF image, which needs Pillow 11.3 or newer (pip install -U pillow)",
     "heic": "an HEIC image, which needs the extra heic (pip install pillow-heif)",
     "jxl": "a JPEG XL image, which needs the package pillow-jxl-plugin (pip install pillow-jxl-plugin)",
 }
-_OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (  # by what a file starts with, in lower case
+_OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (  # by the first bytes of a file, in lower case
     (b"<svg", "an SVG drawing, which is not read"),
     (b"%!ps", "a PostScript file, which is not read"),
     (b"\xc5\xd0\xd3\xc6", "a PostScript file, which is not read"),
@@ -89,31 +89,31 @@ _QUARTER_TURNS = (5, 6, 7, 8)
 _PNG_ROTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
 
-#: More pixels than this in one image is taken for a decompression bomb.
+#: Largest number of pixels in one image; a larger image is taken for a decompression bomb.
 MAX_PIXELS = 100_000_000
 
 
 class UnknownFormat(DataError):
-    """Bytes that are no image of a format that can be read here; the message names what they are."""
+    """The bytes are not an image in a format that can be read here; the message says what they are."""
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file is an image by its name, read here or not."""
+    """Whether a file's name is that of an image, readable or not."""
     stem, dot, extension = name.rpartition(".")
     return bool(stem and dot) and extension.lower() in IMAGE_EXTENSIONS | OTHER_IMAGE_EXTENSIONS
 
 
 def image_extension(data: bytes) -> str:
-    """The file name extension that fits the bytes, from their signature.
+    """Finds the file name extension that fits an image, from its first bytes.
 
     Args:
-        data: an encoded image file.
+        data: content of an image file.
 
     Returns:
         "jpg", "png", "webp", "gif", "bmp", "tif", "avif", "heic", "jxl", "jp2", "j2k", "ico" or "ppm".
 
     Raises:
-        UnknownFormat: the bytes are no image file of a known kind.
+        UnknownFormat: the bytes are not an image in a known format.
     """
     extension = _signed(data)
     if extension is None:
@@ -127,41 +127,43 @@ def image_extension(data: bytes) -> str:
 def decode_image(data: bytes, *, where: str) -> Image.Image:
     """Decodes an image file completely.
 
-    The camera's rotation (EXIF) is applied, transparency is put on white. Of an animation, or a file of several
-    pages, the first one is taken.
+    The camera's rotation (EXIF) is applied, and transparency is blended with white. An animation, or a file
+    of several pages, gives its first image.
 
-    Greys of more than 8 bits are scaled by their range. Whole numbers: by the bits that the file states, else by
-    the fewest of 8, 12 and 16 bits that hold the largest value, else (or with negative ones) from the least to the
-    greatest value. Floats: values in 0..1 and in 0..255 are taken as such, others from the least to the greatest;
-    what is not finite becomes black.
+    Gray values of more than 8 bits are scaled to 8 bits by their range. The range of whole numbers is the
+    number of bits that the file states; else the fewest of 8, 12 and 16 bits that hold the largest value;
+    else, or with negative values, the smallest to the largest value. The range of floats is 0..1 or 0..255
+    where the values lie in it, else the smallest to the largest value. Values that are not finite become
+    black.
 
     Args:
-        data: an encoded image file.
-        where: file or key, for the error.
+        data: content of an image file.
+        where: name of the file or key of the sample, for the error.
 
     Returns:
-        An RGB image.
+        The image, in RGB.
 
     Raises:
-        DataError: the bytes are no image, are cut off or corrupt, or hold more than :data:`MAX_PIXELS`;
-            an :class:`UnknownFormat` where they are of another format.
+        UnknownFormat: the bytes are in a format that cannot be read.
+        DataError: the bytes are not an image, are truncated or corrupt, or hold more than :data:`MAX_PIXELS`
+            pixels.
     """
     return _opened(data, where, _decoded)
 
 
 def check_image(data: bytes, *, where: str) -> None:
-    """Raises what :func:`decode_image` would of a damaged file; a JPEG costs a third of decoding it.
+    """Checks that an image file is not damaged; a JPEG takes a third of the time of :func:`decode_image`.
 
     Args:
-        data: an encoded image file.
-        where: file or key, for the error.
+        data: content of an image file.
+        where: name of the file or key of the sample, for the error.
 
     Raises:
-        DataError: as :func:`decode_image`.
+        DataError: as :func:`decode_image` raises.
     """
 
     def load(image: Image.Image) -> Image.Image:
-        image.draft("RGB", (1, 1))  # all of the file is read, few of its pixels are computed
+        image.draft("RGB", (1, 1))  # reads the whole file but computes few of its pixels
         image.load()
         return image
 
@@ -169,36 +171,39 @@ def check_image(data: bytes, *, where: str) -> None:
 
 
 def image_size(data: bytes, *, where: str) -> tuple[int, int]:
-    """Width and height in pixels that :func:`decode_image` will give, read from the head of the file alone.
+    """Reads the width and height of an image, as :func:`decode_image` will decode it, without decoding it.
 
     Args:
-        data: an encoded image file.
-        where: file or key, for the error.
+        data: content of an image file.
+        where: name of the file or key of the sample, for the error.
+
+    Returns:
+        Width and height in pixels.
 
     Raises:
-        DataError: the bytes are no image.
+        DataError: the bytes are not an image.
     """
     try:
         image = open_image(data)
-        # To look for a rotation in a PNG, Pillow decodes all of it.
+        # Pillow decodes a whole PNG to look for its rotation.
         plain = image.format == "PNG" and not any(mark in data for mark in _PNG_ROTATIONS)
         turned = not plain and _orientation(image) in _QUARTER_TURNS
     except Exception as error:  # a damaged file makes decoders raise nearly anything
         raise DataError(
-            f"{where}: the size of the image can not be read ({type(error).__name__})",
+            f"{where}: the size of the image cannot be read ({type(error).__name__})",
             hint="replace the file by an intact one, or leave this sample out",
         ) from error
     return (image.height, image.width) if turned else (image.width, image.height)
 
 
 def image_data_uri(data: bytes) -> str:
-    """An image for a web page: as it is where browsers show its format, else as PNG.
+    """Makes a data URI of an image for a web page; a format that browsers do not show is converted to PNG.
 
     Args:
-        data: an encoded image file.
+        data: content of an image file.
 
     Raises:
-        DataError: as :func:`decode_image`.
+        DataError: as :func:`decode_image` raises.
     """
     kind = _SHOWN_BY_BROWSERS.get(image_extension(data))
     if kind is None:
@@ -210,7 +215,7 @@ def image_data_uri(data: bytes) -> str:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Pillow's names of the formats that can be read here."""
+    """Lists Pillow's names of the formats that can be read here."""
     from PIL import Image
 
     for _, module in _READERS:
@@ -224,14 +229,14 @@ def _formats() -> tuple[str, ...]:
 
 
 def open_image(data: bytes) -> Image.Image:
-    """Pillow's image with its head read, of a format that may be read; raises what Pillow raises."""
+    """Opens an image in one of the accepted formats and reads its header; raises what Pillow raises."""
     from PIL import Image
 
     return Image.open(io.BytesIO(data), formats=_formats())
 
 
 def _opened(data: bytes, where: str, load: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """What ``load`` makes of an image that is not too large."""
+    """Opens an image, refuses one that is too large, and applies ``load`` to it."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -249,7 +254,7 @@ def _opened(data: bytes, where: str, load: Callable[[Image.Image], Image.Image])
             reason = f"it is {_what_it_is(data)}" if _signed(data) in (None, *_MISSING) else reason
             kind = UnknownFormat if _signed(data) in _MISSING or _named(data, _OTHER_FORMATS) else DataError
         raise kind(
-            f"{where}: the image can not be decoded ({reason})",
+            f"{where}: the image cannot be decoded ({reason})",
             hint="replace the file by an intact one, or leave this sample out",
         ) from error
     raise DataError(
@@ -259,7 +264,7 @@ def _opened(data: bytes, where: str, load: Callable[[Image.Image], Image.Image])
 
 
 def _signed(data: bytes) -> str | None:
-    """The extension by the first bytes; None where they are no image's."""
+    """Finds the extension by the first bytes; None where they are not an image's."""
     for signature, extension in _SIGNATURES:
         if data.startswith(signature):
             return extension
@@ -273,7 +278,7 @@ def _signed(data: bytes) -> str | None:
 
 
 def _what_it_is(data: bytes) -> str:
-    """Bytes that can not be read as an image, named for a reader."""
+    """Describes bytes that cannot be read as an image."""
     if not data:
         return "an empty file"
     name = _MISSING.get(_signed(data) or "") or _named(data, _OTHER_FORMATS + _NO_IMAGES)
@@ -286,7 +291,7 @@ def _named(data: bytes, formats: tuple[tuple[bytes, str], ...]) -> str | None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """How the camera was turned; 1 (not at all) where the EXIF is damaged, which spoils no picture."""
+    """Reads the orientation of the camera; 1 (upright) where the EXIF is damaged: the image is still good."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged EXIF makes Pillow raise nearly anything
@@ -294,6 +299,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _decoded(image: Image.Image) -> Image.Image:
+    """Decodes the pixels of an image to RGB, upright; see :func:`decode_image`."""
     from PIL import Image
 
     image.load()
@@ -318,7 +324,7 @@ def _decoded(image: Image.Image) -> Image.Image:
 
 
 def _scaled(image: Image.Image) -> Image.Image:
-    """Greys of more than 8 bits as 8 bits; see :func:`decode_image`."""
+    """Scales gray values of more than 8 bits to 8 bits; see :func:`decode_image`."""
     import numpy
     from PIL import Image
 
@@ -338,6 +344,6 @@ def _scaled(image: Image.Image) -> Image.Image:
         low, high = 0.0, fitting[0]
     scaled = (values - low) * 255 / (high - low) if high > low else numpy.zeros_like(values)
     scaled = numpy.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0)
-    greys = (scaled + 0.5).clip(0, 255).astype(numpy.uint8)
-    # Pillow turns a negative (as of X-rays) of 8 bits alone into a positive.
-    return Image.fromarray(255 - greys if tags.get(_PHOTOMETRIC) == 0 else greys)
+    grays = (scaled + 0.5).clip(0, 255).astype(numpy.uint8)
+    # Pillow inverts a negative (such as an X-ray) only where it has 8 bits.
+    return Image.fromarray(255 - grays if tags.get(_PHOTOMETRIC) == 0 else grays)

@@ -1,47 +1,56 @@
-"""Writing a dataset: checked samples into immutable shards, all else into rejected.jsonl."""
+"""Writing a dataset: checked samples go into immutable shards, everything else into rejected.jsonl."""
 
 from __future__ import annotations
 
-import fcntl
+import dataclasses
 import hashlib
 import json
 import os
+import shutil
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from vila2.data.atomic import write_json_atomic
+from vila2.data.atomic import sync_folder, write_json_atomic
 from vila2.data.files import readable_name
 from vila2.data.images import UnknownFormat, decode_image, image_extension
+from vila2.data.locks import hold_folder
 from vila2.data.plain_meta import plain_meta
 from vila2.data.rejects import Reject
 from vila2.data.sample import ImagePart, Sample
 from vila2.data.shard_writer import ShardInfo, ShardWriter
 from vila2.data.tar_sample import has_text, pack_sample, says_something
 from vila2.errors import DataError
-from vila2.progress import Progress
+from vila2.progress import Task
 
 VERSION = 1
 #: Stands in a dataset's folder while it is being written.
 UNFINISHED = ".unfinished"
+#: Folder, in that of a finished dataset, where its replacement is written.
+_BESIDE = ".replacement"
 
 
 def reject_line(reject: Reject) -> str:
-    """A line of rejected.jsonl."""
+    """Writes a reject as a line of rejected.jsonl."""
     return json.dumps({name: readable_name(str(value)) for name, value in asdict(reject).items()}) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """What dataset.json says.
+    """The content of dataset.json.
 
     Attributes:
-        digest: of the shards' digests; equal for equal content in equal order.
-        rejected: inputs that were not taken, counted by reason.
-        nulled: samples in whose meta a value became null, since JSON can not hold it, counted by field.
+        name: name of the dataset.
+        folder: folder of the dataset.
+        count: number of samples.
+        digest: digest of the shards' digests; equal for equal content in equal order.
+        shards: the shards, in order.
+        rejected: number of inputs that were not taken, by reason.
+        nulled: number of samples in whose meta a value became null because JSON cannot hold it, by field.
     """
 
     name: str
@@ -54,8 +63,18 @@ class DatasetInfo:
 
 
 def dataset_digest(shards: Iterable[ShardInfo]) -> str:
-    """The digest of a dataset: sha256 over its shards' digests in order."""
+    """Computes the digest of a dataset: sha256 over its shards' digests in order."""
     return hashlib.sha256("\n".join(shard.sha256 for shard in shards).encode()).hexdigest()
+
+
+def check_vacant(folder: Path) -> None:
+    """Refuses a folder that holds a finished dataset.
+
+    Raises:
+        DataError: it holds one.
+    """
+    if (folder / "dataset.json").exists():
+        raise DataError(f"{folder}: a dataset is there already", hint="add --replace, or give another --out")
 
 
 def write_dataset(
@@ -64,33 +83,66 @@ def write_dataset(
     *,
     name: str,
     shard_size: int = 1000,
-    progress: Progress | None = None,
+    progress: Task | None = None,
+    replace: bool = True,
 ) -> DatasetInfo:
-    """Writes samples as a dataset, in their order, never holding more than a few of them in memory.
+    """Writes samples as a dataset, in their order, with only a few of them in memory at a time.
 
-    Every image is decoded once. What can not be taken (a :class:`Reject` of the source, a corrupt image, a
-    missing text, a key that was there before) goes to rejected.jsonl with its reason; nothing takes its place.
-    Equal samples give equal bytes. What an interrupted call left behind is thrown away and written again.
+    Every image is decoded once. What cannot be taken (a :class:`Reject` of the source, a corrupt image, a
+    missing text, a key that was there before) goes to rejected.jsonl with its reason; nothing takes its
+    place. Equal samples give equal bytes. What an interrupted call left behind is thrown away and written
+    again. A finished dataset in the folder stays as it is until the new one is complete.
 
     Args:
-        folder: the dataset's folder.
+        folder: folder of the dataset.
         samples: samples, and inputs that the source could not read.
-        name: the dataset's name.
-        shard_size: samples per shard.
-        progress: something with ``advance(n)``, called for every input.
+        name: name of the dataset.
+        shard_size: number of samples per shard.
+        progress: task that advances by one for every input.
+        replace: whether a finished dataset in the folder may be replaced.
 
     Raises:
-        DataError: no sample was taken, the folder holds a finished dataset with layers, or another process is
-            writing it.
+        DataError: no sample was taken; the folder holds a finished dataset that has layers or may not be
+            replaced; or another process is writing it.
+        RunError: the file system has no locks.
     """
     folder = Path(folder)
     with _only_writer(folder):
-        _clear(folder)
-        return _write(folder, samples, readable_name(name), shard_size, progress)
+        if not replace:
+            check_vacant(folder)
+        _check_replaceable(folder)
+        shutil.rmtree(folder / _BESIDE, ignore_errors=True)  # of an interrupted call
+        if not (folder / "dataset.json").exists():
+            _clear(folder)
+            return _write(folder, samples, readable_name(name), shard_size, progress)
+        return _write_beside(folder, samples, readable_name(name), shard_size, progress)
+
+
+def _write_beside(
+    folder: Path, samples: Iterable[Sample | Reject], name: str, shard_size: int, progress: Task | None
+) -> DatasetInfo:
+    """Writes a dataset within the folder of the one that it then replaces."""
+    beside = folder / _BESIDE
+    _clear(beside)
+    try:
+        info = _write(beside, samples, name, shard_size, progress)
+    except BaseException:
+        shutil.rmtree(beside / "shards", ignore_errors=True)  # the list of rejects stays for the reader
+        raise
+    _clear(folder)
+    for path in sorted((beside / "shards").iterdir()):
+        os.replace(path, folder / "shards" / path.name)
+    os.replace(beside / "rejected.jsonl", folder / "rejected.jsonl")
+    sync_folder(folder / "shards")
+    os.replace(beside / "dataset.json", folder / "dataset.json")
+    sync_folder(folder)
+    (folder / UNFINISHED).unlink(missing_ok=True)
+    shutil.rmtree(beside, ignore_errors=True)
+    return dataclasses.replace(info, folder=folder)
 
 
 def _write(
-    folder: Path, samples: Iterable[Sample | Reject], name: str, shard_size: int, progress: Progress
+    folder: Path, samples: Iterable[Sample | Reject], name: str, shard_size: int, progress: Task | None
 ) -> DatasetInfo:
     rejected: Counter[str] = Counter()
     nulled: Counter[str] = Counter()
@@ -129,7 +181,14 @@ def finish_dataset(
     *,
     nulled: dict[str, int] | None = None,
 ) -> DatasetInfo:
-    """Writes dataset.json over shards that are complete, after which the dataset can be opened.
+    """Writes dataset.json for complete shards, after which the dataset can be opened.
+
+    Args:
+        folder: folder of the dataset.
+        name: name of the dataset.
+        shards: the shards, in order.
+        rejected: number of inputs that were not taken, by reason.
+        nulled: number of samples in whose meta a value became null, by field.
 
     Raises:
         DataError: there are no shards.
@@ -145,7 +204,7 @@ def finish_dataset(
     digest = dataset_digest(shards)
     count = sum(shard.count for shard in shards)
     info = DatasetInfo(name, folder, count, digest, tuple(shards), rejected, nulled or {})
-    content = {
+    content: dict[str, Any] = {
         "version": VERSION,
         "name": name,
         "count": info.count,
@@ -162,36 +221,38 @@ def finish_dataset(
 
 @contextmanager
 def _only_writer(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of a folder; the lock goes with this process, however it ends."""
+    """Keeps other processes out of a folder, which is created where it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
+    held = hold_folder(folder)
+    if held is None:
+        raise DataError(f"{folder}: another process is writing it", hint="wait for it, or write elsewhere")
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            hint = "wait for it, or write elsewhere"
-            raise DataError(f"{folder}: another process is writing it", hint=hint) from error
         yield
     finally:
-        os.close(descriptor)
+        held.release()
 
 
-def _clear(folder: Path) -> None:
-    """Removes what an earlier call wrote; dataset.json first, so that no half-removed dataset looks whole."""
-    shards, finished, unfinished = folder / "shards", folder / "dataset.json", folder / UNFINISHED
+def _check_replaceable(folder: Path) -> None:
+    """Refuses a folder in which a new dataset would destroy something that others depend on."""
+    shards, finished = folder / "shards", folder / "dataset.json"
     if finished.exists() and any((folder / "layers").glob("*/layer.json")):
         raise DataError(
             f"{folder}: holds a finished dataset with layers, which belong to its shards",
             hint="write to another folder, or delete this one first",
         )
-    if not (finished.exists() or unfinished.exists()) and any(shards.glob("*.tar")):
+    if not (finished.exists() or (folder / UNFINISHED).exists()) and any(shards.glob("*.tar")):
         raise DataError(
             f"{shards}: holds tars that no import has written, and they would be replaced",
             hint="write to another folder",
         )
+
+
+def _clear(folder: Path) -> None:
+    """Removes what an earlier call wrote; dataset.json first, so that no half-removed dataset looks whole."""
+    shards = folder / "shards"
     shards.mkdir(parents=True, exist_ok=True)
-    unfinished.touch()
-    finished.unlink(missing_ok=True)
+    (folder / UNFINISHED).touch()
+    (folder / "dataset.json").unlink(missing_ok=True)
     stale = [path for path in shards.iterdir() if path.suffix in (".tar", ".index", ".partial")]
     stale += folder.glob(".dataset.*.tmp.json")
     for path in (*stale, folder / "rejected.jsonl", folder / ".rejected.jsonl.partial"):
@@ -200,10 +261,11 @@ def _clear(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A sample that was checked, as the members of a tar.
+    """A checked sample with the tar members that hold it.
 
     Attributes:
-        members: name and content of each.
+        sample: the sample, with plain metadata.
+        members: name and content of each tar member.
         nulled: fields of the meta in which a value became null.
     """
 
@@ -213,8 +275,16 @@ class Packed:
 
 
 def checked_samples(samples: Iterable[Sample | Reject]) -> Iterator[Packed | Reject]:
-    """Packs and checks samples in a few threads (decoding releases the interpreter lock), keeping their order."""
+    """Checks and packs samples in a few threads, and keeps their order.
+
+    Args:
+        samples: samples and rejects of a source.
+
+    Yields:
+        Each sample with its tar members, or the reason why it cannot be taken.
+    """
     seen: set[str] = set()
+    # Threads help because decoding an image releases the interpreter's lock.
     waiting: deque[Future[Packed | Reject] | Reject] = deque()
     workers = min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
@@ -239,6 +309,8 @@ def _taken(item: Future[Packed | Reject] | Reject, seen: set[str]) -> Packed | R
 
 
 def _check(sample: Sample) -> Packed | Reject:
+    """Decides whether a sample can be taken."""
+
     def reject(reason: str, detail: str) -> Reject:
         return Reject(sample.where or sample.key, sample.key, reason, detail)
 
@@ -264,10 +336,10 @@ def _check(sample: Sample) -> Packed | Reject:
         except DataError as error:
             return reject("unknown-format", f"image {number}: {error.what}")
     meta, nulled = plain_meta(sample.meta)
-    sample = replace(sample, meta=meta)
+    sample = dataclasses.replace(sample, meta=meta)
     try:
         return Packed(sample, pack_sample(sample), nulled)
-    except UnicodeError as error:
+    except UnicodeEncodeError as error:
         return reject("not-unicode", f"key, text or meta hold half a character ({error.reason})")
     except DataError as error:
         return reject("not-json", error.what)

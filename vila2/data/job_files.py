@@ -1,21 +1,20 @@
-"""The files of a resumable job: its settings, and the guard against mixing two jobs."""
+"""The files of a resumable job: its settings, and the guard against mixing it with another job."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vila2.data.atomic import write_json_atomic
+from vila2.data.locks import Hold, hold, hold_folder
 from vila2.errors import DataError, RunError
 
 
 def keep_job(path: Path, job: Mapping[str, Any], *, where: Path, hint: str) -> None:
-    """Writes the description, or compares with the one that is there from an earlier run.
+    """Writes the description of a job, or compares it with that of an earlier run.
 
     Raises:
         DataError: the earlier run had other settings, each of which is named.
@@ -27,13 +26,13 @@ def keep_job(path: Path, job: Mapping[str, Any], *, where: Path, hint: str) -> N
 
 
 def check_earlier_job(path: Path, job: Mapping[str, Any], *, where: Path, hint: str) -> None:
-    """Compares with the description of an earlier run, where there is one.
+    """Compares the description of a job with that of an earlier run, where there is one.
 
     Args:
-        path: the description.
-        job: a description, or the part of it that is known.
-        where: what the job writes, for the error.
-        hint: likewise.
+        path: file of the earlier description.
+        job: new description, or the part of it that is known.
+        where: output of the job, for the error.
+        hint: advice, for the error.
 
     Raises:
         DataError: they differ; each difference is named.
@@ -43,13 +42,15 @@ def check_earlier_job(path: Path, job: Mapping[str, Any], *, where: Path, hint: 
     try:
         earlier = json.loads(path.read_text())
     except ValueError as error:
-        raise DataError(f"{path}: can not be read ({error})", hint=hint) from error
+        raise DataError(f"{path}: cannot be read ({error})", hint=hint) from error
     check_same_job(earlier, job, where=where, hint=hint)
 
 
 def check_same_job(earlier: Mapping[str, Any], job: Mapping[str, Any], *, where: Path, hint: str) -> None:
-    """Raises:
-    DataError: ``earlier`` differs from ``job`` in anything that ``job`` holds.
+    """Compares two descriptions in everything that ``job`` holds.
+
+    Raises:
+        DataError: they differ; each difference is named.
     """
     old, new = _flat(earlier), _flat(dict(job))
     names = sorted(name for name in new.keys() | old.keys() if old.get(name) != new.get(name))
@@ -62,7 +63,7 @@ def check_same_job(earlier: Mapping[str, Any], job: Mapping[str, Any], *, where:
 
 
 def different_settings(earlier: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
-    """What a job does otherwise than an earlier one: engine, prompts, seed, and settings of generation by name."""
+    """Lists the settings in which a job differs from an earlier one, with the job's values."""
     known = ("engine", "digest", "prompts", "seed")
     changed = {name: job[name] for name in known if name in job and job[name] != earlier.get(name)}
     before = earlier.get("settings", {})
@@ -72,53 +73,49 @@ def different_settings(earlier: Mapping[str, Any], job: Mapping[str, Any]) -> di
 
 
 class OutputLock:
-    """A hold on an output, for one process alone.
+    """A lock of an output, which one process alone may write.
 
-    Attributes:
-        path: of the output, a folder or a file.
+    Args:
+        path: path of the output, a folder or a file that is there.
+
+    Raises:
+        RunError: another process holds it, or the file system has no locks.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._handles = [_hold(path, path)]
-        # Another process may have put a new file in its place after this one opened the old one.
-        while os.fstat(self._handles[-1]).st_ino != os.stat(path).st_ino:
-            self._handles.append(_hold(path, path))
+        self._holds = [self._hold(path)]
 
     def take_over(self, file: Path) -> None:
-        """Holds a file too that is about to take the output's place."""
-        self._handles.append(_hold(file, self.path))
+        """Locks a file too that is about to take the output's place."""
+        self._holds.append(self._hold(file))
 
     def release(self) -> None:
-        """Lets go."""
-        while self._handles:
-            os.close(self._handles.pop())
+        """Lets go; a second call does nothing."""
+        while self._holds:
+            self._holds.pop().release()
+
+    def _hold(self, file: Path) -> Hold:
+        held = hold_folder(file) if file.is_dir() else hold(file, signed=False)
+        if held is None:
+            raise RunError(
+                f"{self.path} is being written by another process", hint="wait for it, or write elsewhere"
+            )
+        return held
 
 
 @contextmanager
 def only_writer(path: Path) -> Iterator[OutputLock]:
-    """Holds a folder or file for this process; released when it ends, however it ends.
+    """Locks a folder or file for this process, until the block or the process ends.
 
     Raises:
-        RunError: another process holds it.
+        RunError: another process holds it, or the file system has no locks.
     """
     lock = OutputLock(path)
     try:
         yield lock
     finally:
         lock.release()
-
-
-def _hold(file: Path, path: Path) -> int:
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise RunError(
-            f"{path} is being written by another process", hint="wait for it, or write elsewhere"
-        ) from error
-    return handle
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

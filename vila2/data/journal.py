@@ -13,17 +13,18 @@ from vila2.errors import DataError
 
 
 class Journal:
-    """Finished work, one checksummed JSON line per entry, each on disk before the next begins.
+    """A record of finished work, one checksummed JSON line per entry, each on disk before the next begins.
 
-    Opening one reads what is there and cuts off whatever is not whole: the last line of a process
-    that was killed while it wrote.
+    Opening a journal reads its entries and cuts off a broken end: the last line of a process that was killed
+    while it wrote.
 
     Args:
-        path: of the file; it appears with the first entry.
-        only_last: refuse to cut where whole lines follow the broken one: for work that can not be done again.
+        path: path of the file, which appears with the first entry.
+        only_last: whether to refuse a broken line that other lines follow; for work that cannot be done
+            again.
 
     Raises:
-        DataError: with ``only_last``, a broken line that is not the last one.
+        DataError: with ``only_last``, a broken line is not the last one.
     """
 
     def __init__(self, path: Path, *, only_last: bool = False) -> None:
@@ -40,23 +41,23 @@ class Journal:
         self.entries.append(entry)
 
     def remove(self) -> None:
-        """Deletes the file, once what it holds is kept elsewhere."""
+        """Deletes the file, once its entries are kept elsewhere."""
         self.path.unlink(missing_ok=True)
 
 
 def cut_broken_tail(path: Path, parse: Callable[[bytes], Any], *, only_last: bool = False) -> list[Any]:
-    """Reads a file of lines and truncates it before the first line that is not whole.
+    """Reads a file of lines and truncates it before the first broken line.
 
     Args:
-        path: an existing file.
-        parse: of one line without its line end; raises ValueError for a broken one.
-        only_last: refuse to cut where whole lines follow the broken one.
+        path: path of an existing file.
+        parse: function that reads one line without its line end; raises ValueError for a broken one.
+        only_last: whether to refuse a broken line that other lines follow.
 
     Returns:
-        What ``parse`` made of each line that is left.
+        The result of ``parse`` for each line that is left.
 
     Raises:
-        DataError: with ``only_last``, a broken line that is not the last one.
+        DataError: with ``only_last``, a broken line is not the last one.
     """
     entries, good = [], 0
     with path.open("r+b") as file:
@@ -68,7 +69,7 @@ def cut_broken_tail(path: Path, parse: Callable[[bytes], Any], *, only_last: boo
             except ValueError as error:
                 if only_last and file.read(1):
                     raise DataError(
-                        f"{path}, line {number}: can not be read ({error})",
+                        f"{path}, line {number}: cannot be read ({error})",
                         hint="fix or delete the line; what it held is then made again",
                     ) from error
                 file.truncate(good)
@@ -79,14 +80,14 @@ def cut_broken_tail(path: Path, parse: Callable[[bytes], Any], *, only_last: boo
 
 
 def append_lines(file: BinaryIO, lines: Iterable[str]) -> None:
-    """Writes lines in one go and waits until they are on disk."""
+    """Writes lines at once and waits until they are on disk."""
     file.write(_encoded("".join(line + "\n" for line in lines)))
     file.flush()
     os.fsync(file.fileno())
 
 
 def _encoded(text: str) -> bytes:
-    """JSON as bytes; a half character (of a file's name that is not UTF-8) as the escape that stands for it."""
+    """Encodes JSON; a half character, as in a file name that is not UTF-8, becomes its escape."""
     return text.encode("utf-8", "backslashreplace")
 
 

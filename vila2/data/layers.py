@@ -1,4 +1,14 @@
-"""Layers: what one annotator said about the images of a dataset, one Parquet file per shard."""
+"""Layers: what one annotator said about the images of a dataset.
+
+A layer is a folder beside the dataset's shards, or the folder of a run's step. It holds one Parquet file of
+annotations per shard, and ``layer.json``, which is written last: a folder without it holds an unfinished
+layer. Images and original text are never changed; a view (:mod:`vila2.data.views`) joins them with layers to
+conversations. For example::
+
+    layer = Layer.open("photos/layers/self-1")
+    for annotation in layer.get("photo-1"):
+        print(annotation.status, annotation.text)
+"""
 
 from __future__ import annotations
 
@@ -9,7 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from vila2.data.annotations import (
     STATUSES,
@@ -18,7 +28,7 @@ from vila2.data.annotations import (
     Status,
     by_key,
     read_rows,
-    summarise,
+    summarize,
     to_table,
 )
 from vila2.data.atomic import write_bytes_atomic, write_json_atomic
@@ -47,51 +57,64 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _CACHED_SHARDS = 64
 
 
+class _ShardEntry(TypedDict):
+    """A shard's file, as layer.json names it."""
+
+    name: str
+    rows: int
+    sha256: str
+
+
 class ReadLayer(Protocol):
-    """What can be read as a layer: a :class:`Layer`, or the original text of a dataset."""
+    """Anything that reads as a layer: a :class:`Layer`, or the original text of a dataset.
+
+    Attributes:
+        name: name of the layer.
+        digest: digest of its content.
+    """
 
     name: str
     digest: str
 
     def get(self, key: str) -> tuple[Annotation, ...]:
-        """The annotations of a sample, in the order they were made; none where it was left out."""
+        """Gives the annotations of a sample in the order of their making; none where it was left out."""
         ...
 
     def shard(self, shard_no: int) -> Mapping[str, tuple[Annotation, ...]]:
-        """The annotations of one shard's samples, by key."""
+        """Gives the annotations of one shard's samples, by key."""
         ...
 
     def rows(self) -> Iterator[Annotation]:
-        """All annotations."""
+        """Gives all annotations, shard by shard."""
         ...
 
     def statistics(self) -> LayerStatistics:
-        """Counts and words."""
+        """Counts annotations by status, and the words of the usable ones."""
         ...
 
 
 def check_layer_name(name: str) -> None:
-    """Refuses a name that a view could not hold, or that is taken.
+    """Refuses a layer's name that a view cannot hold, and the name of the original text.
 
     Raises:
-        DataError: it is one.
+        DataError: the name is refused.
     """
     if not _NAME.fullmatch(name) or name == "original":
         raise DataError(
-            f"a layer can not be named {name!r}",
+            f"a layer cannot be named {name!r}",
             hint="use letters, digits, '_', '-' and '.'; `original` is the text in the shards",
         )
 
 
 class LayerWriter:
-    """Writes a layer, one shard at a time, so that an interrupted job goes on with the next shard.
+    """Writes a layer, one shard at a time, so that an interrupted job resumes with the next shard.
 
     Args:
-        folder: the layer's own folder (``DATASET/layers/NAME``, or the folder of a run's step).
-        name: the layer's name, such as "self-1".
+        folder: folder of the layer (``DATASET/layers/NAME``, or the folder of a run's step).
+        name: name of the layer, such as "self-1".
 
     Raises:
-        DataError: a name that a view could not hold.
+        DataError: a view cannot hold the name.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -100,14 +123,18 @@ class LayerWriter:
         self.name = name
 
     def has(self, shard_no: int) -> bool:
-        """Whether this shard was written already, by this process or an earlier one."""
+        """Whether a shard's file is there, written by this process or an earlier one."""
         return self._path(shard_no).exists()
 
     def write_shard(self, shard_no: int, rows: Sequence[Annotation]) -> None:
-        """Writes the annotations of one shard's samples; the file appears whole or not at all.
+        """Writes the annotations of one shard's samples; the file appears complete or not at all.
+
+        Args:
+            shard_no: number of the shard in the dataset.
+            rows: annotations of the shard's samples; a sample may have any number of them.
 
         Raises:
-            DataError: a text that can not be stored as UTF-8.
+            DataError: a text cannot be stored as UTF-8.
         """
         import pyarrow.parquet as pq
 
@@ -115,7 +142,7 @@ class LayerWriter:
             table = to_table(rows)
         except (UnicodeError, ValueError) as error:
             raise DataError(
-                f"layer {self.name}, shard {shard_no}: an annotation can not be stored ({error})",
+                f"layer {self.name}, shard {shard_no}: an annotation cannot be stored ({error})",
                 hint="mark it as status 'error' and leave its text out",
             ) from error
         buffer = io.BytesIO()
@@ -127,14 +154,17 @@ class LayerWriter:
         """Writes layer.json, after which the layer can be opened.
 
         Args:
-            info: JSON-able facts such as engine, model digest, prompts and settings.
+            info: facts about the layer's making, as JSON values: engine, model digest, prompts, settings.
+
+        Returns:
+            The finished layer.
         """
         import pyarrow.parquet as pq
 
         for leftover in self.folder.glob(".*.tmp.*"):  # of a writer that was killed
             leftover.unlink()
         statuses: Counter[str] = Counter()
-        shards = []
+        shards: list[_ShardEntry] = []
         for path in sorted(self.folder.glob("[0-9]*.parquet")):
             column = pq.read_table(path, columns=["status"]).column("status").to_pylist()
             statuses.update(column)
@@ -162,16 +192,20 @@ def write_layer(
     name: str,
     info: Mapping[str, Any],
 ) -> Layer:
-    """Writes a layer whose rows are known or quickly made; where it was interrupted, it goes on.
+    """Writes a layer whose annotations are known or quickly made; an interrupted call is resumed by the next.
 
     Args:
-        dataset: whose images, in its order and shards.
-        rows_of: the annotations of a key; none leave the image out.
-        folder, name: of the layer.
-        info: what it was made of, beside its name and the dataset's digest.
+        dataset: dataset that the layer is about.
+        rows_of: function from a sample's key to its annotations; an empty result leaves the sample out.
+        folder: folder of the layer.
+        name: name of the layer.
+        info: facts about the layer's making, as JSON values, beside its name and the dataset's digest.
+
+    Returns:
+        The finished layer.
 
     Raises:
-        DataError: a name that a view could not hold, or a text that can not be stored.
+        DataError: a view cannot hold the name, or a text cannot be stored.
     """
     writer = LayerWriter(folder, name)
     for shard_no in range(len(dataset.shards)):
@@ -183,13 +217,15 @@ def write_layer(
 
 
 class Layer:
-    """A finished layer.
+    """A finished layer; :meth:`open` reads it from its folder.
 
     Attributes:
-        name: such as "self-1".
-        digest: of its files' digests.
-        info: what the writer said about engine, prompts and settings.
-        statuses: annotations by status.
+        folder: folder of the layer.
+        name: name of the layer, such as "self-1".
+        count: number of annotations.
+        digest: digest of the files' digests; equal for equal annotations.
+        info: facts about the layer's making: engine, prompts, settings.
+        statuses: number of annotations by status.
     """
 
     def __init__(self, folder: Path, content: Mapping[str, Any]) -> None:
@@ -207,10 +243,10 @@ class Layer:
 
     @classmethod
     def open(cls, folder: Path | str) -> Layer:
-        """Opens a layer's folder.
+        """Opens the layer in a folder.
 
         Raises:
-            DataError: no finished layer there, or one of its files is missing.
+            DataError: the folder holds no finished layer, or one of its files is missing.
         """
         folder = Path(folder)
         file = folder / "layer.json"
@@ -223,7 +259,7 @@ class Layer:
                 raise ValueError(f"version {content['version']} instead of {VERSION}")
             layer = cls(folder, content)
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file}: can not be read ({error})", hint="write the layer again") from error
+            raise DataError(f"{file}: cannot be read ({error})", hint="write the layer again") from error
         for path, _ in layer._shards.values():
             if not path.is_file():
                 raise DataError(f"{path}: is missing", hint="run the job that writes the layer again")
@@ -233,11 +269,11 @@ class Layer:
         return {**self.__dict__, "_cache": {}, "_places": None}
 
     def shard_files(self) -> dict[int, tuple[Path, str]]:
-        """File and sha256 of each shard's annotations, by shard number."""
+        """Gives file and sha256 of each shard's annotations, by the shard's number."""
         return dict(self._shards)
 
     def shard(self, shard_no: int) -> Mapping[str, tuple[Annotation, ...]]:
-        """The annotations of one shard's samples, by key; empty where the job left the shard out."""
+        """Reads the annotations of one shard's samples, by key; empty where the layer left the shard out."""
         if shard_no not in self._shards:
             return {}
         rows = self._cache.get(shard_no)
@@ -249,9 +285,9 @@ class Layer:
         return rows
 
     def get(self, key: str) -> tuple[Annotation, ...]:
-        """The annotations of a sample, in the order they were made; none where it was left out.
+        """Gives the annotations of a sample in the order of their making; none where it was left out.
 
-        The first call reads all keys; :meth:`shard` is the way through a large layer.
+        The first call reads the keys of the whole layer. To go through a large layer, use :meth:`shard`.
         """
         import pyarrow.parquet as pq
 
@@ -265,10 +301,10 @@ class Layer:
         return () if shard_no is None else self.shard(shard_no).get(key, ())
 
     def rows(self) -> Iterator[Annotation]:
-        """All annotations, in the order of the shards."""
+        """Reads all annotations, in the order of the shards."""
         for path, _ in self._shards.values():
             yield from read_rows(path)
 
     def statistics(self) -> LayerStatistics:
-        """Counts, and words per usable annotation."""
-        return summarise(self.rows())
+        """Counts annotations by status, and the words of the usable ones."""
+        return summarize(self.rows())

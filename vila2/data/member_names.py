@@ -1,4 +1,4 @@
-"""Names of tar members: any key to a safe WebDataset name, and members' names to samples and extensions."""
+"""Names of tar members: makes safe WebDataset names of keys, and reads samples and extensions from names."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from vila2.errors import DataError
 _SAFE = re.compile(r"(?!__)[A-Za-z0-9_-]+(?:/(?!__)[A-Za-z0-9_-]+)*\Z")
 _LONGEST = 200  # a file name may have 255 bytes where the tar is unpacked
 
-#: Members whose decoding by common readers runs code, or is likely to.
+#: Extensions of members that can run code when common readers decode them.
 UNSAFE_EXTENSIONS = frozenset({"pkl", "pickle", "pyd", "pth", "pt", "ckpt", "joblib", "pyc", "dill"})
-#: Extensions of a sample's text; of several the first counts.
+#: Extensions of a sample's text, by precedence.
 TEXT_EXTENSIONS = ("txt", "text", "caption")
 _MEMBER = re.compile(r"((?:.*/|)[^./]+)\.([^/]*)\Z", re.DOTALL)
 _HIDDEN = re.compile(r"(?:\A|/)(?:\.(?!\.?(?:/|\Z))[^/]*|__MACOSX)(?:/|\Z)")
@@ -30,13 +30,13 @@ _NO_PHOTOS = frozenset({"seg", "mask", "masks", "depth", "normal", "edge", "cann
 
 
 def member_base(key: str) -> str:
-    """The tar name for a key, without extension: the key itself where that is safe.
+    """Gives the name of a key's tar members, without extension: the key itself where that is safe.
 
-    Other keys are percent-encoded, very long ones cut and ended with a digest; both hold a ``%``, which no
-    safe key does, so that two keys never share a name. The sample's JSON then holds the key as it was.
+    Other keys are percent-encoded, and very long ones are cut and end with a digest. Both hold a ``%``, which
+    a safe key does not, so that no two keys share a name. The JSON of the sample then holds the key itself.
 
     Args:
-        key: any text that can be encoded as UTF-8.
+        key: text that can be encoded as UTF-8.
     """
     if _SAFE.match(key) and len(key) <= _LONGEST:
         return key
@@ -51,12 +51,13 @@ def member_base(key: str) -> str:
 
 
 class Named(NamedTuple):
-    """A member's place in a sample.
+    """A member's role in a sample.
 
     Attributes:
-        base: the sample's name in the tar; None for a member of no sample.
-        extension: in lower case ("0.jpg" for "a/b.0.JPG"); for a member of no sample what it is counted as.
-        kind: "image", "text", "json", or "" for a member that is left alone.
+        base: name of the sample in the tar; None for a member that belongs to no sample.
+        extension: extension in lower case ("0.jpg" for "a/b.0.JPG"); for a member that belongs to no sample,
+            the heading under which it is counted.
+        kind: "image", "text", "json", or "" for a member that is ignored.
     """
 
     base: str | None
@@ -68,32 +69,34 @@ def split_member(name: str) -> tuple[str, str] | None:
     """Splits a member's name as WebDataset does, at the first dot of the file name.
 
     Returns:
-        Base and lower-case extension ("0.jpg" for "a/b.0.JPG"), or None for a name without extension.
+        Base and extension in lower case ("a/b" and "0.jpg" for "a/b.0.JPG"); None for a name without
+        extension.
     """
     match = _MEMBER.match(_plain_path(name))
     return (match.group(1), match.group(2).lower()) if match else None
 
 
 def split_members(names: Sequence[str], *, where: str) -> list[Named]:
-    """Splits the names of all members of a tar that anybody may have made.
+    """Splits the names of all members of a foreign tar.
 
-    WebDataset ends a sample's name at the first dot of the file name. People's names have dots as well ("shop v1.0
-    front.jpg"), so where one has several, the members that share the part before the first dot decide:
+    WebDataset ends a sample's name at the first dot of the file name. Names that people give have dots as
+    well ("shop v1.0 front.jpg"). Where a name has several dots, the members that share the part before the
+    first one decide:
 
-    - An image and a text or JSON of the same name up to the last dot are a sample by that name.
-    - Else "0.jpg", "1.jpg", or "image.jpg", and "caption.txt" or "metadata.json" are extensions, as in WebDataset,
-      where they have a text or JSON to join and no image stands there without such a word.
-    - Masks and the like ("seg.png", "depth.png") beside another image are left alone.
-    - Any other name ends at its last dot: two photos never become one sample without a text that says so.
+    - An image and a text or JSON with the same name up to the last dot are a sample of that name.
+    - Else "0.jpg", "1.jpg" or "image.jpg", and "caption.txt" or "metadata.json", are extensions, as in
+      WebDataset, if there is a text or JSON to join and no image without such a word.
+    - Masks and the like ("seg.png", "depth.png") beside another image are ignored.
+    - Any other name ends at its last dot. So two photos become one sample only where a text says so.
 
-    Hidden files ("._a.jpg", "__MACOSX/") and names without extension are left alone.
+    Hidden files ("._a.jpg", "__MACOSX/") and names without extension are ignored.
 
     Args:
-        names: of all members, in the order of the tar.
-        where: the tar, for errors.
+        names: names of all members, in the order of the tar.
+        where: path of the tar, for errors.
 
     Raises:
-        DataError: a member that can run code when it is decoded.
+        DataError: a member can run code when it is decoded.
     """
     found: list[Named] = []
     dotted: dict[str, list[int]] = {}
@@ -153,29 +156,29 @@ def _is_number(text: str) -> bool:
 
 
 def _is_text_field(middle: str) -> bool:
-    """Whether a part of a name between two dots says which text of a sample it is: "caption", "alt_text", "meta"."""
+    """Whether the part of a name between two dots names a text of a sample: "caption", "alt_text", "meta"."""
     return not _TEXT_FIELDS.isdisjoint(re.split(r"[-_0-9]+", middle))
 
 
 def _plain_path(name: str) -> str:
-    """A member's path without "./" or "/" in front."""
+    """Removes "./" and "/" from the front of a member's path."""
     while name.startswith(("./", "/")):
         name = name.removeprefix(".").lstrip("/")
     return name
 
 
 def member_kind(extension: str, *, where: str) -> str:
-    """What a member with this extension is read as.
+    """Finds the kind of a member by its extension.
 
     Args:
-        extension: as :func:`split_member` gives it.
-        where: tar and member, for the error.
+        extension: extension from :func:`split_member`.
+        where: path of the tar and name of the member, for the error.
 
     Returns:
-        "image", "text", "json", or "" for a member that is left alone.
+        "image", "text", "json", or "" for a member that is ignored.
 
     Raises:
-        DataError: a pickle or another format that can run code when it is decoded.
+        DataError: the member is a pickle or in another format that can run code when it is decoded.
     """
     last = extension.rsplit(".", 1)[-1]
     if last in UNSAFE_EXTENSIONS:
@@ -189,7 +192,7 @@ def member_kind(extension: str, *, where: str) -> str:
 
 
 def image_place(extension: str) -> tuple[int, str]:
-    """Sorts the images of one sample: "0.jpg", "1.jpg", ..., "10.jpg"; unnumbered ones first."""
+    """Gives the sort key of a sample's image: images without a number first, then "0.jpg", ..., "10.jpg"."""
     name = extension.split(".", 1)[0]
     digits = re.search(r"[0-9]*\Z", name)
     number = digits.group() if digits and "." in extension else ""

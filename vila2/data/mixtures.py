@@ -1,14 +1,13 @@
-"""Datasets seen through views, and their weighted mixture: what a stage trains on."""
+"""Datasets seen through views, and their weighted mixture, which a stage trains on."""
 
 from __future__ import annotations
 
 import copy
-import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vila2.data.layers import Annotation, Layer
 from vila2.data.portions import Portion, select_range, select_share
@@ -16,6 +15,7 @@ from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View, apply_view
 from vila2.errors import DataError
+from vila2.nearest import did_you_mean
 
 __all__ = ["Mixture", "Portion", "ViewedDataset", "select_range", "select_share"]
 
@@ -23,28 +23,34 @@ __all__ = ["Mixture", "Portion", "ViewedDataset", "select_range", "select_share"
 class ViewedDataset:
     """The samples of a dataset that a view can use, as the view shows them.
 
+    Args:
+        dataset: dataset of the samples.
+        view: view to apply.
+        layers: layers of the dataset by name; those that the view does not name are ignored.
+
     Attributes:
-        dropped: samples that can not be used, by reason: the status of a layer's annotation (such as
-            "refusal"), "missing" (the layer has none), "no text" (nothing original).
-        lacking: used samples for which a layer gave nothing, by layer: in ``concat`` they keep just the original.
-        lacks: which of the used samples these are, bool, by layer; no layer that lacks none.
+        dropped: number of samples that cannot be used, by reason: the status of a layer's annotation (such as
+            "refusal"), "missing" (the layer has none), or "no text" (there is no original text).
+        lacks: whether each used sample lacks an annotation, bool [samples], by layer; without layers that no
+            sample lacks.
 
     Raises:
         DataError: the view names a layer that is not given, or a layer belongs to another dataset.
     """
 
-    def __init__(self, dataset: ShardDataset, view: View, layers: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, dataset: ShardDataset, view: View, layers: Mapping[str, Layer] | None = None) -> None:
         layers = layers or {}
         for name in view.layers:
             if name != "original" and name not in layers:
-                near = difflib.get_close_matches(name, layers, 1)
-                known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(layers) or 'none'}"
-                raise DataError(f"view {view}: no layer {name!r} for dataset {dataset.name!r}", hint=known)
+                raise DataError(
+                    f"view {view}: no layer {name!r} for dataset {dataset.name!r}",
+                    hint=did_you_mean(name, layers),
+                )
         self.dataset = dataset
         self.view = view
         self.layers: dict[str, Layer] = {name: layers[name] for name in view.layers if name != "original"}
         self.dropped: dict[str, int] = {}
-        self.lacks: dict[str, np.ndarray] = {}
+        self.lacks: dict[str, npt.NDArray[np.bool_]] = {}
         self._numbers = self._usable()
 
     def __len__(self) -> int:
@@ -66,19 +72,21 @@ class ViewedDataset:
         return (self[number] for number in range(len(self)))
 
     def key(self, number: int) -> str:
-        """The key of a sample, without reading it."""
+        """Gives the key of a sample without reading the sample."""
         shard_no, place = self.dataset.locate(int(self._numbers[number]))
         return self.dataset.index(shard_no).key(place)
 
     def keys(self) -> list[str]:
-        """The keys of the usable samples, without reading them."""
+        """Gives the keys of the usable samples without reading the samples."""
         return [self.key(number) for number in range(len(self))]
 
     @property
     def lacking(self) -> dict[str, int]:
+        """Number of used samples that lack an annotation, by layer; in ``concat`` they keep the original."""
         return {name: int(lacks.sum()) for name, lacks in self.lacks.items()}
 
-    def _usable(self) -> np.ndarray:
+    def _usable(self) -> npt.NDArray[np.int64]:
+        """Finds the numbers of the usable samples, and counts the others and what is lacking."""
         dropped, found = Counter[str](), Counter[str]()
         lacking: dict[str, list[int]] = {}
         numbers: list[int] = []
@@ -115,20 +123,21 @@ class ViewedDataset:
 
 
 def _state(rows: Sequence[Annotation]) -> str:
+    """Gives "ok" where one annotation can be used, else the status of the first."""
     if any(row.status == "ok" for row in rows):
         return "ok"
     return rows[0].status if rows else "missing"
 
 
 class Mixture:
-    """Weighted parts as one sequence of samples, part after part; the trainer's sampler shuffles it.
+    """Portions of several datasets as one sequence of samples, part after part; the trainer shuffles it.
 
     Args:
-        parts: datasets with how much of each: a portion, or a number for its weight.
-        seed: of the choice where a portion takes a part of the samples.
+        parts: pairs of a dataset and its portion; a number stands for the portion of that weight.
+        seed: seed of the choice, where a portion takes only some of the samples.
 
     Raises:
-        DataError: an impossible portion, naming the dataset.
+        DataError: a portion is impossible; the error names the dataset.
     """
 
     def __init__(self, parts: Sequence[tuple[ViewedDataset, Portion | float]], seed: int) -> None:
@@ -140,12 +149,12 @@ class Mixture:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many samples each part gives."""
+        """Number of samples that each part gives."""
         return tuple(len(order) for order in self._chosen)
 
     @property
     def short(self) -> dict[str, dict[str, int]]:
-        """The parts that have fewer samples than their count asks for, by "dataset through view"; JSON-able."""
+        """Parts with fewer samples than their count asks for, by "dataset through view"; JSON values."""
         return {
             f"{part.dataset.name} through {part.view}": {"asked": portion.count, "there": count}
             for (part, portion), count in zip(self.parts, self.counts, strict=True)
@@ -154,14 +163,14 @@ class Mixture:
 
     @property
     def dropped(self) -> dict[str, dict[str, int]]:
-        """What the parts could not use, by "dataset through view" and reason; JSON-able."""
+        """Number of samples that cannot be used, by "dataset through view" and reason; JSON values."""
         return {
             f"{part.dataset.name} through {part.view}": part.dropped for part, _ in self.parts if part.dropped
         }
 
     @property
     def lacking(self) -> dict[str, dict[str, int]]:
-        """How many of the samples that are taken lack a layer, by "dataset through view" and layer; JSON-able."""
+        """Number of chosen samples that lack a layer, by "dataset through view" and layer; JSON values."""
         counted: dict[str, Counter[str]] = {}
         for (part, _), chosen in zip(self.parts, self._chosen, strict=True):
             own = counted.setdefault(f"{part.dataset.name} through {part.view}", Counter())
@@ -169,7 +178,7 @@ class Mixture:
         return {name: dict(own) for name, own in counted.items() if any(own.values())}
 
     def without(self, numbers: Sequence[int]) -> Mixture:
-        """The same mixture without the samples of these numbers; the others keep their order."""
+        """Copies the mixture without the samples of these numbers; the others keep their order."""
         left = copy.copy(self)
         out = np.isin(np.arange(len(self)), np.asarray(numbers, dtype=np.int64))
         parted = np.split(out, self._starts[1:-1])
@@ -178,12 +187,12 @@ class Mixture:
         return left
 
     def whence(self, number: int) -> tuple[str, str]:
-        """Of a sample "dataset through view" and its key, without reading it."""
+        """Gives "dataset through view" and the key of a sample without reading the sample."""
         part, place = self._place(number)
         return f"{part.dataset.name} through {part.view}", part.key(place)
 
     def was_checked(self, number: int) -> bool:
-        """Whether a sample's images were decoded when its dataset was written; nobody knows of others' tars."""
+        """Whether a sample's images were decoded when its dataset was written; False for foreign tars."""
         return self._place(number)[0].dataset.own
 
     def __len__(self) -> int:
@@ -194,7 +203,7 @@ class Mixture:
         return part[place]
 
     def _place(self, number: int) -> tuple[ViewedDataset, int]:
-        """The part that a sample is of, and its number there."""
+        """Finds the part that a sample belongs to, and its number there."""
         if not -len(self) <= number < len(self):
             raise IndexError(f"sample {number} of a mixture of {len(self)}")
         number %= len(self)

@@ -1,7 +1,7 @@
-"""The offset index of a tar: where each member of each sample starts, for random access without scanning.
+"""The offset index of a tar: the place of each member of each sample, for random access without scanning.
 
-A file of a magic line, a header line in JSON and flat little-endian arrays, so that opening one costs a read
-and nothing is parsed per sample.
+The file consists of a magic line, a header line in JSON, and flat little-endian arrays. Opening it takes one
+read, and nothing is parsed per sample.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from vila2.data.sample import Sample
 from vila2.data.tar_members import Group, LeftAlone, Member, Refused, open_group, packed_format, scan_tar
@@ -24,53 +25,59 @@ from vila2.data.tar_sample import has_text
 from vila2.errors import DataError
 
 _MAGIC = b"vila2-index 1\n"
-#: Of joining the members of foreign tars; an index by other rules is made anew.
+#: Version of the rules that join the members of foreign tars; an index by other rules is made anew.
 RULES = 2
 
 
 @dataclass(frozen=True, eq=False)
 class OffsetIndex:
-    """What a tar holds, and where.
+    """The samples of a tar and the places of their members.
 
     Attributes:
-        sha256: of the whole tar.
-        bytes: size of the tar.
-        mtime_ns: the tar's modification time when a foreign tar was indexed; None for tars that
+        sha256: digest of the whole tar.
+        size: size of the tar in bytes.
+        mtime_ns: modification time of a foreign tar when it was indexed; None for tars that
             :func:`~vila2.data.importing.write_dataset` wrote, which are known by their digest.
-        left_alone: members that belong to no sample, by extension or kind: how many, and one of them.
-        refused: groups of members that give no sample, and why.
-        bases: the samples' tar names (without extension); ``keys`` differ where a name had to be made safe.
-        texts: whether each sample has text to train on; bool [samples].
+        left_alone: number and example of the members that belong to no sample, by extension or kind.
+        refused: groups of members that give no sample, with the reason.
+        extensions: all extensions of members; ``codes`` are numbers of this list.
+        first: number of each sample's first member, int64 [samples + 1].
+        offsets: place of each member's content in the tar, int64 [members].
+        sizes: size of each member's content in bytes, int64 [members].
+        codes: extension of each member, uint16 [members].
+        texts: whether each sample has text to train on, bool [samples].
+        ends: place in ``blob`` where each key ends, int64 [samples + 1].
+        blob: all keys in UTF-8, one behind the other.
     """
 
     sha256: str
-    bytes: int
+    size: int
     mtime_ns: int | None
     left_alone: Mapping[str, LeftAlone]
     refused: tuple[Refused, ...]
     extensions: tuple[str, ...]
-    first: np.ndarray  # int64 [samples + 1], a sample's first member
-    offsets: np.ndarray  # int64 [members]
-    sizes: np.ndarray  # int64 [members]
-    codes: np.ndarray  # uint16 [members], into `extensions`
-    texts: np.ndarray  # bool [samples]
-    ends: np.ndarray  # int64 [samples + 1], where keys end in `blob`
+    first: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.uint16]
+    texts: npt.NDArray[np.bool_]
+    ends: npt.NDArray[np.int64]
     blob: bytes
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def key(self, place: int) -> str:
-        """The key of sample number ``place``."""
+        """Gives the key of sample number ``place``."""
         return self.blob[self.ends[place] : self.ends[place + 1]].decode()
 
     def keys(self) -> list[str]:
-        """All keys, in the order of the tar."""
+        """Gives all keys, in the order of the tar."""
         ends = self.ends.tolist()
         return [self.blob[a:b].decode() for a, b in pairwise(ends)]
 
     def members(self, place: int) -> list[Member]:
-        """Extension, offset and size of each member of sample number ``place``, in the order of the tar."""
+        """Gives the members of sample number ``place``, in the order of the tar."""
         members = slice(self.first[place], self.first[place + 1])
         codes, offsets, sizes = self.codes[members], self.offsets[members], self.sizes[members]
         return [
@@ -79,7 +86,7 @@ class OffsetIndex:
         ]
 
     def to_bytes(self) -> bytes:
-        """The index file."""
+        """Gives the content of the index file."""
         body = b"".join(
             array.tobytes()
             for array in (self.first, self.ends, self.offsets, self.sizes, self.codes, self.texts)
@@ -87,7 +94,7 @@ class OffsetIndex:
         body += self.blob
         header = {
             "sha256": self.sha256,
-            "bytes": self.bytes,
+            "bytes": self.size,
             "mtime_ns": self.mtime_ns,
             "left_alone": {kind: [left.count, left.example] for kind, left in self.left_alone.items()},
             "refused": self.refused,
@@ -104,7 +111,7 @@ class OffsetIndex:
         """Reads what :meth:`to_bytes` made.
 
         Raises:
-            DataError: another format, or a damaged file.
+            DataError: the file has another format or is damaged.
         """
         try:
             magic, line, _ = data.split(b"\n", 2)
@@ -143,7 +150,7 @@ class OffsetIndex:
 
 @dataclass
 class IndexBuilder:
-    """Collects samples in the order of the tar."""
+    """Builds an index from samples, which are added in the order of the tar."""
 
     _members: list[list[Member]] = field(default_factory=list)
     _keys: list[bytes] = field(default_factory=list)
@@ -153,7 +160,13 @@ class IndexBuilder:
         return len(self._keys)
 
     def add(self, key: str, members: Sequence[Member], *, text: bool) -> None:
-        """Adds one sample; ``text`` tells whether it has anything to train on."""
+        """Adds one sample.
+
+        Args:
+            key: key of the sample.
+            members: its members.
+            text: whether it has text to train on.
+        """
         self._keys.append(key.encode())
         self._members.append(list(members))
         self._texts.append(text)
@@ -167,7 +180,15 @@ class IndexBuilder:
         left_alone: Mapping[str, LeftAlone] | None = None,
         refused: Sequence[Refused] = (),
     ) -> OffsetIndex:
-        """The finished index."""
+        """Makes the index.
+
+        Args:
+            sha256: digest of the tar.
+            size: size of the tar in bytes.
+            mtime_ns: modification time of a foreign tar.
+            left_alone: members that belong to no sample, by extension or kind.
+            refused: groups of members that give no sample.
+        """
         flat = [member for members in self._members for member in members]
         extensions = tuple(sorted({extension for extension, _, _ in flat}))
         code = {extension: number for number, extension in enumerate(extensions)}
@@ -192,13 +213,14 @@ def index_tar(path: Path, *, foreign: bool = True) -> OffsetIndex:
     """Makes the index of a tar by reading it through.
 
     Args:
-        path: an uncompressed WebDataset tar.
-        foreign: whether others made it: its members may stand in any order, what gives no sample is left out and
-            noted, and the modification time is recorded, by which a changed tar is noticed later.
+        path: path of an uncompressed WebDataset tar.
+        foreign: whether vila2 did not write it. The members of a foreign tar may stand in any order, what
+            gives no sample is left out and noted, and the modification time is recorded, so that a change is
+            noticed later.
 
     Raises:
-        DataError: no tar, a tar that is cut off, a member type that is refused; of a tar of our own also a sample
-            that can not be read.
+        DataError: the file is not a tar or is truncated, or a member's type is refused; for a tar of vila2,
+            also: a sample cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -223,7 +245,7 @@ def index_tar(path: Path, *, foreign: bool = True) -> OffsetIndex:
 def _add_groups(
     builder: IndexBuilder, descriptor: int, path: Path, groups: Sequence[Group], foreign: bool
 ) -> list[Refused]:
-    """Adds the samples of a tar; gives what is none."""
+    """Adds the samples of a tar; returns the groups that give no sample."""
     refused: list[Refused] = []
     seen: set[str] = set()
     for group in groups:
@@ -245,10 +267,10 @@ def _unreadable(path: Path, reason: str) -> DataError:
         packed = packed_format(file.read(8))
         if packed:
             return DataError(
-                f"{path}: is packed by {packed}, so samples can not be reached by number",
-                hint=f"unpack it first, or `vila2 data import img2dataset {path}`",
+                f"{path}: is compressed by {packed}, so samples cannot be reached by number",
+                hint=f"decompress it first, or `vila2 data import img2dataset {path}`",
             )
     return DataError(
-        f"{path}: the tar can not be read to its end ({reason})",
+        f"{path}: the tar cannot be read to its end ({reason})",
         hint="fetch or write it again; `vila2 data import img2dataset` takes what came whole",
     )

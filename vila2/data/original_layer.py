@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from vila2.data.annotations import Annotation, LayerStatistics, Status, summarise
+from vila2.data.annotations import Annotation, LayerStatistics, Status, summarize
 from vila2.data.sample import Turn
 from vila2.data.shards import ShardDataset
 
 
 class OriginalLayer:
-    """The text in a dataset's shards, read as a layer: an annotation for each answer of the assistant.
+    """The original text of a dataset, read as a layer: an annotation for each answer of the assistant.
 
-    A sample without any has one with status "empty".
+    A sample without an answer has one annotation, with status "empty".
+
+    Args:
+        dataset: dataset whose text is read.
     """
 
     name = "original"
@@ -24,7 +27,7 @@ class OriginalLayer:
         self._dataset = dataset
 
     def get(self, key: str) -> tuple[Annotation, ...]:
-        """The answers in a sample.
+        """Gives the answers in a sample.
 
         Raises:
             DataError: the dataset has no such sample.
@@ -32,29 +35,29 @@ class OriginalLayer:
         return original_annotations(key, self._dataset[self._dataset.find(key)].turns)
 
     def shard(self, shard_no: int) -> Mapping[str, tuple[Annotation, ...]]:
-        """The answers in one shard's samples, by key."""
+        """Gives the answers in one shard's samples, by key."""
         return {
             sample.key: original_annotations(sample.key, sample.turns)
             for sample in self._dataset.iterate(shard_no)
         }
 
     def rows(self) -> Iterator[Annotation]:
-        """All answers, in the order of the dataset."""
+        """Gives all answers, in the order of the dataset."""
         for sample in self._dataset:
             yield from original_annotations(sample.key, sample.turns)
 
     def statistics(self) -> LayerStatistics:
-        """Counts, and words per answer."""
-        return summarise(self.rows())
+        """Counts the answers and their words."""
+        return summarize(self.rows())
 
 
 def original_layer(dataset: ShardDataset) -> OriginalLayer:
-    """The original text of a dataset, read as a layer."""
+    """Reads the original text of a dataset as a layer."""
     return OriginalLayer(dataset)
 
 
 def original_annotations(key: str, turns: Iterable[Turn]) -> tuple[Annotation, ...]:
-    """The assistant's turns as annotations, each with the user's turn before it as its prompt."""
+    """Makes annotations of the assistant's turns; the user's turn before each is its prompt."""
     annotations, prompt = [], ""
     for turn in turns:
         if turn.role == "user":

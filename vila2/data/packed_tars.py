@@ -1,4 +1,4 @@
-"""Tars as they lie about: plain, or packed by gzip, bzip2, xz or zstd."""
+"""Opens tars, plain or compressed by gzip, bzip2, xz or zstd."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from vila2.data.tar_members import packed_format
 from vila2.errors import DataError
@@ -20,18 +20,18 @@ _SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", 
 
 
 def is_tar_name(name: str) -> bool:
-    """Whether a file's name says that it is a tar, packed or not."""
+    """Whether a file's name is that of a tar, compressed or not."""
     return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
 
 
 @contextmanager
 def plain_tar(path: Path) -> Iterator[BinaryIO]:
-    """A tar as a file with a descriptor, unpacked into a temporary one where it is packed.
+    """Opens a tar; a compressed one is decompressed into a temporary file.
 
-    Of a packed tar that is cut off, what came before the cut is there.
+    A compressed tar that is truncated gives everything before the cut.
 
     Raises:
-        DataError: no such file, nothing to unpack it with, or no place to unpack it to.
+        DataError: the file is missing, or there is no way to decompress it or no space to do so.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file", hint="check the path")
@@ -53,23 +53,23 @@ def _unpack(file: BinaryIO, packed: str, target: IO[bytes], path: Path) -> None:
         try:
             block = stream.read(1 << 20)
         except damages:
-            return  # whoever reads the tar finds that it breaks off
+            return  # the reader of the tar notices that it is truncated
         if not block:
             return
         try:
             target.write(block)
         except OSError as error:
             raise DataError(
-                f"{path}: can not be unpacked to {tempfile.gettempdir()} ({error.strerror})",
-                hint="unpack it yourself, or set TMPDIR to a folder with more room",
+                f"{path}: cannot be decompressed to {tempfile.gettempdir()} ({error.strerror})",
+                hint="decompress it yourself, or set TMPDIR to a folder with more room",
             ) from error
 
 
-def _stream(file: BinaryIO, packed: str, path: Path) -> tuple[Any, tuple[type[Exception], ...]]:
-    """The unpacked content, and what reading it raises where the file is damaged."""
+def _stream(file: BinaryIO, packed: str, path: Path) -> tuple[IO[bytes], tuple[type[Exception], ...]]:
+    """Opens the decompressed content; gives it with the errors that reading a damaged file raises."""
     match packed:
         case "gzip":
-            return gzip.GzipFile(fileobj=file), (EOFError, OSError, zlib.error)
+            return cast(IO[bytes], gzip.GzipFile(fileobj=file)), (EOFError, OSError, zlib.error)
         case "bzip2":
             return bz2.BZ2File(file), (EOFError, OSError)
         case "xz":
@@ -81,6 +81,6 @@ def _stream(file: BinaryIO, packed: str, path: Path) -> tuple[Any, tuple[type[Ex
             continue
         return module.open(file, "rb"), (EOFError, OSError, getattr(module, error))
     raise DataError(
-        f"{path}: is packed by zstd, which this Python can not unpack",
-        hint=f"unpack it (zstd -d {path}), or `pip install zstandard`",
+        f"{path}: is compressed by zstd, which this Python cannot decompress",
+        hint=f"decompress it (zstd -d {path}), or `pip install zstandard`",
     )

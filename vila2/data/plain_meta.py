@@ -1,4 +1,4 @@
-"""Metadata made plain: values that JSON has no word for become text, numbers, lists or null."""
+"""Converts metadata to JSON values: what JSON has no form for becomes text, a number, a list or null."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from typing import Any
 
 _AS_TEXT = (decimal.Decimal, uuid.UUID, pathlib.PurePath, datetime.timedelta)
 _DEEPEST = 50
-_LARGEST = 10_000  # values of an array: more is pixels or an embedding, which no line of metadata should hold
+_LARGEST = 10_000  # values of an array; a larger one is pixels or an embedding, not metadata
 
 
 def plain_meta(meta: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A sample's metadata as JSON can hold it.
+    """Converts a sample's metadata to JSON values.
 
-    Dates and times become ISO 8601, numpy's numbers and arrays Python's, sets and tuples lists, keys text, bytes
-    that are UTF-8 their text. What has no such form (NaN, infinity, other bytes, large arrays, any other object) becomes null.
+    Dates and times become text (ISO 8601), NumPy's numbers and arrays become Python's, sets and tuples become
+    lists, keys become text, and bytes in UTF-8 become their text. Everything else (NaN, infinity, other
+    bytes, large arrays, any other object) becomes null.
 
     Args:
-        meta: anything by name.
+        meta: values of any kind, by name.
 
     Returns:
-        The metadata, and the names of the fields in which something became null, in order, each once.
+        The metadata, and the names of the fields in which a value became null, in order, each once.
     """
     plain: dict[str, Any] = {}
     nulled: list[str] = []
@@ -44,7 +45,7 @@ def _key(name: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """A text without half characters, which no UTF-8 file can hold."""
+    """Escapes half characters, which a UTF-8 file cannot hold."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -74,7 +75,7 @@ def _plain(value: Any, lost: list[str], depth: int) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         return _decoded(bytes(value), lost)
     if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat() if value == value else _null(lost)  # pandas' NaT is unlike itself
+        return value.isoformat() if value == value else _null(lost)  # pandas' NaT does not equal itself
     if isinstance(value, decimal.Decimal) and not value.is_finite():
         return _null(lost)
     if isinstance(value, _AS_TEXT):
@@ -89,7 +90,7 @@ def _of_array(value: Any, lost: list[str], depth: int) -> Any:
         return _null(lost)
     kind = str(value.dtype)
     if kind.startswith("datetime64"):
-        value = value.astype("datetime64[us]")  # of nanoseconds `tolist` gives bare numbers
+        value = value.astype("datetime64[us]")  # `tolist` turns nanoseconds into bare numbers
     elif kind.startswith("timedelta64"):
         return [str(one) for one in value] if value.shape else str(value)
     return _plain(value.tolist(), lost, depth + 1)
@@ -104,6 +105,6 @@ def _decoded(data: bytes, lost: list[str]) -> Any:
 
 
 def _null(lost: list[str]) -> Any:
-    """Null for a value that has no plain form, which is noted."""
+    """Gives null for a value without a JSON form, and notes it."""
     lost.append("")
     return None

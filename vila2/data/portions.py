@@ -1,4 +1,4 @@
-"""How much of a dataset a mixture takes: passes, a number of samples, or a share that no other shares."""
+"""Portions: how much of a dataset a mixture takes, and which samples."""
 
 from __future__ import annotations
 
@@ -7,33 +7,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from vila2.data.chance import drawn
 from vila2.errors import DataError
 
 _ALL = 2**64
+Numbers = npt.NDArray[np.int64]
 
 
 def select_share(key: str, share: float, seed: int) -> bool:
-    """Whether a key belongs to a share of all keys; the same on every machine, and whatever the other keys are.
+    """Whether a key belongs to a share of all keys.
 
-    A larger share holds every smaller one of the same seed.
+    The answer is the same on every machine and does not depend on the other keys. A larger share contains
+    every smaller one of the same seed.
 
     Args:
-        key: of a sample.
-        share: 0 (none) to 1 (all).
-        seed: another seed gives another, independent choice.
+        key: key of a sample.
+        share: size of the share, from 0 (none) to 1 (all).
+        seed: seed of the choice; different seeds choose independently.
     """
     return _place(key, seed) < _bound(share)
 
 
 def select_range(key: str, low: float, high: float, seed: int) -> bool:
-    """Whether a key lies in a range of all keys, 0 to 1: in the share ``high`` and not in the share ``low``."""
+    """Whether a key lies in a range of all keys: in the share ``high`` and not in the share ``low``."""
     return _bound(low) <= _place(key, seed) < _bound(high)
 
 
 def _place(key: str, seed: int) -> int:
-    """A key's place among all keys, 0 to 2**64 - 1."""
+    """Computes a key's place among all keys, 0 to 2**64 - 1."""
     return drawn(seed, key, by="blake2b")
 
 
@@ -43,16 +46,17 @@ def _bound(share: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """How much of a dataset a mixture takes. Which samples, is decided by hash of key and seed.
+    """How much of a dataset a mixture takes. A hash of key and seed decides which samples these are.
 
     Attributes:
-        weight: passes: 2 gives every sample twice, 0.5 a fixed half, 1.5 every sample once and half of them again.
-        count: samples at most, in place of a weight; a larger count holds every smaller one.
-        select: only the samples from-to on a scale of 0 to 1; ranges that do not overlap share no sample. Weight
-            and count are of these.
+        weight: number of passes: 2 gives every sample twice, 0.5 gives a fixed half, 1.5 gives every sample
+            once and half of them again.
+        count: largest number of samples, in place of a weight; a larger count contains every smaller one.
+        select: range of samples that weight and count apply to, within 0..1; ranges that do not overlap share
+            no sample.
 
     Raises:
-        DataError: a weight that is negative or not finite, a count below 1, or a range that is none.
+        DataError: the weight is negative or not finite, the count is below 1, or the range is empty.
     """
 
     weight: float = 1.0
@@ -67,13 +71,16 @@ class Portion:
         if not 0 <= self.select[0] < self.select[1] <= 1:
             raise DataError(f"select {list(self.select)}", hint="write [from, to] with 0 <= from < to <= 1")
 
-    def numbers(self, size: int, keys: Callable[[], Sequence[str]], seed: int) -> np.ndarray:
-        """The numbers of the samples taken, int64, ascending in each pass.
+    def numbers(self, size: int, keys: Callable[[], Sequence[str]], seed: int) -> Numbers:
+        """Chooses samples.
 
         Args:
-            size: of the dataset.
-            keys: of all its samples, in order; read only where they decide.
-            seed: of the choice.
+            size: number of samples in the dataset.
+            keys: function that gives the keys of all samples, in order; called only where keys decide.
+            seed: seed of the choice.
+
+        Returns:
+            The numbers of the chosen samples, ascending in each pass.
         """
         everyone = np.arange(size, dtype=np.int64)
         whole = self.count is None and self.weight == int(self.weight)
@@ -90,7 +97,8 @@ class Portion:
         return np.concatenate([np.tile(inside, passes), rest])
 
 
-def _within(places: np.ndarray, low: float, high: float) -> np.ndarray:
+def _within(places: npt.NDArray[np.uint64], low: float, high: float) -> npt.NDArray[np.bool_]:
+    """Marks the places that lie in a range of all keys."""
     below = _bound(high)
     if below == 0:
         return np.zeros(len(places), dtype=bool)

@@ -1,4 +1,4 @@
-"""Rejects for a reader: how many of which reason, and examples."""
+"""Rejects: inputs that could not become samples, and their summary for a reader."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from vila2.data.shortening import shortened
 
 EXAMPLES = 2
 _LONGEST = 200  # letters of a detail
-_LOOKED_AT = 10_000  # lines of a file, for examples
+_LOOKED_AT = 10_000  # lines of a file that are searched for examples
 
 
 @dataclass(slots=True)
 class RejectTally:
-    """Counts rejects as they come.
+    """A count of rejects, with examples.
 
     Attributes:
-        counts: by reason.
-        examples: the first of a reason each, a few.
+        counts: number of rejects by reason.
+        examples: first rejects of the first few reasons.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -35,12 +35,12 @@ class RejectTally:
         self.counts[reject.reason] += 1
 
     def __str__(self) -> str:
-        """Counts by reason, then a line for each example; "none" where there are none."""
+        """Writes the counts by reason, then a line for each example; "none" where there are none."""
         counts = ", ".join(f"{reason} {count:,}" for reason, count in self.counts.most_common()) or "none"
         return "\n  ".join([counts, *self.lines()])
 
     def lines(self) -> list[str]:
-        """The examples, a line each."""
+        """Writes the examples, a line each."""
         return [f"for example {shown_reject(reject)}" for reject in self.examples]
 
 
@@ -53,11 +53,11 @@ def tally_rejects(rejects: Iterable[Reject]) -> RejectTally:
 
 
 def read_rejects(file: Path, limit: int | None = None) -> Iterator[Reject]:
-    """The rejects of a ``rejected.jsonl``; none where there is no such file.
+    """Reads the rejects of a ``rejected.jsonl``; none where there is no such file.
 
     Args:
-        file: that an import or a build wrote.
-        limit: of lines that are read.
+        file: path of the file, which an import or a build wrote.
+        limit: largest number of lines to read; None reads all.
     """
     if not file.is_file():
         return
@@ -67,11 +67,11 @@ def read_rejects(file: Path, limit: int | None = None) -> Iterator[Reject]:
 
 
 def describe_rejects(counts: Mapping[str, int], file: Path) -> str:
-    """Counts by reason, then two examples from the file that has all of them; "" for none.
+    """Writes counts by reason and two examples; "" where there are no rejects.
 
     Args:
-        counts: by reason.
-        file: the ``rejected.jsonl``.
+        counts: number of rejects by reason.
+        file: path of the ``rejected.jsonl`` that lists all of them.
     """
     if not counts:
         return ""
@@ -80,25 +80,26 @@ def describe_rejects(counts: Mapping[str, int], file: Path) -> str:
 
 
 def shown_reject(reject: Reject) -> str:
-    """Place, reason and detail of a reject on one line."""
+    """Writes place, reason and detail of a reject on one line."""
     detail = " ".join(reject.detail.split())
     detail = detail if len(detail) <= _LONGEST else detail[: _LONGEST - 3] + "..."
     place = reject.where if reject.key in reject.where else f"{reject.where}: {reject.key}"
     return f"{place}: {reject.reason}" + (f": {detail}" if detail else "")
 
 
-_LONGEST_KEY = 1000  # that a reject names whole: addresses are keys as well
+_LONGEST_KEY = 1000  # letters of a key; addresses are keys as well
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """An input that can not become a sample; one line of rejected.jsonl.
+    """An input that cannot become a sample; one line of rejected.jsonl.
 
     Attributes:
-        where: the file, with the line where there is one.
-        key: the sample's key, "" where it has none.
-        reason: a code in lower case with dashes, such as "corrupt-image"; counted.
-        detail: one line for a reader.
+        where: file of the input, with its line where there is one.
+        key: key of the sample; "" where it has none.
+        reason: code of the reason, in lower case with dashes, such as "corrupt-image"; rejects are counted by
+            it.
+        detail: explanation for a reader, in one line.
     """
 
     where: str
@@ -107,7 +108,7 @@ class Reject:
     detail: str = ""
 
     def __post_init__(self) -> None:
-        # Whatever an input holds, its reject stays a line that a person can read.
+        # Whatever an input holds, its reject stays one readable line.
         object.__setattr__(self, "detail", shortened(self.detail))
         for name, text in (("where", self.where), ("key", self.key)):
             if len(text) > _LONGEST_KEY:

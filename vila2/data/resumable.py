@@ -1,4 +1,4 @@
-"""Datasets that grow out of one stream of samples, piece by piece: a killed build goes on with the next piece.
+"""Builds datasets from one stream of samples, piece by piece; a killed build resumes with the next piece.
 
 FOLDER/pieces/000000/GROUP/000000.tar ...   the samples of one piece, sorted into groups
 FOLDER/pieces/000000/piece.json             written last
@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypedDict
 
 from vila2.data.atomic import sync_folder, write_json_atomic
 from vila2.data.importing import DatasetInfo, checked_samples, finish_dataset, reject_line
@@ -23,7 +23,26 @@ from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
 from vila2.data.shard_writer import ShardInfo, ShardWriter
 from vila2.errors import DataError
-from vila2.progress import Progress
+from vila2.progress import Task
+
+
+class Tally(Protocol):
+    """A count of the samples that are taken."""
+
+    def add(self, sample: Sample) -> None:
+        """Counts a sample."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the counts as JSON values."""
+        ...
+
+
+class _Piece(TypedDict):
+    """The content of piece.json."""
+
+    shards: dict[str, list[dict[str, Any]]]
+    rejected: dict[str, int]
+    tally: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +50,15 @@ class Pieces:
     """The pieces of one build.
 
     Attributes:
-        folder: of the build; nothing else may write there.
-        shard_size: samples per tar.
+        folder: folder of the build, which nothing else may write to.
+        shard_size: number of samples per tar.
     """
 
     folder: Path
     shard_size: int = 1000
 
     def has(self, number: int) -> bool:
-        """Whether a piece was written whole, by this process or an earlier one."""
+        """Whether a piece is complete, written by this process or an earlier one."""
         return (self._piece(number) / "piece.json").exists()
 
     def write(
@@ -48,17 +67,17 @@ class Pieces:
         samples: Iterable[Sample | Reject],
         *,
         group: Callable[[Sample], str],
-        tally: Any,
-        progress: Progress | None = None,
+        tally: Tally,
+        progress: Task | None = None,
     ) -> None:
-        """Writes one piece, over what a killed process left of it.
+        """Writes one piece, in place of what a killed process left of it.
 
         Args:
-            number: of the piece, from 0.
-            samples: as of :func:`vila2.data.shards.write_dataset`.
-            group: the dataset that a sample belongs to.
-            tally: counts what is taken: ``add(sample)``, and ``to_json()`` in the end.
-            progress: something with ``advance(n)``, called for every input.
+            number: number of the piece, from 0.
+            samples: samples and rejects of the piece.
+            group: function that names the dataset of a sample.
+            tally: count of the samples that are taken.
+            progress: task that advances by one for every input.
         """
         piece = self._piece(number)
         shutil.rmtree(piece, ignore_errors=True)
@@ -84,7 +103,7 @@ class Pieces:
                     shards[name].append(writers.pop(name).close())
         for name, writer in writers.items():
             shards[name].append(writer.close())
-        content = {
+        content: _Piece = {
             "shards": {name: [asdict(shard) for shard in own] for name, own in sorted(shards.items())},
             "rejected": dict(sorted(rejected.items())),
             "tally": tally.to_json(),
@@ -92,18 +111,20 @@ class Pieces:
         write_json_atomic(piece / "piece.json", content)
 
     def join(self, count: int) -> tuple[dict[str, DatasetInfo], dict[str, int], list[Mapping[str, Any]]]:
-        """Makes the datasets ``FOLDER/GROUP`` of all pieces, and ``FOLDER/rejected.jsonl``.
+        """Makes the datasets ``FOLDER/GROUP`` and ``FOLDER/rejected.jsonl`` from all pieces.
 
         Args:
-            count: of pieces; all are written.
+            count: number of pieces, all of them complete.
 
         Returns:
-            The datasets by group, rejects by reason, and every piece's tally.
+            The datasets by group, the number of rejects by reason, and every piece's tally.
 
         Raises:
-            DataError: a key comes twice.
+            DataError: two samples have the same key.
         """
-        contents = [json.loads((self._piece(n) / "piece.json").read_bytes()) for n in range(count)]
+        contents: list[_Piece] = [
+            json.loads((self._piece(number) / "piece.json").read_bytes()) for number in range(count)
+        ]
         groups = sorted({name for content in contents for name in content["shards"]})
         datasets = {name: self._join_group(name, contents) for name in groups}
         with (self.folder / "rejected.jsonl").open("wb") as file:
@@ -115,10 +136,10 @@ class Pieces:
         return datasets, dict(sorted(rejected.items())), [content["tally"] for content in contents]
 
     def discard(self) -> None:
-        """Removes the pieces, once the datasets are made and what they say is kept."""
+        """Removes the pieces, once the datasets are made and the tallies are kept elsewhere."""
         shutil.rmtree(self.folder / "pieces", ignore_errors=True)
 
-    def _join_group(self, name: str, contents: list[Mapping[str, Any]]) -> DatasetInfo:
+    def _join_group(self, name: str, contents: list[_Piece]) -> DatasetInfo:
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "shards").mkdir(parents=True)
@@ -147,7 +168,7 @@ class Pieces:
 
 
 def _link(source: Path, target: Path) -> None:
-    """A second name for a file; a copy where the disk has no such thing."""
+    """Gives a file a second name; copies it where the disk has no hard links."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,7 +1,17 @@
-"""Samples, turns and parts: what one training example or one annotation consists of.
+"""Samples, turns and parts: what a training example consists of.
 
-A part is text, an image, a box or a point. A box or a point is rendered by the host in the
-coordinate scheme of the model at hand, and the text of a part can never become a special token.
+A sample holds images and a conversation about them. The conversation consists of turns, and a turn consists
+of parts: text, an image, a box or a point. For example::
+
+    Sample(
+        key="photo-1",
+        images=(Path("photo-1.jpg").read_bytes(),),
+        turns=(user(ImagePart(), "Where is the dog?"), assistant("At ", BoxPart((0.1, 0.2, 0.5, 0.9)), ".")),
+    )
+
+Boxes and points are in unit coordinates of the original image: x grows from 0 at the left edge to 1 at the
+right, y from 0 at the top to 1 at the bottom. The host writes them in the coordinate scheme of the model that
+is trained or asked. The text of a part never becomes a special token, whatever characters it holds.
 """
 
 from __future__ import annotations
@@ -19,28 +29,44 @@ ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Plain text."""
+    """A piece of plain text.
+
+    Attributes:
+        text: the text, with its white space.
+    """
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """The place of the sample's image number ``index`` in the conversation."""
+    """The place of an image in the conversation.
+
+    Attributes:
+        index: number of the image in ``Sample.images``, from 0.
+    """
 
     index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BoxPart:
-    """A box in unit xyxy of the original image."""
+    """A box in an image.
+
+    Attributes:
+        box: left, top, right and bottom edge, in unit coordinates of the original image.
+    """
 
     box: Box
 
 
 @dataclass(frozen=True, slots=True)
 class PointPart:
-    """A point in unit xy of the original image."""
+    """A point in an image.
+
+    Attributes:
+        point: x and y, in unit coordinates of the original image.
+    """
 
     point: Point
 
@@ -50,15 +76,16 @@ Part = TextPart | ImagePart | BoxPart | PointPart
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One utterance.
+    """One utterance of a conversation.
 
     Attributes:
-        role: who speaks.
-        parts: what is said, in order.
-        train: whether the loss counts this turn; by default it counts what the assistant says.
-        source: the layer the turn came from ("original", "self-1", "ocr", ...).
-        branch: 0 for the trunk of the conversation; turns of branch k > 0 follow the trunk and see
-            no other branch (the ``tree`` view: one image, several isolated annotations).
+        role: speaker of the turn.
+        parts: content of the turn, in order.
+        train: whether the loss counts this turn; None counts the turns of the assistant.
+        source: name of the layer that the turn came from ("original", "self-1", "ocr", ...).
+        branch: number of the branch; 0 is the trunk of the conversation. The turns of a branch k > 0 follow
+            the trunk and see no other branch, as in the ``tree`` view: one image, several isolated
+            annotations.
     """
 
     role: Role
@@ -74,11 +101,11 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """The text parts, joined as they stand."""
+        """The text parts, joined without a separator; images, boxes and points are left out."""
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-able form; fields at their default are left out."""
+        """Gives the turn as JSON values, without fields that are at their default."""
         data: dict[str, Any] = {"role": self.role, "parts": [_part_to_json(p) for p in self.parts]}
         if self.train is not None:
             data["train"] = self.train
@@ -93,7 +120,7 @@ class Turn:
         """Reads what :meth:`to_json` wrote.
 
         Raises:
-            DataError: an unknown role or part.
+            DataError: the role or a part is unknown.
         """
         role = data.get("role")
         if role not in ROLES:
@@ -104,14 +131,16 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One training example.
+    """One training example: images and a conversation about them.
 
     Attributes:
-        key: unique within its dataset.
-        images: the encoded image files (JPEG, PNG or WebP bytes), decoded only when needed.
-        turns: the conversation; of an image-text pair one assistant turn with the original text.
-        meta: anything else that is known about it (JSON-able).
-        where: the file it came from, with line or member, for messages; not stored, and no part of what it is.
+        key: name of the sample, unique within its dataset.
+        images: encoded image files (the bytes of a JPEG, PNG, WebP, ...), which are decoded only when needed.
+        turns: the conversation. An image-text pair has a user turn with the image and an assistant turn with
+            the text.
+        meta: further facts about the sample, as JSON values.
+        where: file that the sample came from, with line or member, for error messages. It is not stored and
+            does not count when samples are compared.
     """
 
     key: str
@@ -121,17 +150,29 @@ class Sample:
     where: str = field(default="", compare=False, repr=False)
 
     def with_turns(self, turns: tuple[Turn, ...]) -> Sample:
-        """The same images with another conversation."""
+        """Copies the sample with another conversation."""
         return replace(self, turns=turns)
 
 
 def user(*parts: str | Part, source: str = "original", branch: int = 0) -> Turn:
-    """A user turn; plain strings become text parts."""
+    """Makes a turn of the user.
+
+    Args:
+        parts: content of the turn; a string becomes a text part.
+        source: name of the layer that the turn comes from.
+        branch: number of the branch; 0 is the trunk.
+    """
     return Turn("user", _as_parts(parts), source=source, branch=branch)
 
 
 def assistant(*parts: str | Part, source: str = "original", branch: int = 0) -> Turn:
-    """An assistant turn; plain strings become text parts."""
+    """Makes a turn of the assistant, which the loss counts.
+
+    Args:
+        parts: content of the turn; a string becomes a text part.
+        source: name of the layer that the turn comes from.
+        branch: number of the branch; 0 is the trunk.
+    """
     return Turn("assistant", _as_parts(parts), source=source, branch=branch)
 
 

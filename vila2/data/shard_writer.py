@@ -1,4 +1,4 @@
-"""Writing one shard: a tar with fixed bytes for equal samples, and its offset index."""
+"""Writes one shard: a tar, with equal bytes for equal samples, and its offset index."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from vila2.data.atomic import sync_folder, write_bytes_atomic
 from vila2.data.member_names import split_member
 from vila2.data.offset_index import IndexBuilder
 from vila2.data.sample import Sample
+from vila2.data.tar_members import forget_members
 from vila2.data.tar_sample import has_text
 
 
 @dataclass(frozen=True, slots=True)
 class ShardInfo:
-    """One shard: file name, samples, bytes and sha256 of the tar."""
+    """One shard, as dataset.json names it.
+
+    Attributes:
+        name: name of the tar.
+        count: number of samples.
+        bytes: size of the tar in bytes.
+        sha256: digest of the tar.
+    """
 
     name: str
     count: int
@@ -27,29 +36,39 @@ class ShardInfo:
 
 
 class ShardWriter:
-    """Writes one tar under a partial name and renames it when it is complete.
+    """Writes one tar under a temporary name and renames it when it is complete.
 
     Owner, mode and time of all members are fixed, so that equal samples give equal bytes.
+
+    Args:
+        folder: folder of the shards.
+        number: number of the shard.
     """
 
     def __init__(self, folder: Path, number: int) -> None:
         self._path = folder / f"{number:06d}.tar"
         self._partial = folder / f".{number:06d}.tar.partial"
         self._file = _HashedFile(self._partial)
-        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+        file = cast(IO[bytes], self._file)  # tarfile only writes to it and asks where it is
+        self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
         self._index = IndexBuilder()
 
     def __len__(self) -> int:
         return len(self._index)
 
     def add(self, sample: Sample, members: list[tuple[str, bytes]]) -> None:
-        """Adds a sample as :func:`~vila2.data.tar_sample.pack_sample` packed it."""
+        """Adds a sample.
+
+        Args:
+            sample: the sample.
+            members: its members, from :func:`~vila2.data.tar_sample.pack_sample`.
+        """
         places = []
         for name, data in members:
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(data), 0o644
             self._tar.addfile(info, io.BytesIO(data))
-            self._tar.members = []  # or tarfile keeps them all
+            forget_members(self._tar)
             padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
             named = split_member(name)
             assert named is not None, name
@@ -57,7 +76,7 @@ class ShardWriter:
         self._index.add(sample.key, places, text=has_text(sample))
 
     def close(self) -> ShardInfo:
-        """Completes tar and index."""
+        """Completes the tar and its index."""
         self._tar.close()
         sha256, size = self._file.close()
         os.replace(self._partial, self._path)

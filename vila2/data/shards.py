@@ -1,4 +1,4 @@
-"""A dataset on disk: random access to the samples of its shards through their offset indexes."""
+"""A dataset on disk, with random access to its samples through the offset indexes of the shards."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vila2.data.atomic import write_bytes_atomic
 from vila2.data.files import readable_name
@@ -31,17 +32,17 @@ from vila2.errors import DataError
 
 __all__ = ["DatasetInfo", "Reject", "ShardDataset", "ShardInfo", "write_dataset"]
 
-_OPEN_SHARDS = 128  # per process; half of the smallest usual limit on open files
+_OPEN_SHARDS = 128  # in each process; half of the smallest usual limit on open files
 
 
 class _OpenShard:
-    """An open tar with its index; closed when the last reader lets go of it."""
+    """An open tar with its index; it is closed when nothing refers to it any more."""
 
     def __init__(self, path: Path, index: OffsetIndex) -> None:
         self.path = path
         self.index = index
         self._descriptor = os.open(path, os.O_RDONLY)
-        # Not __del__, which may find the interpreter half gone.
+        # Not __del__, which may run when the interpreter is half shut down.
         weakref.finalize(self, os.close, self._descriptor)
 
     def sample(self, place: int) -> Sample:
@@ -56,9 +57,15 @@ _HINT = "a shard must not change after it was written: fetch or write the datase
 
 
 class ShardDataset:
-    """Samples by number, from a dataset folder or from foreign WebDataset tars.
+    """The samples of a dataset by number; :meth:`open` opens a dataset folder or foreign WebDataset tars.
 
-    Can be pickled and forked for the workers of a data loader: open files are not shared.
+    A dataset can be pickled and forked for the workers of a data loader; open files are not shared.
+
+    Attributes:
+        name: name of the dataset.
+        folder: folder of the dataset.
+        shards: the shards, in order.
+        rejected: number of inputs that were not taken, by reason.
     """
 
     def __init__(
@@ -79,11 +86,11 @@ class ShardDataset:
         """Opens a dataset.
 
         Args:
-            folder: a folder with dataset.json; or a tar, a folder of tars or a glob of tars made by others,
-                which are indexed when they are opened first.
+            folder: path of a folder with dataset.json; or of a foreign tar, a folder of them or a glob of
+                them, which are indexed when they are first opened.
 
         Raises:
-            DataError: nothing there, an import that did not finish, a missing or changed shard.
+            DataError: there is no dataset, its import did not finish, or a shard is missing or changed.
         """
         folder = Path(folder)
         if (folder / "dataset.json").is_file():
@@ -108,7 +115,7 @@ class ShardDataset:
             shards = tuple(ShardInfo(**shard) for shard in content["shards"])
             name, rejected = content["name"], content["rejected"]
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file}: can not be read ({error})", hint="import the dataset again") from error
+            raise DataError(f"{file}: cannot be read ({error})", hint="import the dataset again") from error
         paths = tuple(folder / "shards" / shard.name for shard in shards)
         for path, shard in zip(paths, shards, strict=True):
             size = path.stat().st_size if path.exists() else None
@@ -130,7 +137,7 @@ class ShardDataset:
         rejected: Counter[str] = Counter()
         for path in tars:
             index = _load_index(path, None)
-            infos.append(ShardInfo(path.name, len(index), index.bytes, index.sha256))
+            infos.append(ShardInfo(path.name, len(index), index.size, index.sha256))
             rejected.update(refused.reason for refused in index.refused)
         name = tars[0].stem if len(tars) == 1 else folder.name or folder.resolve().name
         dataset = cls(readable_name(name), folder, tuple(tars), tuple(infos), own=False)
@@ -138,8 +145,9 @@ class ShardDataset:
         if not len(dataset):
             reasons = ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items())
             left = ", ".join(f"{left.count} {kind}" for kind, left in dataset.left_alone().items())
+            place, why = tars[0] if len(tars) == 1 else folder, reasons or left or "nothing in it"
             raise DataError(
-                f"{tars[0] if len(tars) == 1 else folder}: no sample here ({reasons or left or 'nothing in it'})",
+                f"{place}: no sample here ({why})",
                 hint="a sample is an image with its .txt or .json: 0001.jpg, 0001.txt",
             )
         return dataset
@@ -151,12 +159,12 @@ class ShardDataset:
 
     @property
     def own(self) -> bool:
-        """Whether :func:`write_dataset` wrote it; otherwise it consists of tars made by others."""
+        """Whether :func:`write_dataset` wrote the dataset; otherwise it consists of foreign tars."""
         return self._own
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The tars."""
+        """Paths of the tars, in order."""
         return self._paths
 
     def __len__(self) -> int:
@@ -174,7 +182,7 @@ class ShardDataset:
         return {**self.__dict__, "_open": {}, "_numbers": None}
 
     def locate(self, number: int) -> tuple[int, int]:
-        """Shard number of a sample, and its place there.
+        """Finds the shard of a sample, by number, and the sample's place there.
 
         Raises:
             IndexError: no sample has this number.
@@ -186,35 +194,36 @@ class ShardDataset:
         return shard_no, number - self._starts[shard_no]
 
     def iterate(self, shard_no: int) -> Iterator[Sample]:
-        """The samples of one shard, in order."""
+        """Reads the samples of one shard, in order."""
         shard = self._shard(shard_no)
         return (shard.sample(place) for place in range(len(shard.index)))
 
     def shard_range(self, shard_no: int) -> range:
-        """The numbers of a shard's samples."""
+        """Gives the numbers of a shard's samples."""
         return range(self._starts[shard_no], self._starts[shard_no + 1])
 
     def keys(self) -> list[str]:
-        """All keys, in order."""
+        """Gives all keys, in order."""
         return [key for shard_no in range(len(self.shards)) for key in self.shard_keys(shard_no)]
 
     def shard_keys(self, shard_no: int) -> list[str]:
-        """The keys of one shard, in order."""
+        """Gives the keys of one shard, in order."""
         return self._shard(shard_no).index.keys()
 
-    def shard_texts(self, shard_no: int) -> np.ndarray:
-        """Whether each sample of a shard has text to train on; bool [samples]."""
+    def shard_texts(self, shard_no: int) -> npt.NDArray[np.bool_]:
+        """Tells of each sample of a shard whether it has text to train on, bool [samples]."""
         return self._shard(shard_no).index.texts
 
-    def shard_images(self, shard_no: int) -> np.ndarray:
-        """How many images each sample of a shard has; int [samples]."""
+    def shard_images(self, shard_no: int) -> npt.NDArray[np.int64]:
+        """Counts the images of each sample of a shard, int [samples]."""
         index = self._shard(shard_no).index
         kinds = [extension.rpartition(".")[2] in IMAGE_EXTENSIONS for extension in index.extensions]
-        before = np.concatenate([[0], np.cumsum(np.array(kinds, bool)[index.codes])])
-        return before[index.first[1:]] - before[index.first[:-1]]
+        before: npt.NDArray[np.int64] = np.concatenate([[0], np.cumsum(np.array(kinds, bool)[index.codes])])
+        counts: npt.NDArray[np.int64] = before[index.first[1:]] - before[index.first[:-1]]
+        return counts
 
     def without_image(self) -> frozenset[str]:
-        """The keys of the samples that have no image."""
+        """Gives the keys of the samples that have no image."""
         return frozenset(
             key
             for shard_no in range(len(self.shards))
@@ -223,10 +232,10 @@ class ShardDataset:
         )
 
     def find(self, key: str) -> int:
-        """The number of the sample with this key.
+        """Finds the number of the sample with a key.
 
         Raises:
-            DataError: no sample has it.
+            DataError: no sample has the key.
         """
         if self._numbers is None:
             self._numbers = {known: number for number, known in enumerate(self.keys())}
@@ -237,7 +246,7 @@ class ShardDataset:
         return self._numbers[key]
 
     def left_alone(self) -> dict[str, LeftAlone]:
-        """Members that belong to no sample, by extension or kind: how many, and one of them."""
+        """Counts the members that belong to no sample, by extension or kind, with an example of each."""
         found: dict[str, LeftAlone] = {}
         for shard_no in range(len(self.shards)):
             for kind, left in self._shard(shard_no).index.left_alone.items():
@@ -245,7 +254,7 @@ class ShardDataset:
         return found
 
     def index(self, shard_no: int) -> OffsetIndex:
-        """The offset index of a shard."""
+        """Gives the offset index of a shard."""
         return self._shard(shard_no).index
 
     def _shard(self, shard_no: int) -> _OpenShard:
@@ -253,16 +262,15 @@ class ShardDataset:
         if shard is None:
             path, info = self._paths[shard_no], self.shards[shard_no]
             shard = _OpenShard(path, _load_index(path, info if self._own else None))
-            while (
-                len(self._open) >= _OPEN_SHARDS
-            ):  # the oldest goes; a thread that still reads it keeps it open
+            # The oldest shard goes; a thread that still reads it keeps it open.
+            while len(self._open) >= _OPEN_SHARDS:
                 self._open.pop(next(iter(self._open)), None)
             self._open[shard_no] = shard
         return shard
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file's content."""
+    """Computes the sha256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -272,9 +280,13 @@ def _is_packed_tar(path: Path) -> bool:
 
 
 def _load_index(path: Path, info: ShardInfo | None) -> OffsetIndex:
-    """A tar's index from beside it; made from the tar where it is missing, damaged or out of date.
+    """Reads the index beside a tar, or makes it where it is missing, damaged or out of date.
 
     A new index is kept beside the tar where the folder can be written to, else in memory.
+
+    Args:
+        path: path of the tar.
+        info: entry of the tar in dataset.json; None for a foreign tar.
     """
     file = path.with_suffix(".index")
     try:
@@ -282,11 +294,11 @@ def _load_index(path: Path, info: ShardInfo | None) -> OffsetIndex:
         if _is_current(index, path, info):
             return index
     except (OSError, DataError):
-        pass  # missing or damaged: made anew below
+        pass  # missing or damaged: made again below
     index = index_tar(path, foreign=info is None)
     if info is not None and index.sha256 != info.sha256:
         raise DataError(f"{path}: the tar's content differs from what dataset.json says", hint=_HINT)
-    with suppress(OSError):  # in a read-only folder the index lives in this process alone
+    with suppress(OSError):  # in a read-only folder, the index stays in this process alone
         write_bytes_atomic(file, index.to_bytes())
     return index
 
@@ -295,4 +307,4 @@ def _is_current(index: OffsetIndex, path: Path, info: ShardInfo | None) -> bool:
     if info is not None:
         return index.sha256 == info.sha256
     stat = path.stat()
-    return (index.bytes, index.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    return (index.size, index.mtime_ns) == (stat.st_size, stat.st_mtime_ns)

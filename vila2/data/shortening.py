@@ -1,11 +1,11 @@
-"""Values and names as they stand in an error or a reject: on one line, short, and never the bytes of an image."""
+"""Shortens values and names for errors and rejects: to one line, and never with the bytes of an image."""
 
 from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterable
 
-#: A longer detail of a reject is cut.
+#: Largest number of characters in the detail of a reject.
 DETAIL = 300
 
 
@@ -34,13 +34,13 @@ _SHORT = _Short()
 
 
 def shown(value: object) -> str:
-    """A value for an error: like ``repr``, at most about 200 characters, with bytes as their number."""
+    """Writes a value for an error: as ``repr``, in about 200 characters, without the content of bytes."""
     return shortened(_SHORT.repr(value), 200)
 
 
 def shortened(text: str, limit: int = DETAIL) -> str:
-    """A text on one line of at most ``limit`` characters; the middle of a longer one is left out."""
-    # Cut first: nobody wants the lines of ten megabytes joined.
+    """Puts a text on one line of at most ``limit`` characters; the middle of a longer one is left out."""
+    # Cut first: joining the lines of ten megabytes would take long.
     if len(text) > 4 * limit:
         text = f"{text[: 2 * limit]} {text[-2 * limit :]}"
     line = " ".join(text.split())
@@ -49,7 +49,7 @@ def shortened(text: str, limit: int = DETAIL) -> str:
 
 
 def listed(names: Iterable[object], limit: int = 12) -> str:
-    """Names of fields or columns, the first twelve, and how many more there are."""
+    """Lists names of fields or columns: the first ``limit``, and how many more there are."""
     every = [name if isinstance(name, str) else shown(name) for name in names]
     some = ", ".join(shortened(name, 40) for name in every[:limit])
     more = len(every) - limit

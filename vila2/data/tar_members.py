@@ -1,4 +1,4 @@
-"""What a tar that anybody may have made holds: its samples, whatever the order of their members, and what is left."""
+"""Finds the samples in a tar of any origin, whatever the order of their members, and what belongs to none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from vila2.data.files import MAX_BYTES, readable_name, too_large
 from vila2.data.member_names import Named, member_kind, split_member, split_members
@@ -24,7 +24,7 @@ _PACKED = (
     (b"\xfd7zXZ\x00", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
 )
-_FAR = 1 << 16  # so many bytes between two members are rather read than jumped over
+_FAR = 1 << 16  # bytes between two members; fewer are read rather than skipped
 
 
 @dataclass(slots=True)
@@ -32,9 +32,9 @@ class Group:
     """The members of one sample.
 
     Attributes:
-        base: their common name.
-        name: the first member's.
-        places: offset and size of each member's content, by extension, in the order of the tar.
+        base: common part of the members' names.
+        name: name of the first member.
+        places: offset and size of each member's content in bytes, by extension, in the order of the tar.
     """
 
     base: str
@@ -43,13 +43,18 @@ class Group:
 
     @property
     def members(self) -> list[Member]:
-        """Extension, offset and size of each member."""
+        """The members, in the order of the tar."""
         return [(extension, offset, size) for extension, (offset, size) in self.places.items()]
 
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """Members of one kind that belong to no sample: how many, and the name of one."""
+    """Members of one kind that belong to no sample.
+
+    Attributes:
+        count: number of members.
+        example: name of one of them.
+    """
 
     count: int
     example: str
@@ -60,13 +65,13 @@ class LeftAlone:
 
 @dataclass(frozen=True, slots=True)
 class TarContents:
-    """What a tar holds.
+    """The content of a tar.
 
     Attributes:
-        groups: the samples' members, in the order of their first ones.
-        left_alone: members of no sample, by extension or kind.
-        broken: why the tar can not be read to its end; "" where it can.
-        broken_at: the name of the sample where it breaks off, which is not among the groups.
+        groups: members of each sample, in the order of their first members.
+        left_alone: members that belong to no sample, by extension or kind.
+        broken: reason why the tar cannot be read to its end; "" where it can.
+        broken_at: name of the sample in which the tar breaks off; it is not among the groups.
     """
 
     groups: list[Group]
@@ -76,7 +81,7 @@ class TarContents:
 
 
 class Refused(NamedTuple):
-    """A group that gives no sample; the fields are those of a :class:`vila2.data.shards.Reject`."""
+    """A group that gives no sample; its fields are those of :class:`vila2.data.rejects.Reject`."""
 
     where: str
     key: str
@@ -85,20 +90,20 @@ class Refused(NamedTuple):
 
 
 def scan_tar(file: BinaryIO, *, where: str, own: bool = False) -> TarContents:
-    """Reads the heads of all members of an uncompressed tar, and joins the members of each sample by name.
+    """Reads the headers of an uncompressed tar, and joins the members of each sample by name.
 
-    Held in memory are names and places (some hundred bytes a member), no contents. Two samples of one name stay
-    two: a member joins the first sample of its name that has no other of its extension, unless its neighbour did.
-    Images of one name that differ in their extension alone are samples of their own, by their whole names; they
+    Only names and places are held in memory, some hundred bytes a member. Two samples of one name stay two:
+    members that stand side by side join the first sample of their name that has none of their extensions.
+    Images whose names differ only in the extension become samples of their own, by their whole names, and
     share the text.
 
     Args:
-        file: the tar.
-        where: its path, for errors.
-        own: whether vila2 wrote it: its names need no guessing.
+        file: the open tar.
+        where: path of the tar, for errors.
+        own: whether vila2 wrote the tar, so that its names are split without guessing.
 
     Raises:
-        DataError: a member that can run code when it is decoded.
+        DataError: a member can run code when it is decoded.
     """
     names: list[str] = []
     places: list[tuple[int, int]] = []  # offset and size
@@ -145,8 +150,8 @@ def _join(
     left: dict[str, LeftAlone],
     broken_at: str,
 ) -> list[Group]:
-    """The groups of a tar; what belongs to none is counted in ``left``."""
-    runs: list[Group] = []  # of neighbours
+    """Joins members to groups; counts those that belong to none in ``left``."""
+    runs: list[Group] = []  # members that stand side by side
     for name, (offset, size), named in zip(names, places, found, strict=True):
         if not named.kind or named.base is None or size < 0:
             _count(left, "hard link" if size < 0 else named.extension, name)
@@ -169,7 +174,7 @@ def _join(
 
 
 def _parted(group: Group) -> list[Group]:
-    """A group whose images differ in nothing but their extension ("a.jpg", "a.png") as one of each."""
+    """Splits a group whose images differ only in the extension ("a.jpg", "a.png") into one group for each."""
     images = {extension: place for extension, place in group.places.items() if _is_plain_image(extension)}
     if len(images) < 2:
         return [group]
@@ -190,10 +195,10 @@ def _count(left: dict[str, LeftAlone], kind: str, name: str) -> None:
 
 
 def scan_files(file: BinaryIO) -> tuple[dict[str, tuple[int, int]], str]:
-    """Offset and size of each file in an uncompressed tar, by name; of files of one name the last.
+    """Finds offset and size of each file in an uncompressed tar, by name; the last of several with one name.
 
     Returns:
-        The files, and why the tar can not be read to its end ("" where it can).
+        The files, and the reason why the tar cannot be read to its end ("" where it can).
     """
     found: dict[str, tuple[int, int]] = {}
     try:
@@ -209,13 +214,14 @@ def scan_files(file: BinaryIO) -> tuple[dict[str, tuple[int, int]], str]:
 
 
 def read_members(descriptor: int, members: Sequence[Member]) -> list[tuple[str, bytes]] | None:
-    """Extension and content of each member; None where the file ends before.
-
-    Neighbours are read at once.
+    """Reads the members of a sample; those that stand close together are read at once.
 
     Args:
-        descriptor: of the open tar.
-        members: of one sample.
+        descriptor: descriptor of the open tar.
+        members: members of one sample.
+
+    Returns:
+        Extension and content of each member; None where the file ends too early.
     """
     start = min(offset for _, offset, _ in members)
     end = max(offset + size for _, offset, size in members)
@@ -231,14 +237,17 @@ def read_members(descriptor: int, members: Sequence[Member]) -> list[tuple[str, 
 def open_group(
     descriptor: int, group: Group, *, where: str, images: bool = True, text_only: bool = False
 ) -> Sample | Refused:
-    """The sample of a group, of a tar that anybody may have made.
+    """Reads the sample of a group.
 
     Args:
-        descriptor: of the open tar.
-        group: of this tar.
-        where: the tar, for the sample's ``where`` and a refusal's.
-        images: False leaves the contents of images out, where key, turns and meta are asked for alone.
-        text_only: whether a text without an image is a sample; ours are, in any case.
+        descriptor: descriptor of the open tar.
+        group: group of this tar.
+        where: path of the tar, which the sample or the refusal names.
+        images: whether to read the images; False is faster where only key, turns and meta are needed.
+        text_only: whether a text without an image is a sample; in a tar of vila2, it always is.
+
+    Returns:
+        The sample, or the reason why there is none.
     """
     key = readable_name(group.base)
     place = f"{where}: {readable_name(group.name)}"
@@ -271,38 +280,50 @@ def open_group(
     return Sample(sample.key, sample.images, sample.turns, sample.meta, where=place)
 
 
+class _Listing(Protocol):
+    """The attribute of a tar that typeshed does not know."""
+
+    members: list[tarfile.TarInfo]
+
+
+def forget_members(tar: tarfile.TarFile) -> None:
+    """Empties tarfile's list of a tar's members, which would otherwise grow with the tar."""
+    cast(_Listing, tar).members = []
+
+
 def packed_format(start: bytes) -> str:
-    """What a file is compressed by, from its first bytes: "gzip", "bzip2", "xz", "zstd", or ""."""
+    """Finds a file's compression by its first bytes: "gzip", "bzip2", "xz", "zstd", or ""."""
     return next((name for mark, name in _PACKED if start.startswith(mark)), "")
 
 
 def _entries(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """All entries of a tar, those of further tars that were written behind it (`cat a.tar b.tar`) among them.
+    """Reads all entries of a tar and of further tars in the same file (`cat a.tar b.tar`).
 
     Raises:
-        tarfile.TarError: it is no tar, or breaks off.
+        tarfile.TarError: the file is not a tar or breaks off.
     """
     start: int | None = 0
     while start is not None:
         file.seek(start)
         with tarfile.open(fileobj=file, mode="r:") as tar:
-            if start and not tar.members:  # what stands behind a whole tar is none
+            if start and not cast(_Listing, tar).members:  # what follows a complete tar is not a tar
                 return
             for info in tar:
                 if info.size < 0:
                     raise tarfile.ReadError(f"{readable_name(info.name)} has a negative size")
                 yield info
-                tar.members = []  # or tarfile keeps them all
+                forget_members(tar)
             start = _behind(tar, file)
 
 
 def _behind(tar: tarfile.TarFile, file: BinaryIO) -> int | None:
-    """Where something stands behind the end of a tar; None where there are but zeros.
+    """Finds the place of anything that follows the end of a tar; None where only zeros follow.
 
-    ``tarfile`` takes a tar that was cut between two members, or goes on with garbage, for a whole one.
+    ``tarfile`` alone would take a tar for complete that was cut between two members or continues with
+    garbage.
 
     Raises:
-        tarfile.ReadError: no end mark where the next member would start.
+        tarfile.ReadError: there is no end mark where the next member would start.
     """
     file.seek(tar.offset)
     if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:

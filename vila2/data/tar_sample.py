@@ -1,4 +1,4 @@
-"""One sample as the members of a tar, and back."""
+"""Converts a sample to the members of a tar, and back."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from vila2.errors import DataError
 
 
 def pack_sample(sample: Sample) -> list[tuple[str, bytes]]:
-    """The tar members that hold a sample: its images, then ``{key}.json``.
+    """Makes the tar members that hold a sample: its images, then ``{key}.json``.
+
+    Returns:
+        Name and content of each member.
 
     Raises:
-        DataError: an image of an unknown format, or turns or meta that are not JSON-able.
+        DataError: an image has an unknown format, or JSON cannot hold the turns or the meta.
+        UnicodeEncodeError: key, turns or meta hold half a surrogate pair.
     """
     base = member_base(sample.key)
     content: dict[str, Any] = {"turns": [turn.to_json() for turn in sample.turns], "meta": dict(sample.meta)}
@@ -26,10 +30,10 @@ def pack_sample(sample: Sample) -> list[tuple[str, bytes]]:
     try:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
-        raise  # half a surrogate pair; told apart from the rest by its type
+        raise  # a ValueError, yet told apart by its type
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(
-            f"{sample.key}: turns or meta are not JSON-able ({error})",
+            f"{sample.key}: turns or meta cannot be written as JSON ({error})",
             hint="use only text, finite numbers, lists and dicts",
         ) from error
     several = len(sample.images) > 1
@@ -41,19 +45,19 @@ def pack_sample(sample: Sample) -> list[tuple[str, bytes]]:
 
 
 def unpack_sample(base: str, members: Sequence[tuple[str, bytes]], *, where: str) -> Sample:
-    """Reads the members of one sample, ours or any WebDataset's.
+    """Makes a sample of its tar members, written by vila2 or by anyone else.
 
-    In a foreign tar ``.txt`` (else ``.text``, ``.caption``, a text of another name such as ``.caption.txt``, or
-    ``caption`` in the ``.json``) becomes the original text, and the ``.json`` the meta. Further texts and JSONs
-    stand in the meta by their extension.
+    The original text of a foreign sample is its ``.txt``; else its ``.text``, its ``.caption``, a text of
+    another name such as ``.caption.txt``, or the ``caption`` in its ``.json``. Its ``.json`` becomes the
+    meta. Further texts and JSONs are added to the meta by their extension.
 
     Args:
-        base: the members' common name without extension; the key unless the JSON has another.
-        members: extension and content of each.
-        where: the tar, for errors.
+        base: common name of the members, without extension; it is the key unless the JSON holds another.
+        members: extension and content of each member.
+        where: path of the tar, for errors.
 
     Raises:
-        DataError: a JSON or text member that can not be read.
+        DataError: a JSON or text member cannot be read.
     """
     images: list[tuple[tuple[int, str], bytes]] = []
     texts: dict[str, str] = {}
@@ -88,7 +92,7 @@ def unpack_sample(base: str, members: Sequence[tuple[str, bytes]], *, where: str
 
 
 def is_own_json(data: bytes) -> bool:
-    """Whether a JSON member is one of :func:`pack_sample`'s, which may do without an image."""
+    """Whether :func:`pack_sample` wrote a JSON member; such a sample needs no image."""
     try:
         return _is_own(json.loads(data))
     except (ValueError, RecursionError):
@@ -96,7 +100,7 @@ def is_own_json(data: bytes) -> bool:
 
 
 def json_status(data: bytes) -> str:
-    """What img2dataset notes of a download that failed, in a sample's JSON; "" where it notes nothing."""
+    """Reads why img2dataset failed to download a sample, from its JSON; "" where there is no such note."""
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
@@ -127,11 +131,11 @@ def _text_rank(extension: str) -> tuple[int, str]:
 
 
 def pair_turns(images: int, text: str | None) -> tuple[Turn, ...]:
-    """The conversation of an image-text pair: the user shows the images, the assistant says the text.
+    """Makes the conversation of an image-text pair: the user shows the images, the assistant says the text.
 
     Args:
-        images: how many images there are.
-        text: the text; None or blank gives the user's turn alone.
+        images: number of images.
+        text: text of the pair; None or blank gives the user's turn alone.
     """
     turns = (user(*(ImagePart(index) for index in range(images))),) if images else ()
     return (*turns, assistant(text.strip())) if text and text.strip() else turns
@@ -143,7 +147,7 @@ def says_something(turn: Turn) -> bool:
 
 
 def has_text(sample: Sample) -> bool:
-    """Whether there is anything in a sample that the loss could count."""
+    """Whether a sample has anything that the loss can count."""
     return any(turn.trained and says_something(turn) for turn in sample.turns)
 
 
@@ -151,4 +155,4 @@ def _json(data: bytes, *, where: str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: the JSON can not be read ({error})", hint="repack this sample") from error
+        raise DataError(f"{where}: the JSON cannot be read ({error})", hint="repack this sample") from error

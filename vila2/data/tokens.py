@@ -1,4 +1,4 @@
-"""Numbered tokens that a model is given in addition to its own, such as ``<loc_000>`` to ``<loc_999>``."""
+"""Numbered tokens that are added to a model's vocabulary, such as ``<loc_000>`` to ``<loc_999>``."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from vila2.errors import DataError
 
 @dataclass(frozen=True)
 class TokenSpec:
-    """A group of tokens that stand for the numbers 0 to ``count - 1``; their ids are contiguous.
+    """A request for tokens that stand for the numbers 0 to ``count - 1``; their ids are contiguous.
 
-    A plugin asks for it; the model adds them (:mod:`vila2.model.special_tokens`). Text that a user or an
-    annotator wrote never becomes such a token, even where it holds the same characters.
+    A plugin requests the group, and the model adds it (:mod:`vila2.model.special_tokens`). Text that a user
+    or an annotator wrote never becomes such a token, even where it holds the same characters.
 
     Attributes:
-        name: of the group, one of its kind in a model.
-        template: their text, by number; the number is wrapped, or it would be found in ordinary text.
-        count: how many there are.
-        init: what their embeddings start as. "mean": the mean of all embeddings; "sinusoidal": around
-            the mean, on waves of the number; "numeric": from the embedding of the digit 0 over 1, 2, ... to
-            that of 9. In the last two, neighbours begin near each other.
-        loss: "ce": a wrong number is as wrong as any other; "soft": the nearer, the less wrong.
-        sigma: how far the soft loss reaches, in numbers.
+        name: name of the group, unique in a model.
+        template: text of a token with ``{}`` for its number. Other characters enclose the number, so that a
+            token is not found within ordinary text.
+        count: number of tokens.
+        init: initial embeddings. "mean": the mean of all embeddings; "sinusoidal": the mean plus waves of the
+            number; "numeric": an interpolation between the embeddings of the digits 0 to 9. In the last two,
+            neighboring numbers start near each other.
+        loss: loss on a wrong number. "ce": every wrong number counts alike; "soft": a near number counts
+            less.
+        sigma: width of the soft loss, in numbers.
 
     Raises:
-        DataError: a field that does not fit, naming it.
+        DataError: a field is not valid; the error names it.
     """
 
     name: str
@@ -54,16 +56,16 @@ class TokenSpec:
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """The texts of the tokens, in the order of their numbers."""
+        """Texts of the tokens, in the order of their numbers."""
         return tuple(self.template.format(number) for number in range(self.count))
 
     def to_json(self) -> dict[str, Any]:
-        """All fields, JSON-able."""
+        """Gives all fields as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TokenSpec:
-        """Reads what :meth:`to_json` wrote; other keys are left aside."""
+        """Reads what :meth:`to_json` wrote; other keys are ignored."""
         return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
 
 
@@ -72,15 +74,15 @@ class TokenGroup:
     """A group of tokens that a model has.
 
     Attributes:
-        spec: what was asked for.
-        first: the id of the token of number 0; that of number n is ``first + n``.
+        spec: request that the group fulfills.
+        first: id of the token for 0; the token for n has the id ``first + n``.
     """
 
     spec: TokenSpec
     first: int
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-able, as it stands in a model's configuration."""
+        """Gives the group as JSON values, as a model's configuration holds it."""
         return self.spec.to_json() | {"first": self.first}
 
     @classmethod

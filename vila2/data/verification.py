@@ -1,4 +1,4 @@
-"""Looking for what is broken in a dataset: bytes, images, index, keys, and the layers beside it."""
+"""Checks a dataset for damage: bytes, images, indexes, keys, and the layers beside it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vila2.data.images import decode_image
-from vila2.data.layers import Layer
+from vila2.data.layers import Annotation, Layer
 from vila2.data.offset_index import OffsetIndex, index_tar
+from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset, file_sha256
 from vila2.errors import DataError
-from vila2.progress import Progress
+from vila2.progress import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One thing that is wrong: where, and what."""
+    """One thing that is wrong.
+
+    Attributes:
+        where: path of the damaged file or folder.
+        what: description of the damage.
+    """
 
     where: str
     what: str
@@ -28,7 +33,14 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was looked at, and everything that is wrong with it."""
+    """The result of a check.
+
+    Attributes:
+        samples: number of samples that were checked.
+        images: number of images that were checked.
+        layers: names of the layers that were checked.
+        problems: everything that is wrong.
+    """
 
     samples: int
     images: int
@@ -37,17 +49,17 @@ class Verification:
 
 
 def verify_dataset(
-    folder: Path | str, *, layers: Sequence[Path] = (), progress: Progress | None = None
+    folder: Path | str, *, layers: Sequence[Path] = (), progress: Task | None = None
 ) -> Verification:
-    """Reads everything of a dataset and its layers.
+    """Reads and checks all of a dataset and its layers.
 
-    Digests are computed again, every image is decoded, the offset indexes are compared with the tars, keys must
-    be unique, and layers must speak of samples that are there.
+    The check computes all digests again, decodes every image, and compares the offset indexes with the tars.
+    Keys must be unique, and layers must be about samples of the dataset.
 
     Args:
-        folder: anything that :meth:`ShardDataset.open` opens.
+        folder: path that :meth:`ShardDataset.open` opens.
         layers: folders of layers, besides those in the dataset's own ``layers``.
-        progress: something with ``advance(n)``, called for every sample.
+        progress: task that advances by one for every sample.
     """
     try:
         dataset = ShardDataset.open(folder)
@@ -103,7 +115,7 @@ def _same(index: OffsetIndex, other: OffsetIndex) -> bool:
     return all(np.array_equal(getattr(index, name), getattr(other, name)) for name in names)
 
 
-def _samples(dataset: ShardDataset, shard_no: int, problems: list[Damage]) -> Iterator[Any]:
+def _samples(dataset: ShardDataset, shard_no: int, problems: list[Damage]) -> Iterator[Sample]:
     for number in dataset.shard_range(shard_no):
         try:
             yield dataset[number]
@@ -111,7 +123,7 @@ def _samples(dataset: ShardDataset, shard_no: int, problems: list[Damage]) -> It
             problems.append(Damage(str(dataset.paths[shard_no]), error.what))
 
 
-def _image_problems(path: Path, sample: Any) -> Iterator[Damage]:
+def _image_problems(path: Path, sample: Sample) -> Iterator[Damage]:
     for number, data in enumerate(sample.images):
         try:
             decode_image(data, where=f"sample {sample.key!r}, image {number}")
@@ -120,7 +132,7 @@ def _image_problems(path: Path, sample: Any) -> Iterator[Damage]:
 
 
 def layer_problems(folder: Path, dataset: ShardDataset) -> list[Damage]:
-    """What is wrong with a layer, by itself and as a layer of this dataset."""
+    """Checks a layer, by itself and as a layer of this dataset."""
     try:
         layer = Layer.open(folder)
     except DataError as error:
@@ -150,6 +162,8 @@ def layer_problems(folder: Path, dataset: ShardDataset) -> list[Damage]:
     return problems
 
 
-def _unknown_keys(rows: Mapping[str, Any], dataset: ShardDataset, shard_no: int) -> list[str]:
+def _unknown_keys(
+    rows: Mapping[str, Sequence[Annotation]], dataset: ShardDataset, shard_no: int
+) -> list[str]:
     known = set(dataset.shard_keys(shard_no))
     return [key for key in rows if key not in known]

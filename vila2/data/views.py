@@ -1,11 +1,23 @@
-"""Views: how the layers of a sample become one conversation."""
+"""Views: how the original text of a sample and the layers about it become one conversation.
+
+A recipe names the view of each dataset. From the original caption "Our trip" and the layer `self-1`'s "A dog
+on a beach", the views make::
+
+    only(original)               [image] -> Our trip
+    only(self-1)                 [image] -> A dog on a beach
+    concat(original,self-1)      [image] -> Our trip -> A dog on a beach
+    dialogue(original,self-1)    [image] -> Our trip, PROMPT -> A dog on a beach
+    tree(original,self-1)        the same; with several layers, no exchange sees another's
+
+An arrow separates the user's turn from the assistant's.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from vila2.data.layers import Annotation
 from vila2.data.sample import ImagePart, Part, Sample, TextPart, Turn, assistant, user
@@ -20,15 +32,24 @@ _LAYER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A kind and its layers.
+    """A kind of view and the layers that it shows.
 
-    - ``only(L)``: the image and one text. ``only(original)`` is the sample as it is.
+    - ``only(L)``: the images and one text. ``only(original)`` is the sample as it is.
     - ``concat(original,L)``: the paper's template (section 2.1.1): both texts, the original first.
-    - ``dialogue(original,L,...)``: the original, then every exchange of the layers, in order.
-    - ``tree(original,L,...)``: the same, but each exchange sees only the image and the original.
+    - ``dialogue(original,L,...)``: the original conversation, then every exchange of the layers, in order.
+    - ``tree(original,L,...)``: the same, but each exchange sees only the images and the original
+      conversation.
+
+    Attributes:
+        kind: kind of the view.
+        layers: names of the layers, in order; "original" stands for the text in the shards and comes first.
 
     Raises:
-        DataError: an unknown kind, or layers that do not fit it.
+        DataError: the kind is unknown, or the layers do not fit it.
+
+    Example:
+        >>> View.parse("concat(original,self-1)")
+        View(kind='concat', layers=('original', 'self-1'))
     """
 
     kind: ViewKind
@@ -39,7 +60,7 @@ class View:
             raise DataError(f"unknown view {self.kind!r}", hint=f"use one of {', '.join(KINDS)}")
         for layer in self.layers:
             if not _LAYER.match(layer):
-                raise DataError(f"{layer!r} in view {self} is no name of a layer", hint=_EXAMPLE)
+                raise DataError(f"{layer!r} in view {self} is not the name of a layer", hint=_EXAMPLE)
         if len(set(self.layers)) != len(self.layers):
             raise DataError(f"view {self} names a layer twice", hint="name each layer once")
         if self.kind == "only" and len(self.layers) != 1:
@@ -53,16 +74,17 @@ class View:
 
     @classmethod
     def parse(cls, text: str) -> View:
-        """Reads "kind(layer,...)".
+        """Reads a view from "KIND(LAYER,...)".
 
         Raises:
-            DataError: another form.
+            DataError: the text has another form, or names no such view.
         """
         match = _FORM.fullmatch(text)
         if not match:
-            raise DataError(f"{text!r} is no view", hint=_EXAMPLE)
+            raise DataError(f"{text!r} is not a view", hint=_EXAMPLE)
         layers = [name.strip() for name in match.group(2).split(",")]
-        return cls(match.group(1), tuple(layers) if layers != [""] else ())  # type: ignore[arg-type]
+        kind = cast(ViewKind, match.group(1))  # an unknown one is refused by the view itself
+        return cls(kind, tuple(layers) if layers != [""] else ())
 
     def __str__(self) -> str:
         return f"{self.kind}({','.join(self.layers)})"
@@ -72,18 +94,19 @@ _EXAMPLE = "write only(original), concat(original,self-1), dialogue(original,sel
 
 
 def apply_view(view: View, sample: Sample, annotations: Mapping[str, Sequence[Annotation]]) -> Sample | None:
-    """Builds a sample's conversation from its layers.
+    """Builds the conversation of a sample that a view shows.
 
-    Only annotations with status "ok" are used; of several, ``only`` and ``concat`` take the first. Where a
-    layer has none, ``concat``, ``dialogue`` and ``tree`` leave it out. Turns of a layer name it in ``source``.
+    Only annotations with status "ok" are used; where there are several, ``only`` and ``concat`` take the
+    first. A layer that has none is left out by ``concat``, ``dialogue`` and ``tree``. The turns of a layer
+    carry its name in ``source``.
 
     Args:
-        view: what to build.
-        sample: with its original turns.
-        annotations: of this sample, by layer.
+        view: view to apply.
+        sample: sample with its original turns.
+        annotations: annotations of this sample, by name of the layer.
 
     Returns:
-        The sample with new turns, or None where nothing is left to train on.
+        The sample with the new conversation, or None where nothing is left to train on.
     """
     usable = {
         layer: [row for row in annotations.get(layer, ()) if row.status == "ok"]
@@ -109,14 +132,14 @@ def _images(sample: Sample) -> Turn:
 
 
 def _trunk(view: View, sample: Sample) -> Sample:
-    """What the layers are added to: the original conversation, or the images alone."""
+    """Gives the conversation that layers are added to: the original one, or the images alone."""
     if "original" in view.layers:
         return sample
     return sample.with_turns((_images(sample),) if sample.images else ())
 
 
 def _answer(row: Annotation, layer: str) -> list[Turn]:
-    """The annotation's last word, without the question."""
+    """Gives the first answer of an annotation, without the question."""
     if row.turns:
         answers = [turn for turn in row.turns if turn.role == "assistant"]
         return [replace(turn, source=layer, branch=0) for turn in answers[:1]]
@@ -124,6 +147,7 @@ def _answer(row: Annotation, layer: str) -> list[Turn]:
 
 
 def _exchange(row: Annotation, layer: str) -> list[Turn]:
+    """Gives the question and the answer of an annotation."""
     if row.turns is not None:
         return [replace(turn, source=layer, branch=0) for turn in row.turns]
     asked = [user(row.prompt, source=layer)] if row.prompt else []
@@ -133,9 +157,10 @@ def _exchange(row: Annotation, layer: str) -> list[Turn]:
 def _append(
     trunk: Sample, exchanges: Sequence[Sequence[Turn]], *, isolated: bool = False
 ) -> tuple[Turn, ...]:
-    """Adds exchanges to a conversation, or as branches of their own.
+    """Adds exchanges to the end of a conversation, or as branches of their own.
 
-    A conversation that has branches already gets further ones: added to its trunk, they would be seen by all.
+    A conversation with branches gets further branches, because all of its branches would see what is added to
+    the trunk.
     """
     turns = list(trunk.turns)
     last = max((turn.branch for turn in turns), default=0)
@@ -143,7 +168,7 @@ def _append(
         if isolated or last:
             turns += [replace(turn, branch=number) for turn in exchange]
         elif exchange and turns and exchange[0].role == turns[-1].role == "user":
-            # The picture and the first question are one utterance, as a user would make it.
+            # The image and the first question are one utterance, as a user would make it.
             turns[-1] = replace(turns[-1], parts=_joined(turns[-1].parts, exchange[0].parts))
             turns += exchange[1:]
         else:

@@ -2,82 +2,43 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shlex
-import time
-from contextlib import suppress
 from pathlib import Path
 
+from vila2.data.locks import hold, holding_process, signature
 from vila2.errors import RunError
 
 # Someone who only looks holds the lock for an instant.
 _PATIENCE_SECONDS = 1.0
-
-_held: set[int] = set()
-
-
-def _let_go_in_child() -> None:
-    # A worker that outlives a killed run must not keep the run locked.
-    for handle in _held:
-        with suppress(OSError):
-            os.close(handle)
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_let_go_in_child)
+_NAME = "lock"
 
 
 class RunLock:
-    """An exclusive hold on ``folder``.
+    """An exclusive hold on the folder of a run.
+
+    Args:
+        folder: folder of the run, which exists.
 
     Raises:
-        RunError: another process holds it; its number is named.
+        RunError: another process holds it, which is named; or the file system has no locks.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "lock"
-        self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        if not _try(self.handle, fcntl.LOCK_EX, patience=_PATIENCE_SECONDS):
-            holder = os.pread(self.handle, 32, 0).decode().strip() or "unknown"
-            os.close(self.handle)
+        file = folder / _NAME
+        held = hold(file, patience=_PATIENCE_SECONDS)
+        if held is None:
+            where = shlex.quote(str(folder))
             raise RunError(
-                f"{folder} is being run by process {holder}",
-                hint=f"look with `vila2 status {shlex.quote(str(folder))}`; wait for it, stop it, or run with another --out",
+                f"{folder} is being run by process {signature(file) or 'unknown'}",
+                hint=f"look with `vila2 status {where}`; wait for it, stop it, or run with another --out",
             )
-        _held.add(self.handle)
-        os.ftruncate(self.handle, 0)
-        os.pwrite(self.handle, str(os.getpid()).encode(), 0)
+        self._held = held
 
     def release(self) -> None:
         """Lets go; a second call does nothing."""
-        if self.handle in _held:
-            _held.remove(self.handle)
-            os.close(self.handle)
+        self._held.release()
 
 
 def holder_of(folder: Path) -> int | None:
-    """The number of the process that runs ``folder`` now, or None; 0 where it is not known."""
-    try:
-        handle = os.open(folder / "lock", os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        if _try(handle, fcntl.LOCK_SH, patience=0):
-            return None
-        text = os.pread(handle, 32, 0).decode().strip()
-        return int(text) if text.isdigit() else 0
-    finally:
-        os.close(handle)
-
-
-def _try(handle: int, kind: int, *, patience: float) -> bool:
-    end = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(handle, kind | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(0.05)
+    """Number of the process that runs in ``folder`` now, or None; 0 where the number is not known."""
+    return holding_process(folder / _NAME)
