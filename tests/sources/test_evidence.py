@@ -1,4 +1,4 @@
-"""Users' own data as evidence: every form is recognised, no coordinate is guessed, and nothing is lost silently."""
+"""Users' own data as evidence: every form is recognized, no coordinate is guessed, and nothing is lost silently."""
 
 from __future__ import annotations
 

@@ -150,6 +150,6 @@ def test_what_can_not_be_opened_is_one_clear_error(tmp_path):
     with pytest.raises(DataError, match="no such file or folder"):
         next(read("./nowhere"))
     (tmp_path / "train.parquet").write_bytes(b"PAR1 cut off")
-    with pytest.raises(DataError, match=r"train\.parquet.*can not be (opened|read)") as raised:
+    with pytest.raises(DataError, match=r"train\.parquet.*cannot be (opened|read)") as raised:
         list(read(tmp_path / "train.parquet"))
     assert len(raised.value.what) < 500

@@ -149,7 +149,7 @@ def test_broken_lines_are_rejected_by_number(images):
     assert [getattr(item, "reason", "taken") for item in found] == ["taken", "bad-json", "bad-row", "taken"]
     assert [item.where for item in found if isinstance(item, Reject)] == [f"{path}:2", f"{path}:4"]
     (images / "data.json").write_text("[{]")
-    with pytest.raises(DataError, match=r"data\.json: the JSON can not be read"):
+    with pytest.raises(DataError, match=r"data\.json: the JSON cannot be read"):
         list(read(images / "data.json"))
     with pytest.raises(DataError, match="no such file"):
         list(read(images / "nothing.json"))

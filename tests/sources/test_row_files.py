@@ -105,11 +105,11 @@ def test_every_kind_of_file_gives_its_rows(tmp_path, name, content, where):
         ("rows.txt", "a caption\nanother\n", "neither JSON, JSON lines, CSV nor Parquet; line 1"),
         ("rows.jsonl", "".join(f"{row}\n" for row in ROWS), "neither JSON.*line 1"),
         ("rows.json", json.dumps(ROWS[0], indent=2)[:-9], "neither JSON"),
-        ("rows.json", "[{]", "the JSON can not be read"),
+        ("rows.json", "[{]", "the JSON cannot be read"),
         ("rows.json", json.dumps({"train": ROWS, "test": ROWS}), "lists of objects are under train, test"),
         ("rows.tsv", "a caption\thttp://x/0.jpg\nb\thttp://x/1.jpg\n", "does not name the columns: a caption, http"),
         ("rows.csv", "id,id\n1,2\n", "does not name the columns"),
-        ("rows.csv", "id,text\n1,\u00fc\n".encode("latin-1"), "can not be read.*utf-8"),
+        ("rows.csv", "id,text\n1,\u00fc\n".encode("latin-1"), "cannot be read.*utf-8"),
         ("rows.zip", None, "a zip of a.jpg"),
     ],
 )  # fmt: skip

@@ -77,13 +77,13 @@ class RowFile:
         """The content, decompressed.
 
         Raises:
-            DataError: it can not be decompressed to its end.
+            DataError: it cannot be decompressed to its end.
         """
         try:
             with _opened(self.path, self.compression) as file:
                 yield file
         except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, OSError) as error:
-            what = f"the {self.compression} is damaged or cut off" if self.compression else "can not be read"
+            what = f"the {self.compression} is damaged or cut off" if self.compression else "cannot be read"
             raise DataError(f"{self.path}: {what} ({error})", hint="fetch it again") from error
 
 
@@ -123,7 +123,7 @@ def _opened(path: Path, compression: str) -> Iterator[IO[bytes]]:
 
         try:
             with pa.input_stream(str(path), compression=compression) as file:
-                yield io.BufferedReader(file)  # Arrow's own can not be read line by line
+                yield io.BufferedReader(file)  # Arrow's own cannot be read line by line
         except pa.ArrowException as error:
             raise OSError(str(error)) from error
         return

@@ -34,7 +34,7 @@ def first_samples(data: Mapping[str, DatasetSpec]) -> dict[str, Sample]:
             wrong.append(f"data.{name}: {error.what}" + (f" ({error.hint})" if error.hint else ""))
     if wrong:
         raise RecipeError(
-            wrong[0] if len(wrong) == 1 else "\n  ".join([f"{len(wrong)} datasets can not be read", *wrong]),
+            wrong[0] if len(wrong) == 1 else "\n  ".join([f"{len(wrong)} datasets cannot be read", *wrong]),
             hint="put the files there, or write where they are: in the recipe, or with --set data.NAME.path=...",
         )
     return first

@@ -70,7 +70,7 @@ class Listing:
         images: by extension, those of formats that are not read among them.
         texts: of each path without suffix, the text files.
         others: all else.
-        unlisted: folders that can not be listed, and why.
+        unlisted: folders that cannot be listed, and why.
     """
 
     images: list[str] = field(default_factory=list)

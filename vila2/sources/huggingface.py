@@ -68,7 +68,7 @@ def read(
         start, count: a slice of the rows.
 
     Raises:
-        DataError: the extra is not installed, the dataset can not be opened, or has no such column.
+        DataError: the extra is not installed, the dataset cannot be opened, or has no such column.
     """
     dataset = _open(str(path), split, config, revision, streaming)
     columns = _columns(dataset, path, image_key, text_key, id_key)
@@ -150,7 +150,7 @@ def _rows(dataset: Any, path: Path | str) -> Iterator[Mapping[str, Any]]:
         raise
     except Exception as error:  # the library raises errors of many kinds
         raise DataError(
-            f"{path}: can not be read after row {number} ({_reason(error)})",
+            f"{path}: cannot be read after row {number} ({_reason(error)})",
             hint="fetch it again, or fix that file",
         ) from error
 
@@ -189,7 +189,7 @@ def _open(path: str, split: str, config: str | None, revision: str | None, strea
         offline = "Offline" in str(error) or "offline" in str(error)
         hint = "check its name, split and config; log in with `hf auth login` where it is gated"
         raise DataError(
-            f"dataset {path!r}, split {split!r}: can not be opened ({_reason(error)})",
+            f"dataset {path!r}, split {split!r}: cannot be opened ({_reason(error)})",
             hint="the hub is switched off (HF_HUB_OFFLINE): give a local folder, or go online"
             if offline
             else hint,

@@ -46,7 +46,7 @@ class ImageFiles:
             300 bytes).
 
     Raises:
-        DataError: a tar that can not be read.
+        DataError: a tar that cannot be read.
     """
 
     def __init__(self, root: Path) -> None:
@@ -122,12 +122,12 @@ class ImageFiles:
                     raise DataError(f"{tar}: is packed by {packed}", hint=hint)
                 files, broken = scan_files(file)
         except OSError as error:
-            raise DataError(f"{tar}: can not be read ({error})", hint="fetch it again") from error
+            raise DataError(f"{tar}: cannot be read ({error})", hint="fetch it again") from error
         if broken and not files and self._folder is None:
-            raise DataError(f"{tar}: can not be read ({broken})", hint="fetch it again")
+            raise DataError(f"{tar}: cannot be read ({broken})", hint="fetch it again")
         if broken:
             if files:
                 files.popitem()  # its content may be cut
-            self._broken.append(f"{tar} can not be read to its end ({broken})")
+            self._broken.append(f"{tar} cannot be read to its end ({broken})")
         for path, (offset, size) in files.items():
             yield _ImagePlace(number, path, offset, size)

@@ -174,7 +174,7 @@ def _line_scores(file: Path, column: str, key: str) -> Iterator[Scores]:
             score_values([row.fields.get(column) for row in some]), [row.fields.get(key) for row in some]
         )
     for name in missing if fields else ():
-        state = "no row has a score" if name == column else "equal scores can not be told apart"
+        state = "no row has a score" if name == column else "equal scores cannot be told apart"
         raise DataError(f"{file}: no column {name!r}, so {state}", hint=f"its columns are {listed(fields)}")
 
 
@@ -189,7 +189,7 @@ def parquet_batches(file: Path, columns: list[str] | None = None) -> Iterator[An
     """The record batches of a Parquet file.
 
     Raises:
-        DataError: a column that it does not have, or a file that can not be read.
+        DataError: a column that it does not have, or a file that cannot be read.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -202,7 +202,7 @@ def parquet_batches(file: Path, columns: list[str] | None = None) -> Iterator[An
                 raise DataError(f"{file}: no column {column!r}", hint=f"its columns are {listed(names)}")
         yield from opened.iter_batches(batch_size=65536, columns=columns)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file}: can not be read ({error})", hint="fetch it again") from error
+        raise DataError(f"{file}: cannot be read ({error})", hint="fetch it again") from error
 
 
 def score_values(values: Sequence[Any]) -> np.ndarray:
@@ -239,7 +239,7 @@ def batch_scores(batch: Any, column: str, key: str, *, where: str = "") -> Score
         values = scores.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     except pa.ArrowException as error:
         raise DataError(
-            f"{where}: {column!r} can not be read ({error})", hint="write the scores as numbers"
+            f"{where}: {column!r} cannot be read ({error})", hint="write the scores as numbers"
         ) from error
     return Scores(values, _Keys(batch.column(key)))
 

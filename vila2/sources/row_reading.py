@@ -30,7 +30,7 @@ def file_rows(path: Path) -> Iterator[Numbered | Reject]:
     """What should be rows, in the order of the file; a ``Reject`` for a line that is broken.
 
     Raises:
-        DataError: a file of another kind, or one that can not be read as a whole.
+        DataError: a file of another kind, or one that cannot be read as a whole.
     """
     file = row_file(path)
     match file.kind:
@@ -73,7 +73,7 @@ def _array(file: RowFile) -> list[object] | None:
         if len(lines) > 1 and _is_json(lines[0]):
             return None
         raise DataError(
-            f"{file.path}: the JSON can not be read ({error})", hint="fix the file, or use JSONL"
+            f"{file.path}: the JSON cannot be read ({error})", hint="fix the file, or use JSONL"
         ) from error
 
 
@@ -189,7 +189,7 @@ def _zipped_rows(path: Path) -> Iterator[Numbered | Reject]:
                 with archive.open(name) as file:
                     yield from _line_rows(file, f"{path}/{name}")
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
-        raise DataError(f"{path}: can not be read ({error})", hint="fetch it again, or unpack it") from error
+        raise DataError(f"{path}: cannot be read ({error})", hint="fetch it again, or unpack it") from error
 
 
 def _table_rows(file: RowFile) -> Iterator[Numbered | Reject]:
@@ -213,7 +213,7 @@ def _table_rows(file: RowFile) -> Iterator[Numbered | Reject]:
                     detail = f"{len(cells)} cells instead of {len(names)} ({listed(names)})"
                     yield Reject(where, "", "bad-row", detail)
     except (csv.Error, UnicodeError) as error:
-        raise DataError(f"{file.path}: can not be read ({error})", hint="save it as CSV in UTF-8") from error
+        raise DataError(f"{file.path}: cannot be read ({error})", hint="save it as CSV in UTF-8") from error
 
 
 def _again(head: str, rest: Iterable[str]) -> Iterator[str]:
@@ -252,7 +252,7 @@ def _parquet_rows(path: Path) -> Iterator[Numbered | Reject]:
             number += len(batch)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path}: can not be read after row {number} ({error})", hint="fetch it again"
+            f"{path}: cannot be read after row {number} ({error})", hint="fetch it again"
         ) from error
 
 
@@ -260,10 +260,10 @@ def _batch_rows(batch: pa.RecordBatch, path: Path, start: int) -> Iterator[Numbe
     try:
         rows = batch.to_pylist()
     except (ValueError, OverflowError):
-        rows = None  # one value that Python can not hold: a date of the year 20000, broken UTF-8
+        rows = None  # one value that Python cannot hold: a date of the year 20000, broken UTF-8
     for number in range(len(batch)):
         where = f"{path}[{start + number}]"
         try:
             yield Numbered(where, rows[number] if rows else batch.slice(number, 1).to_pylist()[0])
         except (ValueError, OverflowError) as error:
-            yield Reject(where, "", "bad-row", f"a value that can not be read ({error})")
+            yield Reject(where, "", "bad-row", f"a value that cannot be read ({error})")

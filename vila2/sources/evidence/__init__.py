@@ -1,4 +1,4 @@
-"""Users' own data as samples with evidence, whatever form it has: the form is recognised by its content.
+"""Users' own data as samples with evidence, whatever form it has: the form is recognized by its content.
 
     a dataset folder, or WebDataset tars    samples as they are, with the evidence that they carry
     COCO JSON                               objects with boxes; one label of ``categories`` each
@@ -53,7 +53,7 @@ def open_evidence(path: Path | str, image_root: Path | str | None = None) -> Ite
             ``images`` folder where the image lies there.
 
     Returns:
-        Samples, and a ``Reject`` for every row, object or text that can not be used. A sample with
+        Samples, and a ``Reject`` for every row, object or text that cannot be used. A sample with
         evidence has one turn, which shows the image; a sample with exchanges has those.
 
     Raises:

@@ -179,7 +179,7 @@ def frame_of(
     """What the pixel coordinates of an image refer to: the image as it is stored, or as its EXIF orientation shows it.
 
     Both are read by other tools. The size that the annotations give tells which, or else how far their coordinates
-    reach; where neither does, or the size fits neither way, the coordinates can not be used.
+    reach; where neither does, or the size fits neither way, the coordinates cannot be used.
 
     Args:
         data: the encoded image.

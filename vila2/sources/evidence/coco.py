@@ -38,9 +38,9 @@ def read_coco(document: Mapping[str, Any], images: Images, *, where: str) -> Ite
     """One sample per image, those without annotations too; boxes are pixels (x, y, width, height).
 
     Every object of ``categories`` counts as annotated, as in COCO; an image with a crowd says so of all categories
-    but the crowd's, one with an annotation that can not be used of all but its category, and LVIS'
+    but the crowd's, one with an annotation that cannot be used of all but its category, and LVIS'
     ``neg_category_ids`` and ``not_exhaustive_category_ids`` are kept to. Where annotations are solids (Omni3D), not
-    everything counts as annotated. What can not be used is a ``Reject``. An id is the same as a number and as text.
+    everything counts as annotated. What cannot be used is a ``Reject``. An id is the same as a number and as text.
 
     Raises:
         DataError: ids that stand twice, categories that are none, or no annotation fits images and categories.

@@ -33,7 +33,7 @@ def form_of(fields: Mapping[str, Any]) -> str | None:
 
 
 def sample_of(row: Row, images: Images) -> Iterator[Sample | Reject]:
-    """The sample of a row, and a ``Reject`` for each part of it that can not be used."""
+    """The sample of a row, and a ``Reject`` for each part of it that cannot be used."""
     form = form_of(row.fields)
     if form is None:
         keys = ", ".join(map(repr, list(row.fields)[:8]))

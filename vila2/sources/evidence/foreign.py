@@ -1,4 +1,4 @@
-"""Annotations of other tools that are not read here: each is recognised, so that an error can say what it is."""
+"""Annotations of other tools that are not read here: each is recognized, so that an error can say what it is."""
 
 from __future__ import annotations
 

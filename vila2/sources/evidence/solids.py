@@ -1,4 +1,4 @@
-"""Omni3D's 3D boxes: metres in the camera frame (+x right, +y down, +z forward), with 2D boxes in pixels."""
+"""Omni3D's 3D boxes: meters in the camera frame (+x right, +y down, +z forward), with 2D boxes in pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOXES = ("bbox2D_tight", "bbox2D_gt", "bbox2D_trunc", "bbox2D_proj", "bbox")
 _POINTS = ("lidar_pts", "segmentation_pts")
 #: Metres that a box may be off the measured depth (Omni3D's own limit).
 _DEPTH_ERROR = 0.5
-_FARTHEST = 1e6  # metres
+_FARTHEST = 1e6  # meters
 
 
 def has_solids(objects: Sequence[Any]) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from vila2.data.evidence import Box3D, Camera, Evidence, Vector
 
 _ROUNDING = 1e-6
-_FARTHEST = 1e6  # metres, or pixels of a focal length
+_FARTHEST = 1e6  # meters, or pixels of a focal length
 _ROTATION = 0.1  # how far a matrix may be from a rotation; data sets round
 
 
 def unsound(evidence: Evidence) -> str:
-    """What can not be so in a piece of evidence, "" for nothing.
+    """What cannot be so in a piece of evidence, "" for nothing.
 
     Boxes and outlines are parts of the image, with the smaller corner first; a rotation turns and does nothing else.
     """
@@ -46,7 +46,7 @@ def _has_area(box: Sequence[float]) -> bool:
 
 def _solid(solid: Box3D) -> str:
     if max(map(abs, (*solid.centre, *solid.dimensions))) > _FARTHEST:
-        return f"centre {solid.centre} or dimensions {solid.dimensions} of over {_FARTHEST:g} metres"
+        return f"centre {solid.centre} or dimensions {solid.dimensions} of over {_FARTHEST:g} meters"
     return "" if is_rotation(solid.rotation) else f"rotation {solid.rotation} is none"
 
 

@@ -70,7 +70,7 @@ def read_texts(row: Mapping[str, Any], picture: Picture, *, where: str) -> Itera
     ymin, xmax, ymax), ``quad`` (eight numbers, four points, or CORD's x1 to y4) or ``points``; ``kind`` is kept. Lists
     of points and text, as EasyOCR and PaddleOCR give them, are read as well. Places are pixels, or parts of the image
     where the row says ``"scale": "unit"``; where all of them lie within a single pixel and the row does not say which,
-    it is not used. The list counts as all that is written, unless one of its texts can not be used or the row says
+    it is not used. The list counts as all that is written, unless one of its texts cannot be used or the row says
     ``"all_texts": false``.
     """
     name = _list_name(row)
@@ -106,7 +106,7 @@ def read_texts(row: Mapping[str, Any], picture: Picture, *, where: str) -> Itera
 
 
 def _unsure(places: Sequence[_Place], said: bool) -> Refusal | None:
-    """Why the places of a row can not be trusted, as reason and detail."""
+    """Why the places of a row cannot be trusted, as reason and detail."""
     if not places:
         return None
     values = [value for place in places for point in place.points for value in point]
@@ -164,7 +164,7 @@ def _text(
 
 
 def _written(value: Any) -> str | None:
-    """A text as it is written, None where it can not be read; of a number only a whole one: 9.5 may have been 9.50."""
+    """A text as it is written, None where it cannot be read; of a number only a whole one: 9.5 may have been 9.50."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     return text if isinstance(text, str) and text.strip() and text.strip() not in UNREADABLE else None
 

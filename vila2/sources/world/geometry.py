@@ -1,6 +1,6 @@
 """Projection of the world's solids and the intersection of camera rays with them.
 
-Camera frame in metres: +x right, +y down, +z forward. The camera looks along +z with a shifted principal point
+Camera frame in meters: +x right, +y down, +z forward. The camera looks along +z with a shifted principal point
 (a shift lens), so the ground is the plane ``y = CAMERA_HEIGHT`` and depth is z.
 """
 
@@ -96,7 +96,7 @@ def cast(solid: Solid, u: Array, v: Array) -> tuple[Array, Array]:
         u: pixel columns [W]; v: pixel rows [H], the grid of rays is their product.
 
     Returns:
-        depth [H, W] in metres, infinite where the ray misses, and the unit surface normals [3, H, W].
+        depth [H, W] in meters, infinite where the ray misses, and the unit surface normals [3, H, W].
     """
     cos, sin = np.float32(np.cos(solid.yaw)), np.float32(np.sin(solid.yaw))
     dx = ((u - CENTRE_U) / FOCAL).astype(np.float32)[None, :]

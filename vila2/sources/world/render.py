@@ -14,7 +14,7 @@ _SIDE = geometry.SIZE * _OVER
 _GRID = ((np.arange(_SIDE, dtype=np.float32) + 0.5) / _OVER).astype(np.float32)
 _HORIZON = int(geometry.CENTRE_V * _OVER)
 
-#: Where each sample of the floor lies, in metres: z per row, x per sample.
+#: Where each sample of the floor lies, in meters: z per row, x per sample.
 _FLOOR_Z = geometry.FOCAL * geometry.CAMERA_HEIGHT / (_GRID[_HORIZON:] - geometry.CENTRE_V)
 _FLOOR_X = (_GRID[None, :] - geometry.CENTRE_U) / geometry.FOCAL * _FLOOR_Z[:, None]
 _FADE = np.clip(2.2 / _FLOOR_Z, 0, 1) ** 1.5

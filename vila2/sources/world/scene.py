@@ -31,8 +31,8 @@ class WorldObject:
     """One solid on the ground.
 
     Attributes:
-        centre: (x, y, z) in metres in the camera frame: +x right, +y down, +z forward.
-        dimensions: (width, height, length) in metres; yaw turns the object about the vertical, in radians.
+        centre: (x, y, z) in meters in the camera frame: +x right, +y down, +z forward.
+        dimensions: (width, height, length) in meters; yaw turns the object about the vertical, in radians.
         word: the word on the sign standing on the object, if it carries one.
         box: the projected silhouette as (x0, y0, x1, y1) in unit coordinates of the image; the sign is not in it.
         visibility: the share of the silhouette that nothing hides, 0..1.
@@ -50,7 +50,7 @@ class WorldObject:
 
     @property
     def depth(self) -> float:
-        """Distance along the viewing direction in metres: the one distance of this world."""
+        """Distance along the viewing direction in meters: the one distance of this world."""
         return self.centre[2]
 
     @property

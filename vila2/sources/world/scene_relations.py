@@ -7,9 +7,9 @@ from vila2.sources.world.scene import Scene, WorldObject
 
 #: Left and right: gap of the box centres as a share of the image width.
 LEFT_RIGHT_MARGIN = 0.08
-#: Front and behind: gap of the depth intervals, in metres and as a share of the nearer depth.
+#: Front and behind: gap of the depth intervals, in meters and as a share of the nearer depth.
 DEPTH_GAP, DEPTH_SHARE = 0.10, 0.05
-#: Closest and farthest: the runner-up's depth ratio and gap in metres.
+#: Closest and farthest: the runner-up's depth ratio and gap in meters.
 EXTREME_RATIO, EXTREME_GAP = 1.15, 0.10
 
 

@@ -1,6 +1,6 @@
 """Text without images from the miniature world: instructions for joint SFT, and a test of what a language model knows.
 
-The test has two parts. "wording": which of two texts is a caption and which has two neighbouring words exchanged; a
+The test has two parts. "wording": which of two texts is a caption and which has two neighboring words exchanged; a
 language model that has read captions knows, before it ever sees an image. "told": questions about objects that are
 listed in words, which the shipped language model has to learn.
 """
@@ -76,7 +76,7 @@ def told(scene: Scene) -> str:
 
 
 def exchanged(text: str, rng: np.random.Generator) -> str:
-    """A text with two different neighbouring words in each other's place; the first word stays."""
+    """A text with two different neighboring words in each other's place; the first word stays."""
     words = text.split()
     places = [n for n in range(1, len(words) - 1) if words[n] != words[n + 1]]
     place = places[int(rng.integers(len(places)))]

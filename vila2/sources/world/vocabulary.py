@@ -16,7 +16,7 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "black": (0.11, 0.11, 0.13),
 }
 
-#: Edge length in metres before a jitter of a few per cent.
+#: Edge length in meters before a jitter of a few per cent.
 SIZES: dict[str, float] = {"small": 0.58, "large": 0.95}
 
 NUMBERS: tuple[str, ...] = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight")
