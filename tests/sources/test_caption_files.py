@@ -99,7 +99,7 @@ def test_cocos_image_ids_that_stand_twice_are_an_error(photos):
     path.write_text(
         json.dumps(coco(images=[{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "sub/b.jpg"}]))
     )
-    with pytest.raises(DataError, match="the image id 1 stands twice"):
+    with pytest.raises(DataError, match="two images have the id 1"):
         list(read(path))
     path.write_text(json.dumps(coco(annotations=[{"image_id": 1, "bbox": [0, 0, 1, 1]}])))
     with pytest.raises(

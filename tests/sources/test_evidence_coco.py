@@ -94,7 +94,7 @@ def test_a_category_id_with_two_names_is_refused_and_one_that_repeats_is_not(fol
         (GOOD | {"bbox": [50, 2, 10, 5]}, "bad-box", "no area in the image"),
         (GOOD | {"bbox": [float("nan"), 2, 10, 5]}, "bad-box", "nan"),
         (GOOD | {"bbox": [10**400, 2, 10, 5]}, "bad-box", "1000"),
-        (GOOD | {"bbox": [0.1, 0.2, 0.5, 0.5]}, "bad-box", "parts of the image"),
+        (GOOD | {"bbox": [0.1, 0.2, 0.5, 0.5]}, "bad-box", "shares of the image"),
     ],
 )
 def test_an_odd_annotation_is_refused_by_its_number_and_the_others_are_kept(

@@ -15,7 +15,7 @@ from vila2.sources.world import (
     generator,
     render,
     sample_scene,
-    scene_questions as questions,
+    questions,
 )
 from vila2.sources.world.vocabulary import SIGN_WORDS
 

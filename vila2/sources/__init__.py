@@ -11,8 +11,8 @@ from vila2.errors import DataError
 from vila2.plugin.references import load_reference
 
 if TYPE_CHECKING:
-    from vila2.data.sample import Sample
     from vila2.data.rejects import Reject
+    from vila2.data.sample import Sample
 
     Reader = Callable[..., Iterator[Sample | Reject]]
 

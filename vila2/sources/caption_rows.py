@@ -58,7 +58,7 @@ def read(
     start: int = 0,
     count: int | None = None,
 ) -> Iterator[Sample | Reject]:
-    """Reads rows ``{image: name, captions: [text, ...]}``, COCO's captions, and the output of ``vila2 recaption``.
+    """Reads rows ``{image: name, captions: [text, ...]}``, COCO's captions, and ``vila2 recaption``'s output.
 
     The key of a sample is the image's name without suffix. ``meta["references"]`` holds all captions; other
     fields of the row go to the meta too. Captions of ``vila2 recaption`` that are not marked "ok" are

@@ -1,10 +1,11 @@
 """Reads conversations of chat files, with images at their places, as turns. The known forms:
 
     LLaVA, ShareGPT         [{"from": "human", "value": "<image>\\n..."}, ...]
-    OpenAI, Qwen, TRL       [{"role": "user", "content": "..." or [{"type": "image", "image": "a.jpg"}, ...]}, ...]
-    The Cauldron            [{"user": "...", "assistant": "..."}, ...]
+    OpenAI, Qwen, TRL       [{"role": "user", "content": "..." or [{"type": "image", "image": "a.jpg"}, ...]},
+    ...] The Cauldron            [{"user": "...", "assistant": "..."}, ...]
     the same as JSON text, and as columns: {"from": [...], "value": [...]}
-    TRL, ms-swift, Alpaca   a row's "prompt" and "completion", "query" and "response", "instruction" and "output"
+    TRL, ms-swift, Alpaca   a row's "prompt" and "completion", "query" and "response", "instruction" and
+    "output"
 
 The turns are the same whether the images are listed beside the conversation or stand inside it.
 """
@@ -54,7 +55,8 @@ _MEDIA_FIELDS = frozenset(name for names in MEDIA.values() for name in names)
 _PLACEHOLDER = re.compile(
     r"(?:\r?\n)?(?:<image>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>|<img>([^<>\n]+)</img>)(?:\r?\n)?"
 )
-# A placeholder stands at the beginning or the end of a text, or on a line of its own; elsewhere it is an HTML tag.
+# A placeholder stands at the beginning or the end of a text, or on a line of its own; elsewhere it is an HTML
+# tag.
 _MEDIUM = re.compile(
     r"<\|(video|audio)_pad\|>|\A\s*<(video|audio)>|<(video|audio)>\s*\Z|^[ \t]*<(video|audio)>[ \t]*$",
     re.MULTILINE,

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from vila2.data.shards import Reject
+from vila2.data.rejects import Reject
 from vila2.data.shortening import shown
 from vila2.errors import DataError
 from vila2.sources.conversations import is_turn
