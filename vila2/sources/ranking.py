@@ -106,7 +106,7 @@ class RankingPass:
 def rank(
     scores: Callable[[], Iterable[Scores]], *, top: int | None = None, min_score: float | None = None
 ) -> Ranking:
-    """Finds the best rows in two passes: one for the lowest score to take, one for the rows at just this score.
+    """Finds the best rows in two passes: one for the lowest score to take, one for the rows at that score.
 
     Args:
         scores: function that reads the scores of all rows from the start.

@@ -46,8 +46,9 @@ def select_rows(
     files = row_files(path)
     kinds = {".parquet" if file.suffix == ".parquet" else ".jsonl" for file in files}
     if kinds != {out.suffix}:
+        held = " and ".join(sorted(kinds))
         raise DataError(
-            f"{path} holds {' and '.join(sorted(kinds))} rows, but {out} is to hold {out.suffix or 'no'} rows",
+            f"{path} holds {held} rows, and {out} is to hold {out.suffix or 'no'} rows",
             hint=f"name the output {out.with_suffix(min(kinds)).name}",
         )
     try:

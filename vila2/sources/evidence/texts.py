@@ -137,7 +137,10 @@ def _unsure(places: Sequence[_Place], said: bool) -> Refusal | None:
 
 
 def _fields(entry: Any) -> Mapping[str, Any] | None:
-    """Makes an object of an entry: itself, or EasyOCR's (points, text, score), PaddleOCR's (points, (text, score))."""
+    """Makes an object of an entry.
+
+    An entry may be a list: (points, text, score) from EasyOCR, (points, (text, score)) from PaddleOCR.
+    """
     if isinstance(entry, Mapping):
         return entry
     if not isinstance(entry, list | tuple) or len(entry) not in (2, 3):
