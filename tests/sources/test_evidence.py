@@ -1,4 +1,4 @@
-"""Users' own data as evidence: every form is recognized, no coordinate is guessed, and nothing is lost silently."""
+"""Users' own data as evidence: every form is recognized, no coordinate is guessed, losses are reported."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_a_whole_number_is_text_and_another_may_have_lost_a_digit(folder):
         (None, "bad-text", "no object"),
     ],
 )
-def test_a_text_that_can_not_be_used_is_refused_by_its_number(folder, entry, reason, detail):
+def test_a_text_that_cannot_be_used_is_refused_by_its_number(folder, entry, reason, detail):
     evidence, (reject,) = row(folder, {"text": "ok", "box": [1, 1, 20, 20]}, entry)
     assert [text.text for text in evidence.texts] == ["ok"] and not evidence.all_texts
     assert (

@@ -179,7 +179,7 @@ def test_images_may_lie_elsewhere(images, tmp_path_factory):
     assert Image.open(io.BytesIO(sample.images[0])).size == (8, 8)
 
 
-def test_sources_are_found_by_name_and_misspellings_are_mended(images):
+def test_sources_are_found_by_name_and_misspellings_get_a_hint(images):
     path = write(images, [{"id": "x", "conversations": talk("Hi", "Hello")}])
     assert [sample.key for sample in open_source("llava", path=path)] == ["x"]
     with pytest.raises(DataError, match="did you mean 'llava'"):

@@ -25,16 +25,71 @@ PLAIN = (
     | st.floats()
     | st.text()
     | st.sampled_from(
-        ["a.jpg", "", " ", "user", "human", "gpt", "image", "video", "text", "<image>", "<video>\nWhat?", "ok",
-         "data:image/png;base64,AAAA", "file:///nowhere.jpg", "https://example.org/a.jpg", "\ud800", "nul\0.jpg",
-         '[{"from": "human", "value": "Hi"}]', "['one', 'two']", "[" * 60, "{}", "/9j/" + "A" * 200]
+        [
+            "a.jpg",
+            "",
+            " ",
+            "user",
+            "human",
+            "gpt",
+            "image",
+            "video",
+            "text",
+            "<image>",
+            "<video>\nWhat?",
+            "ok",
+            "data:image/png;base64,AAAA",
+            "file:///nowhere.jpg",
+            "https://example.org/a.jpg",
+            "\ud800",
+            "nul\0.jpg",
+            '[{"from": "human", "value": "Hi"}]',
+            "['one', 'two']",
+            "[" * 60,
+            "{}",
+            "/9j/" + "A" * 200,
+        ]
     )
-)  # fmt: skip
+)
 NAMES = st.sampled_from(
-    ["id", "image", "images", "conversations", "messages", "texts", "from", "value", "role", "content", "type", "text",
-     "image_url", "url", "bytes", "path", "user", "assistant", "prompt", "completion", "question", "answer", "history",
-     "system", "caption", "captions", "video", "index", "status", "key", "file", "input", "annotations", "data", "source"]
-) | st.text(max_size=3)  # fmt: skip
+    [
+        "id",
+        "image",
+        "images",
+        "conversations",
+        "messages",
+        "texts",
+        "from",
+        "value",
+        "role",
+        "content",
+        "type",
+        "text",
+        "image_url",
+        "url",
+        "bytes",
+        "path",
+        "user",
+        "assistant",
+        "prompt",
+        "completion",
+        "question",
+        "answer",
+        "history",
+        "system",
+        "caption",
+        "captions",
+        "video",
+        "index",
+        "status",
+        "key",
+        "file",
+        "input",
+        "annotations",
+        "data",
+        "source",
+    ]
+) | st.text(max_size=3)
 VALUES = st.recursive(
     PLAIN,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),

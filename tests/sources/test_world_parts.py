@@ -1,4 +1,4 @@
-"""The shipped parts of the miniature world: they load as Hugging Face models and speak the project's formats."""
+"""The shipped parts of the miniature world load as Hugging Face models and use the project's formats."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from vila2.sources.world import (
     PARTS,
     detailed_caption,
     generator,
+    questions,
     render,
     sample_scene,
-    questions,
 )
 from vila2.sources.world.vocabulary import SIGN_WORDS
 

@@ -132,7 +132,7 @@ def test_images_may_lie_in_a_folder_of_their_own(tmp_path):
     (root / "image_2").rename(tmp_path / "images")
     built = SpatialBuilder(SpatialConfig(data=root, image_root=tmp_path / "images", mirror="none"))
     assert [sample.key for sample in built.build("00000")] == ["000000", "000001"]
-    with pytest.raises(DataError, match=r"image_root: .*nowhere is no folder"):
+    with pytest.raises(DataError, match=r"image_root: .*nowhere is not a folder"):
         SpatialBuilder(SpatialConfig(data=root, image_root=tmp_path / "nowhere")).shards()
 
 
@@ -144,7 +144,7 @@ def test_rows_take_their_images_from_image_root_too(tmp_path):
     (tmp_path / "elsewhere" / "a.png").write_bytes(IMAGE)
     config = SpatialConfig(data=tmp_path / "rows.jsonl", image_root=tmp_path / "elsewhere")
     assert all(isinstance(scene, Sample) for scene in SpatialBuilder(config).reader.scenes("all"))
-    with pytest.raises(DataError, match="image_root has no use"):
+    with pytest.raises(DataError, match="image_root has no effect"):
         open_scenes(omni3d(tmp_path / "o", {}), "objectron", tmp_path)
 
 

@@ -19,7 +19,7 @@ __all__ = [
     "sign_box", "world_samples",
 ]  # fmt: skip
 
-#: Folder of the small pretrained parts, ``vision`` and ``language``; its README.md says how they were trained.
+#: Folder of the small pretrained parts, ``vision`` and ``language``; their training is told in its README.md.
 PARTS = Path(__file__).parent / "parts"
 
 
