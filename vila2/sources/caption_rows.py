@@ -69,9 +69,9 @@ def read(
         image_key: field of the image; by default the first usual one, such as ``image`` or ``file_name``.
         text_key: field of the captions, a text or a list; by default the first usual one, such as
             ``captions``, ``caption`` or ``text``.
-        choose: which caption becomes the text: "first"; "shortest" or "longest", by words; "join" makes a
-            paragraph of several, a sentence each; "each" trains on all of them, each in a branch that sees
-            the image and no other caption.
+        choose: choice of the caption that becomes the text: "first"; "shortest" or "longest", by words;
+            "join" makes a paragraph of several, a sentence each; "each" trains on all of them, each in a
+            branch that sees the image and no other caption.
         join: most captions in a paragraph; those with the most different words are taken. All by default.
         prompt: question of the user that the text answers; none by default.
         image_root: folder that names of images are relative to; by default the folder of the file.

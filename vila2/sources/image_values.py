@@ -120,7 +120,7 @@ def image_bytes(root: Path, value: object, *, where: str, key: str) -> bytes | R
 def _from_text(root: Path, text: str, reject: Callable[[str, str], Reject]) -> bytes | Reject:
     if text[:5].lower() == "data:":
         data = _from_data_uri(text)
-        return data if data is not None else reject("corrupt-image", f"{shown(text)} is no base64")
+        return data if data is not None else reject("corrupt-image", f"{shown(text)} is not base64")
     name = unquote(urlsplit(text).path) if text.startswith("file://") else text
     if _SCHEME.match(name):
         fetch = "fetch it first, for example with img2dataset"

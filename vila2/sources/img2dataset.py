@@ -52,8 +52,8 @@ def read(
         join: field that row and sample have in common: "url" or "id" (in the sample's JSON), or "key".
         require_text: whether to reject images without text.
         text_only: whether to keep texts without an image; mostly their download failed.
-        top: how many samples with the highest score to keep (VILA appendix D); all by default. The scores are
-            those of the metadata, else those in the samples' JSON; they are read twice before the first
+        top: most samples to keep, those with the highest score (VILA appendix D); all by default. The scores
+            are those of the metadata, else those in the samples' JSON; they are read twice before the first
             sample. To rank all of COYO before the download, use ``vila2 data select``.
         rank_by: field of the score.
         min_score: lowest score to keep; none by default.

@@ -77,7 +77,7 @@ class _Placed(NamedTuple):
         sentence: number of the sentence that it matches.
         number: number of the image in the document.
         name: name of the image.
-        similarity: how well image and sentence match, as the row gives it.
+        similarity: similarity of image and sentence, as the row gives it.
         data: encoded image.
     """
 
@@ -97,7 +97,7 @@ class _Document:
         key: key of its sample.
         url: address of the page.
         sentences: sentences in order, without white space around them.
-        infos: what the row says of each image.
+        infos: entries of the images in the row.
     """
 
     where: str

@@ -39,9 +39,9 @@ def take(items: Iterable[Item], start: int, count: int | None) -> Iterator[Item]
     """Yields a slice of items.
 
     Args:
-        items: what to slice.
+        items: items to slice.
         start: number of the first item, from 0.
-        count: how many items at most; None for all that follow.
+        count: most items to yield; None for all that follow.
 
     Raises:
         DataError: a number is negative or not whole.

@@ -13,7 +13,7 @@ class Foreign(NamedTuple):
 
     Attributes:
         what: name of the form.
-        hint: how to make it readable.
+        hint: advice that makes it readable.
     """
 
     what: str

@@ -57,7 +57,7 @@ def read_solids(
     camera = _camera(row.get("K"), picture)
     objects = []
     for place, thing in things:
-        made = _object(thing, picture) if isinstance(thing, Mapping) else f"{shown(thing)} is no object"
+        made = _object(thing, picture) if isinstance(thing, Mapping) else f"{shown(thing)} is not an object"
         if isinstance(made, str):
             yield Reject(place, picture.key, "bad-box", made)
         else:

@@ -146,13 +146,13 @@ def _draft_objects(
     """Places objects, with their visibility still open; None if they do not fit."""
     drafts: list[WorldObject] = []
     for position in range(count):
-        shape, colour, size = _pick(rng, SHAPES), _pick(rng, tuple(COLOURS)), _pick(rng, tuple(SIZES))
+        shape, color, size = _pick(rng, SHAPES), _pick(rng, tuple(COLOURS)), _pick(rng, tuple(SIZES))
         if drafts and rng.random() < 0.4:  # shared attributes give counts above one and hard negatives
             other = drafts[int(rng.integers(len(drafts)))]
-            shape, colour = (other.shape, colour) if rng.random() < 0.6 else (shape, other.colour)
+            shape, color = (other.shape, color) if rng.random() < 0.6 else (shape, other.colour)
         word = _pick(rng, words) if position < signs else None
         for _ in range(12):
-            candidate = _place(rng, shape, colour, size, word)
+            candidate = _place(rng, shape, color, size, word)
             if candidate is not None and all(_apart(candidate, other) for other in drafts):
                 drafts.append(candidate)
                 break
@@ -163,15 +163,15 @@ def _draft_objects(
 
 
 def _place(
-    rng: np.random.Generator, shape: str, colour: str, size: str, word: str | None
+    rng: np.random.Generator, shape: str, color: str, size: str, word: str | None
 ) -> WorldObject | None:
     scale = SIZES[size] * (0.94 + 0.12 * rng.random())
     width, height, length = (round(scale * part, 4) for part in _PROPORTIONS[shape])
     z = round(_NEAR + (_FAR - _NEAR) * rng.random(), 4)
     x = round((rng.random() * 2 - 1) * geometry.SIZE / 2 / geometry.FOCAL * z, 4)
-    centre = (x, round(geometry.CAMERA_HEIGHT - height / 2, 4), z)
+    center = (x, round(geometry.CAMERA_HEIGHT - height / 2, 4), z)
     yaw = round(np.pi / 2 * rng.random(), 4)
-    thing = WorldObject(shape, colour, size, centre, (width, height, length), yaw, word, _NO_BOX, 1.0)
+    thing = WorldObject(shape, color, size, center, (width, height, length), yaw, word, _NO_BOX, 1.0)
     x0, y0, x1, y1 = (round(side / geometry.SIZE, 4) for side in geometry.silhouette_box(thing))
     if x0 < 0.01 or y0 < 0.01 or x1 > 0.99 or y1 > 0.99:
         return None

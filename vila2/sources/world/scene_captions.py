@@ -15,13 +15,13 @@ _GENERIC = (
     "my new picture",
 )  # fmt: skip
 _ALT_TEXTS = (
-    "{size} {colour} {shape}",
-    "{colour} {shape}",
-    "a {size} {colour} {shape}",
-    "photo of {a_colour} {shape}",
-    "{colour} {shape} for sale",
-    "{a_colour} {shape} on the ground",
-    "{size} {colour} {shape} photo",
+    "{size} {color} {shape}",
+    "{color} {shape}",
+    "a {size} {color} {shape}",
+    "photo of {a_color} {shape}",
+    "{color} {shape} for sale",
+    "{a_color} {shape} on the ground",
+    "{size} {color} {shape} photo",
 )
 
 #: Share of alt-texts that say nothing; and of the others, share of those with one wrong attribute.
@@ -48,18 +48,18 @@ def alt_text(scene: Scene, rng: np.random.Generator) -> str:
     # People name large and near objects more often.
     weights = np.array([thing.dimensions[0] / thing.depth for thing in scene.objects])
     thing = scene.objects[int(rng.choice(len(weights), p=weights / weights.sum()))]
-    shape, colour, size = thing.shape, thing.colour, thing.size
+    shape, color, size = thing.shape, thing.colour, thing.size
     if rng.random() < WRONG_SHARE:
-        match _pick(rng, ("shape", "colour", "colour", "size")):
+        match _pick(rng, ("shape", "color", "color", "size")):
             case "shape":
                 shape = _other(rng, SHAPES, shape)
-            case "colour":
-                colour = _other(rng, tuple(COLOURS), colour)
+            case "color":
+                color = _other(rng, tuple(COLOURS), color)
             case _:
                 size = _other(rng, tuple(SIZES), size)
-                return f"{size} {colour} {shape}"
+                return f"{size} {color} {shape}"
     template = _pick(rng, _ALT_TEXTS)
-    return template.format(size=size, colour=colour, shape=shape, a_colour=article(colour))
+    return template.format(size=size, color=color, shape=shape, a_color=article(color))
 
 
 def detailed_caption(

@@ -98,33 +98,33 @@ def _existence(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     asked = [present[i] for i in rng.permutation(len(present))[:3]]
     absent: list[tuple[str, str]] = []
     while len(absent) < len(asked):
-        colour, shape = present[int(rng.integers(len(present)))]
-        # Two negatives in three share the colour or the shape with a present object.
+        color, shape = present[int(rng.integers(len(present)))]
+        # Two negatives in three share the color or the shape with a present object.
         match int(rng.integers(3)):
             case 0:
-                colour = list(COLOURS)[int(rng.integers(len(COLOURS)))]
+                color = list(COLOURS)[int(rng.integers(len(COLOURS)))]
             case 1:
                 shape = SHAPES[int(rng.integers(len(SHAPES)))]
             case _:
-                colour = list(COLOURS)[int(rng.integers(len(COLOURS)))]
+                color = list(COLOURS)[int(rng.integers(len(COLOURS)))]
                 shape = SHAPES[int(rng.integers(len(SHAPES)))]
-        if (colour, shape) not in present and (colour, shape) not in absent:
-            absent.append((colour, shape))
+        if (color, shape) not in present and (color, shape) not in absent:
+            absent.append((color, shape))
     pairs = [(pair, "yes") for pair in asked] + [(pair, "no") for pair in absent]
-    return [SceneQuestion("existence", f"Is there {article(f'{colour} {shape}')}?", answer)
-            for (colour, shape), answer in pairs]  # fmt: skip
+    return [SceneQuestion("existence", f"Is there {article(f'{color} {shape}')}?", answer)
+            for (color, shape), answer in pairs]  # fmt: skip
 
 
-def _colour(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
+def _color(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     shapes = [thing.shape for thing in scene.objects]
     return [SceneQuestion("colour", f"What color is the {thing.shape}?", thing.colour)
             for thing in scene.objects if shapes.count(thing.shape) == 1]  # fmt: skip
 
 
 def _shape(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
-    colours = [thing.colour for thing in scene.objects]
+    colors = [thing.colour for thing in scene.objects]
     return [SceneQuestion("shape", f"What shape is the {thing.colour} object?", thing.shape)
-            for thing in scene.objects if colours.count(thing.colour) == 1]  # fmt: skip
+            for thing in scene.objects if colors.count(thing.colour) == 1]  # fmt: skip
 
 
 def _count(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
@@ -134,10 +134,10 @@ def _count(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
         # Most shapes are there once or not at all. Fewer of them are asked, so that "one" is no safe guess.
         if number >= 2 or rng.random() < (0.35 if number == 1 else 0.12):
             found.append((plural(shape), number))
-    for colour in COLOURS:
-        number = sum(thing.colour == colour for thing in scene.objects)
+    for color in COLOURS:
+        number = sum(thing.colour == color for thing in scene.objects)
         if number >= 2:
-            found.append((f"{colour} objects", number))
+            found.append((f"{color} objects", number))
     return [SceneQuestion("count", f"How many {noun} are there?", NUMBERS[number]) for noun, number in found]
 
 
@@ -183,6 +183,6 @@ def _reading(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
 
 
 _ASK: dict[str, Callable[[Scene, np.random.Generator], list[SceneQuestion]]] = {
-    "existence": _existence, "colour": _colour, "shape": _shape, "count": _count, "left_right": _left_right,
+    "existence": _existence, "colour": _color, "shape": _shape, "count": _count, "left_right": _left_right,
     "front_behind": _front_behind, "closest": _closest, "farthest": _farthest, "reading": _reading,
 }  # fmt: skip

@@ -11,14 +11,14 @@ from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
 _SYNONYMS = {"sphere": "ball", "box": "cube", "block": "cube", "can": "cylinder", "octahedron": "diamond",
              "big": "large", "huge": "large", "little": "small", "tiny": "small"}  # fmt: skip
 _SHAPE = "|".join([*SHAPES, "sphere", "box", "block", "octahedron"])
-_COLOUR = "|".join(COLOURS)
+_COLOR = "|".join(COLOURS)
 _SIZE = "small|large|big|huge|little|tiny"
 _NUMBER = "|".join(NUMBERS)
 
 #: "a small red cube", "the cube", "red object"; a number or a plural makes it a count.
 _MENTION = re.compile(
     rf"\b(?:(?P<det>an?|the|another|only one|{_NUMBER}|\d)\s+)?"
-    rf"(?:(?P<size>{_SIZE})\s+)?(?:(?P<colour>{_COLOUR})\s+)?"
+    rf"(?:(?P<size>{_SIZE})\s+)?(?:(?P<colour>{_COLOR})\s+)?"
     rf"(?P<shape>{_SHAPE}|object)(?P<plural>e?s)?\b",
     re.IGNORECASE,
 )
