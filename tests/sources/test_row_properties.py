@@ -13,7 +13,8 @@ from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.data.shortening import listed, shortened, shown
 from vila2.sources import open_source
-from vila2.sources.conversations import Conversation, UnfitConversation, read_conversation, read_talk
+from vila2.sources.chat_turns import UnfitConversation
+from vila2.sources.conversations import Conversation, read_conversation, read_talk
 from vila2.sources.image_values import image_bytes, image_name, image_values
 from vila2.sources.rows import Keys, Row, row_name
 

@@ -15,7 +15,8 @@ from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shortening import listed, shown
 from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
-from vila2.sources.conversations import CHATS, UnfitConversation, find_conversation, parsed_text, refuse_media
+from vila2.sources.chat_turns import UnfitConversation, find_conversation, parsed_text, refuse_media
+from vila2.sources.conversations import CHATS
 from vila2.sources.image_values import IMAGE_FIELDS, image_name, image_values, is_empty
 from vila2.sources.rows import (
     LONGEST_NAME,

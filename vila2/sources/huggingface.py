@@ -13,16 +13,8 @@ from vila2.data.shortening import listed, shortened
 from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
 from vila2.sources.caption_rows import TEXT_FIELDS, caption_texts
-from vila2.sources.conversations import (
-    ANSWERS,
-    CHATS,
-    QUESTIONS,
-    UnfitConversation,
-    find_conversation,
-    read_conversation,
-    read_talk,
-    refuse_media,
-)
+from vila2.sources.chat_turns import ANSWERS, QUESTIONS, UnfitConversation, find_conversation, refuse_media
+from vila2.sources.conversations import CHATS, read_conversation, read_talk
 from vila2.sources.image_values import IMAGE_FIELDS, image_values, is_empty
 from vila2.sources.rows import LONGEST_NAME, Keys, check_inputs, image_folder, read_images, take
 

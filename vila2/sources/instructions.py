@@ -8,7 +8,8 @@ from pathlib import Path
 from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
 from vila2.errors import DataError
-from vila2.sources.conversations import UnfitConversation, read_exchange, read_talk
+from vila2.sources.chat_turns import UnfitConversation
+from vila2.sources.conversations import read_exchange, read_talk
 from vila2.sources.image_values import row_images
 from vila2.sources.rows import Keys, Row, other_fields, read_rows, row_name, take
 

@@ -9,7 +9,8 @@ from typing import Any
 from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
 from vila2.data.shortening import listed
-from vila2.sources.conversations import UnfitConversation, read_talk
+from vila2.sources.chat_turns import UnfitConversation
+from vila2.sources.conversations import read_talk
 from vila2.sources.image_values import image_name, row_images
 from vila2.sources.rows import (
     Keys,

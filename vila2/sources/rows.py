@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from vila2.data.rejects import Reject
 from vila2.data.shortening import shown
 from vila2.errors import DataError
-from vila2.sources.conversations import is_turn
+from vila2.sources.chat_turns import is_turn
 from vila2.sources.image_values import image_bytes, image_name
 from vila2.sources.row_reading import file_rows
 
