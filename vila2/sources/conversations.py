@@ -5,7 +5,7 @@
                             [{"type": "image", "image": "a.jpg"}, {"type": "text", "text": "..."}]
     The Cauldron            [{"user": "...", "assistant": "..."}, ...]
     the same as JSON text, and as columns: {"from": [...], "value": [...]}
-    TRL, ms-swift, Alpaca   "prompt" and "completion", "query" and "response", "instruction" and "output" of a row
+    TRL, ms-swift, Alpaca   "prompt" and "completion", "query" and "response", "instruction" and "output"
 
 The turns are the same whether the images are listed beside the conversation or stand inside it.
 """
