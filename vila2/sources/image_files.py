@@ -59,7 +59,7 @@ class ImageFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._folder = root if root.is_dir() else None
-        self._tars = sorted(root.glob("*.tar")) if root.is_dir() else [root]
+        self._tars = sorted(filter(Path.is_file, root.glob("*.tar"))) if root.is_dir() else [root]
         self._broken: list[str] = []
         self._places: dict[str, list[_ImagePlace]] = {}
         for number, tar in enumerate(self._tars):

@@ -133,7 +133,7 @@ def check_inputs(
         missing[f"{path}: no such file or folder"] = "check the path"
     if image_root:
         root = Path(image_root)
-        if root_may_be_tar and not root.exists():
+        if root_may_be_tar and not (root.is_dir() or root.is_file()):
             missing[f"image_root: {root}: no such file or folder"] = "give a folder or a tar of the images"
         elif not root_may_be_tar and not root.is_dir():
             missing[f"image_root: {root} is not a folder"] = (

@@ -205,7 +205,7 @@ def _document(path: Path) -> dict[str, Any] | None:
     if path.suffix != ".json":
         return None
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes())  # LVIS is larger than `read_file` allows an image to be
     except (ValueError, RecursionError):
         return None  # JSON lines under another name, or damaged: the reader of rows says what is wrong
     return value if isinstance(value, dict) else None
