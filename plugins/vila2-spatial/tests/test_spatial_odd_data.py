@@ -144,7 +144,7 @@ def test_rows_take_their_images_from_image_root_too(tmp_path):
     (tmp_path / "elsewhere" / "a.png").write_bytes(IMAGE)
     config = SpatialConfig(data=tmp_path / "rows.jsonl", image_root=tmp_path / "elsewhere")
     assert all(isinstance(scene, Sample) for scene in SpatialBuilder(config).reader.scenes("all"))
-    with pytest.raises(DataError, match="image_root has no effect"):
+    with pytest.raises(DataError, match="image_root has no use"):
         open_scenes(omni3d(tmp_path / "o", {}), "objectron", tmp_path)
 
 
