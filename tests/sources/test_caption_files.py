@@ -1,4 +1,4 @@
-"""Captions as others write them: COCO's, Karpathy's, tables, and those of ``vila2 recaption`` that come back."""
+"""Captions in files of others: COCO's, Karpathy's, tables, and the output of ``vila2 recaption``."""
 
 from __future__ import annotations
 
@@ -24,8 +24,17 @@ def photos(tmp_path) -> Path:
 
 def line(key: str, status: str = "ok", **more: object) -> dict[str, object]:
     """A line of ``vila2 recaption``."""
-    row = {"key": key, "file": f"photos/{key}", "prompt_name": "detailed", "prompt": "Describe it.", "text": f"A {key}.",
-           "status": status, "detail": "cut off at 80 tokens", "tokens": 9, "model": "m"}  # fmt: skip
+    row = {
+        "key": key,
+        "file": f"photos/{key}",
+        "prompt_name": "detailed",
+        "prompt": "Describe it.",
+        "text": f"A {key}.",
+        "status": status,
+        "detail": "cut off at 80 tokens",
+        "tokens": 9,
+        "model": "m",
+    }
     return row | more
 
 
@@ -72,7 +81,11 @@ def test_a_status_of_another_kind_is_a_field_like_any_other(photos):
 def coco(**more: object) -> dict[str, object]:
     return {
         "info": {"year": 2017},
-        "images": [{"id": 1, "file_name": "a.jpg", "width": 8}, {"id": 7, "file_name": "sub/b.jpg"}, {"id": 8, "file_name": "c"}],
+        "images": [
+            {"id": 1, "file_name": "a.jpg", "width": 8},
+            {"id": 7, "file_name": "sub/b.jpg"},
+            {"id": 8, "file_name": "c"},
+        ],
         "annotations": [
             {"id": 1, "image_id": 7, "caption": "B one."},
             {"id": 2, "image_id": 1, "caption": "A one."},
@@ -80,7 +93,7 @@ def coco(**more: object) -> dict[str, object]:
             {"id": 4, "image_id": 9, "caption": "Nobody's."},
         ],
         **more,
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -99,7 +112,7 @@ def test_cocos_image_ids_that_stand_twice_are_an_error(photos):
     path.write_text(
         json.dumps(coco(images=[{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "sub/b.jpg"}]))
     )
-    with pytest.raises(DataError, match="the image id 1 stands twice"):
+    with pytest.raises(DataError, match="two images have the id 1"):
         list(read(path))
     path.write_text(json.dumps(coco(annotations=[{"image_id": 1, "bbox": [0, 0, 1, 1]}])))
     with pytest.raises(
@@ -124,17 +137,33 @@ def test_other_documents_of_captions(photos):
 @pytest.mark.parametrize(
     ("row", "reason", "detail"),
     [
-        ({"image": "photos/a.jpg", "text": '[{"from": "human", "value": "Hi"}]'}, "missing-text", "source llava"),
-        ({"image": "photos/a.jpg", "caption": [{"role": "user", "content": "Hi"}]}, "missing-text", "source llava"),
+        (
+            {"image": "photos/a.jpg", "text": '[{"from": "human", "value": "Hi"}]'},
+            "missing-text",
+            "source llava",
+        ),
+        (
+            {"image": "photos/a.jpg", "caption": [{"role": "user", "content": "Hi"}]},
+            "missing-text",
+            "source llava",
+        ),
         ({"image": "photos/a.jpg", "caption": 3}, "missing-text", "but 3"),
-        ({"image": "photos/a.jpg", "label": "cat"}, "missing-field", "fields: image, label; name the field with text_key"),
-        ({"pic": "photos/a.jpg", "caption": "A cat."}, "missing-field", "fields: pic, caption; name the field with image_key"),
+        (
+            {"image": "photos/a.jpg", "label": "cat"},
+            "missing-field",
+            "fields: image, label; name the field with text_key",
+        ),
+        (
+            {"pic": "photos/a.jpg", "caption": "A cat."},
+            "missing-field",
+            "fields: pic, caption; name the field with image_key",
+        ),
         ({"image": ["photos/a.jpg", "photos/a.jpg"], "caption": "Two."}, "bad-row", "2 images"),
         ({"image": "", "caption": "A cat."}, "no-image", "'image' is empty"),
         ({"url": "http://x/a.jpg", "caption": "A cat."}, "remote-image", "img2dataset"),
         ({"video": "v.mp4", "caption": "A dog runs."}, "video", "video rows are not read"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_caption_of_an_image_is_named(photos, row, reason, detail):
     (bad,) = read(write(photos / "rows.jsonl", row))
     assert (bad.reason, detail in bad.detail) == (reason, True), bad

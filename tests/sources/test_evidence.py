@@ -1,4 +1,4 @@
-"""Users' own data as evidence: every form is recognised, no coordinate is guessed, and nothing is lost silently."""
+"""Users' own data as evidence: every form is recognized, no coordinate is guessed, losses are reported."""
 
 from __future__ import annotations
 
@@ -160,9 +160,9 @@ def test_a_dataset_of_the_world_is_evidence_as_it_is_and_its_own_rows_come_back(
         (
             "x.jsonl",
             [{"picture": "a.png", "caption": "dog"}],
-            ["'picture', 'caption'", "COCO", "'question' and 'answer'"],
+            ["picture, caption", "COCO", "'question' and 'answer'"],
         ),
-        ("x.json", {"info": {}, "licenses": []}, ["'info', 'licenses'", "COCO"]),
+        ("x.json", {"info": {}, "licenses": []}, ["info, licenses", "COCO"]),
         ("x.jsonl", [], ["no rows"]),
         ("gone", None, ["no such file"]),
     ],

@@ -1,4 +1,4 @@
-"""COCO JSON as it really comes: ids that clash, odd annotations, LVIS, 3D sets; nothing is made up, nothing stops the rest."""
+"""COCO JSON in practice: ids that clash, odd annotations, LVIS, 3D sets; one bad entry stops nothing."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_category_id_with_two_names_is_refused_and_one_that_repeats_is_not(fol
         (GOOD | {"bbox": [50, 2, 10, 5]}, "bad-box", "no area in the image"),
         (GOOD | {"bbox": [float("nan"), 2, 10, 5]}, "bad-box", "nan"),
         (GOOD | {"bbox": [10**400, 2, 10, 5]}, "bad-box", "1000"),
-        (GOOD | {"bbox": [0.1, 0.2, 0.5, 0.5]}, "bad-box", "parts of the image"),
+        (GOOD | {"bbox": [0.1, 0.2, 0.5, 0.5]}, "bad-box", "shares of the image"),
     ],
 )
 def test_an_odd_annotation_is_refused_by_its_number_and_the_others_are_kept(
@@ -136,7 +136,7 @@ def test_ids_are_the_same_as_numbers_and_as_text(folder):
         ({"annotations": [{"image_id": 1, "segments_info": []}]}, ["panoptic", "instances_"]),
     ],
 )
-def test_a_file_that_can_not_be_used_is_an_error_that_names_what_is_wrong(folder, changes, parts):
+def test_a_file_that_cannot_be_used_is_an_error_that_names_what_is_wrong(folder, changes, parts):
     with pytest.raises(DataError) as error:
         read(coco(folder, **changes))
     assert all(part in str(error.value) for part in parts), error.value
@@ -169,7 +169,7 @@ def test_lvis_names_images_by_their_address_and_says_what_was_looked_for(folder)
     (sample,), rejects = read(path)
     assert not rejects and sample.meta["image"] == "val2017/000000397133.jpg"
     assert known(sample).labels == ("bow (weapon)", "cat")
-    # Where it says nothing of an image, only what is annotated counts as looked for; a flat folder will do as well.
+    # Without such a field, only annotated categories count as looked for; a flat folder works too.
     (folder / "val2017" / "000000397133.jpg").rename(folder / "000000397133.jpg")
     (sample,), _ = read(coco(folder, images=[image | {"neg_category_ids": None}], categories=categories,
                              annotations=annotations))  # fmt: skip

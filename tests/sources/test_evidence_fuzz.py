@@ -26,8 +26,10 @@ _LEAVES = st.one_of(
     st.none(), st.booleans(), _NUMBERS, st.text(max_size=4), st.sampled_from(["a.png", "\0", "b" * 300])
 )
 _ANY = st.recursive(
-    _LEAVES, lambda inner: st.lists(inner, max_size=9) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=8
-)  # fmt: skip
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=9) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
 _BOXES = st.lists(_NUMBERS, min_size=3, max_size=9)
 
 
@@ -44,8 +46,14 @@ _COCO = st.fixed_dictionaries(
         "images": st.lists(
             st.one_of(
                 _object(
-                    id=_ID, file_name=st.just("a.png"), width=_NUMBERS, height=_NUMBERS, coco_url=st.text(),
-                    neg_category_ids=st.lists(_ID), not_exhaustive_category_ids=st.lists(_ID), K=st.lists(_BOXES),
+                    id=_ID,
+                    file_name=st.just("a.png"),
+                    width=_NUMBERS,
+                    height=_NUMBERS,
+                    coco_url=st.text(),
+                    neg_category_ids=st.lists(_ID),
+                    not_exhaustive_category_ids=st.lists(_ID),
+                    K=st.lists(_BOXES),
                 ),
                 _ANY,
             ),
@@ -54,8 +62,15 @@ _COCO = st.fixed_dictionaries(
         "annotations": st.lists(
             st.one_of(
                 _object(
-                    image_id=_ID, category_id=_ID, bbox=_BOXES, iscrowd=st.integers(0, 1), caption=st.text(),
-                    center_cam=_BOXES, dimensions=_BOXES, R_cam=st.lists(_BOXES), valid3D=st.booleans(),
+                    image_id=_ID,
+                    category_id=_ID,
+                    bbox=_BOXES,
+                    iscrowd=st.integers(0, 1),
+                    caption=st.text(),
+                    center_cam=_BOXES,
+                    dimensions=_BOXES,
+                    R_cam=st.lists(_BOXES),
+                    valid3D=st.booleans(),
                 ),
                 _ANY,
             ),
@@ -63,21 +78,32 @@ _COCO = st.fixed_dictionaries(
         ),
         "categories": st.one_of(st.lists(_object(id=_ID, name=st.text(max_size=3)), max_size=3), _ANY),
     }
-)  # fmt: skip
+)
 _TEXT = _object(
     text=_LEAVES, box=_BOXES, quad=st.lists(_NUMBERS, min_size=8, max_size=8), points=st.lists(_BOXES)
 )
 _ROWS = st.lists(
     st.one_of(
-        _object(image=st.just("a.png"), texts=st.lists(_TEXT, max_size=3), scale=st.sampled_from(["unit", "pixels"]),
-                fields=_ANY, width=_NUMBERS, height=_NUMBERS, id=_LEAVES),
+        _object(
+            image=st.just("a.png"),
+            texts=st.lists(_TEXT, max_size=3),
+            scale=st.sampled_from(["unit", "pixels"]),
+            fields=_ANY,
+            width=_NUMBERS,
+            height=_NUMBERS,
+            id=_LEAVES,
+        ),
         _object(image=st.just("a.png"), question=_LEAVES, answer=_LEAVES, kind=_LEAVES),
         _object(image=st.just("a.png"), evidence=_ANY),
-        _object(image=st.just("a.png"), K=st.lists(_BOXES), boxes=st.lists(_object(category=_LEAVES, center_cam=_BOXES))),
+        _object(
+            image=st.just("a.png"),
+            K=st.lists(_BOXES),
+            boxes=st.lists(_object(category=_LEAVES, center_cam=_BOXES)),
+        ),
         _ANY,
     ),
     max_size=4,
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

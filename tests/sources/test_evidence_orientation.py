@@ -1,4 +1,4 @@
-"""Pictures that EXIF turns: their coordinates are for the stored image or for the one that is shown, never guessed."""
+"""Pictures with an EXIF orientation: coordinates refer to the stored or the displayed image."""
 
 from __future__ import annotations
 

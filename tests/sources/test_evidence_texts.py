@@ -69,7 +69,7 @@ def test_a_whole_number_is_text_and_another_may_have_lost_a_digit(folder):
         ({"text": "T", "points": QUAD[:3]}, "bad-box", "3 points; needed are four"),
         ({"text": "T", "quad": ["1"] * 8}, "bad-box", "['1', '1'"),
         ({"text": "T", "box": [500, 50, 900, 90]}, "bad-box", "(200x100)"),
-        ({"text": "T", "box": [0.1, 0.1, 0.4, 0.3]}, "bad-box", "parts of the image"),
+        ({"text": "T", "box": [0.1, 0.1, 0.4, 0.3]}, "bad-box", "shares of the image"),
         ({"text": "T", "box": [float("nan"), 1, 2, 3]}, "bad-box", "nan"),
         ({"text": "T", "box": [10**400, 1, 2, 3]}, "bad-box", "1000"),
         ({"text": "T"}, "bad-box", "no 'box'"),
@@ -79,7 +79,7 @@ def test_a_whole_number_is_text_and_another_may_have_lost_a_digit(folder):
         (None, "bad-text", "no object"),
     ],
 )
-def test_a_text_that_can_not_be_used_is_refused_by_its_number(folder, entry, reason, detail):
+def test_a_text_that_cannot_be_used_is_refused_by_its_number(folder, entry, reason, detail):
     evidence, (reject,) = row(folder, {"text": "ok", "box": [1, 1, 20, 20]}, entry)
     assert [text.text for text in evidence.texts] == ["ok"] and not evidence.all_texts
     assert (
@@ -94,7 +94,7 @@ def test_parts_of_the_image_are_taken_for_pixels_only_where_the_row_says_so(fold
     evidence, rejects = row(folder, entry, scale="unit")
     assert not rejects and evidence.texts[0].outline[2] == (0.4, 0.3)
     _, (reject,) = row(folder, {"text": "T", "box": [100, 100, 400, 300]}, scale="unit")
-    assert reject.reason == "bad-box" and "no parts of the image" in reject.detail
+    assert reject.reason == "bad-box" and "not shares of the image" in reject.detail
 
 
 def test_boxes_with_width_and_height_are_not_taken_for_corners(folder):

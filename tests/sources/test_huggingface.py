@@ -1,4 +1,4 @@
-"""Hugging Face datasets from disk: images as stored, texts and conversations, and what is wrong with a row."""
+"""Hugging Face datasets on disk: images as stored, texts and conversations, and rows that are rejected."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_it_imports_into_shards(saved, tmp_path):
     assert ShardDataset.open(tmp_path)[1].turns[1].text == "one"
 
 
-def test_wrong_names_are_mended(saved, tmp_path, monkeypatch):
+def test_wrong_names_get_a_hint(saved, tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"no column 'txt'; columns: image, images, text"):
         list(read(saved / "plain", text_key="txt"))
     with pytest.raises(DataError, match="no split 'tset'; splits: train"):

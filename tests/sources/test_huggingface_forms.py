@@ -1,4 +1,4 @@
-"""Hugging Face datasets in the forms that people have: columns found by kind, classes by name, folders of any name."""
+"""Hugging Face datasets in other forms: columns found by kind, classes by name, folders of any name."""
 
 from __future__ import annotations
 
@@ -144,12 +144,12 @@ def test_a_local_folder_named_as_a_format_of_the_library_is_that_folder(tmp_path
         assert (sample.images, sample.turns[1]) == ((jpeg(0),), assistant("a cat"))
 
 
-def test_what_can_not_be_opened_is_one_clear_error(tmp_path):
+def test_what_cannot_be_opened_is_one_clear_error(tmp_path):
     with pytest.raises(DataError, match=r"'nowhere/at-all'(.|\n)*the hub is switched off"):
         next(read("nowhere/at-all"))
     with pytest.raises(DataError, match="no such file or folder"):
         next(read("./nowhere"))
     (tmp_path / "train.parquet").write_bytes(b"PAR1 cut off")
-    with pytest.raises(DataError, match=r"train\.parquet.*can not be (opened|read)") as raised:
+    with pytest.raises(DataError, match=r"train\.parquet.*cannot be (opened|read)") as raised:
         list(read(tmp_path / "train.parquet"))
     assert len(raised.value.what) < 500

@@ -14,7 +14,8 @@ from vila2.data.sample import ImagePart, Sample, TextPart, assistant, user
 from vila2.data.shards import Reject
 from vila2.errors import DataError
 from vila2.sources import open_source
-from vila2.sources.conversations import UnfitConversation, parse_conversation
+from vila2.sources.chat_turns import UnfitConversation
+from vila2.sources.conversations import read_conversation
 from vila2.sources.llava import read
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<\r\n"), min_size=1)
@@ -77,12 +78,12 @@ def test_messages_and_lists_of_content_are_read(images):
     ],
 )
 def test_placeholders_become_images_at_their_place(value, parts):
-    turns = parse_conversation(talk(value, "That."), 1)
+    turns = read_conversation(talk(value, "That."), [b"image"]).turns
     assert turns[0].parts == parts
 
 
 def test_a_placeholder_that_the_assistant_writes_stays_text():
-    turns = parse_conversation(talk("<image>\nRepeat it", "<image>"), 1)
+    turns = read_conversation(talk("<image>\nRepeat it", "<image>"), [b"image"]).turns
     assert turns[1] == assistant("<image>")
 
 
@@ -101,7 +102,9 @@ def test_turns_are_neither_lost_nor_invented(said):
     images = sum(
         piece == "<image>" for speaker, pieces in said for piece in pieces if speaker in ("human", "user")
     )
-    turns = parse_conversation(rows, images)
+    stored = [bytes([number]) for number in range(images)]
+    turns, placed = read_conversation(rows, stored)
+    assert list(placed) == stored
     written = [
         "".join("<image>" if isinstance(p, ImagePart) else p.text for p in turn.parts) for turn in turns
     ]
@@ -111,7 +114,7 @@ def test_turns_are_neither_lost_nor_invented(said):
     assert [turn.role for turn in turns] == [roles.get(speaker, speaker) for speaker, _ in said]
     if images != 0:
         with pytest.raises(UnfitConversation, match="placeholders"):
-            parse_conversation(rows, images + 1)
+            read_conversation(rows, [*stored, b"more"])
 
 
 @pytest.mark.parametrize(
@@ -149,7 +152,7 @@ def test_broken_lines_are_rejected_by_number(images):
     assert [getattr(item, "reason", "taken") for item in found] == ["taken", "bad-json", "bad-row", "taken"]
     assert [item.where for item in found if isinstance(item, Reject)] == [f"{path}:2", f"{path}:4"]
     (images / "data.json").write_text("[{]")
-    with pytest.raises(DataError, match=r"data\.json: the JSON can not be read"):
+    with pytest.raises(DataError, match=r"data\.json: the JSON cannot be read"):
         list(read(images / "data.json"))
     with pytest.raises(DataError, match="no such file"):
         list(read(images / "nothing.json"))
@@ -179,7 +182,7 @@ def test_images_may_lie_elsewhere(images, tmp_path_factory):
     assert Image.open(io.BytesIO(sample.images[0])).size == (8, 8)
 
 
-def test_sources_are_found_by_name_and_misspellings_are_mended(images):
+def test_sources_are_found_by_name_and_misspellings_get_a_hint(images):
     path = write(images, [{"id": "x", "conversations": talk("Hi", "Hello")}])
     assert [sample.key for sample in open_source("llava", path=path)] == ["x"]
     with pytest.raises(DataError, match="did you mean 'llava'"):

@@ -190,7 +190,7 @@ def test_zipped_documents_and_images_inside_the_rows(tmp_path):
     assert sample.images == (jpeg(5),)
     assert (broken.reason, broken.where.rpartition("/")[2]) == ("bad-json", "docs_shard_0_v2.jsonl:2")
     (tmp_path / "docs_shard_0_v2.jsonl.zip").write_bytes(b"PK cut off")
-    with pytest.raises(DataError, match=r"v2\.jsonl\.zip: can not be read"):
+    with pytest.raises(DataError, match=r"v2\.jsonl\.zip: cannot be read"):
         list(read(tmp_path))
 
 

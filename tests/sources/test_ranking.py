@@ -1,4 +1,4 @@
-"""The best rows by a score: exact, whatever the order and the files, on COYO's metadata and on downloaded tars."""
+"""The best rows by a score: exact for any order and any files, on COYO's metadata and on downloaded tars."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ from vila2.errors import DataError
 from vila2.sources.ranking import Scores, rank, score_values
 from vila2.sources.selecting import select_rows
 
-ROWS = st.lists(st.tuples(st.sampled_from([None, math.nan, 0.1, 0.25, 0.25, 0.3, 0.5]), st.integers(0, 10**6)),
-                min_size=1, max_size=60, unique_by=lambda row: row[1])  # fmt: skip
+ROWS = st.lists(
+    st.tuples(st.sampled_from([None, math.nan, 0.1, 0.25, 0.25, 0.3, 0.5]), st.integers(0, 10**6)),
+    min_size=1,
+    max_size=60,
+    unique_by=lambda row: row[1],
+)
 
 
 def in_batches(rows: list, size: int):

@@ -92,7 +92,11 @@ def test_every_kind_of_file_gives_its_rows(tmp_path, name, content, where):
         ("rows.jsonl", tar_of("a.jpg", b"x"), "is a tar archive"),
         ("rows.parquet.gz", gz(b"PAR1...."), "is a gzip archive of a parquet file"),
         ("rows.jsonl.gz", gz(LINES.encode() * 5000)[:-300], "the gzip is damaged or cut off"),
-        ("rows.jsonl.zst", pa.compress(LINES.encode(), "zstd", asbytes=True)[:-9], "the zstd is damaged or cut off"),
+        (
+            "rows.jsonl.zst",
+            pa.compress(LINES.encode(), "zstd", asbytes=True)[:-9],
+            "the zstd is damaged or cut off",
+        ),
         ("rows.jsonl.xz", lzma.compress(LINES.encode())[:-9], "the xz is damaged or cut off"),
         ("rows.json", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
         ("rows.json", "<!DOCTYPE html><html>log in</html>", "is an HTML or XML page"),
@@ -105,14 +109,18 @@ def test_every_kind_of_file_gives_its_rows(tmp_path, name, content, where):
         ("rows.txt", "a caption\nanother\n", "neither JSON, JSON lines, CSV nor Parquet; line 1"),
         ("rows.jsonl", "".join(f"{row}\n" for row in ROWS), "neither JSON.*line 1"),
         ("rows.json", json.dumps(ROWS[0], indent=2)[:-9], "neither JSON"),
-        ("rows.json", "[{]", "the JSON can not be read"),
+        ("rows.json", "[{]", "the JSON cannot be read"),
         ("rows.json", json.dumps({"train": ROWS, "test": ROWS}), "lists of objects are under train, test"),
-        ("rows.tsv", "a caption\thttp://x/0.jpg\nb\thttp://x/1.jpg\n", "does not name the columns: a caption, http"),
+        (
+            "rows.tsv",
+            "a caption\thttp://x/0.jpg\nb\thttp://x/1.jpg\n",
+            "does not name the columns: a caption, http",
+        ),
         ("rows.csv", "id,id\n1,2\n", "does not name the columns"),
-        ("rows.csv", "id,text\n1,\u00fc\n".encode("latin-1"), "can not be read.*utf-8"),
+        ("rows.csv", "id,text\n1,\u00fc\n".encode("latin-1"), "cannot be read.*utf-8"),
         ("rows.zip", None, "a zip of a.jpg"),
     ],
-)  # fmt: skip
+)
 def test_what_holds_no_rows_is_named_in_one_line(tmp_path, name, content, what):
     path = tmp_path / name
     if content is None:
@@ -128,14 +136,34 @@ def test_what_holds_no_rows_is_named_in_one_line(tmp_path, name, content, what):
 
 def test_a_broken_line_costs_itself_alone(tmp_path):
     deep = "[" * 100_000
-    lines = [json.dumps(ROWS[0]), "{broken", "null", "3", '"text"', "[]", "", deep, '{"id": ' + "9" * 5000 + "}",
-             '{"id": NaN, "question": "?", "answer": "!"}', "\ud800"]  # fmt: skip
+    lines = [
+        json.dumps(ROWS[0]),
+        "{broken",
+        "null",
+        "3",
+        '"text"',
+        "[]",
+        "",
+        deep,
+        '{"id": ' + "9" * 5000 + "}",
+        '{"id": NaN, "question": "?", "answer": "!"}',
+        "\ud800",
+    ]
     path = tmp_path / "rows.jsonl"
     path.write_bytes("\n".join(lines).encode(errors="surrogatepass"))
     found = list(read_rows(path))
     assert [getattr(item, "reason", "row") for item in found] == [
-        "row", "bad-json", "bad-row", "bad-row", "bad-row", "bad-row", "bad-json", "bad-json", "row", "bad-json",
-    ]  # fmt: skip
+        "row",
+        "bad-json",
+        "bad-row",
+        "bad-row",
+        "bad-row",
+        "bad-row",
+        "bad-json",
+        "bad-json",
+        "row",
+        "bad-json",
+    ]
     assert [int(item.where.rpartition(":")[2]) for item in found] == [1, 2, 3, 4, 5, 6, 8, 9, 10, 11]
     assert all(len(item.detail) <= 300 for item in found if isinstance(item, Reject))
     assert found[2].detail == "a NoneType instead of an object: None"
@@ -174,7 +202,7 @@ def test_a_folder_gives_its_rows_and_leaves_out_what_lies_beside_them(tmp_path):
         list(read_rows(tmp_path / "empty"))
 
 
-def test_a_value_that_python_can_not_hold_costs_its_row(tmp_path):
+def test_a_value_that_python_cannot_hold_costs_its_row(tmp_path):
     import pyarrow.parquet as pq
 
     table = pa.table({"id": ["a", "b"], "seen": pa.array([0, 10**15], pa.timestamp("s"))})

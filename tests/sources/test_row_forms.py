@@ -1,4 +1,4 @@
-"""Rows as Qwen, TRL, OpenAI, ms-swift and the Cauldron write them: where images and turns stand makes no difference."""
+"""Rows of Qwen, TRL, OpenAI, ms-swift and the Cauldron: the places of images and turns make no difference."""
 
 from __future__ import annotations
 
@@ -60,17 +60,37 @@ LLAVA = [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": 
         {"messages": chat({"type": "image", "image": URI}, WHAT)},
         {"messages": chat({"type": "image_url", "image_url": {"url": "a.jpg", "detail": "high"}}, WHAT)},
         {"messages": chat({"type": "image_url", "image_url": URI}, WHAT)},
-        {"messages": chat({"type": "input_image", "image_url": URI}, {"type": "input_text", "text": "What?"})},
-        {"messages": chat({"type": "image", "source": {"type": "base64", "data": URI.partition(",")[2]}}, WHAT)},
+        {
+            "messages": chat(
+                {"type": "input_image", "image_url": URI}, {"type": "input_text", "text": "What?"}
+            )
+        },
+        {
+            "messages": chat(
+                {"type": "image", "source": {"type": "base64", "data": URI.partition(",")[2]}}, WHAT
+            )
+        },
         {"messages": chat({"image": "a.jpg"}, {"text": "What?"})},
         {"messages": chat({"type": "image"}, WHAT), "images": ["a.jpg"]},
         {"messages": chat({"type": "image", "index": 0, "text": None}, WHAT), "images": ["a.jpg"]},
         {"messages": chat({"type": "image", "image": "a.jpg"}, WHAT), "images": ["a.jpg"]},
-        {"messages": chat({"type": "image", "image": "x/a.jpg"}, WHAT), "images": [{"bytes": None, "path": "a.jpg"}]},
+        {
+            "messages": chat({"type": "image", "image": "x/a.jpg"}, WHAT),
+            "images": [{"bytes": None, "path": "a.jpg"}],
+        },
         {"messages": chat({"type": "image", "image": "gone.jpg"}, WHAT), "image": URI},
-        {"messages": [{"role": "user", "content": "What?", "images": ["a.jpg"]}, {"role": "assistant", "content": "A cat."}]},
+        {
+            "messages": [
+                {"role": "user", "content": "What?", "images": ["a.jpg"]},
+                {"role": "assistant", "content": "A cat."},
+            ]
+        },
         {"conversations": [{"from": "user", "value": "<img>a.jpg</img>\nWhat?"}, LLAVA[1]]},
-        {"images": ["a.jpg"], "query": "<|vision_start|><|image_pad|><|vision_end|>What?", "response": "A cat."},
+        {
+            "images": ["a.jpg"],
+            "query": "<|vision_start|><|image_pad|><|vision_end|>What?",
+            "response": "A cat.",
+        },
         {"image": None, "images": ["a.jpg"], "conversations": LLAVA},
         {"image": "a.jpg", "conversations": json.dumps(LLAVA)},
         {"image": "a.jpg", "conversations": str(LLAVA)},
@@ -84,9 +104,12 @@ LLAVA = [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": 
         {"image": "a.jpg", "question": "What?", "answer": "A cat."},
         {"image": URI.partition(",")[2], "conversations": LLAVA},
         {"image": "sub\\..\\a.jpg", "conversations": LLAVA},
-        {"image_path": "a.jpg", "conversations": [{"from": "User", "value": "What?"}, {"from": "GPT", "value": "A cat."}]},
+        {
+            "image_path": "a.jpg",
+            "conversations": [{"from": "User", "value": "What?"}, {"from": "GPT", "value": "A cat."}],
+        },
     ],
-)  # fmt: skip
+)
 def test_the_same_image_and_question_in_every_form(folder, row):
     (folder / "sub").mkdir()
     row = json.loads(json.dumps(row).replace("/{folder}", str(folder)))
@@ -117,7 +140,10 @@ def test_images_keep_their_order_between_turns(folder):
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"video": "v.mp4", "conversations": [{"from": "human", "value": "<video>\nWhat?"}, LLAVA[1]]}, "video"),
+        (
+            {"video": "v.mp4", "conversations": [{"from": "human", "value": "<video>\nWhat?"}, LLAVA[1]]},
+            "video",
+        ),
         ({"videos": ["v.mp4"], "query": "What?", "response": "A dog."}, "video"),
         ({"conversations": [{"from": "human", "value": "What?\n<video>"}, LLAVA[1]]}, "video"),
         ({"conversations": [{"from": "human", "value": "<video> What?"}, LLAVA[1]]}, "video"),
@@ -127,16 +153,22 @@ def test_images_keep_their_order_between_turns(folder):
         ({"messages": chat({"type": "audio", "audio": "s.wav"}, WHAT)}, "audio"),
         ({"messages": chat({"type": "input_audio", "input_audio": {"data": "AA"}}, WHAT)}, "audio"),
         ({"audio": {"bytes": "x"}, "conversations": LLAVA}, "audio"),
-        ({"messages": chat({"type": "image", "image": "b.jpg"}, WHAT), "images": ["a.jpg"]}, "placeholder-mismatch"),
+        (
+            {"messages": chat({"type": "image", "image": "b.jpg"}, WHAT), "images": ["a.jpg"]},
+            "placeholder-mismatch",
+        ),
         ({"messages": chat({"type": "image"}, WHAT)}, "placeholder-mismatch"),
-        ({"messages": chat({"type": "image_url", "image_url": {"url": "https://x/a.jpg"}}, WHAT)}, "remote-image"),
+        (
+            {"messages": chat({"type": "image_url", "image_url": {"url": "https://x/a.jpg"}}, WHAT)},
+            "remote-image",
+        ),
         ({"image": "s3://bucket/a.jpg", "conversations": LLAVA}, "remote-image"),
         ({"image": "data:image/png;base64,@@", "conversations": LLAVA}, "corrupt-image"),
         ({"image": "a.jpg", "caption": "A cat."}, "missing-field"),
         ({"image": {"bytes": None, "path": None}, "conversations": LLAVA}, "placeholder-mismatch"),
     ],
-)  # fmt: skip
-def test_what_can_not_be_read_is_named_and_never_becomes_text_alone(folder, row, reason):
+)
+def test_what_cannot_be_read_is_named_and_never_becomes_text_alone(folder, row, reason):
     (bad,) = read(rows_of(folder, {"id": "x", **row}))
     assert isinstance(bad, Reject) and (bad.key, bad.reason) == ("x", reason), bad
     assert len(bad.detail) <= 300
@@ -192,7 +224,7 @@ def test_no_reject_and_no_meta_holds_an_images_bytes(folder):
 
 
 @pytest.mark.parametrize("kind", ["struct", "bytes", "list", "numbers"])
-def test_images_inside_of_parquet(folder, kind):
+def test_images_inside_parquet(folder, kind):
     import pyarrow as pa
     import pyarrow.parquet as pq
 

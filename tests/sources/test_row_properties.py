@@ -13,7 +13,8 @@ from vila2.data.sample import Sample
 from vila2.data.shards import Reject
 from vila2.data.shortening import listed, shortened, shown
 from vila2.sources import open_source
-from vila2.sources.conversations import Conversation, UnfitConversation, read_conversation, read_talk
+from vila2.sources.chat_turns import UnfitConversation
+from vila2.sources.conversations import Conversation, read_conversation, read_talk
 from vila2.sources.image_values import image_bytes, image_name, image_values
 from vila2.sources.rows import Keys, Row, row_name
 
@@ -25,16 +26,71 @@ PLAIN = (
     | st.floats()
     | st.text()
     | st.sampled_from(
-        ["a.jpg", "", " ", "user", "human", "gpt", "image", "video", "text", "<image>", "<video>\nWhat?", "ok",
-         "data:image/png;base64,AAAA", "file:///nowhere.jpg", "https://example.org/a.jpg", "\ud800", "nul\0.jpg",
-         '[{"from": "human", "value": "Hi"}]', "['one', 'two']", "[" * 60, "{}", "/9j/" + "A" * 200]
+        [
+            "a.jpg",
+            "",
+            " ",
+            "user",
+            "human",
+            "gpt",
+            "image",
+            "video",
+            "text",
+            "<image>",
+            "<video>\nWhat?",
+            "ok",
+            "data:image/png;base64,AAAA",
+            "file:///nowhere.jpg",
+            "https://example.org/a.jpg",
+            "\ud800",
+            "nul\0.jpg",
+            '[{"from": "human", "value": "Hi"}]',
+            "['one', 'two']",
+            "[" * 60,
+            "{}",
+            "/9j/" + "A" * 200,
+        ]
     )
-)  # fmt: skip
+)
 NAMES = st.sampled_from(
-    ["id", "image", "images", "conversations", "messages", "texts", "from", "value", "role", "content", "type", "text",
-     "image_url", "url", "bytes", "path", "user", "assistant", "prompt", "completion", "question", "answer", "history",
-     "system", "caption", "captions", "video", "index", "status", "key", "file", "input", "annotations", "data", "source"]
-) | st.text(max_size=3)  # fmt: skip
+    [
+        "id",
+        "image",
+        "images",
+        "conversations",
+        "messages",
+        "texts",
+        "from",
+        "value",
+        "role",
+        "content",
+        "type",
+        "text",
+        "image_url",
+        "url",
+        "bytes",
+        "path",
+        "user",
+        "assistant",
+        "prompt",
+        "completion",
+        "question",
+        "answer",
+        "history",
+        "system",
+        "caption",
+        "captions",
+        "video",
+        "index",
+        "status",
+        "key",
+        "file",
+        "input",
+        "annotations",
+        "data",
+        "source",
+    ]
+) | st.text(max_size=3)
 VALUES = st.recursive(
     PLAIN,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),

@@ -1,4 +1,4 @@
-"""The shipped parts of the miniature world: they load as Hugging Face models and speak the project's formats."""
+"""The shipped parts of the miniature world load as Hugging Face models and use the project's formats."""
 
 from pathlib import Path
 

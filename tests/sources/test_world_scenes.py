@@ -1,4 +1,4 @@
-"""The miniature world's scenes and images: the same everywhere, apart by split, within the image and visible."""
+"""The miniature world's scenes and images: the same everywhere, apart by split, complete and visible."""
 
 import hashlib
 import json
@@ -89,7 +89,7 @@ def test_objects_stand_on_one_ground_and_project_through_the_camera():
         assert thing.box[0] < u < thing.box[2]
 
 
-def test_the_image_shows_the_colour_and_the_sign():
+def test_the_image_shows_the_color_and_the_sign():
     red = next(s for s in SCENES for t in s.objects if t.colour == "red" and t.visibility == 1)
     thing = next(t for t in red.objects if t.colour == "red" and t.visibility == 1)
     pixels = np.asarray(render(red)).astype(int)

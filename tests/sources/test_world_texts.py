@@ -113,7 +113,7 @@ def test_unknown_kind_is_named():
         questions(SCENES[0], generator(0), ["smell"])
 
 
-def test_a_colour_that_is_not_there_is_caught_where_it_stands():
+def test_a_color_that_is_not_there_is_caught_where_it_stands():
     for scene in SCENES[:100]:
         text = detailed_caption(scene, generator("c", scene.key))
         thing = next((t for t in scene.objects if f" {t.name}" in text), None)

@@ -1,20 +1,22 @@
-"""Sources: readers that turn what others have into samples, and the table of their names."""
+"""Sources: readers that turn other people's data into samples, and the table of their names."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, cast
 
 from vila2.errors import DataError
 from vila2.plugin.references import load_reference
 
 if TYPE_CHECKING:
+    from vila2.data.rejects import Reject
     from vila2.data.sample import Sample
-    from vila2.data.shards import Reject
 
-#: Every source of the core: its name, and the function ``read(path, **options)`` that reads it.
+    Reader = Callable[..., Iterator[Sample | Reject]]
+
+#: The sources of the core: names, and the functions ``read(path, **options)`` that read them.
 SOURCES: dict[str, str] = {
     "captions": "vila2.sources.caption_rows:read",
     "evidence": "vila2.sources.evidence.evidence_source:read",
@@ -28,18 +30,18 @@ SOURCES: dict[str, str] = {
 }
 
 
-def open_source(name: str, **options: Any) -> Iterator[Sample | Reject]:
+def open_source(name: str, **options: object) -> Iterator[Sample | Reject]:
     """Reads a source by its name.
 
     Args:
-        name: one of :data:`SOURCES`.
-        options: the source's own, ``path`` among them. All sources know ``start`` and ``count``.
+        name: name of the source, of the core (:data:`SOURCES`) or of a plugin.
+        options: options of the source, ``path`` among them. All sources have ``start`` and ``count``.
 
     Returns:
-        Samples, and a ``Reject`` for every input that can not become one.
+        Samples, and a ``Reject`` for each input that cannot become one.
 
     Raises:
-        DataError: an unknown source or option, naming the nearest known one, or a missing option.
+        DataError: the source or an option is unknown, or an option is missing.
         PluginError: the plugin that brings the source is broken.
     """
     read = _find(name)
@@ -50,42 +52,42 @@ def open_source(name: str, **options: Any) -> Iterator[Sample | Reject]:
     for option, parameter in parameters.items():
         needed = parameter.default is inspect.Parameter.empty
         if needed and options.get(option) is None:
-            hint = "give the path of what it reads" if option == "path" else _summary(read)
+            hint = "give the file or folder to read" if option == "path" else _summary(read)
             raise DataError(f"source {name!r} needs the option {option!r}", hint=hint)
     return read(**options)
 
 
 def source_names() -> list[str]:
-    """The names of all sources, those of plugins included."""
+    """Lists the names of all sources, including those of plugins."""
     from vila2.plugin.host import Host
 
     return [*SOURCES, *Host().sources()]
 
 
 def source_options(name: str) -> dict[str, inspect.Parameter]:
-    """The options of a source.
+    """Lists the options of a source, by name.
 
     Raises:
-        DataError: an unknown source.
+        DataError: the source is unknown.
     """
     return dict(inspect.signature(_find(name)).parameters)
 
 
-def _find(name: str) -> Callable[..., Iterator[Sample | Reject]]:
+def _find(name: str) -> Reader:
     if name in SOURCES:
-        return load_reference(SOURCES[name], of=f"source {name!r}")
+        return cast("Reader", load_reference(SOURCES[name], of=f"source {name!r}"))
     from vila2.plugin.host import Host
 
     brought = Host().sources()
     if name not in brought:
         raise DataError(f"unknown source {name!r}", hint=_nearest(name, source_names()))
-    return brought[name].load()
+    return cast("Reader", brought[name].load())
 
 
-def _nearest(name: str, known: Any) -> str:
+def _nearest(name: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(name, known, 1)
     return (f"did you mean {near[0]!r}? " if near else "") + f"known: {', '.join(sorted(known))}"
 
 
-def _summary(read: Callable[..., Any]) -> str:
-    return (inspect.getdoc(read) or "").splitlines()[0]
+def _summary(read: Reader) -> str:
+    return next(iter((inspect.getdoc(read) or "").splitlines()), "")

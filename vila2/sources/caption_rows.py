@@ -1,4 +1,4 @@
-"""JSON, JSON lines, CSV or Parquet of images with one or several captions each, as Flickr8k's or COCO's."""
+"""Source `captions`: rows of images with one or several captions each, such as Flickr8k's or COCO's."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, assert_never, get_args
 
 from vila2.data.annotations import STATUSES
+from vila2.data.rejects import Reject
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
-from vila2.data.shards import Reject
 from vila2.data.shortening import listed, shown
 from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
-from vila2.sources.conversations import CHATS, UnfitConversation, find_conversation, parsed_text, refuse_media
+from vila2.sources.chat_turns import UnfitConversation, find_conversation, parsed_text, refuse_media
+from vila2.sources.conversations import CHATS
 from vila2.sources.image_values import IMAGE_FIELDS, image_name, image_values, is_empty
 from vila2.sources.rows import (
+    LONGEST_NAME,
     Keys,
     Row,
+    check_inputs,
     image_folder,
     other_fields,
     read_image,
@@ -31,11 +34,13 @@ from vila2.sources.rows import (
 
 Choice = Literal["first", "shortest", "longest", "join", "each"]
 
-#: Fields that hold captions; the first that holds something counts.
+#: Fields that hold captions, in the order in which they are tried.
 TEXT_FIELDS = (
-    "captions", "caption", "text", "texts", "sentences", "raw", "description", "descriptions", "alt_text", "alt", "TEXT",
+    "captions", "caption", "text", "texts", "sentences", "raw", "description", "descriptions", "alt_text",
+    "alt", "TEXT",
 )  # fmt: skip
-#: Fields that name a picture where no other does: those of metadata, of Karpathy's splits, of ``vila2 recaption``.
+#: Fields that hold or name an image: the usual ones, then those of metadata, of Karpathy's splits and of
+#: ``vila2 recaption``.
 _NAME_FIELDS = (*IMAGE_FIELDS, "file_name", "filename", "file", "file_path", "filepath", "path", "url", "URL")
 _INSIDE = ("caption", "raw", "text", "value", "sentence")
 
@@ -54,25 +59,28 @@ def read(
     start: int = 0,
     count: int | None = None,
 ) -> Iterator[Sample | Reject]:
-    """Reads rows ``{image: name, captions: [text, ...]}``, COCO's captions, and what ``vila2 recaption`` wrote.
+    """Reads rows ``{image: name, captions: [text, ...]}``, COCO's captions, and ``vila2 recaption``'s output.
 
-    The key is the image's name without suffix. All captions stay in ``meta["references"]``, other fields beside.
-    Of ``vila2 recaption`` only the captions marked "ok" become text; the others are rejected by their marks.
+    The key of a sample is the image's name without suffix. ``meta["references"]`` holds all captions; other
+    fields of the row go to the meta too. Captions of ``vila2 recaption`` that are not marked "ok" are
+    rejected with their mark as the reason.
 
     Args:
-        path: JSON, JSON lines, CSV or Parquet, plain or compressed, or a folder of such files.
-        image_key, text_key: the fields that hold the image and its captions (a text or a list); by default the usual
-            ones, such as ``image`` or ``file_name``, and ``captions``, ``caption`` or ``text``.
-        choose: which caption becomes the text; "join" makes a paragraph of several, a sentence each; "each"
-            trains on all of them, every one in a branch of its own that sees the image and no other caption:
-            the image is read once for all.
-        join: how many captions a paragraph has at most; those that say the most different words. All by default.
-        prompt: what the user asks; the text is the answer.
-        image_root: the folder that images' names are relative to; by default the file's own.
-        start, count: a slice of the rows.
+        path: file of JSON, JSON lines, CSV or Parquet, plain or compressed, or folder of such files.
+        image_key: field of the image; by default the first usual one, such as ``image`` or ``file_name``.
+        text_key: field of the captions, a text or a list; by default the first usual one, such as
+            ``captions``, ``caption`` or ``text``.
+        choose: choice of the caption that becomes the text: "first"; "shortest" or "longest", by words;
+            "join" makes a paragraph of several, a sentence each; "each" trains on all of them, each in a
+            branch that sees the image and no other caption.
+        join: most captions in a paragraph; those with the most different words are taken. All by default.
+        prompt: question of the user that the text answers; none by default.
+        image_root: folder that names of images are relative to; by default the folder of the file.
+        start: number of the first row, from 0.
+        count: most rows to read; all by default.
 
     Raises:
-        DataError: an unknown choice, no such file or folder, or a file of another kind.
+        DataError: an option has an unknown value, or a file or folder is missing or has another format.
     """
     if choose not in get_args(Choice):
         raise DataError(f"choose={choose!r}", hint=f"use one of {', '.join(get_args(Choice))}")
@@ -81,6 +89,7 @@ def read(
             f"join={join!r} with choose={choose!r}", hint="give join, 1 or more, with choose=join"
         )
     path = Path(path)
+    check_inputs(path, image_root)
     root = image_folder(path, image_root)
     keys = Keys()
     turns_of = partial(_turns, choose=choose, join=join, prompt=prompt)
@@ -111,21 +120,14 @@ def _sample(
         return reject(error.reason, error.detail)
     for field, kind, option in ((image_field, "image", "image_key"), (text_field, "caption", "text_key")):
         if field not in row.fields:
-            missing = f"no {field!r}" if field else f"no {kind}"
-            chat = "; source llava reads conversations" if any(name in row.fields for name in CHATS) else ""
-            detail = f"{missing}; fields: {listed(row.fields)}; name the field with {option}{chat}"
-            return reject("missing-field", detail)
-    if len(values) != 1:
-        detail = (
-            f"{len(values)} images in {image_field!r}; a caption is of one"
-            if values
-            else f"{image_field!r} is empty"
-        )
-        return reject("bad-row" if values else "no-image", detail)
+            return reject("missing-field", _missing_field(row.fields, field, kind, option))
+    if not values:
+        return reject("no-image", f"{image_field!r} is empty")
+    if len(values) > 1:
+        return reject("bad-row", f"{len(values)} images in {image_field!r}; a caption describes one")
     if recaptioned and row.fields["status"] != "ok":
-        return reject(
-            row.fields["status"], f"a caption with this mark ({row.fields.get('detail') or 'no detail'})"
-        )
+        mark = row.fields.get("detail") or "no detail"
+        return reject(row.fields["status"], f"a caption with this mark ({mark})")
     captions, why = caption_texts(row.fields[text_field])
     if not captions:
         return reject("missing-text", f"no caption in {text_field!r}{why}")
@@ -133,11 +135,18 @@ def _sample(
     image = read_image(folder, named, where=row.where, key=key)
     if isinstance(image, Reject):
         return image
-    name, named = image_name(values[0]), isinstance(values[0], str)
-    meta = other_fields(row.fields, {text_field} if named and name else {text_field, image_field})
-    if name and not named:
+    name, is_text = image_name(values[0]), isinstance(values[0], str)
+    meta = other_fields(row.fields, {text_field} if is_text and name else {text_field, image_field})
+    if name and not is_text:
         meta["image"] = name
     return Sample(key, (image,), turns_of(captions), {**meta, "references": captions}, where=row.where)
+
+
+def _missing_field(fields: Mapping[str, Any], field: str, kind: str, option: str) -> str:
+    """Says which field a row lacks, and which option names another one."""
+    missing = f"no {field!r}" if field else f"no {kind}"
+    chat = "; source llava reads conversations" if any(name in fields for name in CHATS) else ""
+    return f"{missing}; fields: {listed(fields)}; name the field with {option}{chat}"
 
 
 def _field(fields: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -146,28 +155,28 @@ def _field(fields: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _name(row: Row, images: list[object], recaptioned: bool) -> str:
-    """The image's name; a row without one is called by its id, or its place."""
+    """Names a row by its image, else by its id or its place."""
     if recaptioned:
         return without_suffix(row.fields["key"])
     name = image_name(images[0]) if images else ""
-    return without_suffix(name) if 0 < len(name) <= 500 else row_name(row)
+    return without_suffix(name) if 0 < len(name) <= LONGEST_NAME else row_name(row)
 
 
 def is_recaptioned(fields: Mapping[str, Any]) -> bool:
-    """Whether ``vila2 recaption`` wrote a row."""
+    """Tells whether ``vila2 recaption`` wrote a row."""
     named = all(isinstance(fields.get(name), str) for name in ("key", "file", "text"))
     return named and fields.get("status") in STATUSES
 
 
 def _photo(row: Row, root: Path) -> tuple[Path, str]:
-    """Where the photo lies: as the row says, below another ``image_root``, or seen from where it was captioned."""
+    """Finds a recaptioned photo: below the root by its file or key, or from the working directory."""
     file, key = row.fields["file"], row.fields["key"]
     places = [(root, file), (root, key), (Path(), file)]
     return next((place for place in places if os.path.isfile(place[0] / place[1])), places[0])
 
 
 def _turns(captions: Sequence[str], *, choose: Choice, join: int | None, prompt: str) -> tuple[Turn, ...]:
-    """The conversation about an image: one text, or every different caption as an answer that sees no other."""
+    """Makes the conversation about an image: one text, or each different caption in a branch of its own."""
     if choose != "each":
         text = chosen_caption(captions, choose, join)
         return (user(ImagePart(), prompt), assistant(text)) if prompt else pair_turns(1, text)
@@ -176,7 +185,11 @@ def _turns(captions: Sequence[str], *, choose: Choice, join: int | None, prompt:
 
 
 def caption_texts(value: object) -> tuple[list[str], str]:
-    """The captions in a field, and why there are none: texts, lists of them, as JSON text too, or ``{"raw": text}``."""
+    """Finds the captions in a field: a text, ``{"raw": text}``, or a list of them, also as JSON text.
+
+    Returns:
+        The captions; and if there are none, the reason for a reject's detail.
+    """
     if isinstance(value, str) and isinstance(parsed := parsed_text(value), list):
         if find_conversation(parsed) is not None:
             return [], ", but a conversation as JSON text; source llava reads it"
@@ -198,12 +211,13 @@ def _text_inside(value: object) -> object:
 
 
 def chosen_caption(captions: Sequence[str], choose: Choice, join: int | None = None) -> str:
-    """One text out of an image's captions.
+    """Makes one text of an image's captions.
 
     Args:
-        captions: at least one.
-        choose: "first"; "shortest" or "longest" by words, then characters, the first of equals; "join".
-        join: how many captions are joined at most.
+        captions: captions of the image, at least one.
+        choose: "first"; "shortest" or "longest", by words, then characters, the first of equals; "join" or
+            "each" for all captions, a sentence each.
+        join: most captions to join; None for all.
     """
     match choose:
         case "first":
@@ -212,15 +226,16 @@ def chosen_caption(captions: Sequence[str], choose: Choice, join: int | None = N
             return min(captions, key=_length)
         case "longest":
             return max(captions, key=_length)
-        case "join":
+        case "join" | "each":
             return " ".join(map(_sentence, captions if join is None else _most_different(captions, join)))
+    assert_never(choose)
 
 
 def _most_different(captions: Sequence[str], count: int) -> list[str]:
-    """At most ``count`` captions, each the one that adds the most words to those before it; none that adds none.
+    """Selects captions, each the one that adds the most words to those before it, until none adds any.
 
-    Several people's captions of one photo say the same thing again: joined as they are, they teach a model
-    that a description repeats itself.
+    Captions of one photo by several people repeat each other. Joined as they are, they teach a model to
+    repeat itself.
     """
     rest = list(captions)
     chosen: list[str] = []

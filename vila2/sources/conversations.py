@@ -1,208 +1,139 @@
-"""Conversations in the forms that chat files have, with images at their places, as turns.
+"""Reads conversations of chat files, with images at their places, as turns. The known forms:
 
     LLaVA, ShareGPT         [{"from": "human", "value": "<image>\\n..."}, ...]
-    OpenAI, Qwen, TRL       [{"role": "user", "content": "..." or [{"type": "image", "image": "a.jpg"}, ...]}, ...]
+    OpenAI, Qwen, TRL       [{"role": "user", "content": TEXT or PIECES}, ...], where PIECES is a list such as
+                            [{"type": "image", "image": "a.jpg"}, {"type": "text", "text": "..."}]
     The Cauldron            [{"user": "...", "assistant": "..."}, ...]
     the same as JSON text, and as columns: {"from": [...], "value": [...]}
-    TRL, ms-swift, Alpaca   a row's "prompt" and "completion", "query" and "response", "instruction" and "output"
+    TRL, ms-swift, Alpaca   "prompt" and "completion", "query" and "response", "instruction" and "output"
 
-Whether an image stands in a list beside the conversation or inside of it makes no difference to the turns.
+The turns are the same whether the images are listed beside the conversation or stand inside it.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vila2.data.sample import ImagePart, Part, Role, TextPart, Turn
 from vila2.data.shortening import listed, shown
-from vila2.errors import DataError
-from vila2.sources.image_values import image_name, image_values, is_empty
-
-#: What files call the speakers.
-SPEAKERS: dict[str, Role] = {
-    "human": "user",
-    "user": "user",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bing": "assistant",
-    "bard": "assistant",
-    "assistant": "assistant",
-    "model": "assistant",
-    "system": "system",
-}
-PLACEHOLDER = "<image>"
-#: Fields that hold a conversation; the first that a row has counts.
-CHATS = ("conversations", "messages", "conversation", "texts", "dialogue", "dialog", "chat")
-#: What files call what is asked, what it is about, and what is answered; the first that a row has counts.
-QUESTIONS = ("instruction", "inputs", "question", "query", "prompt", "user", "human")
-CONTEXTS = ("input", "context")
-ANSWERS = ("output", "targets", "answer", "response", "completion", "assistant", "gpt")
-#: Fields of what is neither image nor text, by the reason of the reject.
-MEDIA: dict[str, tuple[str, ...]] = {
-    "video": ("video", "videos", "video_path", "video_paths", "video_file", "video_url"),
-    "audio": ("audio", "audios", "audio_path", "audio_paths", "audio_file", "audio_url"),
-}
-
-_MEDIA_FIELDS = frozenset(name for names in MEDIA.values() for name in names)
-
-# One line end on either side belongs to the placeholder: the model's processor sets an image apart itself.
-# <img>FILE</img> is Qwen-VL's, and so is the image's place in the tokens of its template.
-_PLACEHOLDER = re.compile(
-    r"(?:\r?\n)?(?:<image>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>|<img>([^<>\n]+)</img>)(?:\r?\n)?"
+from vila2.sources.chat_turns import (
+    ANSWERS,
+    CONTEXTS,
+    PLACEHOLDER,
+    QUESTIONS,
+    ShownImage,
+    UnfitConversation as UnfitConversation,
+    exchange_keys,
+    find_conversation,
+    first_field,
+    is_turn,
+    refuse_media,
+    speakers_and_pieces,
+    split_placeholders,
+    turn_objects,
 )
-# A placeholder in a text is one at its beginning, its end, or on a line of its own; HTML tags stand elsewhere.
+from vila2.sources.image_values import image_name, is_empty
+
+#: Fields that hold a conversation, in the order in which they are tried.
+CHATS = ("conversations", "messages", "conversation", "texts", "dialogue", "dialog", "chat")
+
+# A placeholder stands at the beginning or the end of a text, or alone on a line; elsewhere it is an HTML tag.
 _MEDIUM = re.compile(
     r"<\|(video|audio)_pad\|>|\A\s*<(video|audio)>|<(video|audio)>\s*\Z|^[ \t]*<(video|audio)>[ \t]*$",
     re.MULTILINE,
 )
-# In instructions, where texts may well be HTML, one on the first or the last line.
+
+# Instructions may contain HTML, so there only the first and the last line count.
 _LINE = re.compile(r"\A\s*<(video|audio|image)>\s*(?:\n|\Z)|\n\s*<(video|audio|image)>\s*\Z")
-_TEXTS = ("text", "input_text", "output_text")
-_IMAGES = ("image", "image_url", "input_image", "image_path", "img")
-_SAID_IN = ("text", "content", "value")
-_IMAGE_IN = (*_IMAGES, "url", "path", "bytes", "base64", "data", "source")
-
-
-class UnfitConversation(DataError):
-    """A row's conversation can not become turns.
-
-    Args:
-        reason: the code for the reject.
-        detail: one line for a reader.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 class Conversation(NamedTuple):
-    """Turns, and the images that they place, as the row gives them: number n is ``ImagePart(n)``'s."""
+    """Turns and their images.
+
+    Attributes:
+        turns: turns of the conversation.
+        images: images as the row gives them; ``ImagePart(n)`` refers to number n.
+    """
 
     turns: tuple[Turn, ...]
     images: tuple[object, ...] = ()
 
 
-class _Shown(NamedTuple):
-    """An image inside of a turn: what the turn says of it, or None; its number among the row's, or None."""
-
-    value: object = None
-    number: int | None = None
-
-
-def parse_conversation(turns: Any, images: int | None) -> tuple[Turn, ...]:
-    """Reads a conversation whose images all stand beside it.
-
-    Args:
-        turns: see :func:`read_conversation`.
-        images: how many images the row has; None where it can have none: then a placeholder is text like any other.
-
-    Raises:
-        UnfitConversation: as :func:`read_conversation`.
-    """
-    found = read_conversation(turns, None if images is None else list(range(images)))
-    if found.images != tuple(range(images or 0)):
-        raise UnfitConversation("placeholder-mismatch", "images inside of the turns, or in another order")
-    return found.turns
-
-
 def read_conversation(value: object, stored: Sequence[object] | None, system: object = None) -> Conversation:
     """Reads a conversation and finds its images.
 
-    Placeholders count in the user's turns only: what the assistant and the system say stays text. Images without
-    any placeholder are put before the user's first words. An image that is named inside of the conversation is the
-    row's of the same name, or one more.
+    Only turns of the user have placeholders; in other turns they are text. If there is no placeholder, the
+    images come before the user's first words. An image that a turn names is the row's image of that name, or
+    an additional one.
 
     Args:
-        value: in one of the forms of this module.
-        stored: the images that stand beside the conversation, in order; None where there can be none: then a
-            placeholder is text like any other.
-        system: what the system says before, where it is a field of its own.
+        value: conversation in one of the forms of this module.
+        stored: images that the row lists beside the conversation, in order; None if rows have none, so that a
+            placeholder is plain text.
+        system: system prompt, if it has a field of its own.
 
     Raises:
-        UnfitConversation: another form, an unknown speaker, a video, or placeholders that do not fit the images.
+        UnfitConversation: the form or a speaker is unknown, a turn has a video or a sound, or placeholders do
+            not fit the images.
     """
-    said = [pair for turn in _turn_objects(value) for pair in _speakers_and_pieces(turn)]
+    said = [pair for turn in turn_objects(value) for pair in speakers_and_pieces(turn)]
     if isinstance(system, str) and system.strip() and all(role != "system" for role, _ in said):
         said.insert(0, ("system", [system]))
     places = _Places(stored or ())
-    turns: list[Turn] = []
-    for role, pieces in said:
-        parts: list[Part] = []
-        for piece in pieces:
-            if isinstance(piece, _Shown) and (role != "user" or stored is None):
-                where = (
-                    f"an image in a turn of the {role}" if role != "user" else "an image among instructions"
-                )
-                raise UnfitConversation("placeholder-mismatch", f"{where}; source llava reads images")
-            if isinstance(piece, str) and role == "user":
-                _refuse_placeholders(piece, in_text=stored is None)
-            for part in _parts(piece, in_text=role == "user" and stored is not None):
-                parts.append(places.put(part) if isinstance(part, _Shown) else part)
-        turns.append(Turn(role, tuple(parts)))
+    turns = [Turn(role, tuple(_placed_parts(role, pieces, places, stored is None))) for role, pieces in said]
     return Conversation(*places.closed(turns))
 
 
-def is_turn(value: object) -> bool:
-    """Whether a value looks like one turn of a conversation."""
-    if not isinstance(value, Mapping):
-        return False
-    return ("from" in value or "role" in value) and ("value" in value or "content" in value)
+def _placed_parts(
+    role: Role, pieces: Sequence[str | ShownImage], places: _Places, text_only: bool
+) -> Iterator[Part]:
+    """Yields the parts of one turn, with every image at its place.
 
+    Args:
+        role: speaker of the turn.
+        pieces: texts and images of the turn.
+        places: images of the conversation so far.
+        text_only: whether rows have no images.
 
-def find_conversation(value: object) -> list[object] | None:
-    """A conversation as a list of turns, also from JSON text or from columns; None for any other value."""
-    if isinstance(value, str):
-        value = parsed_text(value)
-    if isinstance(value, Mapping) and (columns := _from_columns(value)) is not None:
-        value = columns
-    turns = value if isinstance(value, list | tuple) else [value]
-    first = turns[0] if turns else None
-    said = is_turn(first) or (isinstance(first, Mapping) and _exchange_keys(first) is not None)
-    return list(turns) if said else None
-
-
-def parsed_text(text: str) -> object:
-    """The list or object that a text is, written by JSON or, as tables do it, by Python; None for a plain text."""
-    text = text.strip()
-    if not text or text[0] + text[-1] not in ("[]", "{}"):
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        value = ast.literal_eval(text) if len(text) < 100_000 else None
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None
-    return value if isinstance(value, list | dict) else None
+    Raises:
+        UnfitConversation: an image stands where there can be none.
+    """
+    for piece in pieces:
+        if isinstance(piece, ShownImage) and (role != "user" or text_only):
+            where = "an image among instructions" if role == "user" else f"an image in a turn of the {role}"
+            raise UnfitConversation("placeholder-mismatch", f"{where}; source llava reads images")
+        if isinstance(piece, str) and role == "user":
+            _refuse_placeholders(piece, in_text=text_only)
+        for part in _parts(piece, in_text=role == "user" and not text_only):
+            yield places.put(part) if isinstance(part, ShownImage) else part
 
 
 def read_talk(
     fields: Mapping[str, Any], stored: Sequence[object] | None, text_key: str = ""
 ) -> tuple[Conversation, tuple[str, ...]]:
-    """A row's conversation, wherever it stands; and the fields that it stands in.
+    """Reads the conversation of a row, in whichever fields it stands.
 
     Args:
-        fields: the row.
-        stored: see :func:`read_conversation`.
-        text_key: the field of the conversation; by default one of :data:`CHATS`, else of :data:`QUESTIONS` and
-            :data:`ANSWERS`.
+        fields: fields of the row.
+        stored: images of the row, see :func:`read_conversation`.
+        text_key: field of the conversation; by default the first of :data:`CHATS`, else those of
+            :data:`QUESTIONS` and :data:`ANSWERS`.
+
+    Returns:
+        The conversation, and the fields that it was read from.
 
     Raises:
-        UnfitConversation: no conversation, or one that does not fit.
+        UnfitConversation: there is no conversation, or it does not fit the images.
     """
     refuse_media(fields)
     if text_key and text_key not in fields:
         raise UnfitConversation("missing-field", f"no {text_key!r}; fields: {listed(fields)}")
     chats = [name for name in CHATS if name in fields]
     chat = text_key or next((name for name in chats if not is_empty(fields[name])), "")
-    exchange = _exchange_keys(fields)
+    exchange = exchange_keys(fields)
     if not chat and chats and exchange is None:
         chat = chats[0]
     if chat:
@@ -214,56 +145,50 @@ def read_talk(
 def read_exchange(
     fields: Mapping[str, Any], stored: Sequence[object] | None, question: str = "", answer: str = ""
 ) -> tuple[Conversation, tuple[str, ...]]:
-    """The question of a row, with what it is about and what was said before, and its answer; and the fields used.
+    """Reads the question and the answer of a row, with the context and the history of the question.
 
     Args:
-        fields: the row.
-        stored: see :func:`read_conversation`.
-        question, answer: the fields; by default the first of :data:`QUESTIONS` and of :data:`ANSWERS`.
+        fields: fields of the row.
+        stored: images of the row, see :func:`read_conversation`.
+        question: field of the question; by default the first of :data:`QUESTIONS`.
+        answer: field of the answer; by default the first of :data:`ANSWERS`.
+
+    Returns:
+        The conversation, and the fields that it was read from.
 
     Raises:
-        UnfitConversation: no such field, or one without text.
+        UnfitConversation: a field is missing or holds no text.
     """
     named = bool(question)
     for names, given in ((QUESTIONS, question), (ANSWERS, answer)):
-        if _first(fields, (given,) if given else names) is None:
+        if first_field(fields, (given,) if given else names) is None:
             wanted = repr(given) if given else "conversation, nor question and answer"
             raise UnfitConversation("missing-field", f"no {wanted}; fields: {listed(fields)}")
-    question = question or _first(fields, QUESTIONS) or ""
-    answer = answer or _first(fields, ANSWERS) or ""
-    context = None if named else _first(fields, CONTEXTS)
+    question = question or first_field(fields, QUESTIONS) or ""
+    answer = answer or first_field(fields, ANSWERS) or ""
+    context = None if named else first_field(fields, CONTEXTS)
     for name in (question, answer):
         if is_empty(fields[name]) or not isinstance(fields[name], str | list | Mapping):
             raise UnfitConversation("missing-text", f"{name!r} holds no text: {shown(fields[name])}")
     asked = _as_turns(fields[question], "user")
     if context and not is_empty(fields[context]):
-        text = (
-            fields[context] if isinstance(fields[context], str) else json.dumps(fields[context], default=str)
-        )
+        given = fields[context]
+        text = given if isinstance(given, str) else json.dumps(given, default=str)
         asked[-1] = _with_context(asked[-1], text.strip())
-    history = [] if named else _turn_objects(fields["history"]) if not is_empty(fields.get("history")) else []
+    has_history = not named and not is_empty(fields.get("history"))
+    history = turn_objects(fields["history"]) if has_history else []
     turns = [*history, *asked, *_as_turns(fields[answer], "assistant")]
     extra = tuple(name for name in ("history", "system") if not named and not is_empty(fields.get(name)))
     used = tuple(name for name in (question, context, answer) if name) + extra
     return read_conversation(turns, stored, None if named else fields.get("system")), used
 
 
-def refuse_media(fields: Mapping[str, Any]) -> None:
-    """Refuses a row of a video or a sound: without it, what is asked about it would be made up.
-
-    Raises:
-        UnfitConversation: with the reason "video" or "audio".
-    """
-    if _MEDIA_FIELDS.isdisjoint(fields):  # of nearly every row and turn
-        return
-    for medium, names in MEDIA.items():
-        for name in names:
-            if not is_empty(fields.get(name)):
-                raise UnfitConversation(medium, f"{medium} rows are not read ({name}: {shown(fields[name])})")
-
-
 class _Places:
-    """Images in the order in which the turns place them."""
+    """Collects images in the order in which the turns place them.
+
+    Args:
+        stored: images that the row lists beside the conversation.
+    """
 
     def __init__(self, stored: Sequence[object]) -> None:
         self._stored = list(stored)
@@ -273,8 +198,8 @@ class _Places:
         self._inside: list[int] = []
         self._count = 0
 
-    def put(self, shown_here: _Shown) -> ImagePart:
-        """The place of one image: the stored one of that number or name, else the next one, else its own value."""
+    def put(self, shown_here: ShownImage) -> ImagePart:
+        """Places one image: the stored one of its number or name, else the next one, else its own value."""
         self._count += 1
         number = shown_here.number
         if number is None and shown_here.value is not None:
@@ -299,13 +224,13 @@ class _Places:
         return next((n for n in same if n in self._free), same[0] if same else None)
 
     def closed(self, turns: list[Turn]) -> tuple[tuple[Turn, ...], tuple[object, ...]]:
-        """The turns and their images, when all turns are there.
+        """Returns the turns and their images once all turns are placed.
 
         Raises:
-            UnfitConversation: an image without a place, or a place without an image.
+            UnfitConversation: an image has no place, or a place has no image.
         """
         if len(self._inside) == len(self._free) and not any(self._names[number] for number in self._free):
-            # The same images twice: inside of the turns by name, beside them as bytes.
+            # The images stand twice: by name inside the turns, as bytes beside them.
             for place, number in zip(self._inside, self._free, strict=True):
                 self._images[place] = self._stored[number]
             self._free = []
@@ -332,38 +257,12 @@ def _put_before_user(turns: list[Turn], images: int) -> tuple[Turn, ...]:
     raise UnfitConversation("placeholder-mismatch", "an image, but no user's turn that could show it")
 
 
-def _turn_objects(value: object) -> list[object]:
-    """The turns of a conversation as the file has them."""
-    if isinstance(value, str) and (parsed := parsed_text(value)) is not None:
-        value = parsed
-    elif isinstance(value, str) and value.strip():
-        raise UnfitConversation("missing-text", f"a text instead of a conversation: {shown(value)}")
-    if isinstance(value, Mapping):
-        columns = _from_columns(value)
-        value = [value] if columns is None else columns
-    if not isinstance(value, list | tuple) or not value:
-        raise UnfitConversation("missing-text", "no conversation")
-    return list(value)
-
-
-def _from_columns(value: Mapping[Any, Any]) -> list[object] | None:
-    """Turns of ``{"from": [...], "value": [...]}``, as Parquet has them of lists of objects."""
-    columns = {
-        name: column for name, column in value.items() if isinstance(column, list) and isinstance(name, str)
-    }
-    lengths = {len(column) for column in columns.values()}
-    speaker = next((name for name in ("from", "role", "user") if name in columns), None)
-    if speaker is None or len(lengths) != 1:
-        return None
-    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
-
-
 def _as_turns(value: object, role: Role) -> list[object]:
     if isinstance(value, str) and find_conversation(value) is None:
         return [{"role": role, "content": value.strip()}]
     if isinstance(value, list) and value and not is_turn(value[0]):
         return [{"role": role, "content": value}]
-    return _turn_objects(value)
+    return turn_objects(value)
 
 
 def _with_context(turn: object, context: str) -> object:
@@ -371,102 +270,6 @@ def _with_context(turn: object, context: str) -> object:
     if not isinstance(turn, Mapping) or not isinstance(content, str):
         raise UnfitConversation("bad-row", "a context beside a question that is a conversation")
     return {**turn, "content": f"{content}\n\n{context}"}
-
-
-def _first(fields: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    present = [name for name in names if name in fields]
-    return next((name for name in present if not is_empty(fields[name])), present[0] if present else None)
-
-
-def _exchange_keys(turn: Mapping[Any, Any]) -> tuple[str, str] | None:
-    """What a turn of the form ``{"user": ..., "assistant": ...}`` calls question and answer."""
-    asked, said = _first(turn, QUESTIONS), _first(turn, ANSWERS)
-    return (asked, said) if asked and said else None
-
-
-def _given(turn: Mapping[Any, Any], *names: str) -> Any:
-    return next((turn[name] for name in names if turn.get(name) is not None), None)
-
-
-def _speakers_and_pieces(turn: object) -> list[tuple[Role, list[str | _Shown]]]:
-    """Who speaks in a turn, and what: texts and images. Of an exchange these are two."""
-    if isinstance(turn, str) and isinstance(parsed := parsed_text(turn), Mapping):
-        turn = parsed
-    if isinstance(turn, list | tuple) and len(turn) == 2 and all(isinstance(text, str) for text in turn):
-        return [("user", [turn[0]]), ("assistant", [turn[1]])]
-    if not isinstance(turn, Mapping):
-        raise UnfitConversation(
-            "bad-row", f"a turn is {type(turn).__name__} instead of an object: {shown(turn)}"
-        )
-    refuse_media(turn)
-    speaker = _given(turn, "from", "role")
-    keys = _exchange_keys(turn) if speaker is None else None
-    if keys is not None:
-        return [("user", _pieces(turn[keys[0]])), ("assistant", _pieces(turn[keys[1]]))]
-    role = SPEAKERS.get(speaker.strip().lower()) if isinstance(speaker, str) else None
-    if role is None:
-        raise UnfitConversation(
-            "unknown-role", f"unknown speaker {shown(speaker)}; known: {', '.join(SPEAKERS)}"
-        )
-    pieces = _pieces(_given(turn, "value", "content", "text"))
-    own = [_Shown(image) for image in image_values(_given(turn, "images", "image"))]
-    return [(role, _with_own(pieces, own) if own else pieces)]
-
-
-def _with_own(pieces: list[str | _Shown], own: list[_Shown]) -> list[str | _Shown]:
-    """What is said in a turn that brings images of its own: they stand at its placeholders, or first."""
-    split: list[str | _Shown] = []
-    for piece in pieces:
-        split += _parts_as_pieces(piece) if isinstance(piece, str) else [piece]
-    places = [n for n, piece in enumerate(split) if isinstance(piece, _Shown) and piece.value is None]
-    if not places:
-        return [*own, *pieces]
-    if len(places) != len(own):
-        detail = f"{len(places)} placeholders {PLACEHOLDER} for {len(own)} images of a turn"
-        raise UnfitConversation("placeholder-mismatch", detail)
-    for place, image in zip(places, own, strict=True):
-        split[place] = image
-    return split
-
-
-def _pieces(content: object) -> list[str | _Shown]:
-    if isinstance(content, str):
-        parsed = parsed_text(content) if content.lstrip()[:1] == "[" else None
-        if not (
-            isinstance(parsed, list)
-            and parsed
-            and all(isinstance(p, Mapping) and "type" in p for p in parsed)
-        ):
-            return [content]
-        content = parsed
-    if isinstance(content, Mapping):
-        content = [content]
-    if not isinstance(content, list | tuple):
-        raise UnfitConversation(
-            "bad-row", f"a turn says {type(content).__name__} instead of text: {shown(content)}"
-        )
-    return [_piece(piece) for piece in content]
-
-
-def _piece(piece: object) -> str | _Shown:
-    """A text or an image out of a list of content."""
-    if isinstance(piece, str):
-        return piece
-    if not isinstance(piece, Mapping):
-        raise UnfitConversation("bad-row", f"a turn holds {shown(piece)} instead of text or image")
-    kind = piece.get("type")
-    medium = next((name for name in MEDIA if isinstance(kind, str) and name in kind), None)
-    if medium:
-        raise UnfitConversation(medium, f"{medium} rows are not read ({shown(piece)})")
-    refuse_media(piece)
-    text = next((said for name in _SAID_IN if isinstance(said := piece.get(name), str)), None)
-    image = next((piece[name] for name in _IMAGE_IN if not is_empty(piece.get(name))), None)
-    if kind in _IMAGES or (kind is None and image is not None):
-        number = piece.get("index")
-        return _Shown(image, number if isinstance(number, int) and image is None and number >= 0 else None)
-    if (kind in _TEXTS or kind is None) and text is not None:
-        return text
-    raise UnfitConversation("bad-row", f"a turn holds {shown(piece)} instead of text or image")
 
 
 def _refuse_placeholders(text: str, *, in_text: bool) -> None:
@@ -481,20 +284,9 @@ def _refuse_placeholders(text: str, *, in_text: bool) -> None:
     raise UnfitConversation(medium, f"{medium} rows are not read (a placeholder <{medium}>)")
 
 
-def _parts(piece: str | _Shown, *, in_text: bool) -> list[TextPart | _Shown]:
-    if isinstance(piece, _Shown):
+def _parts(piece: str | ShownImage, *, in_text: bool) -> list[TextPart | ShownImage]:
+    if isinstance(piece, ShownImage):
         return [piece]
     if not in_text:
         return [TextPart(piece)] if piece else []
-    return [TextPart(one) if isinstance(one, str) else one for one in _parts_as_pieces(piece)]
-
-
-def _parts_as_pieces(text: str) -> list[str | _Shown]:
-    pieces: list[str | _Shown] = []
-    split = _PLACEHOLDER.split(text)  # texts, and between them what stands in <img>
-    for number, between in enumerate(split):
-        if number % 2:
-            pieces.append(_Shown(between))
-        elif between:
-            pieces.append(between)
-    return pieces
+    return [TextPart(one) if isinstance(one, str) else one for one in split_placeholders(piece)]

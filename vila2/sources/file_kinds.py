@@ -1,6 +1,6 @@
-"""What a file of rows really is, by its first bytes: compressed or not, in which encoding, or of another kind.
+"""Recognizes files of rows by their first bytes: format, compression and encoding.
 
-A name says little: ``rows.json`` may be JSON lines, a login page, a Git LFS pointer, or gzip.
+Names say little: ``rows.json`` may be JSON lines, a login page, a Git LFS pointer, or gzip.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, cast
 
 from vila2.data.images import image_extension
 from vila2.errors import DataError
@@ -32,7 +32,7 @@ _COMPRESSED = {
     b"\x04\x22\x4d\x18": "lz4",
 }
 _SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zstd", ".lz4")
-#: What else people give, and what to do with it.
+#: Other files that people give: their first bytes, what they are, and a hint.
 _OTHERS: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the file itself", "fetch it: git lfs pull"),
     (b"ARROW1", "is an Arrow file", "give its folder to source huggingface"),
@@ -59,11 +59,11 @@ class RowFile:
     """A file of rows.
 
     Attributes:
-        path: of the file.
-        kind: what its content is; "lines" of everything that looks like text.
+        path: path of the file.
+        kind: format of the content; "lines" for any other text.
         compression: "gzip", "bzip2", "xz", "zstd", "lz4", or "" for none.
-        encoding: of the text; "utf-8-sig" for UTF-8 with or without a byte order mark.
-        suffix: of the name without that of the compression, such as ".jsonl".
+        encoding: encoding of the text; "utf-8-sig" for UTF-8 with or without a byte order mark.
+        suffix: suffix of the name, such as ".jsonl", without that of the compression.
     """
 
     path: Path
@@ -74,16 +74,16 @@ class RowFile:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The content, decompressed.
+        """Opens the content, decompressed.
 
         Raises:
-            DataError: it can not be decompressed to its end.
+            DataError: the content cannot be decompressed to its end.
         """
         try:
             with _opened(self.path, self.compression) as file:
                 yield file
         except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, OSError) as error:
-            what = f"the {self.compression} is damaged or cut off" if self.compression else "can not be read"
+            what = f"the {self.compression} is damaged or cut off" if self.compression else "cannot be read"
             raise DataError(f"{self.path}: {what} ({error})", hint="fetch it again") from error
 
 
@@ -91,7 +91,7 @@ def row_file(path: Path) -> RowFile:
     """Recognizes a file by its content; the name decides only between kinds of plain text.
 
     Raises:
-        DataError: a file that holds no rows, saying what it is.
+        DataError: the file holds no rows; the error says what it is.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -123,17 +123,21 @@ def _opened(path: Path, compression: str) -> Iterator[IO[bytes]]:
 
         try:
             with pa.input_stream(str(path), compression=compression) as file:
-                yield io.BufferedReader(file)  # Arrow's own can not be read line by line
+                yield io.BufferedReader(file)  # Arrow's own cannot be read line by line
         except pa.ArrowException as error:
             raise OSError(str(error)) from error
         return
-    openers: dict[str, Callable[[Path, Literal["rb"]], IO[bytes]]] = {
-        "gzip": gzip.open,  # type: ignore[dict-item]
-        "bzip2": bz2.open,
-        "xz": lzma.open,
-    }
-    with openers[compression](path, "rb") if compression else path.open("rb") as file:
+    with _OPENERS[compression](path, "rb") as file:
         yield file
+
+
+_Opener = Callable[[Path, Literal["rb"]], IO[bytes]]
+_OPENERS: dict[str, _Opener] = {
+    "": open,
+    "gzip": cast(_Opener, gzip.open),  # a GzipFile is no IO[bytes] by name
+    "bzip2": bz2.open,
+    "xz": lzma.open,
+}
 
 
 def _refuse_other(path: Path, head: bytes, compression: str, suffix: str) -> None:
@@ -175,7 +179,7 @@ def _encoding(path: Path, head: bytes, suffix: str) -> str:
 
 
 def _magic_kind(head: bytes, suffix: str) -> Kind | None:
-    """Parquet or a zip; one that is damaged is known by its name, and its reader says what is wrong."""
+    """Recognizes Parquet and zip; the name counts too, so that the reader can say how a file is damaged."""
     if head.startswith(b"PAR1") or suffix == ".parquet":
         return "parquet"
     return "zip" if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) or suffix == ".zip" else None

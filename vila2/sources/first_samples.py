@@ -1,4 +1,4 @@
-"""The first samples of a recipe's datasets, looked at before any work."""
+"""Reads the first samples of a recipe's datasets, to check them before any work."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from vila2.recipe.parts.data import DatasetSpec
 
 
-_LOOKED_AT = 20  # samples or rejects of a source
+_LOOKED_AT = 20  # rows of a source
 
 
 def first_samples(data: Mapping[str, DatasetSpec]) -> dict[str, Sample]:
-    """The first usable sample of every dataset; its layers are opened too.
+    """Reads the first usable sample of every dataset, and opens its layers.
+
+    Args:
+        data: datasets by name.
 
     Raises:
-        RecipeError: naming every dataset that has none, with what is wrong and how to fix it.
+        RecipeError: names every dataset that has no usable sample, with the reason and a hint.
     """
     from vila2.data.layers import Layer
 
@@ -34,14 +37,18 @@ def first_samples(data: Mapping[str, DatasetSpec]) -> dict[str, Sample]:
             wrong.append(f"data.{name}: {error.what}" + (f" ({error.hint})" if error.hint else ""))
     if wrong:
         raise RecipeError(
-            wrong[0] if len(wrong) == 1 else "\n  ".join([f"{len(wrong)} datasets can not be read", *wrong]),
-            hint="put the files there, or write where they are: in the recipe, or with --set data.NAME.path=...",
+            wrong[0] if len(wrong) == 1 else "\n  ".join([f"{len(wrong)} datasets cannot be read", *wrong]),
+            hint="put the files there, or give their place in the recipe or with --set data.NAME.path=...",
         )
     return first
 
 
 def first_sample(name: str, spec: DatasetSpec) -> Sample:
-    """The first usable sample of a dataset.
+    """Reads the first usable sample of a dataset.
+
+    Args:
+        name: name of the dataset.
+        spec: source of the dataset.
 
     Raises:
         RecipeError: the source gives none.
@@ -50,7 +57,11 @@ def first_sample(name: str, spec: DatasetSpec) -> Sample:
 
 
 def some_samples(name: str, spec: DatasetSpec) -> Iterator[Sample]:
-    """Usable samples from the beginning of a dataset: of a source as it lies few, of shards all.
+    """Yields usable samples from the beginning of a dataset: all of shards, a few of any other source.
+
+    Args:
+        name: name of the dataset.
+        spec: source of the dataset.
 
     Raises:
         RecipeError: the source gives none.
@@ -60,6 +71,8 @@ def some_samples(name: str, spec: DatasetSpec) -> Iterator[Sample]:
 
     rejected, found = "", False
     if spec.source == "shards":
+        if spec.path is None:
+            raise RecipeError("source 'shards' needs a path", hint=f"give data.{name}.path a dataset folder")
         for sample in ShardDataset.open(spec.path):
             found = True
             yield sample
@@ -67,7 +80,7 @@ def some_samples(name: str, spec: DatasetSpec) -> Iterator[Sample]:
         count = spec.options.get("count")
         if not isinstance(count, int | None):
             raise RecipeError(
-                f"options.count: {count!r} is no whole number", hint="give a number, or leave it out"
+                f"options.count: {count!r} is not a whole number", hint="give a number, or leave it out"
             )
         options = {**spec.options, "count": min(_LOOKED_AT, count or _LOOKED_AT)}
         for row in open_source(spec.source, path=spec.path, **options):
@@ -78,6 +91,6 @@ def some_samples(name: str, spec: DatasetSpec) -> Iterator[Sample]:
                 rejected = rejected or f": {row.where}: {row.reason}: {row.detail}"
     if not found:
         raise RecipeError(
-            f"it gives no usable sample{rejected}",
-            hint=f"look at data.{name}, or try `vila2 data import` on it",
+            f"the source gives no usable sample{rejected}",
+            hint=f"check data.{name}, or try `vila2 data import` on it",
         )

@@ -1,4 +1,4 @@
-"""A folder of image files, each with a text file of the same name: a.jpg and a.txt."""
+"""Source `folder`: a folder of image files, each with a text file of the same name, as a.jpg and a.txt."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from vila2.data.files import decode_text, read_file, readable_name
 from vila2.data.images import IMAGE_EXTENSIONS, is_image_name
 from vila2.data.member_names import TEXT_EXTENSIONS
 from vila2.data.packed_tars import is_tar_name
+from vila2.data.rejects import Reject
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
-from vila2.data.shards import Reject
 from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
 from vila2.sources.rows import take, without_suffix
@@ -29,20 +29,22 @@ def read(
 ) -> Iterator[Sample | Reject]:
     """Reads the images below a folder, by name; hidden files and folders are left out.
 
-    The key is the path below the folder without suffix, or with it where two images differ in nothing else. The text
-    stands in ``a.txt``, ``a.text`` or ``a.caption`` (or ``a.jpg.txt``), in UTF-8 or UTF-16; of several the first
-    counts, and the others stand in the meta. Texts without an image, and images of formats that are not read, are
-    rejected by name; other files are counted by extension, as rejects with an example. Links to folders are followed.
+    The key of a sample is its path below the folder without suffix, or with it if two images differ in
+    nothing else. The text of ``a.jpg`` is in ``a.txt``, ``a.text``, ``a.caption`` or ``a.jpg.txt``, in UTF-8
+    or UTF-16; the first that exists counts, and others go to the meta. Texts without an image and images of
+    unknown formats are rejected by name. Other files are counted by extension, one reject for each. Links to
+    folders are followed.
 
     Args:
-        path: the folder.
-        require_text: reject images without text. Otherwise they become samples that show the image and say
-            nothing, which can be re-captioned.
-        prompt: what the user asks; the text is the answer.
-        start, count: a slice of the images.
+        path: folder of the images.
+        require_text: whether to reject images without text. Otherwise their samples show the image and say
+            nothing, and can be recaptioned.
+        prompt: question of the user that the text answers; none by default.
+        start: number of the first image, from 0.
+        count: most images to read; all by default.
 
     Raises:
-        DataError: no such folder, or no image in it.
+        DataError: the folder does not exist, or holds no image.
     """
     root = Path(path)
     if not root.is_dir():
@@ -64,13 +66,13 @@ def read(
 
 @dataclass(slots=True)
 class Listing:
-    """The files below a folder, as sorted paths with forward slashes, relative to it.
+    """The files below a folder, as paths with forward slashes, relative to it.
 
     Attributes:
-        images: by extension, those of formats that are not read among them.
-        texts: of each path without suffix, the text files.
-        others: all else.
-        unlisted: folders that can not be listed, and why.
+        images: image files by their extension, sorted; including formats that cannot be read.
+        texts: text files by their path without suffix.
+        others: all other files.
+        unlisted: folders that cannot be listed, each with the reason.
     """
 
     images: list[str] = field(default_factory=list)
@@ -79,19 +81,19 @@ class Listing:
     unlisted: list[tuple[str, str]] = field(default_factory=list)
 
     def texts_of(self, image: str) -> list[str]:
-        """The text files of an image, the one that counts first."""
+        """Lists the text files of an image; the first counts."""
         found = [*self.texts.get(without_suffix(image), ()), *self.texts.get(image, ())]
         return sorted(found, key=lambda name: (TEXT_EXTENSIONS.index(_extension(name)), name))
 
 
 def list_folder(root: Path) -> Listing:
-    """The files below a folder; hidden ones are left out, and each folder is read once."""
+    """Lists the files below a folder, without hidden ones; each folder is read once."""
     listing = Listing()
     seen: set[str] = set()
     top = os.path.realpath(root)
 
     def inner(folder: str, name: str) -> bool:
-        """Whether a folder is a link to one below ``root``, which is read by its own name."""
+        """Tells whether a folder is a link to one below ``root``, which is read under its own name."""
         path = os.path.join(folder, name)
         return os.path.islink(path) and Path(os.path.realpath(path)).is_relative_to(top)
 
@@ -134,21 +136,16 @@ def _sample(
     root: Path, name: str, key: str, sidecars: Sequence[str], require_text: bool, prompt: str
 ) -> Sample | Reject:
     where = readable_name(str(root / name))
-    texts: dict[str, str] = {}
     if not _is_read(name):
-        return Reject(
-            where, key, "unknown-format", f".{_extension(name)} is not read; save it as JPEG or PNG"
-        )
+        detail = f".{_extension(name)} cannot be read; save it as JPEG or PNG"
+        return Reject(where, key, "unknown-format", detail)
     try:
         image = read_file(root / name)
     except DataError as error:
         return Reject(where, key, "unreadable-file", error.what)
-    for sidecar in sidecars:
-        place = readable_name(str(root / sidecar))
-        try:
-            texts[readable_name(sidecar)] = decode_text(read_file(root / sidecar), where=place).strip()
-        except DataError as error:
-            return Reject(place, key, "unreadable-text", error.what)
+    texts = _texts(root, key, sidecars)
+    if isinstance(texts, Reject):
+        return texts
     text = next(filter(None, texts.values()), None)
     if text is None and require_text:
         stem = readable_name(without_suffix(name).rpartition("/")[2])
@@ -159,6 +156,18 @@ def _sample(
     return Sample(key, (image,), _turns(text, prompt), meta, where=where)
 
 
+def _texts(root: Path, key: str, sidecars: Sequence[str]) -> dict[str, str] | Reject:
+    """Reads the text files of an image, by name."""
+    texts: dict[str, str] = {}
+    for sidecar in sidecars:
+        place = readable_name(str(root / sidecar))
+        try:
+            texts[readable_name(sidecar)] = decode_text(read_file(root / sidecar), where=place).strip()
+        except DataError as error:
+            return Reject(place, key, "unreadable-text", error.what)
+    return texts
+
+
 def _turns(text: str | None, prompt: str) -> tuple[Turn, ...]:
     if not prompt:
         return pair_turns(1, text)
@@ -167,7 +176,7 @@ def _turns(text: str | None, prompt: str) -> tuple[Turn, ...]:
 
 
 def _leftovers(root: Path, listing: Listing) -> Iterator[Reject]:
-    """Texts without an image by name, and the files that are neither, by extension with an example."""
+    """Rejects texts without an image by name, and all other files by extension, with an example."""
     shown = {without_suffix(name) for name in listing.images} | set(listing.images)
     for stem, names in sorted(listing.texts.items()):
         if stem not in shown:

@@ -1,4 +1,4 @@
-"""Hugging Face datasets with an image column and a column of texts or conversations (extra `hub`)."""
+"""Source `huggingface`: datasets with a column of images and one of texts or conversations (extra `hub`)."""
 
 from __future__ import annotations
 
@@ -7,26 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vila2.data.rejects import Reject
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
-from vila2.data.shards import Reject
 from vila2.data.shortening import listed, shortened
 from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
 from vila2.sources.caption_rows import TEXT_FIELDS, caption_texts
-from vila2.sources.conversations import (
-    ANSWERS,
-    CHATS,
-    QUESTIONS,
-    UnfitConversation,
-    find_conversation,
-    read_conversation,
-    read_talk,
-    refuse_media,
-)
+from vila2.sources.chat_turns import ANSWERS, QUESTIONS, UnfitConversation, find_conversation, refuse_media
+from vila2.sources.conversations import CHATS, read_conversation, read_talk
 from vila2.sources.image_values import IMAGE_FIELDS, image_values, is_empty
-from vila2.sources.rows import Keys, image_folder, read_images, take
+from vila2.sources.rows import LONGEST_NAME, Keys, check_inputs, image_folder, read_images, take
 
-#: Columns of texts, in the order in which they are looked for.
+#: Columns of texts, in the order in which they are tried.
 _TEXT_COLUMNS = ("text", *CHATS, *TEXT_FIELDS, "txt")
 _IMAGE_COLUMNS = (*IMAGE_FIELDS, "picture", "photo", "file_name", "url", "URL")
 _BUILDERS = {
@@ -50,26 +42,34 @@ def read(
     start: int = 0,
     count: int | None = None,
 ) -> Iterator[Sample | Reject]:
-    """Reads a dataset of the hub, or one that ``save_to_disk`` wrote, or a local folder or file of data.
+    """Reads a dataset of the hub, or local files of one.
 
-    Conversations are read in all forms of :mod:`vila2.sources.conversations`, as JSON text too; one without an image
-    is a text-only sample, while a caption without an image is rejected. The names of classes are texts.
+    Conversations may have any form of :mod:`vila2.sources.conversations`, also as JSON text. A conversation
+    without an image becomes a text-only sample; a caption without an image is rejected. Classes become text
+    by their names.
 
     Args:
-        path: the dataset's name, a folder of data files, a data file, or a folder that ``save_to_disk`` wrote.
-        split, config, revision: which part of it.
-        image_key: the column of images (one, or a list); by default the first with images; "" for text-only data.
-        text_key: the column of texts, of conversations, or of classes; by default the first of the usual names,
-            such as ``text``, ``conversations``, ``messages`` or ``caption``.
-        id_key: the column of keys; by default they are the rows' numbers.
-        prompt: what the user asks, before a text.
-        image_root: the folder that images' file names are relative to; by default the dataset's own.
-        streaming: read while it is downloaded instead of downloading all first.
-        start, count: a slice of the rows.
+        path: name of the dataset (OWNER/NAME), data file, folder of data files, or folder that
+            ``save_to_disk`` wrote.
+        split: split of the dataset.
+        config: configuration of the dataset; its default one by default.
+        image_key: column of images (one, or a list of them); by default the first that holds images; "" for
+            text-only data.
+        text_key: column of texts, conversations or classes; by default the first usual one, such as ``text``,
+            ``conversations``, ``messages`` or ``caption``.
+        id_key: column of the keys; by default the numbers of the rows are the keys.
+        prompt: question of the user that a text answers; none by default.
+        image_root: folder that names of images are relative to; by default the folder of the dataset.
+        revision: branch, tag or commit of the dataset; the newest by default.
+        streaming: whether to read while downloading, instead of downloading everything first.
+        start: number of the first row, from 0.
+        count: most rows to read; all by default.
 
     Raises:
-        DataError: the extra is not installed, the dataset can not be opened, or has no such column.
+        DataError: the extra is not installed, or the dataset cannot be opened or lacks a column.
     """
+    local = str(path).startswith((".", "/", "~")) or str(path).count("/") > 1
+    check_inputs(Path(path) if local else None, image_root)
     dataset = _open(str(path), split, config, revision, streaming)
     columns = _columns(dataset, path, image_key, text_key, id_key)
     root = image_folder(Path(path), image_root)
@@ -79,18 +79,18 @@ def read(
         where = f"{path}/{split}[{number}]"
         key = f"{split}-{number:09d}"
         if id_key and not is_empty(row[id_key]):
-            key = keys.key(str(row[id_key])[:500], row)
+            key = keys.key(str(row[id_key])[:LONGEST_NAME], row)
         yield _sample(row, where, key, columns, root, prompt)
 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Where images and texts stand.
+    """The columns of a dataset that a sample is made of.
 
     Attributes:
-        image: the column of images, "" for none.
-        text: of texts or conversations; "" where question and answer have columns of their own.
-        classes: the names of the text column's classes, None where it has none.
+        image: column of images, "" for none.
+        text: column of texts or conversations; "" if question and answer have columns of their own.
+        classes: names of the text column's classes; None if it holds no classes.
     """
 
     image: str
@@ -99,10 +99,10 @@ class _Columns:
 
 
 def _columns(dataset: Any, path: Path | str, image_key: str | None, text_key: str, id_key: str) -> _Columns:
-    """Finds the columns.
+    """Finds the columns of images and texts.
 
     Raises:
-        DataError: there is no such column, or none of a usual name.
+        DataError: a named column does not exist, or no column has a usual name.
     """
     features = dataset.features or {}
     names = list(features or next(_rows(dataset, path), {}))
@@ -140,7 +140,11 @@ def _class_names(feature: Any) -> tuple[str, ...] | None:
 
 
 def _rows(dataset: Any, path: Path | str) -> Iterator[Mapping[str, Any]]:
-    """The rows; whatever the library raises on the way becomes an error that says where."""
+    """Yields the rows.
+
+    Raises:
+        DataError: the library cannot read on; the error says after which row.
+    """
     number = 0
     try:
         for row in dataset:
@@ -150,7 +154,7 @@ def _rows(dataset: Any, path: Path | str) -> Iterator[Mapping[str, Any]]:
         raise
     except Exception as error:  # the library raises errors of many kinds
         raise DataError(
-            f"{path}: can not be read after row {number} ({_reason(error)})",
+            f"{path}: cannot be read after row {number} ({_reason(error)})",
             hint="fetch it again, or fix that file",
         ) from error
 
@@ -163,10 +167,6 @@ def _open(path: str, split: str, config: str | None, revision: str | None, strea
             "source 'huggingface' needs the package `datasets`", hint="pip install datasets"
         ) from error
     folder = Path(path)
-    if not folder.exists() and (path.startswith((".", "/", "~")) or path.count("/") > 1):
-        raise DataError(
-            f"{path}: no such file or folder", hint="check the path; a dataset of the hub is OWNER/NAME"
-        )
     try:
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
             found = datasets.load_from_disk(path)
@@ -186,13 +186,11 @@ def _open(path: str, split: str, config: str | None, revision: str | None, strea
     except DataError:
         raise
     except Exception as error:  # the library raises errors of many kinds
-        offline = "Offline" in str(error) or "offline" in str(error)
-        hint = "check its name, split and config; log in with `hf auth login` where it is gated"
+        hint = "check its name, split and config; if it is gated, log in with `hf auth login`"
+        if "offline" in str(error).lower():
+            hint = "the hub is switched off (HF_HUB_OFFLINE): give a local folder, or go online"
         raise DataError(
-            f"dataset {path!r}, split {split!r}: can not be opened ({_reason(error)})",
-            hint="the hub is switched off (HF_HUB_OFFLINE): give a local folder, or go online"
-            if offline
-            else hint,
+            f"dataset {path!r}, split {split!r}: cannot be opened ({_reason(error)})", hint=hint
         ) from error
 
 
@@ -201,7 +199,7 @@ def _reason(error: Exception) -> str:
 
 
 def _undecoded(dataset: Any) -> Any:
-    """Images, videos and sounds as the bytes they were stored as: decoding and encoding again would change them."""
+    """Keeps images, videos and sounds as stored: decoding and encoding again would change them."""
     for name, feature in (dataset.features or {}).items():
         plain = _undecoded_feature(feature)
         if plain is not None:
@@ -210,7 +208,7 @@ def _undecoded(dataset: Any) -> Any:
 
 
 def _undecoded_feature(feature: Any) -> Any:
-    """The same feature without decoding, None where nothing is decoded."""
+    """Returns the same feature without decoding; None if nothing is decoded."""
     import datasets
 
     if isinstance(feature, datasets.Image | datasets.Audio | datasets.Video):
@@ -242,18 +240,22 @@ def _sample(
 def _talk(
     row: Mapping[str, Any], stored: Sequence[object], columns: _Columns, prompt: str
 ) -> tuple[tuple[Turn, ...], Sequence[object], dict[str, list[str]]]:
-    """A row's turns and images: of its conversation, or of its first caption, with all of several for the meta.
+    """Makes the turns of a row from its conversation, or else from its first caption.
+
+    Returns:
+        Turns, images, and what goes to the meta: all captions if there are several.
 
     Raises:
-        UnfitConversation: neither fits.
+        UnfitConversation: the row has neither, or they do not fit the images.
     """
     refuse_media(row)
     value = row.get(columns.text)
-    if not columns.text or find_conversation(value) is not None:
-        found = (
-            read_conversation(value, stored, row.get("system")) if columns.text else read_talk(row, stored)[0]
-        )
-        return found.turns, found.images, {}
+    if not columns.text:
+        talk, _ = read_talk(row, stored)
+        return talk.turns, talk.images, {}
+    if find_conversation(value) is not None:
+        talk = read_conversation(value, stored, row.get("system"))
+        return talk.turns, talk.images, {}
     captions, why = caption_texts(_named(value, columns.classes))
     if columns.image and not stored:
         raise UnfitConversation("no-image", f"nothing in column {columns.image!r}")
@@ -266,7 +268,7 @@ def _talk(
 
 
 def _named(value: Any, classes: tuple[str, ...] | None) -> Any:
-    """The names of classes in place of their numbers."""
+    """Puts the names of classes in place of their numbers."""
     if classes is None:
         return value
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Image files by name: from a folder, out of tars without unpacking them, or from a folder that holds both."""
+"""Image files by name, from a folder, from tars without unpacking them, or from a folder that holds both."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vila2.data.files import MAX_BYTES, readable_name, too_large
-from vila2.data.shards import Reject
+from vila2.data.rejects import Reject
 from vila2.data.tar_members import packed_format, read_members, scan_files
 from vila2.errors import DataError
 from vila2.sources.rows import read_image
@@ -19,7 +19,14 @@ _ROW_FILE = re.compile(r"(.+?)\.(?:jsonl?|ndjson|parquet|csv|tsv)\b")
 
 
 class _ImagePlace(NamedTuple):
-    """A member of a tar: the number of the tar, the member's path, where its content lies."""
+    """A member of a tar.
+
+    Attributes:
+        tar: number of the tar.
+        path: path of the member.
+        offset: first byte of its content in the tar.
+        size: bytes of its content.
+    """
 
     tar: int
     path: str
@@ -29,46 +36,46 @@ class _ImagePlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Several:
-    """Members among which a name does not choose."""
+    """Members that share a name."""
 
     places: tuple[_ImagePlace, ...]
 
 
 class ImageFiles:
-    """The images that a file of rows names.
+    """Finds the images that a file of rows names.
 
-    A file of that path below the folder comes first. Then come the members of tars: one of the same path, else one
-    of the same file name: in the tar that is called as the rows' file, where there is one ("shard0.tar" for
-    "shard0.jsonl"), else in all tars. Where several have the name, none is taken.
+    A file of that path below the folder comes first. Next come members of tars with the same path, then those
+    with the same file name. If a tar has the name of the file of rows ("shard0.tar" for "shard0.jsonl"), only
+    its members count. If several members remain, none is taken.
 
     Args:
-        root: a folder of image files or tars or both, or a tar. The place of each member is held in memory (some
-            300 bytes).
+        root: folder of image files, of tars or of both, or a tar. Memory holds the place of each member, some
+            300 bytes.
 
     Raises:
-        DataError: a tar that can not be read.
+        DataError: a tar cannot be read.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._folder = root if root.is_dir() else None
-        self._tars = sorted(root.glob("*.tar")) if root.is_dir() else [root]
+        self._tars = sorted(filter(Path.is_file, root.glob("*.tar"))) if root.is_dir() else [root]
         self._broken: list[str] = []
         self._places: dict[str, list[_ImagePlace]] = {}
         for number, tar in enumerate(self._tars):
             for place in self._members(tar, number):
                 self._places.setdefault(posixpath.basename(place.path), []).append(place)
 
-    def read(self, name: Any, *, where: str, key: str) -> bytes | Reject:
-        """An image's bytes.
+    def read(self, name: object, *, where: str, key: str) -> bytes | Reject:
+        """Reads an image.
 
         Args:
-            name: as a row gives it.
-            where: file and line of the row: for the reject, and to know the tar that belongs to it.
-            key: for the reject.
+            name: name of the image as a row gives it.
+            where: file and line of the row, for the reject and to find the tar of the same name.
+            key: key of the row, for the reject.
 
         Returns:
-            The bytes; a ``Reject`` where there is no such image, or where several images have the name.
+            The encoded image, or a ``Reject`` if there is none or several have the name.
         """
         if not self._tars or not isinstance(name, str) or self._is_loose(name):
             return read_image(self.root, name, where=where, key=key)
@@ -91,7 +98,7 @@ class ImageFiles:
     def _is_loose(self, name: str) -> bool:
         try:
             return bool(name) and self._folder is not None and (self._folder / name).exists()
-        except (OSError, ValueError):  # too long a name, or one with a NUL
+        except (OSError, ValueError):  # a name that is too long or contains NUL
             return False
 
     def _find(self, name: str, where: str) -> _ImagePlace | _Several | None:
@@ -108,7 +115,11 @@ class ImageFiles:
         return found[0] if found else None
 
     def _own_tars(self, where: str) -> set[int]:
-        """The tars that are called as the file of rows that a place names."""
+        """Finds the tars with the name of the file of rows.
+
+        Args:
+            where: file and line of a row.
+        """
         match = _ROW_FILE.match(posixpath.basename(where))
         stem = match.group(1) if match else ""
         return {number for number, tar in enumerate(self._tars) if stem and tar.stem == stem}
@@ -122,12 +133,12 @@ class ImageFiles:
                     raise DataError(f"{tar}: is packed by {packed}", hint=hint)
                 files, broken = scan_files(file)
         except OSError as error:
-            raise DataError(f"{tar}: can not be read ({error})", hint="fetch it again") from error
+            raise DataError(f"{tar}: cannot be read ({error})", hint="fetch it again") from error
         if broken and not files and self._folder is None:
-            raise DataError(f"{tar}: can not be read ({broken})", hint="fetch it again")
+            raise DataError(f"{tar}: cannot be read ({broken})", hint="fetch it again")
         if broken:
             if files:
                 files.popitem()  # its content may be cut
-            self._broken.append(f"{tar} can not be read to its end ({broken})")
+            self._broken.append(f"{tar} cannot be read to its end ({broken})")
         for path, (offset, size) in files.items():
             yield _ImagePlace(number, path, offset, size)

@@ -1,6 +1,6 @@
-"""Images in every form that rows hold them: file names, URIs, base64, bytes, structs, pixels.
+"""Images in every form that rows hold: file names, URIs, base64, bytes, objects, pixels.
 
-One place for all sources: whatever a row has where an image belongs becomes the bytes of an encoded file, or a reject.
+All sources share it: whatever stands in place of an image becomes the bytes of an encoded file, or a reject.
 """
 
 from __future__ import annotations
@@ -11,28 +11,37 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
+from vila2.data.files import read_file
 from vila2.data.images import image_extension
-from vila2.data.shards import Reject
+from vila2.data.rejects import Reject
 from vila2.data.shortening import shortened, shown
 from vila2.errors import DataError
 
-#: Fields that hold a row's image or images; the first that holds something counts.
+if TYPE_CHECKING:
+    from PIL import Image
+
+#: Fields that hold images, in the order in which they are tried.
 IMAGE_FIELDS = (
-    "image", "images", "image_path", "image_paths", "image_file", "image_files", "image_bytes", "image_base64",
-    "image_url", "image_urls", "img", "img_path", "jpg", "jpeg", "png", "webp",
+    "image", "images", "image_path", "image_paths", "image_file", "image_files", "image_bytes",
+    "image_base64", "image_url", "image_urls", "img", "img_path", "jpg", "jpeg", "png", "webp",
 )  # fmt: skip
-#: The fields of an object that stands for an image, as Parquet's, OpenAI's, Qwen's and Anthropic's have them.
+#: Fields of an object that stands for an image, as in Parquet and in OpenAI's, Qwen's and Anthropic's
+#: messages.
 _INSIDE = (
-    "bytes", "image", "image_url", "url", "path", "file", "file_name", "filename", "base64", "b64", "data", "source",
+    "bytes", "image", "image_url", "url", "path", "file", "file_name", "filename", "base64", "b64", "data",
+    "source",
 )  # fmt: skip
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]+={0,2}\s*")
+_URL_ALPHABET = str.maketrans("-_", "+/")  # URLs have an alphabet of their own
+_PNG_MODES = ("RGB", "L", "RGBA", "LA", "P", "I;16")
 
 
 def is_empty(value: object) -> bool:
-    """Whether a field holds nothing: None, "", no bytes, an empty list, or an object whose fields are all empty."""
+    """Tells whether a field holds nothing: None, "", no bytes, or a list or object of nothing but such."""
     if value is None or (isinstance(value, str | bytes) and not value.strip()):
         return True
     if isinstance(value, Mapping):
@@ -41,7 +50,7 @@ def is_empty(value: object) -> bool:
 
 
 def image_values(value: object) -> list[object]:
-    """The images of a field: each of a list's, else the one; none of an empty field."""
+    """Lists the images of a field: those of a list, or the one; none of an empty field."""
     if is_empty(value):
         return []
     if isinstance(value, list | tuple) and not _is_pixels(value):
@@ -50,11 +59,14 @@ def image_values(value: object) -> list[object]:
 
 
 def row_images(fields: Mapping[str, object], image_key: str = "") -> tuple[list[object], str]:
-    """The images that a row holds or names, and the field that they stand in; "" where there is none.
+    """Lists the images of a row.
 
     Args:
-        fields: the row.
-        image_key: the field; by default the first of :data:`IMAGE_FIELDS` that holds something.
+        fields: fields of the row.
+        image_key: field of the images; by default the first of :data:`IMAGE_FIELDS` that holds something.
+
+    Returns:
+        The images as the row gives them, and the field that they stand in, "" if there is none.
     """
     names = (image_key,) if image_key else IMAGE_FIELDS
     name = next((name for name in names if name in fields and not is_empty(fields[name])), "")
@@ -62,7 +74,7 @@ def row_images(fields: Mapping[str, object], image_key: str = "") -> tuple[list[
 
 
 def image_name(value: object) -> str:
-    """The file name or address by which a row names an image; "" for one whose content stands in the row."""
+    """Returns the file name or address of an image; "" if the row holds its content instead."""
     if isinstance(value, Mapping):
         names = [image_name(value[name]) for name in _INSIDE if not is_empty(value.get(name))]
         return next(filter(None, names), "")
@@ -74,17 +86,17 @@ def image_name(value: object) -> str:
 
 
 def image_bytes(root: Path, value: object, *, where: str, key: str) -> bytes | Reject:
-    """The encoded file of an image.
+    """Reads an image as an encoded file. Nothing is fetched from the network.
 
     Args:
-        root: the folder that file names are relative to, unless they are absolute.
-        value: a file name, a ``file:`` or ``data:`` URI, base64, bytes, an object with one of those under ``bytes``,
-            ``path``, ``url``, ..., a decoded picture, or an array of pixels.
-        where, key: for the reject.
+        root: folder that file names are relative to, unless they are absolute.
+        value: file name, ``file:`` or ``data:`` URI, base64, bytes, object with one of those under ``bytes``,
+            ``path``, ``url``, ..., decoded picture, or array of pixels.
+        where: place of the row, for the reject.
+        key: key of the row, for the reject.
 
     Returns:
-        The bytes; a ``Reject`` where there is no such file, or the value is no image. Nothing is fetched from
-        the network.
+        The encoded image, or a ``Reject`` if the file does not exist or the value is no image.
     """
 
     def reject(reason: str, detail: str) -> Reject:
@@ -100,31 +112,32 @@ def image_bytes(root: Path, value: object, *, where: str, key: str) -> bytes | R
     if isinstance(value, str) and value.strip():
         return _from_text(root, value, reject)
     pixels = _from_pixels(value)
-    return (
-        pixels
-        if pixels is not None
-        else reject("bad-row", f"{shown(value)} instead of an image or its file name")
-    )
+    if pixels is None:
+        return reject("bad-row", f"{shown(value)} instead of an image or its file name")
+    return pixels
 
 
 def _from_text(root: Path, text: str, reject: Callable[[str, str], Reject]) -> bytes | Reject:
     if text[:5].lower() == "data:":
         data = _from_data_uri(text)
-        return data if data is not None else reject("corrupt-image", f"{shown(text)} is no base64")
+        return data if data is not None else reject("corrupt-image", f"{shown(text)} is not base64")
     name = unquote(urlsplit(text).path) if text.startswith("file://") else text
     if _SCHEME.match(name):
-        detail = f"{shown(text)}: images are not fetched from addresses; fetch them first, for example with img2dataset"
-        return reject("remote-image", detail)
+        fetch = "fetch it first, for example with img2dataset"
+        return reject("remote-image", f"{shown(text)}: images are not fetched from addresses; {fetch}")
     try:
-        return (root / name).read_bytes()
-    except (OSError, ValueError) as error:
+        return read_file(root / name)
+    except DataError as error:
         data = _from_base64(text)
         if data is not None:
             return data
-        if "\\" in name and (root / name.replace("\\", "/")).is_file():
-            return (root / name.replace("\\", "/")).read_bytes()
-        reason = (error.strerror if isinstance(error, OSError) else "") or "no file name"
-        return reject("unreadable-file", f"{shortened(str(root / name), 200)}: {reason}")
+        unreadable = shortened(error.what, 240)
+    if "\\" in name:  # written on Windows
+        try:
+            return read_file(root / name.replace("\\", "/"))
+        except DataError:
+            pass
+    return reject("unreadable-file", unreadable)
 
 
 def _from_data_uri(text: str) -> bytes | None:
@@ -135,8 +148,8 @@ def _from_data_uri(text: str) -> bytes | None:
 
 
 def _from_base64(text: str) -> bytes | None:
-    """The image that a text holds as base64; None where it holds something else."""
-    # No base64 of an image is shorter, and no other text begins with an image's signature.
+    """Decodes the image that a text holds as base64; None if it holds something else."""
+    # No image is shorter, and no other text begins with the signature of an image.
     if len(text) < 48 or not _BASE64.fullmatch(text):
         return None
     try:
@@ -147,9 +160,7 @@ def _from_base64(text: str) -> bytes | None:
 
 
 def _decoded(text: str) -> bytes | None:
-    text = (
-        "".join(text.split()).translate({45: 43, 95: 47}).rstrip("=")
-    )  # the alphabet of URLs: - for +, _ for /
+    text = "".join(text.split()).translate(_URL_ALPHABET).rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -157,7 +168,7 @@ def _decoded(text: str) -> bytes | None:
 
 
 def _is_pixels(value: Sequence[object]) -> bool:
-    """Whether a list is one image: bytes as numbers, or rows of pixels."""
+    """Tells whether a list is one image: bytes as numbers, or rows of pixels."""
     first = value[0]
     if isinstance(first, int) and not isinstance(first, bool):
         return len(value) > 8
@@ -165,7 +176,7 @@ def _is_pixels(value: Sequence[object]) -> bool:
 
 
 def _from_pixels(value: object) -> bytes | None:
-    """A picture or an array as PNG; numbers that are the bytes of a file as that file."""
+    """Encodes a picture or an array as PNG; numbers that are the bytes of a file become that file."""
     import numpy as np
     from PIL import Image
 
@@ -179,18 +190,17 @@ def _from_pixels(value: object) -> bytes | None:
         if isinstance(value, np.ndarray):
             value = _picture(value)
         if isinstance(value, Image.Image):
+            picture = value if value.mode in _PNG_MODES else value.convert("RGB")
             buffer = io.BytesIO()
-            (value if value.mode in ("RGB", "L", "RGBA", "LA", "P", "I;16") else value.convert("RGB")).save(
-                buffer, "PNG"
-            )
+            picture.save(buffer, "PNG")
             return buffer.getvalue()
     except (ValueError, TypeError, OverflowError, OSError, DataError):
         return None  # numbers that are no picture
     return None
 
 
-def _picture(pixels: object) -> object:
-    """An array [height, width] or [height, width, channels] of 0 to 255 as a picture."""
+def _picture(pixels: object) -> Image.Image | None:
+    """Makes a picture of an array [height, width] or [height, width, channels] of 0 to 255."""
     import numpy as np
     from PIL import Image
 

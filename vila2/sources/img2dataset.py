@@ -1,4 +1,4 @@
-"""Tars as img2dataset writes them, and COYO's metadata joined to them."""
+"""Source `img2dataset`: tars as img2dataset writes them, joined with COYO's metadata."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zipfile import is_zipfile
 from vila2.data.files import readable_name
 from vila2.data.images import is_image_name
 from vila2.data.packed_tars import is_tar_name, plain_tar
+from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
-from vila2.data.shards import Reject
 from vila2.data.tar_members import LeftAlone, Refused, open_group, scan_tar
 from vila2.data.tar_sample import has_text, pair_turns
 from vila2.errors import DataError
@@ -39,29 +39,29 @@ def read(
 ) -> Iterator[Sample | Reject]:
     """Reads tars with ``{key}.jpg``, ``{key}.txt`` and ``{key}.json``, in the order of their names.
 
-    The ``.txt`` (else ``.caption``, ``.caption.txt`` and the like, else ``caption`` in the ``.json``, else ``text`` of
-    the metadata) becomes the text. The members of a sample may stand anywhere in their tar; names may hold dots (see
-    :func:`vila2.data.member_names.split_members`). Of two samples with one key the first is taken, the other rejected.
-    Members that belong to no sample are counted by extension, as rejects with an example.
+    The text is that of ``.txt``, else of ``.caption`` and the like, else ``caption`` in the ``.json``, else
+    ``text`` in the metadata. The members of a sample may stand anywhere in their tar, and names may contain
+    dots (see :func:`vila2.data.member_names.split_members`). If two samples have the same key, the second is
+    rejected. Members that belong to no sample are counted by extension, one reject for each.
 
     Args:
-        path: a tar, a folder of tars, or a pattern (``tars/*.tar``); packed ones (.tar.gz, .tgz, .tar.bz2, .tar.xz, .tar.zst) are unpacked to a
-            temporary file.
-        metadata: COYO's rows (Parquet, JSONL, or a folder of them), held in memory: ``id``, ``url``, ``text``,
-            ``clip_similarity_vitb32``, ... They are added to the meta. Samples without a row are rejected, so that
-            a list of the best rows also selects.
-        join: what row and sample have in common: "url" or "id" (both in the sample's JSON), or "key".
-        require_text: reject images without text.
-        text_only: take texts without an image, which are rejected otherwise: mostly a download failed there.
-        top: take only so many, those with the highest ``rank_by``, whatever their order (VILA appendix D). The
-            scores are the metadata's, read twice before the first sample; without metadata those in the samples'
-            JSON. To rank all of COYO before anything is downloaded, use ``vila2 data select``.
-        rank_by: the field that holds the score.
-        min_score: take only samples with at least this score.
-        start, count: a slice of the samples.
+        path: tar, folder of tars, or pattern (``tars/*.tar``). Packed tars (.tar.gz, .tgz, .tar.bz2, .tar.xz,
+            .tar.zst) are unpacked to a temporary file.
+        metadata: file or folder of COYO's rows (Parquet or JSONL), which are held in memory and added to the
+            meta. Samples without a row are rejected, so a list of the best rows selects too. None by default.
+        join: field that row and sample have in common: "url" or "id" (in the sample's JSON), or "key".
+        require_text: whether to reject images without text.
+        text_only: whether to keep texts without an image; mostly their download failed.
+        top: most samples to keep, those with the highest score (VILA appendix D); all by default. The scores
+            are those of the metadata, else those in the samples' JSON; they are read twice before the first
+            sample. To rank all of COYO before the download, use ``vila2 data select``.
+        rank_by: field of the score.
+        min_score: lowest score to keep; none by default.
+        start: number of the first sample, from 0.
+        count: most samples to read; all by default.
 
     Raises:
-        DataError: no tar there, a member of a type that can run code, or no score to rank by.
+        DataError: there is no tar, a member has a type that can run code, or no sample has a score.
     """
     if join not in get_args(JoinField):
         raise DataError(f"join={join!r}", hint=f"use one of {', '.join(get_args(JoinField))}")
@@ -85,14 +85,14 @@ def read(
 
 
 class _Tars:
-    """The tars of a source, and what in them belongs to no sample.
+    """The tars of a source, and the members that belong to no sample.
 
     Args:
-        path: a tar, or a folder of tars.
+        path: tar, folder of tars, or pattern.
         text_only: whether texts without an image are samples.
 
     Raises:
-        DataError: no tar there.
+        DataError: there is no tar.
     """
 
     def __init__(self, path: Path, *, text_only: bool = False) -> None:
@@ -102,18 +102,26 @@ class _Tars:
         self._left: dict[str, tuple[Path, LeftAlone]] = {}
 
     def samples(self, *, images: bool = True) -> Iterator[Sample | Reject]:
-        """The samples of all tars; without the contents of images, where ``images`` is False."""
+        """Yields the samples of all tars.
+
+        Args:
+            images: whether to read the contents of images.
+        """
         for path in self.paths:
             yield from self._read(path, images)
 
     def scores(self, field: str) -> Iterator[Scores]:
-        """The scores in the samples' JSON, by key, a tar at a time."""
+        """Yields the scores in the samples' JSON, a tar at a time.
+
+        Args:
+            field: field of the score.
+        """
         for path in self.paths:
             found = [item for item in self._read(path, images=False) if isinstance(item, Sample)]
             yield Scores(score_values([item.meta.get(field) for item in found]), [item.key for item in found])
 
     def left_alone(self) -> Iterator[Reject]:
-        """One reject for each kind of member that no sample was made of, in the tars that were read."""
+        """Yields a reject for each kind of member that belongs to no sample, of the tars read so far."""
         for kind, (path, left) in sorted(self._left.items()):
             where = f"{readable_name(str(path))}: {left.example}"
             yield Reject(where, "", "left-alone", f"{left.count} members of this kind: {kind}")
@@ -126,7 +134,7 @@ class _Tars:
                 )
 
     def _read(self, path: Path, images: bool) -> Iterator[Sample | Reject]:
-        """The samples of one tar; a cut-off one gives what came whole before the cut, and one reject."""
+        """Yields the samples of one tar; for a truncated one, those before the cut and a reject."""
         where = readable_name(str(path))
         with plain_tar(path) as file:
             contents = scan_tar(file, where=where)
@@ -140,15 +148,15 @@ class _Tars:
                 yield Reject(*sample) if isinstance(sample, Refused) else sample
         if contents.broken and not contents.groups and not contents.broken_at:
             what = "a zip file: unpack it, and use the source folder" if is_zipfile(path) else contents.broken
-            yield Reject(where, "", "no-tar", f"is no tar that can be read ({what})")
+            yield Reject(where, "", "no-tar", f"cannot be read as a tar ({what})")
         elif contents.broken:
-            # What stands at the cut is left out as a whole: some of its members may be missing.
+            # The sample at the cut is left out as a whole, since members of it may be missing.
             detail = f"{contents.broken}; nothing from this sample on can be read"
             yield Reject(where, readable_name(contents.broken_at), "truncated-tar", detail)
 
 
 def _tars_in(path: Path) -> list[Path]:
-    """The tars of a folder, else those of the folders in it; or those that a pattern names."""
+    """Finds the tars of a folder, else of the folders below it, or those that match a pattern."""
     if not path.is_dir():
         tars = sorted(map(Path, glob(str(path))))
     else:
@@ -165,7 +173,11 @@ def _tars_in(path: Path) -> list[Path]:
 def _metadata(
     path: Path | str, join: JoinField, ranking: Ranking | None, rank_by: str
 ) -> tuple[dict[str, Mapping[str, Any]], list[Reject]]:
-    """The metadata's rows (the best ones) by the field that is joined on, and the lines that are no rows."""
+    """Reads the rows of the metadata, only the best ones if they are ranked.
+
+    Returns:
+        Rows by the value of the field that is joined on, and a reject for each line that is no row.
+    """
     rows: dict[str, Mapping[str, Any]] = {}
     bad: list[Reject] = []
     for row in read_rows(path):

@@ -1,4 +1,4 @@
-"""The step that imports a dataset of a recipe."""
+"""The step of a run that imports a dataset of its recipe."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ from vila2.sources import open_source
 
 
 class ImportSettings(DatasetSpec):
-    """A dataset under its name; the content of its path counts, not the path."""
+    """A dataset and its name; the digest depends on the content of the path, not on the path."""
 
     name: str
     path: Annotated[str | None, NotDigested] = None
 
 
 def open_dataset(run: Run, name: str, spec: DatasetSpec) -> StepResult:
-    """A named dataset of the recipe: imported once, or used where it lies (source ``shards``)."""
+    """Imports a dataset of the recipe once, or uses it where it lies (source ``shards``).
+
+    Args:
+        run: run of the recipe.
+        name: name of the dataset.
+        spec: source of the dataset.
+    """
     if spec.source == "shards":
         return run.existing(f"data-{name}", Path(str(spec.path)))
     return run.step(
@@ -38,7 +44,7 @@ def open_dataset(run: Run, name: str, spec: DatasetSpec) -> StepResult:
 def import_dataset(
     folder: Path, settings: ImportSettings, inputs: Inputs, progress: Progress
 ) -> dict[str, Any]:
-    """Reads a source into shards in the step's folder."""
+    """Reads a source into shards in the folder of the step."""
     samples = open_source(settings.source, path=inputs.get("file"), **settings.options)
     with progress.task(f"import {settings.name}", settings.options.get("count")) as task:
         info = write_dataset(folder, samples, name=settings.name, progress=task)

@@ -1,14 +1,15 @@
-"""Text-only instructions for joint SFT (VILA section 3.3): chats as ShareGPT's, and rows as Alpaca's or FLAN's."""
+"""Source `instructions`: text-only chats and rows of question and answer (joint SFT, VILA section 3.3)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
-from vila2.data.shards import Reject
 from vila2.errors import DataError
-from vila2.sources.conversations import UnfitConversation, read_exchange, read_talk
+from vila2.sources.chat_turns import UnfitConversation
+from vila2.sources.conversations import read_exchange, read_talk
 from vila2.sources.image_values import row_images
 from vila2.sources.rows import Keys, Row, other_fields, read_rows, row_name, take
 
@@ -23,18 +24,20 @@ def read(
 ) -> Iterator[Sample | Reject]:
     """Reads chats ``{"conversations": [...]}`` and rows of question and answer, without images.
 
-    Known rows: Alpaca and MathInstruct (``instruction``, ``input``, ``output``), FLAN (``inputs``, ``targets``),
-    Dolly (``instruction``, ``context``, ``response``), GSM8K and others (``question`` or ``query``, ``answer`` or
-    ``response``). Other fields go to the meta. ``<image>`` in a text stays text; rows about an image or a video are
-    rejected.
+    Known rows are those of Alpaca and MathInstruct (``instruction``, ``input``, ``output``), FLAN
+    (``inputs``, ``targets``), Dolly (``instruction``, ``context``, ``response``), GSM8K and others
+    (``question`` or ``query``, ``answer`` or ``response``). Other fields go to the meta. ``<image>`` in a
+    text stays text. Rows about an image or a video are rejected.
 
     Args:
-        path: JSON, JSON lines, CSV or Parquet, plain or compressed, or a folder of such files.
-        question_key, answer_key: the fields, where they have other names.
-        start, count: a slice of the rows.
+        path: file of JSON, JSON lines, CSV or Parquet, plain or compressed, or folder of such files.
+        question_key: field of the question; by default the first usual one.
+        answer_key: field of the answer; by default the first usual one. Give both keys or none.
+        start: number of the first row, from 0.
+        count: most rows to read; all by default.
 
     Raises:
-        DataError: only one of the two keys is given, or no such file.
+        DataError: only one of the two keys is given, or the file does not exist.
     """
     if bool(question_key) != bool(answer_key):
         raise DataError("one of question_key and answer_key is given", hint="give both, or none")

@@ -1,4 +1,4 @@
-"""JSON documents as rows: a list under a key, COCO's captions, a mapping of ids or names, or one row alone."""
+"""Rows of JSON documents: a list under a key, COCO's captions, a mapping of ids or names, or a single row."""
 
 from __future__ import annotations
 
@@ -7,57 +7,59 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from vila2.data.images import IMAGE_EXTENSIONS
-from vila2.data.shards import Reject
+from vila2.data.rejects import Reject
 from vila2.data.shortening import listed, shown
 from vila2.errors import DataError
 
-#: A document with one of these is a row itself, whatever lists it holds.
+#: A document with one of these fields is itself a row, whatever lists it holds.
 _ROW_FIELDS = frozenset(
     {
-        "conversations", "conversation", "messages", "texts", "lines", "text_list", "image", "image_path", "image_file",
-        "img", "question", "instruction", "inputs", "query", "prompt", "caption", "captions", "text", "output",
-        "evidence", "boxes", "file_name", "filename", "image_id",
+        "conversations", "conversation", "messages", "texts", "lines", "text_list", "image", "image_path",
+        "image_file", "img", "question", "instruction", "inputs", "query", "prompt", "caption", "captions",
+        "text", "output", "evidence", "boxes", "file_name", "filename", "image_id",
     }
 )  # fmt: skip
 
 
 class Numbered(NamedTuple):
-    """What should be a row, and where in its file it stands."""
+    """An entry of a file that should be a row.
+
+    Attributes:
+        where: place of the entry in its file.
+        fields: content of the entry; a row if it is an object.
+    """
 
     where: str
     fields: object
 
 
 def document_rows(document: Mapping[str, object], path: str, alone: str) -> Iterator[Numbered | Reject]:
-    """The rows of a JSON document.
+    """Yields the rows of a JSON document.
 
     Args:
-        document: an object.
-        path: of its file.
-        alone: where it stands, if it is a row itself.
+        document: object of the file.
+        path: path of the file.
+        alone: place to name if the document is itself a row.
 
     Raises:
-        DataError: an object with several lists that may be the rows, naming its keys.
+        DataError: several lists may be the rows, or COCO's annotations are not captions.
     """
     if _is_coco(document):
         yield from _coco_captions(document, path)
     elif _ROW_FIELDS & document.keys():
         yield Numbered(alone, document)
     elif (lists := _lists(document)) and ("data" in lists or len(lists) == 1):
-        name = "data" if "data" in lists else lists[0]
-        rows = document[name]
-        assert isinstance(rows, list)
-        for number, fields in enumerate(rows):
+        name = "data" if "data" in lists else next(iter(lists))
+        for number, fields in enumerate(lists[name]):
             yield Numbered(f"{path}: {name}[{number}]", fields)
     elif lists:
         raise DataError(
             f"{path}: an object with the keys {listed(document)}; lists of objects are under {listed(lists)}",
             hint="write the list that holds the rows to a file of its own",
         )
-    elif len(document) > 1 and all(isinstance(value, Mapping) for value in document.values()):
-        for name, value in document.items():
-            assert isinstance(value, Mapping)
-            yield Numbered(f"{path}: {shown(name)}", {"id": name, **value})
+    elif len(objects := _objects(document)) == len(document) > 1:
+        for name, fields in objects.items():
+            yield Numbered(f"{path}: {shown(name)}", {"id": name, **fields})
     elif document and all(map(_is_image_name, document)):
         for name, value in document.items():
             yield Numbered(f"{path}: {shown(name)}", {"image": name, "captions": value})
@@ -65,13 +67,18 @@ def document_rows(document: Mapping[str, object], path: str, alone: str) -> Iter
         yield Numbered(alone, document)
 
 
-def _lists(document: Mapping[str, object]) -> list[str]:
-    """The keys of lists that hold objects."""
-    return [
-        name
+def _lists(document: Mapping[str, object]) -> dict[str, list[object]]:
+    """Finds the lists that hold objects, by key."""
+    return {
+        name: value
         for name, value in document.items()
-        if isinstance(value, list) and value and any(isinstance(one, Mapping) for one in value)
-    ]
+        if isinstance(value, list) and any(isinstance(one, Mapping) for one in value)
+    }
+
+
+def _objects(document: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
+    """Finds the objects of a document, by key."""
+    return {name: value for name, value in document.items() if isinstance(value, Mapping)}
 
 
 def _is_image_name(name: str) -> bool:
@@ -86,10 +93,10 @@ def _is_coco(document: Mapping[str, object]) -> bool:
 
 
 def _coco_captions(document: Mapping[str, object], path: str) -> Iterator[Numbered | Reject]:
-    """COCO's captions: a row for each image, with all of its captions.
+    """Makes a row for each image of COCO's captions, with all captions of the image.
 
     Raises:
-        DataError: annotations without captions, or an image id that stands twice.
+        DataError: the annotations hold no captions, or two images have the same id.
     """
     images, annotations = document["images"], document["annotations"]
     assert isinstance(images, list) and isinstance(annotations, list)
@@ -103,13 +110,13 @@ def _coco_captions(document: Mapping[str, object], path: str) -> Iterator[Number
     twice = next((number for number, count in counts.items() if count > 1), None)
     if twice is not None:
         raise DataError(
-            f"{path}: the image id {twice} stands twice, so that its captions may be another image's",
-            hint="give the files one by one, as they were before they were put together",
+            f"{path}: two images have the id {twice}, so their captions cannot be told apart",
+            hint="give the files one by one, as they were before they were joined",
         )
     for number, annotation in enumerate(annotations):
         found = captions.get(shown(annotation.get("image_id")))
         if found is None:
-            detail = f"image_id {shown(annotation.get('image_id'))} is no image of the file"
+            detail = f"the file has no image with the id {shown(annotation.get('image_id'))}"
             yield Reject(f"{path}: annotations[{number}]", "", "no-image", detail)
         else:
             found.append(annotation.get("caption"))

@@ -1,4 +1,4 @@
-"""MMC4: web pages as sentences with images between them, in order, as pairs, or images first."""
+"""Source `mmc4`: web pages as sentences with images between them, in order, as pairs, or images first."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import base64
 import binascii
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from vila2.data.images import check_image
+from vila2.data.rejects import Reject
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
-from vila2.data.shards import Reject
 from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
 from vila2.sources.image_files import ImageFiles
-from vila2.sources.rows import Keys, Row, read_rows, take
+from vila2.sources.ranking import as_score
+from vila2.sources.rows import Keys, Row, check_inputs, image_folder, read_rows, take
 
 Order = Literal["interleaved", "pairs", "reordered"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -32,40 +34,52 @@ def read(
 ) -> Iterator[Sample | Reject]:
     """Reads documents ``{"text_list": [...], "image_info": [{"image_name", "matched_text_index"}], "url"}``.
 
-    An image stands before the sentence it matches (VILA section 3.2, figure 4). An image that is not there, is damaged
-    or may be one of several is rejected by name, and its document goes on without it; a document without any image is
-    rejected.
+    An image stands before the sentence that it matches (VILA section 3.2, figure 4). An image that is
+    missing, damaged or ambiguous is rejected by name, and its document goes on without it. A document without
+    any image is rejected.
 
     Args:
-        path: JSON lines, as they are or zipped as MMC4 is published, or a folder of such files.
-        image_root: a folder of the images, a tar of them, or a folder of tars; by default the file's own folder.
-            Where images of several tars have one name, that of the tar is meant that is called as the file of
-            documents. Not needed where the rows hold ``image_base64``.
-        order: "interleaved": sentences and images in the document's order; "pairs": each image with its one
-            sentence, as a sample of its own (VILA section 3.2, "MMC4-pairs"); "reordered": all images, then all
-            sentences (VILA section 4.4's control).
-        max_images: of one document; the best matched stay, and ``left_out`` in the meta names the others.
-        start, count: a slice of the documents.
+        path: file of JSON lines, plain or zipped as MMC4 is published, or folder of such files.
+        image_root: folder of the images, tar of them, or folder of tars; by default the folder of the file.
+            If several tars hold images of the same name, the tar with the name of the file of documents
+            counts. Not needed if the rows hold ``image_base64``.
+        order: "interleaved" keeps sentences and images in the order of the document; "pairs" makes a sample
+            of each image and its sentence (VILA section 3.2, "MMC4-pairs"); "reordered" puts all images
+            before all sentences (the control of VILA section 4.4).
+        max_images: most images of a document; the best matched stay, and ``left_out`` in the meta names the
+            others.
+        start: number of the first document, from 0.
+        count: most documents to read; all by default.
 
     Raises:
-        DataError: an unknown order, no such file, or ``max_images`` below 1.
+        DataError: an option has an unknown value, or a file or folder is missing.
     """
     if order not in ORDERS:
         raise DataError(f"order={order!r}", hint=f"use one of {', '.join(ORDERS)}")
     if max_images < 1:
         raise DataError(f"max_images={max_images}", hint="use a number >= 1")
     path = Path(path)
-    images = ImageFiles(Path(image_root) if image_root else (path if path.is_dir() else path.parent))
+    check_inputs(path, image_root, root_may_be_tar=True)
+    images = ImageFiles(image_folder(path, image_root))
     keys = Keys()
     for row in take(read_rows(path), start, count):
-        if isinstance(row, Reject):
-            yield row
+        document = row if isinstance(row, Reject) else _document(row, keys)
+        if isinstance(document, Reject):
+            yield document
         else:
-            yield from _samples(row, images, order, max_images, keys)
+            yield from _samples(document, images, order, max_images)
 
 
 class _Placed(NamedTuple):
-    """An image: the number of its sentence, its own number in the document, and what is said about it."""
+    """An image of a document.
+
+    Attributes:
+        sentence: number of the sentence that it matches.
+        number: number of the image in the document.
+        name: name of the image.
+        similarity: similarity of image and sentence, as the row gives it.
+        data: encoded image.
+    """
 
     sentence: int
     number: int
@@ -74,62 +88,91 @@ class _Placed(NamedTuple):
     data: bytes
 
 
-def _samples(
-    row: Row, images: ImageFiles, order: Order, max_images: int, keys: Keys
-) -> Iterator[Sample | Reject]:
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A document of MMC4.
+
+    Attributes:
+        where: place of its row.
+        key: key of its sample.
+        url: address of the page.
+        sentences: sentences in order, without white space around them.
+        infos: entries of the images in the row.
+    """
+
+    where: str
+    key: str
+    url: object
+    sentences: list[str]
+    infos: list[Mapping[str, Any]]
+
+
+def _document(row: Row, keys: Keys) -> _Document | Reject:
     url = row.fields.get("url")
     key = keys.key(url if isinstance(url, str) and url else Path(row.where).name, row.fields)
-    sentences, infos = row.fields.get("text_list"), row.fields.get("image_info")
-    if not _all_of(str, sentences) or not _all_of(Mapping, infos):
-        yield Reject(
-            row.where, key, "bad-row", "a document has `text_list` (texts) and `image_info` (objects)"
-        )
-        return
-    sentences = [sentence.strip() for sentence in sentences]
+    texts, infos = row.fields.get("text_list"), row.fields.get("image_info")
+    if isinstance(texts, list) and isinstance(infos, list):
+        sentences = [text.strip() for text in texts if isinstance(text, str)]
+        objects = [info for info in infos if isinstance(info, Mapping)]
+        if (len(sentences), len(objects)) == (len(texts), len(infos)):
+            return _Document(row.where, key, url, sentences, objects)
+    detail = "a document has `text_list` (texts) and `image_info` (objects)"
+    return Reject(row.where, key, "bad-row", detail)
+
+
+def _samples(
+    document: _Document, images: ImageFiles, order: Order, max_images: int
+) -> Iterator[Sample | Reject]:
+    """Yields the sample of a document, or one for each image, and a reject for each unusable one."""
     placed: list[_Placed] = []
     left_out: list[str] = []
+    infos = document.infos
     best_first = sorted(range(len(infos)), key=lambda number: -_similarity(infos[number]))
     for number in best_first:  # equals are in the document's order
         if len(placed) == max_images:
             left_out.append(str(infos[number].get("image_name")))
             continue
-        image = _place(number, infos[number], sentences, images, row.where, key)
+        image = _place(number, document, images)
         if isinstance(image, Reject):
             yield image
         else:
             placed.append(image)
     if not placed:
-        yield Reject(row.where, key, "no-image", f"none of its {len(infos)} images can be used")
+        detail = f"none of its {len(infos)} images can be used"
+        yield Reject(document.where, document.key, "no-image", detail)
         return
     placed.sort(key=lambda image: (image.sentence, image.number))
-    meta = {"url": url} | ({"left_out": left_out} if left_out else {})
+    meta: dict[str, Any] = {"url": document.url} | ({"left_out": left_out} if left_out else {})
+    yield from _ordered(document, placed, order, meta)
+
+
+def _ordered(
+    document: _Document, placed: list[_Placed], order: Order, meta: dict[str, Any]
+) -> Iterator[Sample]:
+    """Makes samples of a document's sentences and images, in the order asked for."""
+    sentences, where = document.sentences, document.where
     if order == "pairs":
         for image in placed:
             turns = pair_turns(1, sentences[image.sentence])
             about = meta | _about([image])
-            yield Sample(f"{key}/{image.number}", (image.data,), turns, about, where=row.where)
+            yield Sample(f"{document.key}/{image.number}", (image.data,), turns, about, where=where)
         return
-    places = [image.sentence for image in placed]
-    interleaved = order == "interleaved"
-    turns = interleaved_turns(sentences, places) if interleaved else _images_first(sentences, placed)
+    if order == "interleaved":
+        turns = interleaved_turns(sentences, [image.sentence for image in placed])
+    else:
+        turns = pair_turns(len(placed), " ".join(filter(None, sentences)))
     pictures = tuple(image.data for image in placed)
-    yield Sample(key, pictures, turns, meta | _about(placed), where=row.where)
-
-
-def _all_of(kind: type, value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
+    yield Sample(document.key, pictures, turns, meta | _about(placed), where=where)
 
 
 def _similarity(info: Mapping[str, Any]) -> float:
-    value = info.get("matched_sim")
-    known = isinstance(value, int | float) and math.isfinite(value)
-    return float(value) if known else -math.inf
+    value = as_score(info.get("matched_sim"))
+    return value if math.isfinite(value) else -math.inf
 
 
-def _place(
-    number: int, info: Mapping[str, Any], sentences: list[str], images: ImageFiles, where: str, key: str
-) -> _Placed | Reject:
-    """One image with its sentence; a reject where either is missing."""
+def _place(number: int, document: _Document, images: ImageFiles) -> _Placed | Reject:
+    """Finds an image and its sentence; a reject if either is missing."""
+    info, sentences, where, key = document.infos[number], document.sentences, document.where, document.key
     name, sentence = info.get("image_name"), info.get("matched_text_index")
     if isinstance(sentence, float) and sentence.is_integer():  # tables make numbers with gaps floats
         sentence = int(sentence)
@@ -157,11 +200,11 @@ def _bytes(info: Mapping[str, Any], images: ImageFiles, where: str, key: str) ->
 
 
 def interleaved_turns(sentences: Sequence[str], places: Sequence[int]) -> tuple[Turn, ...]:
-    """The user shows an image where it stands, the assistant says the text up to the next one.
+    """Makes turns in which the user shows each image, and the assistant says the text up to the next one.
 
     Args:
-        sentences: of the document, in order.
-        places: for each image the number of the sentence that it stands before.
+        sentences: sentences of the document, in order.
+        places: for each image, the number of the sentence that it stands before.
     """
     turns: list[Turn] = []
     said: list[str] = []
@@ -174,10 +217,6 @@ def interleaved_turns(sentences: Sequence[str], places: Sequence[int]) -> tuple[
         if sentence:
             said.append(sentence)
     return (*turns, assistant(" ".join(said)))
-
-
-def _images_first(sentences: list[str], placed: list[_Placed]) -> tuple[Turn, ...]:
-    return pair_turns(len(placed), " ".join(filter(None, sentences)))
 
 
 def _about(placed: list[_Placed]) -> dict[str, Any]:

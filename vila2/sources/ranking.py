@@ -1,7 +1,8 @@
-"""The best rows of metadata by a score, as COYO's 25M pairs with the highest CLIP similarity (VILA appendix D).
+"""Ranks rows of metadata by a score, as for COYO's 25M pairs of highest CLIP similarity (VILA appendix D).
 
-Exact and the same however files are named or ordered: rows at the lowest score that still counts are taken by
-their keys. Memory goes with the number of rows taken, eight bytes each, not with the number there are.
+The result is exact and does not depend on the names or the order of files: among rows at the lowest score,
+the keys decide. Memory grows with the number of rows taken, eight bytes each, not with the number of all
+rows.
 """
 
 from __future__ import annotations
@@ -16,29 +17,36 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vila2.data.shards import Reject
+from vila2.data.rejects import Reject
 from vila2.data.shortening import listed, shortened, shown
 from vila2.errors import DataError
 from vila2.sources.rows import read_rows, row_files
 
 
 class Scores(NamedTuple):
-    """Scores of some rows, float64 [rows], nan where a row has none; and the rows' keys."""
+    """Scores of some rows.
 
-    values: np.ndarray
-    keys: Sequence[Any]
+    Attributes:
+        values: scores, float64 [rows]; nan for a row without a score.
+        keys: keys of the rows.
+    """
+
+    values: NDArray[np.float64]
+    keys: Sequence[object]
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Which rows are the best.
+    """The best rows.
 
     Attributes:
-        lowest: the lowest score that counts.
-        tied: keys of the rows with just this score that are taken, and how many of each; None where all rows are.
-        count: how many rows are taken.
-        unread: lines that are no rows, and so have no score.
+        lowest: lowest score of a row that is taken.
+        tied: keys of the rows taken at just this score, with the number of rows of each; None if all are
+            taken.
+        count: number of rows taken.
+        unread: number of lines that are not rows.
     """
 
     lowest: float
@@ -46,15 +54,15 @@ class Ranking:
     count: int
     unread: int = 0
 
-    def takes(self, score: Any, key: Any) -> bool:
-        """Whether a row is among the best; one without a score never is. Rows of one key are taken alike."""
-        score = _number(score)
-        if math.isnan(score) or score < self.lowest:
+    def takes(self, score: object, key: object) -> bool:
+        """Tells whether a row is among the best; a row without a score never is."""
+        value = as_score(score)
+        if math.isnan(value) or value < self.lowest:
             return False
-        return score > self.lowest or self.tied is None or str(key) in self.tied
+        return value > self.lowest or self.tied is None or str(key) in self.tied
 
-    def taken(self, scores: Scores) -> np.ndarray:
-        """The same of many rows at once; bool [rows]."""
+    def taken(self, scores: Scores) -> NDArray[np.bool_]:
+        """Tells which of many rows are among the best; bool [rows]."""
         taken = scores.values >= self.lowest
         if self.tied is not None:
             for number in np.flatnonzero(scores.values == self.lowest).tolist():
@@ -62,28 +70,32 @@ class Ranking:
         return taken
 
     def one_pass(self) -> RankingPass:
-        """The same for one reading of all rows, in which a key that repeats is taken no more often than it counts."""
+        """Starts one pass over all rows, which takes a repeated key no more often than it counts."""
         return RankingPass(self)
 
 
 class RankingPass:
-    """Decides row by row; of rows that share score and key the first ones are taken."""
+    """Decides row by row; among rows that share score and key, it takes the first ones.
+
+    Args:
+        ranking: best rows.
+    """
 
     def __init__(self, ranking: Ranking) -> None:
         self._ranking = ranking
         self._left = dict(ranking.tied or {})
 
-    def takes(self, score: Any, key: Any) -> bool:
-        """Whether a row is among the best."""
+    def takes(self, score: object, key: object) -> bool:
+        """Tells whether a row is among the best."""
         if not self._ranking.takes(score, key):
             return False
-        if self._ranking.tied is None or _number(score) > self._ranking.lowest:
+        if self._ranking.tied is None or as_score(score) > self._ranking.lowest:
             return True
         self._left[str(key)] -= 1
         return self._left[str(key)] >= 0
 
-    def taken(self, scores: Scores) -> np.ndarray:
-        """The same of many rows at once; bool [rows]."""
+    def taken(self, scores: Scores) -> NDArray[np.bool_]:
+        """Tells which of many rows are among the best; bool [rows]."""
         taken = self._ranking.taken(scores)
         if self._ranking.tied is not None:
             for number in np.flatnonzero(taken & (scores.values == self._ranking.lowest)).tolist():
@@ -94,15 +106,15 @@ class RankingPass:
 def rank(
     scores: Callable[[], Iterable[Scores]], *, top: int | None = None, min_score: float | None = None
 ) -> Ranking:
-    """Finds the best rows in two passes: one for the lowest score that counts, one for the rows that have just it.
+    """Finds the best rows in two passes: one for the lowest score to take, one for the rows at that score.
 
     Args:
-        scores: gives all rows' scores from the start, each time it is called.
-        top: how many rows to take; all of them where there are fewer.
-        min_score: rows below are not taken.
+        scores: function that reads the scores of all rows from the start.
+        top: most rows to take; all by default.
+        min_score: lowest score to take; none by default.
 
     Raises:
-        DataError: ``top`` below 1, or no row with a score (that is high enough).
+        DataError: ``top`` is below 1, or no row has a score that is high enough.
     """
     if top is not None and top < 1:
         raise DataError(f"top={top}", hint="use a number >= 1")
@@ -118,9 +130,9 @@ def rank(
     return Ranking(lowest, Counter(heapq.nsmallest(wanted, tied)), top)
 
 
-def _best_values(scores: Iterable[Scores], top: int | None, floor: float) -> tuple[np.ndarray, int]:
-    """The ``top`` highest values, and how many values there are from ``floor`` up."""
-    waiting: list[np.ndarray] = []
+def _best_values(scores: Iterable[Scores], top: int | None, floor: float) -> tuple[NDArray[np.float64], int]:
+    """Finds the ``top`` highest values, and counts the values from ``floor`` up."""
+    waiting: list[NDArray[np.float64]] = []
     held, seen, reached = 0, 0, -math.inf
     for values, _ in scores:
         values = values[values >= floor]  # nan compares as false
@@ -131,22 +143,22 @@ def _best_values(scores: Iterable[Scores], top: int | None, floor: float) -> tup
         held += len(waiting[-1])
         if held > 2 * top:
             waiting = [np.partition(np.concatenate(waiting), -top)[-top:]]
-            held, reached = top, float(waiting[0].min())  # there are enough: no lower one is needed any more
+            held, reached = top, float(waiting[0].min())  # there are enough, so lower ones are not needed
     best = np.concatenate(waiting) if waiting else np.empty(0)
     return (best if top is None or len(best) <= top else np.partition(best, -top)[-top:]), seen
 
 
 def metadata_scores(path: Path | str, column: str, key: str) -> Callable[[], Iterator[Scores]]:
-    """Scores and keys of a metadata file's rows, or of a folder's; of Parquet only the two columns are read.
+    """Prepares to read the scores and keys of metadata; of Parquet only these two columns are read.
 
     Args:
-        path: Parquet, JSON lines, or a folder of such files.
-        column: of the scores.
-        key: the column of the keys.
+        path: file of Parquet or JSON lines, or folder of such files.
+        column: column of the scores.
+        key: column of the keys.
 
     Returns:
-        A function that reads them from the start, which raises ``DataError`` where no row of a file has one of the
-        columns, or scores are texts.
+        A function that reads them from the start. It raises ``DataError`` if a file lacks a column, or holds
+        scores as text.
     """
 
     def read() -> Iterator[Scores]:
@@ -174,7 +186,7 @@ def _line_scores(file: Path, column: str, key: str) -> Iterator[Scores]:
             score_values([row.fields.get(column) for row in some]), [row.fields.get(key) for row in some]
         )
     for name in missing if fields else ():
-        state = "no row has a score" if name == column else "equal scores can not be told apart"
+        state = "no row has a score" if name == column else "equal scores cannot be told apart"
         raise DataError(f"{file}: no column {name!r}, so {state}", hint=f"its columns are {listed(fields)}")
 
 
@@ -186,10 +198,14 @@ def _refuse_text(where: str, column: str, what: str) -> NoReturn:
 
 
 def parquet_batches(file: Path, columns: list[str] | None = None) -> Iterator[Any]:
-    """The record batches of a Parquet file.
+    """Reads the record batches of a Parquet file.
+
+    Args:
+        file: path of the file.
+        columns: columns to read; all by default.
 
     Raises:
-        DataError: a column that it does not have, or a file that can not be read.
+        DataError: the file lacks a column, or cannot be read.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -202,16 +218,16 @@ def parquet_batches(file: Path, columns: list[str] | None = None) -> Iterator[An
                 raise DataError(f"{file}: no column {column!r}", hint=f"its columns are {listed(names)}")
         yield from opened.iter_batches(batch_size=65536, columns=columns)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file}: can not be read ({error})", hint="fetch it again") from error
+        raise DataError(f"{file}: cannot be read ({error})", hint="fetch it again") from error
 
 
-def score_values(values: Sequence[Any]) -> np.ndarray:
-    """Scores as float64; nan in the place of what is no number."""
-    return np.array([_number(value) for value in values], dtype=np.float64)
+def score_values(values: Sequence[object]) -> NDArray[np.float64]:
+    """Makes float64 of scores; nan in place of anything that is no number."""
+    return np.array([as_score(value) for value in values], dtype=np.float64)
 
 
-def _number(value: Any) -> float:
-    """A score; nan of anything that is no number."""
+def as_score(value: object) -> float:
+    """Makes a float of a score; nan of anything that is no number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     try:
@@ -221,10 +237,16 @@ def _number(value: Any) -> float:
 
 
 def batch_scores(batch: Any, column: str, key: str, *, where: str = "") -> Scores:
-    """The scores and keys of a record batch; a key becomes a value of Python when it is looked at.
+    """Reads the scores and keys of a record batch; keys become Python values on access.
+
+    Args:
+        batch: record batch.
+        column: column of the scores.
+        key: column of the keys.
+        where: file of the batch, for the error.
 
     Raises:
-        DataError: scores that are no numbers.
+        DataError: the scores are not numbers.
     """
     import pyarrow as pa
 
@@ -239,12 +261,14 @@ def batch_scores(batch: Any, column: str, key: str, *, where: str = "") -> Score
         values = scores.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     except pa.ArrowException as error:
         raise DataError(
-            f"{where}: {column!r} can not be read ({error})", hint="write the scores as numbers"
+            f"{where}: {column!r} cannot be read ({error})", hint="write the scores as numbers"
         ) from error
     return Scores(values, _Keys(batch.column(key)))
 
 
-class _Keys(Sequence[Any]):
+class _Keys(Sequence[object]):
+    """The values of an Arrow column, converted one by one."""
+
     def __init__(self, column: Any) -> None:
         self._column = column
 

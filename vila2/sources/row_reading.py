@@ -1,4 +1,4 @@
-"""The rows of one file of JSON, JSON lines, CSV or Parquet, plain or compressed, each with its place."""
+"""Reads rows of one file of JSON, JSON lines, CSV or Parquet, plain or compressed, each with its place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from vila2.data.shards import Reject
+from vila2.data.rejects import Reject
 from vila2.data.shortening import listed, shown
 from vila2.errors import DataError
 from vila2.sources.file_kinds import RowFile, row_file
@@ -21,16 +21,16 @@ from vila2.sources.json_documents import Numbered, document_rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_TRIED = 100  # lines, before a file without a row among them counts as one of another kind
+_TRIED = 100  # lines without a row, after which a file counts as one of another kind
 _LONGEST_CELL = 2**31 - 1
 _SPACE = re.compile(r"\s*")
 
 
 def file_rows(path: Path) -> Iterator[Numbered | Reject]:
-    """What should be rows, in the order of the file; a ``Reject`` for a line that is broken.
+    """Yields the entries of a file, and a ``Reject`` for each broken line.
 
     Raises:
-        DataError: a file of another kind, or one that can not be read as a whole.
+        DataError: the file has another format, or cannot be read to its end.
     """
     file = row_file(path)
     match file.kind:
@@ -58,10 +58,10 @@ def _array_rows(file: RowFile) -> Iterator[Numbered | Reject]:
 
 
 def _array(file: RowFile) -> list[object] | None:
-    """A JSON array; None where there is a list on every line.
+    """Reads a JSON array; None for JSON lines that are lists.
 
     Raises:
-        DataError: neither.
+        DataError: the file is neither.
     """
     with file.open() as opened:
         text = opened.read()
@@ -73,12 +73,12 @@ def _array(file: RowFile) -> list[object] | None:
         if len(lines) > 1 and _is_json(lines[0]):
             return None
         raise DataError(
-            f"{file.path}: the JSON can not be read ({error})", hint="fix the file, or use JSONL"
+            f"{file.path}: the JSON cannot be read ({error})", hint="fix the file, or use JSONL"
         ) from error
 
 
 def _object_rows(file: RowFile) -> Iterator[Numbered | Reject]:
-    """JSON lines, or documents over several lines: the first line is an object by itself, or it is not."""
+    """Reads JSON lines or documents; the first line tells, since it is an object by itself or it is not."""
     with file.open() as opened:
         lines = _text_lines(opened, file)
         first = next((line for line in lines if line.strip()), b"")
@@ -99,7 +99,7 @@ def _object_rows(file: RowFile) -> Iterator[Numbered | Reject]:
 
 
 def _documents(file: RowFile) -> list[object]:
-    """The JSON values of a file, each over any number of lines; none where anything else stands there."""
+    """Reads the JSON values of a file, each over any number of lines; none if it holds anything else."""
     with file.open() as opened:
         text = opened.read().decode(file.encoding, errors="replace").strip()
     found: list[object] = []
@@ -124,10 +124,10 @@ def _is_json(line: str | bytes) -> bool:
 
 
 def _json_lines(file: RowFile) -> Iterator[Numbered | Reject]:
-    """The rows of JSON lines.
+    """Reads JSON lines.
 
     Raises:
-        DataError: the first hundred lines hold no row and something that is not JSON: a file of another kind.
+        DataError: the first hundred lines hold no row, and one of them is not JSON.
     """
     with file.open() as opened:
         items = _line_rows(_text_lines(opened, file), str(file.path))
@@ -139,9 +139,10 @@ def _json_lines(file: RowFile) -> Iterator[Numbered | Reject]:
         broken = next((item for item in head if isinstance(item, Reject)), None)
         if broken and not _is_row(head[-1]):
             raise DataError(
-                f"{file.path}: neither JSON, JSON lines, CSV nor Parquet; line {broken.where.rpartition(':')[2]}: "
+                f"{file.path}: neither JSON, JSON lines, CSV nor Parquet; "
+                f"line {broken.where.rpartition(':')[2]}: "
                 f"{broken.detail}",
-                hint="write JSON lines, one object per line (json.dumps, not str), or CSV in a file named .csv",
+                hint="write JSON lines, one object a line (json.dumps, not str), or CSV in a file named .csv",
             )
         yield from head
         yield from items
@@ -152,7 +153,7 @@ def _is_row(item: Numbered | Reject) -> bool:
 
 
 def _text_lines(opened: IO[bytes], file: RowFile) -> Iterator[str | bytes]:
-    """The lines as they are in UTF-8, so that one that is broken is refused alone; of other encodings as text."""
+    """Yields lines: of UTF-8 as bytes, so that a broken one is rejected alone; of other encodings as text."""
     if file.encoding == "utf-8-sig":
         yield from opened
         return
@@ -160,7 +161,7 @@ def _text_lines(opened: IO[bytes], file: RowFile) -> Iterator[str | bytes]:
         yield from io.TextIOWrapper(opened, encoding=file.encoding, newline="\n")
     except UnicodeError as error:
         raise DataError(
-            f"{file.path}: is no {file.encoding} text ({error})", hint="save it as UTF-8"
+            f"{file.path}: is not {file.encoding} text ({error})", hint="save it as UTF-8"
         ) from error
 
 
@@ -183,20 +184,20 @@ def _zipped_rows(path: Path) -> Iterator[Numbered | Reject]:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith((".jsonl", ".ndjson"))]
             if not names:
-                hint = "unpack it; of a zip only .jsonl files are read"
+                hint = "unpack it; only .jsonl files are read from a zip"
                 raise DataError(f"{path}: a zip of {listed(archive.namelist())}", hint=hint)
             for name in names:
                 with archive.open(name) as file:
                     yield from _line_rows(file, f"{path}/{name}")
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
-        raise DataError(f"{path}: can not be read ({error})", hint="fetch it again, or unpack it") from error
+        raise DataError(f"{path}: cannot be read ({error})", hint="fetch it again, or unpack it") from error
 
 
 def _table_rows(file: RowFile) -> Iterator[Numbered | Reject]:
-    """The rows of CSV or TSV, whose first line names the columns.
+    """Reads CSV or TSV whose first line names the columns.
 
     Raises:
-        DataError: a first line that is no names, or a text in another encoding.
+        DataError: the first line does not name the columns, or the encoding is another.
     """
     csv.field_size_limit(_LONGEST_CELL)  # images as base64
     try:
@@ -213,7 +214,7 @@ def _table_rows(file: RowFile) -> Iterator[Numbered | Reject]:
                     detail = f"{len(cells)} cells instead of {len(names)} ({listed(names)})"
                     yield Reject(where, "", "bad-row", detail)
     except (csv.Error, UnicodeError) as error:
-        raise DataError(f"{file.path}: can not be read ({error})", hint="save it as CSV in UTF-8") from error
+        raise DataError(f"{file.path}: cannot be read ({error})", hint="save it as CSV in UTF-8") from error
 
 
 def _again(head: str, rest: Iterable[str]) -> Iterator[str]:
@@ -228,7 +229,7 @@ def _delimiter(head: str, suffix: str) -> str:
 
 
 def _check_names(names: list[str], path: str) -> None:
-    """Refuses a first line that is a row already, as CC3M's: what it says would be lost."""
+    """Refuses a first line that is already a row, as in CC3M: its content would be lost."""
     address = any("://" in name for name in names)
     if address or len(set(names)) < len(names) or not all(name.strip() for name in names):
         raise DataError(
@@ -245,14 +246,14 @@ def _parquet_rows(path: Path) -> Iterator[Numbered | Reject]:
     number = 0
     try:
         file = pq.ParquetFile(path)
-        # Columns of bytes are images: a thousand photos are a gigabyte.
+        # Columns of bytes hold images, and a thousand photos take a gigabyte.
         heavy = any("binary" in str(field.type) for field in file.schema_arrow)
         for batch in file.iter_batches(batch_size=64 if heavy else 1024):
             yield from _batch_rows(batch, path, number)
             number += len(batch)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path}: can not be read after row {number} ({error})", hint="fetch it again"
+            f"{path}: cannot be read after row {number} ({error})", hint="fetch it again"
         ) from error
 
 
@@ -260,10 +261,10 @@ def _batch_rows(batch: pa.RecordBatch, path: Path, start: int) -> Iterator[Numbe
     try:
         rows = batch.to_pylist()
     except (ValueError, OverflowError):
-        rows = None  # one value that Python can not hold: a date of the year 20000, broken UTF-8
+        rows = None  # Python cannot hold a value, such as a date in the year 20000 or broken UTF-8
     for number in range(len(batch)):
         where = f"{path}[{start + number}]"
         try:
             yield Numbered(where, rows[number] if rows else batch.slice(number, 1).to_pylist()[0])
         except (ValueError, OverflowError) as error:
-            yield Reject(where, "", "bad-row", f"a value that can not be read ({error})")
+            yield Reject(where, "", "bad-row", f"a value that cannot be read ({error})")

@@ -1,4 +1,4 @@
-"""Rows of JSON, JSONL, CSV and Parquet files, each with the place it came from; image files; keys."""
+"""What sources of rows share: the rows of files, checks of paths, images, and keys."""
 
 from __future__ import annotations
 
@@ -10,30 +10,41 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from vila2.data.shards import Reject
+from vila2.data.rejects import Reject
 from vila2.data.shortening import shown
 from vila2.errors import DataError
-from vila2.sources.conversations import is_turn
+from vila2.sources.chat_turns import is_turn
 from vila2.sources.image_values import image_bytes, image_name
 from vila2.sources.row_reading import file_rows
 
 Item = TypeVar("Item")
 
-_LONGEST_NAME = 500  # that can be a key
+#: Characters of the longest name that can be a key.
+LONGEST_NAME = 500
 
 
 class Row(NamedTuple):
-    """One row: where it stands, and its fields."""
+    """One row of a file.
+
+    Attributes:
+        where: file and line of the row.
+        fields: values by column or key.
+    """
 
     where: str
     fields: dict[str, Any]
 
 
 def take(items: Iterable[Item], start: int, count: int | None) -> Iterator[Item]:
-    """``count`` items from number ``start`` on; all that follow where ``count`` is None.
+    """Yields a slice of items.
+
+    Args:
+        items: items to slice.
+        start: number of the first item, from 0.
+        count: most items to yield; None for all that follow.
 
     Raises:
-        DataError: a negative number.
+        DataError: a number is negative or not whole.
     """
     if any(not isinstance(number, int) or number < 0 for number in (start, 0 if count is None else count)):
         raise DataError(f"start={start}, count={count}", hint="use whole numbers >= 0")
@@ -41,17 +52,17 @@ def take(items: Iterable[Item], start: int, count: int | None) -> Iterator[Item]
 
 
 def read_rows(path: Path | str) -> Iterator[Row | Reject]:
-    """The rows of a file, or of all such files in a folder, by name.
+    """Reads the rows of a file, or of all files of rows in a folder, in the order of their names.
 
-    A file is recognized by its content (:mod:`vila2.sources.file_kinds`): a JSON array or document
-    (:mod:`vila2.sources.json_documents`), JSON lines, CSV and TSV with a line of names, all of them plain or compressed;
-    Parquet; a zip of JSON lines.
+    The content decides the format (:mod:`vila2.sources.file_kinds`): a JSON array or document
+    (:mod:`vila2.sources.json_documents`), JSON lines, or CSV and TSV with a line of names, plain or
+    compressed; Parquet; a zip of JSON lines.
 
     Yields:
-        Rows; a ``Reject`` for what is no JSON object.
+        A ``Row`` for each JSON object, a ``Reject`` for anything else.
 
     Raises:
-        DataError: no such file, a file of another kind, or one that can not be read as a whole.
+        DataError: the file does not exist, has another format, or cannot be read to its end.
     """
     path = Path(path)
     if path.is_dir():
@@ -65,18 +76,18 @@ def read_rows(path: Path | str) -> Iterator[Row | Reject]:
 
 
 def row_files(path: Path | str) -> list[Path]:
-    """The files of rows in a folder, by name; of a file, itself.
+    """Lists the files of rows in a folder by name; a file lists itself.
 
-    img2dataset's ``*_stats.json`` are no rows.
+    Files that img2dataset, ``vila2 recaption`` and ``save_to_disk`` write beside rows are left out.
 
     Raises:
-        DataError: a folder without such a file.
+        DataError: the folder holds no such file.
     """
     path = Path(path)
     if not path.is_dir():
         return [path]
     names = sorted(file for file in path.iterdir() if not file.is_dir() and _may_hold_rows(file.name))
-    # Tables often lie beside rows, as lists of the same files; alone they are the rows.
+    # A table beside other rows usually lists the same files again. On its own it holds the rows.
     files = [file for file in names if not _TABLES.search(file.name)] or names
     if not files:
         raise DataError(f"{path}: holds no .json, .jsonl, .csv or .parquet file", hint="check the path")
@@ -104,22 +115,66 @@ def _row(where: str, fields: Any) -> Row | Reject:
     return Reject(where, "", "bad-row", f"a {type(fields).__name__} instead of an object: {shown(fields)}")
 
 
-def read_image(root: Path, name: Any, *, where: str, key: str) -> bytes | Reject:
-    """An image's bytes, in any of the forms of :mod:`vila2.sources.image_values`.
+def check_inputs(
+    path: Path | None, image_root: Path | str | None = None, *, root_may_be_tar: bool = False
+) -> None:
+    """Checks that the inputs of a source exist.
 
     Args:
-        root: the folder that a file's name is relative to, unless it is absolute.
-        name: as a row gives it.
-        where, key: for the reject.
+        path: file or folder that the source reads; None if it has been checked.
+        image_root: folder of the images, if one is given.
+        root_may_be_tar: whether ``image_root`` may be a file.
+
+    Raises:
+        DataError: names everything that is missing, the path first.
+    """
+    missing: dict[str, str] = {}
+    if path is not None and not path.exists():
+        missing[f"{path}: no such file or folder"] = "check the path"
+    if image_root:
+        root = Path(image_root)
+        if root_may_be_tar and not (root.is_dir() or root.is_file()):
+            missing[f"image_root: {root}: no such file or folder"] = "give a folder or a tar of the images"
+        elif not root_may_be_tar and not root.is_dir():
+            missing[f"image_root: {root} is not a folder"] = (
+                "give the folder that the names of images are relative to"
+            )
+    if missing:
+        raise DataError("; ".join(missing), hint="; ".join(missing.values()))
+
+
+def image_folder(path: Path, image_root: Path | str | None) -> Path:
+    """Finds the folder that the names of images are relative to.
 
     Returns:
-        The bytes; a ``Reject`` where there is no such file.
+        ``image_root`` if it is given, else the folder of the file of rows.
+    """
+    if image_root:
+        return Path(image_root)
+    return path if path.is_dir() else path.parent
+
+
+def read_image(root: Path, name: object, *, where: str, key: str) -> bytes | Reject:
+    """Reads an image in any form of :mod:`vila2.sources.image_values`.
+
+    Args:
+        root: folder that a file name is relative to, unless it is absolute.
+        name: file name of the image, or its content in another form, as a row gives it.
+        where: place of the row, for the reject.
+        key: key of the row, for the reject.
+
+    Returns:
+        The encoded image, or a ``Reject`` if there is none.
     """
     return image_bytes(root, name, where=where, key=key)
 
 
-def read_images(root: Path, values: Iterable[Any], *, where: str, key: str) -> tuple[bytes, ...] | Reject:
-    """All images of a row; the first ``Reject`` where one of them can not be read."""
+def read_images(root: Path, values: Iterable[object], *, where: str, key: str) -> tuple[bytes, ...] | Reject:
+    """Reads all images of a row.
+
+    Returns:
+        The encoded images, or the first ``Reject``.
+    """
     images = []
     for value in values:
         data = read_image(root, value, where=where, key=key)
@@ -129,39 +184,33 @@ def read_images(root: Path, values: Iterable[Any], *, where: str, key: str) -> t
     return tuple(images)
 
 
-def image_folder(path: Path, image_root: Path | str | None) -> Path:
-    """The folder that images' names are relative to: ``image_root``, or where the file of rows lies.
-
-    Raises:
-        DataError: there is no such folder.
-    """
-    if not image_root:
-        return path if path.is_dir() else path.parent
-    if not Path(image_root).is_dir():
-        hint = "give the folder that images' names are relative to"
-        raise DataError(f"image_root: {image_root} is no folder", hint=hint)
-    return Path(image_root)
-
-
 def other_fields(fields: Mapping[str, Any], used: Container[str]) -> dict[str, Any]:
-    """What a row says beside its images and texts, for the meta."""
+    """Selects the fields of a row that go to the meta: all but its images and texts."""
     return {name: value for name, value in fields.items() if name not in used}
 
 
 def row_name(row: Row, images: Sequence[object] = ()) -> str:
-    """What a row calls itself: its ``id``, else its first image's name, else file and line."""
-    own = row.fields.get("id")
-    if isinstance(own, str | int | float) and own != "" and len(str(own)) <= _LONGEST_NAME:
-        return str(own)
+    """Names a row by its ``id``, else by its first image, else by file and line."""
+    own = own_id(row.fields)
+    if own is not None:
+        return own
     name = image_name(images[0]) if images else ""
-    return without_suffix(name) if 0 < len(name) <= _LONGEST_NAME else Path(row.where).name
+    return without_suffix(name) if 0 < len(name) <= LONGEST_NAME else Path(row.where).name
+
+
+def own_id(fields: Mapping[str, Any]) -> str | None:
+    """Reads the ``id`` of a row as text; None if it has none that can be a key."""
+    own = fields.get("id")
+    usable = isinstance(own, str | int | float) and own != "" and len(str(own)) <= LONGEST_NAME
+    return str(own) if usable else None
 
 
 class Keys:
-    """Gives rows keys of their own.
+    """Gives every row a key of its own.
 
-    Files of instructions repeat an id for other conversations about the same image. Such a row gets the id with
-    "#2", "#3", ...; a row that repeats another one completely keeps its key, and is rejected as a duplicate.
+    Files of instructions repeat an id for other conversations about the same image. Such a row gets the id
+    with "#2", "#3", ... A row that repeats another one completely keeps its key, so that it is rejected as
+    a duplicate.
     """
 
     def __init__(self) -> None:
@@ -169,11 +218,11 @@ class Keys:
         self._made: set[str] = set()
 
     def key(self, name: str, fields: Mapping[str, Any]) -> str:
-        """The key for a row.
+        """Returns the key of a row.
 
         Args:
-            name: the id the row gives itself, or a file name.
-            fields: all of the row.
+            name: id of the row, or a file name.
+            fields: all fields of the row.
         """
         seen = self._seen.setdefault(name, {})
         content = _digest(fields)
@@ -204,7 +253,7 @@ def _plain(value: Any) -> str:
 
 
 def without_suffix(name: str) -> str:
-    """A file name as a key: "a/b.jpg" gives "a/b"."""
+    """Makes a key of a file name: "a/b.jpg" becomes "a/b"."""
     folder, slash, file = name.replace("\\", "/").rpartition("/")
     stem, _, suffix = file.rpartition(".")
     return f"{folder}{slash}{stem}" if stem and suffix else name.replace("\\", "/")

@@ -1,4 +1,4 @@
-"""Writes the best rows of metadata to a file: what is then downloaded, for example with img2dataset."""
+"""Writes the best rows of metadata to a file, for example to download them with img2dataset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from vila2.data.atomic import atomic_path
-from vila2.data.shards import Reject
+from vila2.data.rejects import Reject
 from vila2.data.shortening import listed
 from vila2.errors import DataError
 from vila2.sources.ranking import Ranking, batch_scores, metadata_scores, parquet_batches, rank
@@ -27,27 +27,28 @@ def select_rows(
     """Keeps the best rows of a metadata file or folder, in their order.
 
     Args:
-        path: Parquet files (COYO's), or JSON lines.
-        out: of the same kind: ``.parquet`` or ``.jsonl``; appears whole or not at all.
-        rank_by: the column of scores; a higher one is better.
-        key: the column that decides between equal scores.
-        top: how many.
-        min_score: rows below are left out.
+        path: file of Parquet (such as COYO's) or JSON lines, or folder of such files.
+        out: file to write, of the same kind: ``.parquet`` or ``.jsonl``; appears whole or not at all.
+        rank_by: column of the scores; a higher one is better.
+        key: column that decides between equal scores.
+        top: most rows to keep; all by default.
+        min_score: lowest score to keep; none by default.
 
     Raises:
-        DataError: a missing column, files of both kinds, or an ``out`` of the other kind.
+        DataError: a column is missing, or the files and ``out`` are not all of one kind.
     """
     if top is None and min_score is None:
         raise DataError("nothing to select by", hint="give top, min_score, or both")
     if not Path(path).exists():
         raise DataError(
-            f"{path}: no such file or folder", hint="give Parquet or JSONL rows, or a folder of them"
+            f"{path}: no such file or folder", hint="give a Parquet or JSONL file, or a folder of them"
         )
     files = row_files(path)
     kinds = {".parquet" if file.suffix == ".parquet" else ".jsonl" for file in files}
     if kinds != {out.suffix}:
+        held = " and ".join(sorted(kinds))
         raise DataError(
-            f"{path} holds {' and '.join(sorted(kinds))} rows, and {out} is to hold {out.suffix or 'no'} rows",
+            f"{path} holds {held} rows, and {out} is to hold {out.suffix or 'no'} rows",
             hint=f"name the output {out.with_suffix(min(kinds)).name}",
         )
     try:
@@ -95,8 +96,9 @@ def _write_parquet(files: list[Path], out: Path, ranking: Ranking, rank_by: str,
                 try:
                     writer.write_batch(batch.filter(pa.array(taken)))
                 except (ValueError, pa.ArrowException) as error:
+                    differing = _difference(batch.schema, schema)
                     raise DataError(
-                        f"{file}: its columns differ from those of {files[0].name}: {_difference(batch.schema, schema)}",
+                        f"{file}: its columns differ from those of {files[0].name}: {differing}",
                         hint="write all files with the same columns and types",
                     ) from error
 

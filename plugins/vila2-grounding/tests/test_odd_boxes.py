@@ -193,7 +193,7 @@ def test_image_root_is_heeded(tmp_path, build, setting):
     (tmp_path / "000000012.jpg").rename(tmp_path / "elsewhere" / "000000012.jpg")
     assert build(rows)[1][0].reason == "unreadable-file"
     assert len(build(rows, **{setting: tmp_path / "elsewhere"})[0]) == 1
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         build(rows, **{setting: tmp_path / "nowhere"})
 
 

@@ -43,7 +43,7 @@ def test_image_root_is_heeded_for_rows_of_texts(tmp_path):
     assert built(rows)[1][0].reason == "unreadable-file"
     (sample,), _ = built(rows, image_root=tmp_path / "elsewhere")
     assert sample.meta["facts"]
-    with pytest.raises(DataError, match="nowhere is no folder"):
+    with pytest.raises(DataError, match="nowhere is not a folder"):
         built(rows, image_root=tmp_path / "nowhere")
 
 
@@ -66,7 +66,7 @@ def test_a_dataset_has_no_use_for_image_root_and_says_so(tmp_path):
         for number, one in enumerate((evidence, odd))
     ]
     write_dataset(tmp_path / "data", iter(samples), name="data")
-    with pytest.raises(DataError, match="image_root has no use"):
+    with pytest.raises(DataError, match="image_root has no effect"):
         built(tmp_path / "data", image_root=tmp_path)
     found, (reject,) = built(tmp_path / "data")
     assert [sample.key for sample in found] == ["s0"]

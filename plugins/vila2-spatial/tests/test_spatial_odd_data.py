@@ -132,7 +132,7 @@ def test_images_may_lie_in_a_folder_of_their_own(tmp_path):
     (root / "image_2").rename(tmp_path / "images")
     built = SpatialBuilder(SpatialConfig(data=root, image_root=tmp_path / "images", mirror="none"))
     assert [sample.key for sample in built.build("00000")] == ["000000", "000001"]
-    with pytest.raises(DataError, match=r"image_root: .*nowhere is no folder"):
+    with pytest.raises(DataError, match=r"image_root: .*nowhere is not a folder"):
         SpatialBuilder(SpatialConfig(data=root, image_root=tmp_path / "nowhere")).shards()
 
 

@@ -1,15 +1,15 @@
-"""Users' own data as samples with evidence, whatever form it has: the form is recognised by its content.
+"""Reads users' own annotations as samples with evidence; the content decides the form.
 
     a dataset folder, or WebDataset tars    samples as they are, with the evidence that they carry
     COCO JSON                               objects with boxes; one label of ``categories`` each
     Omni3D JSON, or rows with ``boxes``     objects with 2D and 3D boxes, and the camera
-    rows with ``texts`` or ``lines``        written text with boxes or outlines, and a document's ``fields``
+    rows with ``texts`` or ``lines``        written text with boxes or outlines, and ``fields`` of a document
     rows with ``question`` and ``answer``   exchanges, to be trained on as they are
-    rows with ``evidence``                  what :meth:`vila2.data.evidence.Evidence.to_meta` writes
+    rows with ``evidence``                  output of :meth:`vila2.data.evidence.Evidence.to_meta`
     label files of PaddleOCR                lines of an image's name, a tab, and a JSON list of texts
 
-Rows are JSON lines, a JSON array or Parquet. A sample's ``meta["image"]`` names its image file; samples of one
-image share it.
+Rows are JSON lines, a JSON array or Parquet. ``meta["image"]`` of a sample names its image file; samples of
+one image share it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from vila2.data.evidence import Evidence
+from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
-from vila2.data.shards import Reject, ShardDataset
+from vila2.data.shards import ShardDataset
+from vila2.data.shortening import listed, shown
 from vila2.errors import DataError
-from vila2.sources.evidence.annotated_images import Images, check_image_root, short
+from vila2.sources.evidence.annotated_images import Images
 from vila2.sources.evidence.coco import is_coco, read_coco
 from vila2.sources.evidence.evidence_rows import FORMS, form_of, sample_of
 from vila2.sources.evidence.foreign import (
@@ -36,7 +38,7 @@ from vila2.sources.evidence.foreign import (
 )
 from vila2.sources.evidence.paddle import is_paddle, paddle_rows
 from vila2.sources.evidence.sound import unsound
-from vila2.sources.rows import Row, read_rows
+from vila2.sources.rows import Row, check_inputs, read_rows
 
 _ROW_SUFFIXES = (".json", ".jsonl", ".ndjson", ".parquet")
 
@@ -48,29 +50,29 @@ def open_evidence(path: Path | str, image_root: Path | str | None = None) -> Ite
     and dataset folders are streamed; a JSON document is read as a whole.
 
     Args:
-        path: a file, or a folder: of a dataset, of tars, or of files of rows, which are read by name.
-        image_root: the folder that images' names are relative to; by default the file's own, or its
-            ``images`` folder where the image lies there.
+        path: file, or folder of a dataset, of tars, or of files of rows, which are read by name.
+        image_root: folder that names of images are relative to; by default the folder of the file, or its
+            ``images`` folder if the image lies there.
 
     Returns:
-        Samples, and a ``Reject`` for every row, object or text that can not be used. A sample with
-        evidence has one turn, which shows the image; a sample with exchanges has those.
+        Samples, and a ``Reject`` for each row, object or text that cannot be used. A sample with evidence has
+        one turn, which shows the image; a sample with exchanges has those.
 
     Raises:
-        DataError: nothing there, or in no form that is known, naming what was found; an ``image_root`` that is no
-            folder, or that is given with a dataset.
+        DataError: the path or ``image_root`` does not exist, the form is unknown, or a dataset is given with
+            an ``image_root``.
     """
     path = Path(path)
-    check_image_root(image_root)
+    check_inputs(path, image_root)
     if _is_dataset(path):
         if image_root:
             hint = "leave image_root out"
-            raise DataError(f"{path}: image_root has no use for a dataset, which holds its images", hint=hint)
+            raise DataError(f"{path}: a dataset holds its images, so image_root has no effect", hint=hint)
         return _known(ShardDataset.open(path), path)
     if path.is_dir():
         return _open_folder(path, image_root)
     if not path.is_file():
-        raise DataError(f"{path}: no such file or folder", hint="check the path")
+        raise DataError(f"{path}: neither a file nor a folder", hint="check the path")
     return _open_file(path, image_root)
 
 
@@ -89,7 +91,7 @@ def _is_dataset(path: Path) -> bool:
 
 
 def _known(samples: Iterable[Sample], path: Path) -> Iterator[Sample | Reject]:
-    """Samples, but a ``Reject`` for one whose evidence is in another form."""
+    """Yields samples, and a ``Reject`` for each one whose evidence has another form or cannot be true."""
     for sample in samples:
         try:
             evidence = Evidence.of(sample)
@@ -100,11 +102,11 @@ def _known(samples: Iterable[Sample], path: Path) -> Iterator[Sample | Reject]:
 
 
 def _open_folder(path: Path, image_root: Path | str | None) -> Iterator[Sample | Reject]:
-    """The files of a folder, by name; one in no known form is a ``Reject`` where another is in one."""
+    """Reads the files of a folder by name; one of unknown form is a ``Reject`` if any form is known."""
     files = sorted(
         file
         for file in path.iterdir()
-        if file.suffix in _ROW_SUFFIXES or (file.suffix == ".txt" and is_paddle(file))
+        if file.is_file() and (file.suffix in _ROW_SUFFIXES or (file.suffix == ".txt" and is_paddle(file)))
     )
     if not files:
         foreign = foreign_folder(path)
@@ -147,37 +149,34 @@ def _open_file(path: Path, image_root: Path | str | None) -> Iterator[Sample | R
         wrong = next((item.detail for item in head if isinstance(item, Reject)), None)
         raise _unknown(path, f"no row but {wrong}" if wrong else "no rows", None)
     if form_of(first.fields) is None:
-        raise _unknown(path, f"rows with the keys {_listed(first.fields)}", foreign_row(first.fields))
+        raise _unknown(path, f"rows with the keys {listed(first.fields)}", foreign_row(first.fields))
     return _samples(chain(head, rows), images)
 
 
-_LOOKED_AT = 1000  # lines, for the first that is a row
+_LOOKED_AT = 1000  # lines, to find the first row
 
 
 def _open_document(document: dict[str, Any], images: Images, path: Path) -> Iterator[Sample | Reject]:
-    """The samples of a JSON object.
+    """Reads the samples of a JSON object.
 
     Raises:
-        DataError: it is of no form that is known.
+        DataError: the form is unknown.
     """
     foreign = foreign_document(document)
     if foreign is not None:
-        raise _unknown(path, f"an object with the keys {_listed(document)}", foreign)
+        raise _unknown(path, f"an object with the keys {listed(document)}", foreign)
     if is_coco(document):
         return read_coco(document, images, where=str(path))
-    for name in ("images", "annotations"):
-        if name in document and {"images", "annotations", "categories"} & (document.keys() - {name}):
-            other = document.get("annotations" if name == "images" else "images")
-            if not isinstance(document[name], list) or other is None:
-                missing = name if not isinstance(document[name], list) else "annotations or images"
-                what = f"{missing} is {short(document.get(missing))}, no list"
-                raise DataError(
-                    f"{path}: COCO JSON, but {what}", hint="it needs images, annotations, categories"
-                )
+    if len({"images", "annotations", "categories"} & document.keys()) > 1:
+        missing = next(name for name in ("images", "annotations") if not isinstance(document.get(name), list))
+        raise DataError(
+            f"{path}: COCO JSON, but {missing} is {shown(document.get(missing))}, not a list",
+            hint="it needs images, annotations, categories",
+        )
     rows = document.get("data")
     if isinstance(rows, list) and any(isinstance(row, dict) and form_of(row) for row in rows):
         return _samples(_listed_rows(rows, f"{path}: data"), images)
-    raise _unknown(path, f"an object with the keys {_listed(document)}", None)
+    raise _unknown(path, f"an object with the keys {listed(document)}", None)
 
 
 def _unknown(path: Path, found: str, foreign: Foreign | None) -> DataError:
@@ -186,10 +185,10 @@ def _unknown(path: Path, found: str, foreign: Foreign | None) -> DataError:
     return DataError(f"{path}: {foreign.what} ({found})", hint=foreign.hint)
 
 
-def _listed_rows(rows: list[Any], where: str) -> Iterator[Row | Reject]:
+def _listed_rows(rows: list[object], where: str) -> Iterator[Row | Reject]:
     for number, row in enumerate(rows):
         place = f"{where}[{number}]"
-        wrong = Reject(place, "", "bad-row", f"{short(row)} instead of an object")
+        wrong = Reject(place, "", "bad-row", f"{shown(row)} instead of an object")
         yield Row(place, row) if isinstance(row, dict) else wrong
 
 
@@ -202,15 +201,11 @@ def _samples(rows: Iterator[Row | Reject], images: Images) -> Iterator[Sample | 
 
 
 def _document(path: Path) -> dict[str, Any] | None:
-    """A JSON file that is one object; None for a file of rows."""
+    """Reads a JSON file that is one object; None for a file of rows."""
     if path.suffix != ".json":
         return None
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes())  # LVIS is larger than `read_file` allows an image to be
     except (ValueError, RecursionError):
-        return None  # JSON lines under another name, or broken: the reader of rows says what is wrong
+        return None  # JSON lines under another name, or damaged: the reader of rows says what is wrong
     return value if isinstance(value, dict) else None
-
-
-def _listed(fields: dict[str, Any]) -> str:
-    return ", ".join(short(name, 40) for name in list(fields)[:12]) or "(none)"

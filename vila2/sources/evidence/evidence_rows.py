@@ -1,4 +1,4 @@
-"""Rows of evidence: which form a row has, and the sample that it becomes."""
+"""Recognizes the form of a row of evidence, and makes its sample."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from vila2.data.evidence import Evidence
+from vila2.data.rejects import Reject
 from vila2.data.sample import ImagePart, Sample, assistant, user
-from vila2.data.shards import Reject
+from vila2.data.shortening import shown
 from vila2.sources.evidence import solids, texts
-from vila2.sources.evidence.annotated_images import Images, Picture, Size, short
+from vila2.sources.evidence.annotated_images import Images, Picture, Size
 from vila2.sources.evidence.solids import has_solids, read_solids, things_of
 from vila2.sources.evidence.sound import unsound
 from vila2.sources.evidence.texts import read_texts
 from vila2.sources.rows import Row
 
-#: What a row of each form must have, beside ``image``.
+#: Fields that a row of each form has beside ``image``.
 FORMS: Mapping[str, tuple[str, ...]] = {
     "evidence": ("evidence",),
     "texts": ("texts",),
@@ -28,12 +29,12 @@ FORMS: Mapping[str, tuple[str, ...]] = {
 
 
 def form_of(fields: Mapping[str, Any]) -> str | None:
-    """The form of a row by the names of its fields; None where it has none."""
+    """Finds the form of a row by the names of its fields; None if it is unknown."""
     return next((form for form, needed in FORMS.items() if all(name in fields for name in needed)), None)
 
 
 def sample_of(row: Row, images: Images) -> Iterator[Sample | Reject]:
-    """The sample of a row, and a ``Reject`` for each part of it that can not be used."""
+    """Yields the sample of a row, and a ``Reject`` for each part of it that cannot be used."""
     form = form_of(row.fields)
     if form is None:
         keys = ", ".join(map(repr, list(row.fields)[:8]))
@@ -57,16 +58,16 @@ def sample_of(row: Row, images: Images) -> Iterator[Sample | Reject]:
 
 
 def _reach(form: str, fields: Mapping[str, Any]) -> Size | None:
-    """How far to the right and down a row's pixel coordinates go; None where it has none."""
+    """Returns the largest x and y of a row's pixel coordinates; None if it has none."""
     if form == "3D boxes":
         return solids.reach_of(fields["boxes"])
     return texts.reach_of(fields) if form in ("texts", "lines") else None
 
 
-def _no_solids(boxes: Any) -> str:
-    """What is wrong with a row's ``boxes``, "" for nothing."""
+def _no_solids(boxes: object) -> str:
+    """Says what is wrong with the ``boxes`` of a row; "" for nothing."""
     if not isinstance(boxes, list):
-        return f"boxes is {short(boxes)}; use a list of objects"
+        return f"boxes is {shown(boxes)}; use a list of objects"
     return "" if not boxes or has_solids(boxes) else "boxes without 'center_cam'"
 
 
@@ -75,12 +76,12 @@ def _exchange(row: Row, picture: Picture) -> Sample | Reject:
     answer = str(answer) if isinstance(answer, int | float) and not isinstance(answer, bool) else answer
     for name, value in (("question", question), ("answer", answer)):
         if not isinstance(value, str) or not value.strip():
-            return Reject(row.where, picture.key, "missing-text", f"{name} is {short(value)}")
+            return Reject(row.where, picture.key, "missing-text", f"{name} is {shown(value)}")
     meta = {"image": picture.name}
     if isinstance(row.fields.get("kind"), str):
         meta["kind"] = row.fields["kind"]
     turns = (user(ImagePart(), question.strip()), assistant(answer.strip()))
-    return Sample(picture.key, (picture.data,), turns, meta)
+    return Sample(picture.key, (picture.data,), turns, meta, where=row.where)
 
 
 def _evidence(row: Row, picture: Picture) -> Sample | Reject:

@@ -1,12 +1,12 @@
-"""Annotated images as a source of samples, so that a recipe's benchmarks can ask about what is known of them."""
+"""Source `evidence`: annotated images, so that the benchmarks of a recipe can ask about them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
-from vila2.data.shards import Reject
 from vila2.errors import DataError
 from vila2.sources.evidence import open_evidence
 
@@ -14,15 +14,17 @@ from vila2.sources.evidence import open_evidence
 def read(
     path: Path | str, *, image_root: Path | str | None = None, start: int = 0, count: int | None = None
 ) -> Iterator[Sample | Reject]:
-    """Reads whatever :func:`vila2.sources.evidence.open_evidence` does.
+    """Reads annotated images in all forms of :mod:`vila2.sources.evidence`, such as COCO JSON.
 
     Args:
-        path: a file or folder.
-        image_root: the folder that images' names are relative to; by default the file's own.
-        start, count: a slice of the samples.
+        path: file, or folder of a dataset, of tars, or of files of rows.
+        image_root: folder that names of images are relative to; by default the folder of the file, or its
+            ``images`` folder if the image lies there.
+        start: number of the first sample, from 0.
+        count: most samples to read; all by default.
 
     Raises:
-        DataError: nothing there, in no form that is known, or a negative number.
+        DataError: the path or ``image_root`` does not exist, the form is unknown, or a number is negative.
     """
     if start < 0 or (count is not None and count < 0):
         raise DataError(f"start={start}, count={count}", hint="use numbers >= 0")

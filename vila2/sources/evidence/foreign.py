@@ -1,4 +1,4 @@
-"""Annotations of other tools that are not read here: each is recognised, so that an error can say what it is."""
+"""Recognizes annotations of other tools that cannot be read, so that an error can say what they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 
 
 class Foreign(NamedTuple):
-    """What something is, and what to do about it."""
+    """A form of another tool.
+
+    Attributes:
+        what: name of the form.
+        hint: advice that makes it readable.
+    """
 
     what: str
     hint: str
@@ -22,13 +27,13 @@ _TEXTS = (
 
 
 def _first(value: Any) -> Mapping[str, Any]:
-    """The first object of a list."""
+    """Returns the first object of a list, else an empty one."""
     items = value if isinstance(value, list) else []
     return next((item for item in items if isinstance(item, Mapping)), {})
 
 
 def _value(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The value of the first key, where it is an object: labels of other tools have a key for each image."""
+    """Returns the value of the first key if it is an object: some tools write a key for each image."""
     first = next(iter(document.values()), None)
     return first if isinstance(first, Mapping) else {}
 
@@ -111,7 +116,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d*)?(e-?\d+)?")
 
 
 def _is_kitti(fields: Sequence[str]) -> bool:
-    """Whether the fields of a line are those of a label of KITTI, by themselves, with a score, or of its tracking."""
+    """Tells whether a line is a label of KITTI, by itself, with a score, or of its tracking."""
     if len(fields) not in range(15, 19) or not any(field[0].isalpha() for field in fields[:3]):
         return False
     return all(_NUMBER.fullmatch(field) for field in fields[-12:])
@@ -151,17 +156,17 @@ _TEXT: tuple[tuple[Callable[[str], bool], Foreign], ...] = (
 
 
 def foreign_document(document: Mapping[str, Any]) -> Foreign | None:
-    """What a JSON object is, where it is of another tool."""
+    """Recognizes a JSON object of another tool."""
     return next((foreign for fits, foreign in _DOCUMENTS if fits(document)), None)
 
 
 def foreign_row(fields: Mapping[str, Any]) -> Foreign | None:
-    """What a row is, where it is of another tool."""
+    """Recognizes a row of another tool."""
     return next((foreign for fits, foreign in _ROWS if fits(fields)), None)
 
 
 def foreign_text(path: Path) -> Foreign | None:
-    """What a text file is by its first lines, where it is of another tool."""
+    """Recognizes a text file of another tool by its first lines."""
     try:
         with path.open("rb") as file:
             head = file.read(2000).decode("utf-8-sig", errors="replace")
@@ -173,7 +178,7 @@ def foreign_text(path: Path) -> Foreign | None:
 
 
 def foreign_folder(path: Path) -> Foreign | None:
-    """What a folder is by what lies in it, where it is of another tool."""
+    """Recognizes a folder of another tool by its files."""
     if next((path / "Annotations").glob("*.xml"), None) or next(path.glob("*.xml"), None):
         return Foreign(
             "XML files, such as Pascal VOC's", "Annotations/ of VOC is read by the plugin 'grounding'"

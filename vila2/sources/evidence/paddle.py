@@ -1,4 +1,4 @@
-"""Label files of PaddleOCR: a line for each image, its name, a tab, and a JSON list of its texts."""
+"""Reads label files of PaddleOCR: lines of an image's name, a tab, and a JSON list of its texts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from vila2.data.shards import Reject
-from vila2.sources.evidence.annotated_images import short
+from vila2.data.rejects import Reject
+from vila2.data.shortening import shown
 from vila2.sources.rows import Row
 
 
 def is_paddle(path: Path) -> bool:
-    """Whether a file's first line is of this form."""
+    """Tells whether the first line of a file has this form."""
     try:
         with path.open("rb") as file:
             name, tab, texts = file.readline(100_000).removeprefix(b"\xef\xbb\xbf").partition(b"\t")
@@ -24,9 +24,12 @@ def is_paddle(path: Path) -> bool:
 
 
 def paddle_rows(path: Path, image_root: Path | str | None) -> Iterator[Row | Reject]:
-    """Rows with ``image`` and ``texts``; a ``Reject`` for a line of another form.
+    """Yields rows with ``image`` and ``texts``, and a ``Reject`` for each line of another form.
 
-    PPOCRLabel names an image with the folder that the label file itself lies in.
+    Args:
+        path: label file.
+        image_root: folder of the images, if one is given. Without it, the folder of the label file is removed
+            from names, since PPOCRLabel includes it.
     """
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -37,11 +40,12 @@ def paddle_rows(path: Path, image_root: Path | str | None) -> Iterator[Row | Rej
                 name, tab, texts = line.decode("utf-8-sig").strip().partition("\t")
                 content = json.loads(texts) if tab else None
             except (ValueError, RecursionError) as error:
-                yield Reject(where, "", "bad-json", short(str(error), 120))
+                yield Reject(where, "", "bad-json", shown(str(error)))
                 continue
             if not isinstance(content, list):
+                said = shown(line.decode(errors="replace"))
                 yield Reject(
-                    where, "", "bad-row", f"{short(line)} is no image's name, a tab and a list of texts"
+                    where, "", "bad-row", f"{said} is not an image's name, a tab and a list of texts"
                 )
                 continue
             inside = name.removeprefix(f"{path.absolute().parent.name}/")

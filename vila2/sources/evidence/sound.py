@@ -1,4 +1,4 @@
-"""Whether evidence that somebody wrote can be true: boxes in the image, solids that are some, names that are words."""
+"""Checks that evidence can be true: boxes lie in the image, rotations rotate, and names are not blank."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from vila2.data.evidence import Box3D, Camera, Evidence, Vector
 
 _ROUNDING = 1e-6
-_FARTHEST = 1e6  # metres, or pixels of a focal length
-_ROTATION = 0.1  # how far a matrix may be from a rotation; data sets round
+_FARTHEST = 1e6  # meters, or pixels of a focal length
+_ROTATION = 0.1  # how far a matrix may be from a rotation, since datasets round
 
 
 def unsound(evidence: Evidence) -> str:
-    """What can not be so in a piece of evidence, "" for nothing.
+    """Says what is wrong with evidence; "" for nothing.
 
-    Boxes and outlines are parts of the image, with the smaller corner first; a rotation turns and does nothing else.
+    Boxes and outlines lie within 0 to 1, boxes with the smaller corner first; a rotation is orthonormal.
     """
     return next(_faults(evidence), "")
 
@@ -23,9 +23,9 @@ def _faults(evidence: Evidence) -> Iterator[str]:
     for number, thing in enumerate(evidence.objects):
         where = f"objects.{number}"
         if not thing.called.strip() or not thing.label.strip():
-            yield f"{where}: a label or name of white space"
+            yield f"{where}: a blank label or name"
         if thing.box is not None and not (_within(thing.box) and _has_area(thing.box)):
-            yield f"{where}.box: {list(thing.box)} is no (xmin, ymin, xmax, ymax) within 0 to 1"
+            yield f"{where}.box: {list(thing.box)} is not (xmin, ymin, xmax, ymax) within 0 to 1"
         if thing.solid is not None and (what := _solid(thing.solid)):
             yield f"{where}.solid: {what}"
     for number, text in enumerate(evidence.texts):
@@ -46,12 +46,12 @@ def _has_area(box: Sequence[float]) -> bool:
 
 def _solid(solid: Box3D) -> str:
     if max(map(abs, (*solid.centre, *solid.dimensions))) > _FARTHEST:
-        return f"centre {solid.centre} or dimensions {solid.dimensions} of over {_FARTHEST:g} metres"
-    return "" if is_rotation(solid.rotation) else f"rotation {solid.rotation} is none"
+        return f"centre {solid.centre} or dimensions {solid.dimensions} of over {_FARTHEST:g} meters"
+    return "" if is_rotation(solid.rotation) else f"rotation {solid.rotation} is not a rotation"
 
 
 def is_rotation(matrix: Sequence[Sequence[float]]) -> bool:
-    """Whether a matrix 3 x 3 is a rotation, up to rounding."""
+    """Tells whether a 3 x 3 matrix is a rotation, up to rounding."""
     rows = [tuple(row) for row in matrix]
     products = [[sum(a * b for a, b in zip(one, two, strict=True)) for two in rows] for one in rows]
     orthonormal = all(
@@ -64,4 +64,4 @@ def is_rotation(matrix: Sequence[Sequence[float]]) -> bool:
 def _camera(camera: Camera) -> str:
     rows: Sequence[Vector] = camera.K
     sound = min(rows[0][0], rows[1][1]) > 0 and max(abs(value) for row in rows for value in row) <= _FARTHEST
-    return "" if sound else f"K {camera.K} belongs to no camera"
+    return "" if sound else f"K {camera.K} is not the matrix of a camera"

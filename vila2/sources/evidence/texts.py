@@ -1,4 +1,4 @@
-"""Written text with its places: boxes or outlines in pixels, and the named fields of a document."""
+"""Reads written text with its places, boxes or outlines in pixels, and the named fields of a document."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any, NamedTuple
 
 from vila2.data.boxes import Point
 from vila2.data.evidence import Evidence, WrittenText
+from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
-from vila2.data.shards import Reject
+from vila2.data.shortening import shown
 from vila2.sources.evidence.annotated_images import (
     Frame,
     Picture,
     Size,
     is_number,
     numbers,
-    short,
     within_a_pixel,
 )
 
-#: What data sets write for a text that nobody can read.
+#: Texts that datasets write for illegible ones.
 UNREADABLE = frozenset({"###", "."})
 _UNIT = Frame(1, 1)
-_TEXTS = ("text", "transcription")  # PaddleOCR's name is the second
+_TEXTS = ("text", "transcription")  # the second is PaddleOCR's
 _BOXES, _OUTLINES = ("box", "bbox"), ("quad", "points")
 _CORNERS = ("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4")  # of CORD's quads
 
@@ -30,7 +30,11 @@ Refusal = tuple[str, str]
 
 
 class _Place(NamedTuple):
-    """Where a text stands, as the row gives it: corners of a box (two), or of an outline (four or more)."""
+    """The place of a text as a row gives it.
+
+    Attributes:
+        points: two corners of a box, or four or more of an outline.
+    """
 
     points: tuple[tuple[float, float], ...]
 
@@ -40,12 +44,12 @@ class _Place(NamedTuple):
 
     @property
     def swapped(self) -> bool:
-        """Whether the second corner of a box lies before the first."""
+        """Tells whether the second corner of a box lies before the first."""
         return self.is_box and any(last < first for first, last in zip(*self.points, strict=True))
 
 
 def texts_of(row: Mapping[str, Any]) -> Any:
-    """What stands in ``texts``, or else in ``lines``."""
+    """Returns the content of ``texts``, or else of ``lines``."""
     return row[_list_name(row)]
 
 
@@ -54,7 +58,7 @@ def _list_name(row: Mapping[str, Any]) -> str:
 
 
 def reach_of(row: Mapping[str, Any]) -> Size | None:
-    """How far the pixel coordinates of a row's texts go; None where it has none."""
+    """Returns the largest x and y of the texts' pixel coordinates; None if there are none."""
     texts = texts_of(row)
     if row.get("scale") not in (None, "pixels") or not isinstance(texts, list | tuple):
         return None
@@ -64,22 +68,27 @@ def reach_of(row: Mapping[str, Any]) -> Size | None:
 
 
 def read_texts(row: Mapping[str, Any], picture: Picture, *, where: str) -> Iterator[Sample | Reject]:
-    """One sample; texts stay in the order they are listed in.
+    """Yields the sample of a row, and a reject for each text that cannot be used; texts keep their order.
 
-    ``texts`` (or ``lines``) holds objects with ``text`` (or ``transcription``) and one of ``box`` or ``bbox`` (xmin,
-    ymin, xmax, ymax), ``quad`` (eight numbers, four points, or CORD's x1 to y4) or ``points``; ``kind`` is kept. Lists
-    of points and text, as EasyOCR and PaddleOCR give them, are read as well. Places are pixels, or parts of the image
-    where the row says ``"scale": "unit"``; where all of them lie within a single pixel and the row does not say which,
-    it is not used. The list counts as all that is written, unless one of its texts can not be used or the row says
-    ``"all_texts": false``.
+    ``texts`` (or ``lines``) holds objects with ``text`` (or ``transcription``) and one of ``box`` or ``bbox``
+    (xmin, ymin, xmax, ymax), ``quad`` (eight numbers, four points, or CORD's x1 to y4) or ``points``;
+    ``kind`` is kept. Lists of points and text, as from EasyOCR and PaddleOCR, are read too. Places are
+    pixels, or shares of the image if the row says ``"scale": "unit"``; a row that does not say, and whose
+    places all lie within a single pixel, is rejected. The list counts as complete, unless a text cannot be
+    used or the row says ``"all_texts": false``.
+
+    Args:
+        row: fields of the row.
+        picture: image of the row.
+        where: place of the row.
     """
     name = _list_name(row)
-    given, scale = row[name], row.get("scale")  # a table has None where a row says nothing
+    given, scale = row[name], row.get("scale")  # tables have None for fields that a row lacks
     if scale not in (None, "pixels", "unit"):
-        yield Reject(where, picture.key, "bad-row", f"scale is {short(scale)}; use 'pixels' or 'unit'")
+        yield Reject(where, picture.key, "bad-row", f"scale is {shown(scale)}; use 'pixels' or 'unit'")
         return
     if not isinstance(given, list | tuple):
-        detail = f"{name} is {short(given)}; use a list of objects with 'text' and 'box'"
+        detail = f"{name} is {shown(given)}; use a list of objects with 'text' and 'box'"
         yield Reject(where, picture.key, "bad-row", detail)
         return
     entries = [_fields(entry) for entry in given]
@@ -106,26 +115,32 @@ def read_texts(row: Mapping[str, Any], picture: Picture, *, where: str) -> Itera
 
 
 def _unsure(places: Sequence[_Place], said: bool) -> Refusal | None:
-    """Why the places of a row can not be trusted, as reason and detail."""
+    """Says why the places of a row cannot be trusted, as reason and detail; None if they can.
+
+    Args:
+        places: places of the row's texts.
+        said: whether the row gives a scale.
+    """
     if not places:
         return None
     values = [value for place in places for point in place.points for value in point]
     if not said and within_a_pixel(values):
-        detail = (
-            'every place lies within 0 to 1: say "scale": "unit" (parts of the image) or "pixels" in the row'
-        )
+        detail = 'every place lies within 0 to 1: add "scale": "unit" (shares of the image) or "pixels"'
         return "unsure-scale", detail
     boxes = [place for place in places if place.is_box]
     swapped = [place for place in boxes if place.swapped]
     if len(boxes) > 1 and 2 * len(swapped) >= len(boxes):
-        shown = [value for point in swapped[0].points for value in point]
-        detail = f"boxes are xmin, ymin, xmax, ymax; {shown} is not, it looks like x, y, width, height"
+        corners = [value for point in swapped[0].points for value in point]
+        detail = f"boxes are xmin, ymin, xmax, ymax; {corners} is not, it looks like x, y, width, height"
         return "unsure-boxes", f"{detail}, and so may all be of this row"
     return None
 
 
 def _fields(entry: Any) -> Mapping[str, Any] | None:
-    """An entry as an object: itself, or EasyOCR's (points, text, score) and PaddleOCR's (points, (text, score))."""
+    """Makes an object of an entry.
+
+    An entry may be a list: (points, text, score) from EasyOCR, (points, (text, score)) from PaddleOCR.
+    """
     if isinstance(entry, Mapping):
         return entry
     if not isinstance(entry, list | tuple) or len(entry) not in (2, 3):
@@ -138,7 +153,7 @@ def _fields(entry: Any) -> Mapping[str, Any] | None:
 def _text(
     entry: Mapping[str, Any] | None, place: _Place | str, frame: Frame, unit: bool
 ) -> WrittenText | Refusal:
-    """The text, or reason and detail of why there is none."""
+    """Reads a text; or reason and detail of its reject."""
     if entry is None:
         return "bad-text", "no object with 'text' and 'box'"
     name = next((name for name in _TEXTS if entry.get(name) is not None), None)
@@ -149,50 +164,54 @@ def _text(
     if text is None:
         return "unreadable-text", f"{name} is {_why_not(entry[name])}"
     if isinstance(place, str):
-        return "bad-box", f"{short(text)}: {place}"
+        return "bad-box", f"{shown(text)}: {place}"
     values = [value for point in place.points for value in point]
     if frame is not _UNIT and within_a_pixel(values) and not all(value == int(value) for value in values):
-        return "bad-box", f"{short(text)}: {values} are parts of the image, where others are pixels"
+        return "bad-box", f"{shown(text)}: {values} are shares of the image, while others are pixels"
     if unit and not within_a_pixel(values) and max(values) > 2:
-        return "bad-box", f"{short(text)}: {values} are no parts of the image, which 'scale': 'unit' says"
+        return "bad-box", f"{shown(text)}: {values} are not shares of the image, but the row says so ('unit')"
     outline = _outline(place, frame)
     if outline is None:
         size = "0 to 1" if unit else f"{frame.width:g}x{frame.height:g}"
-        return "bad-box", f"{short(text)}: {short(values)} has no area in the image ({size})"
+        return "bad-box", f"{shown(text)}: {shown(values)} has no area in the image ({size})"
     kind = entry.get("kind", "")
     return WrittenText(text=text, outline=outline, kind=kind if isinstance(kind, str) else "")
 
 
 def _written(value: Any) -> str | None:
-    """A text as it is written, None where it can not be read; of a number only a whole one: 9.5 may have been 9.50."""
+    """Reads a text, None if it is illegible. Only whole numbers are texts, since 9.5 may have been 9.50."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     return text if isinstance(text, str) and text.strip() and text.strip() not in UNREADABLE else None
 
 
 def _why_not(value: Any) -> str:
     if is_number(value):
-        return f"the number {short(value)}: give it as text, digit by digit as it is written"
-    return short(value)
+        return f"the number {shown(value)}: give it as text, digit by digit as it is written"
+    return shown(value)
 
 
 def _named_values(value: Any) -> tuple[dict[str, str], list[str]]:
-    """The fields of a document that can be used, and what is wrong with the others."""
+    """Reads the fields of a document.
+
+    Returns:
+        Fields that can be used, and what is wrong with each of the others.
+    """
     if value is None:
         return {}, []
     if not isinstance(value, Mapping):
-        return {}, [f"fields is {short(value)}; use texts by name"]
+        return {}, [f"fields is {shown(value)}; use texts by name"]
     fields, refused = {}, []
     for name, one in value.items():
         whole = isinstance(one, int) and not isinstance(one, bool)
         if isinstance(one, str) or whole:
             fields[str(name)] = str(one)
         elif one is not None:  # a table's column that is empty in this row
-            refused.append(f"{short(name)} is {_why_not(one)}")
+            refused.append(f"{shown(name)} is {_why_not(one)}")
     return fields, refused
 
 
 def _place(entry: Mapping[str, Any] | None) -> _Place | str:
-    """Where an entry says that its text stands, or what is wrong with that."""
+    """Reads the place of an entry's text; or a text that says what is wrong with it."""
     if entry is None:
         return "no place"
     name = next((name for name in (*_BOXES, *_OUTLINES) if entry.get(name) is not None), None)
@@ -207,12 +226,12 @@ def _place(entry: Mapping[str, Any] | None) -> _Place | str:
     points = _points(given)
     if points is None or (name in _BOXES and len(points) < 4):
         needed = "four numbers" if name in _BOXES else "eight numbers or four points and more, as numbers"
-        return f"{name} is {short(entry[name])}; needed are {needed}"
+        return f"{name} is {shown(entry[name])}; needed are {needed}"
     return _Place(points) if len(points) >= 4 else f"{name} has {len(points)} points; needed are four or more"
 
 
 def _points(value: Any) -> tuple[tuple[float, float], ...] | None:
-    """Points from numbers one after the other (eight and more), or from pairs."""
+    """Reads points from a flat list of eight or more numbers, or from pairs."""
     if not isinstance(value, list | tuple) or not value:
         return None
     if len(value) >= 8 and len(value) % 2 == 0 and (flat := numbers(value, len(value))) is not None:

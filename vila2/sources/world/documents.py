@@ -1,14 +1,12 @@
-"""Documents of the miniature world: several images with sentences in order, and tasks that only their examples explain.
+"""Documents of the miniature world: several images with sentences in order, and tasks that examples explain.
 
-Every sentence of a document is about the same aspect of its image, which nothing but the other sentences tells: a
-reader who sees what was said of the images before knows what will be said of the next one. So images in order are
-worth more than the same images in pairs (VILA section 3.2), and a document without its last sentence is a question
-that can be answered from examples alone (in-context learning, section 3.1).
+All sentences of a document are about the same aspect of its images, which only the other sentences reveal. So
+images in order teach more than the same images in pairs (VILA section 3.2), and a document without its last
+sentence is a question that can be answered from examples (in-context learning, section 3.1).
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -19,32 +17,33 @@ from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.tar_sample import pair_turns
 from vila2.errors import DataError
 from vila2.sources.mmc4 import ORDERS, interleaved_turns
-from vila2.sources.world.render import render
+from vila2.sources.world.render import png
 from vila2.sources.world.scene import Scene, sample_scene
 from vila2.sources.world.scene_relations import centre_u, left_right
 from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
 
-#: What a document can be about.
+#: Aspects that a document can be about.
 ASPECTS = ("count", "leftmost", "rightmost")
 
 _OPENINGS = ("my new picture", "best picture of the day", "photo of the day", "free stock photo")
 _FEWEST, _MOST = 3, 5  # images of a document
-_RESERVED = 40  # scenes that one document or task may draw from
+_RESERVED = 40  # scenes of the stream for one document or task
 
 
 def document_samples(
     split: str, seed: int, count: int, start: int = 0, order: str = "interleaved"
 ) -> Iterator[Sample]:
-    """Documents of three to five scenes, in one of MMC4's orders.
+    """Yields documents of three to five scenes, in one of MMC4's orders.
 
     Args:
-        split, seed: which stream of scenes.
-        count: documents, not images; ``start``: number of the first one.
-        order: "interleaved", "pairs" (each image with its one sentence, as a sample of its own) or "reordered" (all
-            images, then all sentences), as of :func:`vila2.sources.mmc4.read`.
+        split: split of the scenes.
+        seed: seed of the stream.
+        count: number of documents.
+        start: number of the first document.
+        order: "interleaved", "pairs" or "reordered", as in :func:`vila2.sources.mmc4.read`.
 
     Raises:
-        DataError: an unknown order.
+        DataError: the order is unknown.
     """
     if order not in ORDERS:
         raise DataError(f"order={order!r}", hint=f"use one of {', '.join(ORDERS)}")
@@ -66,15 +65,19 @@ def document_samples(
 
 
 def in_context_samples(split: str, seed: int, count: int, start: int = 0, shots: int = 4) -> Iterator[Sample]:
-    """Images with what is said of them, and a last image of which it is to be chosen; the last turn says what is right.
+    """Yields tasks: examples of images and sentences, then an image whose sentence is to be chosen.
 
-    ``meta["choices"]`` holds what each aspect would say of the last image and one text that is wrong in the right
-    aspect, in random order; ``meta["answer"]`` is the number of the right one. Without examples the aspect is not
-    known. The last image and the choices of a task are the same for any number of examples, and so is its key.
+    The last turn holds the right sentence. ``meta["choices"]`` holds, in random order, a sentence about each
+    aspect of the last image and one that is false of the right aspect; ``meta["answer"]`` is the number of
+    the right one. Without examples the aspect is unknown. A task has the same key, last image and choices for
+    any number of examples.
 
     Args:
-        split, seed, count, start: as of :func:`document_samples`; ``count`` counts tasks.
-        shots: examples before the last image.
+        split: split of the scenes.
+        seed: seed of the stream.
+        count: number of tasks.
+        start: number of the first task.
+        shots: number of examples before the last image.
     """
     for number in range(start, start + count):
         key = f"{split}-in-context-{seed}-{number:06d}"
@@ -96,7 +99,7 @@ def in_context_samples(split: str, seed: int, count: int, start: int = 0, shots:
 
 
 def remarks(scene: Scene) -> dict[str, str]:
-    """What a document about each aspect says of a scene."""
+    """Returns the sentence about each aspect of a scene."""
     across = sorted(scene.objects, key=centre_u)
     return {
         "count": f"{NUMBERS[len(across)]} objects.",
@@ -105,10 +108,10 @@ def remarks(scene: Scene) -> dict[str, str]:
     }
 
 
-# The three orders of a document are made of the same scenes, one dataset after another.
+# The three orders of a document use the same scenes, one dataset after another.
 @lru_cache(maxsize=4096)
 def _clear_scenes(split: str, seed: int, number: int, count: int) -> tuple[Scene, ...]:
-    """The first scenes of a number's share of the stream whose ends are clear and differ."""
+    """Finds the first scenes in a document's part of the stream whose outer objects are clear and differ."""
     found: list[Scene] = []
     for index in range(number * _RESERVED, (number + 1) * _RESERVED):
         scene = sample_scene(split, seed, index)
@@ -119,13 +122,13 @@ def _clear_scenes(split: str, seed: int, number: int, count: int) -> tuple[Scene
         if len(found) == count:
             return tuple(found)
     raise DataError(
-        f"document {number} of split {split!r}: {len(found)} clear scenes among {_RESERVED}, {count} asked for",
+        f"document {number} of split {split!r} needs {count} clear scenes; {len(found)} of {_RESERVED} are",
         hint="ask for fewer images or examples",
     )
 
 
 def _sentences(said: list[str], rng: np.random.Generator) -> tuple[list[str], list[int]]:
-    """The sentences of a document, and which one stands behind each image; a few belong to no image."""
+    """Returns the sentences of a document, a few about no image, and the number of each image's sentence."""
     sentences = [_OPENINGS[int(rng.integers(len(_OPENINGS)))]]
     places = []
     for text in said:
@@ -137,12 +140,12 @@ def _sentences(said: list[str], rng: np.random.Generator) -> tuple[list[str], li
 
 
 def _wrong(scene: Scene, right: str, aspect: str, rng: np.random.Generator) -> str:
-    """Another text of the same aspect, false of the scene."""
+    """Returns another sentence about the same aspect that is false of the scene."""
     if aspect == "count":
         others = [f"{NUMBERS[n]} objects." for n in range(2, 6)]
     else:
         present = {thing.name for thing in scene.objects}
-        names = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
+        names = [f"{color} {shape}" for color in COLOURS for shape in SHAPES]
         others = [f"{name}." for name in names if name not in present]
     others = [other for other in others if other != right]
     return others[int(rng.integers(len(others)))]
@@ -150,6 +153,4 @@ def _wrong(scene: Scene, right: str, aspect: str, rng: np.random.Generator) -> s
 
 @lru_cache(maxsize=4096)
 def _picture(scene: Scene) -> bytes:
-    picture = io.BytesIO()
-    render(scene).save(picture, format="PNG", compress_level=1)
-    return picture.getvalue()
+    return png(scene)

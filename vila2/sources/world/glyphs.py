@@ -1,6 +1,7 @@
-"""A 5x7 pixel alphabet for signs, so that letters look the same wherever the world is rendered."""
+"""A 5x7 pixel alphabet for signs, so that letters look the same on every machine."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 _ROWS = {
     "a": "01110 10001 10001 11111 10001 10001 10001", "b": "11110 10001 10001 11110 10001 10001 11110",
@@ -20,7 +21,7 @@ _ROWS = {
 
 WIDTH, HEIGHT, PITCH = 5, 7, 8
 
-GLYPHS: dict[str, np.ndarray] = {
+GLYPHS: dict[str, NDArray[np.bool_]] = {
     letter: np.array([[mark == "1" for mark in row] for row in rows.split()])
     for letter, rows in _ROWS.items()
 }

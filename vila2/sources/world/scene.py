@@ -1,19 +1,21 @@
-"""Scenes of the miniature world: objects on a ground plane, sampled deterministically with their exact truth."""
+"""Scenes of the miniature world: objects on a ground plane, sampled deterministically, with exact truth."""
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vila2.data.chance import generator
 from vila2.sources.world import geometry
 from vila2.sources.world.vocabulary import COLOURS, SHAPES, SIZES, TEST_SIGN_WORDS, TRAIN_SIGN_WORDS
 
-#: Every split has its own stream of scenes; "vision" and "language" are for making the shipped parts only.
+#: Splits; each has its own stream of scenes. "vision" and "language" serve only to train the shipped parts.
 SPLITS: tuple[str, ...] = ("vision", "language", "pretrain", "sft", "specialist", "test")
 
-#: Width, height and length of a shape in units of its size.
+#: Width, height and length of a shape, in units of its size.
 _PROPORTIONS = {
     "cube": (0.88, 0.88, 0.88),
     "ball": (1.0, 1.0, 1.0),
@@ -23,6 +25,7 @@ _PROPORTIONS = {
 }
 _NEAR, _FAR = 2.6, 5.4
 _LEAST_VISIBLE = 0.6
+_NO_BOX = (0.0, 0.0, 0.0, 0.0)
 _LETTER_PITCH, _SIGN_HEIGHT, _SIGN_GAP = 8, 11, 2
 
 
@@ -31,11 +34,15 @@ class WorldObject:
     """One solid on the ground.
 
     Attributes:
-        centre: (x, y, z) in metres in the camera frame: +x right, +y down, +z forward.
-        dimensions: (width, height, length) in metres; yaw turns the object about the vertical, in radians.
-        word: the word on the sign standing on the object, if it carries one.
-        box: the projected silhouette as (x0, y0, x1, y1) in unit coordinates of the image; the sign is not in it.
-        visibility: the share of the silhouette that nothing hides, 0..1.
+        shape: shape, one of ``SHAPES``.
+        colour: color, one of ``COLOURS``.
+        size: size, one of ``SIZES``.
+        centre: center (x, y, z) in meters in the camera frame: +x right, +y down, +z forward.
+        dimensions: (width, height, length) in meters.
+        yaw: rotation about the vertical, in radians.
+        word: word on the sign that stands on the object; None without a sign.
+        box: box (x0, y0, x1, y1) of the silhouette without the sign, in unit coordinates of the image.
+        visibility: share of the silhouette that nothing hides, 0 to 1.
     """
 
     shape: str
@@ -50,43 +57,58 @@ class WorldObject:
 
     @property
     def depth(self) -> float:
-        """Distance along the viewing direction in metres: the one distance of this world."""
+        """Distance along the viewing direction, in meters; the world has no other distance."""
         return self.centre[2]
 
     @property
     def name(self) -> str:
-        """Colour and shape, the way questions call the object."""
+        """Color and shape, by which questions name the object."""
         return f"{self.colour} {self.shape}"
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that is true of one image. ``K`` holds the camera's intrinsics in pixels, ``size`` the image's side."""
+    """The whole truth about one image.
+
+    Attributes:
+        key: key of the scene.
+        objects: objects of the scene.
+        K: intrinsics of the camera in pixels, 3 x 3.
+        size: side of the image in pixels.
+    """
 
     key: str
     objects: tuple[WorldObject, ...]
-    K: tuple[tuple[float, ...], ...] = geometry.INTRINSICS
+    K: tuple[geometry.Vector, geometry.Vector, geometry.Vector] = geometry.INTRINSICS
     size: int = geometry.SIZE
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary of plain JSON values from which :meth:`from_json` restores an equal scene."""
-        return json.loads(json.dumps(asdict(self)))
+        """Returns JSON values from which :meth:`from_json` restores an equal scene."""
+        return cast("dict[str, Any]", json.loads(json.dumps(asdict(self))))
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Scene":
-        """The scene that :meth:`to_json` wrote."""
-        objects = tuple(
-            WorldObject(**{k: tuple(v) if isinstance(v, list) else v for k, v in one.items()})
-            for one in value["objects"]
-        )
-        return cls(value["key"], objects, tuple(tuple(row) for row in value["K"]), value["size"])
+        """Restores what :meth:`to_json` returned."""
+        objects = tuple(map(_object_from_json, value["objects"]))
+        first, second, third = map(tuple, value["K"])
+        return cls(value["key"], objects, (first, second, third), value["size"])
+
+
+def _object_from_json(value: dict[str, Any]) -> WorldObject:
+    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
+    return WorldObject(**fields)
 
 
 def sample_scene(split: str, seed: int, index: int) -> Scene:
-    """The scene number ``index`` of a split's stream; the same values always give the same scene.
+    """Samples a scene; the same arguments always give the same scene.
+
+    Args:
+        split: split of the scene, one of ``SPLITS``.
+        seed: seed of the stream.
+        index: number of the scene in the stream.
 
     Raises:
-        ValueError: if the split is not one of ``SPLITS``.
+        ValueError: the split is unknown.
     """
     if split not in SPLITS:
         raise ValueError(
@@ -104,7 +126,7 @@ def sample_scene(split: str, seed: int, index: int) -> Scene:
 
 
 def sign_box(thing: WorldObject) -> tuple[int, int, int, int] | None:
-    """The pixels (x0, y0, x1, y1), end exclusive, of an object's sign, or None if it has none."""
+    """Returns the pixels (x0, y0, x1, y1), end exclusive, of an object's sign; None if it has none."""
     if thing.word is None:
         return None
     x0, y0, x1, _ = (side * geometry.SIZE for side in thing.box)
@@ -121,16 +143,16 @@ def _pick(rng: np.random.Generator, values: tuple[str, ...]) -> str:
 def _draft_objects(
     rng: np.random.Generator, count: int, signs: int, words: tuple[str, ...]
 ) -> list[WorldObject] | None:
-    """Objects with attributes and places but without visibility, or None if they do not fit."""
+    """Places objects, with their visibility still open; None if they do not fit."""
     drafts: list[WorldObject] = []
     for position in range(count):
-        shape, colour, size = _pick(rng, SHAPES), _pick(rng, tuple(COLOURS)), _pick(rng, tuple(SIZES))
-        if drafts and rng.random() < 0.4:  # shared attributes make counts above one and hard negatives
+        shape, color, size = _pick(rng, SHAPES), _pick(rng, tuple(COLOURS)), _pick(rng, tuple(SIZES))
+        if drafts and rng.random() < 0.4:  # shared attributes give counts above one and hard negatives
             other = drafts[int(rng.integers(len(drafts)))]
-            shape, colour = (other.shape, colour) if rng.random() < 0.6 else (shape, other.colour)
+            shape, color = (other.shape, color) if rng.random() < 0.6 else (shape, other.colour)
         word = _pick(rng, words) if position < signs else None
         for _ in range(12):
-            candidate = _place(rng, shape, colour, size, word)
+            candidate = _place(rng, shape, color, size, word)
             if candidate is not None and all(_apart(candidate, other) for other in drafts):
                 drafts.append(candidate)
                 break
@@ -141,19 +163,19 @@ def _draft_objects(
 
 
 def _place(
-    rng: np.random.Generator, shape: str, colour: str, size: str, word: str | None
+    rng: np.random.Generator, shape: str, color: str, size: str, word: str | None
 ) -> WorldObject | None:
     scale = SIZES[size] * (0.94 + 0.12 * rng.random())
     width, height, length = (round(scale * part, 4) for part in _PROPORTIONS[shape])
     z = round(_NEAR + (_FAR - _NEAR) * rng.random(), 4)
     x = round((rng.random() * 2 - 1) * geometry.SIZE / 2 / geometry.FOCAL * z, 4)
-    centre = (x, round(geometry.CAMERA_HEIGHT - height / 2, 4), z)
+    center = (x, round(geometry.CAMERA_HEIGHT - height / 2, 4), z)
     yaw = round(np.pi / 2 * rng.random(), 4)
-    thing = WorldObject(shape, colour, size, centre, (width, height, length), yaw, word, (0.0,) * 4, 1.0)
-    box = tuple(round(side / geometry.SIZE, 4) for side in geometry.silhouette_box(thing))
-    if box[0] < 0.01 or box[1] < 0.01 or box[2] > 0.99 or box[3] > 0.99:
+    thing = WorldObject(shape, color, size, center, (width, height, length), yaw, word, _NO_BOX, 1.0)
+    x0, y0, x1, y1 = (round(side / geometry.SIZE, 4) for side in geometry.silhouette_box(thing))
+    if x0 < 0.01 or y0 < 0.01 or x1 > 0.99 or y1 > 0.99:
         return None
-    thing = WorldObject(shape, colour, size, centre, (width, height, length), yaw, word, box, 1.0)
+    thing = replace(thing, box=(x0, y0, x1, y1))
     sign = sign_box(thing)
     if sign is not None and (sign[0] < 0 or sign[1] < 0 or sign[2] > geometry.SIZE):
         return None
@@ -161,7 +183,7 @@ def _place(
 
 
 def _apart(one: WorldObject, other: WorldObject) -> bool:
-    """Whether two objects stand clear of each other and of each other's signs."""
+    """Tells whether two objects are apart, and hide nothing of each other's signs."""
     gap = np.hypot(one.centre[0] - other.centre[0], one.centre[2] - other.centre[2])
     if gap < 0.62 * (one.dimensions[0] + other.dimensions[0]):
         return False
@@ -170,28 +192,26 @@ def _apart(one: WorldObject, other: WorldObject) -> bool:
         return False
     for sign, owner, thing in ((first, one, other), (second, other, one)):
         body = tuple(side * geometry.SIZE for side in thing.box)
-        # A nearer object would hide the sign; a sign may hide a little of what is farther.
+        # A nearer object would hide the sign. A sign may hide a little of a farther object.
         if sign and _overlap(sign, body, 0) and thing.depth < owner.depth:
             return False
     return True
 
 
-def _overlap(a: tuple[float, ...], b: tuple[float, ...], margin: float) -> bool:
+def _overlap(a: Sequence[float], b: Sequence[float], margin: float) -> bool:
     return a[0] < b[2] + margin and b[0] < a[2] + margin and a[1] < b[3] + margin and b[1] < a[3] + margin
 
 
-def owners(
-    objects: tuple[WorldObject, ...] | list[WorldObject], step: float = 1.0
-) -> tuple[np.ndarray, list[int]]:
-    """Which object each pixel shows, signs hiding what is behind them.
+def owners(objects: Sequence[WorldObject], step: float = 1.0) -> tuple[NDArray[np.int8], list[int]]:
+    """Finds the object that each pixel shows; signs hide what is behind them.
 
     Args:
-        objects: the objects of a scene.
-        step: side of a sampled square in pixels.
+        objects: objects of a scene.
+        step: side of a sampled square, in pixels.
 
     Returns:
-        an int8 array [size/step, size/step] of object numbers, -1 for ground, sky and signs, and the number of
-        sampled squares in every object's whole silhouette.
+        Numbers of objects, int8 [size/step, size/step], -1 for ground, sky and signs; and for each object the
+        number of sampled squares in its whole silhouette.
     """
     side = int(geometry.SIZE / step)
     grid = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(step)
@@ -221,10 +241,5 @@ def _finish(drafts: list[WorldObject]) -> tuple[WorldObject, ...] | None:
         visibility = round(float((owner == number).sum()) / max(area, 1), 3)
         if visibility < _LEAST_VISIBLE:
             return None
-        finished.append(
-            WorldObject(
-                thing.shape, thing.colour, thing.size, thing.centre, thing.dimensions, thing.yaw, thing.word,
-                thing.box, visibility,
-            )
-        )  # fmt: skip
+        finished.append(replace(thing, visibility=visibility))
     return tuple(finished)

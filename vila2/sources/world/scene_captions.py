@@ -1,4 +1,6 @@
-"""Texts about a scene: short noisy alt-text as on the web, and detailed captions that are true by construction."""
+"""Writes texts about a scene: short noisy alt-text as on the web, and detailed captions that are true."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,15 +10,25 @@ from vila2.sources.world.scene import Scene, WorldObject
 from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES, SIZES
 
 _GENERIC = (
-    "a nice picture", "photo of the day", "stock photo", "image for sale", "new photo", "best picture of the day",
-    "free stock image", "click to see the photo", "untitled picture", "my new picture",
+    "a nice picture", "photo of the day", "stock photo", "image for sale", "new photo",
+    "best picture of the day", "free stock image", "click to see the photo", "untitled picture",
+    "my new picture",
 )  # fmt: skip
+_ALT_TEXTS = (
+    "{size} {color} {shape}",
+    "{color} {shape}",
+    "a {size} {color} {shape}",
+    "photo of {a_color} {shape}",
+    "{color} {shape} for sale",
+    "{a_color} {shape} on the ground",
+    "{size} {color} {shape} photo",
+)
 
-#: Shares of alt-texts that say nothing and, of the others, of those that are wrong in one attribute.
+#: Share of alt-texts that say nothing; and of the others, share of those with one wrong attribute.
 GENERIC_SHARE, WRONG_SHARE = 0.2, 1 / 3
 
 
-def _pick(rng: np.random.Generator, values: tuple[str, ...] | list[str]) -> str:
+def _pick(rng: np.random.Generator, values: Sequence[str]) -> str:
     return values[int(rng.integers(len(values)))]
 
 
@@ -25,44 +37,45 @@ def _other(rng: np.random.Generator, values: tuple[str, ...], than: str) -> str:
 
 
 def alt_text(scene: Scene, rng: np.random.Generator) -> str:
-    """A short text about one object, the way web images carry them: a fifth say nothing, many are wrong."""
+    """Writes a short text about one object as web images carry it: a fifth say nothing, many are wrong.
+
+    Args:
+        scene: scene of the image.
+        rng: random generator that makes all choices.
+    """
     if rng.random() < GENERIC_SHARE:
         return _pick(rng, _GENERIC)
-    # People name what stands out: large and near objects more often.
+    # People name large and near objects more often.
     weights = np.array([thing.dimensions[0] / thing.depth for thing in scene.objects])
     thing = scene.objects[int(rng.choice(len(weights), p=weights / weights.sum()))]
-    shape, colour, size = thing.shape, thing.colour, thing.size
+    shape, color, size = thing.shape, thing.colour, thing.size
     if rng.random() < WRONG_SHARE:
-        match _pick(rng, ("shape", "colour", "colour", "size")):
+        match _pick(rng, ("shape", "color", "color", "size")):
             case "shape":
                 shape = _other(rng, SHAPES, shape)
-            case "colour":
-                colour = _other(rng, tuple(COLOURS), colour)
+            case "color":
+                color = _other(rng, tuple(COLOURS), color)
             case _:
                 size = _other(rng, tuple(SIZES), size)
-                return f"{size} {colour} {shape}"
-    template = _pick(
-        rng,
-        ("{size} {colour} {shape}", "{colour} {shape}", "a {size} {colour} {shape}", "photo of {a_colour} {shape}",
-         "{colour} {shape} for sale", "{a_colour} {shape} on the ground", "{size} {colour} {shape} photo"),
-    )  # fmt: skip
-    return template.format(size=size, colour=colour, shape=shape, a_colour=article(colour))
+                return f"{size} {color} {shape}"
+    template = _pick(rng, _ALT_TEXTS)
+    return template.format(size=size, color=color, shape=shape, a_color=article(color))
 
 
 def detailed_caption(
     scene: Scene, rng: np.random.Generator, *, spatial: float = 0.5, words: float = 0.5
 ) -> str:
-    """A caption that says only true things, of varied length, from left to right: one object to all of them.
+    """Writes a true caption of one to all objects, from left to right.
 
     Args:
-        scene: what is in the image.
-        rng: decides what is said and how.
-        spatial: how readily positions and relations are told, 0..1.
-        words: how readily words on signs are told, 0..1.
+        scene: scene of the image.
+        rng: random generator that makes all choices.
+        spatial: share of possible positions and relations to tell, roughly, 0 to 1.
+        words: share of words on signs to tell, 0 to 1.
     """
     count = len(scene.objects)
     told = int(rng.choice([1, max(1, count - 1), count], p=[0.12, 0.23, 0.65]))
-    # From left to right, as people read: an order also says what has been told already.
+    # The order from left to right also says what has been told already.
     order = sorted(scene.objects, key=relations.centre_u)[:told]
     sentences: list[str] = []
     if rng.random() < 0.5:
@@ -87,7 +100,7 @@ def detailed_caption(
 
 
 def phrase(thing: WorldObject, rng: np.random.Generator) -> str:
-    """The object with its attributes and no article; the size is left out now and then."""
+    """Names an object by its attributes without an article; its size is sometimes left out."""
     return thing.name if rng.random() < 0.3 else f"{thing.size} {thing.name}"
 
 
@@ -132,15 +145,16 @@ def _introduction(
         )
     return _pick(
         rng,
-        (f"There is {noun} {place}.", f"{place.capitalize()} there is {noun}.", f"{noun.capitalize()} is {place}.",
-         f"{noun.capitalize()} stands {place} of the image."),
+        (f"There is {noun} {place}.", f"{place.capitalize()} there is {noun}.",
+         f"{noun.capitalize()} is {place}.", f"{noun.capitalize()} stands {place} of the image."),
     )  # fmt: skip
 
 
 def _sign(thing: WorldObject, rng: np.random.Generator) -> str:
     return _pick(
         rng,
-        (f'The sign on the {thing.name} says "{thing.word}".', f'The {thing.name} has a sign that says "{thing.word}".',
+        (f'The sign on the {thing.name} says "{thing.word}".',
+         f'The {thing.name} has a sign that says "{thing.word}".',
          f'On the {thing.name} we can read the word "{thing.word}".'),
     )  # fmt: skip
 
@@ -164,7 +178,7 @@ def _relation_sentences(
     scene: Scene, used: list[WorldObject], rng: np.random.Generator, spatial: float
 ) -> list[str]:
     known = [thing for thing in used if relations.is_unique(scene, thing)]
-    sentences = []
+    sentences: list[str] = []
     while len(known) >= 2 and len(sentences) < 2 and rng.random() < 0.5 * spatial:
         one, other = (known[i] for i in rng.permutation(len(known))[:2])
         relation = _relation(one, other, rng)

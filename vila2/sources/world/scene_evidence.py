@@ -1,4 +1,4 @@
-"""The truth of a scene as evidence: the form in which any specialist's builder and verifier reads it."""
+"""Makes evidence of a scene's truth, the form that builders and verifiers of specialists read."""
 
 import math
 
@@ -8,12 +8,13 @@ from vila2.sources.world.vocabulary import SHAPES
 
 
 def scene_evidence(scene: Scene) -> Evidence:
-    """Everything that stands in the scene: solids with their boxes, every sign, the camera; nothing is left out."""
+    """Makes complete evidence of a scene: all solids with their boxes, all signs, and the camera."""
+    signs = [(thing, place) for thing in scene.objects if (place := sign_box(thing)) is not None]
     return Evidence(
         objects=tuple(_object(thing) for thing in scene.objects),
         all_objects=True,
         labels=SHAPES,
-        texts=tuple(_text(scene, thing) for thing in scene.objects if thing.word is not None),
+        texts=tuple(_text(scene, thing, place) for thing, place in signs),
         all_texts=True,
         camera=Camera(K=scene.K, width=scene.size, height=scene.size),
     )
@@ -24,7 +25,7 @@ def _object(thing: WorldObject) -> SceneObject:
     solid = Box3D(
         centre=thing.centre,
         dimensions=thing.dimensions,
-        # Evidence has the length along the object's own X, the world along its Z: a quarter turn more.
+        # The length lies along the object's X axis in evidence, along its Z axis here: a quarter turn more.
         rotation=((sin, 0.0, -cos), (0.0, 1.0, 0.0), (cos, 0.0, sin)),
     )
     return SceneObject(
@@ -32,7 +33,7 @@ def _object(thing: WorldObject) -> SceneObject:
     )
 
 
-def _text(scene: Scene, thing: WorldObject) -> WrittenText:
-    x0, y0, x1, y1 = (side / scene.size for side in sign_box(thing))
+def _text(scene: Scene, thing: WorldObject, place: tuple[int, int, int, int]) -> WrittenText:
+    x0, y0, x1, y1 = (side / scene.size for side in place)
     outline = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
     return WrittenText(text=str(thing.word), outline=outline, kind="word", on=thing.name)

@@ -1,4 +1,4 @@
-"""Short questions about a scene with one- or two-word answers, asked only where the answer is clear."""
+"""Asks short questions about a scene with answers of one or two words, only where the answer is clear."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,25 +6,32 @@ from types import MappingProxyType
 
 import numpy as np
 
-from vila2.claims.articles import plural
+from vila2.claims.articles import article, plural
 from vila2.sources.world import scene_relations as relations
 from vila2.sources.world.scene import Scene, WorldObject
 from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
 
+#: Kinds of questions.
 KINDS: tuple[str, ...] = (
     "existence", "colour", "shape", "count", "left_right", "front_behind", "closest", "farthest", "reading",
 )  # fmt: skip
 
-#: How often each kind is asked in the SFT set: what a specialist will later bring is scarce here.
+#: Share of each kind in the SFT set; the kinds that specialists teach are scarce.
 SFT_MIX = MappingProxyType(
-    {"existence": 0.28, "colour": 0.12, "shape": 0.10, "count": 0.10, "left_right": 0.19, "front_behind": 0.17,
-     "closest": 0.01, "farthest": 0.01, "reading": 0.02}
+    {"existence": 0.28, "colour": 0.12, "shape": 0.10, "count": 0.10, "left_right": 0.19,
+     "front_behind": 0.17, "closest": 0.01, "farthest": 0.01, "reading": 0.02}
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class SceneQuestion:
-    """A question, its kind (one of ``KINDS``) and its only right answer, in lower case."""
+    """A question about a scene.
+
+    Attributes:
+        kind: kind of the question, one of ``KINDS``.
+        question: text of the question.
+        answer: only right answer, in lower case.
+    """
 
     kind: str
     question: str
@@ -34,12 +41,18 @@ class SceneQuestion:
 def questions(
     scene: Scene, rng: np.random.Generator, kinds: Iterable[str] | None = None
 ) -> list[SceneQuestion]:
-    """Every question of the given kinds that this scene answers clearly, each at most once, in random order.
+    """Asks every question that a scene answers clearly, each at most once, in random order.
 
-    Existence asks as many absent as present objects; left/right and front/behind ask every pair in both orders.
+    "existence" asks for as many absent as present objects; "left_right" and "front_behind" ask about every
+    pair in both orders.
+
+    Args:
+        scene: scene to ask about.
+        rng: random generator that makes all choices.
+        kinds: kinds of questions; all by default.
 
     Raises:
-        ValueError: if a kind is not one of ``KINDS``.
+        ValueError: a kind is unknown.
     """
     found: list[SceneQuestion] = []
     for kind in KINDS if kinds is None else kinds:
@@ -52,11 +65,18 @@ def questions(
 def sample_questions(
     scene: Scene, rng: np.random.Generator, count: int, mix: dict[str, float] | None = None
 ) -> list[SceneQuestion]:
-    """``count`` different questions (fewer if the scene has not as many), kinds drawn by ``mix`` (``SFT_MIX``)."""
+    """Draws different questions about a scene.
+
+    Args:
+        scene: scene to ask about.
+        rng: random generator that makes all choices.
+        count: number of questions; fewer if the scene does not offer as many.
+        mix: shares of the kinds; ``SFT_MIX`` by default.
+    """
     mix = dict(SFT_MIX if mix is None else mix)
     pools = {kind: questions(scene, rng, [kind]) for kind in mix}
     chosen: list[SceneQuestion] = []
-    # A kind that a scene does not offer is not made up for by another draw of a scarce one: its weight is lost.
+    # The share of a kind that a scene does not offer is lost, so that scarce kinds stay scarce.
     for _ in range(count * 4):
         kinds = list(mix)
         kind = kinds[int(rng.choice(len(kinds), p=np.array(list(mix.values())) / sum(mix.values())))]
@@ -78,62 +98,65 @@ def _existence(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     asked = [present[i] for i in rng.permutation(len(present))[:3]]
     absent: list[tuple[str, str]] = []
     while len(absent) < len(asked):
-        colour, shape = present[int(rng.integers(len(present)))]
-        # Two negatives in three share the colour or the shape with a present object.
+        color, shape = present[int(rng.integers(len(present)))]
+        # Two negatives in three share the color or the shape with a present object.
         match int(rng.integers(3)):
             case 0:
-                colour = list(COLOURS)[int(rng.integers(len(COLOURS)))]
+                color = list(COLOURS)[int(rng.integers(len(COLOURS)))]
             case 1:
                 shape = SHAPES[int(rng.integers(len(SHAPES)))]
             case _:
-                colour = list(COLOURS)[int(rng.integers(len(COLOURS)))]
+                color = list(COLOURS)[int(rng.integers(len(COLOURS)))]
                 shape = SHAPES[int(rng.integers(len(SHAPES)))]
-        if (colour, shape) not in present and (colour, shape) not in absent:
-            absent.append((colour, shape))
+        if (color, shape) not in present and (color, shape) not in absent:
+            absent.append((color, shape))
     pairs = [(pair, "yes") for pair in asked] + [(pair, "no") for pair in absent]
-    return [SceneQuestion("existence", f"Is there a {colour} {shape}?".replace(" a orange", " an orange"), answer)
-            for (colour, shape), answer in pairs]  # fmt: skip
+    return [SceneQuestion("existence", f"Is there {article(f'{color} {shape}')}?", answer)
+            for (color, shape), answer in pairs]  # fmt: skip
 
 
-def _colour(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
+def _color(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     shapes = [thing.shape for thing in scene.objects]
     return [SceneQuestion("colour", f"What color is the {thing.shape}?", thing.colour)
             for thing in scene.objects if shapes.count(thing.shape) == 1]  # fmt: skip
 
 
 def _shape(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
-    colours = [thing.colour for thing in scene.objects]
+    colors = [thing.colour for thing in scene.objects]
     return [SceneQuestion("shape", f"What shape is the {thing.colour} object?", thing.shape)
-            for thing in scene.objects if colours.count(thing.colour) == 1]  # fmt: skip
+            for thing in scene.objects if colors.count(thing.colour) == 1]  # fmt: skip
 
 
 def _count(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     found = [("objects", len(scene.objects))]
     for shape in SHAPES:
         number = sum(thing.shape == shape for thing in scene.objects)
-        # Most shapes are there once or not at all: thin those out, so that "one" is not the answer to give.
+        # Most shapes are there once or not at all. Fewer of them are asked, so that "one" is no safe guess.
         if number >= 2 or rng.random() < (0.35 if number == 1 else 0.12):
             found.append((plural(shape), number))
-    for colour in COLOURS:
-        number = sum(thing.colour == colour for thing in scene.objects)
+    for color in COLOURS:
+        number = sum(thing.colour == color for thing in scene.objects)
         if number >= 2:
-            found.append((f"{colour} objects", number))
+            found.append((f"{color} objects", number))
     return [SceneQuestion("count", f"How many {noun} are there?", NUMBERS[number]) for noun, number in found]
 
 
-def _pairs(scene: Scene, rng: np.random.Generator) -> list[tuple[WorldObject, WorldObject]]:
+def _pairs(scene: Scene) -> list[tuple[WorldObject, WorldObject]]:
     unique = _unique(scene)
     return [(one, other) for one in unique for other in unique if one is not other]
 
 
 def _left_right(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     return [SceneQuestion("left_right", f"Is the {one.name} left or right of the {other.name}?", answer)
-            for one, other in _pairs(scene, rng) if (answer := relations.left_right(one, other))]  # fmt: skip
+            for one, other in _pairs(scene) if (answer := relations.left_right(one, other))]  # fmt: skip
 
 
 def _front_behind(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
-    return [SceneQuestion("front_behind", f"Is the {one.name} in front of or behind the {other.name}?", answer)
-            for one, other in _pairs(scene, rng) if (answer := relations.front_behind(one, other))]  # fmt: skip
+    return [
+        SceneQuestion("front_behind", f"Is the {one.name} in front of or behind the {other.name}?", answer)
+        for one, other in _pairs(scene)
+        if (answer := relations.front_behind(one, other))
+    ]
 
 
 def _extreme(scene: Scene, thing: WorldObject | None, word: str) -> list[SceneQuestion]:
@@ -160,6 +183,6 @@ def _reading(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
 
 
 _ASK: dict[str, Callable[[Scene, np.random.Generator], list[SceneQuestion]]] = {
-    "existence": _existence, "colour": _colour, "shape": _shape, "count": _count, "left_right": _left_right,
+    "existence": _existence, "colour": _color, "shape": _shape, "count": _count, "left_right": _left_right,
     "front_behind": _front_behind, "closest": _closest, "farthest": _farthest, "reading": _reading,
 }  # fmt: skip

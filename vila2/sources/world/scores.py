@@ -1,9 +1,8 @@
-"""How true and how complete a caption of a scene is."""
+"""Measures how true and how complete a caption of a scene is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 from vila2.data.claims import Claim
 from vila2.sources.world import scene_relations as relations
@@ -13,11 +12,13 @@ from vila2.sources.world.truth import check_caption, mentions
 
 @dataclass(frozen=True, slots=True)
 class SceneTally:
-    """What a caption says of one kind, and what there would be to say.
+    """Counts of one kind of statement in a caption.
 
     Attributes:
-        right, judged: true statements, of those that the truth decides; precision is their ratio.
-        told, there: different facts truly told, of those there are; recall is their ratio.
+        right: true statements.
+        judged: statements that the scene decides; ``right / judged`` is precision.
+        told: different facts told truly.
+        there: facts of the scene; ``told / there`` is recall.
     """
 
     right: int
@@ -27,11 +28,16 @@ class SceneTally:
 
 
 def caption_tallies(scene: Scene, text: str) -> dict[str, SceneTally]:
-    """Tallies of the kinds object, attribute, relation, text and count; of counts nothing needs to be told.
+    """Counts the statements of a caption by kind: object, attribute, relation, text and count.
 
-    An object is told where a mention is matched with it, its attributes (colour and size) where that mention states
-    them. A relation to be told is a pair of objects of which one is clearly left of the other or in front of it; it is
-    told by any true statement that relates the two by their names. A text is told where a sign's word is truly quoted.
+    An object is told if a mention is matched with it, its attributes (color and size) if that mention states
+    them. A relation of the scene is a pair of objects of which one is clearly left of or in front of the
+    other; it is told by any true statement that relates their names. A text is told if a sign's word is
+    quoted truly. Counts have no facts that must be told.
+
+    Args:
+        scene: scene of the image.
+        text: caption to measure.
     """
     claims = check_caption(scene, text)
     matched = [m for m in mentions(scene, text) if m.number is None and not m.repeats and m.match is not None]
@@ -46,7 +52,7 @@ def caption_tallies(scene: Scene, text: str) -> dict[str, SceneTally]:
     told = {
         "object": (len(matched), len(scene.objects)),
         "attribute": (sum(len(mention.spans) for mention in matched), 2 * len(scene.objects)),
-        # One pair can be told by several names ("cube", "red cube"): no more is told than there is.
+        # One pair can be told by several names ("cube", "red cube"), but counts once.
         "relation": (min(len(related), pairs), pairs),
         "text": (len(quoted & signs), len(signs)),
         "count": (0, 0),
@@ -54,17 +60,21 @@ def caption_tallies(scene: Scene, text: str) -> dict[str, SceneTally]:
     return {kind: SceneTally(*_judged(claims, kind), *counts) for kind, counts in told.items()}
 
 
-def caption_scores(scene: Scene, text: str) -> dict[str, Any]:
-    """The tallies as plain numbers.
+def caption_scores(scene: Scene, text: str) -> dict[str, float | None]:
+    """Scores a caption.
+
+    Args:
+        scene: scene of the image.
+        text: caption to score.
 
     Returns:
-        object_precision, object_recall, attribute_precision, relation_precision, text_precision, count_precision
-        (each 0..1, None where the caption says nothing of the kind; recall is never None), the counts
-        mentioned_objects, hallucinated_objects and contradicted_claims, and words.
+        object_precision, object_recall, attribute_precision, relation_precision, text_precision and
+        count_precision (0 to 1; precision is None if the caption has no such statement), the counts
+        mentioned_objects, hallucinated_objects and contradicted_claims, and the number of words.
     """
     tallies = caption_tallies(scene, text)
     objects = tallies["object"]
-    scores: dict[str, Any] = {
+    scores: dict[str, float | None] = {
         f"{kind}_precision": own.right / own.judged if own.judged else None for kind, own in tallies.items()
     }
     scores["object_recall"] = objects.told / objects.there

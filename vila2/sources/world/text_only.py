@@ -1,8 +1,8 @@
-"""Text without images from the miniature world: instructions for joint SFT, and a test of what a language model knows.
+"""Text without images from the miniature world: instructions for joint SFT, and a test of language models.
 
-The test has two parts. "wording": which of two texts is a caption and which has two neighbouring words exchanged; a
-language model that has read captions knows, before it ever sees an image. "told": questions about objects that are
-listed in words, which the shipped language model has to learn.
+The test has two parts. "wording" asks which of two texts is a caption, and which has two neighboring words
+exchanged; a language model that has read captions knows this before it sees an image. "told" asks about
+objects that are listed in words, which the shipped language model has to learn.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vila2.sources.world.scene_questions import questions
 from vila2.sources.world.scene_relations import centre_u
 from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
 
-#: The kinds of question that a list of objects from left to right answers, with the answers to choose from.
+#: Kinds of questions that a list of objects from left to right answers, with the possible answers.
 TOLD = {
     "existence": ("yes", "no"),
     "colour": tuple(COLOURS),
@@ -31,11 +31,14 @@ TOLD = {
 
 
 def text_instructions(split: str, seed: int, count: int, start: int = 0, asked: int = 6) -> Iterator[Sample]:
-    """Objects listed in words, and questions about them as isolated exchanges.
+    """Yields lists of objects in words, with questions about them in branches.
 
     Args:
-        split, seed, count, start: which scenes; nothing is rendered.
-        asked: questions about each list at the most.
+        split: split of the scenes, which are not rendered.
+        seed: seed of the stream.
+        count: number of scenes.
+        start: number of the first scene.
+        asked: most questions about a list.
     """
     for number in range(start, start + count):
         scene = sample_scene(split, seed, number)
@@ -47,9 +50,15 @@ def text_instructions(split: str, seed: int, count: int, start: int = 0, asked: 
 
 
 def text_test(split: str, seed: int, count: int, start: int = 0) -> Iterator[Sample]:
-    """Choices without images: for each scene one of wording, and one question about its objects told in words.
+    """Yields choices without images: for each scene one of wording, and one about its objects in words.
 
-    As in :func:`vila2.sources.world.documents.in_context_samples` the last turn says what is right.
+    As in :func:`vila2.sources.world.documents.in_context_samples`, the last turn holds the right answer.
+
+    Args:
+        split: split of the scenes, which are not rendered.
+        seed: seed of the stream.
+        count: number of scenes.
+        start: number of the first scene.
     """
     for number in range(start, start + count):
         scene = sample_scene(split, seed, number)
@@ -70,13 +79,13 @@ def text_test(split: str, seed: int, count: int, start: int = 0) -> Iterator[Sam
 
 
 def told(scene: Scene) -> str:
-    """All objects of a scene in words, from left to right."""
+    """Lists all objects of a scene in words, from left to right."""
     names = [article(f"{thing.size} {thing.name}") for thing in sorted(scene.objects, key=centre_u)]
     return f"From left to right there is {', '.join(names[:-1])} and {names[-1]}."
 
 
 def exchanged(text: str, rng: np.random.Generator) -> str:
-    """A text with two different neighbouring words in each other's place; the first word stays."""
+    """Exchanges two different neighboring words of a text; the first word stays in place."""
     words = text.split()
     places = [n for n in range(1, len(words) - 1) if words[n] != words[n + 1]]
     place = places[int(rng.integers(len(places)))]

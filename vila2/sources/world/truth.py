@@ -1,9 +1,9 @@
-"""Checking what a text says about a scene: claims with their character spans."""
+"""Checks what a text says about a scene: claims with their character spans."""
 
 import re
 from dataclasses import dataclass, replace
 
-from vila2.data.claims import Claim
+from vila2.data.claims import Claim, ClaimStatus
 from vila2.sources.world import scene_relations as relations
 from vila2.sources.world.scene import Scene, WorldObject
 from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
@@ -11,13 +11,14 @@ from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
 _SYNONYMS = {"sphere": "ball", "box": "cube", "block": "cube", "can": "cylinder", "octahedron": "diamond",
              "big": "large", "huge": "large", "little": "small", "tiny": "small"}  # fmt: skip
 _SHAPE = "|".join([*SHAPES, "sphere", "box", "block", "octahedron"])
-_COLOUR = "|".join(COLOURS)
+_COLOR = "|".join(COLOURS)
 _SIZE = "small|large|big|huge|little|tiny"
 _NUMBER = "|".join(NUMBERS)
 
 #: "a small red cube", "the cube", "red object"; a number or a plural makes it a count.
 _MENTION = re.compile(
-    rf"\b(?:(?P<det>an?|the|another|only one|{_NUMBER}|\d)\s+)?(?:(?P<size>{_SIZE})\s+)?(?:(?P<colour>{_COLOUR})\s+)?"
+    rf"\b(?:(?P<det>an?|the|another|only one|{_NUMBER}|\d)\s+)?"
+    rf"(?:(?P<size>{_SIZE})\s+)?(?:(?P<colour>{_COLOR})\s+)?"
     rf"(?P<shape>{_SHAPE}|object)(?P<plural>e?s)?\b",
     re.IGNORECASE,
 )
@@ -37,13 +38,31 @@ _SIGN = re.compile(
     r"\b(?:says?|saying|reads?|reading|(?:the|a)\s+word)\s+[\"'“]?\s*(?P<word>[a-z]+)\b\s*[\"'”]?", re.I
 )
 _SENTENCE = re.compile(r"[^.!?;]+")
-#: What may stand between a place at the head of a clause and the object it speaks of.
-_LEADS_ON = re.compile(r"^(?:\s+of\s+the\s+(?:image|picture|scene))?\s*,?\s*(?:there\s+(?:is|are)|we\s+\w+(?:\s+see)?|is|stands)?\s*$", re.I)  # fmt: skip
+#: Text between a place at the beginning of a clause and the object that it is about.
+_LEADS_ON = re.compile(
+    r"^(?:\s+of\s+the\s+(?:image|picture|scene))?\s*,?\s*"
+    r"(?:there\s+(?:is|are)|we\s+\w+(?:\s+see)?|is|stands)?\s*$",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SceneMention:
-    """One object as a text names it; ``candidates`` are the scene's objects with all stated attributes."""
+    """One object, or several of a kind, as a text names them.
+
+    Attributes:
+        start: first character of the mention.
+        end: end of the mention, exclusive.
+        size: stated size; None without one.
+        colour: stated color; None without one.
+        shape: stated shape; None for "object".
+        definite: whether it has the article "the".
+        number: stated number; None for a single object.
+        spans: stated attributes, each with its span.
+        candidates: numbers of the scene's objects with all stated attributes.
+        match: number of the object that it is matched with; None if none is left.
+        repeats: whether it refers to an earlier mention.
+    """
 
     start: int
     end: int
@@ -59,14 +78,21 @@ class SceneMention:
 
     @property
     def name(self) -> str:
-        """The stated attributes in order."""
+        """Stated attributes in order."""
         return " ".join(part for part in (self.size, self.colour, self.shape or "object") if part)
 
 
 def check_caption(scene: Scene, text: str) -> tuple[Claim, ...]:
-    """The claims a text makes over the world's vocabulary, each supported, contradicted or unverified.
+    """Finds and judges the claims of a text.
 
-    Text that the parser does not understand makes no claim. Claims come in order of their first character.
+    Text that the parser does not understand makes no claim.
+
+    Args:
+        scene: scene that decides the claims.
+        text: text over the world's vocabulary.
+
+    Returns:
+        Claims in order of their first character, each supported, contradicted or unverified.
     """
     found = mentions(scene, text)
     singles = [mention for mention in found if mention.number is None]
@@ -93,14 +119,19 @@ def _normal(word: str | None) -> str | None:
 
 
 def mentions(scene: Scene, text: str) -> list[SceneMention]:
-    """The objects that a text names in order, each matched with an object of the scene where one is left for it."""
+    """Finds the objects that a text names, in order, and matches each with one of the scene if one is left.
+
+    Args:
+        scene: scene with the objects.
+        text: text over the world's vocabulary.
+    """
     found: list[SceneMention] = []
     for hit in _MENTION.finditer(text):
         size, colour, shape = _normal(hit["size"]), _normal(hit["colour"]), _normal(hit["shape"])
         shape = None if shape == "object" else shape
         number = _number((hit["det"] or "").lower(), bool(hit["plural"]))
         if (number is None and not (size or colour or shape)) or number == -1:
-            continue  # "the object", "cubes": nothing is said that could be checked
+            continue  # "the object" and "cubes" state nothing that could be checked
         spans = tuple((name, *hit.span(name)) for name in ("size", "colour") if hit[name])
         fitting = tuple(i for i, thing in enumerate(scene.objects) if _fits(thing, size, colour, shape))
         definite = (hit["det"] or "").lower() == "the"
@@ -109,7 +140,7 @@ def mentions(scene: Scene, text: str) -> list[SceneMention]:
 
 
 def _number(determiner: str, is_plural: bool) -> int | None:
-    """The count that a determiner states, None for a single object, -1 for a plural without a number."""
+    """Reads the number that a determiner states; None for a single object, -1 for a bare plural."""
     if determiner == "only one":
         return 1
     if determiner.isdigit():
@@ -120,7 +151,10 @@ def _number(determiner: str, is_plural: bool) -> int | None:
 
 
 def _matched(mentions: list[SceneMention]) -> list[SceneMention]:
-    """Give every new mention its own object, as many as can be (augmenting paths); "the ..." may repeat one."""
+    """Matches as many new mentions as possible, each with its own object, by augmenting paths.
+
+    A mention with "the" may refer to an earlier one instead.
+    """
     owner: dict[int, int] = {}
 
     def place(number: int, tried: set[int]) -> bool:
@@ -152,12 +186,12 @@ def _matched(mentions: list[SceneMention]) -> list[SceneMention]:
 
 
 def _same(earlier: SceneMention, later: SceneMention) -> bool:
-    """Whether "the <later>" may speak of an object already named: nothing it states is denied there."""
+    """Tells whether "the <later>" may refer to an earlier mention: none of their attributes differ."""
     pairs = ((earlier.size, later.size), (earlier.colour, later.colour), (earlier.shape, later.shape))
     return all(a is None or b is None or a == b for a, b in pairs)
 
 
-def _status(value: bool | None) -> str:
+def _status(value: bool | None) -> ClaimStatus:
     return "unverified" if value is None else "supported" if value else "contradicted"
 
 
@@ -208,8 +242,12 @@ def _relation_claims(
         holds = None if not values else True if word in values else None if None in values else False
         name = f"{subject.name} {word} {after[0].name}"
         detail = f"it is {'/'.join(str(v) for v in values)}" if holds is False else ""
-        ends = {"predicate": word, "object": after[0].name}
-        claims.append(Claim("relation", hit.start(), hit.end(), _status(holds), detail, name, **ends))
+        claims.append(
+            Claim(
+                "relation", hit.start(), hit.end(), _status(holds), detail, name, predicate=word,
+                object=after[0].name,
+            )
+        )  # fmt: skip
     return claims
 
 
@@ -237,7 +275,7 @@ def _place_claims(
 
 
 def _in_place(thing: WorldObject, word: str) -> bool | None:
-    """Whether the object is where the word says, None in the dead band beside the place."""
+    """Tells whether an object is where the word says; None within the margin beside the place."""
     u = relations.centre_u(thing)
     inside, near = {
         "left": (u < 0.40, u < 0.48),

@@ -1,19 +1,18 @@
-"""The miniature world as a source of samples: pairs, documents, instructions, and tests with exact truth."""
+"""Source `world`: pairs, documents, instructions and tests from the miniature world, with exact truth."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.errors import DataError
-from vila2.sources.world import Scene, detailed_caption, generator, world_samples
+from vila2.sources.world import Scene, WorldSample, detailed_caption, generator, world_samples
 from vila2.sources.world.documents import document_samples, in_context_samples
 from vila2.sources.world.scene_evidence import scene_evidence
 from vila2.sources.world.text_only import text_instructions, text_test
 
-#: One sample for each scene, with its truth, and those made of several scenes or of none's image.
+#: Contents with one sample for each scene, and all contents.
 SCENES = ("alt_text", "instructions", "test")
 CONTENTS = (*SCENES, "documents", "in_context", "text_instructions", "text_test")
 
@@ -32,25 +31,28 @@ def read(
     order: str = "interleaved",
     shots: int = 4,
 ) -> Iterator[Sample]:
-    """Scenes of one split as samples; where a sample is one scene, its truth is in ``meta``: ``scene``, ``evidence``.
+    """Makes samples of the miniature world's scenes.
+
+    Samples of a single scene have its truth in ``meta["scene"]`` and ``meta["evidence"]``.
 
     Args:
-        path: unused, the world is made, not read.
-        split: which stream of scenes ("pretrain", "sft", "specialist", "test").
-        count, start, seed: which scenes of the stream.
-        content: "alt_text" pairs each image with short noisy text, as the web does; "instructions" gives
-            a detailed caption and questions, as isolated exchanges about one image; "test" carries the
-            detailed caption and, in ``meta["questions"]``, what to ask; "documents" are several images with
-            sentences in order, "in_context" such documents without their last sentence; "text_instructions" and
-            "text_test" have no images.
-        questions: per scene, at the most (of each kind, in a test split).
-        captions: detailed captions per scene of "instructions", each in other words.
-        prompts: one of them, drawn anew, asks for each detailed caption.
-        order: of "documents": interleaved, pairs or reordered.
-        shots: examples of "in_context".
+        path: unused, since the world is made and not read.
+        split: stream of scenes: "pretrain", "sft", "specialist" or "test".
+        count: number of scenes, documents or tasks.
+        content: "alt_text" pairs each image with short noisy text, as on the web; "instructions" gives
+            detailed captions and questions in branches; "test" gives the detailed caption, and questions in
+            ``meta["questions"]``; "documents" are several images with sentences in order; "in_context" are
+            documents without their last sentence; "text_instructions" and "text_test" have no images.
+        seed: seed of the stream.
+        start: number of the first scene, document or task, from 0.
+        questions: most questions about a scene; in the split "test", most questions of each kind.
+        captions: number of detailed captions of a scene for "instructions", in different words.
+        prompts: prompts for detailed captions; one is drawn for each caption.
+        order: order of "documents": "interleaved", "pairs" or "reordered", as in source `mmc4`.
+        shots: number of examples for "in_context".
 
     Raises:
-        DataError: unknown content.
+        DataError: the content or the order is unknown.
     """
     if content not in CONTENTS:
         raise DataError(f"the world has no content {content!r}", hint=f"use one of {', '.join(CONTENTS)}")
@@ -64,15 +66,14 @@ def read(
         return
     asked = 0 if content == "alt_text" else questions
     for row in world_samples(split, seed, count, start, asked):
-        meta = {"scene": row["scene"], "domain": "miniature"} | scene_evidence(
-            Scene.from_json(row["scene"])
-        ).to_meta()
+        evidence = scene_evidence(Scene.from_json(row["scene"]))
+        meta = {"scene": row["scene"], "domain": "miniature", **evidence.to_meta()}
         if content == "test":
             meta["questions"] = row["questions"]
         yield Sample(row["key"], (row["image_bytes"],), tuple(_turns(row, content, captions, prompts)), meta)
 
 
-def _turns(row: dict[str, Any], content: str, captions: int, prompts: Sequence[str]) -> list[Turn]:
+def _turns(row: WorldSample, content: str, captions: int, prompts: Sequence[str]) -> list[Turn]:
     if content == "alt_text":
         return [user(ImagePart()), assistant(row["alt_text"])]
     if content == "test":
