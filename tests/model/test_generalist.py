@@ -114,7 +114,7 @@ def test_a_model_that_does_not_read_images(tmp_path) -> None:
     save_language(tmp_path, "llama")
     with pytest.raises(ModelError, match=r"'llama' model, which does not read images"):
         load_generalist(tmp_path)
-    with pytest.raises(ModelError, match=r"cannot tell the vision tower of LlamaForCausalLM apart"):
+    with pytest.raises(ModelError, match=r"cannot identify the vision tower of LlamaForCausalLM"):
         parts_of(AutoModelForCausalLM.from_pretrained(tmp_path))
 
 
