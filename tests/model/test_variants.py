@@ -236,7 +236,7 @@ def test_a_higher_resolution_gives_more_tokens_with_the_same_weights(parts, tmp_
 
 def test_a_resolution_that_a_tower_or_a_processor_cannot_have(parts) -> None:
     model, processor = assemble(parts / "siglip_vision_model", parts / "qwen2")
-    with pytest.raises(ModelError, match="cannot look at 7x7"):
+    with pytest.raises(ModelError, match="cannot read images of 7x7"):
         set_image_size(model, processor, 7)
     _, processor = assemble(parts / "siglip_vision_model", parts / "qwen2")
     processor.image_processor.size = {"height": 56, "width": 56}

@@ -1,4 +1,4 @@
-"""The step that makes the model which every training of a run starts from."""
+"""The step that makes the starting model of a run."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from vila2.run.steps import Run
 
 
 class AssembleSettings(ModelSpec):
-    """The model part of a recipe, and the seed of what begins at random."""
+    """The model settings of a recipe, and the seed of the fresh weights."""
 
     seed: int
 
 
 def starting_parts(run: Run, recipe: Recipe) -> StepResult:
-    """The model that every training of a recipe starts from."""
+    """Makes the starting model of a recipe, or takes it from an earlier run of the step."""
     named = {name: getattr(recipe.model, name) for name in ("vision", "language", "pretrained")}
-    # Of folders on this machine the content counts, not the name.
+    # Folders on this machine are identified by their content, not by their names.
     inputs = {name: Path(named_model(path)) for name, path in named.items() if path and Path(path).exists()}
     return run.step(
         "parts", assemble, settings=AssembleSettings(seed=recipe.seed, **dict(recipe.model)), inputs=inputs
@@ -32,7 +32,7 @@ def starting_parts(run: Run, recipe: Recipe) -> StepResult:
 
 @step_kind("assemble", AssembleSettings, digested_as="vila2.cycle.work.assemble")
 def assemble(folder: Path, settings: AssembleSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-    """Puts the pretrained parts together with a fresh projector, or takes an existing VLM."""
+    """Assembles the pretrained parts with a fresh projector, or loads an existing VLM."""
     from vila2.model.assemble import assemble as assemble_parts
     from vila2.model.coordinate_scheme import set_coordinates
     from vila2.model.generalist import load_generalist
