@@ -208,7 +208,7 @@ def test_one_type_of_numbers(parts) -> None:
 
 def test_a_head_that_is_more_than_linear_is_refused(parts, tmp_path) -> None:
     save_language(tmp_path, "gemma2", final_logit_softcapping=5.0, head_dim=12, num_key_value_heads=2)
-    with pytest.raises(ModelError, match=r"gemma2.*more to its logits"):
+    with pytest.raises(ModelError, match=r"gemma2.*more than one linear layer"):
         assemble(parts / "dinov2", tmp_path)
 
 

@@ -213,8 +213,8 @@ def _join(
             model.model.visual_expert.to(config.dtype)
     model.lm_head = cast(nn.Linear, output_layer(causal))  # every causal language model has one
     model.tie_weights()
-    model.eval()
-    causal.eval()
+    for one in (model, causal):
+        PreTrainedModel.eval(one)
     _check_head(model, causal)
     return model
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from vila2.errors import ModelError
 from vila2.progress import Progress
 from vila2.recipe.parts.model import ModelSpec
 from vila2.recipe.recipe import Recipe
@@ -12,6 +13,9 @@ from vila2.run.run_model import named_model
 from vila2.run.step_files import StepResult
 from vila2.run.step_kinds import Inputs, step_kind
 from vila2.run.steps import Run
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, ProcessorMixin
 
 
 class AssembleSettings(ModelSpec):
@@ -41,12 +45,24 @@ def assemble(folder: Path, settings: AssembleSettings, inputs: Inputs, progress:
     with progress.task("assemble the model", 1) as task:
         if settings.pretrained:
             generalist = load_generalist(settings.pretrained, dtype=settings.dtype)
-            model, processor = generalist.model, generalist.processor
+            model: PreTrainedModel = generalist.model
+            processor: ProcessorMixin = generalist.processor
         else:
-            of_parts = settings.model_dump(exclude={"vision", "language", "pretrained", "coordinates"})
-            model, processor = assemble_parts(settings.vision, settings.language, **of_parts)
+            others = settings.model_dump(exclude={"vision", "language", "pretrained", "coordinates"})
+            vision, language = _named_parts(settings)
+            model, processor = assemble_parts(vision, language, **others)
         if settings.coordinates:
             set_coordinates(model, processor, settings.coordinates)
         save_model(model, processor, folder / "model")
         task.advance()
     return {"parameters": sum(p.numel() for p in model.parameters())}
+
+
+def _named_parts(settings: AssembleSettings) -> tuple[str, str]:
+    """Vision tower and language model, which a recipe without a pretrained VLM must name."""
+    if settings.vision is None or settings.language is None:
+        raise ModelError(
+            "the recipe's model has no vision tower or no language model",
+            hint="set model.vision and model.language, or model.pretrained",
+        )
+    return settings.vision, settings.language

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
@@ -102,7 +102,7 @@ def load_generalist(
     )
     check_vocabulary(model, processor, path_or_id)
     if not quantize:  # loading puts a quantized model on its device
-        nn.Module.to(model, place)  # transformers' own leaves out the types
+        cast(nn.Module, model).to(place)  # the decorated type of PreTrainedModel.to is wrong
     name = Path(location.path).resolve().name if location.is_local else location.path
     model.eval()
     return Generalist(model, processor, name, _digest(location, model))

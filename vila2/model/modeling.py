@@ -156,19 +156,12 @@ class Vila2Model(Vila2PreTrainedModel):
         Raises:
             ModelError: the number of image tokens in the text differs from what its images need.
         """
-        if (input_ids is None) == (inputs_embeds is None):
-            raise ModelError("give either input_ids or inputs_embeds", hint="leave one of them out")
-        if inputs_embeds is None:
-            inputs_embeds = cast(torch.Tensor, self.get_input_embeddings()(input_ids))
-            places = input_ids == self.config.image_token_id
+        if input_ids is not None and inputs_embeds is None:
             features = self._projected(pixel_values, mm_encoder_outputs, image_grids)
-            if features is not None or past_key_values is None or past_key_values.get_seq_length() == 0:
-                self._check_places(places, features)
-            if features is not None:
-                tokens = torch.cat(list(features)).to(inputs_embeds.dtype)
-                inputs_embeds = inputs_embeds.masked_scatter(places.unsqueeze(-1), tokens)
-            if self.visual_expert is not None:
-                self.visual_expert.look_at(places)
+            reads_start = past_key_values is None or past_key_values.get_seq_length() == 0
+            inputs_embeds = self._embed(input_ids, features, check=features is not None or reads_start)
+        elif input_ids is not None or inputs_embeds is None:
+            raise ModelError("give either input_ids or inputs_embeds", hint="leave one of them out")
         elif pixel_values is not None or self.visual_expert is not None:
             what = "pixel_values" if pixel_values is not None else "a visual expert"
             raise ModelError(f"inputs_embeds and {what} exclude each other", hint="pass input_ids")
@@ -192,6 +185,25 @@ class Vila2Model(Vila2PreTrainedModel):
         if found is None and pixel_values is not None:
             found = self.get_image_features(pixel_values, image_grids)
         return None if found is None else cast(_Features, found.pooler_output)
+
+    def _embed(self, input_ids: torch.Tensor, features: _Features | None, *, check: bool) -> torch.Tensor:
+        """The embeddings [B, L, hidden size] of a text, with the features in place of its image tokens.
+
+        Args:
+            input_ids: token ids [B, L].
+            features: projected tokens of all images; None without images.
+            check: whether the text must have as many image tokens as there are features.
+        """
+        embeddings = cast(torch.Tensor, self.get_input_embeddings()(input_ids))
+        places: torch.Tensor = torch.eq(input_ids, cast(int, self.config.image_token_id))
+        if check:
+            self._check_places(places, features)
+        if features is not None:
+            tokens = torch.cat(list(features)).to(embeddings.dtype)
+            embeddings = embeddings.masked_scatter(places.unsqueeze(-1), tokens)
+        if self.visual_expert is not None:
+            self.visual_expert.look_at(places)
+        return embeddings
 
     def _check_places(self, places: torch.Tensor, features: _Features | None) -> None:
         """Raises a ModelError if the image tokens of a text [B, L] are more or fewer than the features."""
@@ -221,6 +233,8 @@ class Vila2Model(Vila2PreTrainedModel):
 class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
     """Adds the language model's output layer: trains, and generates text from images and text."""
 
+    model: Vila2Model
+    lm_head: nn.Linear
     # The name of the embedding depends on the language model, so __init__ sets it.
     _tied_weights_keys = {"lm_head.weight": ""}  # noqa: RUF012 - transformers' own declaration
 
