@@ -79,7 +79,7 @@ def expected(template: str, name: str) -> str | tuple[type[Exception], str]:
     """What the model is to read, or the error."""
     turns = SAID[name]
     if template == "content as a string":
-        return ModelError, "as one text, and not as a list"
+        return ModelError, "as one text, not as a list"
     if template == "insists on turns" and turns[0][0] == "assistant":
         return DataError, "Conversation roles must alternate"
     if template in ("insists on turns", "drops the system turn") and turns[0][0] == "system":
@@ -164,7 +164,7 @@ def test_what_a_template_changes_is_said_once(caplog):
     with caplog.at_level(logging.WARNING, "vila2"):
         for name in ("two rounds", "image behind", "image within", "image behind"):
             own.encode(sample(name))
-    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+    assert [record.getMessage().partition(". ")[0] for record in caplog.records] == [
         "the chat template has its own place for the images of a turn, such as before its text"
     ]
 

@@ -54,8 +54,8 @@ def assemble(
     """Makes a model with a fresh projector and pretrained other parts.
 
     Args:
-        vision: hub id, folder or ``builtin:world/vision``; of an image-text model such as CLIP, only its vision
-            tower is used.
+        vision: hub id, folder or ``builtin:world/vision``; of an image-text model such as CLIP, only its
+            vision tower is used.
         language: hub id, folder, ``.gguf`` file, ``builtin:world/language`` or ``package:NAME/FILE.gguf``.
         projector: name in :data:`vila2.model.projectors.PROJECTORS`.
         vision_feature_layer: layer of the tower that is read, see :class:`Vila2Config`; -1 for a tower that
@@ -124,8 +124,8 @@ def family_config(
         settings: other settings of :class:`Vila2Config`.
 
     Raises:
-        ModelError: a layer that the tower does not have, images of different sizes, or settings that contradict
-            each other.
+        ModelError: a layer that the tower does not have, images of different sizes, or settings that
+            contradict each other.
     """
     config = Vila2Config(
         vision_config=vision_config,
@@ -213,8 +213,8 @@ def _join(
             model.model.visual_expert.to(config.dtype)
     model.lm_head = cast(nn.Linear, output_layer(causal))  # every causal language model has one
     model.tie_weights()
-    for one in (model, causal):
-        PreTrainedModel.eval(one)
+    PreTrainedModel.eval(model)
+    PreTrainedModel.eval(causal)
     _check_head(model, causal)
     return model
 

@@ -26,7 +26,8 @@ class Vila2Config(PreTrainedConfig):
             for the tower's own size.
         max_tiles: largest number of tiles per image; see :class:`vila2.model.tiling.Tiling`.
         s2_scales: resolutions at which an image is shown; see :class:`vila2.model.tiling.Tiling`.
-        visual_expert: kind of the weights that only image tokens use: "dense", a rank, or None for no such weights.
+        visual_expert: kind of the weights that only image tokens use: "dense", a rank, or None for no such
+            weights.
         image_token_id: id of the token that is the placeholder of one projected image token.
         head_bias: whether the language model's output layer has a bias.
         token_groups: numbered tokens that were added, with their loss; see :mod:`vila2.model.special_tokens`.

@@ -1,8 +1,8 @@
 """Converts checkpoints of VILA-1.5 and NVILA (NVlabs) to models of our family.
 
 Such a checkpoint is a folder with ``llm/``, ``vision_tower/`` and ``mm_projector/``, each with its own
-configuration. The first two are assembled as usual. The projector's weights are renamed, since in VILA's numbering
-the first layer is one that joins the patches and has no weights.
+configuration. The first two are assembled as usual. The projector's weights are renamed, since in VILA's
+numbering the first layer is one that joins the patches and has no weights.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ def _scales(theirs: Mapping[str, Any]) -> list[int]:
         return []
     scales = theirs["s2_scales"]
     sides = sorted(map(int, scales.split(",") if isinstance(scales, str) else scales))
-    # We support S² that joins at the first scale, from tiles of its size, and dynamic S² that joins at the last.
+    # We support S² that joins at the first scale, from tiles of its size, and dynamic S² that joins at the
+    # last.
     dynamic = bool(theirs.get("dynamic_s2"))
     expected = {"s2_resize_output_to_scale_idx": {-1, len(sides) - 1} if dynamic else {0}}
     expected |= {} if dynamic else {"s2_max_split_size": {sides[0]}}

@@ -34,7 +34,8 @@ from vila2.model.weights import POOLING, load_weights
 __all__ = ["Generalist", "load_generalist", "parts_of"]
 
 
-#: Pattern of weights that many checkpoints lack. Only the pooled vector of an image needs them, not patch features.
+#: Pattern of weights that many checkpoints lack. Only the pooled vector of an image needs them, not patch
+#: features.
 UNUSED = rf"vision.*{POOLING}"
 
 

@@ -1,9 +1,9 @@
 """Soft cross-entropy: a predicted number costs less the nearer it is to the target number.
 
 For a target number y of a token group, the target distribution over the group's numbers k is
-q_k ~ exp(-(y - k)^2 / 2 sigma^2). All other targets are one-hot, as in plain cross-entropy. This is VILA's loss for
-location and time tokens. The loss cannot be less than the entropy of q (1.4189 nats at sigma 1, 0.9189 at the two
-ends), so the excess over this floor measures how well numbers are learned.
+q_k ~ exp(-(y - k)^2 / 2 sigma^2). All other targets are one-hot, as in plain cross-entropy. This is VILA's
+loss for location and time tokens. The loss cannot be less than the entropy of q (1.4189 nats at sigma 1,
+0.9189 at the two ends), so the excess over this floor measures how well numbers are learned.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ class MiniatureVisionConfig(PreTrainedConfig):
         hidden_size: channels of one output cell: learned features, then ``coordinate_size`` fixed ones.
         stem_sizes: channels after each of the three halvings of the resolution.
         blocks: residual blocks at the last resolution.
-        frozen_statistics: whether the batch statistics of pretraining are kept in training mode too. Otherwise the
-            few images of a step would change them, even with a frozen tower.
+        frozen_statistics: whether the batch statistics of pretraining are kept in training mode too.
+            Otherwise the few images of a step would change them, even with a frozen tower.
     """
 
     model_type = "vila2_miniature_vision"
@@ -60,8 +60,8 @@ def _halve(inputs: int, outputs: int) -> nn.Sequential:
 def grid_coordinates(rows: int, columns: int, size: int) -> torch.Tensor:
     """Computes fixed sine and cosine coordinates [rows * columns, size], row-major.
 
-    Frequencies start at half a period over the image and double, so the first pair alone distinguishes left and
-    right.
+    Frequencies start at half a period over the image and double, so the first pair alone distinguishes left
+    and right.
 
     Args:
         rows, columns: shape of the grid in cells.

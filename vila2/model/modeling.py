@@ -144,13 +144,15 @@ class Vila2Model(Vila2PreTrainedModel):
 
         Args:
             input_ids: token ids [B, L], with ``image_token_id`` once for every projected image token.
-            pixel_values: pixels [tiles of the whole batch, 3, height, width], in the order of their placeholders.
+            pixel_values: pixels [tiles of the whole batch, 3, height, width], in the order of their
+                placeholders.
             attention_mask: mask [B, L]; or [B, 1, L, L], boolean (True: may attend) or additive, which
                 isolates parts of a sequence and needs ``position_ids``.
             position_ids: positions [B, L].
             past_key_values: cache of the tokens read before.
             inputs_embeds: embeddings [B, L, hidden size], images included, that replace ``input_ids``.
-            mm_encoder_outputs: {"image": result of :meth:`get_image_features`}, which replaces ``pixel_values``.
+            mm_encoder_outputs: {"image": result of :meth:`get_image_features`}, which replaces
+                ``pixel_values``.
             image_grids: see :meth:`get_image_features`.
 
         Raises:
@@ -283,7 +285,8 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
         Returns:
             ``loss`` if there are labels, ``logits`` [B, positions kept, vocabulary], ``past_key_values``.
             In training mode ``logits`` are those that the loss counts, [tokens counted, vocabulary]. A caller
-            that passes ``shift_labels``, the labels at the positions kept, gets the logits at those positions.
+            that passes ``shift_labels``, the labels at the positions kept, gets the logits at those
+            positions.
         """
         outputs = self.model(
             input_ids=input_ids,

@@ -44,8 +44,8 @@ def grids_of(tiling: Tiling, tiles: int, image_grids: torch.Tensor | None) -> li
 def join_scales(features: torch.Tensor, tiling: Tiling, grids: Sequence[Grid]) -> torch.Tensor:
     """Joins the resolutions of every image.
 
-    The tiles of each resolution become one map. All maps are averaged or repeated to the size of the first (S²)
-    or the last one (dynamic S²), and stacked along their channels.
+    The tiles of each resolution become one map. All maps are averaged or repeated to the size of the first
+    (S²) or the last one (dynamic S²), and stacked along their channels.
 
     Args:
         features: features [tiles of all images, rows * columns, C], in the order of :meth:`Tiling.cut`.

@@ -29,8 +29,8 @@ def parts_of(model: PreTrainedModel) -> dict[str, nn.Module]:
 
     Returns:
         ``vision``, ``projector`` and ``language``, and ``visual_expert`` if the model has one. If the output
-        layer has its own weights, ``language`` is a list of decoder and output layer. In Qwen-VL the projector
-        is the last module of the vision tower, and ``vision`` holds it too.
+        layer has its own weights, ``language`` is a list of decoder and output layer. In Qwen-VL the
+        projector is the last module of the vision tower, and ``vision`` holds it too.
 
     Raises:
         ModelError: a part that cannot be identified.

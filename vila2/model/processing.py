@@ -49,8 +49,8 @@ class Vila2Processor(ProcessorMixin):
         patch_size: patch size of the vision tower in pixels.
         projector: name of the model's projector; with the patch size it determines the tokens per image.
         image_token: placeholder of one image in a text, and of one image token in the token ids.
-        image_size: height and width in pixels that the image processor gives to an image or a tile; None tries
-            it out.
+        image_size: height and width in pixels that the image processor gives to an image or a tile; None
+            tries it out.
         max_tiles: largest number of tiles per image; see :class:`vila2.model.tiling.Tiling`.
         s2_scales: resolutions at which an image is shown; see :class:`vila2.model.tiling.Tiling`.
         image_end: text after the tokens of every image, or of every tile if tiles are projected separately.
@@ -150,9 +150,9 @@ def output_size(image_processor: Any) -> tuple[int, int]:
 def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, image_token: str = IMAGE_TOKEN) -> None:
     """Prepares a language model's tokenizer for the family, in place.
 
-    The image token becomes special. The tokenizer gets a padding token if it has none, or if its padding token is
-    the end token too, which would then be ignored by the loss or end a generation. Padding goes to the left, as
-    generation needs it.
+    The image token becomes special. The tokenizer gets a padding token if it has none, or if its padding
+    token is the end token too, which would then be ignored by the loss or end a generation. Padding goes to
+    the left, as generation needs it.
     """
     special: dict[str, Any] = {}
     if tokenizer.pad_token is None or tokenizer.pad_token_id == tokenizer.eos_token_id:

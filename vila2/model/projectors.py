@@ -129,7 +129,8 @@ def join_blocks(
     Args:
         features: features [B, rows * columns, C], row-major.
         rows, columns: shape of the grid in patches.
-        side: side of a block in patches; incomplete blocks at the right and at the bottom are padded with zeros.
+        side: side of a block in patches; incomplete blocks at the right and at the bottom are padded with
+            zeros.
         by_column: whether the blocks come column by column instead of row by row.
 
     Returns:

@@ -1,7 +1,8 @@
 """Registers the family with transformers' Auto classes, without importing torch or transformers.
 
-Each module of the family registers itself with the Auto classes when it is imported. This module makes sure that
-these imports happen: now if transformers' Auto classes are loaded already, otherwise as soon as they are.
+Each module of the family registers itself with the Auto classes when it is imported. This module makes sure
+that these imports happen: now if transformers' Auto classes are loaded already, otherwise as soon as they
+are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A cache of the features that a frozen vision tower computes.
 
-The same pictures come back many times: in every epoch of a stage, with every question of a benchmark, in every
-round. The features of a frozen tower stay the same.
+The same pictures come back many times: in every epoch of a stage, with every question of a benchmark, in
+every round. The features of a frozen tower stay the same.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ LIMIT = 512 * 2**20
 class SeenBefore:
     """Keeps features of pictures by the digest of their pixels.
 
-    It never evicts: pictures come back in the same order, so in a cache that is too small for one pass the oldest
-    would always be evicted just before they are needed.
+    It never evicts: pictures come back in the same order, so in a cache that is too small for one pass the
+    oldest would always be evicted just before they are needed.
 
     Args:
         limit: approximate largest size in bytes.
@@ -66,8 +66,9 @@ _latest: tuple[bytes, SeenBefore] | None = None
 def remember_pictures(model: Any) -> None:
     """Gives a model of our family, in place, a cache for its frozen vision tower on the CPU.
 
-    Models of one process with equal towers share a cache, as the stages and rounds of a run do. Other models do not
-    change. On a machine with a GPU no model does, since comparing pixels would wait for the GPU at each step.
+    Models of one process with equal towers share a cache, as the stages and rounds of a run do. Other models
+    do not change. On a machine with a GPU no model does, since comparing pixels would wait for the GPU at
+    each step.
 
     Args:
         model: model whose vision tower is not trained from here on.

@@ -17,7 +17,8 @@ def is_miniature(name: str | Path) -> bool:
     """Whether a model has the shipped miniature vision tower, or is that tower.
 
     Args:
-        name: ``builtin:`` part or folder of the model. A hub id is never a miniature, and the hub is not asked.
+        name: ``builtin:`` part or folder of the model. A hub id is never a miniature, and the hub is not
+            asked.
     """
     text = str(name)
     if not text.startswith("builtin:") and not Path(text).expanduser().is_dir():

@@ -1,7 +1,7 @@
 """Gives a model numbered tokens, such as location tokens: in vocabulary, embeddings, output layer and settings.
 
-The tokens are added tokens that are not special, so decoding an answer keeps them, by default also in transformers
-and vLLM. :func:`text_tokenizer` prevents that written text becomes one of them.
+The tokens are added tokens that are not special, so decoding an answer keeps them, by default also in
+transformers and vLLM. :func:`text_tokenizer` prevents that written text becomes one of them.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def add_token_groups(
         All groups of the model, old and new.
 
     Raises:
-        ModelError: another group has the same name, some of the tokens exist already, or the tokenizer does not
-            number them consecutively.
+        ModelError: another group has the same name, some of the tokens exist already, or the tokenizer does
+            not number them consecutively.
     """
     tokenizer = processor.tokenizer
     groups = {group.spec.name: group for group in token_groups(model.config)}

@@ -1,9 +1,9 @@
 """Computes how an image becomes tiles, and how many tokens they become. No other place counts them.
 
 By default an image is one tile. ``max_tiles`` cuts a large image into tiles by its aspect ratio, and adds the
-whole image as a last tile (InternVL, NVILA-Lite). ``s2_scales`` shows it at several resolutions, whose features
-are joined along their channels (S², Shi et al. 2024; VILA-1.5). Both together are dynamic S² (NVILA), whose
-highest resolution follows the aspect ratio.
+whole image as a last tile (InternVL, NVILA-Lite). ``s2_scales`` shows it at several resolutions, whose
+features are joined along their channels (S², Shi et al. 2024; VILA-1.5). Both together are dynamic S²
+(NVILA), whose highest resolution follows the aspect ratio.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ def patch_features(
     """Computes the patch features of one layer of a vision tower; a frozen tower keeps no graph.
 
     Args:
-        tower: SigLIP, SigLIP 2, CLIP, DINOv2 (also with registers), ViT, InternViT, or a tower with their inputs.
+        tower: SigLIP, SigLIP 2, CLIP, DINOv2 (also with registers), ViT, InternViT, or a tower with their
+            inputs.
         config: configuration that names the layer.
         pixel_values: pixels [images, 3, height, width].
         seen_before: cache of features, for a frozen tower on the CPU.

@@ -6,8 +6,8 @@ Here every linear map W of a decoder layer gets a second map E, which is added a
 
     y = W x + E x        E is dense, or a product of two factors of a given rank
 
-E starts at zero. A dense E equals CogVLM's expert, which starts as a copy of W: both are W + E. The reading of
-text alone does not change.
+E starts at zero. A dense E equals CogVLM's expert, which starts as a copy of W: both are W + E. The reading
+of text alone does not change.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The one place that decides whether weights fit the model they are loaded into.
 
-transformers fills what a checkpoint lacks with random numbers and goes on; a model that is partly random writes
-captions that look like captions. So every loading ends here: what is missing, of another shape, or not finite is an
-error that names it.
+transformers fills what a checkpoint lacks with random numbers and goes on; a model that is partly random
+writes captions that look like captions. So every loading ends here: what is missing, of another shape, or not
+finite is an error that names it.
 """
 
 from __future__ import annotations

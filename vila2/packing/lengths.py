@@ -43,7 +43,8 @@ class Lengths:
     """The measured lengths of samples.
 
     Attributes:
-        tokens: length of each sample in tokens, image tokens included, [samples]; 0 if it cannot be trained on.
+        tokens: length of each sample in tokens, image tokens included, [samples]; 0 if it cannot be trained
+            on.
         images: number of images of each sample, [samples].
         cut: number of samples that are longer than allowed, so that their end is cut off.
         unfit: samples that cannot be trained on, in order.
@@ -73,10 +74,11 @@ def measure_lengths(
         samples: mixture of a stage.
         encoder: encoder that measures the samples.
         style: style of the conversations.
-        file: ``.npz`` file for the lengths, in a folder of this stage with this mixture and these settings; None
-            for no file.
+        file: ``.npz`` file for the lengths, in a folder of this stage with this mixture and these settings;
+            None for no file.
         progress: display of the progress.
-        decode: function that tells, by index, whose images are to be decoded too, since nothing did so before.
+        decode: function that tells, by index, whose images are to be decoded too, since nothing did so
+            before.
         exact: see :meth:`vila2.model.conversation.ConversationEncoder.measure`.
     """
     if file and (kept := _kept(file)):

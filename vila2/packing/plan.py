@@ -1,8 +1,8 @@
 """Plans packs: which samples share a row of limited length.
 
 Each pack starts with the longest sample that is left. It is filled with one or two samples that fit the rest
-exactly, otherwise with the longest that fits. The lengths that are left are the bits of one integer. So its highest
-bit answers what fits best, and a single `&` answers which two samples fill the rest.
+exactly, otherwise with the longest that fits. The lengths that are left are the bits of one integer. So its
+highest bit answers what fits best, and a single `&` answers which two samples fill the rest.
 """
 
 from __future__ import annotations
