@@ -14,5 +14,5 @@ def input_embeddings(model: PreTrainedModel) -> nn.Embedding:
 
 
 def output_layer(model: PreTrainedModel) -> nn.Linear | None:
-    """The layer that makes the logits, ``weight`` [vocabulary, hidden size]; None where the model has none."""
+    """The layer that makes the logits, ``weight`` [vocabulary, hidden size]; None if there is none."""
     return cast(nn.Linear | None, model.get_output_embeddings())

@@ -160,7 +160,8 @@ def load_processor(path_or_id: str | Path, *, trust_remote_code: bool = False) -
         processor: ProcessorMixin = _load_processor(location, trust_remote_code)
     if not hasattr(processor, "image_processor") or getattr(processor, "tokenizer", None) is None:
         raise ModelError(
-            f"the processor of {path_or_id} is a {type(processor).__name__}, which is not for images and text",
+            f"the processor of {path_or_id} is a {type(processor).__name__},"
+            " which is not for images and text",
             hint="check processor_class in preprocessor_config.json: it must be one of transformers' own",
         )
     return processor
@@ -195,8 +196,10 @@ def check_kind(config: PreTrainedConfig, name: str | Path, trust_remote_code: bo
     refuse_encoder_decoder(config, name)
     if hasattr(config, "mm_vision_tower"):
         raise ModelError(
-            f"{name} has the format of the original LLaVA code (mm_vision_tower), which transformers cannot read",
-            hint="use the checkpoint in transformers' format (llava-hf); for VILA-1.5 and NVILA: vila2 model convert",
+            f"{name} has the format of the original LLaVA code (mm_vision_tower),"
+            " which transformers cannot read",
+            hint="use the checkpoint in transformers' format (llava-hf);"
+            " for VILA-1.5 and NVILA: vila2 model convert",
         )
     if type(config) in AutoModelForImageTextToText._model_mapping or trust_remote_code:
         return

@@ -116,7 +116,7 @@ def _class_of_name(name: str) -> type[ProcessorMixin] | None:
 
 
 def _with_pillow(name: str) -> type[ProcessorMixin] | None:
-    """Imports a processor class whose module needs torchvision only for a function that its Pillow twin has too.
+    """Imports a processor class that needs torchvision only for a function that its Pillow twin has too.
 
     This holds for Pixtral, whose processor Mistral 3 uses too.
     """

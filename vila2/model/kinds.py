@@ -23,8 +23,8 @@ def refuse_encoder_decoder(config: PreTrainedConfig, name: str | Path) -> None:
     """
     if getattr(config, "is_encoder_decoder", False):
         raise ModelError(
-            f"{name} is a {config.model_type!r} model, which reads the image and the question in an encoder and "
-            "answers in a decoder; captioning and training need a decoder-only language model",
+            f"{name} is a {config.model_type!r} model, which reads the image and the question in an encoder"
+            " and answers in a decoder; captioning and training need a decoder-only language model",
             hint="use a model with a decoder-only language model, such as SmolVLM, LLaVA or Qwen-VL; "
             "docs/models.md lists the families",
         )

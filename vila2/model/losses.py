@@ -202,7 +202,7 @@ class SoftTokenLoss:
 
 
 def use_soft_loss(model: PreTrainedModel) -> SoftTokenLoss | None:
-    """Makes a model train with the soft loss, in place; returns None, without a change, if no token group is soft.
+    """Makes a model train with the soft loss, in place; without soft token groups, returns None.
 
     Args:
         model: any model of transformers that computes its loss with ``loss_function``, not yet wrapped.

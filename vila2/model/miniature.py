@@ -1,4 +1,4 @@
-"""The miniature vision tower: a small convolutional encoder with transformers' interface, for the miniature world."""
+"""The vision tower of the miniature world: a small convolutional encoder with transformers' interface."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def grid_coordinates(rows: int, columns: int, size: int) -> torch.Tensor:
 
 
 class MiniatureVisionModel(PreTrainedModel):
-    """Encodes images by convolutions. Each output cell carries its coordinates, which convolutions do not know."""
+    """Encodes images by convolutions, and adds coordinates to each cell, which convolutions do not know."""
 
     config_class = MiniatureVisionConfig
     base_model_prefix = "vision"

@@ -1,4 +1,4 @@
-"""The model: projected image features replace the image tokens of a text, and the language model reads the result.
+"""The model: projected image features replace the image tokens, and the language model reads the result.
 
 embeddings = embed(input_ids)
 features   = project(vision_tower(pixel_values))
@@ -216,8 +216,8 @@ class Vila2Model(Vila2PreTrainedModel):
         if found != needed:
             each = f" ({len(features[0])} each)" if isinstance(features, torch.Tensor) else ""
             raise ModelError(
-                f"{tiles} images or tiles need {needed} image tokens{each}, but the text has {found}"
-                f" of them (id {self.config.image_token_id}) in {len(places)} sequences",
+                f"{tiles} images or tiles need {needed} image tokens{each},"
+                f" but the text has {found} of them (id {self.config.image_token_id}) in {len(places)} sequences",
                 hint="make text and images with the model's own processor, and cut no sequence inside an image",
             )
 

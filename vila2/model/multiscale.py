@@ -35,7 +35,8 @@ def grids_of(tiling: Tiling, tiles: int, image_grids: torch.Tensor | None) -> li
     needed = sum(tiling.tiles(grid) for grid in grids)
     if needed != tiles:
         raise ModelError(
-            f"{len(grids)} images at scales {list(tiling.s2_scales)} need {needed} tiles, but there are {tiles}",
+            f"{len(grids)} images at scales {list(tiling.s2_scales)} need {needed} tiles,"
+            f" but there are {tiles}",
             hint="make text and images with the model's own processor",
         )
     return grids

@@ -87,7 +87,7 @@ class Vila2Processor(ProcessorMixin):
         return Tiling(self.projector, *sizes, self.max_tiles, tuple(self.s2_scales))
 
     def _process_images(self, images: Any, **kwargs: Any) -> tuple[dict[str, Any], list[str]]:
-        """Makes pixels [tiles of all images, 3, height, width], and the text that replaces each placeholder."""
+        """Makes pixels [tiles of all images, 3, height, width], and the text in place of each placeholder."""
         tiling = self.tiling
         given = cast(Sequence[Any], make_flat_list_of_images(images))
         grids = [(1, 1)] * len(given)
@@ -102,7 +102,8 @@ class Vila2Processor(ProcessorMixin):
         made = tuple(inputs["pixel_values"][0].shape[-2:])
         if made != tiling.image_size:
             raise ModelError(
-                f"the image processor makes images of {made} pixels, but the processor expects {tiling.image_size}",
+                f"the image processor makes images of {made} pixels,"
+                f" but the processor expects {tiling.image_size}",
                 hint="change the size with vila2.model.resolution.set_image_size, or reload the processor",
             )
         inputs["image_grids"] = [list(grid) for grid in grids]
@@ -141,7 +142,8 @@ def output_size(image_processor: Any) -> tuple[int, int]:
     }
     if len(sizes) > 1:
         raise ModelError(
-            f"the image processor ({type(image_processor).__name__}) makes images of different sizes {sorted(sizes)}",
+            f"the image processor ({type(image_processor).__name__}) makes images of different sizes"
+            f" {sorted(sizes)}",
             hint="set its size to a fixed height and width, or do_center_crop, in preprocessor_config.json",
         )
     return sizes.pop()

@@ -24,7 +24,7 @@ class Projector(nn.Module):
 
     @classmethod
     def grid(cls, rows: int, columns: int) -> tuple[int, int]:
-        """Rows and columns of the tokens of ``rows`` x ``columns`` patches; a side that does not divide is padded."""
+        """Rows and columns of tokens for ``rows`` x ``columns`` patches; incomplete blocks are padded."""
         return -(-rows // cls.side), -(-columns // cls.side)
 
 
@@ -104,7 +104,7 @@ class MlpDownsample(MlpDownsample2x2):
 
 
 class MlpDownsample3x3(MlpDownsample2x2):
-    """Joins blocks of 3x3 patches, then applies an MLP that narrows in two steps: a ninth of the tokens (NVILA)."""
+    """Joins blocks of 3x3 patches, then applies a deeper MLP: a ninth of the tokens, row by row (NVILA)."""
 
     side = 3
 

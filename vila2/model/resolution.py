@@ -29,7 +29,8 @@ def set_image_size(model: PreTrainedModel, processor: Any, side: int) -> None:
     """
     if not isinstance(model.config, Vila2Config) or not isinstance(processor, Vila2Processor):
         raise ModelError(
-            f"image_size cannot be set for a {model.config.model_type!r} model: its processor determines the resolution",
+            f"image_size cannot be set for a {model.config.model_type!r} model:"
+            " its processor determines the resolution",
             hint="leave image_size out, or assemble a model from vision and language",
         )
     scale_sizes(processor.image_processor, side / processor.image_size[0])
@@ -46,7 +47,7 @@ def set_image_size(model: PreTrainedModel, processor: Any, side: int) -> None:
 
 
 def scale_sizes(image_processor: Any, factor: float) -> None:
-    """Multiplies the sizes of an image processor, in place: the size it resizes to and the size of its crop."""
+    """Multiplies the sizes of an image processor, in place: of resizing and of cropping."""
     for name in ("size", "crop_size"):
         sizes = getattr(image_processor, name, None)
         if sizes is not None:

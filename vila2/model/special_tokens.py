@@ -1,4 +1,4 @@
-"""Gives a model numbered tokens, such as location tokens: in vocabulary, embeddings, output layer and settings.
+"""Adds numbered tokens, such as location tokens, to a model: vocabulary, embeddings, output layer, settings.
 
 The tokens are added tokens that are not special, so decoding an answer keeps them, by default also in
 transformers and vLLM. :func:`text_tokenizer` prevents that written text becomes one of them.
@@ -96,7 +96,8 @@ def text_tokenizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBas
         ids = guarded(" ".join(group.spec.tokens[:2]), add_special_tokens=False, split_special_tokens=True)
         if any(group.first <= token < group.first + group.spec.count for token in ids["input_ids"]):
             raise ModelError(
-                f"text such as {group.spec.tokens[0]!r} would become a token of the group {group.spec.name!r}",
+                f"text such as {group.spec.tokens[0]!r} would become a token"
+                f" of the group {group.spec.name!r}",
                 hint="use a fast tokenizer (tokenizer.json), or coordinates: text",
             )
     return guarded

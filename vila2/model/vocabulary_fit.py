@@ -1,4 +1,4 @@
-"""Checks that a tokenizer, its image token and a model's embeddings fit: every token needs an embedding row."""
+"""Checks that a tokenizer and its image token fit a model: every token needs an embedding row."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def check_vocabulary(model: PreTrainedModel, processor: ProcessorMixin, name: st
     if beyond:
         number, token = beyond[0]
         raise ModelError(
-            f"{name}: the tokenizer has {len(beyond)} token{'s' * (len(beyond) > 1)} beyond the {rows:,} rows of the"
-            f" model's embeddings (the first is {token!r}, number {number:,})",
+            f"{name}: the tokenizer has {len(beyond)} token{'s' * (len(beyond) > 1)} beyond the {rows:,} rows"
+            f" of the model's embeddings (the first is {token!r}, number {number:,})",
             hint="use the tokenizer saved with these weights,"
             " or resize the embeddings (resize_token_embeddings) and save",
         )

@@ -167,7 +167,7 @@ def _bucket(segments: list[tuple[range, range]]) -> _Bucket:
 def _flash(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: _Bounds, scale: float | None
 ) -> torch.Tensor:
-    """Computes FlashAttention over all segments at once; its causal mask lets the last query see the last key."""
+    """Computes FlashAttention over all segments; causal means that the last query sees the last key."""
     from torch.nn.attention.varlen import varlen_attn
 
     # Under autocast, rotary embeddings give float32, which this kernel does not support.
@@ -183,7 +183,7 @@ def _flash(
 
 
 def _mask(*args: Any, attention_mask: torch.Tensor | None = None, **kwargs: Any) -> torch.Tensor | None:
-    """Makes the mask; None if none is given and the cache is empty, since attention is causal by itself then."""
+    """Makes the mask; None, for causal attention, if none is given and the cache is empty."""
     if attention_mask is None and kwargs.get("q_length") == kwargs.get("kv_length"):
         return None
     make: Callable[..., torch.Tensor | None] = sdpa_mask

@@ -142,7 +142,7 @@ _TELL_PADDING = ("pixel_attention_mask", "image_sizes")
 
 
 def _join_images(samples: Sequence[Encoded]) -> dict[str, torch.Tensor]:
-    """Joins the image tensors of all samples along their first dimension, and pads the other dimensions with zeros.
+    """Joins the image tensors of all samples along their first dimension; the others are padded with zeros.
 
     Processors do the same with images of several shapes in one batch. They add empty tiles if images have
     unequal numbers of tiles (Idefics3, LLaVA-NeXT), and pad to the right and below if images keep their size
@@ -165,8 +165,8 @@ def _joined(name: str, tensors: Sequence[torch.Tensor], told: bool) -> torch.Ten
     if not told or len({len(shape) for shape in shapes}) > 1:
         sizes = ", ".join(map(str, sorted(shapes)))
         raise TrainingError(
-            f"images of one batch become tensors of unequal sizes ({name}: {sizes}), and this model cannot tell"
-            " padding from image",
+            f"images of one batch become tensors of unequal sizes ({name}: {sizes}), and this model"
+            " cannot tell padding from image",
             hint="set device_batch_size: 1 in the stage, and no pack_length",
         )
     largest = [max(side) for side in zip(*shapes, strict=True)]
