@@ -43,7 +43,7 @@ def place(tmp_path, monkeypatch) -> Path:
         ("a/b/c", r"there is no folder a/b/c"),
         ("C:\\models\\x", r"there is no folder C:"),
         ("weights.bin", r"weights.bin is a file, and a model is a folder"),
-        ("Qwen/", r"models lie in it: Tiny-VL[\s\S]*hint: give one of them"),
+        ("Qwen/", r"it contains models: Tiny-VL[\s\S]*hint: give one of them"),
         ("mymodel/config.json", r"is a file"),
     ],
 )

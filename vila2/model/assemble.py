@@ -207,7 +207,7 @@ def _join(
         fresh = build_projector(config.projector, channels, causal.config.hidden_size)
         model.model.multi_modal_projector = fresh.to(config.dtype)
         model.model.vision_tower = tower
-        model.model.language_model = causal.base_model
+        model.model.language_model = cast(PreTrainedModel, causal.base_model)
         model.model.add_visual_expert()
         if model.model.visual_expert is not None:
             model.model.visual_expert.to(config.dtype)

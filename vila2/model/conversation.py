@@ -302,7 +302,7 @@ class ConversationEncoder:
         return self._image_lengths[size, several]
 
     def _told_length(self, size: tuple[int, int]) -> int | None:
-        """The processor's own count of an image's tokens, without processing one; None if it has no such count."""
+        """The processor's own count of an image's tokens, without processing one; None if it has none."""
         count = getattr(self.processor, "_get_num_multimodal_tokens", None)
         if count is None or self._agreed < 0:
             return None
@@ -445,8 +445,8 @@ class ConversationEncoder:
         for name in _OF_THE_PROMPT:
             if name in batch:
                 raise ModelError(
-                    f"{type(self.processor).__name__} makes {name} of a whole prompt: the model reads images by "
-                    "cross-attention, or depending on the question",
+                    f"{type(self.processor).__name__} makes {name} of a whole prompt: the model reads images"
+                    " by cross-attention, or depending on the question",
                     hint="train a model that reads images as tokens among others; this one can only caption",
                 )
         rows = _split(batch.pop("input_ids")[0].tolist(), cast(int, self.tokenizer.eos_token_id))

@@ -193,7 +193,7 @@ def _folder(path: Path, name: str, gguf_file: str | None) -> Location:
             return Location(str(path), found[0].name)
         if found:
             raise ModelError(
-                f"{path} has no config.json, so it is not a model, and {len(found)} GGUF files to choose from",
+                f"{path} has no config.json, so it is not a model, and has {len(found)} GGUF files",
                 hint="name one of the GGUF files",
             )
         why, hint = what_is_here(path)

@@ -217,8 +217,9 @@ class Vila2Model(Vila2PreTrainedModel):
             each = f" ({len(features[0])} each)" if isinstance(features, torch.Tensor) else ""
             raise ModelError(
                 f"{tiles} images or tiles need {needed} image tokens{each},"
-                f" but the text has {found} of them (id {self.config.image_token_id}) in {len(places)} sequences",
-                hint="make text and images with the model's own processor, and cut no sequence inside an image",
+                f" but the text has {found} of them (id {self.config.image_token_id})"
+                f" in {len(places)} sequences",
+                hint="make text and images with the model's own processor, and do not cut inside an image",
             )
 
     def _additive_where_needed(self, mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:

@@ -122,7 +122,7 @@ class PieceMaker:
     def _pieces_of(
         self, part: TextPart | BoxPart | PointPart, size: tuple[int, int] | None, before: str, **where: Any
     ) -> list[Piece]:
-        """The pieces of one part of an utterance, text or location tokens, after the white space ``before``."""
+        """The pieces, text or location tokens, of one part of an utterance, after the text ``before``."""
         if isinstance(part, TextPart) or self.coordinates.kind == "text":
             return [Piece("text", before + self.coordinates.to_text([part], size), **where)]
         tokens = self.coordinates.tokens(part.box if isinstance(part, BoxPart) else part.point, size)
@@ -204,8 +204,8 @@ class PieceMaker:
                 self._tell("the chat template has no system turn, so its text begins the next user turn")
         if rendered.moved:
             self._tell(
-                "the chat template has its own place for the images of a turn, such as before its text. Samples are "
-                "trained on as it writes them, as in LLaVA's own code"
+                "the chat template has its own place for the images of a turn, such as before its text."
+                " Samples are trained on as it writes them, as in LLaVA's own code"
             )
         return turns, rendered
 

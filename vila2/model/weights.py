@@ -1,8 +1,8 @@
-"""The one place that decides whether weights fit the model they are loaded into.
+"""Loads weights and decides whether they fit the model.
 
-transformers fills what a checkpoint lacks with random numbers and goes on; a model that is partly random
-writes captions that look like captions. So every loading ends here: what is missing, of another shape, or not
-finite is an error that names it.
+transformers fills weights that a checkpoint lacks with random numbers and goes on, and a partly random model
+still writes captions that look right. So all weights are loaded here. Weights that are missing, of another
+shape, or not finite are an error that names them.
 """
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ def _missing_hint(fit: Fit) -> str:
             " (for LLaVA those of llava-hf; for VILA-1.5 and NVILA: vila2 model convert)"
         )
     if all("projector" in name or "connector" in name or "merger" in name for name in fit.missing):
-        return "the projector was saved separately (mm_projector.bin, say): merge it in, and save the whole model"
+        return "the projector was saved separately (mm_projector.bin, say): merge it in, and save the model"
     return "use a checkpoint with all weights, not an adapter or a part of one"
 
 
