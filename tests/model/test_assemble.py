@@ -153,7 +153,8 @@ def test_a_template_of_strings_takes_parts(parts) -> None:
 def test_a_template_of_parts_stays_as_it_is(parts) -> None:
     template = (
         "{% for m in messages %}{% for c in m['content'] if m['content'] is not string %}"
-        "{{ '<image>' if c['type'] == 'image' else c['text'] }}{% else %}{{ m['content'] }}{% endfor %}{% endfor %}"
+        "{{ '<image>' if c['type'] == 'image' else c['text'] }}"
+        "{% else %}{{ m['content'] }}{% endfor %}{% endfor %}"
     )
     _, processor = assemble(parts / "dinov2", parts / "llama", chat_template=template)
     assert processor.chat_template == template

@@ -17,7 +17,8 @@ from vila2.packing.collate import Collator
 TEMPLATE = (
     "{% for m in messages %}<|{{ m.role }}|>"
     "{% if m.content is string %}{{ m.content }}{% else %}"
-    "{% for p in m.content %}{% if p.type == 'image' %}<image>{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}"
+    "{% for p in m.content %}{% if p.type == 'image' %}<image>"
+    "{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}"
     "<|end|>\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 WORDS = [

@@ -1,4 +1,4 @@
-"""What a model's name stands for: a folder that is not there is told so, and the network is asked once or not at all."""
+"""The place of a model by its name: a missing folder is named, and the network is asked at most once."""
 
 from __future__ import annotations
 

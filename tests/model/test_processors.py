@@ -1,4 +1,4 @@
-"""Processors of every family where neither torchvision nor num2words is installed, as in the environment of the tests."""
+"""Processors of every family without torchvision and num2words, as in the environment of the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lengths as encoding gives them, for processors whose image tokens are fixed, padded with others, or by size."""
+"""Measured lengths equal encoded ones, whether image tokens are fixed, framed by others, or depend on size."""
 
 import io
 
