@@ -195,7 +195,10 @@ CASES: dict[str, tuple[Harm, str]] = {
     "config list": (write("config.json", b"[]"), r"config.json does not hold a JSON object but a list"),
     "config pointer": (write("config.json", POINTER), r"config.json is a Git LFS pointer"),
     "no model type": (settings("config.json", model_type=None), r"names no model_type"),
-    "unknown type": (settings("config.json", model_type="grand_vlm"), r"grand_vlm[\s\S]*hint: check model_type"),
+    "unknown type": (
+        settings("config.json", model_type="grand_vlm"),
+        r"grand_vlm[\s\S]*hint: check model_type",
+    ),
     "own code": (
         settings("config.json", model_type="grand_vlm", auto_map={"AutoConfig": "configuration_x.Config"}),
         r"hint: the model has its own code, which is not run",

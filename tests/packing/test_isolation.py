@@ -115,7 +115,7 @@ def test_single_precision_keeps_to_rounding():
     assert (packed - padded).abs().max() < 1e-5 * padded.abs().max()
 
 
-def test_a_cache_or_a_change_of_a_neighbour_changes_nothing():
+def test_a_cache_or_a_change_of_a_neighbor_changes_nothing():
     model = model_of()
     isolation = isolate(model, max_length=64, device=CPU)
     first, second, other = (

@@ -1,4 +1,4 @@
-"""Measured lengths equal encoded ones, whether image tokens are fixed, framed by others, or depend on size."""
+"""Measured lengths equal encoded ones, with image tokens that are fixed, framed, or depend on size."""
 
 import io
 
