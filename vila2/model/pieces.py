@@ -57,11 +57,12 @@ class Piece:
         return self.trained and self.kind in ("text", "tokens")
 
 
-_Said = tuple[Part, int]  # a part and its branch
-_Shape = tuple[
-    tuple[str, tuple[bool, ...]], ...
-]  # for every turn its role, and for each part if it is an image
-_Conversation = list[tuple[Turn, list[_Said]]]  # turns, each with all that is said in it
+# A part and its branch.
+_Said = tuple[Part, int]
+# For each turn its role, and for each of its parts whether it is an image.
+_Shape = tuple[tuple[str, tuple[bool, ...]], ...]
+# Turns, each with all that is said in it.
+_Conversation = list[tuple[Turn, list[_Said]]]
 
 
 @dataclass(frozen=True, slots=True)
