@@ -1,8 +1,8 @@
 """Chat templates that write what those of the families' own checkpoints write.
 
 They differ in what is hard to parse: images before all text (LLaVA), a space or a line after each text
-(LLaVA, LLaVA-OneVision), trimmed texts and roles that must alternate (Gemma), only the first text of an answer (GLM), a
-system turn of the template's own (Qwen2-VL), no end after an answer (GLM).
+(LLaVA, LLaVA-OneVision), trimmed texts and roles that must alternate (Gemma), only the first text of an
+answer (GLM), a system turn of the template's own (Qwen2-VL), no end after an answer (GLM).
 """
 
 _IMAGES = "{% for part in message.content if part.type == 'image' %}"
