@@ -73,7 +73,7 @@ def merge(family: str, model: Path, folder: Path) -> None:
 
 
 def resume(family: str, model: Path, folder: Path) -> None:
-    """A stage that is killed while it writes a checkpoint ends with the weights of one that was left alone."""
+    """A stage that is killed while it writes a checkpoint ends with the weights of an undisturbed one."""
     captions(folder / "data", family)
     spec = stage_of(family, max_steps=3, save_steps=1, batch_size=2, lora={"rank": 2})
     settings = TrainSettings(name="sft", stage=spec, seed=0, dtype="float32")

@@ -11,7 +11,7 @@ _NO_TEMPLATE = "no chat template.*chat_template.jinja"
 
 #: By family and cell ("*": all of them), what a refusal says; every other cell works.
 REFUSALS: dict[tuple[str, str], str] = {
-    ("florence2", "*"): "florence2.*encoder.*decoder alone",
+    ("florence2", "*"): "florence2.*encoder.*decoder-only",
     **{(family, "packing"): _ROWS_AND_COLUMNS for family in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v")},
     **{(family, "packing"): _BOTH_WAYS for family in ("gemma3", "paligemma")},
     **{

@@ -1,8 +1,8 @@
 """Chat templates that write what those of the families' own checkpoints write.
 
-They differ in what trips a reader: images before all text (LLaVA), a space or a line behind every text (LLaVA,
-LLaVA-OneVision), texts trimmed and roles that must alternate (Gemma), only the first text of an answer (GLM),
-a system turn out of nothing (Qwen2-VL), no end behind an answer (GLM).
+They differ in what is hard to parse: images before all text (LLaVA), a space or a line after each text
+(LLaVA, LLaVA-OneVision), trimmed texts and roles that must alternate (Gemma), only the first text of an
+answer (GLM), a system turn of the template's own (Qwen2-VL), no end after an answer (GLM).
 """
 
 _IMAGES = "{% for part in message.content if part.type == 'image' %}"
@@ -22,9 +22,8 @@ def _chatml(image: str, opening: str = "", role_end: str = "\n") -> str:
 def _alternating(rest: str) -> str:
     return (
         "{% for message in messages %}{% if (message.role == 'user') != (loop.index0 % 2 == 0) %}"
-        "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
-        + rest
-        + "{% endfor %}"
+        "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}"
+        "{% endif %}" + rest + "{% endfor %}"
     )
 
 
@@ -37,7 +36,8 @@ QWEN = _chatml(
 QWEN3 = _chatml(_QWEN_IMAGE)
 INTERNVL = _chatml("{{ '<IMG_CONTEXT>\n' }}")
 LLAVA = (
-    "{% for message in messages %}{% if message.role != 'system' %}{{ message.role.upper() + ': ' }}{% endif %}"
+    "{% for message in messages %}{% if message.role != 'system' %}"
+    "{{ message.role.upper() + ': ' }}{% endif %}"
     + _IMAGES + "{{ '<image>\n' }}" + _END + _TEXTS + "{{ part.text + ' ' }}" + _END
     + "{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )  # fmt: skip
@@ -76,7 +76,8 @@ PIXTRAL = "{{ bos_token }}" + _alternating(
 )  # fmt: skip
 GLM4V = (
     "[gMASK]<sop>{% for message in messages %}{% if message.role == 'user' %}{{ '<|user|>\n' }}"
-    "{% for part in message.content %}{% if part.type == 'image' %}<|begin_of_image|><|image|><|end_of_image|>"
+    "{% for part in message.content %}{% if part.type == 'image' %}"
+    "<|begin_of_image|><|image|><|end_of_image|>"
     "{% else %}{{ part.text }}{% endif %}{% endfor %}"
     "{% elif message.role == 'assistant' %}{{ '<|assistant|>\n' + message.content[0].text }}"
     "{% else %}{{ '<|system|>\n' + message.content[0].text }}{% endif %}{% endfor %}"

@@ -1,4 +1,4 @@
-"""The memory of a stage is estimated of every kind of model that transformers knows, and never crashes a dry run."""
+"""The memory estimate of a stage works for every kind of model of transformers, and never stops a dry run."""
 
 from __future__ import annotations
 

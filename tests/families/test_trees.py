@@ -1,4 +1,4 @@
-"""Trees: a model that cannot keep branches apart reads each of them as a sample of its own, and says so before."""
+"""Trees: a model that cannot keep branches apart gets each branch as its own sample, and says so before."""
 
 import json
 

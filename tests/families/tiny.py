@@ -1,8 +1,8 @@
 """Tiny models of the families that people use, with random weights, as their checkpoints come.
 
-Each is a folder of the kind that lies on the hub: configuration, safetensors, tokenizer, chat template and the
-family's own image processor with splitting, tiling and native resolution as they are on in the real checkpoint,
-only for smaller images.
+Each is a folder like those on the hub: configuration, safetensors, tokenizer, chat template and the family's
+own image processor. Splitting, tiling and native resolution are on as in the real checkpoint, only for
+smaller images.
 """
 
 from __future__ import annotations

@@ -153,7 +153,8 @@ def test_a_template_of_strings_takes_parts(parts) -> None:
 def test_a_template_of_parts_stays_as_it_is(parts) -> None:
     template = (
         "{% for m in messages %}{% for c in m['content'] if m['content'] is not string %}"
-        "{{ '<image>' if c['type'] == 'image' else c['text'] }}{% else %}{{ m['content'] }}{% endfor %}{% endfor %}"
+        "{{ '<image>' if c['type'] == 'image' else c['text'] }}"
+        "{% else %}{{ m['content'] }}{% endfor %}{% endfor %}"
     )
     _, processor = assemble(parts / "dinov2", parts / "llama", chat_template=template)
     assert processor.chat_template == template
@@ -208,7 +209,7 @@ def test_one_type_of_numbers(parts) -> None:
 
 def test_a_head_that_is_more_than_linear_is_refused(parts, tmp_path) -> None:
     save_language(tmp_path, "gemma2", final_logit_softcapping=5.0, head_dim=12, num_key_value_heads=2)
-    with pytest.raises(ModelError, match=r"gemma2.*more to its logits"):
+    with pytest.raises(ModelError, match=r"gemma2.*more than one linear layer"):
         assemble(parts / "dinov2", tmp_path)
 
 

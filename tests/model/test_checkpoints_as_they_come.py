@@ -1,4 +1,4 @@
-"""Checkpoints as downloads and other programs leave them: what is wrong is named by its file before a model is used."""
+"""Broken checkpoints, as downloads and other programs leave them: the error names the file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from vila2.model.outline import outline, outline_of_parts
 from vila2.model.saving import save_model
 
 POINTER = (
-    b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
+    b"version https://git-lfs.github.com/spec/v1\n"
+    b"oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
     b"size 178288\n"
 )
 WEIGHTS = "model.safetensors"
@@ -159,12 +160,12 @@ def remove(*names: str) -> Harm:
 
 
 CASES: dict[str, tuple[Harm, str]] = {
-    "pointer": (write(WEIGHTS, POINTER), r"model.safetensors is a pointer of Git LFS[\s\S]*git lfs pull"),
+    "pointer": (write(WEIGHTS, POINTER), r"model.safetensors is a Git LFS pointer[\s\S]*git lfs pull"),
     "empty": (write(WEIGHTS, b""), r"model.safetensors is empty"),
     "page": (write(WEIGHTS, b"<!DOCTYPE html><html>Sign in</html>"), r"model.safetensors is a web page"),
-    "noise": (write(WEIGHTS, b"\xff" * 400), r"model.safetensors is no safetensors file"),
-    "cut": (lambda folder: cut(folder / WEIGHTS, 40_000), r"cut off: 40,000 of [\d,]+ bytes"),
-    "cut in header": (lambda folder: cut(folder / WEIGHTS, 200), r"cut off in its header"),
+    "noise": (write(WEIGHTS, b"\xff" * 400), r"model.safetensors is not a safetensors file"),
+    "cut": (lambda folder: cut(folder / WEIGHTS, 40_000), r"truncated: it has 40,000 of [\d,]+ bytes"),
+    "cut in header": (lambda folder: cut(folder / WEIGHTS, 200), r"truncated in its header"),
     "no file of the index": (into_shards, r"1 of the 2 files .*model-00002-of-00002.safetensors"),
     "no index": (without_index, r"neither model.safetensors nor .*index.json[\s\S]*hint: download"),
     "no weights": (remove(WEIGHTS), r"has no weights"),
@@ -175,31 +176,43 @@ CASES: dict[str, tuple[Harm, str]] = {
     ),
     "shares": (shares_only, r"shares of a DeepSpeed training[\s\S]*zero_to_fp32"),
     "ungathered": (empty_shares, r"is \[0, \d+\] where[\s\S]*ZeRO-3"),
-    "pickles": (pickles_only, r"pickle form only \(pytorch_model.bin\)"),
+    "pickles": (pickles_only, r"only as pickle files \(pytorch_model.bin\)"),
     "no projector": (drop("multi_modal_projector"), r"do not fit.*4 missing: model.multi_modal_projector"),
-    "other names": (rename, r"do not fit[\s\S]*hint: the names are of another code base"),
+    "other names": (rename, r"do not fit[\s\S]*hint: the names belong to another code base"),
     "fewer layers": (fewer_layers, r"of no use to it: \S*layers\.1\.[\s\S]*number of layers"),
     "other sizes": (wider, r"mlp\S* is \[\d+, \d+\] where \[\d+, \d+\] is expected and \d+ more"),
     "nan": (fill("lm_head", float("nan")), r"no numbers \(NaN or infinity\): lm_head.weight"),
     "infinity": (fill("embed_tokens", float("inf")), r"no numbers .*embed_tokens"),
     "token beyond": (one_token_more, r"1 token beyond the \d+ rows .*'<beyond>', number \d+"),
-    "image token": (settings("config.json", image_token_index=3), r"image_token_id 3, and the processor writes '<image>'"),
-    "config with comment": (write("config.json", b'{ // mine\n "model_type": "llava"}'), r"config.json is not valid JSON"),
-    "config list": (write("config.json", b"[]"), r"config.json holds no JSON object but a list"),
-    "config pointer": (write("config.json", POINTER), r"config.json is a pointer of Git LFS"),
+    "image token": (
+        settings("config.json", image_token_index=3),
+        r"image_token_id 3, and the processor writes '<image>'",
+    ),
+    "config with comment": (
+        write("config.json", b'{ // mine\n "model_type": "llava"}'),
+        r"config.json is not valid JSON",
+    ),
+    "config list": (write("config.json", b"[]"), r"config.json does not hold a JSON object but a list"),
+    "config pointer": (write("config.json", POINTER), r"config.json is a Git LFS pointer"),
     "no model type": (settings("config.json", model_type=None), r"names no model_type"),
-    "unknown type": (settings("config.json", model_type="grand_vlm"), r"grand_vlm[\s\S]*hint: check model_type"),
+    "unknown type": (
+        settings("config.json", model_type="grand_vlm"),
+        r"grand_vlm[\s\S]*hint: check model_type",
+    ),
     "own code": (
         settings("config.json", model_type="grand_vlm", auto_map={"AutoConfig": "configuration_x.Config"}),
-        r"hint: the model brings code of its own, which is not run",
+        r"hint: the model has its own code, which is not run",
     ),
-    "original config": (settings("config.json", mm_vision_tower="clip"), r"form of the original LLaVA's code"),
-    "no processor": (remove("preprocessor_config.json", "processor_config.json"), r"how it reads images"),
+    "original config": (
+        settings("config.json", mm_vision_tower="clip"),
+        r"format of the original LLaVA code",
+    ),
+    "no processor": (remove("preprocessor_config.json", "processor_config.json"), r"has no image processor"),
     "no tokenizer": (remove("tokenizer.json", "tokenizer_config.json"), r"has no tokenizer"),
-    "tokenizer pointer": (write("tokenizer.json", POINTER), r"tokenizer.json is a pointer of Git LFS"),
-    "dangling link": (dangling, r"model.safetensors is a link to \S*blobs/abc, which is not there"),
+    "tokenizer pointer": (write("tokenizer.json", POINTER), r"tokenizer.json is a Git LFS pointer"),
+    "dangling link": (dangling, r"model.safetensors is a link to \S*blobs/abc, which does not exist"),
     "config link": (lambda folder: dangling(folder, "config.json"), r"config.json is a link to"),
-    "sentencepiece pointer": (write("tokenizer.model", POINTER), r"tokenizer.model is a pointer of Git LFS"),
+    "sentencepiece pointer": (write("tokenizer.model", POINTER), r"tokenizer.model is a Git LFS pointer"),
     "no head": (drop("lm_head"), r"1 missing: lm_head.weight[\s\S]*tie_word_embeddings"),
     "wrapped": (wrapped("base_model.model."), r"do not fit[\s\S]*merge_and_unload"),
     "compiled": (wrapped("_orig_mod."), r"do not fit[\s\S]*torch.compile"),
@@ -254,7 +267,7 @@ def test_the_processor_alone_needs_no_weights(checkpoint) -> None:
     ("harm", "said"),
     [
         (drop("layers.1.") , r"do not fit.* missing: "),
-        (lambda folder: cut(folder / WEIGHTS, 30_000), r"cut off"),
+        (lambda folder: cut(folder / WEIGHTS, 30_000), r"is truncated"),
         (fill("mlp", float("nan")), r"no numbers"),
     ],
 )  # fmt: skip

@@ -17,7 +17,8 @@ from vila2.packing.collate import Collator
 TEMPLATE = (
     "{% for m in messages %}<|{{ m.role }}|>"
     "{% if m.content is string %}{{ m.content }}{% else %}"
-    "{% for p in m.content %}{% if p.type == 'image' %}<image>{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}"
+    "{% for p in m.content %}{% if p.type == 'image' %}<image>"
+    "{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}"
     "<|end|>\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 WORDS = [
@@ -66,9 +67,9 @@ def processor():
     )
 
 
-def picture(colour="red") -> bytes:
+def picture(color="red") -> bytes:
     data = io.BytesIO()
-    Image.new("RGB", (20, 20), colour).save(data, "PNG")
+    Image.new("RGB", (20, 20), color).save(data, "PNG")
     return data.getvalue()
 
 
@@ -237,12 +238,12 @@ def test_the_length_is_known_without_decoding(processor, style, max_length):
         assert encoder.length(cut_off, style) == length
 
 
-def page(*colours: str) -> Sample:
+def page(*colors: str) -> Sample:
     """An interleaved document: text, then every image with its text."""
     turns = [assistant("the cube is nice .")]
-    for number, _ in enumerate(colours):
+    for number, _ in enumerate(colors):
         turns += [user(ImagePart(number)), assistant("a ball . a cube .")]
-    return Sample("page", tuple(picture(colour) for colour in colours), tuple(turns))
+    return Sample("page", tuple(picture(color) for color in colors), tuple(turns))
 
 
 def test_an_interleaved_document_is_read_in_its_order_and_all_its_text_is_trained(processor):
@@ -253,7 +254,7 @@ def test_an_interleaved_document_is_read_in_its_order_and_all_its_text_is_traine
     )
     assert trained(processor, encoded) == "the cube is nice . a ball . a cube . a ball . a cube . <|end|>"
     red, blue = (
-        ConversationEncoder(processor).encode(page(colour), "plain").inputs for colour in ("red", "blue")
+        ConversationEncoder(processor).encode(page(color), "plain").inputs for color in ("red", "blue")
     )
     assert torch.equal(
         encoded.inputs["pixel_values"], torch.cat([red["pixel_values"], blue["pixel_values"]])

@@ -178,7 +178,7 @@ def test_the_command_writes_one_folder(tmp_path) -> None:
     ("settings", "said"),
     [
         ({"image_aspect_ratio": "pad"}, "'pad' is not supported"),
-        ({"s2": True, "s2_scales": "42,60"}, "no multiples"),
+        ({"s2": True, "s2_scales": "42,60"}, "not multiples"),
         ({"s2": True, "s2_scales": "42,84", "s2_max_split_size": 84}, "s2_max_split_size 84"),
     ],
 )

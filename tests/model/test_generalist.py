@@ -99,7 +99,7 @@ def test_a_folder_without_a_model(tmp_path) -> None:
 def test_pickled_weights_are_refused(saved, tmp_path) -> None:
     (tmp_path / "config.json").write_bytes((saved["ours"] / "config.json").read_bytes())
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04.")
-    with pytest.raises(ModelError, match=r"pickle form only \(pytorch_model.bin\)"):
+    with pytest.raises(ModelError, match=r"only as pickle files \(pytorch_model.bin\)"):
         load_generalist(tmp_path)
 
 
@@ -114,7 +114,7 @@ def test_a_model_that_does_not_read_images(tmp_path) -> None:
     save_language(tmp_path, "llama")
     with pytest.raises(ModelError, match=r"'llama' model, which does not read images"):
         load_generalist(tmp_path)
-    with pytest.raises(ModelError, match=r"cannot tell the vision tower of LlamaForCausalLM apart"):
+    with pytest.raises(ModelError, match=r"cannot identify the vision tower of LlamaForCausalLM"):
         parts_of(AutoModelForCausalLM.from_pretrained(tmp_path))
 
 

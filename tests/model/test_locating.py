@@ -1,4 +1,4 @@
-"""What a model's name stands for: a folder that is not there is told so, and the network is asked once or not at all."""
+"""The place of a model by its name: a missing folder is named, and the network is asked at most once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def place(tmp_path, monkeypatch) -> Path:
         ("a/b/c", r"there is no folder a/b/c"),
         ("C:\\models\\x", r"there is no folder C:"),
         ("weights.bin", r"weights.bin is a file, and a model is a folder"),
-        ("Qwen/", r"models lie in it: Tiny-VL[\s\S]*hint: give one of them"),
+        ("Qwen/", r"it contains models: Tiny-VL[\s\S]*hint: give one of them"),
         ("mymodel/config.json", r"is a file"),
     ],
 )

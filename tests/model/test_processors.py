@@ -1,4 +1,4 @@
-"""Processors of every family where neither torchvision nor num2words is installed, as in the environment of the tests."""
+"""Processors of every family without torchvision and num2words, as in the environment of the tests."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_videos_are_refused_and_nothing_of_transformers_stays_changed(saved) -> 
 
     processor = load_processor(saved["smolvlm"])
     assert processing_smolvlm.num2words is None
-    with pytest.raises(ModelError, match="videos are not read"):
+    with pytest.raises(ModelError, match="videos are not supported"):
         processor.video_processor([])
 
 
@@ -108,7 +108,7 @@ def test_a_processor_that_reads_texts_alone(saved, tmp_path) -> None:
         change(folder, file, processor_class="FarAwayProcessor")
     change(folder, "tokenizer_config.json", processor_class=None)
     change(folder, "config.json", model_type="llama")
-    with pytest.raises(ModelError, match=r"model is only a \w+, not one for images and text"):
+    with pytest.raises(ModelError, match=r"model is a \w+, which is not for images and text"):
         load_processor(folder)
 
 

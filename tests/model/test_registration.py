@@ -32,7 +32,9 @@ def saved(tmp_path_factory) -> Path:
     "imports",
     [
         LIGHT + "from transformers import AutoModelForImageTextToText, AutoProcessor\n",
-        "import sys\nfrom transformers import AutoModelForImageTextToText, AutoProcessor\nimport vila2.model\n",
+        "import sys\n"
+        "from transformers import AutoModelForImageTextToText, AutoProcessor\n"
+        "import vila2.model\n",
     ],
     ids=["vila2 first", "transformers first"],
 )

@@ -133,7 +133,7 @@ def test_a_box_becomes_its_tokens_and_text_that_looks_like_them_does_not(folders
     ]
     one = [(number, True) for number in (100, 200, 500, 999)]
     assert located == [(0, False), (250, False), *one, *one]
-    assert encoded.labels[-1] != IGNORED, "the end after a box is learnt too"
+    assert encoded.labels[-1] != IGNORED, "the end after a box is learned too"
     text = tokenizer.decode(encoded.input_ids).replace(" ", "")
     assert "<loc_005>" in text and "<loc_006>" in text, "what was written is still there, as text"
     said = scheme_of(found.processor).to_parts(tokenizer.decode([t for t in encoded.labels if t != IGNORED]))

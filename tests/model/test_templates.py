@@ -1,6 +1,6 @@
-"""Kinds of chat templates by kinds of conversations: what the model reads, and what of it the loss counts.
+"""Kinds of chat templates by kinds of conversations: what the model reads, and what the loss counts of it.
 
-Expected is written by hand for each template, in Python: ``#`` stands for an image, ``[[ ]]`` for what counts.
+The expected texts are written by hand for each template: ``#`` is an image, ``[[ ]]`` is what counts.
 """
 
 import io
@@ -32,10 +32,12 @@ TEMPLATES = {
     + PARTS
     + "</s>{% endif %}{% endfor %}",
     "trims": ROLES.replace("{{ p.text }}", "{{ p.text | trim }}"),
-    "insists on turns": "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('System role not "
-    "supported') }}{% endif %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception("
+    "insists on turns": "{% for m in messages %}{% if m.role == 'system' %}"
+    "{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception("
     "'Conversation roles must alternate') }}{% endif %}<s>" + PARTS + "</s>{% endfor %}",
-    "images first": "{% for m in messages %}<s>{{ m.role }}\n{% for p in m.content if p.type == 'image' %}<image>"
+    "images first": "{% for m in messages %}<s>{{ m.role }}\n"
+    "{% for p in m.content if p.type == 'image' %}<image>"
     "{% endfor %}{% for p in m.content if p.type == 'text' %}{{ p.text }}{% endfor %}</s>\n{% endfor %}",
     "drops the system turn": ROLES.replace("<s>{{", "{% if m.role != 'system' %}<s>{{").replace(
         "</s>\n", "</s>\n{% endif %}"
@@ -61,7 +63,12 @@ CONVERSATIONS = {
 }
 #: Of every conversation its turns as the templates get them: role and text.
 SAID = {
-    "two rounds": [("user", "#What is it?"), ("assistant", "A cube."), ("user", "Color?"), ("assistant", "Red.")],
+    "two rounds": [
+        ("user", "#What is it?"),
+        ("assistant", "A cube."),
+        ("user", "Color?"),
+        ("assistant", "Red."),
+    ],
     "system": [("system", "Be brief."), ("user", "#What is it?"), ("assistant", "A cube.")],
     "spaces": [("user", "#What is it? "), ("assistant", " A cube. ")],
     "image behind": [("user", "What is here?\n#"), ("assistant", "A cube.")],
@@ -79,7 +86,7 @@ def expected(template: str, name: str) -> str | tuple[type[Exception], str]:
     """What the model is to read, or the error."""
     turns = SAID[name]
     if template == "content as a string":
-        return ModelError, "as one text, and not as a list"
+        return ModelError, "as one text, not as a list"
     if template == "insists on turns" and turns[0][0] == "assistant":
         return DataError, "Conversation roles must alternate"
     if template in ("insists on turns", "drops the system turn") and turns[0][0] == "system":
@@ -164,7 +171,7 @@ def test_what_a_template_changes_is_said_once(caplog):
     with caplog.at_level(logging.WARNING, "vila2"):
         for name in ("two rounds", "image behind", "image within", "image behind"):
             own.encode(sample(name))
-    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+    assert [record.getMessage().partition(". ")[0] for record in caplog.records] == [
         "the chat template has its own place for the images of a turn, such as before its text"
     ]
 

@@ -109,8 +109,8 @@ def test_dynamic_s2_repeats_the_lower_resolution_under_the_higher() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"scales": (2, 3)}, "do not rise from 1"),
-        ({"scales": (1, 3, 2)}, "do not rise from 1"),
+        ({"scales": (2, 3)}, "do not increase from 1"),
+        ({"scales": (1, 3, 2)}, "do not increase from 1"),
         ({"scales": (1, 2, 3), "max_tiles": 6}, "at least 9"),
         ({"scales": (1, 2), "max_tiles": 6, "projector": "mlp_downsample"}, "mlp_downsample_2x2_fix"),
     ],

@@ -131,9 +131,9 @@ def test_a_step_changes_what_it_trains_and_nothing_else(variant, tmp_path) -> No
     ]
     batch = Collator(processor.tokenizer.pad_token_id)([encoder.encode(sample) for sample in samples])
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     model.train()(**batch).loss.backward()
-    optimiser.step()
+    optimizer.step()
     after = model.state_dict()
     changed = {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])}
     other = {"visual_expert": "visual_expert", "language": "language_model"}[expert]
@@ -236,7 +236,7 @@ def test_a_higher_resolution_gives_more_tokens_with_the_same_weights(parts, tmp_
 
 def test_a_resolution_that_a_tower_or_a_processor_cannot_have(parts) -> None:
     model, processor = assemble(parts / "siglip_vision_model", parts / "qwen2")
-    with pytest.raises(ModelError, match="cannot look at 7x7"):
+    with pytest.raises(ModelError, match="cannot read images of 7x7"):
         set_image_size(model, processor, 7)
     _, processor = assemble(parts / "siglip_vision_model", parts / "qwen2")
     processor.image_processor.size = {"height": 56, "width": 56}

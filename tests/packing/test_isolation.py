@@ -115,7 +115,7 @@ def test_single_precision_keeps_to_rounding():
     assert (packed - padded).abs().max() < 1e-5 * padded.abs().max()
 
 
-def test_a_cache_or_a_change_of_a_neighbour_changes_nothing():
+def test_a_cache_or_a_change_of_a_neighbor_changes_nothing():
     model = model_of()
     isolation = isolate(model, max_length=64, device=CPU)
     first, second, other = (
@@ -144,11 +144,11 @@ def test_a_prepared_model_reads_ordinary_batches_and_writes_as_before():
 @pytest.mark.parametrize(
     "language, changes, said",
     [
-        ("mistral", {"sliding_window": 8, "num_key_value_heads": 2}, "looks back 8 tokens"),
+        ("mistral", {"sliding_window": 8, "num_key_value_heads": 2}, "looks back only 8 tokens"),
         (
             "gemma3_text",
             {"head_dim": 12, "num_key_value_heads": 2, "sliding_window": 8},
-            "looks back 8 tokens",
+            "looks back only 8 tokens",
         ),
         ("qwen3_next", {}, "linear_attention"),
         (
@@ -160,7 +160,7 @@ def test_a_prepared_model_reads_ordinary_batches_and_writes_as_before():
                 "num_experts_per_tok": 2,
                 "sliding_window": 64,
             },
-            "off by",
+            "differed by",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Lengths as encoding gives them, for processors whose image tokens are fixed, padded with others, or by size."""
+"""Measured lengths equal encoded ones, with image tokens that are fixed, framed, or depend on size."""
 
 import io
 

@@ -1,4 +1,7 @@
-"""The model family: configuration, model, processor, assembling from pretrained parts; known to transformers on import."""
+"""The model family: configuration, model, processor, assembly from pretrained parts.
+
+Importing it registers the family with transformers.
+"""
 
 from vila2.model.registration import register_with_transformers
 

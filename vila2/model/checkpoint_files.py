@@ -1,6 +1,6 @@
-"""Looks at the files of a checkpoint before anything reads them, since a broken download can be named by its file.
+"""Checks the files of a checkpoint before anything reads them, so that errors name the broken file.
 
-Only headers are read, so a look takes milliseconds whatever the size of the weights.
+Only headers are read, so a check takes milliseconds whatever the size of the weights.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vila2.errors import ModelError
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-#: Settings that transformers reads from a folder, whatever the family.
+#: Settings files that transformers reads from a folder, whatever the family.
 SETTINGS = (
     "config.json",
     "generation_config.json",
@@ -27,21 +27,26 @@ SETTINGS = (
 )
 _IMAGES = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZER = ("tokenizer.json", "*.model", "vocab.*", "tekken.json", "*.tiktoken")
-#: Files of text and settings that Git LFS may keep apart, since some are of megabytes.
+#: Files of text and settings that Git LFS may store separately, since some have megabytes.
 _TEXTS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 _SHARES = ("global_step*", "zero_pp_rank_*", "*_optim_states.pt", "zero_to_fp32.py")
 _POINTER = b"version https://git-lfs"
-_LENGTH = 8  # bytes before the header of a safetensors file, which hold the header's length
-_LARGEST_HEADER = 100_000_000  # as the safetensors library allows
+_LENGTH = 8  # number of bytes before a safetensors header, which hold the header's length
+_LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 _AGAIN = "download the file again and compare its size with the source's"
+#: Advice for weights in pickle files.
+PICKLES_HINT = "convert them to safetensors if you trust their source, or use a safetensors revision"
 
 
 def check_settings(folder: Path) -> None:
-    """Whether the settings of a checkpoint can be read.
+    """Checks that the settings of a checkpoint can be read.
+
+    Args:
+        folder: folder of the checkpoint.
 
     Raises:
-        ModelError: a pointer of Git LFS, an empty file, or no JSON.
+        ModelError: a Git LFS pointer, an empty file, or invalid JSON.
     """
     for pattern in _TEXTS:
         for path in folder.glob(pattern):
@@ -52,33 +57,42 @@ def check_settings(folder: Path) -> None:
             _check_link(path)
             continue
         check_content(path)
-        if name != "tokenizer.json":  # of megabytes; its own reader says what is wrong with it
+        if name != "tokenizer.json":  # it has megabytes, and its own reader reports errors
             read_json(path)
 
 
 def check_processor_files(folder: Path) -> None:
-    """Whether a checkpoint says how images and texts become tokens.
+    """Checks that a checkpoint has the files of an image processor and of a tokenizer.
+
+    Args:
+        folder: folder of the checkpoint.
 
     Raises:
-        ModelError: the files of its image processor or of its tokenizer are not there.
+        ModelError: some of them are missing.
     """
     if not any((folder / name).is_file() for name in _IMAGES):
         raise ModelError(
-            f"{folder} does not say how it reads images: neither {' nor '.join(_IMAGES)}",
-            hint="take these files from the model that the weights come from",
+            f"{folder} has no image processor: neither {' nor '.join(_IMAGES)}",
+            hint="copy these files from the model that the weights come from",
         )
     if not any(next(folder.glob(pattern), None) for pattern in _TOKENIZER):
         raise ModelError(
             f"{folder} has no tokenizer: no tokenizer.json",
-            hint="take the tokenizer's files from the model that the weights come from",
+            hint="copy the tokenizer's files from the model that the weights come from",
         )
 
 
 def check_content(path: Path) -> int:
-    """Refuses a file that holds nothing, or something else than its name says; gives its size in bytes.
+    """Checks that a file holds what its name says.
+
+    Args:
+        path: file of a checkpoint.
+
+    Returns:
+        Its size in bytes.
 
     Raises:
-        ModelError: it is empty, a pointer of Git LFS, or a web page.
+        ModelError: an empty file, a Git LFS pointer, or a web page.
     """
     size = path.stat().st_size
     if not size:
@@ -92,14 +106,14 @@ def check_content(path: Path) -> int:
 
 
 def _check_pointer(path: Path) -> bytes:
-    """Refuses a pointer of Git LFS; gives how the file begins, in small letters."""
+    """Refuses a Git LFS pointer; returns the start of the file in lower case."""
     _check_link(path)
     with path.open("rb") as file:
         start = file.read(64).lstrip().lower()
     if start.startswith(_POINTER):
         raise ModelError(
-            f"{path} is a pointer of Git LFS, not the file itself",
-            hint=f"`git lfs install && git lfs pull` in {path.parent}, or `hf download`",
+            f"{path} is a Git LFS pointer, not the file itself",
+            hint=f"run `git lfs install && git lfs pull` in {path.parent}, or `hf download`",
         )
     return start
 
@@ -107,16 +121,19 @@ def _check_pointer(path: Path) -> bytes:
 def _check_link(path: Path) -> None:
     if path.is_symlink() and not path.exists():
         raise ModelError(
-            f"{path} is a link to {path.readlink()}, which is not there",
+            f"{path} is a link to {path.readlink()}, which does not exist",
             hint="copy the folder with the files that its links lead to (cp -rL), or download it again",
         )
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a checkpoint's file.
+    """Reads a JSON object from a checkpoint's file.
+
+    Args:
+        path: file of a checkpoint.
 
     Raises:
-        ModelError: it cannot be read, or holds something else.
+        ModelError: it cannot be read, or does not hold a JSON object.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -128,16 +145,19 @@ def read_json(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(found, dict):
         raise ModelError(
-            f"{path} holds no JSON object but a {type(found).__name__}", hint="download the file again"
+            f"{path} does not hold a JSON object but a {type(found).__name__}", hint="download the file again"
         )
     return found
 
 
 def check_weights(folder: Path) -> list[Path]:
-    """The files of a checkpoint's weights, each of which is there and whole as far as its header says.
+    """Finds the files of a checkpoint's weights and checks that each is complete by its header.
+
+    Args:
+        folder: folder of the checkpoint.
 
     Raises:
-        ModelError: weights that are missing, cut off, empty, or of another form than safetensors.
+        ModelError: weights that are missing, truncated, empty, or in another format than safetensors.
     """
     files = _weight_files(folder)
     for file in files:
@@ -146,28 +166,31 @@ def check_weights(folder: Path) -> list[Path]:
 
 
 def check_safetensors(path: Path) -> None:
-    """Whether a safetensors file is as long as its header says.
+    """Checks that a safetensors file is as long as its header says.
+
+    Args:
+        path: file of weights.
 
     Raises:
-        ModelError: it is empty, cut off, or something else.
+        ModelError: an empty, truncated or other file.
     """
     header = read_header(path)
     size = path.stat().st_size
     length = _LENGTH + header.bytes
     needed = length + max((end for _, end in header.places.values()), default=0)
     if size < needed:
-        raise ModelError(f"{path} is cut off: {size:,} of {needed:,} bytes are there", hint=_AGAIN)
+        raise ModelError(f"{path} is truncated: it has {size:,} of {needed:,} bytes", hint=_AGAIN)
     if size > needed:
-        raise ModelError(f"{path} has {size:,} bytes where its header says {needed:,}", hint=_AGAIN)
+        raise ModelError(f"{path} has {size:,} bytes, but its header says {needed:,}", hint=_AGAIN)
 
 
 class Header:
-    """What the header of a safetensors file says.
+    """The header of a safetensors file.
 
     Attributes:
-        bytes: of the header itself.
-        shapes: of each tensor.
-        places: where each tensor begins and ends, in bytes behind the header.
+        bytes: length of the header in bytes.
+        shapes: shape of each tensor.
+        places: start and end of each tensor, in bytes after the header.
     """
 
     def __init__(self, length: int, entries: Mapping[str, Any]) -> None:
@@ -178,59 +201,64 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a safetensors file.
+    """Reads the header of a safetensors file.
+
+    Args:
+        path: file of weights.
 
     Raises:
-        ModelError: the file is empty, cut off within the header, or no safetensors file.
+        ModelError: the file is empty, truncated in the header, or not a safetensors file.
     """
     size = check_content(path)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH), "little")
         if size <= _LENGTH or length > _LARGEST_HEADER:
-            raise ModelError(f"{path} is no safetensors file", hint=_AGAIN)
+            raise ModelError(f"{path} is not a safetensors file", hint=_AGAIN)
         if size < _LENGTH + length:
             raise ModelError(
-                f"{path} is cut off in its header: {size:,} of more than {_LENGTH + length:,} bytes are there",
+                f"{path} is truncated in its header: it has {size:,} of more than {_LENGTH + length:,} bytes",
                 hint=_AGAIN,
             )
         text = file.read(length)
     try:
         return Header(length, json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is no safetensors file: its header cannot be read", hint=_AGAIN) from error
+        raise ModelError(
+            f"{path} is not a safetensors file: its header cannot be read", hint=_AGAIN
+        ) from error
 
 
 def pickled(folder: Path) -> list[str]:
-    """The names of weights in a form that may run code when it is read."""
+    """The names of weight files in pickle format, which may run code when they are read."""
     return sorted(file.name for pattern in _PICKLES for file in folder.glob(pattern))
 
 
 def what_is_here(folder: Path) -> tuple[str, str]:
-    """What a folder without ``config.json`` is, and what its owner can do."""
+    """What a folder without ``config.json`` contains, and a hint for its owner."""
     if (folder / "adapter_config.json").is_file():
         return f"it is an adapter of {_base_of(folder)}", (
             "merge it into its base (peft: AutoPeftModel.from_pretrained(FOLDER).merge_and_unload()),"
-            " save_pretrained that with the processor, and give the new folder"
+            " save it and the processor with save_pretrained, and give the new folder"
         )
     if all((folder / part / "config.json").is_file() for part in ("llm", "vision_tower")):
         return "it is a checkpoint of VILA", f"vila2 model convert {folder} --out MODEL"
     if _has_shares(folder):
         return "it holds the shares of a DeepSpeed training", _JOIN_SHARES
     if (folder / "params.json").is_file():
-        return "it is in Mistral's own form (params.json)", "take the checkpoint in transformers' form"
+        return "it is in Mistral's own format (params.json)", "use the checkpoint in transformers' format"
     if inside := sorted(path.parent.name for path in folder.glob("*/config.json")):
-        return f"models lie in it: {_some(inside)}", f"give one of them, {folder / inside[0]} for example"
+        return f"it contains models: {_some(inside)}", f"give one of them, {folder / inside[0]} for example"
     return "", "give the folder that save_pretrained wrote"
 
 
 _JOIN_SHARES = (
     "join them (`python zero_to_fp32.py . OUT --safe_serialization` in the checkpoint),"
-    " and put config and processor beside the result"
+    " and put config and processor next to the result"
 )
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """The files with the weights, by the index where there is one."""
+    """The files with the weights, from the index if there is one."""
     for name in (WEIGHTS, INDEX):
         _check_link(folder / name)
     if (folder / WEIGHTS).is_file():  # transformers looks for it first
@@ -246,16 +274,18 @@ def _weight_files(folder: Path) -> list[Path]:
     if others:
         raise ModelError(
             f"{folder} has neither {WEIGHTS} nor {INDEX}, but {_some(others)}",
-            hint=f"download {INDEX} as well" if len(others) > 1 else f"rename it to {WEIGHTS} if it is whole",
+            hint=f"download {INDEX} as well"
+            if len(others) > 1
+            else f"rename it to {WEIGHTS} if it is complete",
         )
     if found := pickled(folder):
         raise ModelError(
-            f"{folder} has weights in pickle form only ({_some(found)}), which may run code when read",
-            hint="convert them to safetensors where you trust their source, or take a safetensors revision",
+            f"{folder} has weights only as pickle files ({_some(found)}), which may run code when read",
+            hint=PICKLES_HINT,
         )
     if _has_shares(folder):
         raise ModelError(f"{folder} holds only the shares of a DeepSpeed training", hint=_JOIN_SHARES)
-    raise ModelError(f"{folder} has no weights: no {WEIGHTS} and no {INDEX}", hint="download them as well")
+    raise ModelError(f"{folder} has no weights: no {WEIGHTS} and no {INDEX}", hint="download them too")
 
 
 def _files_of_index(folder: Path) -> list[Path]:
@@ -270,7 +300,7 @@ def _files_of_index(folder: Path) -> list[Path]:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise ModelError(
-            f"{len(missing)} of the {len(names)} files that {index} names are not there: {_some(missing)}",
+            f"{len(missing)} of the {len(names)} files that {index} names are missing: {_some(missing)}",
             hint="download them as well",
         )
     return [folder / name for name in names]

@@ -1,8 +1,8 @@
-"""Checkpoints of VILA-1.5 and NVILA (NVlabs) as models of our family.
+"""Converts checkpoints of VILA-1.5 and NVILA (NVlabs) to models of our family.
 
-They are folders with ``llm/``, ``vision_tower/`` and ``mm_projector/``, each with its own configuration. The
-first two are assembled as always; the projector's weights are renamed: theirs number the layers with a
-layer in front that joins the patches and has no weights.
+Such a checkpoint is a folder with ``llm/``, ``vision_tower/`` and ``mm_projector/``, each with its own
+configuration. The first two are assembled as usual. The projector's weights are renamed, since in VILA's
+numbering the first layer is one that joins the patches and has no weights.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _PARTS = ("llm", "vision_tower", "mm_projector")
 def convert_vila(
     folder: str | Path, *, dtype: str | torch.dtype = "bfloat16", chat_template: str | None = None
 ) -> tuple[Vila2ForConditionalGeneration, Vila2Processor]:
-    """Reads a checkpoint of VILA-1.5 or NVILA.
+    """Converts a checkpoint of VILA-1.5 or NVILA.
 
     Args:
-        folder: a clone of the checkpoint's repository.
-        dtype: of all weights.
-        chat_template: a Jinja template, for checkpoints that leave it to their code (Vicuna).
+        folder: clone of the checkpoint's repository.
+        dtype: data type of all weights.
+        chat_template: Jinja template, for checkpoints whose template is in their code (Vicuna).
 
     Raises:
-        ModelError: not such a checkpoint, or one with settings that the family does not have.
+        ModelError: another kind of checkpoint, or one with settings that the family does not support.
     """
     root = Path(folder).expanduser()
     missing = [part for part in _PARTS if not (root / part / "config.json").is_file()]
     if missing:
         raise ModelError(
-            f"{root} is no checkpoint of VILA: {missing[0]}/config.json is missing",
-            hint=f"give the folder with {', '.join(part + '/' for part in _PARTS)}",
+            f"{root} is not a checkpoint of VILA: {missing[0]}/config.json is missing",
+            hint=f"give the folder that has {', '.join(part + '/' for part in _PARTS)}",
         )
     theirs = _read(root / "config.json")
     projector = _projector_name(_read(root / "mm_projector" / "config.json"), theirs)
@@ -70,12 +70,12 @@ def convert_vila(
 
 
 def _is_nvila(theirs: Mapping[str, Any]) -> bool:
-    """Whether NVILA's code wrote it: since then tokens stand row by row, and a newline behind every image."""
+    """Whether NVILA's code wrote it. Its tokens come row by row, with a newline after every image."""
     return "image_encoder" in theirs
 
 
 def _projector_name(settings: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
-    name = settings.get("mm_projector_type")
+    name = str(settings.get("mm_projector_type"))
     if name == "mlp_downsample" and _is_nvila(theirs):
         return "mlp_downsample_2x2_fix"
     if name not in PROJECTORS:
@@ -86,29 +86,30 @@ def _projector_name(settings: Mapping[str, Any], theirs: Mapping[str, Any]) -> s
 
 
 def _tiling(theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Their settings for several tiles and resolutions, as ours."""
+    """Translates their settings of tiles and resolutions to ours."""
     shown = theirs.get("image_aspect_ratio") or "resize"
     if shown not in ("resize", "dynamic", "dynamic_s2"):
         raise ModelError(
             f"image_aspect_ratio {shown!r} is not supported: images would look different to the model",
-            hint="set it to resize in the checkpoint's config.json, if squeezed images will do",
+            hint="set it to resize in the checkpoint's config.json, if squeezed images are acceptable",
         )
     sides = _scales(theirs)
     if any(side % sides[0] for side in sides):
         raise ModelError(
-            f"s2_scales {sides} are no multiples of the first", hint="such a checkpoint cannot be converted"
+            f"s2_scales {sides} are not multiples of the first", hint="such a checkpoint cannot be converted"
         )
     scales = [side // sides[0] for side in sides] or [1]
     return {"s2_scales": scales, "max_tiles": 1 if shown == "resize" else theirs.get("max_tiles", 12)}
 
 
 def _scales(theirs: Mapping[str, Any]) -> list[int]:
-    """The sides of S²'s resolutions in pixels, where the checkpoint was trained with S²."""
+    """The sides of S²'s resolutions in pixels; empty if the checkpoint was trained without S²."""
     if not (theirs.get("s2") or theirs.get("dynamic_s2")):
         return []
     scales = theirs["s2_scales"]
     sides = sorted(map(int, scales.split(",") if isinstance(scales, str) else scales))
-    # Ours: S² joins at the first scale, from tiles of its size; dynamic S² at the last one.
+    # We support S² that joins at the first scale, from tiles of its size, and dynamic S² that joins at the
+    # last.
     dynamic = bool(theirs.get("dynamic_s2"))
     expected = {"s2_resize_output_to_scale_idx": {-1, len(sides) - 1} if dynamic else {0}}
     expected |= {} if dynamic else {"s2_max_split_size": {sides[0]}}
@@ -121,9 +122,9 @@ def _scales(theirs: Mapping[str, Any]) -> list[int]:
 
 
 def _check_features(theirs: Mapping[str, Any], model: Vila2ForConditionalGeneration) -> None:
-    """Refuses to leave out a class token that the checkpoint was trained with."""
+    """Refuses a checkpoint that was trained with the class token, which the family leaves out."""
     without_class_token = ("siglip_vision_model", "siglip2_vision_model")
-    kind = model.config.vision_config.model_type
+    kind = model.config.vision.model_type
     if theirs.get("mm_vision_select_feature") == "cls_patch" and kind not in without_class_token:
         raise ModelError(
             f"the checkpoint reads the class token of {kind!r}, which the family leaves out",
@@ -152,6 +153,7 @@ def _load_projector(model: Vila2ForConditionalGeneration, folder: Path) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read {path}: {error}", hint="download the checkpoint anew") from error
+        raise ModelError(f"cannot read {path}: {error}", hint="download the checkpoint again") from error
+    return found

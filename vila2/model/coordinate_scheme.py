@@ -1,4 +1,4 @@
-"""Which coordinate scheme a model has: it stands in its tokenizer's settings, and goes where they go."""
+"""Reads and sets a model's coordinate scheme, which is saved in its tokenizer's settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ _KEY = "coordinates"  # in tokenizer_config.json
 
 
 def scheme_of(processor: ProcessorMixin) -> CoordinateScheme:
-    """How the model of this processor writes coordinates; as text where nothing is said.
+    """How the model of this processor writes coordinates; by default as text.
+
+    Args:
+        processor: the model's processor.
 
     Raises:
-        ModelError: it writes them in tokens that its tokenizer does not have.
+        ModelError: the scheme needs tokens that the tokenizer does not have.
     """
     settings = processor.tokenizer.init_kwargs.get(_KEY)
     scheme = CoordinateScheme.from_json(settings) if settings else CoordinateScheme()
@@ -35,16 +38,16 @@ def scheme_of(processor: ProcessorMixin) -> CoordinateScheme:
 def set_coordinates(
     model: PreTrainedModel, processor: ProcessorMixin, scheme: CoordinateScheme | Literal["text", "tokens"]
 ) -> None:
-    """Makes a model write coordinates in a scheme, in place; tokens that it needs and lacks are added.
+    """Makes a model write coordinates in a scheme, in place, and adds the tokens that it lacks for it.
 
     Args:
         model: any image-text-to-text model.
-        processor: the model's.
+        processor: the model's processor.
         scheme: "text" for three decimals, "tokens" for VILA²'s thousand location tokens with soft
             cross-entropy, or any other scheme.
 
     Raises:
-        ModelError: tokens of the scheme that conflict with the model's.
+        ModelError: tokens of the scheme conflict with the model's.
     """
     from vila2.model.special_tokens import add_token_groups
 

@@ -1,4 +1,4 @@
-"""Names a model's weights and settings by a digest, without reading gigabytes."""
+"""Identifies a model's weights and settings by a digest, without reading gigabytes."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pathlib import Path
 
 from vila2.model.checkpoint_files import check_safetensors
 
-# What the answers of a model depend on, beside its weights.
+# The files that a model's answers depend on, besides its weights.
 _SETTINGS = ("*.json", "*.jinja", "*.txt", "*.model")
 _SAMPLE = 1024  # bytes
 
 
 def digest_folder(folder: Path) -> str:
-    """A digest of a saved model.
+    """Computes the digest of a saved model.
 
-    Settings and tokenizer files count whole; of weights the size, the header, and the first, middle and
-    last kilobyte of every tensor. Training moves nearly every number of the tensors it trains, so two
-    checkpoints differ; a hand-made change of single numbers can go unseen.
+    The digest covers settings and tokenizer files completely. Of the weights it covers the header, and the
+    first, middle and last kilobyte of every tensor. Training changes nearly every number of a tensor, so two
+    checkpoints get different digests. A manual change of single numbers can go unnoticed.
 
     Args:
-        folder: as ``save_pretrained`` wrote it.
+        folder: folder that ``save_pretrained`` wrote.
 
     Returns:
         16 hexadecimal digits.
 
     Raises:
-        ModelError: a file of weights is cut off, or none.
+        ModelError: a weight file that is truncated or not a safetensors file.
     """
     digest = hashlib.sha256()
     settings = {path for pattern in _SETTINGS for path in folder.glob(pattern)}
@@ -40,7 +40,7 @@ def digest_folder(folder: Path) -> str:
 
 
 def _add_weights(digest: hashlib._Hash, path: Path) -> None:
-    """Adds a safetensors file: 8 bytes with the length of a JSON header, the header, the tensors."""
+    """Adds a safetensors file, which is 8 bytes with the length of a JSON header, the header, the tensors."""
     check_safetensors(path)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

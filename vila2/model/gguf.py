@@ -1,4 +1,4 @@
-"""Causal language models from GGUF files: dequantised, and free to be trained and saved."""
+"""Loads causal language models from GGUF files, dequantized so that they can be trained and saved."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from vila2.model.weights import load_weights
 
 
 def load_gguf(location: Location, dtype: torch.dtype) -> PreTrainedModel:
-    """Reads a language model from a GGUF file.
+    """Loads a language model from a GGUF file.
 
-    transformers marks such a model as quantised and refuses to save it, although its weights are plain
-    numbers by then; so they move into a fresh model of the same configuration.
+    transformers marks such a model as quantized and refuses to save it, although its weights are plain
+    numbers. So the weights move into a fresh model of the same configuration.
 
     Args:
-        location: with ``gguf_file``.
-        dtype: of the weights.
+        location: place of the model, with ``gguf_file``.
+        dtype: data type of the weights.
 
     Raises:
-        ModelError: it cannot be read, or holds not all weights.
+        ModelError: a file that cannot be read or lacks weights.
     """
     name = f"{location.path}/{location.gguf_file}"
     read = load_weights(AutoModelForCausalLM, location, what="language model", name=name, dtype=dtype)
@@ -31,7 +31,7 @@ def load_gguf(location: Location, dtype: torch.dtype) -> PreTrainedModel:
     settings.pop("_name_or_path", None)
     config = AutoConfig.for_model(**settings)
     config.dtype = dtype
-    model = AutoModelForCausalLM.from_config(config)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
     model.load_state_dict(read.state_dict(), assign=True)
     model.tie_weights()
     model.generation_config = read.generation_config

@@ -1,4 +1,4 @@
-"""Whether a model of the hub can be had, asked once, before any library tries again and again."""
+"""Checks once that a model can be had from the hub, before any library tries again and again."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _LOCAL = "give a local folder, or set HF_HOME to the cache that holds it"
 
 @cache
 def check_hub(name: str) -> None:
-    """Sees to it that a model id can be had from the hub or from the cache.
+    """Checks that a model can be had from the hub or from the cache.
 
-    Where the hub cannot be reached and the cache holds the model, this process stays off the network from
-    here on: each file would else cost half a minute of retries.
+    If the hub cannot be reached and the cache has the model, this process goes offline. Otherwise each file
+    would cost half a minute of retries.
 
     Args:
-        name: a model id.
+        name: model id.
 
     Raises:
         ModelError: no such id, no access to it, or neither a connection nor a copy in the cache.
@@ -33,7 +33,8 @@ def check_hub(name: str) -> None:
     if constants.is_offline_mode():
         if not in_cache(name):
             raise ModelError(
-                f"{name} is no folder here and not in the cache ({constants.HF_HUB_CACHE}), and this process is offline",
+                f"{name} is no folder here and not in the cache ({constants.HF_HUB_CACHE}),"
+                " and this process is offline",
                 hint=f"unset HF_HUB_OFFLINE to download it, {_LOCAL}",
             )
         return
@@ -41,7 +42,7 @@ def check_hub(name: str) -> None:
         HfApi().model_info(name, timeout=_PATIENCE)
     except GatedRepoError as error:
         raise ModelError(
-            f"{name} asks for its license to be accepted first",
+            f"{name} requires that you accept its license first",
             hint=f"accept it at {constants.ENDPOINT}/{name} and log in (hf auth login)",
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
@@ -49,12 +50,12 @@ def check_hub(name: str) -> None:
             f"the hub has no model {name!r} that you may read, and there is no folder of that name",
             hint="check the spelling; a private model needs a token (hf auth login)",
         ) from error
-    except Exception as error:  # of sockets, TLS, proxies, servers: of many libraries
+    except Exception as error:  # from sockets, TLS, proxies and servers, in many libraries
         _go_offline(name, error)
 
 
 def in_cache(name: str) -> bool:
-    """Whether the cache holds files of a model."""
+    """Whether the cache has files of a model."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
@@ -63,6 +64,7 @@ def in_cache(name: str) -> bool:
 
 
 def _go_offline(name: str, error: Exception) -> None:
+    """Takes this process offline if the cache has the model; otherwise raises a ModelError."""
     from huggingface_hub import constants
 
     why = str(error).strip().partition("\n")[0] or type(error).__name__
@@ -72,5 +74,5 @@ def _go_offline(name: str, error: Exception) -> None:
             f" ({constants.ENDPOINT}) cannot be reached: {why}",
             hint=f"check the network, {_LOCAL}",
         ) from error
-    log.warning("the hub cannot be reached (%s): going on with what the cache holds of %s", why, name)
+    log.warning("the hub cannot be reached (%s): using the files of %s in the cache", why, name)
     constants.HF_HUB_OFFLINE = True

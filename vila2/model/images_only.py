@@ -1,6 +1,6 @@
-"""Processors without torchvision: of a model that reads videos as well, the part for images.
+"""Makes processors for images alone, for models that read videos too, so that they work without torchvision.
 
-Nothing here shows a model a video; transformers builds the video part all the same, and that needs torchvision.
+vila2 shows no videos to a model. transformers builds the video part all the same, and that needs torchvision.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import transformers
 from transformers import AutoConfig, ProcessorMixin
@@ -25,22 +25,22 @@ _VIDEO = "video_processor"
 
 
 class NoVideos:
-    """Stands where a video processor would: every setting of it is None, and it reads nothing."""
+    """Replaces a video processor: each of its settings is None, and it reads nothing."""
 
     def __getattr__(self, name: str) -> None:
-        if name.startswith("__"):  # copying and the like ask for such
+        if name.startswith("__"):  # copying, for example, looks such names up
             raise AttributeError(name)
 
     def __call__(self, *videos: Any, **settings: Any) -> None:
-        raise ModelError("videos are not read", hint="show the model single frames")
+        raise ModelError("videos are not supported", hint="show the model single frames")
 
 
 def processor_class(path: str, *, trust_remote_code: bool = False) -> type[ProcessorMixin] | None:
-    """The processor class of a checkpoint, by what its files say; None where only AutoProcessor can tell.
+    """Finds the processor class of a checkpoint from its files; None if only AutoProcessor can find it.
 
     Args:
-        path: folder or hub id.
-        trust_remote_code: whether code that the checkpoint brings along may run.
+        path: folder or hub id of the checkpoint.
+        trust_remote_code: whether code in the checkpoint may run.
     """
     for file in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
         name = _settings_in(path, file).get("processor_class")
@@ -48,22 +48,23 @@ def processor_class(path: str, *, trust_remote_code: bool = False) -> type[Proce
             return found
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
-        by_family: type[ProcessorMixin] | None = PROCESSOR_MAPPING.get(type(config), None)  # type: ignore[assignment]
     except ImportError:
         return None
-    return by_family
+    # The mapping's own type says strings, which it resolves to classes.
+    return cast(type[ProcessorMixin] | None, PROCESSOR_MAPPING.get(type(config), None))
 
 
 def images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
-    """The same processor class without its video part, whose settings are kept for saving.
+    """Makes a processor class without its video part. The settings of that part are kept for saving.
 
     Args:
-        kind: with an attribute ``video_processor``.
+        kind: processor class with an attribute ``video_processor``.
     """
-    names: list[str] = kind.get_attributes()  # type: ignore[no-untyped-call]
+    names = attributes_of(kind)
     place = names.index(_VIDEO)
+    base: Any = kind  # a type checker allows no class of the program's making as a base
 
-    class ImagesOnly(kind):  # type: ignore[misc, valid-type]
+    class ImagesOnly(base):  # type: ignore[misc]
         video_processor = NoVideos()
         _video_settings: Mapping[str, Any] | None = None
 
@@ -89,38 +90,45 @@ def images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
             return super().from_args_and_dict(args, rest, **kwargs)
 
         def to_dict(self) -> dict[str, Any]:
-            # Where torchvision is there, the saved processor reads videos as before.
+            # With torchvision, the saved processor reads videos as before.
             kept = {_VIDEO: dict(self._video_settings)} if self._video_settings else {}
             return {name: value for name, value in super().to_dict().items() if name != _VIDEO} | kept
 
-    ImagesOnly.__name__ = kind.__name__  # what save_pretrained writes
+    ImagesOnly.__name__ = kind.__name__  # save_pretrained writes it
     return ImagesOnly
 
 
+def attributes_of(kind: type[ProcessorMixin]) -> list[str]:
+    """The names of a processor's parts, such as ``image_processor`` and ``tokenizer``."""
+    typed: Any = kind  # transformers leaves the method without types
+    return list(typed.get_attributes())
+
+
 def _class_of_name(name: str) -> type[ProcessorMixin] | None:
-    found = getattr(transformers, name, None)
+    """The processor class of transformers, or of ours, with this name."""
+    found: type[ProcessorMixin] | None = getattr(transformers, name, None)
     if found is None:
-        for registered in PROCESSOR_MAPPING._extra_content.values():
-            if getattr(registered, "__name__", None) == name:
-                return registered  # type: ignore[no-any-return]
-        return None
+        registered: Iterable[type[ProcessorMixin]] = PROCESSOR_MAPPING._extra_content.values()
+        return next((one for one in registered if getattr(one, "__name__", None) == name), None)
     if getattr(found, "is_dummy", False) and not is_torchvision_available():
         return _with_pillow(name)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _with_pillow(name: str) -> type[ProcessorMixin] | None:
-    """A class whose module asks for torchvision only to borrow a function that its Pillow twin has as well.
+    """Imports a processor class that needs torchvision only for a function that its Pillow twin has too.
 
-    So it is with Pixtral, whose processor Mistral 3 uses too.
+    This holds for Pixtral, whose processor Mistral 3 uses too.
     """
     family = name.removesuffix("Processor").lower()
     package = f"transformers.models.{family}"
     theirs, twin = f"{package}.image_processing_{family}", f"{package}.image_processing_pil_{family}"
     known = sys.modules.get(theirs)
+    found: type[ProcessorMixin] | None
     try:
         sys.modules[theirs] = importlib.import_module(twin)
-        return getattr(importlib.import_module(f"{package}.processing_{family}"), name, None)
+        found = getattr(importlib.import_module(f"{package}.processing_{family}"), name, None)
+        return found
     except ImportError:
         return None
     finally:
@@ -130,7 +138,7 @@ def _with_pillow(name: str) -> type[ProcessorMixin] | None:
 
 
 def _video_settings(path: str) -> dict[str, Any] | None:
-    """The settings of a checkpoint's video part, where it has some."""
+    """The settings of a checkpoint's video part; None if it has none."""
     nested = _settings_in(path, "processor_config.json").get(_VIDEO)
     found = nested if isinstance(nested, dict) else _settings_in(path, "video_preprocessor_config.json")
     # Older checkpoints have one file for images and videos.
@@ -138,7 +146,7 @@ def _video_settings(path: str) -> dict[str, Any] | None:
 
 
 def _settings_in(path: str, file: str) -> dict[str, Any]:
-    """A settings file of a checkpoint; empty where it has none."""
+    """The content of a checkpoint's settings file; empty if it has none."""
     found = cached_file(
         path,
         file,
@@ -154,13 +162,13 @@ def _settings_in(path: str, file: str) -> dict[str, Any]:
 
 @contextmanager
 def _without_number_words(kind: type[ProcessorMixin]) -> Iterator[None]:
-    """SmolVLM asks for num2words as soon as it is made, to say how many frames a video has."""
-    module = sys.modules[kind.__module__]
+    """Lets SmolVLM's processor load without num2words, which only words about the frames of a video need."""
+    module: Any = sys.modules[kind.__module__]
     if getattr(module, "num2words", "") is not None:
         yield
         return
-    module.num2words = str  # type: ignore[attr-defined]
+    module.num2words = str
     try:
         yield
     finally:
-        module.num2words = None  # type: ignore[attr-defined]
+        module.num2words = None

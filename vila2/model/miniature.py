@@ -1,4 +1,4 @@
-"""The miniature vision tower: a small convolutional encoder in Hugging Face form, for the miniature world."""
+"""The vision tower of the miniature world: a small convolutional encoder with transformers' interface."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class MiniatureVisionConfig(PreTrainedConfig):
 
     Attributes:
         image_size: side of the square input in pixels; ``patch_size`` pixels make one output cell.
-        hidden_size: width of one output cell: learnt features followed by ``coordinate_size`` fixed ones.
+        hidden_size: channels of one output cell: learned features, then ``coordinate_size`` fixed ones.
         stem_sizes: channels after each of the three halvings of the resolution.
         blocks: residual blocks at the last resolution.
-        frozen_statistics: keep the batch statistics that the tower was taught with, also in training mode: the few
-            images of a step, or ``model.train()`` around a frozen tower, must not move them.
+        frozen_statistics: whether the batch statistics of pretraining are kept in training mode too.
+            Otherwise the few images of a step would change them, even with a frozen tower.
     """
 
     model_type = "vila2_miniature_vision"
@@ -37,7 +37,7 @@ class MiniatureVisionConfig(PreTrainedConfig):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions added to their input; [B, C, H, W] to the same shape."""
+    """Adds two 3x3 convolutions to their input; keeps the shape [B, C, H, W]."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -58,9 +58,14 @@ def _halve(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def grid_coordinates(rows: int, columns: int, size: int) -> torch.Tensor:
-    """Fixed sine and cosine coordinates [rows * columns, size], row-major; ``size`` is a multiple of 4.
+    """Computes fixed sine and cosine coordinates [rows * columns, size], row-major.
 
-    Frequencies double from half a period over the image, so the first pair alone tells left from right.
+    Frequencies start at half a period over the image and double, so the first pair alone distinguishes left
+    and right.
+
+    Args:
+        rows, columns: shape of the grid in cells.
+        size: channels of a cell's coordinates, a multiple of 4.
     """
     frequencies = math.pi * 2.0 ** torch.arange(size // 4)
     parts = []
@@ -72,12 +77,12 @@ def grid_coordinates(rows: int, columns: int, size: int) -> torch.Tensor:
 
 
 class MiniatureVisionModel(PreTrainedModel):
-    """Convolutional encoder whose cells carry their own coordinates, since a convolution does not know where it is."""
+    """Encodes images by convolutions, and adds coordinates to each cell, which convolutions do not know."""
 
     config_class = MiniatureVisionConfig
     base_model_prefix = "vision"
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities = ["image"]  # noqa: RUF012 - transformers' own declaration
 
     def __init__(self, config: MiniatureVisionConfig) -> None:
         super().__init__(config)
@@ -94,17 +99,17 @@ class MiniatureVisionModel(PreTrainedModel):
         self.blocks = nn.Sequential(*(ResidualBlock(third) for _ in range(config.blocks)))
         self.features = nn.Conv2d(third, config.hidden_size - config.coordinate_size, 1, bias=False)
         self.features_norm = nn.BatchNorm2d(config.hidden_size - config.coordinate_size)
-        self.post_init()
+        PreTrainedModel.post_init(self)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         else:
-            super()._init_weights(module)
+            PreTrainedModel._init_weights(self, module)
 
     def train(self, mode: bool = True) -> MiniatureVisionModel:
-        """Set training mode; batch norms stay in evaluation mode if the statistics are frozen."""
+        """Sets training mode; batch norms stay in evaluation mode if their statistics are frozen."""
         super().train(mode)
         if self.config.frozen_statistics:
             for module in self.modules():
@@ -115,17 +120,17 @@ class MiniatureVisionModel(PreTrainedModel):
     def forward(
         self, pixel_values: torch.Tensor, return_dict: bool | None = None, **kwargs: object
     ) -> BaseModelOutput | tuple[torch.Tensor]:
-        """Encode images.
+        """Encodes images.
 
         Args:
-            pixel_values: [B, 3, image_size, image_size], normalised to about -1..1.
+            pixel_values: pixels [B, 3, image_size, image_size], normalized to about -1..1.
 
         Returns:
             ``last_hidden_state`` [B, cells, hidden_size], cells row-major.
         """
         maps = self.features_norm(self.features(self.blocks(self.stem(pixel_values))))
         batch, _, rows, columns = maps.shape
-        # Computed here and not kept as a buffer: a non-persistent buffer does not survive loading on "meta".
+        # Not a buffer, since a non-persistent buffer does not survive loading on "meta".
         coordinates = grid_coordinates(rows, columns, self.config.coordinate_size).to(maps)
         hidden = torch.cat([maps.flatten(2).transpose(1, 2), coordinates.expand(batch, -1, -1)], dim=2)
         return BaseModelOutput(last_hidden_state=hidden) if return_dict is not False else (hidden,)

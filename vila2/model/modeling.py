@@ -1,4 +1,4 @@
-"""The model: image features are projected into the places that the text keeps for them, then the text goes on.
+"""The model: projected image features replace the image tokens, and the language model reads the result.
 
 embeddings = embed(input_ids)
 features   = project(vision_tower(pixel_values))
@@ -8,7 +8,7 @@ logits     = head(language_model(embeddings))
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -27,19 +27,24 @@ from transformers.modeling_outputs import (
 
 from vila2.errors import ModelError
 from vila2.model.configuration import Vila2Config
+from vila2.model.embeddings import input_embeddings
 from vila2.model.multiscale import grids_of, join_scales, put_together
 from vila2.model.projectors import build_projector
 from vila2.model.seen_before import SeenBefore
 from vila2.model.towers import patch_features
 from vila2.model.visual_expert import VisualExpert, ZeroLinear
 
+# Of each tile or image its projected tokens [tokens, hidden size]; a tensor if all have equally many.
+_Features = torch.Tensor | list[torch.Tensor]
+
 
 class Vila2PreTrainedModel(PreTrainedModel):
-    """What the family's models have in common."""
+    """Settings shared by the models of the family."""
 
+    config: Vila2Config
     config_class = Vila2Config
     base_model_prefix = "model"
-    input_modalities = ("image", "text")
+    input_modalities = ["image", "text"]  # noqa: RUF012 - transformers' own declaration
     supports_gradient_checkpointing = True
     _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012 - transformers' own declaration
     _supports_flash_attn = True
@@ -49,16 +54,19 @@ class Vila2PreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
+        PreTrainedModel._init_weights(self, module)
         if isinstance(module, ZeroLinear):
             init.zeros_(module.weight)
 
 
 class Vila2Model(Vila2PreTrainedModel):
-    """Vision tower, projector and language model, without the language model's output layer.
+    """Joins vision tower, projector and language model, without the language model's output layer.
 
-    Where the configuration asks for it, also a visual expert: weights that only image tokens use.
+    It also holds a visual expert, weights that only image tokens use, if the configuration asks for one.
     """
+
+    vision_tower: PreTrainedModel
+    language_model: PreTrainedModel
 
     def __init__(self, config: Vila2Config) -> None:
         super().__init__(config)
@@ -66,21 +74,21 @@ class Vila2Model(Vila2PreTrainedModel):
         self.seen_before: SeenBefore | None = None
         self.multi_modal_projector = build_projector(
             config.projector,
-            config.vision_config.hidden_size * len(config.s2_scales),
-            config.text_config.hidden_size,
+            config.vision.hidden_size * len(config.s2_scales),
+            config.text.hidden_size,
         )
         self.language_model = AutoModel.from_config(config.text_config)
         self.add_visual_expert()
         check_feature_layer(config)
-        self.post_init()
+        PreTrainedModel.post_init(self)
 
     def add_visual_expert(self) -> None:
-        """Puts a fresh visual expert beside the language model, where the configuration asks for one."""
+        """Adds a fresh visual expert to the language model, if the configuration asks for one."""
         kind = self.config.visual_expert
         self.visual_expert = None if kind is None else VisualExpert(self.language_model, kind)
 
     def get_input_embeddings(self) -> nn.Module:
-        return self.language_model.get_input_embeddings()
+        return input_embeddings(self.language_model)
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         self.language_model.set_input_embeddings(value)
@@ -91,11 +99,11 @@ class Vila2Model(Vila2PreTrainedModel):
         """Encodes and projects images.
 
         Args:
-            pixel_values: [tiles, 3, height, width], as the processor makes them.
-            image_grids: [images, 2], rows and columns of their tiles; for dynamic S² only.
+            pixel_values: pixels [tiles, 3, height, width], as the processor makes them.
+            image_grids: rows and columns of tiles [images, 2]; for dynamic S² only.
 
         Returns:
-            ``last_hidden_state`` [projected tiles, rows * columns, C], the vision features that were projected;
+            ``last_hidden_state`` [projected tiles, rows * columns, C], the vision features before projection;
             ``pooler_output`` [projected tiles, tokens per tile, hidden size of the language model], or for
             dynamic S² a list with [tokens of the image, hidden size] for each image.
 
@@ -135,70 +143,90 @@ class Vila2Model(Vila2PreTrainedModel):
         """Reads text with images in it.
 
         Args:
-            input_ids: [B, L], with ``image_token_id`` once for every projected image token.
-            pixel_values: [tiles of the whole batch, 3, height, width], in the order of their places.
-            attention_mask: [B, L]; or [B, 1, L, L], boolean (True: may attend) or to be added, which
+            input_ids: token ids [B, L], with ``image_token_id`` once for every projected image token.
+            pixel_values: pixels [tiles of the whole batch, 3, height, width], in the order of their
+                placeholders.
+            attention_mask: mask [B, L]; or [B, 1, L, L], boolean (True: may attend) or additive, which
                 isolates parts of a sequence and needs ``position_ids``.
-            position_ids: [B, L].
-            inputs_embeds: [B, L, hidden size] instead of ``input_ids``, images included.
-            mm_encoder_outputs: {"image": what :meth:`get_image_features` returned} instead of ``pixel_values``.
+            position_ids: positions [B, L].
+            past_key_values: cache of the tokens read before.
+            inputs_embeds: embeddings [B, L, hidden size], images included, that replace ``input_ids``.
+            mm_encoder_outputs: {"image": result of :meth:`get_image_features`}, which replaces
+                ``pixel_values``.
             image_grids: see :meth:`get_image_features`.
 
         Raises:
-            ModelError: the text has another number of image tokens than its images need.
+            ModelError: the number of image tokens in the text differs from what its images need.
         """
-        if (input_ids is None) == (inputs_embeds is None):
-            raise ModelError("give either input_ids or inputs_embeds", hint="leave one of them out")
-        if inputs_embeds is None:
-            inputs_embeds = self.get_input_embeddings()(input_ids)
-            places = input_ids == self.config.image_token_id
+        if input_ids is not None and inputs_embeds is None:
             features = self._projected(pixel_values, mm_encoder_outputs, image_grids)
-            if features is not None or past_key_values is None or past_key_values.get_seq_length() == 0:
-                self._check_places(places, features)
-            if features is not None:
-                tokens = torch.cat(list(features)).to(inputs_embeds.dtype)
-                inputs_embeds = inputs_embeds.masked_scatter(places.unsqueeze(-1), tokens)
-            if self.visual_expert is not None:
-                self.visual_expert.look_at(places)
+            reads_start = past_key_values is None or past_key_values.get_seq_length() == 0
+            inputs_embeds = self._embed(input_ids, features, check=features is not None or reads_start)
+        elif input_ids is not None or inputs_embeds is None:
+            raise ModelError("give either input_ids or inputs_embeds", hint="leave one of them out")
         elif pixel_values is not None or self.visual_expert is not None:
             what = "pixel_values" if pixel_values is not None else "a visual expert"
             raise ModelError(f"inputs_embeds and {what} exclude each other", hint="pass input_ids")
-        return self.language_model(
+        outputs: BaseModelOutputWithPast = self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=self._additive_where_needed(attention_mask, inputs_embeds.dtype),
             position_ids=position_ids,
             past_key_values=past_key_values,
             **kwargs,
         )
+        return outputs
 
     def _projected(
-        self, pixel_values: Any, encoded: dict[str, Any] | None, image_grids: Any
-    ) -> torch.Tensor | list[torch.Tensor] | None:
-        """The projected tokens of every tile or image, each [tokens, hidden size], where there are images."""
-        if encoded and encoded.get("image") is not None:
-            return encoded["image"].pooler_output
-        return (
-            None if pixel_values is None else self.get_image_features(pixel_values, image_grids).pooler_output
-        )
+        self,
+        pixel_values: torch.Tensor | None,
+        encoded: dict[str, BaseModelOutputWithPooling] | None,
+        image_grids: torch.Tensor | None,
+    ) -> _Features | None:
+        """The projected tokens of every tile or image, each [tokens, hidden size]; None without images."""
+        found = encoded.get("image") if encoded else None
+        if found is None and pixel_values is not None:
+            found = self.get_image_features(pixel_values, image_grids)
+        return None if found is None else cast(_Features, found.pooler_output)
 
-    def _check_places(self, places: torch.Tensor, features: torch.Tensor | list[torch.Tensor] | None) -> None:
-        """Raises a ModelError where a text [B, L] has not as many places as there are image tokens."""
+    def _embed(self, input_ids: torch.Tensor, features: _Features | None, *, check: bool) -> torch.Tensor:
+        """The embeddings [B, L, hidden size] of a text, with the features in place of its image tokens.
+
+        Args:
+            input_ids: token ids [B, L].
+            features: projected tokens of all images; None without images.
+            check: whether the text must have as many image tokens as there are features.
+        """
+        embeddings = cast(torch.Tensor, self.get_input_embeddings()(input_ids))
+        places: torch.Tensor = torch.eq(input_ids, cast(int, self.config.image_token_id))
+        if check:
+            self._check_places(places, features)
+        if features is not None:
+            tokens = torch.cat(list(features)).to(embeddings.dtype)
+            embeddings = embeddings.masked_scatter(places.unsqueeze(-1), tokens)
+        if self.visual_expert is not None:
+            self.visual_expert.look_at(places)
+        return embeddings
+
+    def _check_places(self, places: torch.Tensor, features: _Features | None) -> None:
+        """Raises a ModelError if the image tokens of a text [B, L] are more or fewer than the features."""
         if torch.compiler.is_compiling():
             return
+        tiles = 0 if features is None else len(features)
         found, needed = int(places.sum()), 0 if features is None else sum(map(len, features))
         if found != needed:
             each = f" ({len(features[0])} each)" if isinstance(features, torch.Tensor) else ""
             raise ModelError(
-                f"{0 if features is None else len(features)} images or tiles need {needed} image tokens{each}, but the text has {found}"
-                f" of them (id {self.config.image_token_id}) in {len(places)} sequences",
-                hint="make text and images with the model's own processor, and cut no sequence within an image",
+                f"{tiles} images or tiles need {needed} image tokens{each},"
+                f" but the text has {found} of them (id {self.config.image_token_id})"
+                f" in {len(places)} sequences",
+                hint="make text and images with the model's own processor, and do not cut inside an image",
             )
 
     def _additive_where_needed(self, mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
-        """A 4D boolean mask as one to be added, for the attention that adds it; any other mask as it is."""
+        """Converts a 4D boolean mask to an additive one for eager attention; keeps any other mask."""
         if not isinstance(mask, torch.Tensor) or mask.dim() != 4 or mask.dtype != torch.bool:
             return mask
-        if self.config.text_config._attn_implementation != "eager":
+        if self.config.text._attn_implementation != "eager":
             return mask
         return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(
             ~mask, torch.finfo(dtype).min
@@ -206,22 +234,25 @@ class Vila2Model(Vila2PreTrainedModel):
 
 
 class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
-    """The model with the language model's output layer: trains, and generates text from images and text."""
+    """Adds the language model's output layer: trains, and generates text from images and text."""
 
-    _tied_weights_keys = {"lm_head.weight": ""}  # noqa: RUF012 - named in __init__, as every language model does
+    model: Vila2Model
+    lm_head: nn.Linear
+    # The name of the embedding depends on the language model, so __init__ sets it.
+    _tied_weights_keys = {"lm_head.weight": ""}  # noqa: RUF012 - transformers' own declaration
 
     def __init__(self, config: Vila2Config) -> None:
         super().__init__(config)
         self.model = Vila2Model(config)
-        text = config.text_config
+        text = config.text
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=config.head_bias)
         embedding = self.get_input_embeddings()
         name = next(name for name, module in self.named_modules() if module is embedding)
         self._tied_weights_keys = {"lm_head.weight": f"{name}.weight"}
-        self.post_init()
+        PreTrainedModel.post_init(self)
 
     def get_input_embeddings(self) -> nn.Module:
-        return self.model.get_input_embeddings()
+        return input_embeddings(self.model)
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         self.model.set_input_embeddings(value)
@@ -249,13 +280,14 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
         """Predicts each next token; inputs as in :meth:`Vila2Model.forward`.
 
         Args:
-            labels: [B, L], the tokens themselves; -100 where the loss does not look.
-            logits_to_keep: how many positions from the end to predict at (0: all), or which.
+            labels: token ids [B, L], not shifted; -100 where the loss does not count.
+            logits_to_keep: number of positions from the end that are predicted at (0: all), or their indices.
 
         Returns:
-            ``loss`` where there are labels, ``logits`` [B, positions kept, vocabulary], ``past_key_values``.
-            In training mode ``logits`` are those that the loss counts, [tokens counted, vocabulary]; with
-            ``shift_labels``, the labels at the positions kept, they are already those of ``logits_to_keep``.
+            ``loss`` if there are labels, ``logits`` [B, positions kept, vocabulary], ``past_key_values``.
+            In training mode ``logits`` are those that the loss counts, [tokens counted, vocabulary]. A caller
+            that passes ``shift_labels``, the labels at the positions kept, gets the logits at those
+            positions.
         """
         outputs = self.model(
             input_ids=input_ids,
@@ -269,10 +301,10 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
             **kwargs,
         )
         hidden, loss = outputs.last_hidden_state, None
-        vocabulary = self.config.text_config.vocab_size
+        vocabulary = self.config.text.vocab_size
         if labels is not None and self.training and "shift_labels" not in kwargs:
-            # Most of what is read while training is images and questions, which the loss does not count:
-            # the output layer, the largest of a small model, runs only where it does.
+            # Most tokens of training are images and questions, which the loss does not count. So the output
+            # layer, the largest of a small model, runs only where it does.
             following = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
             counted = following != -100
             logits = self.lm_head(hidden[counted])
@@ -294,9 +326,9 @@ class Vila2ForConditionalGeneration(Vila2PreTrainedModel, GenerationMixin):
 
 
 def check_feature_layer(config: Vila2Config) -> None:
-    """Raises a ModelError where the vision tower has no hidden state ``vision_feature_layer``."""
-    layer, layers = config.vision_feature_layer, getattr(config.vision_config, "num_hidden_layers", None)
-    kind = config.vision_config.model_type
+    """Raises a ModelError if the vision tower has no hidden state ``vision_feature_layer``."""
+    layer, layers = config.vision_feature_layer, getattr(config.vision, "num_hidden_layers", None)
+    kind = config.vision.model_type
     if layers is None and layer != -1:
         raise ModelError(
             f"vision tower {kind!r} gives its last features only, not vision_feature_layer={layer}",

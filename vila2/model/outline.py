@@ -1,6 +1,6 @@
-"""A model in outline: its structure and its processor, without reading its weights.
+"""Makes a model without its weights: its structure on the meta device, and its processor.
 
-What a dry run needs to encode a sample and to count parameters.
+A dry run needs no more to encode a sample and to count parameters.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ from vila2.model.weights import load_weights
 
 
 def outline(path_or_id: str | Path) -> tuple[PreTrainedModel, ProcessorMixin]:
-    """An existing model on the meta device, and its processor.
+    """Makes an existing model on the meta device, and its processor.
+
+    Args:
+        path_or_id: folder that ``save_pretrained`` wrote, or a hub id.
 
     Raises:
         ModelError: no such model, or no processor.
@@ -49,7 +52,7 @@ def outline(path_or_id: str | Path) -> tuple[PreTrainedModel, ProcessorMixin]:
 
 
 def _check_fit(auto: Any, location: Location, **settings: Any) -> None:
-    """Whether weights on this machine will fit; only their headers are read, and nothing is downloaded for it."""
+    """Checks that weights on this machine fit. Only their headers are read, and nothing is downloaded."""
     if location.is_local and not location.gguf_file:
         load_weights(auto, location, device_map="meta", trust_remote_code=False, **settings)
 
@@ -62,9 +65,14 @@ def outline_of_parts(
     chat_template: str | None = None,
     **settings: Any,
 ) -> tuple[Vila2ForConditionalGeneration, ProcessorMixin]:
-    """The model that :func:`vila2.model.assemble.assemble` would make, on the meta device, and its processor.
+    """Makes on the meta device what :func:`vila2.model.assemble.assemble` would make, and its processor.
 
-    ``settings`` are what is left of :func:`assemble`'s: ``projector``, ``max_tiles`` and so on.
+    Args:
+        vision: vision tower; see :func:`vila2.model.assemble.assemble`, also for the others.
+        language: language model.
+        gguf_file: name of the GGUF file, if ``language`` has several.
+        chat_template: Jinja template that replaces the tokenizer's own.
+        settings: other settings of :class:`Vila2Config`, such as ``projector`` and ``max_tiles``.
 
     Raises:
         ModelError: a part that cannot be found or does not fit.

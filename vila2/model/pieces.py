@@ -1,11 +1,11 @@
-"""Conversations to pieces: template text, utterances, location tokens and images, in the order they are read in.
+"""Splits conversations into pieces: template text, utterances, location tokens and images, in reading order.
 
-The chat template is rendered once per conversation *shape* with a sentinel in place of every utterance, so that each
-piece is known to be template, utterance or image, and whose. Boxes and points are written in the model's own
-coordinate scheme.
+The chat template is rendered once per conversation *shape*, with a sentinel in place of every utterance. So
+each piece is known to be template, utterance or image, and which one. Boxes and points are written in the
+model's own coordinate scheme.
 
-What a template does not take is mended where the field has a standard way: images stand where the template puts them
-(LLaVA's before the text of their turn), and where there is no system turn its text begins the next user turn.
+Two limits of templates are handled in the field's standard way. Images stand where the template puts them, as
+in LLaVA before the text of their turn. If a template has no system turn, its text begins the next user turn.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from jinja2 import TemplateError
 
@@ -23,6 +23,9 @@ from vila2.data.coordinates import CoordinateScheme
 from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn
 from vila2.data.tar_sample import says_something
 from vila2.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
 log = logging.getLogger("vila2.model")
 
@@ -32,7 +35,15 @@ _SENTINEL = re.compile("\ue000(\\d+)\ue001")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A run of tokens of one kind: template text, an utterance's text or location tokens, or an image."""
+    """A run of tokens of one kind.
+
+    Attributes:
+        kind: template text, an utterance's text or location tokens, or an image.
+        text: the text; for an image its index.
+        trained: whether the loss counts it.
+        branch: branch that it belongs to; 0 for the trunk.
+        tokens: location tokens.
+    """
 
     kind: Literal["template", "text", "tokens", "image"]
     text: str
@@ -42,12 +53,16 @@ class Piece:
 
     @property
     def said(self) -> bool:
-        """Whether it is part of an utterance that is trained on."""
+        """Whether it belongs to an utterance that is trained on."""
         return self.trained and self.kind in ("text", "tokens")
 
 
-_Said = tuple[Part, int]  # a part and its branch
-_Shape = tuple[tuple[str, tuple[bool, ...]], ...]  # of every turn its role, and which of its parts are images
+# A part and its branch.
+_Said = tuple[Part, int]
+# For each turn its role, and for each of its parts whether it is an image.
+_Shape = tuple[tuple[str, tuple[bool, ...]], ...]
+# Turns, each with all that is said in it.
+_Conversation = list[tuple[Turn, list[_Said]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +70,9 @@ class _Rendered:
     """A conversation's shape as the chat template writes it.
 
     Attributes:
-        glue: the template text around the n utterances, n + 1 strings.
-        order: the utterances by number, as the template puts them.
-        moved: the turns by number, in which it puts images elsewhere than they were.
+        glue: template text around the n utterances, n + 1 strings.
+        order: indices of the utterances in the order of the template.
+        moved: indices of the turns whose images the template moves.
     """
 
     glue: tuple[str, ...]
@@ -66,34 +81,36 @@ class _Rendered:
 
 
 class PieceMaker:
-    """Takes conversations apart for one processor.
+    """Splits conversations into pieces for one processor.
 
     Args:
-        processor: with a tokenizer and a chat template.
-        image_token: that stands for an image in a rendered template.
-        coordinates: how the model writes boxes and points.
+        processor: processor with a tokenizer and a chat template.
+        image_token: placeholder of an image in a rendered template.
+        coordinates: scheme in which the model writes boxes and points.
     """
 
-    def __init__(self, processor: Any, *, image_token: str, coordinates: CoordinateScheme) -> None:
+    def __init__(self, processor: ProcessorMixin, *, image_token: str, coordinates: CoordinateScheme) -> None:
         self.processor = processor
-        self.tokenizer = processor.tokenizer
+        self.tokenizer: PreTrainedTokenizerBase = processor.tokenizer
         self.image_token = image_token
         self.coordinates = coordinates
         self._templates: dict[_Shape, _Rendered | DataError | ModelError] = {}
         self._told: set[str] = set()
 
     def pieces(self, sample: Sample, style: Style, sizes: Sequence[tuple[int, int]]) -> Iterator[Piece]:
-        """The conversation from its first token to its last, the trunk once and then its branches.
+        """Yields the pieces of a conversation, first the trunk and then its branches.
 
         Args:
             sample: the conversation.
             style: see :meth:`vila2.model.conversation.ConversationEncoder.encode`.
-            sizes: width and height of each image; coordinates are written for a sample with one.
+            sizes: width and height of each image in pixels; only a sample with one image can have
+                coordinates.
 
         Raises:
-            DataError: coordinates that can not be written, or a conversation that the chat template refuses; it
-                names the sample.
-            ModelError: the chat template drops or reorders parts of a conversation; likewise.
+            DataError: coordinates that cannot be written, or a conversation that the chat template refuses;
+                the message names the sample.
+            ModelError: the chat template drops or reorders parts of a conversation; the message names the
+                sample.
         """
         size = sizes[0] if len(sizes) == 1 else None
         for number, turns in enumerate(_unfold(sample.turns)):
@@ -106,7 +123,7 @@ class PieceMaker:
     def _pieces_of(
         self, part: TextPart | BoxPart | PointPart, size: tuple[int, int] | None, before: str, **where: Any
     ) -> list[Piece]:
-        """A part of an utterance, behind white space: text, or location tokens by themselves."""
+        """The pieces, text or location tokens, of one part of an utterance, after the text ``before``."""
         if isinstance(part, TextPart) or self.coordinates.kind == "text":
             return [Piece("text", before + self.coordinates.to_text([part], size), **where)]
         tokens = self.coordinates.tokens(part.box if isinstance(part, BoxPart) else part.point, size)
@@ -114,35 +131,39 @@ class PieceMaker:
         return [*space, Piece("tokens", "", **where, tokens=tokens)]
 
     def _plain_pieces(self, turns: Sequence[Turn], size: tuple[int, int] | None) -> list[Piece]:
+        """The pieces in the plain style: all parts one after the other, then the end token."""
+        end = str(self.tokenizer.eos_token)
         pieces = [Piece("template", self._opening)] if self._opening else []
         for turn, following in zip(turns, [*turns[1:], None], strict=True):
             for number, part in enumerate(turn.parts):
                 if isinstance(part, ImagePart):
                     pieces.append(Piece("image", str(part.index), branch=turn.branch))
                     continue
-                # A newline keeps the original caption and its recaption apart (template `concat`); an image
-                # between two texts, as in interleaved documents, does so itself.
+                # A newline separates the original caption from its recaption (view `concat`). Texts with an
+                # image between them, as in interleaved documents, need none.
                 apart = number == 0 and pieces and pieces[-1].kind in ("text", "tokens")
                 pieces += self._pieces_of(
                     part, size, "\n" if apart else "", trained=turn.trained, branch=turn.branch
                 )
             if following is not None and turn.trained and not following.trained and says_something(following):
-                # A question follows: the model must learn that what it says ends here, not to ask it itself.
-                pieces.append(Piece("template", self.tokenizer.eos_token, True, turn.branch))
+                # A question follows. The model must learn to end here instead of asking it itself.
+                pieces.append(Piece("template", end, True, turn.branch))
         last = turns[-1]
-        pieces.append(Piece("template", self.tokenizer.eos_token, last.trained, last.branch))
+        pieces.append(Piece("template", end, last.trained, last.branch))
         return pieces
 
     @cached_property
     def _opening(self) -> str:
-        """The beginning-of-sequence token, where this tokenizer adds one by itself."""
-        bare = self.tokenizer("a", add_special_tokens=False)["input_ids"]
-        full = self.tokenizer("a")["input_ids"]
-        bos = self.tokenizer.bos_token
+        """The beginning-of-sequence token if this tokenizer adds one by itself, otherwise empty."""
+        encode: Any = self.tokenizer
+        bare = encode("a", add_special_tokens=False)["input_ids"]
+        full = encode("a")["input_ids"]
+        bos = cast(str | None, self.tokenizer.bos_token)
         return bos if bos and len(full) > len(bare) and full[0] == self.tokenizer.bos_token_id else ""
 
     def _chat_pieces(self, turns: Sequence[Turn], size: tuple[int, int] | None) -> list[Piece]:
-        joined, rendered = self._fitted(_join_neighbours(turns))
+        """The pieces in the chat style: template text with the parts in between."""
+        joined, rendered = self._fitted(_join_neighbors(turns))
         utterances = [
             (part, turn, branch, number)
             for number, (turn, parts) in enumerate(joined)
@@ -161,17 +182,15 @@ class PieceMaker:
                 space = (
                     " " if pieces and pieces[-1].kind == "template" and pieces[-1].text.endswith(" ") else ""
                 )
-                if space:  # tokenizers join a space to the word after it
+                if space:  # tokenizers attach a space to the word after it
                     pieces[-1] = Piece("template", pieces[-1].text[:-1], branch=pieces[-1].branch)
                 pieces += self._pieces_of(part, size, space, trained=turn.trained, branch=own_branch)
         if rendered.glue[-1]:
             pieces.append(Piece("template", rendered.glue[-1], branch=branch))
         return self._with_ends(pieces)
 
-    def _fitted(
-        self, turns: list[tuple[Turn, list[_Said]]]
-    ) -> tuple[list[tuple[Turn, list[_Said]]], _Rendered]:
-        """The turns as the template takes them, and what it makes of them."""
+    def _fitted(self, turns: _Conversation) -> tuple[_Conversation, _Rendered]:
+        """The turns in a form that the template accepts, and how it renders them."""
         try:
             rendered = self._rendered(turns)
         except (DataError, ModelError):
@@ -181,22 +200,23 @@ class PieceMaker:
             try:
                 turns, rendered = folded, self._rendered(folded)
             except (DataError, ModelError):
-                rendered = self._rendered(turns)  # the first error is the one that says what is wrong
+                rendered = self._rendered(turns)  # raises again, since the first error says what is wrong
             else:
-                self._tell("the chat template has no system turn: its text begins the next user turn")
+                self._tell("the chat template has no system turn, so its text begins the next user turn")
         if rendered.moved:
             self._tell(
-                "the chat template has its own place for the images of a turn, such as before its text: samples are "
-                "trained on as it writes them, as LLaVA's own code does"
+                "the chat template has its own place for the images of a turn, such as before its text."
+                " Samples are trained on as it writes them, as in LLaVA's own code"
             )
         return turns, rendered
 
     def _tell(self, what: str) -> None:
-        if what not in self._told:  # once for a model, not for every sample
+        if what not in self._told:  # once per model, not for every sample
             self._told.add(what)
             log.warning("%s", what)
 
-    def _rendered(self, turns: Sequence[tuple[Turn, list[_Said]]]) -> _Rendered:
+    def _rendered(self, turns: _Conversation) -> _Rendered:
+        """How the template renders turns of this shape; kept, as is the error."""
         shape = tuple((turn.role, tuple(isinstance(p, ImagePart) for p, _ in parts)) for turn, parts in turns)
         if shape not in self._templates:
             try:
@@ -209,34 +229,8 @@ class PieceMaker:
         raise type(found)(found.what, hint=found.hint)
 
     def _render(self, shape: _Shape) -> _Rendered:
-        """The template text around the utterances of a conversation of this shape, and their order."""
-        messages, count = [], 0
-        for role, images in shape:
-            content: list[dict[str, str]] = []
-            for image in images:
-                mark = f"\ue000{count}\ue001"
-                count += 1
-                if image:
-                    content.append({"type": "image"})
-                elif content and content[-1]["type"] == "text":
-                    # One text: templates put a space or a line between several, or leave out all but the first.
-                    content[-1]["text"] += mark
-                else:
-                    content.append({"type": "text", "text": mark})
-            messages.append({"role": role, "content": content})
-        try:
-            rendered: str = self.processor.apply_chat_template(messages, tokenize=False)
-        except TemplateError as error:
-            roles = ", ".join(role for role, _ in shape)
-            raise DataError(
-                f"the chat template refuses a conversation of the turns {roles}: {error}",
-                hint="bring the turns into the order that the model knows, or set another model.chat_template",
-            ) from error
-        except Exception as error:  # a template may fail at anything: a missing key, a wrong type
-            raise ModelError(
-                f"the chat template fails: {type(error).__name__}: {error}",
-                hint="fix the template, or set another with model.chat_template",
-            ) from error
+        """Renders a conversation of this shape and finds its utterances in the result."""
+        rendered = self._render_marks(shape)
         order = [image for _, images in shape for image in images]
         glue = self._glue(rendered, order, range(len(order)))
         if glue is not None:
@@ -249,8 +243,39 @@ class PieceMaker:
         moved = {turn_of[which] for place, which in enumerate(places) if place != which}
         return _Rendered(glue, tuple(places), frozenset(moved))
 
+    def _render_marks(self, shape: _Shape) -> str:
+        """Renders a conversation of this shape with a mark in place of every utterance."""
+        messages: list[Any] = []
+        count = 0
+        for role, images in shape:
+            content: list[dict[str, str]] = []
+            for image in images:
+                mark = _mark(count)
+                count += 1
+                if image:
+                    content.append({"type": "image"})
+                elif content and content[-1]["type"] == "text":
+                    # One text, since templates put white space between several, or drop all but the first.
+                    content[-1]["text"] += mark
+                else:
+                    content.append({"type": "text", "text": mark})
+            messages.append({"role": role, "content": content})
+        try:
+            return str(self.processor.apply_chat_template(messages, tokenize=False))
+        except TemplateError as error:
+            roles = ", ".join(role for role, _ in shape)
+            raise DataError(
+                f"the chat template refuses a conversation of the turns {roles}: {error}",
+                hint="put the turns into the order that the model knows, or set another model.chat_template",
+            ) from error
+        except Exception as error:  # a template can fail in any way: a missing key, a wrong type
+            raise ModelError(
+                f"the chat template fails: {type(error).__name__}: {error}",
+                hint="fix the template, or set another with model.chat_template",
+            ) from error
+
     def _glue(self, rendered: str, images: Sequence[bool], order: Sequence[int]) -> tuple[str, ...] | None:
-        """The text around the utterances where they stand in this order, else None."""
+        """The text around the utterances if they stand in this order, otherwise None."""
         glue, rest = [], rendered
         for which in order:
             before, mark, rest = rest.partition(self.image_token if images[which] else _mark(which))
@@ -260,7 +285,7 @@ class PieceMaker:
         return None if _SENTINEL.search(rest) else (*glue, rest)
 
     def _order_in(self, rendered: str, images: Sequence[bool]) -> list[int] | None:
-        """The order in which all utterances stand, texts and images in their own order each; else None."""
+        """The order of all utterances; None if some are missing or the texts are reordered."""
         next_image = iter([number for number, image in enumerate(images) if image])
         found = re.finditer(f"{_SENTINEL.pattern}|{re.escape(self.image_token)}", rendered)
         order = [int(hit.group(1)) if hit.group(1) else next(next_image, -1) for hit in found]
@@ -269,7 +294,8 @@ class PieceMaker:
         return order if whole and texts == sorted(texts) else None
 
     def _with_ends(self, pieces: list[Piece]) -> list[Piece]:
-        """Gives each trained utterance its end-of-turn token, so that the model learns to stop."""
+        """Trains the end-of-turn token after each trained utterance, so that the model learns to stop."""
+        eos = str(self.tokenizer.eos_token)
         result: list[Piece] = []
         for number, piece in enumerate(pieces):
             before = pieces[number - 1] if number else None
@@ -277,18 +303,17 @@ class PieceMaker:
                 result.append(piece)
                 continue
             end = self._special.match(piece.text) if piece.kind == "template" and self._special else None
-            result.append(
-                Piece("template", end.group() if end else self.tokenizer.eos_token, True, before.branch)
-            )
+            result.append(Piece("template", end.group() if end else eos, True, before.branch))
             rest = piece.text[end.end() :] if end else piece.text
             if rest:
                 result.append(Piece(piece.kind, rest, piece.trained, piece.branch))
         if result[-1].said:
-            result.append(Piece("template", self.tokenizer.eos_token, True, result[-1].branch))
+            result.append(Piece("template", eos, True, result[-1].branch))
         return result
 
     @cached_property
-    def _special(self) -> re.Pattern | None:
+    def _special(self) -> re.Pattern[str] | None:
+        """Matches a special token at the start of a text, after white space."""
         tokens = sorted(self.tokenizer.all_special_tokens, key=len, reverse=True)
         return (
             re.compile(r"\s*(?:" + "|".join(re.escape(token) for token in tokens) + ")") if tokens else None
@@ -296,16 +321,16 @@ class PieceMaker:
 
 
 def _mark(number: int) -> str:
-    """What stands for utterance ``number`` while a template is rendered."""
+    """The mark of utterance ``number`` while a template is rendered."""
     return f"\ue000{number}\ue001"
 
 
 def _misfit(rendered: str, shape: _Shape) -> ModelError:
-    """Says what a template does to a conversation that can not be trained on so."""
+    """The error for a template with which a conversation cannot be trained on."""
     if re.search(r"\{['\"]type['\"]: ?['\"](?:image|text)['\"]", rendered):
         return ModelError(
-            "the chat template takes what a turn says as one text, and not as a list of texts and images",
-            hint="set a template that goes through the parts of message.content (model.chat_template)",
+            "the chat template takes the content of a turn as one text, not as a list of texts and images",
+            hint="set a template that renders the parts of message.content (model.chat_template)",
         )
     count, lost = 0, []
     for role, images in shape:
@@ -316,13 +341,13 @@ def _misfit(rendered: str, shape: _Shape) -> ModelError:
     what = f" (what the {' and the '.join(lost)} says)" if lost else ""
     return ModelError(
         f"the chat template drops or reorders parts of a conversation{what}",
-        hint="give the model a template that keeps every turn and every image (model.chat_template)",
+        hint="set a template that keeps every turn and every image (model.chat_template)",
     )
 
 
-def _system_into_user(turns: Sequence[tuple[Turn, list[_Said]]]) -> list[tuple[Turn, list[_Said]]] | None:
-    """Puts what the system says before the next user turn, as Gemma's template does; None where there is none."""
-    folded: list[tuple[Turn, list[_Said]]] = []
+def _system_into_user(turns: _Conversation) -> _Conversation | None:
+    """Puts the system's text before the next user turn, as Gemma's template does; None if there is none."""
+    folded: _Conversation = []
     waiting: list[_Said] = []
     for turn, parts in turns:
         if turn.role == "system":
@@ -337,7 +362,7 @@ def _system_into_user(turns: Sequence[tuple[Turn, list[_Said]]]) -> list[tuple[T
 
 
 def _without_ends(parts: Sequence[_Said]) -> list[_Said]:
-    """The parts of a turn whose images move: without the white space that parted its text from them."""
+    """Removes, in a turn whose images move, the white space between its text and the images."""
     texts = [place for place, (part, _) in enumerate(parts) if isinstance(part, TextPart)]
     cleaned = [*parts]
     for place, strip in ((texts[0], str.lstrip), (texts[-1], str.rstrip)) if texts else ():
@@ -348,7 +373,7 @@ def _without_ends(parts: Sequence[_Said]) -> list[_Said]:
 
 
 def _unfold(turns: Sequence[Turn]) -> list[tuple[Turn, ...]]:
-    """The conversations that share one trunk: the trunk with each of its branches."""
+    """The conversations of a tree: the trunk with each of its branches."""
     trunk = tuple(turn for turn in turns if turn.branch == 0)
     branches = sorted({turn.branch for turn in turns if turn.branch})
     if not branches:
@@ -356,9 +381,9 @@ def _unfold(turns: Sequence[Turn]) -> list[tuple[Turn, ...]]:
     return [trunk + tuple(turn for turn in turns if turn.branch == branch) for branch in branches]
 
 
-def _join_neighbours(turns: Sequence[Turn]) -> list[tuple[Turn, list[_Said]]]:
-    """Joins turns of one role that follow each other; each part keeps the branch it came with."""
-    joined: list[tuple[Turn, list[_Said]]] = []
+def _join_neighbors(turns: Sequence[Turn]) -> _Conversation:
+    """Joins consecutive turns of one role; each part keeps its branch."""
+    joined: _Conversation = []
     for turn in turns:
         parts: list[_Said] = [(part, turn.branch) for part in turn.parts]
         if joined and joined[-1][0].role == turn.role and joined[-1][0].trained == turn.trained:
@@ -372,7 +397,7 @@ def _join_neighbours(turns: Sequence[Turn]) -> list[tuple[Turn, list[_Said]]]:
 
 
 def _texts_meet(before: Part, after: Part) -> bool:
-    """Whether a part ends and the next begins with a text that no white space parts."""
+    """Whether two parts are texts with no white space between them."""
     if isinstance(before, ImagePart) or isinstance(after, ImagePart):
         return False
     ends = isinstance(before, TextPart) and (not before.text or before.text[-1].isspace())

@@ -1,11 +1,11 @@
-"""The processor: images to pixels, placeholders to image tokens, messages to text."""
+"""The processor turns images into pixels, placeholders into image tokens, and messages into text."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
@@ -19,7 +19,7 @@ from vila2.model.tiling import Tiling
 IMAGE_TOKEN = "<image>"
 PAD_TOKEN = "<pad>"
 
-# For a tokenizer without a chat template: roles as words, every turn of the assistant ends with the end token.
+# For a tokenizer without a chat template. Roles are words; each assistant turn ends with the end token.
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{% if message['role'] == 'assistant' %}"
     "{{ 'Assistant: ' + message['content'] + eos_token + '\\n' }}"
@@ -27,7 +27,7 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
 
-# Put before a template that joins strings: every message's parts become one string, images in their place.
+# Goes before a template that joins strings: turns the parts of each message into one string, images in place.
 _PARTS_TO_STRINGS = (
     "{%- set flat = namespace(messages=[]) -%}{%- for message in messages -%}"
     "{%- set content = namespace(text='') -%}{%- if message['content'] is string -%}"
@@ -40,20 +40,20 @@ _PARTS_TO_STRINGS = (
 
 
 class Vila2Processor(ProcessorMixin):
-    """Image processor and tokenizer of one model.
+    """Joins the image processor and the tokenizer of one model.
 
     Args:
-        image_processor: gives every image the same size, ``image_size``.
-        tokenizer: knows ``image_token`` as a special token.
-        chat_template: takes messages whose content is a string or a list of parts.
-        patch_size: of the vision tower, in pixels.
-        projector: name of the model's projector; with the patch size it tells the tokens per image.
-        image_token: stands in a text for one image, and in the token ids for one image token.
-        image_size: height and width in pixels that the image processor gives to an image or a tile; found out
-            where it is not given.
-        max_tiles: at most so many tiles of one image; see :class:`vila2.model.tiling.Tiling`.
-        s2_scales: resolutions that an image is shown at; see :class:`vila2.model.tiling.Tiling`.
-        image_end: text behind the tokens of every image, or of every tile where they are projected apart.
+        image_processor: image processor that gives every image the same size, ``image_size``.
+        tokenizer: tokenizer that has ``image_token`` as a special token.
+        chat_template: template for messages whose content is a string or a list of parts.
+        patch_size: patch size of the vision tower in pixels.
+        projector: name of the model's projector; with the patch size it determines the tokens per image.
+        image_token: placeholder of one image in a text, and of one image token in the token ids.
+        image_size: height and width in pixels that the image processor gives to an image or a tile; None
+            tries it out.
+        max_tiles: largest number of tiles per image; see :class:`vila2.model.tiling.Tiling`.
+        s2_scales: resolutions at which an image is shown; see :class:`vila2.model.tiling.Tiling`.
+        image_end: text after the tokens of every image, or of every tile if tiles are projected separately.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Vila2Processor(ProcessorMixin):
         patch_size: int | list[int] = 14,
         projector: str = "mlp_downsample",
         image_token: str = IMAGE_TOKEN,
-        image_size: int | list[int] | None = None,
+        image_size: int | list[int] | tuple[int, ...] | None = None,
         max_tiles: int = 1,
         s2_scales: Sequence[int] = (1,),
         image_end: str = "",
@@ -77,56 +77,60 @@ class Vila2Processor(ProcessorMixin):
         self.max_tiles = max_tiles
         self.s2_scales = list(s2_scales)
         self.image_end = image_end
-        super().__init__(image_processor, tokenizer, chat_template=chat_template)
+        # Not by super(): transformers leaves __init__ without types.
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
     @property
     def tiling(self) -> Tiling:
-        """How images become tiles and tokens; the same as the model's."""
+        """How images become tiles and tokens; equal to the model's."""
         sizes = pair(self.image_size), pair(self.patch_size)
         return Tiling(self.projector, *sizes, self.max_tiles, tuple(self.s2_scales))
 
     def _process_images(self, images: Any, **kwargs: Any) -> tuple[dict[str, Any], list[str]]:
-        """Pixels [tiles of all images, 3, height, width], and what each image's placeholder becomes."""
+        """Makes pixels [tiles of all images, 3, height, width], and the text in place of each placeholder."""
         tiling = self.tiling
-        pictures = make_flat_list_of_images(images)
-        grids = [(1, 1)] * len(pictures)
+        given = cast(Sequence[Any], make_flat_list_of_images(images))
+        grids = [(1, 1)] * len(given)
         if tiling.cuts:
-            pictures = [to_pil_image(picture) for picture in pictures]
+            pictures = [to_pil_image(picture) for picture in given]
             grids = [tiling.grid(picture.height, picture.width) for picture in pictures]
             resample = self.image_processor.resample
             tiles = zip(pictures, grids, strict=True)
             images = [tile for picture, grid in tiles for tile in tiling.cut(picture, grid, resample)]
-            kwargs |= {"do_resize": False, "do_center_crop": False}  # tiles have their size
+            kwargs |= {"do_resize": False, "do_center_crop": False}  # tiles have this size already
         inputs = self.image_processor(images, **kwargs)
         made = tuple(inputs["pixel_values"][0].shape[-2:])
         if made != tiling.image_size:
             raise ModelError(
-                f"the image processor makes images of {made} pixels, but the processor counts on {tiling.image_size}",
-                hint="change the size with vila2.model.resolution.set_image_size, or load the processor anew",
+                f"the image processor makes images of {made} pixels,"
+                f" but the processor expects {tiling.image_size}",
+                hint="change the size with vila2.model.resolution.set_image_size, or reload the processor",
             )
         inputs["image_grids"] = [list(grid) for grid in grids]
         replaced = [self.replace_image_token(inputs, number) for number in range(len(grids))]
-        if not tiling.dynamic_scales:  # only there the model must be told
+        if not tiling.dynamic_scales:  # otherwise the model knows the grids
             inputs.pop("image_grids")
         return inputs, replaced
 
     def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
-        """What the placeholder of image number ``image_idx`` becomes."""
-        tiling, grid = self.tiling, tuple(image_inputs["image_grids"][image_idx])
+        """The text that replaces the placeholder of image number ``image_idx``."""
+        tiling = self.tiling
+        rows, columns = image_inputs["image_grids"][image_idx]
+        grid = rows, columns
         apart = 1 if tiling.multiscale else tiling.tiles(grid)
         return (self.image_token * (tiling.tokens(grid) // apart) + self.image_end) * apart
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> list[str]:
-        """Saves the processor; the same processor always gives the same files."""
+    def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any) -> Any:
+        """Saves the processor; equal processors give equal files."""
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
-        if backend is not None:  # it keeps the padding of its last call, and would write it down
+        if backend is not None:  # it keeps the padding of its last call, and would save it
             backend.no_padding()
             backend.no_truncation()
-        return super().save_pretrained(save_directory, **kwargs)
+        return super().save_pretrained(save_directory, push_to_hub, **kwargs)
 
 
 def output_size(image_processor: Any) -> tuple[int, int]:
-    """Height and width that an image processor gives to every image, found by trying two shapes.
+    """Finds the height and width that an image processor gives to every image, by trying two shapes.
 
     Raises:
         ModelError: it gives images of different sizes.
@@ -138,18 +142,19 @@ def output_size(image_processor: Any) -> tuple[int, int]:
     }
     if len(sizes) > 1:
         raise ModelError(
-            f"the image processor ({type(image_processor).__name__}) gives images of different sizes {sorted(sizes)}",
+            f"the image processor ({type(image_processor).__name__}) makes images of different sizes"
+            f" {sorted(sizes)}",
             hint="set its size to a fixed height and width, or do_center_crop, in preprocessor_config.json",
         )
     return sizes.pop()
 
 
 def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, image_token: str = IMAGE_TOKEN) -> None:
-    """Gives a language model's tokenizer what the family needs, in place.
+    """Prepares a language model's tokenizer for the family, in place.
 
-    The image token becomes special. A padding token that is missing, or that is also the end token and so
-    would be taken out of the loss or end a generation, is replaced by one of its own. Padding goes to the
-    left, where generation wants it.
+    The image token becomes special. The tokenizer gets a padding token if it has none, or if its padding
+    token is the end token too, which would then be ignored by the loss or end a generation. Padding goes to
+    the left, as generation needs it.
     """
     special: dict[str, Any] = {}
     if tokenizer.pad_token is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
@@ -163,14 +168,15 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, image_token: str = IMA
 def template_with_parts(
     template: str | None, tokenizer: PreTrainedTokenizerBase, image_token: str = IMAGE_TOKEN
 ) -> str:
-    """A chat template that takes text and image parts.
+    """Makes a chat template that takes text and image parts.
 
     Args:
-        template: of the language model; None for the plain default.
-        tokenizer: renders the template.
+        template: template of the language model; None for the plain default.
+        tokenizer: tokenizer that renders the template.
+        image_token: placeholder of an image.
 
     Returns:
-        The template itself where it already puts images in their place, else the same template behind a
+        The template itself if it already puts images in place, otherwise the same template after a
         preamble that turns the parts of every message into one string.
     """
     template = template or PLAIN_TEMPLATE
@@ -182,24 +188,24 @@ def template_with_parts(
 
 
 def _takes_parts(template: str, tokenizer: PreTrainedTokenizerBase, image_token: str) -> bool:
-    """Whether parts and the string that they amount to give the same text."""
+    """Whether the template renders parts as it renders the equal string."""
     from jinja2 import TemplateError
 
     parts = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
-    render = tokenizer.apply_chat_template
+    render: Any = tokenizer.apply_chat_template  # its type knows no lists of parts
     try:
         given = render([{"role": "user", "content": parts}], chat_template=template, tokenize=False)
-    except (TemplateError, TypeError):  # such as joining a string and a list
+    except (TemplateError, TypeError):  # for example it joins a string and a list
         return False
     text = f"{image_token}What is it?"
-    return given == render([{"role": "user", "content": text}], chat_template=template, tokenize=False)
+    return bool(given == render([{"role": "user", "content": text}], chat_template=template, tokenize=False))
 
 
 def end_tokens(processor: ProcessorMixin) -> list[int]:
-    """The tokens that end an answer: the tokenizer's end token, and what the template puts behind an answer."""
+    """The ids of the tokens that end an answer: the end token, and what the template puts after an answer."""
     tokenizer = processor.tokenizer
     said = "\ue000"
-    messages = [
+    messages: Any = [  # the type of apply_chat_template knows no lists of parts
         {"role": "user", "content": [{"type": "text", "text": "What?"}]},
         {"role": "assistant", "content": [{"type": "text", "text": said}]},
     ]
@@ -212,7 +218,7 @@ def end_tokens(processor: ProcessorMixin) -> list[int]:
 
 
 def _first_special(text: str, special: Sequence[str]) -> str | None:
-    """The special token that a text begins with, white space aside."""
+    """The special token that a text begins with, after any white space."""
     longest_first = sorted(special, key=len, reverse=True)
     match = (
         re.match(r"\s*(" + "|".join(re.escape(token) for token in longest_first) + ")", text)

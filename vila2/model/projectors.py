@@ -1,7 +1,7 @@
-"""Projectors: from a grid of vision features to the language model's token embeddings.
+"""Projectors map a grid of vision features to the language model's token embeddings.
 
-A projector is a module with ``forward(features [B, rows * columns, C], rows, columns)`` giving
-[B, tokens, hidden size], and a ``grid(rows, columns)`` that says how many and how they lie.
+A projector is a module with ``forward(features [B, rows * columns, C], rows, columns)``, which returns
+[B, tokens, hidden size], and ``grid(rows, columns)``, which returns the rows and columns of these tokens.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from vila2.errors import ModelError
 
 
 class Projector(nn.Module):
-    """Base: ``layers`` on every patch, or on every block of ``side`` x ``side`` patches."""
+    """Base class: applies ``layers`` to every patch, or to every block of ``side`` x ``side`` patches."""
 
     side = 1
     layers: nn.Module
 
     def forward(self, features: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-        return self.layers(features)
+        projected: torch.Tensor = self.layers(features)
+        return projected
 
     @classmethod
     def grid(cls, rows: int, columns: int) -> tuple[int, int]:
-        """Rows and columns of the tokens of ``rows`` x ``columns`` patches; an odd side is padded."""
+        """Rows and columns of tokens for ``rows`` x ``columns`` patches; incomplete blocks are padded."""
         return -(-rows // cls.side), -(-columns // cls.side)
 
 
 class Linear(Projector):
-    """One linear layer per patch."""
+    """Applies one linear layer to each patch."""
 
     def __init__(self, vision_size: int, text_size: int) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class Linear(Projector):
 
 
 class Mlp(Projector):
-    """Two linear layers with a GELU between them, per patch (LLaVA-1.5)."""
+    """Applies two linear layers with a GELU between them to each patch (LLaVA-1.5)."""
 
     def __init__(self, vision_size: int, text_size: int) -> None:
         super().__init__()
@@ -46,11 +47,11 @@ class Mlp(Projector):
 
 
 class Transformer(Projector):
-    """A Transformer block over the patches of an image, then one linear layer (VILA, section 3.1)."""
+    """Applies a Transformer block to the patches of an image, then one linear layer (VILA, section 3.1)."""
 
     def __init__(self, vision_size: int, text_size: int) -> None:
         super().__init__()
-        # Heads of at least 64 channels, as many as divide them.
+        # The largest number of heads that divides the channels and leaves at least 64 to each.
         self.heads = next(n for n in range(max(1, vision_size // 64), 0, -1) if vision_size % n == 0)
         self.attention_norm = nn.LayerNorm(vision_size)
         self.query_key_value = nn.Linear(vision_size, 3 * vision_size)
@@ -68,11 +69,12 @@ class Transformer(Projector):
         query, key, value = joined.permute(2, 0, 3, 1, 4)  # each [B, heads, patches, C / heads]
         attended = nn.functional.scaled_dot_product_attention(query, key, value)
         features = features + self.attention_output(attended.transpose(1, 2).flatten(2))
-        return self.layers(features + self.mlp(features))
+        projected: torch.Tensor = self.layers(features + self.mlp(features))
+        return projected
 
 
 class MlpDownsample2x2(Projector):
-    """Joins blocks of 2x2 patches, then an MLP: a quarter of the tokens, row by row (NVILA)."""
+    """Joins blocks of 2x2 patches, then applies an MLP: a quarter of the tokens, row by row (NVILA)."""
 
     side = 2
     by_column = False
@@ -87,20 +89,22 @@ class MlpDownsample2x2(Projector):
         )
 
     def forward(self, features: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-        return self.layers(join_blocks(features, rows, columns, self.side, by_column=self.by_column))
+        blocks = join_blocks(features, rows, columns, self.side, by_column=self.by_column)
+        projected: torch.Tensor = self.layers(blocks)
+        return projected
 
 
 class MlpDownsample(MlpDownsample2x2):
-    """The same with its tokens column by column (VILA², section 3; VILA-1.5).
+    """Does the same, with the tokens column by column (VILA², section 3; VILA-1.5).
 
     An odd side is padded with zeros: 27x27 patches of 384 px at patch size 14 become 14x14 = 196 tokens.
     """
 
-    by_column = True  # the layout of VILA-1.5's code, on which its published checkpoints were trained
+    by_column = True  # as in VILA-1.5's code, with which its published checkpoints were trained
 
 
 class MlpDownsample3x3(MlpDownsample2x2):
-    """Joins blocks of 3x3 patches, then an MLP that narrows in two steps: a ninth of the tokens (NVILA)."""
+    """Joins blocks of 3x3 patches, then applies a deeper MLP: a ninth of the tokens, row by row (NVILA)."""
 
     side = 3
 
@@ -123,21 +127,24 @@ def join_blocks(
     """Concatenates the channels of every block of ``side`` x ``side`` patches.
 
     Args:
-        features: [B, rows * columns, C], row-major.
-        side: of a block; what is missing at the right and at the bottom is zeros.
-        by_column: the blocks stand column by column instead of row by row.
+        features: features [B, rows * columns, C], row-major.
+        rows, columns: shape of the grid in patches.
+        side: side of a block in patches; incomplete blocks at the right and at the bottom are padded with
+            zeros.
+        by_column: whether the blocks come column by column instead of row by row.
 
     Returns:
-        [B, ceil(rows / side) * ceil(columns / side), side² C]; the patches of a block stand row by row.
+        [B, ceil(rows / side) * ceil(columns / side), side² C]; the patches of a block come row by row.
     """
-    grid = features.unflatten(1, (rows, columns))
+    grid: torch.Tensor = features.unflatten(1, (rows, columns))
     grid = nn.functional.pad(grid, (0, 0, 0, -columns % side, 0, -rows % side))
-    blocks = grid.unflatten(2, (-1, side)).unflatten(1, (-1, side))  # [B, down, side, across, side, C]
+    # [B, down, side, across, side, C]
+    blocks: torch.Tensor = grid.unflatten(2, (-1, side)).unflatten(1, (-1, side))
     order = (0, 3, 1, 2, 4, 5) if by_column else (0, 1, 3, 2, 4, 5)
     return blocks.permute(order).flatten(3).flatten(1, 2)
 
 
-#: By name; the names are those of VILA's code.
+#: Projectors by their names in VILA's code.
 PROJECTORS: dict[str, type[Projector]] = {
     "linear": Linear,
     "mlp2x_gelu": Mlp,
@@ -149,7 +156,7 @@ PROJECTORS: dict[str, type[Projector]] = {
 
 
 def projector_class(name: str) -> type[Projector]:
-    """The projector of that name.
+    """Finds a projector by name.
 
     Raises:
         ModelError: no projector of that name.
@@ -160,10 +167,10 @@ def projector_class(name: str) -> type[Projector]:
 
 
 def build_projector(name: str, vision_size: int, text_size: int) -> Projector:
-    """A projector with fresh weights.
+    """Makes a projector with fresh weights.
 
     Args:
-        name: in :data:`PROJECTORS`.
+        name: name in :data:`PROJECTORS`.
         vision_size: channels of the vision features.
         text_size: hidden size of the language model.
 

@@ -1,8 +1,8 @@
-"""Makes transformers' Auto classes know the family, without importing torch or transformers for it.
+"""Registers the family with transformers' Auto classes, without importing torch or transformers.
 
-Each module of the family registers itself with the Auto classes when it is imported. This module sees
-to it that they are imported, whichever comes first: at once where transformers' Auto classes are
-loaded already, else in the moment when they are.
+Each module of the family registers itself with the Auto classes when it is imported. This module makes sure
+that these imports happen: now if transformers' Auto classes are loaded already, otherwise as soon as they
+are.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any
 
 _FAMILY = {
     "transformers.models.auto.configuration_auto": "vila2.model.configuration",
@@ -22,7 +23,7 @@ _FAMILY = {
 
 
 class _AfterImport(MetaPathFinder):
-    """Imports a module of the family as soon as the Auto classes it registers with are there."""
+    """Imports a module of the family right after the Auto classes that it registers with."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -31,14 +32,24 @@ class _AfterImport(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                execute(module)
-                importlib.import_module(_FAMILY[fullname])
-
-            spec.loader.exec_module = exec_module
+            _import_after(spec.loader, _FAMILY[fullname])
         return spec
+
+
+def _import_after(loader: Any, name: str) -> None:
+    """Lets a loader import a module right after its own.
+
+    Args:
+        loader: any loader; its method ``exec_module`` is replaced, which no type allows.
+        name: name of the module to import.
+    """
+    execute = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        execute(module)
+        importlib.import_module(name)
+
+    loader.exec_module = exec_module
 
 
 def register_with_transformers() -> None:

@@ -1,34 +1,36 @@
-"""Changes the resolution that a model looks at: low while it is aligned, high when it is tuned."""
+"""Changes the image resolution of a model, for example from low in alignment to high in tuning."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import PreTrainedModel
 
 from vila2.errors import ModelError
 from vila2.model.configuration import Vila2Config
+from vila2.model.modeling import Vila2Model
 from vila2.model.processing import Vila2Processor, output_size
 from vila2.model.towers import patch_features
 
 
 def set_image_size(model: PreTrainedModel, processor: Any, side: int) -> None:
-    """Lets model and processor look at images, or tiles, of ``side`` x ``side`` pixels.
+    """Sets the size of a model's images, or tiles, to ``side`` x ``side`` pixels, in place.
 
-    The vision tower keeps its weights: fixed position embeddings are interpolated while it runs.
+    The vision tower keeps its weights, and interpolates its position embeddings in each forward pass.
 
     Args:
-        model: of our family, on any device.
-        processor: the model's own.
-        side: in pixels; what is left over of a whole number of patches is not looked at.
+        model: model of our family, on any device.
+        processor: the model's own processor.
+        side: height and width in pixels; a remainder smaller than a patch is ignored.
 
     Raises:
-        ModelError: not a model of our family, or a vision tower of one resolution only.
+        ModelError: a model of another family, or a vision tower with a fixed resolution.
     """
     if not isinstance(model.config, Vila2Config) or not isinstance(processor, Vila2Processor):
         raise ModelError(
-            f"the resolution of a {model.config.model_type!r} model is its processor's business",
+            f"image_size cannot be set for a {model.config.model_type!r} model:"
+            " its processor determines the resolution",
             hint="leave image_size out, or assemble a model from vision and language",
         )
     scale_sizes(processor.image_processor, side / processor.image_size[0])
@@ -45,7 +47,7 @@ def set_image_size(model: PreTrainedModel, processor: Any, side: int) -> None:
 
 
 def scale_sizes(image_processor: Any, factor: float) -> None:
-    """Multiplies all sizes of an image processor: what it resizes to, and what it cuts out of that."""
+    """Multiplies the sizes of an image processor, in place: of resizing and of cropping."""
     for name in ("size", "crop_size"):
         sizes = getattr(image_processor, name, None)
         if sizes is not None:
@@ -56,11 +58,12 @@ def scale_sizes(image_processor: Any, factor: float) -> None:
 @torch.no_grad()
 def _check_tower(model: PreTrainedModel, side: int) -> None:
     image = torch.zeros(1, 3, side, side, device=model.device)
-    tower = model.base_model.vision_tower
+    family = cast(Vila2Model, model.base_model)  # adapters around it have the same attributes
+    tower = family.vision_tower
     try:
-        patch_features(tower, model.config, image)
+        patch_features(tower, family.config, image)
     except (RuntimeError, ValueError) as error:
         raise ModelError(
-            f"vision tower {tower.config.model_type!r} cannot look at {side}x{side} pixels: {error}",
+            f"vision tower {tower.config.model_type!r} cannot read images of {side}x{side} pixels: {error}",
             hint="use a tower that interpolates its positions, such as SigLIP, CLIP or DINOv2",
         ) from error

@@ -1,4 +1,4 @@
-"""Saving a model with its processor."""
+"""Saves a model with its processor."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from vila2.model.weights import check_finite
 
 
 def save_model(model: Any, processor: Any, folder: Path) -> None:
-    """Saves model and processor as one folder that appears whole or not at all.
+    """Saves model and processor as one folder, which appears complete or not at all.
+
+    Args:
+        model: model with finite weights.
+        processor: the model's processor.
+        folder: folder that is written; an existing one is replaced.
 
     Raises:
-        ModelError: weights that are no numbers; nothing is saved.
+        ModelError: weights that are NaN or infinite; nothing is saved.
     """
     check_finite(
         model,

@@ -1,7 +1,7 @@
-"""Pictures that a resting vision tower has seen before: their features are kept instead of computed again.
+"""A cache of the features that a frozen vision tower computes.
 
-The same pictures come back many times: in every epoch of a stage, with every question of a benchmark, in every
-round. Where the tower rests, what it sees in them stays the same.
+The same pictures come back many times: in every epoch of a stage, with every question of a benchmark, in
+every round. The features of a frozen tower stay the same.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import torch
 
 from vila2.model.configuration import Vila2Config
 
-#: Bytes of features that are kept; what comes later is computed each time.
+#: Largest size of the kept features in bytes. Later pictures are computed each time.
 LIMIT = 512 * 2**20
 
 
 class SeenBefore:
-    """The features of pictures, by the digest of their pixels.
+    """Keeps features of pictures by the digest of their pixels.
 
-    Nothing is ever thrown out for something new: pictures come in turns, and of a memory that is too small for one
-    turn the oldest would always go just before they are wanted.
+    It never evicts: pictures come back in the same order, so in a cache that is too small for one pass the
+    oldest would always be evicted just before they are needed.
 
     Args:
-        limit: in bytes; about how much is kept.
+        limit: approximate largest size in bytes.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -36,11 +36,19 @@ class SeenBefore:
     def __call__(
         self, pixel_values: torch.Tensor, look: Callable[[torch.Tensor], torch.Tensor]
     ) -> torch.Tensor:
-        """Features [pictures, cells, C] of pixels [pictures, 3, height, width]; ``look`` computes those not kept."""
+        """Looks features up and computes the missing ones.
+
+        Args:
+            pixel_values: pixels [pictures, 3, height, width].
+            look: function that computes the features of such pixels.
+
+        Returns:
+            Features [pictures, cells, C].
+        """
         keys = [_digest(picture) for picture in pixel_values]
         new = {key: place for place, key in enumerate(keys) if key not in self.kept}
         places = [*new.values()]
-        if len(places) == 1:  # kernels round a single picture otherwise than several: never let one be alone
+        if len(places) == 1:  # kernels round a single picture differently, so a batch has at least two
             places *= 2
         looked = look(pixel_values[places])[: len(new)] if new else ()
         found = dict(zip(new, looked, strict=True))
@@ -56,21 +64,21 @@ _latest: tuple[bytes, SeenBefore] | None = None
 
 
 def remember_pictures(model: Any) -> None:
-    """Lets a model of our family keep the features of its resting vision tower, where it computes on the CPU.
+    """Gives a model of our family, in place, a cache for its frozen vision tower on the CPU.
 
-    The models of one process whose towers are the same share what is kept: a run's stages and rounds do.
-    Any other model is left as it is, and so is every one on a machine with a GPU, where to compare pixels would
-    cost a wait at each step.
+    Models of one process with equal towers share a cache, as the stages and rounds of a run do. Other models
+    do not change. On a machine with a GPU no model does, since comparing pixels would wait for the GPU at
+    each step.
 
     Args:
-        model: its vision tower must not learn from here on.
+        model: model whose vision tower is not trained from here on.
     """
     global _latest
     config = getattr(model, "config", None)
     if not isinstance(config, Vila2Config) or torch.cuda.is_available():
         return
     weights = model.model.vision_tower.state_dict().values()
-    key = _digest(*weights, about=f"{config.vision_config.to_json_string()} {config.vision_feature_layer}")
+    key = _digest(*weights, about=f"{config.vision.to_json_string()} {config.vision_feature_layer}")
     if _latest is None or _latest[0] != key:
         _latest = key, SeenBefore()
     model.model.seen_before = _latest[1]
@@ -81,5 +89,5 @@ def _digest(*tensors: torch.Tensor, about: str = "") -> bytes:
     for tensor in tensors:
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
         # As bytes, since numpy knows no bfloat16.
-        digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.digest()

@@ -1,4 +1,4 @@
-"""The models that vila2 ships, known by their files; nothing is loaded."""
+"""Finds the models that vila2 ships, by their files and without loading them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _MINIATURE_VISION = "vila2_miniature_vision"
 
 
 def is_miniature(name: str | Path) -> bool:
-    """Whether a model, or a vision tower, is the shipped miniature: its tower is.
+    """Whether a model has the shipped miniature vision tower, or is that tower.
 
     Args:
-        name: a ``builtin:`` part, or a folder. A hub id is no miniature; the hub is not asked.
+        name: ``builtin:`` part or folder of the model. A hub id is never a miniature, and the hub is not
+            asked.
     """
     text = str(name)
     if not text.startswith("builtin:") and not Path(text).expanduser().is_dir():
@@ -25,7 +26,7 @@ def is_miniature(name: str | Path) -> bool:
     try:
         config = json.loads((Path(locate(name).path) / "config.json").read_bytes())
     except (OSError, ValueError, ModelError):
-        return False  # whoever loads it says what is wrong
+        return False  # loading it reports what is wrong
     if not isinstance(config, dict):
         return False
     vision = config.get("vision_config")
@@ -34,7 +35,7 @@ def is_miniature(name: str | Path) -> bool:
 
 
 def shipped_parts() -> list[str]:
-    """What can be named as ``builtin:...``."""
+    """The names of all shipped parts, ``builtin:...``."""
     sources = Path(str(files("vila2"))) / "sources"
     found = sorted(sources.glob("*/parts/*/config.json"))
     return [f"builtin:{path.parts[-4]}/{path.parts[-2]}" for path in found]

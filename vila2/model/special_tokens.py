@@ -1,14 +1,14 @@
-"""Gives a model numbered tokens, such as those of locations: vocabulary, embeddings, output layer, settings.
+"""Adds numbered tokens, such as location tokens, to a model: vocabulary, embeddings, output layer, settings.
 
-The tokens are added tokens that are not special: whoever decodes an answer, transformers and vLLM by
-default included, keeps them. That text never becomes one of them is the work of :func:`text_tokenizer`.
+The tokens are added tokens that are not special, so decoding an answer keeps them, by default also in
+transformers and vLLM. :func:`text_tokenizer` prevents that written text becomes one of them.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -18,15 +18,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 
 from vila2.data.tokens import TokenGroup, TokenSpec
 from vila2.errors import ModelError
+from vila2.model.embeddings import input_embeddings, output_layer
 
 _KEY = "token_groups"  # in the model's config.json and in tokenizer_config.json
 
 
 def token_groups(holder: Any) -> tuple[TokenGroup, ...]:
-    """The groups that a model or a tokenizer has.
+    """The token groups of a model or a tokenizer.
 
     Args:
-        holder: a configuration of a model, or a tokenizer; each knows by itself.
+        holder: configuration of a model, or a tokenizer; both keep the groups in their settings.
     """
     settings = getattr(holder, "init_kwargs", None)
     found = getattr(holder, _KEY, None) if settings is None else settings.get(_KEY)
@@ -36,22 +37,22 @@ def token_groups(holder: Any) -> tuple[TokenGroup, ...]:
 def add_token_groups(
     model: PreTrainedModel, processor: ProcessorMixin, specs: Sequence[TokenSpec]
 ) -> tuple[TokenGroup, ...]:
-    """Gives a model and its processor groups of tokens, in place; what is there already stays as it is.
+    """Adds token groups to a model and its processor, in place; existing groups do not change.
 
     Both keep the groups when they are saved, and plain transformers loads them. Tokens that the model was
-    pretrained with are taken as they are.
+    pretrained with keep their rows.
 
     Args:
-        model: any image-text-to-text model, its embeddings tied or not; it may be on the meta device.
-        processor: the model's.
-        specs: the groups asked for.
+        model: any image-text-to-text model, with tied embeddings or not; it may be on the meta device.
+        processor: the model's processor.
+        specs: groups to add.
 
     Returns:
-        All groups that the model has now.
+        All groups of the model, old and new.
 
     Raises:
-        ModelError: a group of the same name that is another, tokens of which some exist already, or
-            a tokenizer that does not number them one after the other.
+        ModelError: another group has the same name, some of the tokens exist already, or the tokenizer does
+            not number them consecutively.
     """
     tokenizer = processor.tokenizer
     groups = {group.spec.name: group for group in token_groups(model.config)}
@@ -77,10 +78,13 @@ def add_token_groups(
 
 
 def text_tokenizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-    """The tokenizer for what somebody wrote: with ``split_special_tokens`` no text becomes a group's token.
+    """Makes the tokenizer for written text: with ``split_special_tokens`` no text becomes a group's token.
+
+    Args:
+        tokenizer: the model's tokenizer, which is not changed.
 
     Raises:
-        ModelError: a tokenizer that can not be kept from it.
+        ModelError: a tokenizer that makes such tokens all the same.
     """
     groups = token_groups(tokenizer)
     if not groups:
@@ -92,13 +96,15 @@ def text_tokenizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBas
         ids = guarded(" ".join(group.spec.tokens[:2]), add_special_tokens=False, split_special_tokens=True)
         if any(group.first <= token < group.first + group.spec.count for token in ids["input_ids"]):
             raise ModelError(
-                f"text such as {group.spec.tokens[0]!r} would become a token of the group {group.spec.name!r}",
+                f"text such as {group.spec.tokens[0]!r} would become a token"
+                f" of the group {group.spec.name!r}",
                 hint="use a fast tokenizer (tokenizer.json), or coordinates: text",
             )
     return guarded
 
 
-def _check_apart(spec: TokenSpec, others: Any) -> None:
+def _check_apart(spec: TokenSpec, others: Iterable[TokenGroup]) -> None:
+    """Raises a ModelError if a group shares a token with another."""
     for other in others:
         common = set(spec.tokens) & set(other.spec.tokens)
         if common:
@@ -113,39 +119,42 @@ def _added(name: str, *, special: bool) -> AddedToken:
 
 
 def _find(tokenizer: PreTrainedTokenizerBase, spec: TokenSpec) -> int | None:
-    """The id of the first token where the tokenizer has the group; None where it has none of it.
+    """The id of a group's first token; None if the tokenizer has no token of the group.
 
     Raises:
-        ModelError: it has some of them, or in another order.
+        ModelError: the tokenizer has only some of them, or in another order.
     """
-    vocabulary = tokenizer.get_vocab()
+    vocabulary: dict[str, int] = tokenizer.get_vocab()
     found = [vocabulary[name] for name in spec.tokens if name in vocabulary]
     if not found:
         return None
     if found != list(range(found[0], found[0] + spec.count)):
         raise ModelError(
-            f"the tokenizer has {len(found)} of the {spec.count} tokens of group {spec.name!r}, or in another order",
+            f"the tokenizer has {len(found)} of the {spec.count} tokens of group {spec.name!r},"
+            " or has them in another order",
             hint="give the group another template",
         )
     return found[0]
 
 
 def _add(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, spec: TokenSpec) -> int:
-    """Adds a group's tokens with their rows; the id of the first one."""
+    """Adds a group's tokens and their rows; returns the id of the first token."""
     first = _find(tokenizer, spec)
     if first is not None:
         return first
     tokenizer.add_tokens([_added(name, special=False) for name in spec.tokens])
     first = _find(tokenizer, spec)
     if first is None:
-        raise ModelError(f"the tokenizer took no tokens of group {spec.name!r}", hint="use a fast tokenizer")
-    rows = model.get_input_embeddings().weight.shape[0]
+        raise ModelError(
+            f"the tokenizer did not accept the tokens of group {spec.name!r}", hint="use a fast tokenizer"
+        )
+    rows = input_embeddings(model).weight.shape[0]
     if first + spec.count > rows:
         model.resize_token_embeddings(first + spec.count, mean_resizing=False)
     digits = [tokenizer(digit, add_special_tokens=False)["input_ids"] for digit in "0123456789"]
-    head = model.get_output_embeddings()
-    layers = [model.get_input_embeddings()]
-    if head is not None and head.weight is not layers[0].weight:
+    embedding, head = input_embeddings(model), output_layer(model)
+    layers: list[nn.Embedding | nn.Linear] = [embedding]
+    if head is not None and head.weight is not embedding.weight:
         layers.append(head)
     for layer in layers:
         _start(layer, first, spec, digits)
@@ -153,31 +162,41 @@ def _add(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, spec: Token
 
 
 @torch.no_grad()
-def _start(layer: nn.Module, first: int, spec: TokenSpec, digits: Sequence[Sequence[int]]) -> None:
-    """Sets the rows of a group in an embedding or an output layer."""
+def _start(
+    layer: nn.Embedding | nn.Linear, first: int, spec: TokenSpec, digits: Sequence[Sequence[int]]
+) -> None:
+    """Sets the rows of a group in an embedding or an output layer.
+
+    Args:
+        layer: layer whose ``weight`` has a row for each token.
+        first: id of the group's first token.
+        spec: group whose ``init`` names the values.
+        digits: token ids of each of the ten digits.
+    """
     weight = layer.weight
-    learnt = weight[:first]
+    learned = weight[:first]
     own = slice(first, first + spec.count)
-    mean = learnt.mean(0, dtype=torch.float32)
+    mean = learned.mean(0, dtype=torch.float32)
     if spec.init == "mean":
         rows = mean.expand(spec.count, -1)
     elif spec.init == "sinusoidal":
-        rows = mean + learnt.float().std() * _waves(spec.count, weight.shape[1]).to(weight.device)
+        rows = mean + learned.float().std() * _waves(spec.count, weight.shape[1]).to(weight.device)
     else:
         anchors = torch.stack(
-            [learnt[torch.tensor(ids, device=weight.device)].float().mean(0) for ids in digits]
+            [learned[torch.tensor(ids, device=weight.device)].float().mean(0) for ids in digits]
         )
         place = torch.linspace(0, 9, spec.count, device=weight.device)
         below = place.floor().clamp(max=8).long()
         share = (place - below)[:, None]
         rows = anchors[below] * (1 - share) + anchors[below + 1] * share
     weight[own] = rows.to(weight.dtype)
-    if getattr(layer, "bias", None) is not None:
-        layer.bias[own] = layer.bias[:first].float().mean().to(layer.bias.dtype)
+    bias: torch.Tensor | None = getattr(layer, "bias", None)
+    if bias is not None:
+        bias[own] = bias[:first].float().mean().to(bias.dtype)
 
 
 def _waves(count: int, width: int) -> torch.Tensor:
-    """[count, width] of unit variance: sines and cosines of half a period and up over the group."""
+    """Sines and cosines [count, width] of unit variance, with half a period or more over the group."""
     frequencies = math.pi * torch.logspace(0, math.log10(max(2.0, count / 4)), (width + 1) // 2)
     phase = (torch.arange(count)[:, None] / count) * frequencies
     return math.sqrt(2) * torch.cat([phase.sin(), phase.cos()], dim=1)[:, :width]

@@ -1,9 +1,9 @@
-"""How an image becomes tiles, and tiles tokens: the one place where both are counted.
+"""Computes how an image becomes tiles, and how many tokens they become. No other place counts them.
 
-Without settings an image is one tile. ``max_tiles`` cuts a large image into tiles by its aspect ratio,
-with the whole image as a last tile (InternVL, NVILA-Lite). ``s2_scales`` shows it at several resolutions
-whose features are joined channel by channel (S², Shi et al. 2024; VILA-1.5). Both together are dynamic S²
-(NVILA): the highest resolution follows the aspect ratio.
+By default an image is one tile. ``max_tiles`` cuts a large image into tiles by its aspect ratio, and adds the
+whole image as a last tile (InternVL, NVILA-Lite). ``s2_scales`` shows it at several resolutions, whose
+features are joined along their channels (S², Shi et al. 2024; VILA-1.5). Both together are dynamic S²
+(NVILA), whose highest resolution follows the aspect ratio.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Tiling:
         projector: name in :data:`vila2.model.projectors.PROJECTORS`.
         image_size: height and width of one tile in pixels.
         patch_size: height and width of one patch in pixels.
-        max_tiles: of one image, the small copy of the whole not counted; 1 cuts nothing.
+        max_tiles: largest number of tiles per image, without the small copy of the whole; 1 cuts nothing.
         s2_scales: resolutions as multiples of ``image_size``, increasing from 1.
 
     Raises:
-        ModelError: settings that do not go together.
+        ModelError: settings that contradict each other.
     """
 
     projector: str
@@ -47,12 +47,12 @@ class Tiling:
         rising = all(low < high for low, high in zip(self.s2_scales, self.s2_scales[1:], strict=False))
         if not self.s2_scales or self.s2_scales[0] != 1 or not rising:
             raise ModelError(
-                f"s2_scales {list(self.s2_scales)} do not rise from 1",
+                f"s2_scales {list(self.s2_scales)} do not increase from 1",
                 hint="give multiples of the image size, such as [1, 2, 3]",
             )
         if self.max_tiles < 1 or 1 < self.max_tiles < self.s2_scales[-1] ** 2:
             raise ModelError(
-                f"max_tiles {self.max_tiles} is fewer than scale {self.s2_scales[-1]} needs",
+                f"max_tiles {self.max_tiles} is less than scale {self.s2_scales[-1]} needs",
                 hint=f"set max_tiles to 1 (square scales), or to at least {self.s2_scales[-1] ** 2}",
             )
         if self.dynamic_scales and getattr(projector_class(self.projector), "by_column", False):
@@ -83,15 +83,15 @@ class Tiling:
 
     @property
     def tokens_per_tile(self) -> int:
-        """Tokens that the projector makes of one tile's features."""
+        """Number of tokens that the projector makes of one tile."""
         rows, columns = projector_class(self.projector).grid(*self.patches)
         return rows * columns
 
     def grid(self, height: int, width: int) -> Grid:
-        """Rows and columns of the tiles that an image of this size is cut into at the highest resolution.
+        """Rows and columns of tiles at the highest resolution, for an image of this size in pixels.
 
-        The grid nearest to the image's aspect ratio; of equals the largest that the image has at least half
-        the pixels for, and else the smallest (InternVL 1.5).
+        The grid nearest to the image's aspect ratio is taken. Among equally near ones it is the largest of
+        which the image has more than half the pixels, otherwise the smallest (InternVL 1.5).
         """
         if self.max_tiles == 1:
             return self.s2_scales[-1], self.s2_scales[-1]
@@ -118,21 +118,21 @@ class Tiling:
         return [grid] if grid == (1, 1) else [grid, (1, 1)]
 
     def tiles(self, grid: Grid) -> int:
-        """How many tiles an image with this grid becomes."""
+        """Number of tiles of an image with this grid."""
         return sum(rows * columns for rows, columns in self.levels(grid))
 
     def projected_tiles(self, grid: Grid) -> int:
-        """How many tiles' worth of features of such an image are projected."""
+        """Number of tiles of such an image that reach the projector."""
         if self.dynamic_scales:
             return grid[0] * grid[1]
         return 1 if self.multiscale else self.tiles(grid)
 
     def tokens(self, grid: Grid) -> int:
-        """How many tokens such an image becomes."""
+        """Number of tokens of such an image."""
         return self.projected_tiles(grid) * self.tokens_per_tile
 
     def cut(self, image: Image, grid: Grid, resample: Any = None) -> list[Image]:
-        """The tiles of an image, each of ``image_size``, row by row within each level."""
+        """Cuts an image into tiles of ``image_size``, row by row within each level."""
         height, width = self.image_size
         tiles = []
         for rows, columns in self.levels(grid):

@@ -1,4 +1,4 @@
-"""Loads a vision tower and its image processor, whatever family they are of."""
+"""Loads a vision tower of any family, and its image processor."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ from vila2.model.weights import POOLING, load_weights
 def load_vision_settings(
     name: str | Path, *, trust_remote_code: bool = False
 ) -> tuple[PreTrainedConfig, Any]:
-    """The configuration of a vision tower, and its image processor.
+    """Loads the configuration of a vision tower, and its image processor.
+
+    Args:
+        name: hub id, folder or ``builtin:`` name of the tower, or of a model that has one.
+        trust_remote_code: whether code in the checkpoint may run.
 
     Raises:
-        ModelError: nothing there, or no tower of patches.
+        ModelError: no such tower, or one without patches.
     """
     location = locate(name)
     with loading("vision tower", name):
@@ -42,7 +46,7 @@ def load_vision_settings(
                 hint="use a vision transformer such as SigLIP, CLIP, DINOv2 or ViT",
             )
     with loading("image processor of", name):
-        # Without torchvision this is the class that works, and with it the pixels stay the same.
+        # This backend works without torchvision, and the pixels are the same with and without it.
         images = AutoImageProcessor.from_pretrained(
             location.path, backend="pil", trust_remote_code=trust_remote_code
         )
@@ -50,24 +54,24 @@ def load_vision_settings(
 
 
 def load_vision(name: str | Path, dtype: torch.dtype, trust_remote_code: bool) -> tuple[PreTrainedModel, Any]:
-    """A vision tower and its image processor.
+    """Loads a vision tower and its image processor.
 
     Raises:
-        ModelError: nothing there, or no tower of patches.
+        ModelError: no such tower, or one without patches.
     """
     config, image_processor = load_vision_settings(name, trust_remote_code=trust_remote_code)
     with loading("vision tower", name):
-        if config.model_type == InternVLVisionConfig.model_type and _is_internvit(locate(name)):
+        if isinstance(config, InternVLVisionConfig) and _is_internvit(locate(name)):
             return load_internvit(locate(name), config, dtype), image_processor
     return _tower(name, config, dtype=dtype, trust_remote_code=trust_remote_code), image_processor
 
 
 def check_vision_fit(name: str | Path, config: PreTrainedConfig) -> None:
-    """Whether the weights of a vision tower on this machine will fit; only their headers are read.
+    """Checks that the weights of a vision tower on this machine fit. Only their headers are read.
 
     Args:
-        name: of the tower.
-        config: its configuration, as :func:`load_vision_settings` gives it.
+        name: name of the tower.
+        config: its configuration, from :func:`load_vision_settings`.
 
     Raises:
         ModelError: files that are missing or broken, or weights that do not fit.
@@ -75,7 +79,7 @@ def check_vision_fit(name: str | Path, config: PreTrainedConfig) -> None:
     location = locate(name)
     if not location.is_local:
         return
-    if config.model_type == InternVLVisionConfig.model_type and _is_internvit(location):
+    if isinstance(config, InternVLVisionConfig) and _is_internvit(location):
         check_weights(Path(location.path))
         return
     _tower(name, config, device_map="meta", trust_remote_code=False)
@@ -95,9 +99,9 @@ def _tower(name: str | Path, config: PreTrainedConfig, **settings: Any) -> PreTr
 
 
 def _vision_config(location: Location, trust_remote_code: bool) -> Any:
-    """The configuration of a tower, or of the tower within a model of images and text."""
+    """The configuration of a tower, or of the tower inside an image-text model."""
     if location.is_local and '"vila2_' in Path(location.path, "config.json").read_text():
-        import vila2.model.miniature  # noqa: F401 - a tower of ours registers itself on import
+        import vila2.model.miniature  # noqa: F401 - our own tower registers itself on import
     if _is_internvit(location):
         return internvit_config(PreTrainedConfig.get_config_dict(location.path)[0])
     config = AutoConfig.from_pretrained(location.path, trust_remote_code=trust_remote_code)
@@ -109,7 +113,7 @@ def _is_internvit(location: Location) -> bool:
 
 
 def _of_one_size(image_processor: Any, config: PreTrainedConfig) -> Any:
-    """The image processor, or for SigLIP 2, whose own keeps aspect ratios, one that makes squares."""
+    """The image processor; for SigLIP 2, whose own keeps aspect ratios, one that makes squares."""
     if config.model_type != "siglip2_vision_model":
         return image_processor
     side = isqrt(config.num_patches) * config.patch_size

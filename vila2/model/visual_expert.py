@@ -1,13 +1,13 @@
-"""The visual expert: weights of the language model's layers that only image tokens use.
+"""The visual expert: weights in the language model's layers that only image tokens use.
 
-CogVLM (Wang et al. 2023) gives image tokens query, key, value and MLP weights of their own, so that the
-language model can stay frozen and still learn to see; VILA (section 3.1) compares that with training it.
-Here every linear map W of a decoder layer gets a second one that is added where the token is an image's:
+CogVLM (Wang et al. 2023) gives image tokens their own query, key, value and MLP weights, so that a frozen
+language model can learn to see. VILA (section 3.1) compares this with training the language model.
+Here every linear map W of a decoder layer gets a second map E, which is added at image tokens:
 
     y = W x + E x        E is dense, or a product of two factors of a given rank
 
-E is zero at first. A dense E is CogVLM's expert, which starts as a copy of W: both are W + E. Text alone
-is read exactly as before.
+E starts at zero. A dense E equals CogVLM's expert, which starts as a copy of W: both are W + E. The reading
+of text alone does not change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vila2.errors import ModelError
 
 
 class ZeroLinear(nn.Linear):
-    """A linear map without bias that is zero at first."""
+    """A linear map without bias that starts at zero."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
@@ -31,21 +31,22 @@ class ZeroLinear(nn.Linear):
 
 
 class VisualExpert(nn.Module):
-    """Adds to every linear layer of a language model what image tokens get beside it.
+    """Adds a map for image tokens to every linear layer of a language model.
 
-    The language model keeps its own weights and their names: the additions hang on its layers as hooks.
+    The language model keeps its own weights and their names, since the additions are hooks on its layers.
 
     Args:
-        language_model: a decoder without its output layer.
-        kind: "dense", or the rank of what is added.
+        language_model: decoder without its output layer.
+        kind: "dense", or the rank of the added maps.
 
     Raises:
-        ModelError: no such kind, or no linear layers.
+        ModelError: an unknown kind, or a language model without linear layers.
     """
 
     def __init__(self, language_model: nn.Module, kind: int | str) -> None:
         super().__init__()
-        if kind != "dense" and (not isinstance(kind, int) or kind < 1):
+        rank = None if kind == "dense" else kind
+        if rank is not None and (not isinstance(rank, int) or rank < 1):
             raise ModelError(f"visual_expert is {kind!r}", hint='give "dense" or a rank')
         linears = {n: m for n, m in language_model.named_modules() if isinstance(m, nn.Linear)}
         if not linears:
@@ -56,21 +57,23 @@ class VisualExpert(nn.Module):
         self._places: torch.Tensor | None = None
         self.experts = nn.ModuleDict()
         for name, linear in linears.items():
-            expert = _expert(linear.in_features, linear.out_features, kind)
+            expert = _expert(linear.in_features, linear.out_features, rank)
             self.experts[name.replace(".", "_")] = expert
             linear.register_forward_hook(functools.partial(self._add, expert))
 
     def look_at(self, places: torch.Tensor) -> None:
-        """Says which tokens of the next forward pass are an image's.
+        """Marks the image tokens of the next forward pass.
 
         Args:
-            places: [B, L], True for image tokens. They are kept until the next call, since gradient
-                checkpointing runs the layers once more on the way back.
+            places: boolean mask [B, L], True for image tokens. It is kept until the next call, since gradient
+                checkpointing runs the layers again in the backward pass.
         """
         self._places = places if places.any() else None
 
-    def _add(self, expert: nn.Module, linear: nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
-        """The hook of one layer: [B, L, outputs] with the expert's share added at image tokens."""
+    def _add(
+        self, expert: nn.Module, linear: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
+    ) -> torch.Tensor:
+        """The hook of one layer: adds the expert's output to the layer's [B, L, outputs] at image tokens."""
         if self._places is None:
             return output
         added = torch.zeros_like(output)
@@ -78,7 +81,8 @@ class VisualExpert(nn.Module):
         return output + added
 
 
-def _expert(inputs: int, outputs: int, kind: int | str) -> nn.Module:
-    if kind == "dense":
+def _expert(inputs: int, outputs: int, rank: int | None) -> nn.Module:
+    """A map that starts at zero: of the given rank, or dense if it is None."""
+    if rank is None:
         return ZeroLinear(inputs, outputs)
-    return nn.Sequential(nn.Linear(inputs, kind, bias=False), ZeroLinear(kind, outputs))
+    return nn.Sequential(nn.Linear(inputs, rank, bias=False), ZeroLinear(rank, outputs))

@@ -1,4 +1,4 @@
-"""Whether a tokenizer, its image token and a model's embeddings go together: else a token has no row to be read from."""
+"""Checks that a tokenizer and its image token fit a model: every token needs an embedding row."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from typing import Any
 from transformers import PreTrainedConfig, PreTrainedModel, ProcessorMixin
 
 from vila2.errors import ModelError
+from vila2.model.embeddings import input_embeddings
 
-# These put another token in the image token's place before they look it up.
+# Families that replace the image token before they look it up.
 _LOOKED_UP_OTHERWISE = ("paligemma", "gemma3", "gemma3n", "gemma4")
 
 
 def check_vocabulary(model: PreTrainedModel, processor: ProcessorMixin, name: str | Path) -> None:
-    """Whether every token of the tokenizer has a row in the model's embeddings.
+    """Checks that every token of the tokenizer has a row in the model's embeddings.
+
+    Args:
+        model: model with embeddings.
+        processor: the model's processor.
+        name: name of the model for the error message.
 
     Raises:
-        ModelError: some have none.
+        ModelError: tokens without a row.
     """
     rows = _rows(model)
     ids = dict(processor.tokenizer.get_vocab())
@@ -27,17 +33,23 @@ def check_vocabulary(model: PreTrainedModel, processor: ProcessorMixin, name: st
     if beyond:
         number, token = beyond[0]
         raise ModelError(
-            f"{name}: the tokenizer has {len(beyond)} token{'s' * (len(beyond) > 1)} beyond the {rows:,} rows of the"
-            f" model's embeddings (the first is {token!r}, number {number:,})",
-            hint="take the tokenizer saved with these weights, or resize the embeddings (resize_token_embeddings) and save",
+            f"{name}: the tokenizer has {len(beyond)} token{'s' * (len(beyond) > 1)} beyond the {rows:,} rows"
+            f" of the model's embeddings (the first is {token!r}, number {number:,})",
+            hint="use the tokenizer saved with these weights,"
+            " or resize the embeddings (resize_token_embeddings) and save",
         )
 
 
 def check_image_token(config: PreTrainedConfig, processor: ProcessorMixin, name: str | Path) -> None:
-    """Whether the number that the model takes for an image's place is the one that its processor writes.
+    """Checks that model and processor use the same token for an image.
+
+    Args:
+        config: configuration of the model.
+        processor: the model's processor.
+        name: name of the model for the error message.
 
     Raises:
-        ModelError: it is another, or none of the tokenizer's.
+        ModelError: they use different tokens, or the tokenizer does not have the token.
     """
     expected = image_token_of(config)
     tokenizer = getattr(processor, "tokenizer", None)
@@ -50,18 +62,18 @@ def check_image_token(config: PreTrainedConfig, processor: ProcessorMixin, name:
     if isinstance(token, str) and token not in tokenizer.get_vocab():
         raise ModelError(
             f"{name}: the processor marks an image with {token!r}, which its tokenizer does not know",
-            hint="take tokenizer and processor of one checkpoint",
+            hint="use tokenizer and processor of one checkpoint",
         )
     if written:
         ours = " or ".join(f"{text!r} ({number})" for number, text in sorted(written.items()))
         raise ModelError(
             f"{name}: config.json says image_token_id {expected}, and the processor writes {ours}",
-            hint="take config.json, tokenizer and processor of one checkpoint",
+            hint="use config.json, tokenizer and processor of one checkpoint",
         )
 
 
 def image_token_of(config: PreTrainedConfig) -> int | None:
-    """The number of the token that stands for an image; None where the family has none."""
+    """The id of the token that is an image's placeholder; None if the family has none."""
     for name in ("image_token_id", "image_token_index"):
         found = getattr(config, name, None)
         if isinstance(found, int):
@@ -70,9 +82,9 @@ def image_token_of(config: PreTrainedConfig) -> int | None:
 
 
 def _image_tokens(processor: ProcessorMixin) -> dict[int, str]:
-    """The tokens by which a processor may mark an image, by their numbers.
+    """The tokens, by id, that a processor may write for an image.
 
-    Families write several of them: one for the template and another for each patch, or one in front of all.
+    Some families have several: one in the template and another for each patch, or one before all patches.
     """
     tokenizer: Any = processor.tokenizer
     marks = {name: value for name, value in vars(processor).items() if "image" in name or "img" in name}
@@ -88,8 +100,8 @@ def _image_tokens(processor: ProcessorMixin) -> dict[int, str]:
     return found
 
 
-def _rows(model: Any) -> int:
-    """How many tokens a model has embeddings for."""
-    embedding = model.get_input_embeddings()
+def _rows(model: PreTrainedModel) -> int:
+    """The number of tokens that a model has embeddings for."""
+    embedding = input_embeddings(model)
     rows = int(getattr(embedding, "num_embeddings", embedding.weight.shape[0]))
     return rows + int(getattr(embedding, "num_additional_embeddings", 0))

@@ -1,8 +1,8 @@
-"""The one place that decides whether weights fit the model they are loaded into.
+"""Loads weights and decides whether they fit the model.
 
-transformers fills what a checkpoint lacks with random numbers and goes on; a model that is partly random writes
-captions that look like captions. So every loading ends here: what is missing, of another shape, or not finite is an
-error that names it.
+transformers fills weights that a checkpoint lacks with random numbers and goes on, and a partly random model
+still writes captions that look right. So all weights are loaded here. Weights that are missing, of another
+shape, or not finite are an error that names them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from vila2.model.loading import Location, loading
 
 log = logging.getLogger("vila2.model")
 
-# What older programs saved although it follows from the configuration.
+# Tensors that older programs saved although they follow from the configuration.
 _COMPUTED = re.compile(r"(inv_freq|position_ids|masked_bias|num_batches_tracked)$")
-#: What makes one vector of an image, where a family reads the features of patches.
+#: Weights that pool an image to one vector. Families that read patch features do not use them.
 POOLING = r"(^|\.)(pooler|head)\."
 Shape = tuple[int, ...]
 _FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -37,10 +37,10 @@ class Fit:
     """How the weights of a checkpoint fit a model.
 
     Attributes:
-        used: how many tensors found their place.
-        missing: names of tensors that the model needs and the checkpoint lacks.
-        unexpected: names of tensors that the checkpoint holds and the model has no place for.
-        mismatched: name, shape in the checkpoint, shape in the model.
+        used: number of tensors that the model and the checkpoint both have.
+        missing: names of tensors that only the model has.
+        unexpected: names of tensors that only the checkpoint has.
+        mismatched: name, shape in the checkpoint and shape in the model of tensors whose shapes differ.
     """
 
     used: int
@@ -59,16 +59,16 @@ def load_weights(
     unused: str | None = None,
     **settings: Any,
 ) -> PreTrainedModel:
-    """Loads a model whose weights are all there, of the right shape, and numbers.
+    """Loads a model and checks that its weights are complete, of the right shape, and finite.
 
     Args:
-        auto: one of transformers' Auto classes.
-        location: where the checkpoint lies.
-        what: "model", "vision tower", ...: for messages.
-        name: of the checkpoint as the reader gave it.
-        part: the checkpoint may be of a larger model, of which this is a part.
-        unused: a pattern of weights that nobody computes with, which may be missing.
-        settings: of ``from_pretrained``.
+        auto: Auto class of transformers.
+        location: place of the checkpoint.
+        what: kind of the model for messages: "model", "vision tower", ...
+        name: name of the checkpoint as the user gave it.
+        part: whether the checkpoint may be of a larger model, of which this is a part.
+        unused: pattern of weights that are never used and so may be missing.
+        settings: arguments of ``from_pretrained``.
 
     Raises:
         ModelError: files that are missing or broken, or weights that do not fit.
@@ -81,7 +81,7 @@ def load_weights(
         settings["use_safetensors"] = True
     model: PreTrainedModel
     with loading(what, name), _without_its_report():
-        # With sizes ignored they are in the report; nothing of such a model is ever used.
+        # Mismatched sizes are ignored so that they get into the report. Such a model is never used.
         model, report = auto.from_pretrained(
             location.path, output_loading_info=True, ignore_mismatched_sizes=True, **settings
         )
@@ -99,18 +99,18 @@ def fit_state(
     hint: str = "",
     assign: bool = False,
 ) -> None:
-    """Puts weights that were read or renamed by us into a module; all of them must fit.
+    """Loads weights that vila2 read or renamed itself into a module; all of them must fit.
 
     Args:
-        module: takes the weights.
-        state: by the module's own names.
-        what: "projector", ...: for messages.
-        name: of the checkpoint as the reader gave it.
-        hint: what helps where they do not fit.
-        assign: the module takes the tensors themselves, with their dtype.
+        module: module that gets the weights.
+        state: weights by the module's names.
+        what: kind of the module for messages: "projector", ...
+        name: name of the checkpoint as the user gave it.
+        hint: advice for weights that do not fit.
+        assign: whether the module takes the tensors themselves, with their dtype.
 
     Raises:
-        ModelError: they do not fit, or are not finite.
+        ModelError: weights that do not fit, or are not finite.
     """
     decide(fit_of(module, state), what=what, name=name, whole=True, hint=hint)
     check_tensors(state.items(), f"{what} {name}", hint=_DAMAGED)
@@ -118,7 +118,7 @@ def fit_state(
 
 
 def fit_of(module: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> Fit:
-    """How a module's own names and shapes go together with a state's."""
+    """Compares a module's names and shapes with those of a state."""
     expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in state.items()}
     both = expected.keys() & found.keys()
@@ -135,44 +135,51 @@ def fit_of(module: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> Fit:
 def decide(
     fit: Fit, *, what: str, name: str | Path, part: bool = False, whole: bool = False, hint: str = ""
 ) -> None:
-    """Refuses weights that do not fit; says once which were left out.
+    """Refuses weights that do not fit; logs which were left out.
 
     Args:
-        fit: how they fit.
-        what: "model", "vision tower", ...: for messages.
-        name: of the checkpoint as the reader gave it.
-        part: any number of weights may be left out.
-        whole: none may.
-        hint: what helps, where it is known better than by the names.
+        fit: comparison of the checkpoint with the model.
+        what: kind of the model for messages: "model", "vision tower", ...
+        name: name of the checkpoint as the user gave it.
+        part: whether any number of weights may be left out.
+        whole: whether no weights may be left out.
+        hint: advice that replaces the general one.
 
     Raises:
-        ModelError: some are missing, or of another shape, or most of what the checkpoint holds has no place.
+        ModelError: weights that are missing or of another shape, or too many weights that the model does not
+            have.
     """
     about = f"the weights of the {what} {name} do not fit its configuration"
     if fit.mismatched:
-        raise ModelError(f"{about}: {_shapes(fit.mismatched)}", hint=hint or _mend_shapes(fit.mismatched))
+        raise ModelError(f"{about}: {_shapes(fit.mismatched)}", hint=hint or _shapes_hint(fit.mismatched))
     if fit.missing:
         raise ModelError(
             f"{about}: {_named(fit.missing, 'missing')}"
             + (f"; {_named(fit.unexpected, 'of no use to it')}" if fit.unexpected else ""),
-            hint=hint or _mend_missing(fit),
+            hint=hint or _missing_hint(fit),
         )
     if fit.unexpected and not part:
-        # More layers than the configuration says, as a rule: half a model answers, badly.
+        # Usually the checkpoint has more layers than the configuration: half a model answers, but badly.
         if whole or len(fit.unexpected) * 2 > fit.used or _deeper(fit):
             raise ModelError(
                 f"{about}: {_named(fit.unexpected, 'of no use to it')}",
                 hint=hint
-                or "check config.json (number of layers, model_type): it must be the one saved with these weights",
+                or "check config.json (number of layers, model_type):"
+                " it must be the one saved with these weights",
             )
         log.warning("%s %s: %s; they are left out", what, name, _named(fit.unexpected, "not of this model"))
 
 
 def check_finite(model: torch.nn.Module, where: str, *, hint: str) -> None:
-    """Whether all weights of a model are finite numbers; takes about 0.2 s for 10^9 of them on one core.
+    """Checks that all weights of a model are finite; takes about 0.2 s for 10^9 of them on one core.
+
+    Args:
+        model: model with weights.
+        where: name of the model for the error message.
+        hint: advice for the error message.
 
     Raises:
-        ModelError: NaN or infinity, with the names.
+        ModelError: weights that are NaN or infinite, with their names.
     """
     tied: set[int] = set()
 
@@ -187,8 +194,9 @@ def check_finite(model: torch.nn.Module, where: str, *, hint: str) -> None:
 
 @torch.no_grad()
 def check_tensors(tensors: Iterable[tuple[str, torch.Tensor]], where: str, *, hint: str) -> None:
-    """As :func:`check_finite`, of tensors by name."""
-    # Both ends are NaN where one number is. Looked at together: each look at a GPU's number waits for it.
+    """Checks tensors by name as :func:`check_finite` does."""
+    # Minimum and maximum are NaN if any number is. They are read together, since each reading waits for the
+    # GPU.
     ends = {
         name: torch.stack(torch.aminmax(value.detach())).float()
         for name, value in tensors
@@ -201,10 +209,11 @@ def check_tensors(tensors: Iterable[tuple[str, torch.Tensor]], where: str, *, hi
         )
 
 
-_DAMAGED = "take an earlier checkpoint, as of a training that diverged, or download it again"
+_DAMAGED = "use an earlier checkpoint if the training diverged, or download it again"
 
 
 def _as_fit(model: PreTrainedModel, report: Mapping[str, Any], unused: str | None) -> Fit:
+    """Reads transformers' report of loading; weights that match ``unused`` do not count as missing."""
     missing = [name for name in sorted(report["missing_keys"]) if not unused or not re.search(unused, name)]
     unexpected = [name for name in sorted(report["unexpected_keys"]) if not _COMPUTED.search(name)]
     return Fit(
@@ -218,7 +227,7 @@ def _as_fit(model: PreTrainedModel, report: Mapping[str, Any], unused: str | Non
 
 
 def _deeper(fit: Fit) -> bool:
-    """Whether layers are left out that are numbered like those in use."""
+    """Whether whole layers are left out."""
     numbered = [hit for name in fit.unexpected if (hit := re.search(r"\.(?:layers?|blocks?|h)\.\d+\.", name))]
     return len(numbered) * 20 > fit.used
 
@@ -229,38 +238,36 @@ def _shapes(mismatched: Collection[tuple[str, Shape, Shape]]) -> str:
     return f"{name} is {list(found)} where {list(ours)} is expected{more}"
 
 
-def _mend_shapes(mismatched: Collection[tuple[str, Shape, Shape]]) -> str:
+def _shapes_hint(mismatched: Collection[tuple[str, Shape, Shape]]) -> str:
     if any(0 in found for _, found, _ in mismatched):
         return (
-            "it was saved under ZeRO-3 without its weights being gathered: join DeepSpeed's shares"
+            "it was saved under ZeRO-3 before its weights were gathered: join DeepSpeed's shares"
             " (`python zero_to_fp32.py . OUT --safe_serialization` in the checkpoint)"
         )
-    return "take the config.json that was saved with these weights"
+    return "use the config.json that was saved with these weights"
 
 
-def _mend_missing(fit: Fit) -> str:
+def _missing_hint(fit: Fit) -> str:
     for prefix, hint in _WRAPPED.items():
         if any(name.startswith(prefix) for name in fit.unexpected):
             return hint
     if all("lm_head" in name for name in fit.missing):
-        return (
-            "where the embeddings are the output layer as well, say tie_word_embeddings: true in config.json"
-        )
+        return "if the embeddings are the output layer too, set tie_word_embeddings: true in config.json"
     if len(fit.unexpected) * 4 > len(fit.missing):
         return (
-            "the names are of another code base or model_type: take a checkpoint in transformers' form"
-            " (of LLaVA those of llava-hf; of VILA-1.5 and NVILA: vila2 model convert)"
+            "the names belong to another code base or model_type: use a checkpoint in transformers' format"
+            " (for LLaVA those of llava-hf; for VILA-1.5 and NVILA: vila2 model convert)"
         )
     if all("projector" in name or "connector" in name or "merger" in name for name in fit.missing):
-        return "the projector was saved apart (mm_projector.bin, say): merge it in, and save the whole model"
-    return "take a checkpoint with all weights, not an adapter or a part of one"
+        return "the projector was saved separately (mm_projector.bin, say): merge it in, and save the model"
+    return "use a checkpoint with all weights, not an adapter or a part of one"
 
 
-# What is put around a model, and stays in the names when the wrapped one is saved.
+# Prefixes that wrappers of a model leave in the names when the wrapped model is saved.
 _WRAPPED = {
-    "base_model.model.": "it was saved with its adapters beside it: merge_and_unload() before save_pretrained",
-    "_orig_mod.": "it was saved as torch.compile made it: save model._orig_mod",
-    "module.": "it was saved as DistributedDataParallel made it: save model.module",
+    "base_model.model.": "it was saved with its adapters: call merge_and_unload() before save_pretrained",
+    "_orig_mod.": "it was saved inside torch.compile's wrapper: save model._orig_mod",
+    "module.": "it was saved inside DistributedDataParallel: save model.module",
 }
 
 
@@ -271,7 +278,7 @@ def _named(names: Collection[str], of: str = "", most: int = 3) -> str:
 
 @contextmanager
 def _without_its_report() -> Iterator[None]:
-    """transformers prints what does not fit as a table of as many rows; :func:`decide` says it in one line."""
+    """Hides transformers' table of what does not fit; :func:`decide` says it in one line."""
     reporter = logging.getLogger("transformers.modeling_utils")
 
     def is_other(record: logging.LogRecord) -> bool:

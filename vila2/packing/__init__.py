@@ -1,1 +1,1 @@
-"""From encoded samples to batches: collation and the isolation of branches."""
+"""Makes batches of encoded samples: planning, collation, and the isolation of samples and branches."""

@@ -1,15 +1,16 @@
-"""Attention within segments, registered with transformers: no token of a pack sees another sample's.
+"""Attention inside segments, registered with transformers: no token of a pack sees another sample's tokens.
 
-Nothing is computed between samples, which are most pairs of tokens in a pack.
+Nothing is computed between samples, although these are most pairs of tokens in a pack.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -35,13 +36,17 @@ def segment_attention(
     key_order: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention of every segment to its trunk and itself.
+    """Computes causal attention of every segment to its trunk and itself.
 
     Args:
-        module: the attention layer.
-        query: [1, heads, L, D]; key and value [1, key heads, L, D].
-        attention_mask: of an ordinary batch; without segments this is transformers' ``sdpa``.
-        cu_seq_lens_q: and the rest as in :func:`vila2.packing.segments.attention_bounds`.
+        module: attention layer.
+        query: queries [1, heads, L, D].
+        key: keys [1, key heads, L, D].
+        value: values [1, key heads, L, D].
+        attention_mask: mask of a batch without segments, for which this is transformers' ``sdpa``.
+        cu_seq_lens_q: bounds of the segments, as in :func:`vila2.packing.segments.attention_bounds`; also the
+            others.
+        kwargs: other arguments of transformers, such as ``scaling``.
 
     Returns:
         [1, L, heads, D], and None in place of attention weights.
@@ -51,29 +56,38 @@ def segment_attention(
     if query.is_cuda:
         if key_order is not None:
             key, value = key.index_select(2, key_order), value.index_select(2, key_order)
-        bounds = (cu_seq_lens_q, cu_seq_lens_k, max_length_q, max_length_k)
+        bounds = _Bounds(cu_seq_lens_q, cu_seq_lens_k, max_length_q, max_length_k)
         return _flash(query, key, value, bounds, kwargs.get("scaling")), None
     layout = _layout(tuple(cu_seq_lens_q.tolist()), tuple(cu_seq_lens_k.tolist()))
     parts = []
-    for start, stop in layout.alone:  # without a mask sdpa is causal, which is right where there is no trunk
-        own = (tensor[:, :, start:stop] for tensor in (query, key, value))
-        parts.append(sdpa_attention_forward(module, *own, None, **kwargs)[0])
+    for start, stop in layout.alone:  # without a mask sdpa is causal, which is right without a trunk
+        own_query, own_key, own_value = (tensor[:, :, start:stop] for tensor in (query, key, value))
+        parts.append(sdpa_attention_forward(module, own_query, own_key, own_value, None, **kwargs)[0])
     for bucket in layout.buckets:
-        together = (bucket.queries(query), bucket.keys(key), bucket.keys(value))
-        found = sdpa_attention_forward(module, *together, bucket.mask, **kwargs)[0]
+        queries, keys, values = bucket.queries(query), bucket.keys(key), bucket.keys(value)
+        found = sdpa_attention_forward(module, queries, keys, values, bucket.mask, **kwargs)[0]
         parts.append(found.flatten(0, 1)[bucket.real][None])
     return torch.cat(parts, dim=1).index_select(1, layout.places), None
 
 
+class _Bounds(NamedTuple):
+    """The bounds of segments, as in :func:`vila2.packing.segments.attention_bounds`."""
+
+    queries: torch.Tensor
+    keys: torch.Tensor
+    longest_queries: int
+    longest_keys: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Bucket:
-    """S segments of trees that are about equally long, padded to L queries and K keys.
+    """S segments of trees with similar lengths, padded to L queries and K keys.
 
     Attributes:
-        own: [S, L], the places of their tokens.
-        seen: [S, K], of what they see: their trunk, and themselves.
-        mask: [S, 1, L, K].
-        real: which of the S * L queries are no padding.
+        own: places of their tokens, [S, L].
+        seen: places of what they see, their trunk and themselves, [S, K].
+        mask: boolean mask [S, 1, L, K], True where a query may attend.
+        real: indices of those of the S * L queries that are not padding.
     """
 
     own: torch.Tensor
@@ -82,24 +96,31 @@ class _Bucket:
     real: torch.Tensor
 
     def queries(self, tensor: torch.Tensor) -> torch.Tensor:
-        """[1, heads, length, D] to [S, heads, L, D]."""
-        return tensor[0].index_select(1, self.own.flatten()).unflatten(1, self.own.shape).transpose(0, 1)
+        """Selects the queries [S, heads, L, D] from those of the row [1, heads, length, D]."""
+        return _select(tensor, self.own)
 
     def keys(self, tensor: torch.Tensor) -> torch.Tensor:
-        """[1, heads, length, D] to [S, heads, K, D]."""
-        return tensor[0].index_select(1, self.seen.flatten()).unflatten(1, self.seen.shape).transpose(0, 1)
+        """Selects the keys or values [S, heads, K, D] from those of the row [1, heads, length, D]."""
+        return _select(tensor, self.seen)
+
+
+def _select(tensor: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Selects places [S, N] from a row [1, heads, length, D]; returns [S, heads, N, D]."""
+    selected: torch.Tensor = tensor[0].index_select(1, places.flatten()).unflatten(1, places.shape)
+    return selected.transpose(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """How a row is computed: samples without branches one by one, the segments of trees in buckets.
 
-    A tree's branches are many and short: a call for each would cost more than its arithmetic, and a mask over
-    the whole tree would leave most of its pairs out.
+    A tree has many short branches. A call for each would cost more than its arithmetic, and a mask over the
+    whole tree would compute many pairs in vain.
 
     Attributes:
         alone: start and stop of every sample without branches.
-        places: for each place of the row, where it stands in the order in which things are computed.
+        buckets: segments of all trees.
+        places: for each place of the row, its index in the order of computation.
     """
 
     alone: list[tuple[int, int]]
@@ -109,9 +130,11 @@ class _Layout:
 
 @lru_cache(maxsize=4)  # all layers ask about the same row
 def _layout(queries: tuple[int, ...], keys: tuple[int, ...]) -> _Layout:
+    """Lays out a row, given the bounds of its segments' queries and keys."""
     own = [range(*ends) for ends in pairwise(queries)]
     seen = [stop - start for start, stop in pairwise(keys)]
-    alone, in_trees = [], defaultdict(list)
+    alone: list[tuple[int, int]] = []
+    in_trees: defaultdict[int, list[tuple[range, range]]] = defaultdict(list)
     trunk = range(0)
     for number, segment in enumerate(own):
         # A segment that sees more than itself is a branch of the trunk before it.
@@ -129,35 +152,42 @@ def _layout(queries: tuple[int, ...], keys: tuple[int, ...]) -> _Layout:
 
 
 def _bucket(segments: list[tuple[range, range]]) -> _Bucket:
+    """Pads segments, each with its own tokens and its trunk's, to one bucket."""
     own = pad_sequence([torch.tensor(own) for own, _ in segments], batch_first=True)
     seen = pad_sequence([torch.tensor([*trunk, *own]) for own, trunk in segments], batch_first=True)
     lengths = torch.tensor([len(own) for own, _ in segments])[:, None, None]
     trunks = torch.tensor([len(trunk) for _, trunk in segments])[:, None, None]
     query, key = torch.arange(own.shape[1])[:, None], torch.arange(seen.shape[1])
-    # A query that is padding sees as far as the last real one: a row that sees nothing would be NaN.
+    # A padding query sees as much as the last real one, since a query that sees nothing would give NaN.
     mask = key <= trunks + query.clamp(max=lengths - 1)
     real = (torch.arange(own.shape[1]) < lengths[:, 0]).flatten().nonzero()[:, 0]
     return _Bucket(own, seen, mask[:, None], real)
 
 
 def _flash(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: tuple, scale: float | None
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: _Bounds, scale: float | None
 ) -> torch.Tensor:
-    """FlashAttention over all segments at once; causal there means that the last query sees the last key."""
+    """Computes FlashAttention over all segments; causal means that the last query sees the last key."""
     from torch.nn.attention.varlen import varlen_attn
 
-    # Rotary embeddings leave float32 under autocast, which this kernel does not take.
+    # Under autocast, rotary embeddings give float32, which this kernel does not support.
     kind = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else value.dtype
-    rows = [tensor[0].transpose(0, 1).to(kind).contiguous() for tensor in (query, key, value)]
+    queries, keys, values = (
+        tensor[0].transpose(0, 1).to(kind).contiguous() for tensor in (query, key, value)
+    )
     grouped = query.shape[1] != key.shape[1]
-    return varlen_attn(*rows, *bounds, scale=scale, window_size=(-1, 0), enable_gqa=grouped)[None]
+    attended = varlen_attn(
+        queries, keys, values, *bounds, scale=scale, window_size=(-1, 0), enable_gqa=grouped
+    )
+    return cast(torch.Tensor, attended)[None]  # a tuple only with return_aux
 
 
 def _mask(*args: Any, attention_mask: torch.Tensor | None = None, **kwargs: Any) -> torch.Tensor | None:
-    """No mask where none is given and nothing was read before: then attention is causal by itself."""
+    """Makes the mask; None, for causal attention, if none is given and the cache is empty."""
     if attention_mask is None and kwargs.get("q_length") == kwargs.get("kv_length"):
         return None
-    return sdpa_mask(*args, attention_mask=attention_mask, **kwargs)
+    make: Callable[..., torch.Tensor | None] = sdpa_mask
+    return make(*args, attention_mask=attention_mask, **kwargs)
 
 
 AttentionInterface.register(SEGMENTS, segment_attention)

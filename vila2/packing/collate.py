@@ -1,8 +1,8 @@
-"""Collation: encoded samples to one batch, padded or as a single row whose samples do not see each other."""
+"""Collates encoded samples to one batch, padded or as a single row whose samples do not see each other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -15,16 +15,16 @@ from vila2.packing.segments import attention_bounds, attention_mask, predicting_
 
 
 class Collator:
-    """Pads to the longest sample of the batch, on the right.
+    """Pads samples on the right to the longest of the batch.
 
-    A batch with a tree in it becomes one row instead (:func:`collate_row`).
+    A batch with a tree becomes one row instead (:func:`collate_row`).
 
     Args:
-        pad_token_id: fills ``input_ids``; never attended to.
-        isolation: how the model keeps the segments of a row apart.
+        pad_token_id: id that fills ``input_ids``; never attended to.
+        isolation: way in which the model keeps the segments of a row apart.
 
     Raises:
-        TrainingError: a tree, and the model cannot keep its branches apart.
+        TrainingError: a tree, but the model cannot keep its branches apart.
     """
 
     def __init__(self, pad_token_id: int, *, isolation: Isolation | None = None) -> None:
@@ -39,10 +39,10 @@ class Collator:
 
 
 class PackCollator:
-    """Lays the samples of packs into one row.
+    """Puts the samples of packs into one row.
 
     Args:
-        isolation: how the model keeps the segments of a row apart.
+        isolation: way in which the model keeps the segments of a row apart.
     """
 
     def __init__(self, isolation: Isolation) -> None:
@@ -54,7 +54,11 @@ class PackCollator:
 
 
 def collate_padded(samples: Sequence[Encoded], pad_token_id: int) -> dict[str, Any]:
-    """B samples, each padded to the L tokens of the longest; branches of a tree would see each other.
+    """Pads B samples to the L tokens of the longest; branches of a tree would see each other.
+
+    Args:
+        samples: samples of the batch.
+        pad_token_id: id that fills ``input_ids``.
 
     Returns:
         ``input_ids``, ``labels``, ``attention_mask`` [B, L]; the image tensors of all samples, joined
@@ -74,14 +78,14 @@ def collate_padded(samples: Sequence[Encoded], pad_token_id: int) -> dict[str, A
 
 
 def collate_row(samples: Sequence[Encoded], isolation: Isolation) -> dict[str, Any]:
-    """Samples one after the other in a single row of L tokens, each as if it were alone.
+    """Puts samples one after the other into a single row of L tokens, each as if it were alone.
 
-    Only the logits that the loss counts are asked for, with their labels beside them: where a trunk ends,
-    the first token of each of its branches is predicted, which no shifting of labels could say.
+    The row asks only for the logits that the loss counts, and brings their labels. Shifted labels would not
+    do, since the end of a trunk predicts the first token of each of its branches.
 
     Args:
-        samples: at least one.
-        isolation: of the model.
+        samples: samples of the row, at least one.
+        isolation: way in which the model keeps segments apart.
 
     Returns:
         ``input_ids``, ``position_ids`` [1, L]; ``logits_to_keep`` [N], the places that predict the N
@@ -90,7 +94,7 @@ def collate_row(samples: Sequence[Encoded], isolation: Isolation) -> dict[str, A
         joined along their first dimension.
 
     Raises:
-        TrainingError: there are several segments, which this model cannot keep apart.
+        TrainingError: several segments, which this model cannot keep apart.
     """
     segments = segments_of(samples)
     if isolation.problem and len(segments) > 1:
@@ -117,7 +121,7 @@ def collate_row(samples: Sequence[Encoded], isolation: Isolation) -> dict[str, A
     return row
 
 
-def _one_row(parts: Any) -> torch.Tensor:
+def _one_row(parts: Iterable[Sequence[int]]) -> torch.Tensor:
     return torch.tensor([[*chain.from_iterable(parts)]])
 
 
@@ -133,18 +137,19 @@ def _media(sample: Encoded) -> list[int]:
     return sample.media or [0] * len(sample.input_ids)
 
 
-# What tells a model how much of a padded image tensor is image: a mask, or the size that each image had.
+# Inputs that tell a model which part of a padded image tensor is image: a mask, or the size of each image.
 _TELL_PADDING = ("pixel_attention_mask", "image_sizes")
 
 
 def _join_images(samples: Sequence[Encoded]) -> dict[str, torch.Tensor]:
-    """The image tensors of all samples along their first dimension; the others are padded with zeros at the end.
+    """Joins the image tensors of all samples along their first dimension; the others are padded with zeros.
 
-    So do the processors themselves with images of several shapes in one batch: with tiles of nothing where images
-    are cut into unequal numbers (Idefics3, LLaVA-NeXT), to the right and below where they keep their size (Pixtral).
+    Processors do the same with images of several shapes in one batch. They add empty tiles if images have
+    unequal numbers of tiles (Idefics3, LLaVA-NeXT), and pad to the right and below if images keep their size
+    (Pixtral).
 
     Raises:
-        TrainingError: tensors of unequal sizes of a model that would take the padding for image.
+        TrainingError: tensors of unequal sizes, and the model cannot tell the padding from the image.
     """
     names = {name: None for sample in samples for name in sample.inputs}
     told = any(name in names for name in _TELL_PADDING)
@@ -158,12 +163,13 @@ def _joined(name: str, tensors: Sequence[torch.Tensor], told: bool) -> torch.Ten
     if len(shapes) == 1:
         return torch.cat([*tensors])
     if not told or len({len(shape) for shape in shapes}) > 1:
+        sizes = ", ".join(map(str, sorted(shapes)))
         raise TrainingError(
-            f"images of one batch become tensors of unequal sizes ({name}: {', '.join(map(str, sorted(shapes)))}), and "
-            "nothing tells this model which of a padded one is image",
-            hint="device_batch_size: 1 in the stage, and no pack_length",
+            f"images of one batch become tensors of unequal sizes ({name}: {sizes}), and this model"
+            " cannot tell padding from image",
+            hint="set device_batch_size: 1 in the stage, and no pack_length",
         )
-    largest = [max(sizes) for sizes in zip(*shapes, strict=True)]
+    largest = [max(side) for side in zip(*shapes, strict=True)]
     joined = tensors[0].new_zeros(sum(len(tensor) for tensor in tensors), *largest)
     start = 0
     for tensor in tensors:

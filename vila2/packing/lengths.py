@@ -1,4 +1,4 @@
-"""The lengths of a stage's samples, which packs are planned from, and the samples that can not be trained on."""
+"""Measures the lengths of a stage's samples, from which packs are planned, and finds unfit samples."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vila2.data.atomic import write_bytes_atomic
 from vila2.data.images import decode_image
@@ -24,12 +25,12 @@ _AT_A_TIME = 256
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """A sample that can not be trained on.
+    """A sample that cannot be trained on.
 
     Attributes:
-        number: among the samples that were measured.
-        reason: names the sample.
-        hint: what can be done about it.
+        number: index among the measured samples.
+        reason: message that names the sample.
+        hint: advice for the user.
     """
 
     number: int
@@ -39,16 +40,18 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lengths:
-    """Tokens (image tokens included) and images of every sample, [samples] each.
+    """The measured lengths of samples.
 
     Attributes:
-        tokens, images: 0 tokens where a sample can not be trained on.
-        cut: samples that are longer than they may be, so that their end is cut off.
-        unfit: the samples that can not be trained on, in order.
+        tokens: length of each sample in tokens, image tokens included, [samples]; 0 if it cannot be trained
+            on.
+        images: number of images of each sample, [samples].
+        cut: number of samples that are longer than allowed, so that their end is cut off.
+        unfit: samples that cannot be trained on, in order.
     """
 
-    tokens: np.ndarray
-    images: np.ndarray
+    tokens: NDArray[np.int32]
+    images: NDArray[np.int32]
     cut: int = 0
     unfit: tuple[Unfit, ...] = ()
 
@@ -63,19 +66,20 @@ def measure_lengths(
     decode: Callable[[int], bool] | None = None,
     exact: bool = True,
 ) -> Lengths:
-    """Measures all samples, without decoding their images; once, for a resumed stage reads the file.
+    """Measures all samples, without decoding their images. A resumed stage reads the file instead.
 
-    One that can not be trained on stops nothing: it stands in ``unfit`` with its reason.
+    A sample that cannot be trained on stops nothing. It is listed in ``unfit`` with the reason.
 
     Args:
-        samples: a stage's mixture.
-        encoder: tells the length of a sample.
-        style: of the conversations.
-        file: ``.npz``, where the lengths are kept. It must lie in a folder that is this stage's own, with
-            this mixture and these settings. None keeps nothing.
-        progress: shows how far it is.
+        samples: mixture of a stage.
+        encoder: encoder that measures the samples.
+        style: style of the conversations.
+        file: ``.npz`` file for the lengths, in a folder of this stage with this mixture and these settings;
+            None for no file.
+        progress: display of the progress.
+        decode: function that tells, by index, whose images are to be decoded too, since nothing did so
+            before.
         exact: see :meth:`vila2.model.conversation.ConversationEncoder.measure`.
-        decode: by number, whose images have to be decoded too, since nobody did so before.
     """
     if file and (kept := _kept(file)):
         return kept
@@ -118,7 +122,7 @@ def _keep(file: Path, lengths: Lengths) -> None:
 
 
 def _kept(file: Path) -> Lengths | None:
-    """What an earlier process measured; None where there is nothing, or less than is kept today."""
+    """Reads what an earlier process measured; None if there is no such file, or an older format."""
     try:
         with np.load(file) as kept:
             unfit = zip(kept["numbers"].tolist(), kept["reasons"].tolist(), strict=True)

@@ -1,18 +1,22 @@
-"""Planning packs: which samples share a row of at most so many tokens.
+"""Plans packs: which samples share a row of limited length.
 
-A pack is opened with the longest sample that is left, and filled with what fits best: one sample, or two,
-that fill the rest exactly; else the longest that fits. The lengths that are left are the bits of one
-integer, so that "what fits best" is a question of its highest bit and "which two" one of a single `&`.
+Each pack starts with the longest sample that is left. It is filled with one or two samples that fit the rest
+exactly, otherwise with the longest that fits. The lengths that are left are the bits of one integer. So its
+highest bit answers what fits best, and a single `&` answers which two samples fill the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vila2.errors import DataError
+
+Integers = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,16 +24,16 @@ class Packs:
     """Packs of samples, by sample number.
 
     Attributes:
-        capacity: tokens that a pack may hold.
-        tokens: [samples], the length of every sample.
-        order: [samples], the samples of the first pack, then of the second, and so on.
-        starts: [packs + 1], where each pack starts in ``order``.
+        capacity: largest number of tokens of a pack.
+        tokens: length of every sample in tokens, [samples].
+        order: samples of the first pack, then of the second, and so on, [samples].
+        starts: start of each pack in ``order``, and the end, [packs + 1].
     """
 
     capacity: int
-    tokens: np.ndarray
-    order: np.ndarray
-    starts: np.ndarray
+    tokens: Integers
+    order: Integers
+    starts: Integers
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -39,17 +43,18 @@ class Packs:
         if not -len(self) <= number < len(self):
             raise IndexError(f"pack {number} of {len(self)}")
         number %= len(self)
-        return self.order[self.starts[number] : self.starts[number + 1]].tolist()
+        samples: list[int] = self.order[self.starts[number] : self.starts[number + 1]].tolist()
+        return samples
 
     @property
     def fill(self) -> float:
-        """Share of the packs' room that holds tokens, 0 to 1."""
+        """Share of the packs' capacity that holds tokens, 0 to 1."""
         return float(self.tokens.sum()) / (self.capacity * len(self)) if len(self) else 0.0
 
 
 def plan_packs(
-    tokens: Sequence[int] | np.ndarray,
-    images: Sequence[int] | np.ndarray,
+    tokens: Sequence[int] | Integers,
+    images: Sequence[int] | Integers,
     *,
     capacity: int,
     max_images: int | None = None,
@@ -58,18 +63,18 @@ def plan_packs(
     """Puts every sample into exactly one pack; the same arguments always give the same packs.
 
     Args:
-        tokens: length of each sample, image tokens included.
-        images: images of each sample.
-        capacity: tokens of a pack at most.
-        max_images: images of a pack at most; None for as many as the tokens allow.
-        seed: of the choice among samples of one length, which fit equally well.
+        tokens: length of each sample in tokens, image tokens included.
+        images: number of images of each sample.
+        capacity: largest number of tokens of a pack.
+        max_images: largest number of images of a pack; None for no limit.
+        seed: seed of the choice among samples of equal length.
 
     Raises:
         DataError: a sample that fits into no pack, or one without tokens.
     """
     tokens, images = np.asarray(tokens, np.int64), np.asarray(images, np.int64)
     _check(tokens, images, capacity, max_images)
-    # Without a limit on images it does not matter how many a sample has.
+    # Without a limit, the number of images does not matter.
     counted = images if max_images is not None else np.zeros_like(images)
     shelves = _shelves(tokens, counted, capacity, seed)
     order: list[int] = []
@@ -81,14 +86,14 @@ def plan_packs(
 
 
 class _Shelf:
-    """The samples that are left of those with one number of images, by length."""
+    """Holds the samples that are left with one number of images, by length."""
 
     def __init__(self, images: int, capacity: int) -> None:
         self.images = images
         self.capacity = capacity
         self.stacks: dict[int, list[int]] = {}
-        self.lengths = 0  # bit n: there is a sample of n tokens
-        self.mirrored = 0  # bit capacity - n: the same
+        self.lengths = 0  # bit n is set if there is a sample of n tokens
+        self.mirrored = 0  # bit capacity - n is set if there is one
 
     def put(self, length: int, samples: list[int]) -> None:
         self.stacks[length] = samples
@@ -104,11 +109,12 @@ class _Shelf:
         return sample
 
     def longest(self, room: int) -> int:
-        """The longest length that fits, or 0."""
+        """The longest length that fits into ``room`` tokens, or 0."""
         return (self.lengths & ((2 << room) - 1)).bit_length() - 1 if self.lengths else 0
 
 
-def _shelves(tokens: np.ndarray, images: np.ndarray, capacity: int, seed: int) -> list[_Shelf]:
+def _shelves(tokens: Integers, images: Integers, capacity: int, seed: int) -> list[_Shelf]:
+    """Shuffles the samples and sorts them into shelves by number of images."""
     shuffled = np.random.default_rng(seed).permutation(len(tokens))
     by_class = shuffled[np.lexsort((tokens[shuffled], images[shuffled]))]
     kinds = np.stack([images[by_class], tokens[by_class]], axis=1)
@@ -121,7 +127,7 @@ def _shelves(tokens: np.ndarray, images: np.ndarray, capacity: int, seed: int) -
 
 
 def _fill_one(shelves: list[_Shelf], room: int, images: int) -> list[int]:
-    """Takes the samples of one pack; ``images``: how many it may hold."""
+    """Takes the samples of one pack, which may hold ``room`` tokens and ``images`` images."""
     pack: list[int] = []
     while room:
         fitting = [shelf for shelf in shelves if shelf.lengths and shelf.images <= images]
@@ -138,13 +144,13 @@ def _fill_one(shelves: list[_Shelf], room: int, images: int) -> list[int]:
 
 
 def _exact_pair(shelves: list[_Shelf], room: int, images: int) -> list[tuple[_Shelf, int]] | None:
-    """Two samples whose lengths add up to ``room``, one of them as long as possible."""
+    """Finds two samples whose lengths add up to ``room``, one of them as long as possible."""
     found: tuple[int, _Shelf, _Shelf] | None = None
     for long in shelves:
         for short in shelves:
             if long.images + short.images > images:
                 continue
-            # Bit n of the shifted one: there is a sample of room - n tokens.
+            # Bit n of the shifted integer is set if there is a sample of room - n tokens.
             both = long.lengths & (short.mirrored >> (short.capacity - room))
             length = both.bit_length() - 1
             if length <= 0 or length < room - length or (found and length <= found[0]):
@@ -155,7 +161,8 @@ def _exact_pair(shelves: list[_Shelf], room: int, images: int) -> list[tuple[_Sh
     return [(found[1], found[0]), (found[2], room - found[0])] if found else None
 
 
-def _check(tokens: np.ndarray, images: np.ndarray, capacity: int, max_images: int | None) -> None:
+def _check(tokens: Integers, images: Integers, capacity: int, max_images: int | None) -> None:
+    """Raises a DataError if a sample fits into no pack."""
     if len(tokens) != len(images):
         raise DataError(f"{len(tokens)} lengths, but {len(images)} image counts", hint="give both for each")
     for wrong, what, hint in (

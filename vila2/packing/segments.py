@@ -1,7 +1,7 @@
-"""Segments: the runs of tokens in a row that must not see each other, and what each sees besides itself.
+"""Segments are runs of tokens in a row that must not see each other.
 
-A conversation is one segment. A tree is several: its trunk, which sees itself, and its branches, each of
-which sees the trunk and itself. A pack is just the segments of its samples, one after the other.
+A conversation is one segment. A tree has several: its trunk, which sees itself, and its branches, each of
+which sees the trunk and itself. A pack is the segments of its samples, one after the other.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from vila2.model.conversation import Encoded
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Neighbouring tokens of a row.
+    """Consecutive tokens of a row.
 
     Attributes:
-        own: the places of the segment's tokens; each sees those of them up to itself.
-        trunk: the places before them that all of its tokens see too; empty but for a branch.
+        own: places of the segment's tokens; each sees these up to itself.
+        trunk: places before them that all of its tokens see too; empty except for a branch.
     """
 
     own: range
@@ -29,7 +29,7 @@ class Segment:
 
 
 def segments_of(samples: Sequence[Encoded]) -> list[Segment]:
-    """The segments of samples that stand in one row, one after the other."""
+    """The segments of samples that follow each other in one row."""
     segments: list[Segment] = []
     place = 0
     for sample in samples:
@@ -45,9 +45,9 @@ def segments_of(samples: Sequence[Encoded]) -> list[Segment]:
 
 
 def predicting_places(segments: Sequence[Segment]) -> torch.Tensor:
-    """For each token [L] the place whose output predicts it; -1 for the first token of a sample.
+    """The place [L] whose output predicts each token; -1 for the first token of a sample.
 
-    The first token of every branch is predicted where the trunk ends, as if the branch were the only one.
+    The first token of every branch is predicted at the end of the trunk, as if the branch were the only one.
     """
     places = torch.arange(segments[-1].own.stop) - 1
     for segment in segments:
@@ -56,12 +56,12 @@ def predicting_places(segments: Sequence[Segment]) -> torch.Tensor:
 
 
 def attention_bounds(segments: Sequence[Segment]) -> dict[str, torch.Tensor | int]:
-    """The segments as attention over sequences of several lengths takes them, in transformers' names.
+    """Describes segments for attention over sequences of several lengths, by transformers' names.
 
     Returns:
         ``cu_seq_lens_q``, ``cu_seq_lens_k`` [segments + 1] int32 and ``max_length_q``, ``max_length_k``;
-        where there are branches also ``key_order`` [keys], the places of the keys of every segment:
-        trunk and own tokens of the first, then of the second, and so on.
+        with branches also ``key_order`` [keys], the places of the keys of every segment: trunk and own
+        tokens of the first, then of the second, and so on.
     """
     queries = [len(segment.own) for segment in segments]
     keys = [len(segment.trunk) + len(segment.own) for segment in segments]
@@ -79,7 +79,7 @@ def attention_bounds(segments: Sequence[Segment]) -> dict[str, torch.Tensor | in
 
 
 def attention_mask(segments: Sequence[Segment]) -> torch.Tensor:
-    """The same as a boolean mask [1, 1, L, L], True where a token may attend."""
+    """Describes segments by a boolean mask [1, 1, L, L], True where a token may attend."""
     length = segments[-1].own.stop
     mask = torch.zeros(length, length, dtype=torch.bool)
     for segment in segments:

@@ -1,4 +1,4 @@
-"""Prepares a model for rows of several samples, and tries it out before anything is trained on it."""
+"""Prepares a model for rows of several samples, and tries it out before training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vila2.packing.attention import SEGMENTS
 from vila2.packing.collate import collate_row
 from vila2.packing.isolation import Isolation, cannot_isolate
 
-#: Largest difference of logits, as a share of the largest logit, that is taken for rounding.
+#: Largest difference of logits that counts as rounding, as a share of the largest logit.
 _ROUNDING = {torch.float32: 1e-3, torch.float64: 1e-6}
 _COARSE_ROUNDING = 5e-2
 
@@ -22,12 +22,16 @@ def isolate(model: PreTrainedModel, *, max_length: int, device: torch.device) ->
     """Prepares a model for rows of several segments, and tries it out.
 
     Args:
-        model: its language model gets the attention of :mod:`vila2.packing.attention`, where that runs.
-        max_length: tokens of one sample at most.
-        device: that it will be trained on.
+        model: model whose language model gets the attention of :mod:`vila2.packing.attention`, if that runs.
+        max_length: largest number of tokens of one sample.
+        device: device of the training.
+
+    Returns:
+        How the model keeps segments apart.
 
     Raises:
-        TrainingError: segments would see each other, or a sample would not be read as it is alone.
+        TrainingError: segments would see each other, or a sample in a row would be read differently than
+            alone.
     """
     isolation = try_out(model, max_length=max_length, device=device)
     if isolation.problem:
@@ -36,12 +40,12 @@ def isolate(model: PreTrainedModel, *, max_length: int, device: torch.device) ->
 
 
 def try_out(model: PreTrainedModel, *, max_length: int, device: torch.device) -> Isolation:
-    """The same, where a model that cannot is no error: the isolation says what the problem is."""
+    """Does the same as :func:`isolate`, but returns an isolation with the problem instead of raising it."""
     isolation = Isolation.of(model, max_length=max_length)
     if isolation.problem:
         return isolation
     trial = _Trial.of(model)
-    # One segment in the attention that the model came with: nothing but the model's own reading.
+    # Each by itself, with the attention that the model came with: this is the model's own reading.
     alone = [_logits(model, [sample], Isolation("segments")) for sample in trial.alone]
     before = model.config.get_text_config()._attn_implementation
     if _segments_run_on(device, model):
@@ -55,25 +59,26 @@ def try_out(model: PreTrainedModel, *, max_length: int, device: torch.device) ->
     )
     if not off <= allowed:
         model.set_attn_implementation({"text_config": before})
-        said = f"in a trial the logits of samples in one row were off by {off:.2g} from those of each alone"
+        said = f"in a trial the logits of samples in one row differed by {off:.2g} from those of each alone"
         return replace(isolation, kind="mask", problem=said)
     return isolation
 
 
 def _segments_run_on(device: torch.device, model: PreTrainedModel) -> bool:
+    """Whether the attention of :mod:`vila2.packing.attention` runs for a model on a device."""
     if not getattr(model, "_supports_attention_backend", False):
         return False
     if device.type == "cpu":
         return True
     if device.type != "cuda" or torch.version.hip or torch.cuda.get_device_capability(device) < (8, 0):
         return False
-    # FlashAttention takes half precision, and here no dropout.
+    # FlashAttention needs half precision, and here has no dropout.
     dropout = getattr(model.config.get_text_config(), "attention_dropout", 0.0)
     return model.dtype in (torch.bfloat16, torch.float16) and not dropout and _torch_has_flash()
 
 
 def _torch_has_flash() -> bool:
-    """Whether torch itself has FlashAttention over sequences of several lengths, as 2.13 does."""
+    """Whether torch has FlashAttention over sequences of several lengths, as version 2.13 has."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
@@ -88,7 +93,7 @@ class _Trial:
     Attributes:
         together: the sample and the tree.
         alone: the sample, the trunk with the first branch, the trunk with the second.
-        places: for each of them, its logits among those of the row.
+        places: for each of these, the indices of its logits among those of the row.
     """
 
     together: list[Encoded]
@@ -97,6 +102,7 @@ class _Trial:
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> _Trial:
+        """Makes the trial from tokens of a model's vocabulary."""
         config, text = model.config, model.config.get_text_config()
         names = ("image_token_id", "image_token_index", "video_token_id")
         special = {getattr(config, name, None) for name in names} | {text.pad_token_id}
@@ -120,7 +126,8 @@ class _Trial:
 
 @torch.no_grad()
 def _logits(model: PreTrainedModel, samples: list[Encoded], isolation: Isolation) -> torch.Tensor:
-    """[N, vocabulary], one row for each predicted token."""
+    """The logits [N, vocabulary] of samples in one row, for the N predicted tokens."""
     row = collate_row(samples, isolation)
     moved = {name: value.to(model.device) if torch.is_tensor(value) else value for name, value in row.items()}
-    return model(**moved, use_cache=False).logits[0]
+    logits: torch.Tensor = model(**moved, use_cache=False).logits[0]
+    return logits
