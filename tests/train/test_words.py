@@ -89,10 +89,10 @@ def test_small_device_batches_make_the_same_model(inputs, tmp_path):
     assert all(torch.allclose(whole[name], parts[name], atol=1e-4) for name in whole)
 
 
-def test_texts_without_a_word_of_their_own_can_not_be_learned(inputs):
+def test_texts_without_a_word_of_their_own_cannot_be_learned(inputs):
     generalist = load_generalist(inputs["model"] / "model")
     samples = [Sample(str(n), (b"",), (user(ImagePart()), assistant("a red cube"))) for n in range(3)]
-    with pytest.raises(TrainingError, match="no word tells"):
+    with pytest.raises(TrainingError, match="no word distinguishes"):
         WordsObjective(
             generalist.model.get_input_embeddings().weight, samples, generalist.processor.tokenizer
         )
