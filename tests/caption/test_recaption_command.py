@@ -92,8 +92,8 @@ def test_only_captions_are_thrown_away(place, tiny_folder) -> None:
     ("words", "said"),
     [
         (["my photos", "-o", "my photos"], "is a folder"),
-        (["my photos", "-o", "file/captions.jsonl"], "file can not be written to"),
-        (["my photos", "-o", "/proc/captions.jsonl"], "/proc can not be written"),
+        (["my photos", "-o", "file/captions.jsonl"], "file cannot be written to"),
+        (["my photos", "-o", "/proc/captions.jsonl"], "/proc cannot be written"),
         (["my photos", "--redo", "truncatd"], "did you mean 'truncated'?"),
         (["my photos", "--redo", "truncated"], "no captions to ask again for"),
         (["my photos", "--redo", "truncated", "-o", "-"], "--redo needs the file"),
