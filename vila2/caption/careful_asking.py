@@ -1,4 +1,4 @@
-"""Asking an engine so that one bad request does not stop the others: it gets a reason instead of an answer."""
+"""Asking an engine so that one bad request does not stop the others: it gets a reason, no answer."""
 
 from __future__ import annotations
 

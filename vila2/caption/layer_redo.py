@@ -1,4 +1,4 @@
-"""A redo of some annotations of a finished layer: new ones are collected beside it, and replace the old last."""
+"""A redo of some annotations of a finished layer: new ones are collected beside it, then replace the old."""
 
 from __future__ import annotations
 

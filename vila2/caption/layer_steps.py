@@ -117,7 +117,7 @@ class TextLayerSettings(Part):
 def text_layer(
     folder: Path, settings: TextLayerSettings, inputs: Inputs, progress: Progress
 ) -> dict[str, Any]:
-    """Writes another dataset's text as a layer on a share of the images; see :mod:`vila2.caption.borrowed`."""
+    """Writes another dataset's text as a layer about some images; see :mod:`vila2.caption.borrowed`."""
     dataset, texts = ShardDataset.open(inputs["data"]), ShardDataset.open(inputs["texts"])
     part = part_of(1.0 if settings.share is None else settings.share)
     with progress.task(f"take the text of {texts.name}", 1) as task:

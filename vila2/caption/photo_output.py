@@ -254,7 +254,7 @@ class PhotoOutput:
 
 
 def as_json(entry: Mapping[str, Any]) -> str:
-    """A line's content. A byte of a file name that is not UTF-8 is kept, as ``\\udce9``, to find the file again."""
+    """A line's content. Bytes of a file name that are not UTF-8 are kept, as ``\\udce9``."""
     return json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 

@@ -131,7 +131,7 @@ class TransformersEngine:
     def _refused(
         self, requests: Sequence[Request], settings: GenerationSettings, error: Exception
     ) -> Vila2Error:
-        """The error of a failed batch: of some requests, or of the engine if it fails at a plain image too."""
+        """The error of a failed batch: of some requests, or of the engine where a plain image fails too."""
         once = replace(settings, max_new_tokens=1)
         reasons = {
             number: f"the model cannot be shown {_sizes(request)} ({one_line(failure)})"
