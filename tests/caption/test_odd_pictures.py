@@ -1,4 +1,4 @@
-"""Images that a model refuses, and samples without any: marked or left alone, while the others are described."""
+"""Images that a model refuses, and samples without images: marked or left alone; the others are described."""
 
 import copy
 import io
@@ -16,6 +16,7 @@ from vila2.engine.protocol import GenerationSettings, Request, RequestsRefused
 from vila2.engine.transformers_engine import TransformersEngine, open_transformers
 from vila2.errors import DataError, EngineError
 from vila2.evaluate.asking import ask_all
+from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.report.preview import page, preview_samples, text
 from vila2.run.board import Board
 
@@ -77,13 +78,9 @@ def test_an_engine_that_fails_at_every_picture_is_an_error_and_not_a_layer_of_er
 
 
 def test_a_benchmark_counts_no_answer_as_an_empty_one_and_says_whose(engine, caplog):
-    benchmark = {
-        "name": "captions",
-        "batch_size": 3,
-        "max_new_tokens": 5,
-        "repetition_penalty": 1.0,
-        "seed": 0,
-    }
+    benchmark = BenchmarkSpec(
+        name="captions", kind="captions", dataset="set", batch_size=3, max_new_tokens=5
+    )
     with caplog.at_level(logging.WARNING, "vila2"):
         answers = ask_all(engine, [GOOD[0], LINE, GOOD[1]], benchmark, Board())
     assert answers[1].text == "" and answers[0].tokens and answers[2].tokens

@@ -74,7 +74,7 @@ def test_qlora_ends_as_one_plain_model_with_its_weights_whole(inputs, tmp_path):
 
 
 def test_projector_alone_or_everything(inputs, tmp_path):  # noqa: F811
-    """The two ways of instruction tuning that VILA compares (its section 2): prompt tuning and fine-tuning."""
+    """The two kinds of instruction tuning that VILA compares (section 2): prompt tuning and fine-tuning."""
     for name, parts in (("prompt", {"projector"}), ("fine", {"projector", "language"})):
         folder: Path = tmp_path / name
         folder.mkdir()

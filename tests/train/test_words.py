@@ -82,7 +82,7 @@ def test_small_device_batches_make_the_same_model(inputs, tmp_path):
     trained(tmp_path / "whole", inputs)
     trained(tmp_path / "parts", inputs, device_batch_size=2)
     whole, parts = (load_file(tmp_path / f / "model" / "model.safetensors") for f in ("whole", "parts"))
-    # Adam divides by the gradient's size, so a gradient that is off by a factor shows only through its epsilon.
+    # Adam divides by the gradient's size, so a factor in the gradient shows only through its epsilon.
     metrics = [(tmp_path / f / "metrics.jsonl").read_text().splitlines()[0] for f in ("whole", "parts")]
     losses = [json.loads(line)["loss"] for line in metrics]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
