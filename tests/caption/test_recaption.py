@@ -277,7 +277,8 @@ def start(folder):
     if pid == 0:
         recaption(
             ShardDataset.open(data), engine, folder=Path(folder), layer="self-1",
-            prompts=["long-v1", "simple"], settings=GenerationSettings(60, temperature=0.8), seed=0, batch_size=2,
+            prompts=["long-v1", "simple"],
+            settings=GenerationSettings(60, temperature=0.8), seed=0, batch_size=2,
         )
         os._exit(0)
     return pid

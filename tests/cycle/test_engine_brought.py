@@ -1,4 +1,4 @@
-"""An engine that a plugin brings does all the asking of a run: captions, benchmarks, held-out questions, annotations."""
+"""A plugin's engine does all the asking of a run: captions, benchmarks, held-out questions, annotations."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def _facts(evidence: Evidence) -> list[tuple[str, str, str]]:
 
 
 def _corrupted(sample: Sample, share: float) -> str:
-    """A true caption, some of whose sentences got another colour, side, number or word."""
+    """A true caption, some of whose sentences got another color, side, number or word."""
     scene = Scene.from_json(sample.meta["scene"])
     rng = random.Random(sample.key)
     sentences = detailed_caption(scene, generator("self", sample.key), spatial=1.0, words=1.0).split(". ")

@@ -61,7 +61,7 @@ def verdicts(dataset: ShardDataset, captions: dict[str, str], name: str, **setti
 
 
 def test_what_people_say_of_a_photo_is_hardly_ever_refuted(photos):
-    """10 of 4,175 sentences, where the detector saw one of two; 48.5% are supported, 8.3% for another photo."""
+    """10 of 4,175 sentences, where the detector saw one of two; 48.5% hold (8.3% on the next photo)."""
     dataset, captions = photos
     found = sum(
         (verdicts(dataset, {key: own[n] for key, own in captions.items()}, f"people-{n}") for n in range(5)),

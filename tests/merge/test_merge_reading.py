@@ -179,7 +179,7 @@ def test_what_is_denied_is_neither_there_nor_missing(sentence):
     assert verdict(sentence, looked_for=["dog", "cat"]) == "unverified"
 
 
-def test_a_denial_ends_and_a_colour_is_no_thing():
+def test_a_denial_ends_and_a_color_is_no_thing():
     assert verdict("There is no cat but a dog.", looked_for=["dog"]) == "contradicted"
     assert verdict("There is no cat, only a dog.", [("dog", LEFT)]) == "supported"
     fruit = {"looked_for": ["orange"], "words": ("orange", "ball")}

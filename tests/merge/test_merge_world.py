@@ -14,7 +14,7 @@ from vila2.sources.world import Scene, caption_scores, check_caption
 
 
 def truth(dataset, layer) -> tuple[float, float, Counter]:
-    """Share of false claims in the self layer, mean object recall of everything said, and claims by status."""
+    """Share of false claims in the self layer, mean object recall of all texts, and claims by status."""
     statuses, recalls = Counter(), []
     for sample in dataset:
         scene = Scene.from_json(sample.meta["scene"])

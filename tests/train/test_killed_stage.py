@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from vila2.model.assemble import assemble
 from vila2.model.saving import save_model
 from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
 from vila2.run.board import Board
+from vila2.run.step_files import PRUNED
 from vila2.sources import open_source
 from vila2.train.checkpoints import latest_checkpoint_number, remove_all
+from vila2.train.processes import train_in_processes
 from vila2.train.stage import train_stage
 from vila2.train.train_settings import TrainSettings
 
@@ -131,3 +134,18 @@ def test_half_a_removed_checkpoint_does_not_count_as_complete(tmp_path):
     )
     remove_all(tmp_path)
     assert removed[0].endswith("complete") and not checkpoint.exists()
+
+
+def test_a_stage_whose_model_was_pruned_is_trained_again(inputs, spec, undisturbed, tmp_path):
+    train_stage(tmp_path, spec, inputs, Board())
+    (tmp_path / PRUNED).write_text("{}")
+    shutil.rmtree(tmp_path / "model")
+    check_same(tmp_path, train_stage(tmp_path, spec, inputs, Board()), undisturbed)
+
+
+def test_several_processes_find_that_a_stage_is_trained(spec, undisturbed, tmp_path):
+    shutil.copytree(undisturbed[0], tmp_path / "stage")
+    (tmp_path / "stage" / "checkpoint-5").mkdir()
+    together = spec.model_copy(update={"processes": 2})
+    results = train_in_processes(tmp_path / "stage", together, {}, Board())
+    check_same(tmp_path / "stage", results, undisturbed)

@@ -24,8 +24,8 @@ from vila2.train.train_settings import TrainSettings
 #: Insists on turns, as Mistral's and Gemma's do.
 TEMPLATE = (
     "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles "
-    "must alternate') }}{% endif %}{{ m.role }}:{% for p in m.content %}{% if p.type == 'image' %}IMAGE{% else %}"
-    "{{ p.text }}{% endif %}{% endfor %}<s>{% endfor %}"
+    "must alternate') }}{% endif %}{{ m.role }}:{% for p in m.content %}"
+    "{% if p.type == 'image' %}IMAGE{% else %}{{ p.text }}{% endif %}{% endfor %}<s>{% endfor %}"
 )
 IMAGES = {"qwen2_vl": "<|vision_start|><|image_pad|><|vision_end|>", "llava": "<image>"}
 

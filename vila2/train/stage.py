@@ -42,6 +42,7 @@ from vila2.train.trainer import (
     ShowProgress,
     StageTrainer,
     StopOnBadLoss,
+    is_first_process,
     optimizer_steps,
     processes_of_this_training,
     training_arguments,
@@ -71,7 +72,7 @@ def train_stage(folder: Path, settings: TrainSettings, inputs: Inputs, progress:
     results = read_trained(folder)
     if results is None:
         return _train(folder, settings, inputs, progress)
-    if processes_of_this_training() == 1:
+    if is_first_process():
         remove_all(folder)  # left by a kill right after the model was saved
     return results
 

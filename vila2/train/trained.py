@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from vila2.data.atomic import write_json_atomic
-from vila2.run.step_files import settle
+from vila2.run.step_files import PRUNED, settle
 
 _TRAINED = "trained.json"
 
@@ -20,7 +20,9 @@ def keep_trained(folder: Path, results: Mapping[str, Any]) -> None:
 
 
 def read_trained(folder: Path) -> dict[str, Any] | None:
-    """The results of a stage whose model is saved; None where it is not trained to the end."""
+    """The results of a stage whose model is there; None where training has not ended or the model was pruned."""
+    if (folder / PRUNED).exists() or not (folder / "model").is_dir():
+        return None
     try:
         return cast(dict[str, Any], json.loads((folder / _TRAINED).read_bytes()))
     except FileNotFoundError:

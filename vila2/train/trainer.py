@@ -268,6 +268,11 @@ def processes_of_this_training() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def is_first_process() -> bool:
+    """Whether this process is the first of those that train together, or trains alone."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def samples_at_a_time(stage: StageSpec, processes: int) -> int:
     """Number of samples in one forward pass on one process."""
     share = math.ceil(stage.batch_size / processes)
