@@ -78,9 +78,7 @@ def test_an_engine_that_fails_at_every_picture_is_an_error_and_not_a_layer_of_er
 
 
 def test_a_benchmark_counts_no_answer_as_an_empty_one_and_says_whose(engine, caplog):
-    benchmark = BenchmarkSpec(
-        name="captions", kind="captions", dataset="set", batch_size=3, max_new_tokens=5
-    )
+    benchmark = BenchmarkSpec(name="captions", kind="captions", dataset="set", batch_size=3, max_new_tokens=5)
     with caplog.at_level(logging.WARNING, "vila2"):
         answers = ask_all(engine, [GOOD[0], LINE, GOOD[1]], benchmark, Board())
     assert answers[1].text == "" and answers[0].tokens and answers[2].tokens

@@ -20,7 +20,7 @@ def keep_trained(folder: Path, results: Mapping[str, Any]) -> None:
 
 
 def read_trained(folder: Path) -> dict[str, Any] | None:
-    """The results of a stage whose model is there; None where training has not ended or the model was pruned."""
+    """The results of a stage whose model is there; None where training has not ended, or it was pruned."""
     if (folder / PRUNED).exists() or not (folder / "model").is_dir():
         return None
     try:
