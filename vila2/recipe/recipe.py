@@ -48,8 +48,8 @@ class Recipe(Part):
     )
     engine: Text = Field(
         default=DEFAULT_ENGINE,
-        description="what generates: captions, answers to benchmarks, what specialists say, merged paragraphs; a plugin "
-        "may bring others. `cycle.engine` and `merge.engine` may name another",
+        description="engine that generates captions, answers to benchmarks, annotations of specialists and merged "
+        "paragraphs; a plugin may bring others. `cycle.engine` and `merge.engine` override it",
     )
     controls: tuple[Text, ...] = Field(
         default=(),

@@ -95,7 +95,9 @@ class CycleSpec(Part):
         default=0.7, description="of the later attempts"
     )
     batch_size: Count = Field(default=16, description="images captioned at a time")
-    engine: Text = Field(default=DEFAULT_ENGINE, description="what generates; by default the recipe's `engine`")
+    engine: Text = Field(
+        default=DEFAULT_ENGINE, description="engine that writes captions; by default the recipe's `engine`"
+    )
     max_unusable: Annotated[Number, Field(ge=0, le=1)] = Field(
         default=0.95,
         description="share of a round's captions that may be unusable (cut off, in a loop, empty, ...), which train "

@@ -86,7 +86,7 @@ class MergeSpec(Part):
     )
     engine: Text = Field(
         default=DEFAULT_ENGINE,
-        description="what writes, where a model does; by default the recipe's `engine`",
+        description="engine of the writer, where a model writes; by default the recipe's `engine`",
     )
     max_new_tokens: Count = Field(default=256, description="of one paragraph")
     batch_size: Count = Field(default=16, description="paragraphs at a time")
