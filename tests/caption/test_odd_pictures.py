@@ -1,4 +1,4 @@
-"""Pictures that a model can not be shown, and samples without any: marked or left alone, and the others go on."""
+"""Images that a model refuses, and samples without images: marked or left alone; the others are described."""
 
 import copy
 import io
@@ -73,7 +73,7 @@ def test_a_request_says_which_of_a_batch_can_not_be_answered(engine):
 def test_an_engine_that_fails_at_every_picture_is_an_error_and_not_a_layer_of_errors(folder):
     broken = open_transformers(folder, device="cpu")
     broken.processor.image_processor.patch_size = 0
-    with pytest.raises(EngineError, match="can not be asked at all"):
+    with pytest.raises(EngineError, match="cannot be asked at all"):
         annotate(broken, GOOD, SETTINGS)
 
 

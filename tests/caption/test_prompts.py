@@ -15,9 +15,9 @@ def test_the_papers_prompts_stand_word_for_word() -> None:
     assert PROMPTS["long-v1"] == "Describe the image in details."
     assert PROMPTS["long-v2"] == "Elaborate on the visual and narrative elements of the image in detail."
     assert PROMPTS["long-v3"] == (
-        "Instead of describing the imaginary content, only describing the content one can determine confidently "
-        "from the image. Do not describe the contents by itemizing them in list form. Minimize aesthetic "
-        "descriptions as much as possible."
+        "Instead of describing the imaginary content, only describing the content one can determine "
+        "confidently from the image. Do not describe the contents by itemizing them in list form. "
+        "Minimize aesthetic descriptions as much as possible."
     )
     assert tuple(DEFAULT_PROMPTS) == ("long-v1", "long-v2", "long-v3")
 

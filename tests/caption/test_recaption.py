@@ -276,7 +276,8 @@ def start(folder):
     pid = os.fork()
     if pid == 0:
         recaption(
-            ShardDataset.open(data), engine, folder=Path(folder), layer="self-1", prompts=["long-v1", "simple"],
+            ShardDataset.open(data), engine, folder=Path(folder), layer="self-1",
+            prompts=["long-v1", "simple"],
             settings=GenerationSettings(60, temperature=0.8), seed=0, batch_size=2,
         )
         os._exit(0)

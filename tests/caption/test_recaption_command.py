@@ -1,4 +1,4 @@
-"""`vila2 recaption` from the command line: where captions go, what is refused before a model is loaded, redo, limit."""
+"""`vila2 recaption` from the command line: where captions go, what is refused early, redo, limit."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def test_only_captions_are_thrown_away(place, tiny_folder) -> None:
     ("words", "said"),
     [
         (["my photos", "-o", "my photos"], "is a folder"),
-        (["my photos", "-o", "file/captions.jsonl"], "file can not be written to"),
-        (["my photos", "-o", "/proc/captions.jsonl"], "/proc can not be written"),
+        (["my photos", "-o", "file/captions.jsonl"], "file cannot be written to"),
+        (["my photos", "-o", "/proc/captions.jsonl"], "/proc cannot be written"),
         (["my photos", "--redo", "truncatd"], "did you mean 'truncated'?"),
         (["my photos", "--redo", "truncated"], "no captions to ask again for"),
         (["my photos", "--redo", "truncated", "-o", "-"], "--redo needs the file"),
@@ -161,7 +161,8 @@ def test_a_link_to_the_captions_file_stays_one(place, tiny_folder) -> None:
 
 
 def test_captions_go_into_a_pipe_that_the_shell_makes(place, tiny_folder) -> None:
-    command = f"{sys.executable} -m vila2 recaption 'my photos' -m {tiny_folder} -q --max-new-tokens 4 --device cpu -o >(cat > got)"
+    options = f"-m {tiny_folder} -q --max-new-tokens 4 --device cpu"
+    command = f"{sys.executable} -m vila2 recaption 'my photos' {options} -o >(cat > got)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     subprocess.run(
         ["bash", "-c", f"{command}; wait; sleep 0.2"], check=True, env=environment, capture_output=True

@@ -76,7 +76,7 @@ def build_tiny_llava(folder: Path, *, seed: int = 0) -> None:
 
 
 def picture(number: int, size: tuple[int, int] = (40, 32)) -> bytes:
-    """A PNG of coloured noise, different for each number."""
+    """A PNG of colored noise, different for each number."""
     import numpy as np
     from PIL import Image
 

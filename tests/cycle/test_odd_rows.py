@@ -136,7 +136,7 @@ def test_what_a_stage_left_out_stands_in_the_report(place):
     )
     (note,) = [note for note in outcome["told"] if "left out" in note]
     assert note.startswith(
-        "VILA_0, stage pretrain: 1 of 8 samples can not be trained on and are left out (1 x nothing"
+        "VILA_0, stage pretrain: 1 of 8 samples cannot be trained on and are left out (1 x nothing"
     )
     assert note in outcome["results"]["notes"] and "left_out.jsonl" in note
 

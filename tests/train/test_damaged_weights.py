@@ -1,4 +1,4 @@
-"""Weights that are damaged between two runs, or by the training itself: a stage never goes on with them or ends in them."""
+"""Weights damaged between two runs, or by the training itself: a stage never resumes from or saves them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples that make up for another training: as many tokens, and the stage's own mixture as often as before."""
+"""Samples that match another training: as many tokens, and the stage's own mixture as often as before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples that can not be trained on are left out before the training, counted and named; the rest trains as if alone."""
+"""Samples that cannot be trained on are left out, counted and named; the rest trains as if alone."""
 
 import io
 import json
@@ -23,9 +23,9 @@ from vila2.train.train_settings import TrainSettings
 
 #: Insists on turns, as Mistral's and Gemma's do.
 TEMPLATE = (
-    "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must "
-    "alternate') }}{% endif %}{{ m.role }}:{% for p in m.content %}{% if p.type == 'image' %}IMAGE{% else %}"
-    "{{ p.text }}{% endif %}{% endfor %}<s>{% endfor %}"
+    "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles "
+    "must alternate') }}{% endif %}{{ m.role }}:{% for p in m.content %}"
+    "{% if p.type == 'image' %}IMAGE{% else %}{{ p.text }}{% endif %}{% endfor %}<s>{% endfor %}"
 )
 IMAGES = {"qwen2_vl": "<|vision_start|><|image_pad|><|vision_end|>", "llava": "<image>"}
 
@@ -149,7 +149,8 @@ def test_turns_of_no_use_change_nothing(models, tmp_path):
     """A conversation that ends with the user, or in which the user speaks twice, trains its answers."""
     ends = Sample("ends", (), (user("Say a."), assistant("a"), user("More?")))
     twice = Sample("twice", (), (user("Say"), user("b."), assistant("b")))
-    told = Sample("told", (), (user("Say c."), assistant("c"), Turn("system", user("d").parts), user("e"), assistant("f")))  # fmt: skip
+    system = Turn("system", user("d").parts)
+    told = Sample("told", (), (user("Say c."), assistant("c"), system, user("e"), assistant("f")))
     results, _ = trained(tmp_path, *stage_of(tmp_path, models, [ends, twice, told, good(1)]))
     assert results["samples"] == 4 and "left_out" not in results
 

@@ -32,11 +32,11 @@ def batch_of(inputs, processor):  # noqa: F811
 
 
 def learn(model, batch, steps: int = 4) -> None:
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     for _ in range(steps):
         model(**batch).loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 @pytest.mark.parametrize("rank", [4, 64])
@@ -74,7 +74,7 @@ def test_qlora_ends_as_one_plain_model_with_its_weights_whole(inputs, tmp_path):
 
 
 def test_projector_alone_or_everything(inputs, tmp_path):  # noqa: F811
-    """The two ways of instruction tuning that VILA compares (its section 2): prompt tuning and fine-tuning."""
+    """The two kinds of instruction tuning that VILA compares (section 2): prompt tuning and fine-tuning."""
     for name, parts in (("prompt", {"projector"}), ("fine", {"projector", "language"})):
         folder: Path = tmp_path / name
         folder.mkdir()

@@ -30,7 +30,7 @@ needs_deepspeed = pytest.mark.skipif(
 
 
 def mixed_samples():
-    """Text alone, one image, several images, and images between texts, in runs so that whole batches are alike."""
+    """Text alone, one image, several images, images between texts, in runs that make whole batches alike."""
     images = [sample.images[0] for sample in open_source("world", split="sft", count=6, content="alt_text")]
 
     def sample(key, *parts):

@@ -57,7 +57,7 @@ def settings(**changes):
 
 
 @pytest.mark.parametrize("inputs", ["ours", "llava"], indirect=True)
-def test_the_excess_over_the_floor_falls_and_neighbours_are_likely_too(inputs, tmp_path):
+def test_the_excess_over_the_floor_falls_and_neighbors_are_likely_too(inputs, tmp_path):
     spec = settings(max_steps=100, schedule="constant")
     train_stage(tmp_path / "stage", spec, inputs, Board())
     entries = [json.loads(line) for line in (tmp_path / "stage" / "metrics.jsonl").open()]
@@ -135,9 +135,9 @@ def test_what_adapters_and_location_tokens_say_is_what_the_merged_model_says(inp
     encoder = ConversationEncoder(found.processor)
     batch = Collator(0)([encoder.encode(ShardDataset.open(inputs["data.boxes"])[0])])
     learner = add_lora(found.model, stage)
-    optimiser = torch.optim.SGD([p for p in learner.parameters() if p.requires_grad], lr=0.1)
+    optimizer = torch.optim.SGD([p for p in learner.parameters() if p.requires_grad], lr=0.1)
     learner(**batch).loss.backward()
-    optimiser.step()
+    optimizer.step()
     with torch.no_grad():
         apart = learner.eval()(**batch).logits
         together = merge_lora(learner, stage)(**batch).logits

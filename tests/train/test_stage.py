@@ -1,4 +1,4 @@
-"""Stages on a tiny real model: what is trained, what rests, and that a killed stage ends as an undisturbed one."""
+"""Stages on a tiny real model: what is trained, what is frozen, and how a killed stage ends."""
 
 import json
 import os

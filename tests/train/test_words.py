@@ -82,17 +82,17 @@ def test_small_device_batches_make_the_same_model(inputs, tmp_path):
     trained(tmp_path / "whole", inputs)
     trained(tmp_path / "parts", inputs, device_batch_size=2)
     whole, parts = (load_file(tmp_path / f / "model" / "model.safetensors") for f in ("whole", "parts"))
-    # Adam divides by the gradient's size, so a gradient that is off by a factor shows only through its epsilon.
+    # Adam divides by the gradient's size, so a factor in the gradient shows only through its epsilon.
     metrics = [(tmp_path / f / "metrics.jsonl").read_text().splitlines()[0] for f in ("whole", "parts")]
     losses = [json.loads(line)["loss"] for line in metrics]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert all(torch.allclose(whole[name], parts[name], atol=1e-4) for name in whole)
 
 
-def test_texts_without_a_word_of_their_own_can_not_be_learned(inputs):
+def test_texts_without_a_word_of_their_own_cannot_be_learned(inputs):
     generalist = load_generalist(inputs["model"] / "model")
     samples = [Sample(str(n), (b"",), (user(ImagePart()), assistant("a red cube"))) for n in range(3)]
-    with pytest.raises(TrainingError, match="no word tells"):
+    with pytest.raises(TrainingError, match="no word distinguishes"):
         WordsObjective(
             generalist.model.get_input_embeddings().weight, samples, generalist.processor.tokenizer
         )

@@ -1,4 +1,4 @@
-"""Requests to annotations: asks the engine, marks what it says, and keeps failures in sight."""
+"""Requests to annotations: asks the engine, marks its answers, and records failures."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from vila2.engine.protocol import Engine, GenerationSettings, Request
 def annotate(engine: Engine, requests: Sequence[Request], settings: GenerationSettings) -> list[Annotation]:
     """One annotation for each request, in order.
 
-    A request without an image, or with one that cannot be decoded or is refused by the model, gets status "error"
-    and the reason; it does not stop the others.
+    A request without an image, or with one that cannot be decoded or that the model refuses, gets status
+    "error" and the reason. It does not stop the others.
 
     Raises:
         EngineError: the engine cannot do what is asked.

@@ -1,4 +1,4 @@
-"""Asking again where an answer will not do: the first attempt as the settings say, later ones sampled."""
+"""Repeated attempts where an answer has a fault: the first one as the settings say, later ones sampled."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from vila2.engine.protocol import Engine, GenerationSettings, Request
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How often an image is described, at the most.
+    """How often an image is described at most.
 
     Attributes:
-        count: attempts, the first one included.
-        temperature: of the later ones.
-        fault: what is wrong with a text, "" where nothing is.
+        count: number of attempts, the first one included.
+        temperature: temperature of the later attempts.
+        fault: function that describes what is wrong with a text; "" where nothing is.
     """
 
     count: int
@@ -30,8 +30,8 @@ def annotate_in_attempts(
 ) -> list[Annotation]:
     """One annotation for each request, in order: the first usable attempt without a fault.
 
-    Where none is without, the first attempt stays to be read, with status "contradiction" if it was usable, and what
-    is wrong with it as ``detail``. ``detail`` of a later attempt tells which one it was.
+    Where every attempt has one, the first attempt is kept, with status "contradiction" if it was usable, and
+    with its fault as ``detail``. The ``detail`` of a later attempt says which one it was.
 
     Raises:
         EngineError: the engine cannot do what is asked.

@@ -1,6 +1,6 @@
-"""Layers that nobody wrote for these images: another image's captions, or another dataset's text.
+"""Layers of text that was not written for these images: another image's captions, another dataset's text.
 
-Controls of the paper's experiment: what mere text volume gives, and what true captions would.
+They are controls of the paper's experiment: what mere text volume gives, and what true captions would give.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from vila2.errors import DataError
 
 
 def shuffle_layer(dataset: ShardDataset, layer: ReadLayer, *, folder: Path, name: str, seed: int) -> Layer:
-    """Gives every image the captions of another one, none its own.
+    """Gives every image the captions of another one, never its own.
 
     Args:
-        dataset: whose images.
-        layer: about them; images that it leaves out stay left out.
-        folder, name: of the new layer.
-        seed: of who gets whose.
+        dataset: dataset of the images.
+        layer: layer with their captions; an image without any gets none.
+        folder: folder of the new layer.
+        name: name of the new layer.
+        seed: seed of the shuffle.
 
     Raises:
         DataError: fewer than two images have captions.
@@ -32,7 +33,7 @@ def shuffle_layer(dataset: ShardDataset, layer: ReadLayer, *, folder: Path, name
     keys = sorted(rows, key=lambda key: _place(key, seed))
     if len(keys) < 2:
         raise DataError(
-            f"layer {layer.name}: captions of {len(keys)} images can not be shuffled",
+            f"layer {layer.name}: captions of {len(keys)} images cannot be shuffled",
             hint="recaption more images",
         )
     given = dict(zip(keys, [*keys[1:], keys[0]], strict=True))
@@ -55,13 +56,14 @@ def text_layer(
     """Another dataset's original text as a layer about the images of the same keys.
 
     Args:
-        dataset: whose images.
-        texts: the other dataset; a key that it lacks gets no text.
-        folder, name: of the new layer.
-        select: which keys get any; all of them by default.
+        dataset: dataset of the images.
+        texts: dataset of the text; an image whose key it lacks gets none.
+        folder: folder of the new layer.
+        name: name of the new layer.
+        select: predicate for the keys that get text; all of them by default.
 
     Raises:
-        DataError: no selected key of the one is a key of the other.
+        DataError: no selected key is in both datasets.
     """
     given = {sample.key: original_annotations(sample.key, sample.turns) for sample in texts}
     rows = {key: given[key] for key in _keys(dataset) if key in given and (not select or select(key))}

@@ -11,7 +11,7 @@ from vila2.engine.protocol import Engine, GenerationSettings
 
 
 def describe_settings(prompts: Sequence[str], settings: GenerationSettings, seed: int) -> dict[str, Any]:
-    """What captions are a function of, besides the images and the engine; JSON-able."""
+    """What determines captions, besides the images and the engine; JSON-able."""
     found = [find_prompt(name) for name in prompts]
     return {
         "prompts": [prompt.name for prompt in found],  # their order decides which image gets which
@@ -24,5 +24,5 @@ def describe_settings(prompts: Sequence[str], settings: GenerationSettings, seed
 def describe_job(
     engine: Engine, prompts: Sequence[str], settings: GenerationSettings, seed: int
 ) -> dict[str, Any]:
-    """What captions are a function of, besides the images; JSON-able."""
+    """What determines captions, besides the images; JSON-able."""
     return {"engine": engine.name, "digest": engine.digest, **describe_settings(prompts, settings, seed)}

@@ -1,4 +1,4 @@
-"""Asking an engine so that one bad request stops nothing: what it can not be asked is known by its reason."""
+"""Asking an engine so that one bad request does not stop the others: it gets a reason, no answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger("vila2.caption")
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """A request that an engine can not be asked, and why."""
+    """The reason why a request has no answer."""
 
     reason: str
 
@@ -23,7 +23,7 @@ class Unanswered:
 def ask_each(
     engine: Engine, requests: Sequence[Request], settings: GenerationSettings
 ) -> list[Answer | Unanswered]:
-    """An answer to every request of a batch, in order, or the reason why there is none.
+    """The answer to every request of a batch, in order, or the reason why there is none.
 
     Raises:
         EngineError: the engine cannot do what is asked, whatever the request.
@@ -44,11 +44,13 @@ def ask_each(
 def ask_or_empty(
     engine: Engine, requests: Sequence[Request], settings: GenerationSettings, *, about: str
 ) -> list[Answer]:
-    """The same for those who score what is said: no answer is an empty one, and the log says whose.
+    """Asks as :func:`ask_each` does, for scoring: a missing answer counts as an empty one and is logged.
 
     Args:
-        engine, requests, settings: see :func:`ask_each`.
-        about: who asks, for the log.
+        engine: engine to ask.
+        requests: batch of requests.
+        settings: settings of generation.
+        about: name of what asks, for the log.
     """
     answers = []
     for request, answer in zip(requests, ask_each(engine, requests, settings), strict=True):
@@ -60,7 +62,7 @@ def ask_or_empty(
 
 
 def _undecodable(requests: Sequence[Request]) -> dict[int, str]:
-    """The requests whose images fail, found by decoding them once more; for engines that do not say which."""
+    """The requests whose images fail, found by decoding, with reasons; for engines that do not say which."""
     reasons = {}
     for number, request in enumerate(requests):
         for image in request.images:

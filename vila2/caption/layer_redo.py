@@ -1,4 +1,4 @@
-"""Asking again for some annotations of a finished layer: new ones wait beside it and take their places at the end."""
+"""A redo of some annotations of a finished layer: new ones are collected beside it, then replace the old."""
 
 from __future__ import annotations
 
@@ -41,23 +41,24 @@ def redo_layer(
 ) -> tuple[Layer, int]:
     """Asks again for the annotations with some marks; the others stay as they are.
 
-    Killed at any moment, the same call goes on; the layer is the old one until all answers are there. A redo of
-    other settings that was stopped is ended first with the answers it has.
+    Killed at any moment, the same call resumes it; the layer is the old one until all answers are there. An
+    earlier redo with other settings that was stopped is finished first, with the answers it has.
 
     Args:
-        dataset: that the layer is about.
-        engine: who describes now.
-        folder: of the layer, which is finished.
-        statuses: of the annotations to replace.
-        select: which keys may be asked about; all by default.
+        dataset: dataset that the layer is about.
+        engine: engine that describes the images.
+        folder: folder of the finished layer.
+        statuses: marks of the annotations to replace.
+        select: predicate for the keys that may be asked about; all of them by default.
 
     The other arguments are those of :func:`vila2.caption.recaption.recaption`.
 
     Returns:
-        The layer, and how many annotations were replaced.
+        The layer, and the number of annotations replaced.
 
     Raises:
-        DataError: the layer is not finished, is about another dataset, or holds more than one caption per image.
+        DataError: the layer is not finished, is about another dataset, or holds more than one caption per
+            image.
         EngineError: the engine cannot do what is asked.
         RunError: another process writes this layer.
     """
@@ -87,14 +88,14 @@ def redo_layer(
 
 
 def open_for_redo(dataset: ShardDataset, folder: Path) -> Layer:
-    """The layer, where its annotations can be replaced.
+    """Opens a layer whose annotations can be replaced.
 
     Raises:
-        DataError: they can not, and why.
+        DataError: they cannot.
     """
     if not (folder / "layer.json").exists():
         raise DataError(
-            f"{folder} holds no finished layer to ask again about",
+            f"{folder} holds no finished layer to redo",
             hint="finish it first, with the command that began it and without --redo",
         )
     layer = Layer.open(folder)
@@ -102,8 +103,8 @@ def open_for_redo(dataset: ShardDataset, folder: Path) -> Layer:
         raise DataError(f"{folder} is about another dataset than {dataset.folder}", hint="name that dataset")
     if "settings" not in layer.info or {"also", "attempts", "reader", "plugin"} & layer.info.keys():
         raise DataError(
-            f"layer {layer.name} was not written by `vila2 recaption`, so it can not be asked for again",
-            hint="do again what wrote it, under another name",
+            f"layer {layer.name} was not written by `vila2 recaption`, so it cannot be redone",
+            hint="run again what wrote it, under another name",
         )
     return layer
 
@@ -119,15 +120,18 @@ class _Redo:
         return Journal(self.folder / f"{shard_no:06d}.redo.jsonl")
 
     def end_earlier(self, job: Mapping[str, Any]) -> tuple[Layer, int | None]:
-        """Ends a redo that was stopped, unless it is this one; the count is given where this one was all but ended."""
+        """Finishes an earlier redo that was stopped, unless it is this one.
+
+        Returns:
+            The layer, and the number of annotations replaced where this redo had only files left to remove.
+        """
         path = self.folder / _JOB
         if not path.exists():
             return self.layer, None
         earlier = json.loads(path.read_text(encoding="utf-8"))
         is_this = earlier["job"] == dict(job)
-        if (
-            earlier["of"] != self.layer.digest
-        ):  # stopped after the layer was written, before the rest was removed
+        # Another digest: it was stopped after the layer was written, before the other files were removed.
+        if earlier["of"] != self.layer.digest:
             count = sum(len(rows) for rows in self._new().values())
             self._remove()
             return self.layer, count if is_this else None
@@ -136,7 +140,7 @@ class _Redo:
         return self.layer, None
 
     def begin(self, job: Mapping[str, Any]) -> None:
-        """Says what is under way, before anything is."""
+        """Records the job before the first answer."""
         write_json_atomic(self.folder / _JOB, {"of": self.layer.digest, "job": dict(job)})
 
     def due(
@@ -149,14 +153,14 @@ class _Redo:
             if len(rows) > 1:
                 raise DataError(
                     f"layer {self.layer.name}, {key}: {len(rows)} annotations of one image",
-                    hint="only a layer with one caption per image can be asked for again",
+                    hint="only a layer with one caption per image can be redone",
                 )
             if rows[0].status in statuses and key not in had and (select is None or select(key)):
                 found.append(key)
         return found
 
     def settle(self, job: Mapping[str, Any]) -> tuple[Layer, int]:
-        """Puts the new annotations into their places; done twice it is as done once."""
+        """Puts the new annotations into their places; doing it twice has the same result."""
         writer, new = LayerWriter(self.folder, self.layer.name), self._new()
         for shard_no, rows in new.items():
             old = [row for found in self.layer.shard(shard_no).values() for row in found]
@@ -183,7 +187,7 @@ class _Redo:
                 yield row.key, row
 
     def _remove(self) -> None:
-        # The job goes last: without the journals it stands for nothing, and they would stand for something without it.
+        # The job goes last: journals without it would be taken for a redo under way.
         for path in self.folder.glob("[0-9]*.redo.jsonl"):
             path.unlink()
         (self.folder / _JOB).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The steps that write layers: a model's captions, the same about other images, and another dataset's text."""
+"""The steps that write layers: a model's captions, these captions shuffled, and another dataset's text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vila2.run.step_kinds import Inputs, step_kind
 
 
 class RecaptionSettings(Part):
-    """What captions are a function of, besides the model and the images; most as in :class:`CycleSpec`."""
+    """Determines captions, besides the model and the images; most fields are those of :class:`CycleSpec`."""
 
     layer: str
     prompts: tuple[str, ...]
@@ -49,7 +49,11 @@ def recaption(
 ) -> dict[str, Any]:
     """Lets a model write a layer about a dataset's images; the step's folder is the layer.
 
-    ``inputs``: ``model``, a checkpoint's folder or a hub id; ``data``.
+    Args:
+        folder: folder of the step.
+        settings: settings of the captions.
+        inputs: ``model``, a checkpoint's folder or a hub id, and ``data``, a dataset.
+        progress: display of the images.
     """
     from vila2.engine.registry import open_engine
 
@@ -79,7 +83,7 @@ def recaption(
 
 
 class ShuffleSettings(Part):
-    """What a shuffled layer is a function of, besides the layer and the images."""
+    """Determines a shuffled layer, besides the layer and the images."""
 
     layer: str
     seed: int
@@ -87,7 +91,7 @@ class ShuffleSettings(Part):
 
 @step_kind("shuffle", ShuffleSettings, digested_as="vila2.cycle.work.shuffle")
 def shuffle(folder: Path, settings: ShuffleSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-    """A layer's captions, each given to another image; see :mod:`vila2.caption.borrowed`."""
+    """Gives each of a layer's captions to another image; see :mod:`vila2.caption.borrowed`."""
     dataset, layer = ShardDataset.open(inputs["data"]), Layer.open(inputs["layer"])
     with progress.task(f"shuffle {layer.name}", 1) as task:
         made = shuffle_layer(dataset, layer, folder=folder, name=settings.layer, seed=settings.seed)
@@ -96,11 +100,12 @@ def shuffle(folder: Path, settings: ShuffleSettings, inputs: Inputs, progress: P
 
 
 class TextLayerSettings(Part):
-    """What a layer of another dataset's text is a function of, besides the two datasets.
+    """Determines a layer of another dataset's text, besides the two datasets.
 
     Attributes:
-        share: share of the images that get one; None stands for all.
-        seed: seed of the choice of images; None where all get one.
+        layer: name of the layer.
+        share: share of the images that get text; None stands for all.
+        seed: seed of the choice of images; None where all get text.
     """
 
     layer: str
@@ -112,7 +117,7 @@ class TextLayerSettings(Part):
 def text_layer(
     folder: Path, settings: TextLayerSettings, inputs: Inputs, progress: Progress
 ) -> dict[str, Any]:
-    """Another dataset's text as a layer, of a share of the images; see :mod:`vila2.caption.borrowed`."""
+    """Writes another dataset's text as a layer about some images; see :mod:`vila2.caption.borrowed`."""
     dataset, texts = ShardDataset.open(inputs["data"]), ShardDataset.open(inputs["texts"])
     part = part_of(1.0 if settings.share is None else settings.share)
     with progress.task(f"take the text of {texts.name}", 1) as task:

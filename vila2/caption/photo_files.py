@@ -1,4 +1,4 @@
-"""Which photos are meant: folders, single files and lists of files as one list of photos with keys."""
+"""The photos of a job: folders, single files and lists of files as one list of photos with keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vila2.errors import DataError
 from vila2.nearest import nearest_path
 
 _BOM = b"\xef\xbb\xbf"
-#: So many places are named in an error.
+#: Number of places that an error names.
 _NAMED = 3
 _HEAD_BYTES = 4096
 
@@ -23,8 +23,8 @@ class Photo:
     """A file that is taken for a photo.
 
     Attributes:
-        key: names it: its path within the folder that was given, with "/".
-        path: where it lies.
+        key: its name: the path within the folder that was given, with "/".
+        path: path of the file.
     """
 
     key: str
@@ -33,16 +33,16 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class PhotoList:
-    """The photos that were asked for.
+    """The photos of a job.
 
     Attributes:
-        photos: in the order of their keys, or of the list.
-        name: for a reader, e.g. the folder's.
-        sources: the folders and files they come from, as absolute paths.
+        photos: photos in the order of their keys, or of the list.
+        name: name for a reader, such as the folder's.
+        sources: absolute paths of the folders and files that were given.
         is_folder: whether one folder was given, so that keys are paths within it.
-        other_files: files of the folders that are no photos by their extension.
-        unread: folders that can not be listed, and why.
-        repeated: photos and folders that were met a second time and left out.
+        other_files: number of files in the folders that are no photos by their extension.
+        unread: folders that cannot be listed, and why.
+        repeated: number of photos and folders that were found a second time and left out.
     """
 
     photos: tuple[Photo, ...]
@@ -56,7 +56,7 @@ class PhotoList:
 
 @dataclass(slots=True)
 class _Found:
-    """What a walk has met so far."""
+    """What a walk has found so far."""
 
     photos: dict[str, Photo] = field(default_factory=dict)
     other: int = 0
@@ -74,20 +74,20 @@ class _Found:
 def find_photos(
     places: Sequence[Path], *, lists: Sequence[Path] = (), stdin: BinaryIO | None = None
 ) -> PhotoList:
-    """The photos in folders (any depth), single files, and files that are named in lists.
+    """Finds the photos in folders (at any depth), single files, and files that are named in lists.
 
-    Of one folder, a photo's key is its path within the folder, so a folder that moves keeps its keys; of one
-    file, the file's name; of several places and of lists, the path as it was given. Hidden files and folders
-    count as other files. Links to folders are followed, each folder is read once.
+    With one folder, a photo's key is its path within the folder, so a folder that moves keeps its keys. With
+    one file, it is the file's name; with several places or with lists, the path as it was given. Hidden files
+    and folders count as other files. Links to folders are followed; each folder is read once.
 
     Args:
         places: folders and files.
-        lists: files with one path per line (or with NUL between them); "-" is standard input. A path that is not
-            absolute counts from the working folder, or where it is not there, from the list's folder.
-        stdin: what "-" stands for.
+        lists: files with one path per line (or with NUL between paths); "-" is standard input. A relative
+            path counts from the working folder or, where there is no such file, from the list's folder.
+        stdin: standard input, for "-".
 
     Raises:
-        DataError: a place that is not there, a file that is no image, no photos at all.
+        DataError: a place that does not exist, a file that is no image, no photos at all.
     """
     for place in places:
         _check_place(place)
@@ -116,7 +116,7 @@ def find_photos(
 
 
 def readable(name: str) -> str:
-    """A file's name as text that can be stored: bytes that are no UTF-8 are written as ``\\xe9``."""
+    """A file's name as text that can be stored: bytes that are not UTF-8 are written as ``\\xe9``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -164,7 +164,7 @@ def _walk(folder: Path, key: str, found: _Found, seen: set[str], root: Path) -> 
         if entry.name.startswith("."):
             found.other += _count_files(path)
         elif entry.is_dir():
-            # What lies in the folder itself is read under its own name.
+            # A link to what lies in the folder itself: it is read under its own name.
             if str(real := Path(os.path.realpath(path))) in seen or (
                 entry.is_symlink() and (real.is_relative_to(root) or _holds(real, root, folder))
             ):
@@ -178,12 +178,12 @@ def _walk(folder: Path, key: str, found: _Found, seen: set[str], root: Path) -> 
 
 
 def _holds(real: Path, *folders: Path) -> bool:
-    """Whether a link leads to a folder that holds one of these, so that following it would go round."""
+    """Whether a link leads to a folder that holds one of these, so that following it would loop."""
     return any(Path(os.path.realpath(folder)).is_relative_to(real) for folder in folders)
 
 
 def _may_be_a_photo(entry: os.DirEntry[str]) -> bool:
-    """Whether reading it ends: a pipe would wait for ever. A link that leads nowhere is named when it is read."""
+    """Whether reading it ends, unlike that of a pipe. A broken link counts; reading it reports that."""
     return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
 
 

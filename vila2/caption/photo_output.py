@@ -1,4 +1,4 @@
-"""The captions file of photos, with its companions: what it holds, whose it is, and how it is replaced."""
+"""The captions file of photos with its companions: its content, the photos it is about, its replacement."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ _HINT = (
     "give the same settings, another --out, --redo truncated,empty to ask again for some captions only, "
     "or --restart to throw the captions away"
 )
-#: What every line has had ever since there is such a file.
-_FIELDS = ("key", "prompt", "text", "status", "detail", "tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +32,10 @@ class KnownPhoto:
     """What a line says of its photo, without the caption.
 
     Attributes:
-        key: of the photo.
-        file: where it lay, relative to the captions file.
-        sha256: of its content, "" in a file of earlier times.
-        status: of the caption.
+        key: key of the photo.
+        file: its path, relative to the captions file.
+        sha256: digest of its content; "" in a file of an earlier version.
+        status: status of the caption.
     """
 
     key: str
@@ -54,7 +52,7 @@ class PhotoOutput:
 
     @property
     def meta(self) -> Path:
-        """The settings of the job; the whole name counts, so that ``x.json`` and ``x.jsonl`` have one each."""
+        """The settings of the job, named after the whole file: ``x.json`` and ``x.jsonl`` have one each."""
         return self.path.with_name(f"{self.path.name}.meta.json")
 
     @property
@@ -64,14 +62,14 @@ class PhotoOutput:
 
     @property
     def redo(self) -> Path:
-        """Captions that will take the place of others, as long as a redo is under way."""
+        """The captions that will replace others, while a redo is under way."""
         return self.path.with_name(f"{self.path.name}.redo.jsonl")
 
     def clear(self) -> None:
-        """Throws everything away.
+        """Deletes all captions and the companions.
 
         Raises:
-            DataError: the file is not ours.
+            DataError: the file does not hold captions.
         """
         self.check_replaceable(restart=True)
         with self.path.open("r+b") as file:  # kept as a file: it carries the lock
@@ -80,24 +78,24 @@ class PhotoOutput:
             companion.unlink(missing_ok=True)
 
     def check_replaceable(self, *, restart: bool) -> None:
-        """Whether captions may be written here: into a new file, an empty one, or one of ours.
+        """Checks that captions may be written here: into a new file, an empty one, or one with captions.
 
         Raises:
-            DataError: a folder, a file that can not be written, or one that holds something else.
+            DataError: a folder, a file that cannot be written, or one that holds something else.
         """
         _check_writable(self.path)
         if not self.path.exists() or not self.path.stat().st_size:
             return
         if not self._is_ours():
             raise DataError(
-                f"{self.path} holds something else than captions, which will not be written over",
+                f"{self.path} holds something else than captions, which will not be overwritten",
                 hint="give another --out, or remove the file yourself",
             )
         if not restart and self.earlier() is None:
             raise DataError(f"{self.path} holds captions, but {self.meta.name} is missing", hint=_HINT)
 
     def check_begun(self) -> None:
-        """Whether there are captions to ask again for.
+        """Checks that there are captions to redo.
 
         Raises:
             DataError: there are none.
@@ -111,7 +109,7 @@ class PhotoOutput:
         """The settings of the job that began this file; None where there are none.
 
         Raises:
-            DataError: they can not be read.
+            DataError: they cannot be read.
         """
         path = self._meta_file()
         if path is None:
@@ -119,7 +117,7 @@ class PhotoOutput:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise DataError(f"{path}: can not be read ({error})", hint=_HINT) from error
+            raise DataError(f"{path}: cannot be read ({error})", hint=_HINT) from error
         if not isinstance(found, dict):
             raise DataError(f"{path}: holds no settings", hint=_HINT)
         return found
@@ -135,20 +133,20 @@ class PhotoOutput:
         self.rejected.unlink(missing_ok=True)
 
     def check(self, known: Mapping[str, Any]) -> None:
-        """Compares what is known of a job with the one that began this file; see :func:`describe_settings`."""
+        """Compares a job with the one that began this file; see :func:`describe_settings`."""
         path = self._meta_file()
         if path is not None and self.path.exists() and self.path.stat().st_size:
             check_earlier_job(path, known, where=self.path, hint=_HINT)
 
     def remember(self, **changes: Any) -> None:
-        """Puts something beside the settings."""
+        """Adds entries to the file of settings."""
         write_json_atomic(self.meta, {"out": readable(self.path.name), **(self.earlier() or {}), **changes})
 
     def follow(self, photos: PhotoList, rows: Sequence[KnownPhoto], lock: OutputLock) -> None:
-        """Makes sure that the photos are those which the file is about, wherever they or the file lie now.
+        """Checks that the photos are those that the file is about, and updates the paths of those that moved.
 
         Raises:
-            DataError: they are others: none of a folder's is in the file, or one has another content.
+            DataError: they are others: none of a folder's photos is in the file, or one has another content.
         """
         here = {photo.key: photo for photo in photos.photos}
         known = [row for row in rows if row.key in here]
@@ -174,7 +172,7 @@ class PhotoOutput:
     ) -> None:
         hint = f"give another --out for {photos.sources[0]}, or --restart to throw the captions away"
         other = f"{self.path} is about the photos of {', '.join(before[:3])}"
-        # Files of earlier times can tell photos by their names alone.
+        # Files of earlier versions tell photos by their names alone.
         named_alone = any(not row.sha256 for row in known)
         if photos.is_folder and (not known or (named_alone and len(known) < count)):
             raise DataError(f"{other}; those of {photos.sources[0]} are others", hint=hint)
@@ -183,7 +181,7 @@ class PhotoOutput:
                 raise DataError(f"{other}; {row.key} of {photos.sources[0]} is another photo", hint=hint)
 
     def rows(self) -> list[KnownPhoto]:
-        """The photos that are described, after cutting off a torn last line."""
+        """The photos that have a caption; cuts off a torn last line first."""
         return cut_broken_tail(self.path, _known, only_last=True)
 
     def annotations(self) -> Iterator[Annotation]:
@@ -202,7 +200,7 @@ class PhotoOutput:
         _append(self.path, rows)
 
     def reject(self, rejects: Sequence[Mapping[str, str]]) -> None:
-        """Names images that could not be read."""
+        """Records images that could not be read."""
         _append(self.rejected, rejects)
 
     def rejects(self) -> list[dict[str, str]]:
@@ -213,7 +211,7 @@ class PhotoOutput:
         return list({reject["key"]: reject for reject in found}.values())
 
     def forget_rejects(self, keys: Iterable[str]) -> None:
-        """Takes images off the list of those that could not be read."""
+        """Removes images from the list of those that could not be read."""
         gone, before = set(keys), self.rejects()
         left = [reject for reject in before if reject["key"] not in gone]
         if not left:
@@ -222,7 +220,7 @@ class PhotoOutput:
             write_text_atomic(self.rejected, "".join(_line(reject) for reject in left))
 
     def replace_rows(self, change: Callable[[Row], Row], lock: OutputLock, more: Sequence[Row] = ()) -> None:
-        """Writes the file anew, every line changed, and more lines behind; a kill leaves it as it was or as it will be."""
+        """Rewrites the file with lines changed and added; a kill leaves the old file or the new one."""
         with atomic_path(self.path) as temporary:
             with self.path.open("rb") as old, temporary.open("w", encoding="utf-8") as new:
                 for line in old:
@@ -231,7 +229,7 @@ class PhotoOutput:
             lock.take_over(temporary)
 
     def _is_ours(self) -> bool:
-        """Whether the file is recognizably one of captions: by its first line, or by its settings where that is torn."""
+        """Whether the file holds captions, by its first line, or by its settings where that line is torn."""
         with self.path.open("rb") as file:
             first = file.readline()
         if first.endswith(b"\n"):
@@ -243,7 +241,7 @@ class PhotoOutput:
         return first.lstrip().startswith(b'{"key"') and self._meta_file() is not None
 
     def _meta_file(self) -> Path | None:
-        """The file of settings: under its name, or as earlier versions called it."""
+        """The file of settings, under its present name or that of earlier versions."""
         if self.meta.exists():
             return self.meta
         earlier = self.path.with_suffix(".meta.json")
@@ -251,29 +249,30 @@ class PhotoOutput:
             data = json.loads(earlier.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return earlier if earlier.exists() and self.path.suffix == ".jsonl" else None
-        # It says whose it is since every file has its own.
+        # A file with "out" names the captions file that it belongs to, which is another one.
         return earlier if isinstance(data, dict) and "out" not in data and "prompts" in data else None
 
 
 def as_json(entry: Mapping[str, Any]) -> str:
-    """A line's content; a byte of a file's name that is no UTF-8 as ``\\udce9``, by which the file is found again."""
+    """A line's content. Bytes of a file name that are not UTF-8 are kept, as ``\\udce9``."""
     return json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def row_of(
     photo: Photo, row: Annotation, out: Path | None, *, digest: str, prompt_name: str, model: str
 ) -> Row:
-    """The line of a caption; ``file`` is relative to the captions file, of a stream as it was given."""
-    file = str(photo.path) if out is None else file_name(photo.path, out)
+    """The line of a caption; ``file`` is relative to the captions file, or as given where there is none."""
     return {
-        **{"key": row.key, "file": file, "sha256": digest, "prompt_name": prompt_name, "prompt": row.prompt},
-        **{
-            "text": row.text,
-            "status": row.status,
-            "detail": row.detail,
-            "tokens": row.tokens,
-            "model": model,
-        },
+        "key": row.key,
+        "file": str(photo.path) if out is None else file_name(photo.path, out),
+        "sha256": digest,
+        "prompt_name": prompt_name,
+        "prompt": row.prompt,
+        "text": row.text,
+        "status": row.status,
+        "detail": row.detail,
+        "tokens": row.tokens,
+        "model": model,
     }
 
 
@@ -296,25 +295,25 @@ def _check_writable(path: Path) -> None:
     if path.is_dir():
         raise DataError(f"{path} is a folder", hint=f"give a file, such as --out {path / 'captions.jsonl'}")
     if path.exists() and not os.access(path, os.W_OK):
-        raise DataError(f"{path} can not be written", hint="give another --out")
+        raise DataError(f"{path} cannot be written", hint="give another --out")
     check_folder_writable(path.parent, hint="give an --out in a folder of yours")
 
 
 def check_folder_writable(folder: Path, *, hint: str) -> None:
-    """Whether files can be made in a folder, or in the nearest one above it that is there.
+    """Checks that files can be made in a folder, or in the nearest existing one above it.
 
     Raises:
-        DataError: they can not.
+        DataError: they cannot.
     """
     there = folder
     while not there.exists():
         there = there.parent
     try:
-        # Asking for permission is not enough: a file system may be read-only, or of another kind.
+        # Permissions are not enough: a file system may be read-only, or have none.
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise DataError(f"{there} can not be written to: {error.strerror}", hint=hint) from error
+        raise DataError(f"{there} cannot be written to: {error.strerror}", hint=hint) from error
 
 
 def _sha256(path: Path) -> str | None:
@@ -322,7 +321,7 @@ def _sha256(path: Path) -> str | None:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
-        return None  # said when it is to be described
+        return None  # reported when it is to be described
 
 
 def _append(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Asking again for some captions of a file: new ones are collected beside it and take their places at the end."""
+"""A redo of some captions of a file: new ones are collected beside it and replace the old at the end."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vila2.data.journal import Journal
 
 
 class PhotoRedo:
-    """A redo under way: killed at any moment, the same call goes on with it.
+    """A redo under way; killed at any moment, the same call resumes it.
 
     Args:
-        output: the file.
-        statuses: whose captions are asked for again; "error" are images that could not be read.
-        job: in which way.
+        output: captions file.
+        statuses: marks of the captions to redo; "error" stands for images that could not be read.
+        job: description of the job.
     """
 
     def __init__(self, output: PhotoOutput, statuses: Collection[Status], job: Mapping[str, Any]) -> None:
@@ -27,7 +27,7 @@ class PhotoRedo:
         self.journal = Journal(output.redo)
 
     def adopt_other(self, lock: OutputLock) -> None:
-        """What a redo of other settings has made before it was stopped takes its places now."""
+        """Puts the captions of an earlier redo with other settings, which was stopped, into their places."""
         entries = self.journal.entries
         if entries and entries[0] != self.job:
             self._settle(lock)
@@ -36,7 +36,7 @@ class PhotoRedo:
             self.journal.append(self.job)
 
     def due(self, photos: Sequence[Photo], rows: Sequence[KnownPhoto]) -> list[Photo]:
-        """The photos to ask about."""
+        """The photos to describe again."""
         again = {row.key for row in rows if row.status in self.statuses}
         if "error" in self.statuses:
             again |= {reject["key"] for reject in self.output.rejects()}
@@ -52,7 +52,7 @@ class PhotoRedo:
         """Puts the new captions into their places.
 
         Returns:
-            How many took another's place, and how many are of photos that had none.
+            The number of captions replaced, and the number of captions of photos that had none.
         """
         return self._settle(lock)
 

@@ -1,4 +1,4 @@
-"""Captioning photos into one JSON-lines file, or onto a stream."""
+"""Captions of photos, written into one JSON-lines file or to a stream."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ __all__ = ["PhotoOutput", "PhotoSummary", "find_images", "recaption_photos", "st
 
 @dataclass(frozen=True, slots=True)
 class PhotoSummary:
-    """What stands in the file after a job.
+    """What the file holds after a job.
 
     Attributes:
-        out: the file; None of a stream.
-        photos: that were found.
-        count: captions in the file.
-        new: captions that this call wrote.
-        redone: captions that this call wrote in the place of others.
-        statuses: captions by mark.
-        words_mean, words_sd: words of the captions marked "ok".
-        rejected: images that could not be read.
-        rejected_file: names them; None where there are none.
-        other_files: files in the folder that are no images by their extension.
-        left: photos without a caption, those that can not be read apart: beyond a limit, or after a redo alone.
-        repeated: links and lines of a list that lead to what was met before.
+        out: captions file; None for a stream.
+        photos: number of photos found.
+        count: number of captions in the file.
+        new: number of captions that this call added.
+        redone: number of captions that this call replaced.
+        statuses: number of captions by mark.
+        words_mean, words_sd: mean and standard deviation of words in the captions marked "ok".
+        rejected: number of images that could not be read.
+        rejected_file: file that names them; None where there are none.
+        other_files: number of files in the folder that are no images by their extension.
+        left: number of readable photos without a caption: those beyond a limit, or untouched by a redo.
+        repeated: number of links and lines of a list that lead to photos found before.
     """
 
     out: Path | None
@@ -73,28 +73,29 @@ def recaption_photos(
     redo: Collection[Status] = (),
     progress: Progress | None = None,
 ) -> PhotoSummary:
-    """Describes photos, one JSON line each: key, file, sha256, prompt name, prompt, text, status, detail, tokens, model.
+    """Describes photos, one JSON line each; :func:`~vila2.caption.photo_output.row_of` names its keys.
 
-    Called again after a kill it goes on: a line is on disk before the next batch begins, a torn last line is
-    written again. ``OUT.meta.json`` beside the file guards the settings; images that cannot be read stand in
-    ``OUT.rejected.jsonl`` and are tried again by the next call. A folder that was moved is known by the content
-    of its photos.
+    Called again after a kill, it resumes: a line is on disk before the next batch begins, and a torn last
+    line is written again. ``OUT.meta.json`` beside the file guards the settings. Images that cannot be read
+    are listed in ``OUT.rejected.jsonl`` and tried again by the next call. A folder that was moved is
+    recognized by the content of its photos.
 
     Args:
-        photos: a folder, or what :func:`find_photos` found.
-        engine: who describes.
-        out: the JSON-lines file; ``file`` of its lines is relative to its folder.
-        prompts: names of the paper's prompts or texts; each image gets one by hash of (key, seed).
-        settings: of generation.
-        seed: of the choice of prompts.
-        batch_size: images that are described together.
-        limit: of all photos only the first so many, in their order; those with a caption count.
-        restart: throw away what an earlier job wrote.
-        redo: ask again for the captions with these marks, in this way, and for nothing else; the others stay.
-        progress: shows how far it is.
+        photos: folder, or result of :func:`find_photos`.
+        engine: engine that describes the photos.
+        out: JSON-lines file; ``file`` of its lines is relative to its folder.
+        prompts: names of the paper's prompts, or texts; each image gets one by hash of key and seed.
+        settings: settings of generation.
+        seed: seed of the choice of prompts.
+        batch_size: number of images described together.
+        limit: number of photos to take, from the first on; those that have a caption count.
+        restart: whether to delete what an earlier job wrote.
+        redo: marks of the captions to replace; all others stay, and nothing else is described.
+        progress: display of the photos.
 
     Raises:
-        DataError: no images there, ``out`` was begun with other settings or for other photos, or is not ours.
+        DataError: no images there; ``out`` was begun with other settings or for other photos, or does not
+            hold captions.
         EngineError: the engine cannot do what is asked.
         RunError: another process writes ``out``.
     """
@@ -138,7 +139,7 @@ def recaption_photos(
                     new += len(described)
                     task.advance(len(batch))
             output.reject([{"key": key, "file": key, "reason": reason} for key, reason in listed.unread])
-        return _summarise(output, listed, new, redone)
+        return _summarize(output, listed, new, redone)
 
 
 def stream_captions(
@@ -154,11 +155,11 @@ def stream_captions(
     tell: Callable[[str], None] = lambda line: None,
     progress: Progress | None = None,
 ) -> PhotoSummary:
-    """Describes photos onto a stream, a batch at a time; nothing is kept, so nothing goes on later.
+    """Describes photos to a stream, a batch at a time; nothing is kept, so nothing can be resumed.
 
     Args:
-        stream: gets a JSON line per caption.
-        tell: hears of every photo that could not be read.
+        stream: stream that gets a JSON line per caption.
+        tell: function that is told of every photo that could not be read.
 
     The other arguments are those of :func:`recaption_photos`.
     """
@@ -197,7 +198,7 @@ def stream_captions(
 
 
 def find_images(photos: Path) -> tuple[list[str], int]:
-    """The images below a folder as sorted relative paths, and how many other files are there; see :func:`find_photos`.
+    """The images below a folder as sorted relative paths, and the number of other files; see `find_photos`.
 
     Raises:
         DataError: no images there.
@@ -208,7 +209,7 @@ def find_images(photos: Path) -> tuple[list[str], int]:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """How photos are asked about."""
+    """Describes batches of photos."""
 
     engine: Engine
     prompts: Sequence[str]
@@ -218,8 +219,10 @@ class _Work:
     def describe(
         self, photos: Sequence[Photo], out: Path | None
     ) -> tuple[list[Row], list[Mapping[str, str]]]:
-        """The lines of a batch, and what could not be read."""
-        requests, unread, digests = [], {}, {}
+        """The lines of a batch, and the photos that could not be read."""
+        requests: list[Request] = []
+        unread: dict[str, Annotation] = {}
+        digests: dict[str, str] = {}
         for photo in photos:
             prompt = choose_prompt(self.prompts, photo.key, self.seed).text
             try:
@@ -249,7 +252,7 @@ def _batches(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
         yield photos[start : start + size]
 
 
-def _summarise(output: PhotoOutput, listed: PhotoList, new: int, redone: int) -> PhotoSummary:
+def _summarize(output: PhotoOutput, listed: PhotoList, new: int, redone: int) -> PhotoSummary:
     statistics = summarize(output.annotations())
     rejected = output.rejects()
     settled = {row.key for row in output.rows()} | {reject["key"] for reject in rejected}

@@ -1,4 +1,4 @@
-"""The paper's four captioning prompts, and which image gets which."""
+"""The paper's four captioning prompts, and the choice of one for each image."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ DEFAULT_PROMPTS = ("long-v1", "long-v2", "long-v3")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt; one that is not the paper's is named by its text."""
+    """A prompt; one that is not from the paper has its text as its name."""
 
     name: str
     text: str
 
 
 def find_prompt(name_or_text: str) -> Prompt:
-    """The paper's prompt of this name, or a prompt of one's own.
+    """The paper's prompt of this name, or a prompt of the user.
 
     Args:
         name_or_text: a key of :data:`PROMPTS`, or any text of more than one word.
 
     Raises:
-        RecipeError: a single word that is no known name, so most likely a slip.
+        RecipeError: a single word that is no known name, so most likely a typo.
     """
     if name_or_text in PROMPTS:
         return Prompt(name_or_text, PROMPTS[name_or_text])
@@ -49,7 +49,7 @@ def find_prompt(name_or_text: str) -> Prompt:
         return Prompt(text, text)
     raise RecipeError(
         f"unknown prompt {name_or_text!r}",
-        hint=f"{did_you_mean(text, PROMPTS)} (a prompt of one's own has two words or more)",
+        hint=f"{did_you_mean(text, PROMPTS)} (a prompt of your own has two words or more)",
     )
 
 
@@ -58,8 +58,8 @@ def choose_prompt(names: Sequence[str], key: str, seed: int) -> Prompt:
 
     Args:
         names: names or texts to choose from.
-        key: of the sample.
-        seed: of the choice.
+        key: key of the sample.
+        seed: seed of the choice.
 
     Raises:
         RecipeError: no names, or an unknown one.

@@ -1,4 +1,4 @@
-"""Recaptioning a dataset: a model writes a layer of captions beside the shards (VILA² section 2.1)."""
+"""Recaptioning of a dataset: a model writes a layer of captions beside the shards (VILA² section 2.1)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vila2.caption")
 
-#: Makes more of an answer than its text: turns, claims, another status.
+#: Adds turns, claims or another status to an answer.
 Reader = Callable[[Sample, Annotation], Annotation]
 _HINT = (
     "use the same settings (a --limit among them), another layer name, or delete this layer's folder; "
@@ -54,34 +54,36 @@ def recaption(
 ) -> Layer:
     """Lets an engine describe the images of a dataset.
 
-    Killed at any moment and called again, it goes on after the last finished batch, and the layer is
-    the same, byte for byte, as of a job that was never disturbed: batches are cut by place in the
-    dataset, and a batch is kept only whole.
+    Killed at any moment and called again, it resumes after the last finished batch. The layer is then the
+    same, byte for byte, as that of a job that was never disturbed: batches are cut by place in the dataset,
+    and a batch is kept only whole.
 
     Samples without an image get no annotation, and stay as they are.
 
     Args:
-        dataset: its images are described; its text is not shown to the engine.
-        engine: who describes.
-        folder: of the layer: ``DATASET/layers/NAME``, or the folder of a run's step.
-        layer: name of the layer, e.g. "self-1".
-        prompts: names of the paper's prompts or texts; each image gets one by hash of (key, seed).
-        settings: of generation.
-        seed: of the choice of prompts.
-        batch_size: images that are described together.
-        select: which keys to describe; all of them by default.
-        read: makes turns and claims of every answer; by default an answer is its text.
-        also: what every image is asked besides, an annotation each.
-        attempts: asks again where an answer has a fault; by default the first answer stays.
-        about: what else the layer is a function of (JSON-able), such as who reads the answers.
-        progress: shows how far it is.
+        dataset: dataset whose images are described; its text is not shown to the engine.
+        engine: engine that describes the images.
+        folder: folder of the layer: ``DATASET/layers/NAME``, or the folder of a run's step.
+        layer: name of the layer, such as "self-1".
+        prompts: names of the paper's prompts, or texts; each image gets one by hash of key and seed.
+        settings: settings of generation.
+        seed: seed of the choice of prompts.
+        batch_size: number of images described together.
+        select: predicate for the keys to describe; all of them by default.
+        read: reader that adds turns and claims to every answer; by default an answer is its text.
+        also: further prompts for every image, an annotation each.
+        attempts: attempts where an answer has a fault; by default the first answer stays.
+        about: what else determines the layer (JSON-able), such as the plugin that reads the answers.
+        progress: display of the images.
 
     Returns:
         The finished layer. Its annotations hold whatever the engine said, each with its mark
-        (:mod:`vila2.engine.marks`); its info says under ``without_image`` how many of the samples had none, where any.
+        (:mod:`vila2.engine.marks`). Its info counts the samples without an image under ``without_image``,
+        where there are any.
 
     Raises:
-        DataError: the folder holds a layer that was begun with other settings, or no selected sample has an image.
+        DataError: the folder holds a layer that was begun with other settings, or no selected sample has an
+            image.
         EngineError: the engine cannot do what is asked.
         RunError: another process writes this layer.
     """
@@ -104,7 +106,8 @@ def recaption(
         selected, images = job["selection"]["count"], work.images()
         if selected and not images:
             raise DataError(
-                f"{dataset.folder}: none of the {selected} samples has an image, so there is nothing to describe",
+                f"{dataset.folder}: none of the {selected} samples has an image, so there is nothing to "
+                "describe",
                 hint="recaption a dataset with images",
             )
         bare = {"without_image": selected - images} if selected > images else {}
@@ -117,7 +120,7 @@ def recaption(
 
 
 def _more_of_the_job(also: Sequence[str], attempts: Attempts | None) -> dict[str, Any]:
-    """What else captions are a function of; without it a layer is described as ever."""
+    """What else determines captions; it is empty by default, so that jobs of earlier versions still match."""
     more: dict[str, Any] = {"also": list(also)} if also else {}
     if attempts:
         more["attempts"] = {"count": attempts.count, "temperature": attempts.temperature}
@@ -125,7 +128,7 @@ def _more_of_the_job(also: Sequence[str], attempts: Attempts | None) -> dict[str
 
 
 def check_layer(folder: Path, known: Mapping[str, Any]) -> None:
-    """Compares what is known of a job with the layer in a folder, finished or not, before work begins.
+    """Compares a job with the layer in a folder, finished or not, before work begins.
 
     Raises:
         DataError: the layer was begun with other settings, each of which is named.
@@ -137,7 +140,7 @@ def check_layer(folder: Path, known: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _RecaptionWork:
-    """What stays the same from shard to shard."""
+    """The work that is the same for every shard."""
 
     dataset: ShardDataset
     engine: Engine
@@ -152,18 +155,18 @@ class _RecaptionWork:
     attempts: Attempts | None
 
     def describe(self, layer: str, count: int, progress: Progress) -> None:
-        """Describes all shards, or those that are left."""
+        """Describes all shards that are not done."""
         with progress.task(f"caption {layer}", count) as task:
-            task.advance(self.finished())  # one leap, which the display leaves out of the rate
+            task.advance(self.finished())  # in one step, which the display leaves out of the rate
             for shard_no in range(len(self.dataset.shards)):
                 self.describe_shard(shard_no, task)
 
     def images(self) -> int:
-        """How many samples are to be described."""
+        """Number of samples to describe."""
         return sum(len(self._numbers(shard_no)) for shard_no in range(len(self.dataset.shards)))
 
     def _numbers(self, shard_no: int) -> dict[str, int]:
-        """Key and number of each sample of a shard that is to be described: of those selected the ones with an image."""
+        """Key and number of each sample of a shard to describe: those that are selected and have an image."""
         images = self.dataset.shard_images(shard_no)
         first = self.dataset.shard_range(shard_no).start
         return {
@@ -173,7 +176,7 @@ class _RecaptionWork:
         }
 
     def finished(self) -> int:
-        """How many images an earlier process described."""
+        """Number of images that an earlier process described."""
         count = 0
         for shard_no in range(len(self.dataset.shards)):
             if self.writer.has(shard_no):
@@ -183,7 +186,7 @@ class _RecaptionWork:
         return count
 
     def describe_shard(self, shard_no: int, task: Task) -> None:
-        """Describes a shard's images and writes them, or finds that this was done."""
+        """Describes a shard's images and writes its annotations, unless this was done before."""
         journal = self._journal(shard_no)
         if self.writer.has(shard_no):
             journal.remove()  # left where a kill came between the two
@@ -193,7 +196,7 @@ class _RecaptionWork:
         for row in (Annotation.from_json(row) for batch in journal.entries for row in batch):
             rows.setdefault(row.key, []).append(row)
         for batch in _batches(numbers, self.batch_size):
-            # Under an earlier, other batch size a part of the batch may be finished.
+            # An earlier process with another batch size may have finished a part of the batch.
             samples = [self.dataset[numbers[key]] for key in batch if key not in rows]
             if not samples:
                 continue
@@ -217,7 +220,7 @@ class _RecaptionWork:
         return Journal(self.writer.folder / f"{shard_no:06d}.partial.jsonl")
 
     def _request(self, sample: Sample, prompt: str | None) -> Request:
-        """A question about an image: the one given, or one of the prompts."""
+        """A request about an image, with the prompt given or one of the prompts of the job."""
         prompt = prompt or choose_prompt(self.prompts, sample.key, self.seed).text
         return Request(sample.key, sample.images, prompt)
 
@@ -232,7 +235,7 @@ def _selected(
 
 
 def describe_selection(dataset: ShardDataset, select: Callable[[str], bool] | None) -> dict[str, Any]:
-    """How many samples are selected, and a digest of which."""
+    """The number of samples selected, and a digest of their keys."""
     digest, count = hashlib.sha256(), 0
     for shard_no in range(len(dataset.shards)):
         for key, _ in _selected(dataset, shard_no, select):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
+from vila2.cli.options import AsJson, EngineName, Quiet, Verbose, quoted, results_alone
 
 
 def annotate(
@@ -30,6 +30,7 @@ def annotate(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Of all images only the first so many.")
     ] = None,
+    engine_name: EngineName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -58,9 +59,10 @@ def annotate(
     check_annotate(opened, made, settings, seed=seed)
     chosen = None if limit is None else frozenset(opened.keys()[:limit])
     with results_alone():
+        engine = open_engine(engine_name or origin.engine, made.model, dtype=made.provenance["dtype"])
         layer = annotate_dataset(
             opened,
-            open_engine("transformers", made.model, dtype=made.provenance["dtype"]),
+            engine,
             made,
             settings=settings,
             seed=seed,

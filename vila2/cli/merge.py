@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
+from vila2.cli.options import AsJson, EngineName, Quiet, Verbose, quoted, results_alone
 
 
 def merge(
@@ -46,6 +46,7 @@ def merge(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="That writes, where writer is model.")
     ] = None,
+    engine_name: EngineName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -64,7 +65,8 @@ def merge(
 
     opened, found = find_layers(place, [one.strip() for one in layers.split(",")], dataset)
     start, own_seed = settings_of(place)
-    spec = merge_settings(start, overrides or [], found)
+    named = [f"engine={engine_name}"] if engine_name else []
+    spec = merge_settings(start, [*(overrides or []), *named], found)
     writer = model or (spec.model if spec.writer == "model" else None)
     folder = opened.folder / "layers" / name
     with results_alone():

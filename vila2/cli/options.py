@@ -30,6 +30,13 @@ Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", callback=_be_verbose, help="Also show what is logged on the way."),
 ]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="What generates; a plugin may bring others. Default: as the run says, else transformers.",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Check everything, show what would be done, do nothing.")
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, DryRun, Quiet, Verbose, quoted, results_alone
+from vila2.cli.options import AsJson, DryRun, EngineName, Quiet, Verbose, quoted, results_alone
 from vila2.cli.tables import print_plan, show_table
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def specialize(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Its folder; by default RUN/specialists/PLUGIN.")
     ] = None,
+    engine_name: EngineName = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -74,7 +75,13 @@ def specialize(
 
     origin = find_origin(source)
     job = prepare_job(
-        plugin, origin, _data_spec(data), recipe=recipe, overrides=overrides or [], mix=mix or []
+        plugin,
+        origin,
+        _data_spec(data),
+        recipe=recipe,
+        overrides=overrides or [],
+        mix=mix or [],
+        engine=engine_name,
     )
     folder = out or _folder(origin, plugin)
     with results_alone():

@@ -126,6 +126,7 @@ def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
             select=asked_about(cycle, specialist.plugin),
             seed=recipe.seed,
             dtype=recipe.model.dtype,
+            engine=recipe.engine,
         ),
         inputs={"model": specialist.model, "data": cycle.data[recipe.recaptioned]},
     )
@@ -157,6 +158,7 @@ def origin_of(cycle: Cycle, generalist: TrainedGeneralist) -> Origin:
         recipe.model.dtype,
         recipe.data,
         starts_from_the_miniature(recipe.model),
+        recipe.engine,
     )
 
 

@@ -139,6 +139,7 @@ class Cycle:
                 benchmarks=tuple(ScoredBenchmark.of(benchmark) for benchmark in benchmarks),
                 seed=self.recipe.seed,
                 dtype=self.recipe.model.dtype,
+                engine=self.recipe.engine,
             ),
             inputs={"model": model} | {f"data.{b.dataset}": self.data[b.dataset] for b in benchmarks},
         )

@@ -1,1 +1,1 @@
-"""Engines: what turns images and a prompt into text."""
+"""Engines, which turn images and a prompt into text."""

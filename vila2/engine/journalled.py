@@ -1,4 +1,4 @@
-"""An engine whose answers survive a kill: what an earlier process generated is taken from its journal."""
+"""An engine whose answers survive a kill: answers of an earlier process are read from a journal."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from vila2.run.digests import digest_value
 
 
 class JournalledEngine:
-    """Answers as the engine behind it, whose other attributes it has too, and keeps every batch of answers.
+    """Answers with the engine that it wraps, and keeps every batch; other attributes are those of the engine.
 
-    A batch is kept whole, for these requests and settings alone. So where the batches are the same, what is generated
-    does not depend on where a process was killed.
+    A batch is kept whole, for exactly these requests and settings. So where the batches are the same, the
+    answers do not depend on where a process was killed.
 
     Args:
-        engine: that answers.
-        journal: of answers, and of nothing else.
+        engine: engine that answers.
+        journal: journal that holds answers and nothing else.
     """
+
+    name: str
+    digest: str
 
     def __init__(self, engine: Engine, journal: Journal) -> None:
         self._engine, self._journal = engine, journal
@@ -33,7 +36,7 @@ class JournalledEngine:
         return getattr(self._engine, name)
 
     def generate(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
-        """Answers a batch, or finds that this was done; see :class:`vila2.engine.protocol.Engine`."""
+        """Answers a batch, or reads its answers; see :class:`vila2.engine.protocol.Engine`."""
         asked = _digest(requests, settings)
         if asked not in self._kept:
             answers = self._engine.generate(requests, settings)

@@ -6,10 +6,10 @@ captions marked "ok" join the training conversations. The rules, in the order th
 1. **empty**: the answer holds no letter and no digit.
 2. **refusal**: it opens with one of :data:`REFUSALS`.
 3. **repetition**: it loops, in one of three ways:
-   a phrase of 1 to 12 words stands 4 times or more in direct succession;
-   a group of 1 to 12 characters without a space does so 20 times or more ("!!!!!!", "hahaha");
+   a phrase of 1 to 12 words occurs 4 times or more in direct succession;
+   a group of 1 to 12 characters without a space occurs 20 times or more in succession ("!!!!!!", "hahaha");
    or, in 40 words or more, fewer than half of the sequences of four words are distinct
-   (longer sentences that come again and again).
+   (longer sentences that recur again and again).
 4. **truncated**: generation was cut at ``max_new_tokens``.
 5. **ok**: everything else.
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from vila2.data.annotations import Status
 from vila2.engine.protocol import Answer
 
 _CANNOT = (
@@ -34,12 +35,12 @@ REFUSALS = (
     r"(my )?apologies\b",
     r"(unfortunately|regrettably),? (i|we|there is no image|no image)\b",
     rf"i {_CANNOT}",
-    # "We can't see the man's face" tells of an image, "we can't see the image" declines.
+    # "We can't see the man's face" describes an image, "we can't see the image" declines.
     rf"we {_CANNOT}(?! (to )?see (?!(\w+ ){{0,2}}(images?|photos?|pictures?|anything)\b))",
     r"i'm (unable|not able|not allowed)\b",
     r"(i|we) (do not|don't) (have (the ability|access|enough information)|see (an|any|the) image)\b",
     r"as an? (ai|artificial intelligence|large language model|language model|text[- ]based)\b",
-    # Of itself: "as an assistant coach, a man stands" is a caption.
+    # An assistant that speaks of itself: "as an assistant coach, a man stands" is a caption.
     r"as an? assistant(,| [^.!?]*\b(i|me|my|we|our)\b)",
     r"(there is|there's) no image (provided|attached|here|to describe|available)",
     r"no image (was|is|has been) (provided|attached|given)",
@@ -59,14 +60,14 @@ _CHARACTER_LOOP = re.compile(rf"(\S{{1,12}}?)\1{{{CHARACTER_REPEATS - 1},}}")
 
 
 class Mark(NamedTuple):
-    """A status out of ``vila2.data.layers.STATUSES``, and one line that says why."""
+    """A status, and one line that says why."""
 
-    status: str
+    status: Status
     detail: str = ""
 
 
 def mark(answer: Answer) -> Mark:
-    """Decides what an answer is worth; the rules stand at the top of this file."""
+    """Decides whether an answer is usable; the rules are at the top of this file."""
     text = answer.text.strip().replace("’", "'")
     words = _WORD.findall(text.casefold())
     if not words:
@@ -90,10 +91,10 @@ def _refusal(text: str) -> re.Match[str] | None:
 
 
 def _phrase_loop(words: list[str]) -> str:
-    """Describes the first phrase that stands ``PHRASE_REPEATS`` times in direct succession, or is empty.
+    """Describes the first phrase that occurs ``PHRASE_REPEATS`` times in succession; "" where there is none.
 
-    A phrase of p words stands r times in succession exactly where p * (r - 1) neighbouring words each
-    equal the word p places on; so counting equal neighbours finds it wherever it starts.
+    A phrase of p words occurs r times in succession exactly where p * (r - 1) neighboring words each equal
+    the word p places on. So counting equal words finds it wherever it starts.
     """
     for period in range(1, LONGEST_PHRASE + 1):
         needed = period * (PHRASE_REPEATS - 1)

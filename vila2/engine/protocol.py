@@ -1,4 +1,4 @@
-"""The engine protocol: what turns images and a prompt into text."""
+"""The protocol of engines, which turn images and a prompt into text."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Request:
     """One question about one sample.
 
     Attributes:
-        key: names the request; sampling is seeded by it, so it should differ between requests.
+        key: name of the request; it seeds the sampling, so it should differ between requests.
         images: encoded image files, shown before the prompt in this order.
-        prompt: what is asked.
+        prompt: question or instruction.
     """
 
     key: str
@@ -27,12 +27,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an engine says.
+    """The answer of an engine.
 
     Attributes:
-        text: the answer without the prompt, special tokens, and white space around it.
+        text: answer without the prompt, special tokens, and white space around it.
         finish: "stop" where the model ended by itself, "length" where ``max_new_tokens`` cut it.
-        tokens: how many tokens were generated, the end token not counted.
+        tokens: number of tokens generated, without the end token.
     """
 
     text: str
@@ -45,11 +45,12 @@ class GenerationSettings:
     """How to generate.
 
     Attributes:
-        max_new_tokens: an answer that is not over by then is cut.
-        temperature: 0 takes the likeliest token each time.
-        top_p: sample from the likeliest tokens that hold this much probability; used with a temperature.
-        repetition_penalty: above 1 makes tokens that the answer already holds less likely.
-        seed: of sampling.
+        max_new_tokens: number of tokens at which an answer is cut.
+        temperature: temperature of sampling; 0 takes the likeliest token each time.
+        top_p: probability of the likeliest tokens that are sampled from, above 0 and at most 1; needs a
+            temperature.
+        repetition_penalty: penalty for tokens that the answer already holds; 1 switches it off.
+        seed: seed of sampling.
 
     Raises:
         EngineError: a value outside its range.
@@ -74,10 +75,10 @@ class GenerationSettings:
 
 
 class RequestsRefused(DataError):
-    """Some requests can not be answered, such as for their pictures; the others can.
+    """Some requests cannot be answered, for example because of their images; the others can.
 
     Args:
-        reasons: why, by the request's number in the batch.
+        reasons: reasons by the request's number in the batch.
     """
 
     def __init__(self, reasons: Mapping[int, str]) -> None:
@@ -93,8 +94,8 @@ class Engine(Protocol):
     """Anything that answers requests.
 
     Attributes:
-        name: for a reader, e.g. the model's name.
-        digest: of the weights; two engines with the same digest give the same answers.
+        name: name for a reader, such as the model's name.
+        digest: digest of the weights; two engines with the same digest give the same answers.
     """
 
     name: str
@@ -106,9 +107,9 @@ class Engine(Protocol):
         Neither the order nor the company of a request in its batch changes its answer.
 
         Raises:
-            RequestsRefused: some requests cannot be answered, such as for an image that cannot be decoded; nothing
-                was generated yet. The others are asked again.
-            DataError: an image cannot be decoded, and the engine does not say whose.
+            RequestsRefused: some requests cannot be answered, for example because an image cannot be decoded.
+                Nothing was generated yet; the others are asked again.
+            DataError: an image cannot be decoded, and the engine does not say which.
             EngineError: the engine cannot do what is asked.
         """
         ...
@@ -118,8 +119,8 @@ class ModelEngine(Engine, Protocol):
     """An engine whose model is in this process, so that likelihoods and hidden states can be read.
 
     Attributes:
-        model: a ``PreTrainedModel`` in evaluation mode.
-        processor: the model's own.
+        model: ``PreTrainedModel`` in evaluation mode.
+        processor: the model's own processor.
     """
 
     model: Any
@@ -131,7 +132,7 @@ def with_model(engine: Engine, purpose: str) -> ModelEngine:
 
     Args:
         engine: any engine.
-        purpose: what the model is read for, for the message.
+        purpose: what reads the model, for the message.
 
     Raises:
         EngineError: the engine only answers.

@@ -1,34 +1,35 @@
-"""Engines by name: the built-in one, and what plugins bring."""
+"""Engines by name: the built-in one, and those of plugins."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from vila2.engine.protocol import Engine
 from vila2.errors import EngineError
 from vila2.model.loading import locate
 from vila2.nearest import did_you_mean
 from vila2.plugin.references import load_reference
+from vila2.recipe.parts.values import DEFAULT_ENGINE
 
 #: Every engine of the core: its name, and the function ``open(model, **options)`` that makes it.
-ENGINES: dict[str, str] = {"transformers": "vila2.engine.transformers_engine:open_transformers"}
+ENGINES: dict[str, str] = {DEFAULT_ENGINE: "vila2.engine.transformers_engine:open_transformers"}
 
 
 def open_engine(name: str, model: Any, **options: Any) -> Engine:
     """An engine with a model in it.
 
     Args:
-        name: one of :data:`ENGINES`, or of a plugin.
+        name: name in :data:`ENGINES`, or of a plugin's engine.
         model: hub id or folder.
-        options: the engine's own: ``dtype``, ``device``, ...
+        options: options of the engine: ``dtype``, ``device``, ...
 
     Raises:
         EngineError: no engine of that name.
-        ModelError: there is no such model; said before torch is imported.
-        PluginError: the plugin that brings it is broken.
+        ModelError: there is no such model; found before torch is imported.
+        PluginError: the plugin that brings the engine is broken.
     """
-    if name == "transformers":
+    if name == DEFAULT_ENGINE:
         locate(model)
     return find_engine(name)(model, **options)
 
@@ -41,17 +42,17 @@ def engine_names() -> list[str]:
 
 
 def find_engine(name: str) -> Callable[..., Engine]:
-    """What opens the engine of a name.
+    """The function that opens the engine of a name.
 
     Raises:
         EngineError: no engine of that name.
         PluginError: the plugin that brings it is broken.
     """
     if name in ENGINES:
-        return load_reference(ENGINES[name], of=f"engine {name!r}")
+        return cast(Callable[..., Engine], load_reference(ENGINES[name], of=f"engine {name!r}"))
     from vila2.plugin.host import Host
 
     brought = Host().engines()
     if name not in brought:
         raise EngineError(f"unknown engine {name!r}", hint=did_you_mean(name, [*ENGINES, *brought]))
-    return brought[name].load()
+    return cast(Callable[..., Engine], brought[name].load())

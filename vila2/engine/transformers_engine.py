@@ -40,7 +40,8 @@ def open_transformers(model: str | Path, **options: Any) -> TransformersEngine:
 
     Args:
         model: hub id or folder.
-        options: of :func:`vila2.model.generalist.load_generalist`: ``dtype``, ``device``, ``trust_remote_code``.
+        options: options of :func:`vila2.model.generalist.load_generalist`: ``dtype``, ``device``,
+            ``trust_remote_code``.
 
     Raises:
         ModelError: the model cannot be loaded.
@@ -54,24 +55,24 @@ def open_transformers(model: str | Path, **options: Any) -> TransformersEngine:
 class TransformersEngine:
     """Answers with ``transformers``' own ``generate``.
 
-    An answer depends on its request alone: batches are padded on the left and masked, the repetition
-    penalty counts only what was generated, and sampling noise is seeded per request.
+    An answer depends on its request alone: batches are padded on the left and masked, the repetition penalty
+    counts only generated tokens, and sampling noise is seeded per request.
 
     Args:
-        generalist: a loaded model with its processor.
+        generalist: loaded model with its processor.
 
     Raises:
         EngineError: the processor cannot build a prompt with an image.
     """
 
     def __init__(self, generalist: Generalist) -> None:
-        self.model = generalist.model
+        self.model: Any = generalist.model
         remember_pictures(self.model)
-        self.processor = generalist.processor
+        self.processor: Any = generalist.processor
         self.name = generalist.name
         self.digest = generalist.digest
         self.tokenizer = self.processor.tokenizer
-        self.coordinates = scheme_of(self.processor)  # its answers are read back with the same scheme
+        self.coordinates = scheme_of(self.processor)  # answers are read back with the same scheme
         if not (getattr(self.processor, "chat_template", None) or self.tokenizer.chat_template):
             raise EngineError(
                 f"the processor of {self.name} has no chat template",
@@ -88,9 +89,10 @@ class TransformersEngine:
         """Answers a batch; see :class:`vila2.engine.protocol.Engine`.
 
         Raises:
-            RequestsRefused: images that cannot be decoded, or that processor or model refuse; nothing was generated.
-            EngineError: a prompt holds the model's image token, the batch does not fit into memory, or the model
-                fails whatever it is shown.
+            RequestsRefused: images that cannot be decoded, or that processor or model refuse; nothing was
+                generated.
+            EngineError: a prompt holds the model's image token, the batch does not fit into memory, or the
+                model fails whatever it is shown.
         """
         if not requests:
             return []
@@ -98,9 +100,7 @@ class TransformersEngine:
             return self._generated(requests, settings)
         except (Vila2Error, MemoryError):
             raise
-        except (
-            Exception
-        ) as error:  # processors and models raise nearly anything at a picture that is too long
+        except Exception as error:  # processors and models raise nearly anything at an image that is too long
             raise self._refused(requests, settings, error) from error
 
     def _generated(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
@@ -131,10 +131,10 @@ class TransformersEngine:
     def _refused(
         self, requests: Sequence[Request], settings: GenerationSettings, error: Exception
     ) -> Vila2Error:
-        """Whose fault it is that a batch failed: of some requests, or of the engine, which fails at a plain image too."""
+        """The error of a failed batch: of some requests, or of the engine where a plain image fails too."""
         once = replace(settings, max_new_tokens=1)
         reasons = {
-            number: f"the model can not be shown {_sizes(request)} ({one_line(failure)})"
+            number: f"the model cannot be shown {_sizes(request)} ({one_line(failure)})"
             for number, request in enumerate(requests)
             if (failure := self._failure(request, once))
         }
@@ -147,13 +147,13 @@ class TransformersEngine:
         plain = replace(asked, images=tuple(_plain_image() for _ in asked.images))
         if failure := self._failure(plain, once):
             return EngineError(
-                f"{self.name} can not be asked at all: {one_line(failure)}",
-                hint="use another model, or versions of its packages that it runs with",
+                f"{self.name} cannot be asked at all: {one_line(failure)}",
+                hint="use another model, or versions of its packages that it works with",
             )
         return RequestsRefused(reasons)
 
     def _failure(self, request: Request, settings: GenerationSettings) -> Exception | None:
-        """What goes wrong with a request alone."""
+        """The exception that a request alone raises; None where it is answered."""
         try:
             self._generated([request], settings)
         except (Vila2Error, MemoryError):
@@ -164,16 +164,17 @@ class TransformersEngine:
 
     @property
     def _pad_token_id(self) -> int:
-        pad = self.tokenizer.pad_token_id
+        pad: int | None = self.tokenizer.pad_token_id
         return self.end_tokens[0] if pad is None else pad
 
     def _decoded(self, requests: Sequence[Request]) -> list[list[Image]]:
-        """The pictures of every request.
+        """The images of every request.
 
         Raises:
-            RequestsRefused: some can not be decoded.
+            RequestsRefused: some cannot be decoded.
         """
-        pictures, reasons = [], {}
+        pictures: list[list[Image]] = []
+        reasons: dict[int, str] = {}
         for number, request in enumerate(requests):
             several = len(request.images) > 1
             try:
@@ -196,16 +197,16 @@ class TransformersEngine:
         messages = [_message(request.prompt, own) for request, own in zip(requests, pictures, strict=True)]
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token  # masked, so any token will do
-        batch = self.processor.apply_chat_template(
+        batch: Any = self.processor.apply_chat_template(
             messages,
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
-            return_tensors="pt",  # SmolVLM's processor forgets it among the others
+            return_tensors="pt",  # SmolVLM's processor ignores it in processor_kwargs
             processor_kwargs={"padding": True, "padding_side": "left"},
         )
         if "token_type_ids" not in inspect.signature(self.model.forward).parameters:
-            batch.pop("token_type_ids", None)  # of some tokenizers; models that attend by it ask for it
+            batch.pop("token_type_ids", None)  # made by some tokenizers; models that attend by it take it
         floats = {
             name: value.to(self.model.dtype) for name, value in batch.items() if value.is_floating_point()
         }
@@ -216,8 +217,9 @@ class TransformersEngine:
         for request in requests:
             if image_token and image_token in request.prompt:
                 raise EngineError(
-                    f"{request.key}: the prompt holds {image_token!r}, which stands for an image in {self.name}",
-                    hint="leave it out: images are put before the prompt by themselves",
+                    f"{request.key}: the prompt holds {image_token!r}, which stands for an image in "
+                    f"{self.name}",
+                    hint="leave it out: images are put before the prompt automatically",
                 )
 
     def _steering(
@@ -238,7 +240,7 @@ class TransformersEngine:
 
     @contextmanager
     def _prepared(self, config: GenerationConfig) -> Iterator[None]:
-        """The model in evaluation mode and without generation defaults of its own; restored afterwards."""
+        """Puts the model into evaluation mode without its generation defaults; restores both afterwards."""
         training, defaults = self.model.training, self.model.generation_config
         self.model.eval()
         # `generate` fills gaps from the model's own defaults (sampling, penalties): nothing may leak in.
@@ -256,9 +258,9 @@ class TransformersEngine:
         return Answer(text, "stop" if ends else "length", len(kept))
 
     def _find_end_tokens(self) -> list[int]:
-        """What ends an answer: the model's own end tokens, the tokenizer's, and the chat template's.
+        """The tokens that end an answer: the model's own, the tokenizer's, and the chat template's.
 
-        Some chat models list only their end of text, and end a turn by another token.
+        Some chat models list only their end of text, and end a turn with another token.
         """
         own = self.model.generation_config.eos_token_id
         listed = own if isinstance(own, list | tuple) else [] if own is None else [own]
@@ -268,8 +270,8 @@ class TransformersEngine:
 class SeededNoise(LogitsProcessor):
     """Makes the likeliest token a fair sample, with noise that belongs to the request.
 
-    Adding Gumbel noise to log-probabilities and taking the largest is sampling from them; with a
-    generator per request, what else is in the batch cannot change a sample.
+    Adding Gumbel noise to log-probabilities and taking the largest is sampling from them. With a generator
+    per request, the rest of the batch cannot change a sample.
     """
 
     def __init__(self, keys: Sequence[str], seed: int, device: torch.device) -> None:

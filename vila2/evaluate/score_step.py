@@ -9,7 +9,7 @@ from vila2.data.shards import ShardDataset
 from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.recipe.parts.model import Dtype
-from vila2.recipe.parts.values import Later, Part
+from vila2.recipe.parts.values import DEFAULT_ENGINE, Later, Part
 from vila2.run.step_kinds import Inputs, step_kind
 
 
@@ -46,6 +46,7 @@ class ScoreSettings(Part):
     benchmarks: tuple[ScoredBenchmark, ...]
     seed: int
     dtype: Dtype
+    engine: Annotated[str, Later] = DEFAULT_ENGINE
 
 
 @step_kind("evaluate", ScoreSettings, digested_as="vila2.cycle.work.evaluate")
@@ -61,7 +62,7 @@ def evaluate(folder: Path, settings: ScoreSettings, inputs: Inputs, progress: Pr
     datasets = {name.removeprefix("data."): path for name, path in inputs.items() if name.startswith("data.")}
     for path in datasets.values():
         ShardDataset.open(path)  # that it can be read is known before a model is loaded
-    engine = open_engine("transformers", inputs["model"] / "model", dtype=settings.dtype)
+    engine = open_engine(settings.engine, inputs["model"] / "model", dtype=settings.dtype)
     return run_benchmarks(
         engine, settings.benchmarks, datasets, folder, seed=settings.seed, progress=progress
     )

@@ -1,4 +1,4 @@
-"""Answers taken apart into sentences, boxes among them, and put together again from those that stay."""
+"""Answers split into sentences with their boxes, and joined again from the sentences that are kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vila2.data.claims import Claim
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.sample import BoxPart, Part, PointPart, TextPart
 
-#: Stands for a box or a point: no text holds it by itself, and it is no word, digit or full stop.
+#: Stands for a box or a point: no other text holds it, and it is no word, digit or full stop.
 _PLACE = "\ufffc"
 _SCHEMES = (CoordinateScheme("text"), CoordinateScheme("tokens"))
 
@@ -24,7 +24,7 @@ class Sentence:
 
     Attributes:
         parts: text, boxes and points in order.
-        claims: what it states; spans are those of ``text``.
+        claims: its claims, with spans in ``text``.
     """
 
     parts: tuple[Part, ...]
@@ -32,24 +32,25 @@ class Sentence:
 
     @property
     def text(self) -> str:
-        """As it reads, coordinates as text."""
+        """The sentence with its coordinates as text."""
         return text_of(self.parts)
 
     @property
     def bare(self) -> str:
-        """As it reads, with one character in the place of coordinates."""
+        """The sentence with one character in place of each box or point."""
         return _flat(self.parts)[0]
 
 
 def without_coordinates(sentence: Sentence) -> Sentence:
     """A sentence without its boxes and points; its claims keep theirs."""
-    text, moved = "", []  # where each character of the sentence's own text goes
+    text = ""
+    moved: list[int] = []  # where each character of the sentence's own text goes
     for part in sentence.parts:
         own = text_of((part,))
         if not isinstance(part, TextPart):
             moved += [len(text)] * len(own)
             continue
-        # One space is left where coordinates stood between two, and none before a comma or a full stop.
+        # One space is left where coordinates stood between two spaces, none before a comma or a full stop.
         if text.endswith(" ") and own[:1] in (" ", ",", ".", ";", ":", "!", "?"):
             text = text.rstrip(" ")
         more = max(0, len(own) - len(own.lstrip(" ")) - 1)
@@ -68,7 +69,7 @@ def text_of(parts: Sequence[Part]) -> str:
 
 
 def joined(sentences: Sequence[Sentence]) -> Sentence:
-    """Sentences as one answer, with a space between and their claims moved along."""
+    """Joins sentences into one answer, with a space between them, and shifts the spans of their claims."""
     parts: list[Part] = []
     claims: list[Claim] = []
     shift = 0
@@ -88,9 +89,10 @@ def sentences_of(
     """The sentences of each answer, with the claims that lie in them.
 
     Args:
-        answers: the parts of each.
-        said: the text that the spans of ``claims`` are of: the same answers as they were generated.
-        claims: one that cannot be found again in the answers is every sentence's: if it is wrong, none may stay.
+        answers: parts of each answer.
+        said: the same answers as they were generated, in which the spans of ``claims`` are.
+        claims: claims of the answers. One that cannot be located goes to every sentence: if it is wrong, none
+            may stay.
     """
     flats = [_flat(parts) for parts in answers]
     flat = "\n".join(text for text, _ in flats)
@@ -108,27 +110,36 @@ def sentences_of(
 def _held(
     claims: Sequence[Claim], spans: Sequence[tuple[int, int]], moved: Callable[[int], int | None]
 ) -> list[list[Claim]]:
-    """The claims of every sentence, with spans of its own; one over two sentences is the first one's."""
+    """The claims of every sentence, with spans in it; a claim over two sentences goes to the first."""
     held: list[list[Claim]] = [[] for _ in spans]
     for claim in claims:
         start, end = moved(claim.start), moved(claim.end)
-        own = None
-        if start is not None and end is not None:
-            own = next((n for n, (a, b) in enumerate(spans) if a < end and start < b), None)
-        for number in range(len(spans)) if own is None else (own,):
-            a, b = spans[number]
-            inside = (0, b - a) if own is None else (max(start, a) - a, min(end, b) - a)
-            held[number].append(replace(claim, start=inside[0], end=inside[1]))
+        located = None if start is None or end is None else _first_overlap(spans, start, end)
+        if located is None:
+            for number, (a, b) in enumerate(spans):
+                held[number].append(replace(claim, start=0, end=b - a))
+        else:
+            number, start, end = located
+            held[number].append(replace(claim, start=start, end=end))
     return held
 
 
+def _first_overlap(spans: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int, int] | None:
+    """The number of the first span that a range overlaps, and the range in it; None where there is none."""
+    for number, (a, b) in enumerate(spans):
+        if a < end and start < b:
+            return number, max(start, a) - a, min(end, b) - a
+    return None
+
+
 def with_claims(sentence: Sentence, claims: Sequence[Claim]) -> Sentence:
-    """The sentence with claims, whose spans are of its ``bare`` text, in addition to its own."""
+    """The sentence with further claims, whose spans are in its ``bare`` text."""
     return replace(sentence, claims=(*sentence.claims, *_in_text(sentence.parts, claims)))
 
 
 def _flat(parts: Sequence[Part]) -> tuple[str, list[Part]]:
-    places = [part for part in parts if isinstance(part, BoxPart | PointPart)]
+    """Text with one character for each box or point, and these boxes and points."""
+    places: list[Part] = [part for part in parts if isinstance(part, BoxPart | PointPart)]
     text = "".join(part.text.replace(_PLACE, " ") if isinstance(part, TextPart) else _PLACE
                    for part in parts if isinstance(part, TextPart | BoxPart | PointPart))  # fmt: skip
     return text, places
@@ -143,7 +154,7 @@ def _parts(flat: str, places: Sequence[Part]) -> tuple[Part, ...]:
 
 
 def _without_seams(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """Neighbouring texts as one, empty ones left out."""
+    """Joins neighboring texts and leaves out empty ones."""
     kept: list[Part] = []
     for part in parts:
         if isinstance(part, TextPart) and kept and isinstance(kept[-1], TextPart):
@@ -154,7 +165,7 @@ def _without_seams(parts: Sequence[Part]) -> tuple[Part, ...]:
 
 
 def _in_text(parts: Sequence[Part], claims: Sequence[Claim]) -> tuple[Claim, ...]:
-    """Claims with spans of the flat text as ones with spans of the text."""
+    """Moves the spans of claims from the flat text to the text."""
     if all(isinstance(part, TextPart) for part in parts):
         return tuple(claims)
     moved, place = [], 0  # where a part ends in the flat text, and how much longer its text is
@@ -170,12 +181,14 @@ def _in_text(parts: Sequence[Part], claims: Sequence[Claim]) -> tuple[Claim, ...
 
 
 def _mover(said: str, flat: str) -> Callable[[int], int | None]:
-    """Where a character of an answer as it was generated stands in the flat text; None where it is not there."""
+    """Maps a character's place in an answer as it was generated to its place in the flat text, or to None."""
     spans = {(one.start, one.end) for scheme in _SCHEMES for one in scheme.parse(said) if one.status == "ok"}
     spans |= {
         (one.start, one.end) for scheme in _SCHEMES for one in scheme.parse_points(said) if one.status == "ok"
     }
-    pieces, origin, place = [], [], 0
+    pieces: list[str] = []
+    origin: list[int] = []
+    place = 0
     for start, end in sorted(spans):
         pieces += [said[place:start], _PLACE]
         origin += [*range(place, start), start]
@@ -183,13 +196,12 @@ def _mover(said: str, flat: str) -> Callable[[int], int | None]:
     pieces.append(said[place:])
     origin += [*range(place, len(said)), len(said)]
     spoken = "".join(pieces)
-    if spoken == flat:
-        blocks = [(0, 0, len(flat))]
-    else:  # a parser took something out
+    blocks: Sequence[tuple[int, int, int]] = [(0, 0, len(flat))]
+    if spoken != flat:  # a parser took something out
         blocks = SequenceMatcher(None, spoken, flat, autojunk=False).get_matching_blocks()
 
     def moved(at: int) -> int | None:
-        # The end of a claim may be the end of a coordinate, which is one character here.
+        # The end of a claim may be the end of a coordinate, which is one character in the flat text.
         index = next((n for n, place in enumerate(origin) if place >= at), len(spoken))
         found = [(a, b, size) for a, b, size in blocks if a <= index <= a + size and size]
         return index - found[0][0] + found[0][1] if found else None

@@ -1,15 +1,16 @@
-"""A sentence's fate: this is where it is decided what stays in the merged conversation for what it says.
+"""A sentence's fate: this is where it is decided which sentences stay in the merged conversation.
 
 The rules, in the order they are tried:
 
 1. The arms ``append`` (the paper's) and ``unchecked`` keep every sentence; verdicts are counted all the same.
 2. The original human text stays, unless ``original: verify`` has it judged like the rest.
 3. A contradicted sentence is dropped. A specialist's stays where only layers of lower priority contradict it.
-4. An unverified sentence of a caption is dropped where ``unverified: drop`` says so. A specialist's stays: nobody
-   else was asked what it was asked.
-5. A sentence that begins with a pronoun ("It has a sign") falls with the one before it.
+4. An unverified sentence of a caption is dropped if ``unverified: drop`` is set. A specialist's stays,
+because no
+   other layer was asked the same question.
+5. A sentence that begins with a pronoun ("It has a sign") is dropped with the one before it.
 
-What repeats, and what does not fit the budget, is left out afterwards (:mod:`vila2.merge.dialogue`).
+Repetitions, and what does not fit the budget, are left out afterwards (:mod:`vila2.merge.dialogue`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataclasses import replace
 from vila2.merge.hearing import HeardExchange, Spoken
 from vila2.recipe.parts.specialists import MergeSpec
 
-#: "This is", but not "this image".
+#: Openings that refer to the sentence before: "This is", but not "this image".
 _LEANS = re.compile(
     r"(?:\d+\.\s+)?(?:it|its|they|their|he|she|his|her|(?:this|these)\s+(?:is|are|was|were|has|have|can|could|may|might"
     r"|does|do|seems?|appears?|looks?|makes?|gives?|adds?|suggests?|indicates?|shows?|creates?))\b",
@@ -40,7 +41,7 @@ def decided(exchange: HeardExchange, spec: MergeSpec) -> HeardExchange:
 
 
 def fate_of(one: Spoken, role: str, spec: MergeSpec) -> tuple[bool, str]:
-    """Whether a sentence stays for what it says, and why not, or why although it is contradicted."""
+    """Whether a sentence stays, and why it is dropped, or why it stays although it is contradicted."""
     if spec.arm != "verified" or (role == "original" and spec.original == "keep"):
         return True, ""
     if one.verdict == "contradicted":

@@ -1,4 +1,4 @@
-"""One image's conversation: the caption, then exchanges in an order and with questions that a hash decides."""
+"""One image's conversation: the caption, then exchanges, whose order and questions are chosen by hash."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from vila2.claims.names import word_set
 from vila2.data.annotations import Annotation
 from vila2.data.chance import drawn
+from vila2.data.claims import Claim
 from vila2.data.mixtures import select_share
 from vila2.data.sample import BoxPart, Part, PointPart, Turn, user
 from vila2.merge.answer_sentences import Sentence, joined, without_coordinates
 from vila2.merge.hearing import HeardExchange, Spoken
 from vila2.recipe.parts.specialists import MergeSpec
 
-#: Words from which an answer is taken for a statement of its own.
+#: Number of words from which an answer makes sense without its question.
 _A_STATEMENT = 5
 _WORD = re.compile(r"[^\W_]+")
 _EMPTY_WORDS = word_set(
@@ -29,9 +30,9 @@ class Talk:
     """How conversations are put together.
 
     Attributes:
-        spec: the merge's settings.
-        seed: of order, questions, and which empty answers are trained on.
-        count: words, or tokens, of a text.
+        spec: settings of the merge.
+        seed: seed of the order, the questions, and the choice of empty answers that are trained on.
+        count: function that counts the words, or tokens, of a text.
     """
 
     spec: MergeSpec
@@ -41,8 +42,8 @@ class Talk:
     def arrange(self, key: str, exchanges: Sequence[HeardExchange]) -> list[HeardExchange]:
         """The exchanges in the order of the conversation, captions first, each with its fate.
 
-        An exchange without a sentence left is dropped, and so are answers that are none, those beyond a plugin's
-        number, those that say again what was said, and those that the budget has no room for.
+        Exchanges are dropped if no sentence of theirs is left, if the answer is unusable, if they exceed the
+        plugin's number, if they repeat what was said, or if the budget has no room for them.
         """
         spent = _Spent(self.spec, self.count)
         if self.spec.boxes == "drop":
@@ -60,7 +61,7 @@ class Talk:
         return arranged
 
     def _considered(self, one: HeardExchange, key: str, kept_before: int) -> HeardExchange:
-        """An exchange with its question, or without its place."""
+        """An exchange with its question; dropped if its answer is unusable or the plugin has enough."""
         policy, name = one.source.policy, one.source.name
         share = policy.empty_share if one.source.role == "specialist" else 0.0
         talks = one.status == "ok" or (
@@ -78,7 +79,10 @@ class Talk:
 
 
 def _without_boxes(one: HeardExchange) -> HeardExchange:
-    """What is said with coordinates as a caption without them; what is asked with them, or says nothing else, goes."""
+    """Turns an answer with coordinates into a caption without them.
+
+    Questions with coordinates, and sentences that hold nothing else, are dropped.
+    """
     if one.question is not None and _has_places(one.question.parts):
         return replace(one, kept=False, reason="boxes")
     if not any(_has_places(each.sentence.parts) for each in one.spoken):
@@ -99,34 +103,37 @@ def _has_places(parts: Sequence[Part]) -> bool:
 def rows_of(key: str, arranged: Sequence[HeardExchange]) -> list[Annotation]:
     """The conversation as annotations: the caption as the first row, then one row for each exchange.
 
-    A row names its layer in ``detail`` and in the source of its turns; the caption may have two, one after the other.
+    A row names its layer in ``detail`` and in the source of its turns; the caption may have two, one after
+    the other.
     """
     captions = [one for one in arranged if one.kept and one.question is None]
-    rows = []
-    if captions:
-        answers = [_answer(one) for one in captions]
-        claims, text = [], ""
-        for answer in answers:
-            text += "\n" if text else ""
-            claims += [replace(c, start=c.start + len(text), end=c.end + len(text)) for c in answer.claims]
-            text += answer.text
-        turns = tuple(
-            Turn("assistant", answer.parts, source=one.source.name)
-            for answer, one in zip(answers, captions, strict=True)
-        )
-        names = "+".join(dict.fromkeys(one.source.name for one in captions))
-        rows.append(Annotation(key, "", text, "ok", names, turns=turns, claims=tuple(claims)))
-    for one in arranged:
-        if one.kept and one.question is not None:
-            answer, name = _answer(one), one.source.name
-            turns = (
-                replace(one.question, source=name, branch=0),
-                Turn("assistant", answer.parts, source=name),
-            )
-            rows.append(
-                Annotation(key, one.question.text, answer.text, "ok", name, turns=turns, claims=answer.claims)
-            )
+    rows = [_caption_row(key, captions)] if captions else []
+    rows += [
+        _exchange_row(key, one, one.question) for one in arranged if one.kept and one.question is not None
+    ]
     return rows or [Annotation(key, "", "", "empty", "nothing is left of what the layers say")]
+
+
+def _caption_row(key: str, captions: Sequence[HeardExchange]) -> Annotation:
+    answers = [_answer(one) for one in captions]
+    claims: list[Claim] = []
+    text = ""
+    for answer in answers:
+        text += "\n" if text else ""
+        claims += [replace(c, start=c.start + len(text), end=c.end + len(text)) for c in answer.claims]
+        text += answer.text
+    turns = tuple(
+        Turn("assistant", answer.parts, source=one.source.name)
+        for answer, one in zip(answers, captions, strict=True)
+    )
+    names = "+".join(dict.fromkeys(one.source.name for one in captions))
+    return Annotation(key, "", text, "ok", names, turns=turns, claims=tuple(claims))
+
+
+def _exchange_row(key: str, one: HeardExchange, question: Turn) -> Annotation:
+    answer, name = _answer(one), one.source.name
+    turns = (replace(question, source=name, branch=0), Turn("assistant", answer.parts, source=name))
+    return Annotation(key, question.text, answer.text, "ok", name, turns=turns, claims=answer.claims)
 
 
 def _answer(one: HeardExchange) -> Sentence:
@@ -134,9 +141,10 @@ def _answer(one: HeardExchange) -> Sentence:
 
 
 class _Spent:
-    """What a conversation holds already: sentences, to know repetitions, and words of its budget.
+    """What a conversation holds already: sentences, to find repetitions, and words of its budget.
 
-    Captions are compared with captions and answers with answers: what a caption says in passing is worth asking for.
+    Captions are compared with captions, and answers with answers: what a caption says in passing is worth
+    asking about.
     """
 
     def __init__(self, spec: MergeSpec, count: Callable[[str], int]) -> None:
@@ -149,7 +157,7 @@ class _Spent:
         self._exchanges: set[str] = set()
 
     def caption(self, one: HeardExchange) -> HeardExchange:
-        """A caption less its repetitions and, but for the original, what is too much for the budget."""
+        """A caption without its repetitions and, except for the original, without what exceeds the budget."""
         if one.status != "ok" or not one.kept:
             return replace(one, kept=False, reason=one.reason or one.status)
         spoken = []
@@ -163,12 +171,13 @@ class _Spent:
         return _if_anything(replace(one, spoken=tuple(spoken)))
 
     def exchange(self, one: HeardExchange) -> HeardExchange:
-        """An exchange, whole or not at all but for sentences that it says twice."""
+        """An exchange, kept whole or dropped, apart from sentences that it says twice."""
         one = _if_anything(replace(one, spoken=tuple(self._each_once(one, []))))
         if not one.kept:
             return one
         said = [each.sentence for each in one.spoken if each.kept]
-        text = f"{one.question.text} {joined(said).text}"
+        asked = one.question.text if one.question else ""
+        text = f"{asked} {joined(said).text}"
         is_new = _leans_on_its_question(said) and text not in self._exchanges
         gists = [_Gist.of(sentence) for sentence in said]
         if self._once and not is_new and all(_held(gist, self._answers) for gist in gists):
@@ -181,7 +190,7 @@ class _Spent:
         return one
 
     def _each_once(self, one: HeardExchange, earlier: Sequence[_Gist]) -> list[Spoken]:
-        """Sentences, of which those that say again what is said before or earlier are dropped."""
+        """The sentences, without those that repeat the same answer or an earlier one."""
         if not self._once:
             return list(one.spoken)
         said = list(earlier)
@@ -200,9 +209,9 @@ class _Spent:
 
 
 def _chosen(captions: Sequence[HeardExchange], spec: MergeSpec) -> list[HeardExchange]:
-    """The captions that the settings want, the original first; of the base its first, as a view takes it.
+    """The captions that the settings ask for, the original first.
 
-    Of a specialist they are no more than it may have exchanges.
+    Of the base only the first is taken, as a view does. A specialist may have as many captions as exchanges.
     """
     captions = sorted(captions, key=lambda one: one.source.role != "original")
     usable = {
@@ -210,10 +219,10 @@ def _chosen(captions: Sequence[HeardExchange], spec: MergeSpec) -> list[HeardExc
         for one in captions
         if one.status == "ok" and any(spoken.kept for spoken in one.spoken)
     }
-    found = []
+    found: list[HeardExchange] = []
     for one in captions:
         role = one.source.role
-        # Where the one that is wanted says nothing, the other one stands in.
+        # Where the wanted caption says nothing, the other one takes its place.
         unwanted = role != "specialist" and spec.caption not in ("both", role) and spec.caption in usable
         most = {"original": None, "base": 1}.get(role, one.source.policy.exchanges)
         before = sum(other.source is one.source and other.status == "ok" for other in found)
@@ -231,13 +240,13 @@ def _if_anything(one: HeardExchange) -> HeardExchange:
 
 
 def _leans_on_its_question(said: Sequence[Sentence]) -> bool:
-    """Whether an answer says nothing without its question, so that the same words may answer another: "red cube"."""
+    """Whether an answer, such as "red cube", needs its question, so that it may also answer another one."""
     return sum(len(_WORD.findall(sentence.text)) for sentence in said) < _A_STATEMENT
 
 
 @dataclass(frozen=True, slots=True)
 class _Gist:
-    """What of a sentence is compared, worked out once: its words, what it claims, whether it gives a place."""
+    """What is compared of a sentence, computed once: its words, its claims, whether it holds coordinates."""
 
     words: tuple[str, ...]
     content: frozenset[str]
@@ -256,7 +265,7 @@ class _Gist:
         )
 
     def is_said_in(self, earlier: _Gist) -> bool:
-        """Whether it says nothing that an earlier one does not: the same words, or fewer of them and no other claim."""
+        """Whether an earlier sentence says as much: the same words, or more words and all of its claims."""
         if self.words == earlier.words:
             return True
         says_less = self.stated <= earlier.stated and self.content <= earlier.content

@@ -1,4 +1,4 @@
-"""What a merge kept, dropped and why, in numbers: by layer and in all."""
+"""What a merge kept and dropped, and why, in numbers: by layer and in all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Counts:
     words: Counter[str] = field(default_factory=Counter)
 
     def add(self, fate: Fate, *, made: bool = False) -> None:
-        """Counts what became of something; what was ``made`` on the way counts only as far as it is kept."""
+        """Counts a fate; what the merge itself ``made`` counts only where it is kept."""
         if made and not fate.kept:
             return
         (self.exchanges if fate.sentence < 0 else self.sentences)["kept" if fate.kept else fate.reason] += 1
@@ -53,24 +53,25 @@ def tally_merge(folder: Path, without_image: Collection[str] = ()) -> dict[str, 
     """The numbers of a merged layer, from the fates beside it.
 
     Args:
-        folder: of the layer.
-        without_image: keys of samples that are not counted, since they have no image.
+        folder: folder of the layer.
+        without_image: keys of samples that are not counted, because they have no image.
 
     Returns:
-        ``images``; ``sources``, and ``all`` of them together, where a model's paragraphs count only after the merge:
-        exchanges and sentences kept and dropped by reason; sentences by verdict; before and after the merge
-        the claims, ``coverage`` (share of them that some evidence decides) and ``contradiction_rate`` (share of those
-        that it refutes), None where there is nothing to have a share of; words of answers and captions per image.
+        ``images``, ``sources`` and ``all``. For each source, and for all together (where a model's paragraphs
+        count only after the merge): exchanges and sentences kept, and dropped by reason; sentences by
+        verdict; before and after the merge the number of claims, ``coverage`` (share of claims that evidence
+        decides) and ``contradiction_rate`` (share of the decided claims that it refutes), None where there
+        are none; words of answers and captions per image.
     """
     return tally(fate for fate in read_fates(folder) if fate.key not in without_image)
 
 
 def merge_results(numbers: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:
-    """A merge as results.json has it, :class:`vila2.report.merge_result.MergeResult`.
+    """A merge as results.json holds it: :class:`vila2.report.merge_result.MergeResult`.
 
     Args:
-        numbers: of :func:`tally_merge`, and ``rows``.
-        order: of the layers; those that are not named come after.
+        numbers: result of :func:`tally_merge`, and ``rows``.
+        order: names of the layers in order; those that are not named come after.
     """
     names = [name for name in order if name in numbers["sources"]]
     names += [name for name in numbers["sources"] if name not in names]
@@ -79,7 +80,7 @@ def merge_results(numbers: Mapping[str, Any], order: Sequence[str]) -> dict[str,
 
 
 def tally(fates: Iterable[Fate]) -> dict[str, Any]:
-    """As :func:`tally_merge`, of any fates."""
+    """The numbers of any fates; see :func:`tally_merge`."""
     keys: set[str] = set()
     sources: dict[str, _Counts] = {}
     together = _Counts()

@@ -1,7 +1,7 @@
-"""What became of every sentence and exchange that entered a merge, and why; one Parquet file per shard, beside the layer.
+"""The fate of every sentence and exchange that entered a merge, and why; one Parquet file per shard.
 
-They are many times as many rows as the layer has, of interest to whoever asks about a layer and to nobody who trains on
-it: so they lie in a table of their own, ``fates/000000.parquet``, that any tool can query.
+Fates are many times as many as the layer's rows, and nobody trains on them. So they are in a table of their
+own beside the layer, ``fates/000000.parquet``, which any tool can query.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ class Fate:
     """One sentence, or one exchange as a whole.
 
     Attributes:
-        key: of the sample.
-        source: the layer that said it; "writer" for a model's paragraph.
-        exchange: its number among the source's exchanges of this image.
-        sentence: its number in the answer; -1 is the exchange as a whole.
-        text: what is said; of an exchange the question.
-        verdict: what the evidence says of a sentence; "" of an exchange.
+        key: key of the sample.
+        source: layer that said it; "writer" for a model's paragraph.
+        exchange: number among the source's exchanges of this image.
+        sentence: number in the answer; -1 for the exchange as a whole.
+        text: text of the sentence; of an exchange the question.
+        verdict: verdict of the evidence on a sentence; "" for an exchange.
         kept: whether it is in the merged conversation.
-        reason: why it was dropped; of a kept one "" or why it stays although ("outranks", "original").
+        reason: why it was dropped; for a kept one "", or why it stays although contradicted ("outranks").
         detail: one line for a reader, such as the claim that is wrong and what is known instead.
-        words: of the text; of an exchange those of question and answer as they came in.
-        claims, supported, contradicted: how many it makes, and how many of them the evidence decides.
+        words: number of words in the text; of an exchange those of question and answer as they came in.
+        claims, supported, contradicted: number of claims, and of those that the evidence supports or
+            contradicts.
     """
 
     key: str
@@ -76,7 +77,7 @@ def fates_of(key: str, arranged: Sequence[HeardExchange]) -> Iterator[Fate]:
 
 
 def _why(spoken: Spoken) -> str:
-    """The claims that are wrong, and what is known instead."""
+    """The claims that are wrong, each with what is known instead."""
     text = spoken.sentence.text
     wrong = [claim for claim in spoken.sentence.claims if claim.status == "contradicted"]
     return "; ".join(f"{text[one.start : one.end]!r}: {one.detail or 'not so'}" for one in wrong)
@@ -101,10 +102,10 @@ def read_fates(folder: Path) -> Iterator[Fate]:
     """The fates of a merged layer, in the order of its shards.
 
     Args:
-        folder: of the layer.
+        folder: folder of the layer.
 
     Raises:
-        DataError: a file that can not be read.
+        DataError: a file cannot be read.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -114,4 +115,4 @@ def read_fates(folder: Path) -> Iterator[Fate]:
             for row in pq.read_table(path).to_pylist():
                 yield Fate(**row)
         except (pa.ArrowException, OSError, TypeError) as error:
-            raise DataError(f"{path}: can not be read ({error})", hint="merge again") from error
+            raise DataError(f"{path}: cannot be read ({error})", hint="merge again") from error

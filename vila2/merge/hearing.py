@@ -19,8 +19,8 @@ class Spoken:
     """A sentence on its way through the merge.
 
     Attributes:
-        sentence: with its claims.
-        verdict: what the evidence says of it.
+        sentence: sentence with its claims.
+        verdict: verdict of the evidence.
         outranks: whether only layers that rank below its own contradict it.
         kept, reason: its fate.
     """
@@ -37,13 +37,13 @@ class HeardExchange:
     """A question with its answer, or a caption.
 
     Attributes:
-        source: who says it.
-        number: among the source's exchanges about this image, from 0.
-        question: None for a caption, which answers nothing.
-        prompted: whether that is a prompt of the plugin's, in whose place one of its questions stands.
-        spoken: the answer.
-        status: of the annotation: only "ok" ones are talked about, and some "empty" ones.
-        detail: of the annotation.
+        source: layer that says it.
+        number: number among the source's exchanges about this image, from 0.
+        question: question; None for a caption, which answers nothing.
+        spoken: sentences of the answer.
+        status: status of the annotation; only "ok" ones and some "empty" ones enter the conversation.
+        detail: detail of the annotation.
+        prompted: whether the question is a prompt of the plugin, which one of its questions may replace.
         kept, reason: its fate.
     """
 
@@ -61,12 +61,12 @@ class HeardExchange:
 def hear(
     sources: Sequence[Source], rows: Mapping[str, Sequence[Annotation]], vocabulary: Vocabulary
 ) -> list[HeardExchange]:
-    """Everything that the layers say about an image, the claims of it unverified.
+    """Everything that the layers say about an image, with unverified claims.
 
     Args:
-        sources: the layers.
-        rows: the annotations of the image, by layer.
-        vocabulary: of the specialists' names, for reading captions.
+        sources: layers of the merge.
+        rows: annotations of the image, by layer.
+        vocabulary: names that the specialists use, for reading captions.
     """
     return [
         exchange
@@ -90,7 +90,7 @@ def _of_source(source: Source, rows: Sequence[Annotation], vocabulary: Vocabular
 
 
 def _pairs(source: Source, row: Annotation) -> Iterator[tuple[Turn | None, tuple[Part, ...]]]:
-    """Question and answer of an annotation; what is no answer, and a question without one, has no sentences."""
+    """Questions and answers of an annotation; an unusable or missing answer has no sentences."""
     prompt = (
         user(row.prompt) if source.role == "specialist" or (row.prompt and source.role != "base") else None
     )
@@ -113,6 +113,6 @@ def _pairs(source: Source, row: Annotation) -> Iterator[tuple[Turn | None, tuple
 
 
 def _read(source: Source, sentence: Sentence, vocabulary: Vocabulary) -> Sentence:
-    """A sentence with the claims that its layer's parser leaves unread."""
+    """A sentence with the claims that the parser of its layer does not read."""
     found = read_claims(sentence.bare, vocabulary)
     return with_claims(sentence, [claim for claim in found if claim.kind not in source.kinds])

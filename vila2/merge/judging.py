@@ -1,8 +1,8 @@
-"""Is a claim true, as far as the specialists' evidence goes? The rules that need no plugin, and plugins' own verifiers.
+"""Judges a claim by the specialists' evidence: plugins' own verifiers first, then general rules.
 
-A name may stand for several things. A claim is supported where it holds for one reading of its names, contradicted
-where it is clearly wrong for all of them, and unverified otherwise. That something is absent is known only where a
-specialist that finds such things looked for them.
+A name may stand for several things. A claim is supported if it holds for one reading of its names,
+contradicted if it is clearly wrong for all of them, and unverified otherwise. Something is known to be absent
+only if a specialist that finds such things looked for them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from vila2.claims.names import ANY, agree, clash, name_of
+from vila2.claims.names import ANY, Name, agree, clash, name_of
 from vila2.data.boxes import iou
 from vila2.data.claims import Claim, ClaimStatus
 from vila2.data.evidence import Evidence
@@ -20,11 +20,12 @@ from vila2.errors import PluginError
 from vila2.merge.known import Known, Stated, Thing
 from vila2.plugin.references import call, listed
 
-#: A box is the thing's from this overlap on; below the other nothing of the kind stands there.
+#: Overlap from which a box is the thing's own, and below which nothing of the kind is there.
 _SAME, _ELSEWHERE = 0.5, 0.1
-#: Centres closer than this share of the image are neither left nor right, above nor below, of each other.
+#: Centers closer than this share of the image are neither left nor right, above nor below, of each other.
 _GAP = 0.05
-#: Centres this far from the image's own are in the middle; beyond the other at a side.
+#: Distances from the image's center: closer than the first is in the middle, farther than the second at a
+#: side.
 _IN_MIDDLE, _AT_SIDE = 0.15, 0.25
 _OPPOSITE = {"left": "right", "front": "behind", "above": "below", "camera_left": "camera_right",
              "camera_close": "camera_far", "camera_closest": "camera_farthest"}  # fmt: skip
@@ -32,21 +33,23 @@ _OPPOSITE |= {two: one for one, two in _OPPOSITE.items()}
 _WORD = re.compile(r"\w+")
 
 Verifier = Callable[[Sequence[Claim], Evidence], Sequence[Claim]]
+#: Horizontal or vertical.
+Axis = Literal[0, 1]
 
 
 @dataclass(frozen=True, slots=True)
 class NamedVerifier:
-    """A plugin's verifier, with who it belongs to for errors."""
+    """A plugin's verifier, and its name for errors."""
 
     of: str
     verify: Verifier
 
 
 def judged(claims: Sequence[Claim], known: Known, verifiers: Iterable[NamedVerifier] = ()) -> list[Claim]:
-    """Claims with what the evidence says of them: plugins' verifiers first, the rules here for what they leave open.
+    """Claims with the verdict of the evidence: by plugins' verifiers first, then by the rules here.
 
     Raises:
-        PluginError: a verifier fails, or gives back other claims than it was given.
+        PluginError: a verifier fails, or returns other claims than it was given.
     """
     found = [replace(claim, status="unverified", detail="") for claim in claims]
     for verifier in verifiers:
@@ -60,7 +63,8 @@ def judged(claims: Sequence[Claim], known: Known, verifiers: Iterable[NamedVerif
         if not same or not {one.status for one in answers} <= set(get_args(ClaimStatus)):
             raise PluginError(
                 f"{verifier.of} was given {len(given)} claims and gave back {len(answers)}: {answers}",
-                hint=f"give every claim back as it was, in order, as one of {', '.join(get_args(ClaimStatus))}",
+                hint="give every claim back as it was, in order, as one of "
+                + ", ".join(get_args(ClaimStatus)),
             )
         for number, answer in zip(open_ones, answers, strict=True):
             found[number] = replace(found[number], status=answer.status, detail=answer.detail)
@@ -68,7 +72,7 @@ def judged(claims: Sequence[Claim], known: Known, verifiers: Iterable[NamedVerif
 
 
 def within_reach(claim: Claim, known: Known) -> bool:
-    """Whether the specialists speak of such things at all: of what none of them finds nothing can be known."""
+    """Whether the specialists find such things at all; about others nothing can be known."""
     if claim.kind == "text":
         return known.all_texts or bool(known.written)
     heads = {one.name[-1] for one in known.things} | known.found
@@ -107,7 +111,7 @@ def _count(claim: Claim, known: Known) -> _Verdict:
     name = name_of(claim.subject)
     if not claim.value.isdigit() or not name:
         return _OPEN
-    # One that is called a cube, of which nobody says the colour, may be a red one: then nothing can be counted.
+    # A thing that is called a cube, without a color, may be a red one: then nothing can be counted.
     vague = [one for one in known.meant(name) if not set(name[:-1]) <= set(one.name[:-1])]
     number, claimed = len(known.meant(name)), int(claim.value)
     looked_for = bool(known.labels) if name[-1] in ANY else name[-1] in known.labels
@@ -115,7 +119,7 @@ def _count(claim: Claim, known: Known) -> _Verdict:
         return _OPEN
     if number == claimed:
         return "supported", ""
-    # More than are said to be there in all refute it by themselves; fewer only where none can be missing.
+    # More things than claimed refute the number by themselves; fewer only where none can be missing.
     refuted = claim.predicate != "at least" if number > claimed else looked_for
     return ("contradicted", f"{number} found") if refuted else _OPEN
 
@@ -125,7 +129,9 @@ def _text(claim: Claim, known: Known) -> _Verdict:
     if not quote:
         return _OPEN
     on = name_of(claim.subject)
-    everything = [(_WORD.findall(text.lower()), name) for text, name in known.written]
+    everything: list[tuple[list[str], Name]] = [
+        (_WORD.findall(text.lower()), name) for text, name in known.written
+    ]
     own = [words for words, name in everything if on and name and agree(on, name)]
     among = own or [words for words, _ in everything]
     if any(_follows(quote, words) for words in among) or _joined_from(quote, among):
@@ -142,7 +148,7 @@ def _follows(quote: list[str], words: list[str]) -> bool:
 
 
 def _joined_from(quote: list[str], among: Sequence[list[str]]) -> bool:
-    """Whether a quote is several whole texts one after the other, as the lines of a sign are."""
+    """Whether a quote is several whole texts in succession, such as the lines of a sign."""
     reached = {0}
     for place in range(len(quote)):
         if place in reached:
@@ -158,16 +164,13 @@ def _relation(claim: Claim, known: Known) -> _Verdict:
 
 
 def _by_boxes(claim: Claim, known: Known) -> _Verdict:
-    """Left, right, above and below, as the centres of boxes lie; depth is not seen from them.
+    """Judges left, right, above and below by the centers of boxes, which do not show depth.
 
-    Above and below are refuted only by boxes that lie apart.
+    Above and below are refuted only by boxes that do not overlap vertically.
     """
     subjects = _placed(claim, 0, known)
     if claim.predicate == "camera_middle":
-        off = min((abs(_middle(one, 0) - 0.5) for one in subjects), default=None)
-        if off is None or _IN_MIDDLE <= off <= _AT_SIDE:
-            return _OPEN
-        return ("supported", "") if off < _IN_MIDDLE else ("contradicted", "it is at the side")
+        return _in_the_middle(subjects)
     if claim.predicate not in ("left", "right", "above", "below", "camera_left", "camera_right"):
         return _OPEN
     if claim.predicate.startswith("camera_"):
@@ -175,9 +178,9 @@ def _by_boxes(claim: Claim, known: Known) -> _Verdict:
         apart = True
     else:
         pairs = [(one, other) for one in subjects for other in _placed(claim, 1, known) if one != other]
-        axis = 0 if claim.predicate in ("left", "right") else 1
+        axis: Axis = 0 if claim.predicate in ("left", "right") else 1
         gaps = {_middle(one, axis) - _middle(other, axis) for one, other in pairs}
-        # A plate on top of a table has its middle below the table's.
+        # A plate on top of a table has its center below the table's.
         apart = axis == 0 or all(a.box[3] <= b.box[1] or b.box[3] <= a.box[1] for a, b in pairs)
     before = claim.predicate in ("left", "above", "camera_left")
     if any(abs(gap) >= _GAP and (gap < 0) == before for gap in gaps):
@@ -187,8 +190,15 @@ def _by_boxes(claim: Claim, known: Known) -> _Verdict:
     return _OPEN
 
 
+def _in_the_middle(subjects: Sequence[Thing]) -> _Verdict:
+    off = min((abs(_middle(one, 0) - 0.5) for one in subjects), default=None)
+    if off is None or _IN_MIDDLE <= off <= _AT_SIDE:
+        return _OPEN
+    return ("supported", "") if off < _IN_MIDDLE else ("contradicted", "it is at the side")
+
+
 def _placed(claim: Claim, which: Literal[0, 1], known: Known) -> list[Thing]:
-    """The things that a side of a relation can mean: that of its own box, or those of its name."""
+    """The things that a side of a relation can mean: those of its name, and of its box where it has one."""
     name = name_of(claim.object if which else claim.subject)
     found = known.meant(name)
     if len(claim.boxes) > which:
@@ -196,12 +206,13 @@ def _placed(claim: Claim, which: Literal[0, 1], known: Known) -> list[Thing]:
     return found
 
 
-def _middle(thing: Thing, axis: Literal[0, 1]) -> float:
+def _middle(thing: Thing, axis: Axis) -> float:
+    """The center of a thing's box, horizontal (0) or vertical (1), as a share of the image."""
     return (thing.box[axis] + thing.box[axis + 2]) / 2
 
 
 def _by_words(claim: Claim, stated: Sequence[Stated]) -> _Verdict:
-    """What others state of the same two things, in this order or the other."""
+    """Judges a relation by what others state of the same two things, in this order or the other."""
     opposite = _OPPOSITE.get(claim.predicate)
     if opposite is None:
         return _OPEN
@@ -218,7 +229,11 @@ def _by_words(claim: Claim, stated: Sequence[Stated]) -> _Verdict:
 
 
 def verdict_of(claims: Sequence[Claim], known: Known) -> ClaimStatus:
-    """A sentence's verdict: contradicted where one of its claims is; supported where all within reach are, one at least."""
+    """A sentence's verdict.
+
+    It is contradicted if one of its claims is. It is supported if at least one claim is, and no claim within
+    reach of the specialists is left open.
+    """
     statuses = {claim.status for claim in claims}
     if "contradicted" in statuses:
         return "contradicted"

@@ -1,4 +1,4 @@
-"""What the specialists' claims let be known of one image: evidence as plugins read it, and relations that have no box."""
+"""What is known of one image from the specialists' claims: things, texts and relations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A relation that a specialist states; the object is () where it is to the camera."""
+    """A relation that a specialist states; the object is () for a relation to the camera."""
 
     subject: Name
     predicate: str
@@ -37,15 +37,15 @@ class Known:
     """What some specialists say of one image, as evidence for the others.
 
     Attributes:
-        things: distinct ones with their boxes.
-        written: text, and the name of what it stands on (() where nobody says).
+        things: distinct things with their boxes.
+        written: written texts, each with the name of what it is on; () where nobody says.
         stated: relations, with and without boxes.
-        labels: heads of names that were looked for: such a thing is absent where no box is, and where some are there
-            are no more. Empty where absence proves nothing.
+        labels: heads of names that were looked for: there are no more such things than boxes. Empty where
+            absence proves nothing.
         all_texts: whether text that nobody read is absent.
-        all_counted: whether an answer may introduce a thing no more often than it was found; of a number that an
-            answer gives this says nothing.
-        found: heads of names that the specialists can find at all; of other things nothing can be known.
+        all_counted: whether an answer may introduce a thing only as often as it was found. It does not apply
+            to numbers that an answer states.
+        found: heads of names that the specialists can find at all; about other things nothing can be known.
     """
 
     things: tuple[Thing, ...] = ()
@@ -58,7 +58,7 @@ class Known:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """In the form that plugins' verifiers read, but for the labels; relations without a box have no place in it."""
+        """The evidence in the form that plugins' verifiers read, without labels and without relations."""
         return Evidence(
             objects=tuple(
                 SceneObject(label=one.name[-1], name=" ".join(one.name), box=one.box) for one in self.things
@@ -69,7 +69,7 @@ class Known:
         )
 
     def evidence_about(self, claims: Iterable[Claim]) -> Evidence:
-        """The evidence with those labels that the claims speak of: a specialist can know thousands."""
+        """The evidence with the labels that the claims mention; a specialist can know thousands."""
         heads = {name[-1] for claim in claims if (name := name_of(claim.subject))}
         return self.evidence.model_copy(update={"labels": tuple(sorted(self.labels & heads))})
 
@@ -86,7 +86,7 @@ def known_of(
     all_counted: bool = False,
     found: Set[str] = frozenset(),
 ) -> Known:
-    """What claims of several specialists let be known together; the rest as in :class:`Known`."""
+    """What is known from the claims of several specialists; for the other arguments see :class:`Known`."""
     claims = list(claims)
     things: list[Thing] = []
     for thing in _boxed(claims):
@@ -112,12 +112,12 @@ def known_of(
 
 
 def heads_of(claims: Iterable[Claim]) -> set[str]:
-    """The heads of the names that are given a box: what their specialist can find."""
+    """The heads of the names that have a box: what the specialist of the claims can find."""
     return {thing.name[-1] for thing in _boxed(claims)}
 
 
 def _boxed(claims: Iterable[Claim]) -> Iterator[Thing]:
-    """The things that claims give boxes: of a relation the subject's and the object's, else all are the subject's."""
+    """The things with a box in claims: subject and object of a relation, else the subject for each box."""
     for claim in claims:
         if claim.kind == "relation":
             named = [name_of(claim.subject), name_of(claim.object)]

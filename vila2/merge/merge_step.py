@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vila2.data.layers import Layer, original_layer
+from vila2.data.layers import Layer, ReadLayer, original_layer
 from vila2.data.shards import ShardDataset
 from vila2.merge.fate_counts import tally_merge
 from vila2.merge.merging import merge_layers
@@ -16,7 +16,7 @@ from vila2.run.step_kinds import Inputs, step_kind
 
 
 class MergeSettings(MergeSpec):
-    """What a merged layer is a function of, besides the images, the layers and the writer's model.
+    """Determines a merged layer, besides the images, the layers and the writer's model.
 
     Attributes:
         layer: name of the layer to write.
@@ -40,18 +40,23 @@ class MergeSettings(MergeSpec):
 def merge(folder: Path, settings: MergeSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """Merges layers of a dataset into one; the step's folder is the layer.
 
-    ``inputs`` are ``data``, ``layer.NAME`` for each and, with a model as the writer, ``model``.
+    Args:
+        folder: folder of the step.
+        settings: settings of the merge.
+        inputs: ``data``, ``layer.NAME`` for each layer and, with a model as the writer, ``model``.
+        progress: display of the images.
     """
     from vila2.engine.registry import open_engine
 
     dataset = ShardDataset.open(inputs["data"])
-    layers = {name: Layer.open(inputs[f"layer.{name}"]) for name in settings.layers}
+    layers: dict[str, ReadLayer] = {"original": original_layer(dataset)}
+    layers |= {name: Layer.open(inputs[f"layer.{name}"]) for name in settings.layers}
     engine = None
     if settings.writer == "model":
         engine = open_engine(settings.engine, inputs["model"], dtype=settings.dtype)
     layer = merge_layers(
         dataset,
-        {"original": original_layer(dataset)} | layers,
+        layers,
         folder=folder,
         name=settings.layer,
         spec=settings.spec,

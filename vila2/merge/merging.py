@@ -1,4 +1,4 @@
-"""Merging the layers of a dataset into one: shard after shard, resumable, the same bytes every time."""
+"""Merges the layers of a dataset into one: shard by shard, resumable, with the same bytes every time."""
 
 from __future__ import annotations
 
@@ -43,26 +43,28 @@ def merge_layers(
     engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Layer:
-    """Writes a layer whose rows are, for each image, the caption and then one exchange each.
+    """Writes a layer with one row for each image's caption and one row for each exchange about it.
 
-    It holds all that the views ``dialogue(merged)`` and ``tree(merged)`` need. Beside its shards lie the fates of
-    whatever went in (:mod:`vila2.merge.fates`). Killed and called again it goes on with the next shard, with a
-    model as the writer after the last batch, and the files are those of a job that was never disturbed.
+    It holds all that the views ``dialogue(merged)`` and ``tree(merged)`` need. Beside its shards are the
+    fates of everything that went in (:mod:`vila2.merge.fates`). Killed and called again, it resumes with the
+    next shard, or after the last batch where a model writes. The files are then those of a job that was never
+    disturbed.
 
     Args:
-        dataset: its images are talked about.
-        layers: by name in order, "original" among them; of specialists with equal priority the first is believed.
-        folder: of the layer: ``DATASET/layers/NAME``, or the folder of a run's step.
-        name: of the layer.
-        spec: how to merge.
-        seed: of order, questions, and which empty answers are kept.
-        engine: that writes paragraphs, with ``writer: model``.
-        progress: shows how far it is.
+        dataset: dataset of the images.
+        layers: layers by name in order, "original" among them; of specialists with equal priority the first
+            is believed.
+        folder: folder of the layer: ``DATASET/layers/NAME``, or the folder of a run's step.
+        name: name of the layer.
+        spec: settings of the merge.
+        seed: seed of the order, the questions, and the choice of empty answers that are kept.
+        engine: engine that writes paragraphs, with ``writer: model``.
+        progress: display of the images.
 
     Raises:
-        DataError: the folder holds a layer merged otherwise; no original; a base that is no layer.
+        DataError: the folder holds a layer merged with other settings; no original; a base that is no layer.
         PluginError: a specialist's plugin is not installed, or its verifier fails.
-        RunError: another process writes this layer, or a writer is wanted and there is no engine.
+        RunError: another process writes this layer, or a model is to write and there is no engine.
     """
     spec = spec or MergeSpec()
     if (spec.writer == "model") != (engine is not None):
@@ -73,7 +75,7 @@ def merge_layers(
         )
         raise RunError(what, hint="give an engine (--model) with `writer: model`, and none otherwise")
     sources = open_sources(layers, spec.base)
-    work = _MergeWork(dataset, sources, spec, seed, engine, LayerWriter(folder, name))
+    work = _MergeWork(dataset, layers, sources, spec, seed, engine, LayerWriter(folder, name))
     folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder):
         if (folder / "layer.json").exists():
@@ -93,9 +95,10 @@ def merge_layers(
 
 @dataclass(frozen=True)
 class _MergeWork:
-    """What stays the same from shard to shard."""
+    """The work that is the same for every shard."""
 
     dataset: ShardDataset
+    layers: Mapping[str, ReadLayer]
     sources: Sequence[Source]
     spec: MergeSpec
     seed: int
@@ -104,13 +107,13 @@ class _MergeWork:
 
     @cached_property
     def job(self) -> dict[str, Any]:
-        """What the layer is a function of; JSON-able."""
+        """What determines the layer; JSON-able."""
         plugins = {one.name: dict(one.plugin) for one in self.sources if one.plugin}
         return {
-            "merge": self.spec.model_dump(mode="json", exclude={"model"}),  # its digest is the writer's
+            "merge": self.spec.model_dump(mode="json", exclude={"model"}),  # its digest is under "writer"
             "seed": self.seed,
             "order": [one.name for one in self.sources],
-            "layers": {one.name: one.layer.digest for one in self.sources},
+            "layers": {name: layer.digest for name, layer in self.layers.items()},
             "dataset": self.dataset.digest,
             "plugins": plugins,
             "writer": describe_writer(self.engine, self._settings) if self.engine else {},
@@ -129,19 +132,19 @@ class _MergeWork:
         return Vocabulary.of(name for one in self.sources for name in one.names)
 
     def merge_shard(self, shard_no: int) -> None:
-        """Merges a shard's images, or finds that this was done."""
+        """Merges a shard's images, unless this was done before."""
         journal = Journal(self.writer.folder / f"{shard_no:06d}.partial.jsonl")
         if self.writer.has(shard_no):
             journal.remove()  # left where a kill came between the two
             return
-        said = {one.name: one.layer.shard(shard_no) for one in self.sources}
+        said = {name: layer.shard(shard_no) for name, layer in self.layers.items()}
         merged = {
             key: self._merge(key, {name: rows.get(key, ()) for name, rows in said.items()})
             for key in self.dataset.shard_keys(shard_no)
         }
         conversations = {key: arranged for key, (arranged, _) in merged.items()}
         if self.engine is not None:
-            paragraphs = self._paragraphs(conversations, journal)
+            paragraphs = self._paragraphs(self.engine, conversations, journal)
             conversations = {
                 key: self._rewrite(arranged, merged[key][1], paragraphs[key])
                 if key in paragraphs
@@ -151,7 +154,7 @@ class _MergeWork:
         fates: list[Fate] = [f for key, arranged in conversations.items() for f in fates_of(key, arranged)]
         write_fates(self.writer.folder / "fates" / f"{shard_no:06d}.parquet", fates)
         rows = [row for key, arranged in conversations.items() for row in rows_of(key, arranged)]
-        self.writer.write_shard(shard_no, rows)  # last: it is what says that the shard is done
+        self.writer.write_shard(shard_no, rows)  # last: it marks the shard as done
         journal.remove()
 
     def _merge(self, key: str, rows: Mapping[str, Sequence[Annotation]]) -> tuple[list[HeardExchange], Known]:
@@ -160,15 +163,15 @@ class _MergeWork:
         return self._talk.arrange(key, [decided(one, self.spec) for one in weighed]), known
 
     def _paragraphs(
-        self, conversations: Mapping[str, Sequence[HeardExchange]], journal: Journal
+        self, engine: Engine, conversations: Mapping[str, Sequence[HeardExchange]], journal: Journal
     ) -> dict[str, Annotation]:
-        """The model's paragraph for every conversation that says something; what an earlier process wrote is kept."""
+        """The model's paragraph for every conversation that says something; those in the journal are kept."""
         found = {row["key"]: Annotation.from_json(row) for batch in journal.entries for row in batch}
         talking = [(key, one) for key, one in conversations.items() if any(exchange.kept for exchange in one)]
         for batch in _batches(talking, self.spec.batch_size):
             missing = [(key, one) for key, one in batch if key not in found]
             if missing:
-                new = write_paragraphs(self.engine, missing, self._settings)
+                new = write_paragraphs(engine, missing, self._settings)
                 journal.append([row.to_json() for row in new])
                 found |= {row.key: row for row in new}
         return found
@@ -176,11 +179,11 @@ class _MergeWork:
     def _rewrite(
         self, arranged: Sequence[HeardExchange], known: Known, paragraph: Annotation
     ) -> list[HeardExchange]:
-        """The conversation as the paragraph, or as it was where the model wrote none that can be used."""
+        """The conversation as the paragraph, or as it was where the paragraph is unusable."""
         writer = Source(WRITER, "base")  # its paragraph is a caption, judged as the base is
         (written,) = hear([writer], {WRITER: [paragraph]}, self._vocabulary)
         if paragraph.status != "ok":
-            # Never silently: the exchange says why the rules' conversation stays.
+            # The exchange of the paragraph says why the conversation stays as it was.
             return [*arranged, *self._talk.arrange(paragraph.key, [written])]
         verifiers = [verifier for source in ranked(self.sources) for verifier in source.verifiers]
         weighed = judge_by(written, known, verifiers)
@@ -193,7 +196,7 @@ def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 
 def counter_of(tokenizer: str | None) -> Callable[[str], int]:
-    """Counts words, or a tokenizer's tokens.
+    """A function that counts words, or a tokenizer's tokens.
 
     Raises:
         ModelError: there is no such tokenizer.

@@ -1,6 +1,6 @@
-"""Things that a caption introduces more often than there are: "a red cube and a red cube" where one was found.
+"""Things that a caption introduces more often than they occur: "a cube and a cube" where one was found.
 
-Three of four things that a small model's captions make up are of this sort: what it names is there, but once.
+Three of four things that a small model's captions make up are of this kind: the thing is there, but once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from vila2.merge.known import Known
 def refuted_repeats(spoken: Sequence[Spoken], known: Known) -> list[Spoken]:
     """The sentences of one answer; one that introduces a thing for which no box is left is contradicted.
 
-    What :func:`~vila2.claims.introductions.introduced` says is new needs a thing of its own among those that the name
-    can mean, as many as possible being placed. Nothing is said of names for which no box was found, nor of claims with
-    boxes of their own.
+    Each thing that is new by :func:`~vila2.claims.introductions.introduced` needs a box of its own among
+    those that its name can mean; boxes are assigned so that as many things as possible get one. Names for
+    which no box was found, and claims with boxes of their own, are not judged.
     """
 
     @cache
@@ -39,7 +39,7 @@ def refuted_repeats(spoken: Sequence[Spoken], known: Known) -> list[Spoken]:
         if one.verdict != "contradicted" and claims != one.sentence.claims:
             one = replace(one, sentence=replace(one.sentence, claims=claims), verdict="contradicted")
         if one.verdict == "contradicted":
-            taken = before  # what goes introduces nothing
+            taken = before  # a dropped sentence introduces nothing
         found.append(one)
     return found
 
@@ -67,8 +67,8 @@ def _placed(claim: Claim, meant: Callable[[Name], tuple[int, ...]], taken: dict[
 
 
 def _makes_room(name: Name, meant: Callable[[Name], tuple[int, ...]], taken: dict[int, Name]) -> bool:
-    """Gives a name one of the things that it can mean, moving others where they can mean another one."""
-    wanted: dict[int, int | None] = {}  # a thing to the one that the name which wants it would leave
+    """Assigns one of its things to a name, moving other names to other things where they allow it."""
+    wanted: dict[int, int | None] = {}  # a thing, and the thing that the name which wants it would leave
     asked: set[Name] = set()
     waiting: list[tuple[Name, int | None]] = [(name, None)]
     for who, leaves in waiting:

@@ -1,7 +1,7 @@
 """A model as the writer: caption and exchanges as one paragraph, which is then judged like any other caption.
 
-The paper had a language model merge detections and captions, and found that it adds hallucinations (A.2). This keeps
-that an option whose price can be read off the table of a merge: the contradiction rate of source ``writer``.
+The paper had a language model merge detections and captions, and found that it adds hallucinations (A.2).
+Here this is an option, and the table of a merge shows its price: the contradiction rate of source ``writer``.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from typing import Any
 from vila2.caption.careful_asking import Unanswered, ask_each
 from vila2.data.annotations import Annotation
 from vila2.engine.marks import mark
-from vila2.engine.protocol import Engine, GenerationSettings, Request
+from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request
 from vila2.merge.answer_sentences import text_of
 from vila2.merge.hearing import HeardExchange
 
 PROMPT = (
-    "Below are descriptions of one image, and questions about it with their answers. Merge them into one paragraph "
-    "that describes the image in detail. Say only what they say, say each thing once, and ask no questions."
+    "Below are descriptions of one image, and questions about it with their answers. Merge them into one "
+    "paragraph that describes the image in detail. Say only what they say, say each thing once, and ask no "
+    "questions."
 )
 
 
 def describe_writer(engine: Engine, settings: GenerationSettings) -> dict[str, Any]:
-    """What paragraphs are a function of besides the conversations; JSON-able."""
+    """What determines paragraphs, besides the conversations; JSON-able."""
     return {
         "engine": engine.name,
         "digest": engine.digest,
@@ -36,22 +37,25 @@ def describe_writer(engine: Engine, settings: GenerationSettings) -> dict[str, A
 def write_paragraphs(
     engine: Engine, conversations: Sequence[tuple[str, Sequence[HeardExchange]]], settings: GenerationSettings
 ) -> list[Annotation]:
-    """A paragraph for each key's conversation, marked as captions are; the engine sees the text alone.
+    """A paragraph for each conversation, marked as captions are; the engine sees only the text.
 
     Raises:
         EngineError: the engine cannot do what is asked.
     """
     requests = [Request(key, (), f"{PROMPT}\n\n{_as_text(exchanges)}") for key, exchanges in conversations]
-    return [
-        Annotation(request.key, "", "", "error", answer.reason)
-        if isinstance(answer, Unanswered)
-        else Annotation(request.key, "", answer.text, *mark(answer), answer.tokens)
-        for request, answer in zip(requests, ask_each(engine, requests, settings), strict=True)
-    ]
+    answers = ask_each(engine, requests, settings)
+    return [_paragraph(request.key, answer) for request, answer in zip(requests, answers, strict=True)]
+
+
+def _paragraph(key: str, answer: Answer | Unanswered) -> Annotation:
+    if isinstance(answer, Unanswered):
+        return Annotation(key, "", "", "error", answer.reason)
+    status, detail = mark(answer)
+    return Annotation(key, "", answer.text, status, detail, answer.tokens)
 
 
 def rewritten(arranged: Sequence[HeardExchange]) -> list[HeardExchange]:
-    """A conversation that a paragraph takes the place of."""
+    """A conversation that a paragraph replaces: all of it is dropped."""
     return [
         replace(
             one,

@@ -1,4 +1,4 @@
-"""What ``vila2 merge`` is told: which layers of which dataset, and how."""
+"""The input of ``vila2 merge``: a dataset, its layers, and the settings of the merge."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from vila2.run.finding import open_described
 def find_layers(
     place: Path, names: Sequence[str], dataset: str | None = None
 ) -> tuple[ShardDataset, dict[str, ReadLayer]]:
-    """A dataset and layers of it, as :func:`open_described` finds them; "original" may be left out and comes first.
+    """Opens a dataset and its layers by :func:`open_described`; "original" is implied, and comes first.
 
     Raises:
-        DataError: a layer is not there, or named twice; the folder is no dataset.
+        DataError: a layer does not exist, or is named twice; the folder is no dataset.
         RunError: there is no such folder, or the run has no such dataset.
     """
     if not place.is_dir():
@@ -35,7 +35,7 @@ def find_layers(
 
 
 def settings_of(place: Path) -> tuple[MergeSpec, int]:
-    """How to merge, and the seed, where nothing else is said: as a run's recipe says; of a dataset the defaults."""
+    """The settings and the seed to start from: those of a run's recipe, or the defaults for a dataset."""
     if not (place / "steps").is_dir():
         return MergeSpec(), 0
     recipe = load_recipe(place / "recipe.yaml")
@@ -43,12 +43,12 @@ def settings_of(place: Path) -> tuple[MergeSpec, int]:
 
 
 def merge_settings(start: MergeSpec, overrides: Sequence[str], layers: Mapping[str, ReadLayer]) -> MergeSpec:
-    """How to merge: as ``start`` says, with ``KEY=VALUE`` changed.
+    """The settings in ``start`` with overrides of the form ``KEY=VALUE``.
 
-    The base is, where neither names one of the layers, the one that no plugin wrote.
+    Where neither names one of the layers as the base, the base is the layer that no plugin wrote.
 
     Raises:
-        RecipeError: a setting that does not exist, a value that it does not take, or a base that is not clear.
+        RecipeError: a setting that does not exist, an invalid value, or an ambiguous base.
     """
     values = start.model_dump(exclude=set() if start.base in layers else {"base"})
     for override in overrides:

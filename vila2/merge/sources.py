@@ -1,10 +1,10 @@
-"""The layers that a merge reads: who wrote each, how its plugin wants it merged, and what it can tell of the others."""
+"""The layers that a merge reads: who wrote each, how its plugin wants it merged, and what it can find."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from vila2.claims.names import Name, name_of
@@ -20,7 +20,7 @@ from vila2.plugin.references import load_reference
 
 Role = Literal["original", "base", "specialist"]
 
-#: A specialist can find what it found in so many images; fewer may be slips of a word.
+#: Number of images from which on a specialist counts as able to find a thing; fewer may be slips of a word.
 COMMON = 3
 #: The name under which a model's paragraphs are counted.
 WRITER = "writer"
@@ -31,22 +31,20 @@ class Source:
     """A layer in a merge.
 
     Attributes:
-        name: of the layer.
+        name: name of the layer.
         role: the human text, the best self layer, or a specialist's.
-        layer: its annotations; None for a model's paragraphs.
-        policy: of its plugin.
-        questions: that stand before its answers to ``prompts``; empty keeps those that were asked.
-        verifiers: its plugin's, where it has one.
-        kinds: of claims that it makes anywhere.
+        policy: merge policy of its plugin.
+        questions: questions that replace ``prompts`` before its answers; empty keeps the prompts.
+        verifiers: verifier of its plugin, where it has one.
+        kinds: kinds of claims in the layer.
         labels: heads of names that it gives boxes in :data:`COMMON` images or more.
-        names: that it uses of things.
-        plugin: name, package and version, empty where no plugin wrote the layer.
-        prompts: of its plugin; what else it was asked stays as it was asked.
+        names: names that it uses for things in :data:`COMMON` images or more.
+        plugin: name, package and version; empty where no plugin wrote the layer.
+        prompts: prompts of its plugin; other questions stay as they were asked.
     """
 
     name: str
     role: Role
-    layer: ReadLayer | None = None
     policy: MergePolicy = field(default_factory=MergePolicy)
     questions: tuple[str, ...] = ()
     verifiers: tuple[NamedVerifier, ...] = ()
@@ -57,7 +55,7 @@ class Source:
     prompts: frozenset[str] = frozenset()
 
     def looked(self, rows: Iterable[Annotation], kind: str) -> bool:
-        """Whether it looked for claims of a kind in an image: it found some there, or says that there is nothing."""
+        """Whether it looked for claims of a kind in an image: it made one, or says that there is nothing."""
         if kind not in self.kinds:
             return False
         return any(
@@ -67,17 +65,17 @@ class Source:
 
 
 def open_sources(layers: Mapping[str, ReadLayer], base: str | None) -> tuple[Source, ...]:
-    """The layers of a merge by their roles, specialists surveyed (one pass over what they say).
+    """The layers of a merge with their roles; reads each specialist's layer once to survey it.
 
-    A layer that ``vila2 annotate`` wrote names its plugin, which must be installed; another is taken with the
-    default policy and its own questions.
+    A layer that ``vila2 annotate`` wrote names its plugin, which must be installed. Any other is taken with
+    the default policy and its own questions.
 
     Args:
-        layers: by name, in order; "original" among them.
-        base: the name of the self layer, None for none.
+        layers: layers by name, in order; "original" among them.
+        base: name of the self layer; None for none.
 
     Raises:
-        DataError: no original text, a base that is not among them, or a name that is taken.
+        DataError: no original text, a base that is not among the layers, or a reserved name.
         PluginError: a plugin is not installed, or broken.
     """
     if "original" not in layers:
@@ -88,8 +86,8 @@ def open_sources(layers: Mapping[str, ReadLayer], base: str | None) -> tuple[Sou
         )
     if WRITER in layers:
         raise DataError(
-            f"a layer called {WRITER!r} can not be merged",
-            hint="that is what a model's paragraphs are called",
+            f"a layer called {WRITER!r} cannot be merged",
+            hint="rename it: this name stands for a model's paragraphs",
         )
     host = Host()
     return tuple(_open(name, layer, base, host) for name, layer in layers.items())
@@ -97,27 +95,32 @@ def open_sources(layers: Mapping[str, ReadLayer], base: str | None) -> tuple[Sou
 
 def _open(name: str, layer: ReadLayer, base: str | None, host: Host) -> Source:
     if name in ("original", base):
-        return Source(name, "original" if name == "original" else "base", layer)
+        return Source(name, "original" if name == "original" else "base")
+    surveyed = _survey(name, layer)
     plugin = dict(getattr(layer, "info", {}).get("plugin") or {})
-    found = _survey(layer)
     if not plugin:
-        return Source(name, "specialist", layer, **found)
+        return surveyed
     installed, described = host.plugin(plugin["name"]), host.specialist(plugin["name"])
     of = f"{installed}, verifier"
-    verifiers = (NamedVerifier(of, load_reference(described.verifier, of=of)),) if described.verifier else ()
-    about = {"name": installed.name, "package": installed.package, "version": installed.version}
-    questions = described.questions or described.prompts
-    found["prompts"] = frozenset(prompt.strip() for prompt in described.prompts)
-    return Source(name, "specialist", layer, described.merge, questions, verifiers, **found, plugin=about)
+    return replace(
+        surveyed,
+        policy=described.merge,
+        questions=described.questions or described.prompts,
+        verifiers=(NamedVerifier(of, load_reference(described.verifier, of=of)),)
+        if described.verifier
+        else (),
+        plugin={"name": installed.name, "package": installed.package, "version": installed.version},
+        prompts=frozenset(prompt.strip() for prompt in described.prompts),
+    )
 
 
 def ranked(sources: Sequence[Source]) -> list[Source]:
-    """The specialists, the one that is believed most first: by priority, of equals the one named first."""
+    """The specialists by priority, the most believed first; equals in the order in which they are named."""
     return sorted((one for one in sources if one.role == "specialist"), key=lambda one: -one.policy.priority)
 
 
-def _survey(layer: ReadLayer) -> dict[str, Any]:
-    """Kinds of claims, labels and names of a specialist's layer."""
+def _survey(name: str, layer: ReadLayer) -> Source:
+    """A specialist's layer with its kinds of claims, labels and names."""
     kinds: set[str] = set()
     names: Counter[Name] = Counter()
     heads: Counter[str] = Counter()
@@ -125,19 +128,21 @@ def _survey(layer: ReadLayer) -> dict[str, Any]:
         claims = usable_claims(row)
         kinds |= {claim.kind for claim in claims}
         heads.update(heads_of(claims))
-        names.update({name_of(name) for claim in claims for name in (claim.subject, claim.object) if name})
-    return {
-        "kinds": frozenset(kinds),
-        "labels": frozenset(head for head, images in heads.items() if images >= COMMON),
-        "names": frozenset(name for name, images in names.items() if name and images >= COMMON),
-    }
+        names.update({name_of(one) for claim in claims for one in (claim.subject, claim.object) if one})
+    return Source(
+        name,
+        "specialist",
+        kinds=frozenset(kinds),
+        labels=frozenset(head for head, images in heads.items() if images >= COMMON),
+        names=frozenset(one for one, images in names.items() if one and images >= COMMON),
+    )
 
 
 def usable_claims(row: Annotation) -> tuple[Claim, ...]:
-    """The claims of an answer that is one."""
+    """The claims of a usable answer."""
     return row.claims if row.status == "ok" else ()
 
 
 def _says_nothing(row: Annotation) -> bool:
-    """Whether an empty answer says in words that there is nothing of the kind; silence says nothing."""
+    """Whether an empty answer says in words that there is nothing of the kind; silence does not count."""
     return row.status == "empty" and bool(row.turns) and bool(row.text.strip())

@@ -1,8 +1,8 @@
-"""The layers against each other: every sentence's verdict.
+"""Weighs the layers against each other, for a verdict on every sentence.
 
-The specialists are each other's evidence and the captions'. A specialist's claim is supported by any of the others, but
-only one that ranks above its own can refute it: where two contradict each other, the higher priority stays. What is
-refuted is no evidence any more.
+The specialists are evidence for each other and for the captions. Any other specialist can support a
+specialist's claim, but only one that ranks higher can refute it: where two contradict each other, the one
+with the higher priority stays. A refuted claim is no evidence any more.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def weigh(
     """Judges every sentence.
 
     Args:
-        heard: of one image.
+        heard: exchanges about one image.
         sources: all layers.
-        rows: the annotations of the image, by layer.
-        absence: which of "objects", "texts" and "repeats" are refuted because a specialist did not find them; what each
-            refutes is said in docs/architecture.md.
+        rows: annotations of the image, by layer.
+        absence: kinds of claims that are refuted where a specialist looked and found nothing: any of
+            "objects", "texts" and "repeats", which docs/architecture.md explains.
 
     Returns:
         The exchanges with verdicts, in the same order, and what is known of the image in the end.
@@ -44,13 +44,13 @@ def weigh(
     order = ranked(sources)
     verifiers = [verifier for source in order for verifier in source.verifiers]
     testimony = {source.name: _testimony(heard, source) for source in order}
-    found = frozenset().union(*(one.labels for one in order))
+    found = frozenset[str]().union(*(one.labels for one in order))
 
     def known(among: Sequence[Source]) -> Known:
         looked = [one.labels for one in among if one.looked(rows.get(one.name, ()), "object")]
         return known_of(
             (claim for one in among for claim in testimony[one.name]),
-            labels=frozenset().union(*looked) if "objects" in absence else frozenset(),
+            labels=frozenset[str]().union(*looked) if "objects" in absence else frozenset(),
             found=found,
             all_texts="texts" in absence and any(one.looked(rows.get(one.name, ()), "text") for one in among),
             all_counted="repeats" in absence,
@@ -69,7 +69,7 @@ def weigh(
 
 
 def judge_by(exchange: HeardExchange, known: Known, verifiers: Sequence[NamedVerifier]) -> HeardExchange:
-    """An exchange with the verdicts that all that is known gives.
+    """An exchange with verdicts by all that is known.
 
     Raises:
         PluginError: a verifier fails.
@@ -104,7 +104,7 @@ def _sentence(one: Spoken, others: Known, above: Known, verifiers: Sequence[Name
 
 
 def _testimony(exchanges: Sequence[HeardExchange], source: Source) -> list[Claim]:
-    """What a specialist's parser understood of its answers, less what was refuted."""
+    """The claims that a specialist's parser read in its answers, without those that were refuted."""
     return [
         claim
         for exchange in exchanges

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -13,7 +14,7 @@ from vila2.recipe.parts.evaluate import BenchmarkSpec, ReportSpec
 from vila2.recipe.parts.model import ModelSpec
 from vila2.recipe.parts.specialists import MergeSpec, SpecialistUse
 from vila2.recipe.parts.stage import StageSpec, with_stage_defaults
-from vila2.recipe.parts.values import Count, Name, Part, Text, Whole
+from vila2.recipe.parts.values import DEFAULT_ENGINE, Count, Name, Part, Text, Whole
 
 
 class Recipe(Part):
@@ -45,6 +46,11 @@ class Recipe(Part):
         "goes straight into SFT, beside the best round's captions, as much of it as takes the tokens that the merged "
         "captions would have taken (a control); more-sft: SFT goes on for as many tokens, with nothing new (a control)",
     )
+    engine: Text = Field(
+        default=DEFAULT_ENGINE,
+        description="engine that generates captions, answers to benchmarks, annotations of specialists and merged "
+        "paragraphs; a plugin may bring others. `cycle.engine` and `merge.engine` override it",
+    )
     controls: tuple[Text, ...] = Field(
         default=(),
         description="what else could explain the gain: twice-sft, shuffled-captions, ...; all in docs/controls.md",
@@ -64,6 +70,11 @@ class Recipe(Part):
     @classmethod
     def _give_stage_defaults(cls, raw: Any) -> Any:
         return with_stage_defaults(raw)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _give_engine(cls, raw: Any) -> Any:
+        return with_engine(raw, ("cycle", "merge"))
 
     @model_validator(mode="after")
     def _check_across(self) -> Recipe:
@@ -92,3 +103,18 @@ class Recipe(Part):
         """The name of the dataset whose captions are rewritten."""
         stage = self.stages.get(self.cycle.stage) or next(iter(self.stages.values()))
         return self.cycle.recaption or stage.mixture[0].dataset
+
+
+def with_engine(raw: Any, parts: Sequence[str]) -> Any:
+    """A raw recipe whose parts have the engine of the whole where they name none."""
+    if not isinstance(raw, Mapping) or "engine" not in raw:
+        return raw
+    given = {name: raw.get(name, {}) for name in parts}
+    return {
+        **raw,
+        **{
+            name: {"engine": raw["engine"], **part}
+            for name, part in given.items()
+            if isinstance(part, Mapping)
+        },
+    }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
 from vila2.progress import Progress
 from vila2.recipe.parts.model import Dtype
-from vila2.recipe.parts.values import Part
+from vila2.recipe.parts.values import DEFAULT_ENGINE, Later, Part
 from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.run.step_kinds import Inputs, step_kind
 from vila2.specialist.annotating import annotate_dataset, summarise_layer
@@ -26,6 +26,7 @@ class AnnotateSettings(Part):
         select: from where to where in the order of keys by hash, 0 to 1.
         seed: seed of the choice of prompts.
         dtype: type of the weights.
+        engine: name of the engine that generates.
     """
 
     plugin: str
@@ -34,6 +35,7 @@ class AnnotateSettings(Part):
     select: tuple[float, float]
     seed: int
     dtype: Dtype
+    engine: Annotated[str, Later] = DEFAULT_ENGINE
 
 
 @step_kind("annotate", AnnotateSettings, digested_as="vila2.cycle.work.annotate")
@@ -43,7 +45,7 @@ def annotate(folder: Path, settings: AnnotateSettings, inputs: Inputs, progress:
 
     layer = annotate_dataset(
         ShardDataset.open(inputs["data"]),
-        open_engine("transformers", inputs["model"], dtype=settings.dtype),
+        open_engine(settings.engine, inputs["model"], dtype=settings.dtype),
         MadeSpecialist(
             settings.plugin, inputs["model"], {"annotate": settings.annotate.model_dump(mode="json")}
         ),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from vila2.data.shards import ShardDataset
 from vila2.errors import RunError
@@ -28,19 +29,20 @@ _SIDE = 1024  # of the matrices that are multiplied
 _MEASURED = 0.1  # seconds
 
 
-def learning_parameters(model: torch.nn.Module, stage: StageSpec) -> int:
+def learning_parameters(model: PreTrainedModel, stage: StageSpec) -> int:
     """How many parameters a stage trains, counted on the model's outline, which is changed.
 
     Raises:
         TrainingError: the model has no such part, or cannot be given adapters.
     """
     freeze_all_but(model, stage.train)
+    learner: torch.nn.Module = model
     if stage.lora:
         plain = stage.model_copy(update={"lora": stage.lora.model_copy(update={"quantize": None})})
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # between peft and transformers
-            model = add_lora(model, plain)
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+            learner = add_lora(model, plain)
+    return sum(p.numel() for p in learner.parameters() if p.requires_grad)
 
 
 def samples_of_stage(job: Job, stage: StageSpec, tried: Tried) -> tuple[int | None, str]:

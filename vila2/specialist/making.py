@@ -102,6 +102,7 @@ def make(
                 **dict(job.recipe.evaluate),
                 seed=job.recipe.seed,
                 dtype=dtype,
+                engine=job.engine,
             ),
             inputs={"model": checkpoint, "data": held_out},
         )

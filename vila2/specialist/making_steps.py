@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from vila2.data.atomic import write_json_atomic
 from vila2.errors import DataError, PluginError
@@ -18,7 +18,7 @@ from vila2.plugin.host import Host
 from vila2.plugin.references import call, checked, listed, load_reference
 from vila2.progress import Progress
 from vila2.recipe.parts.model import Dtype
-from vila2.recipe.parts.values import Part
+from vila2.recipe.parts.values import DEFAULT_ENGINE, Later, Part
 from vila2.recipe.specialist_recipe import AnswerSpec
 from vila2.run.step_files import read_done
 from vila2.run.step_kinds import Inputs, step_kind
@@ -67,6 +67,7 @@ class AskSettings(AnswerSpec):
     plugin_version: str
     seed: int
     dtype: Dtype
+    engine: Annotated[str, Later] = DEFAULT_ENGINE
 
 
 class SaveSettings(Part):
@@ -228,7 +229,7 @@ def ask_held_out(folder: Path, settings: AskSettings, inputs: Inputs, progress: 
         return json.loads(scored.read_bytes())
     specialist, of = Host().specialist(settings.plugin), f"{Host().plugin(settings.plugin)}, metrics"
     score = load_reference(specialist.metrics, of=of)
-    engine = JournalledEngine(open_engine("transformers", inputs["model"], dtype=settings.dtype), journal)
+    engine = JournalledEngine(open_engine(settings.engine, inputs["model"], dtype=settings.dtype), journal)
     questions = choose_questions(ShardDataset.open(inputs["data"]), settings.limit, settings.seed)
     asked = ask(
         engine,

@@ -16,6 +16,7 @@ from vila2.model.shipped import is_miniature
 from vila2.nearest import nearest_path
 from vila2.recipe.parts.data import DatasetSpec, MixtureEntry
 from vila2.recipe.parts.model import ModelSpec
+from vila2.recipe.parts.values import DEFAULT_ENGINE
 from vila2.recipe.specialist_recipe import RUN
 from vila2.run.pruning import is_pruned
 from vila2.run.status import recipe_steps
@@ -42,6 +43,7 @@ class Origin:
         sources: the recipe's datasets by name, as far as there is a recipe.
         miniature: whether it is the shipped miniature, which specialists are made of in other ways than of a
             real VLM.
+        engine: name of the engine that generates, as the run's recipe says.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Origin:
     dtype: str = "float32"
     sources: Mapping[str, DatasetSpec] = field(default_factory=dict)
     miniature: bool = False
+    engine: str = DEFAULT_ENGINE
 
     @property
     def generalist(self) -> Path | str | StepResult:
@@ -223,6 +226,7 @@ def _of_run(run: Path) -> Origin:
         recipe.model.dtype,
         recipe.data,
         starts_from_the_miniature(recipe.model),
+        recipe.engine,
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from vila2.engine.registry import find_engine
 from vila2.errors import DataError, PluginError, RecipeError, Vila2Error
 from vila2.nearest import did_you_mean
 from vila2.plugin.contract import Specialist
@@ -21,6 +22,7 @@ from vila2.plugin.references import load_reference, read_packaged
 from vila2.recipe.checks.problems import Problem, mapping, sequence
 from vila2.recipe.file.extends import recipe_text as read_recipe_text
 from vila2.recipe.parts.data import DatasetSpec
+from vila2.recipe.parts.values import DEFAULT_ENGINE
 from vila2.recipe.specialist_recipe import RUN, SpecialistRecipe, read_specialist_recipe
 from vila2.specialist.origin import Origin
 
@@ -41,6 +43,7 @@ class Job:
         images: the run's own dataset, where the builder reads that and the run is under way.
         mix: datasets in the place of ``run:STAGE``.
         subsets, builder_version: of the builder.
+        engine: name of the engine that asks generalist and specialist about what was held out.
     """
 
     plugin: Installed
@@ -53,6 +56,7 @@ class Job:
     subsets: tuple[str, ...]
     builder_version: int
     images: StepResult | None = None
+    engine: str = DEFAULT_ENGINE
 
     @property
     def name(self) -> str:
@@ -67,6 +71,7 @@ def prepare_job(
     recipe: Path | None = None,
     overrides: Sequence[str] = (),
     mix: Sequence[Path] = (),
+    engine: str | None = None,
     told_as: str = "--set",
 ) -> Job:
     """Finds and checks what a specialist is made of.
@@ -79,6 +84,7 @@ def prepare_job(
         recipe: in the place of the plugin's own.
         overrides: of :func:`vila2.recipe.specialist_recipe.read_specialist_recipe`.
         mix: folders of datasets in the place of ``run:STAGE``.
+        engine: name of the engine that asks the models; None stands for the origin's.
         told_as: how the overrides were given, for errors.
 
     Raises:
@@ -104,7 +110,9 @@ def prepare_job(
     data = data or read.data
     images = None if data else origin.images_under_way
     wrong: list[Vila2Error] = []
+    engine = engine or origin.engine
     looks: list[Callable[[], object]] = [
+        lambda: find_engine(engine),
         lambda: _check_data(data or _own_data(origin, installed, specialist), images, specialist),
         lambda: origin.start(read.start),
         lambda: _check_mixtures(read, origin, mix),
@@ -116,7 +124,19 @@ def prepare_job(
             wrong.append(error)
     _raise_all(wrong)
     data = data or _own_data(origin, installed, specialist)
-    return Job(installed, specialist, read, where, origin, data, tuple(mix), subsets, builder.version, images)
+    return Job(
+        installed,
+        specialist,
+        read,
+        where,
+        origin,
+        data,
+        tuple(mix),
+        subsets,
+        builder.version,
+        images,
+        engine,
+    )
 
 
 def builder_config(job: Job, data: Path) -> Any:

@@ -1,8 +1,8 @@
 """A blank image for batches without one, so that all processes run the same parts of the model.
 
-Gradients are summed over processes part by part, and under ZeRO-3 weights are gathered part by part: a process
-that skips the vision tower because its batch is all text would leave the others waiting for ever. It reads a
-blank image that the loss does not count instead, which adds exactly nothing to loss and gradients.
+Gradients are summed over processes part by part, and under ZeRO-3 weights are gathered part by part: a
+process that skips the vision tower because its batch is all text would leave the others waiting forever.
+Instead it reads a blank image that the loss does not count. That adds exactly zero to loss and gradients.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from vila2.data.sample import ImagePart, Sample, TextPart, Turn
 from vila2.model.conversation import IGNORED, ConversationEncoder, Encoded
 from vila2.model.pieces import Style
 
-_SIDE = 64  # pixels; every processor brings it to its own size
+_SIDE = 64  # pixels; every processor resizes it to its own size
 
 
 def blank_sample(processor: Any, style: Style) -> Encoded:
-    """One grey image, encoded as the model reads images, of which the loss counts nothing."""
+    """One gray image, encoded as the model reads images, with no token that the loss counts."""
     file = io.BytesIO()
     Image.new("RGB", (_SIDE, _SIDE), (128, 128, 128)).save(file, "PNG")
     turns = (Turn("user", (ImagePart(0),)), Turn("assistant", (TextPart("."),)))
@@ -35,9 +35,9 @@ class WithBlankImage:
     """A collator that adds the blank sample to a batch that has no image, or no sample at all.
 
     Args:
-        collate: makes a batch of samples, or of packs.
-        blank: from :func:`blank_sample`.
-        packed: whether it is packs, of which one makes a batch.
+        collate: collator of samples, or of packs.
+        blank: result of :func:`blank_sample`.
+        packed: whether the items are packs, one per batch.
     """
 
     def __init__(self, collate: Callable[[Any], dict[str, Any]], blank: Encoded, *, packed: bool = False):

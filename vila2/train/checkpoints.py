@@ -1,4 +1,4 @@
-"""Checkpoints that a killed stage goes on from: only those that were written to the end count."""
+"""Checkpoints that a killed stage resumes from: only those that were written to the end count."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from vila2.data.atomic import write_text_atomic
 from vila2.errors import ModelError, TrainingError
@@ -21,29 +22,32 @@ class MarkComplete(TrainerCallback):
     """Marks a checkpoint once the files of all processes are on disk, and only then removes older ones.
 
     Args:
-        processes: that train.
+        processes: number of processes that train.
         zero: DeepSpeed's ZeRO stage; such a checkpoint is in as many pieces as there are processes.
     """
 
     def __init__(self, processes: int = 1, zero: int | None = None) -> None:
         self.manner = {"processes": processes, "zero": zero}
 
-    def on_save(self, args, state, control, **kwargs):
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         if torch.distributed.is_initialized():
             torch.distributed.barrier()
         if state.is_world_process_zero:
-            path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
             write_text_atomic(path / _COMPLETE, json.dumps(self.manner))
             for number, older in _checkpoints(path.parent):
                 if number != state.global_step:
-                    shutil.rmtree(older)
+                    _remove(older)
 
 
 def latest_checkpoint(folder: Path, *, processes: int = 1, zero: int | None = None) -> Path | None:
     """The newest complete checkpoint in a stage's folder.
 
     Raises:
-        TrainingError: DeepSpeed wrote it in pieces for other processes than these, or its weights are damaged.
+        TrainingError: DeepSpeed wrote it in pieces for another number of processes, or its weights are
+            damaged.
     """
     complete = {number: path for number, path in _checkpoints(folder) if (path / _COMPLETE).exists()}
     if not complete:
@@ -54,14 +58,14 @@ def latest_checkpoint(folder: Path, *, processes: int = 1, zero: int | None = No
     before = manner.get("processes", 1), manner.get("zero")
     if (before[1] or zero) and before != (processes, zero):
         raise TrainingError(
-            f"{path} was written {_said(*before)} and cannot be gone on from {_said(processes, zero)}",
-            hint=f"go on with `--set processes={before[0]}`, or delete {folder} to train the stage anew",
+            f"{path} was written {_said(*before)} and cannot be resumed {_said(processes, zero)}",
+            hint=f"resume with `--set processes={before[0]}`, or delete {folder} to train the stage anew",
         )
     return path
 
 
 def _check_whole(path: Path) -> None:
-    """Whether the weights of a complete checkpoint are still as long as they were written."""
+    """Checks that the weights of a complete checkpoint are still as long as they were written."""
     try:
         for file in sorted(path.glob("*.safetensors")):
             check_safetensors(file)
@@ -79,6 +83,18 @@ def remove_torn(folder: Path) -> None:
     for _, path in _checkpoints(folder):
         if not (path / _COMPLETE).exists():
             shutil.rmtree(path)
+
+
+def remove_all(folder: Path) -> None:
+    """Removes the checkpoints of a stage whose model is saved."""
+    for _, path in _checkpoints(folder):
+        _remove(path)
+
+
+def _remove(checkpoint: Path) -> None:
+    # The mark goes first: a kill must not leave half a checkpoint that counts as complete.
+    (checkpoint / _COMPLETE).unlink(missing_ok=True)
+    shutil.rmtree(checkpoint)
 
 
 def _checkpoints(folder: Path) -> Iterator[tuple[int, Path]]:

@@ -1,4 +1,4 @@
-"""What the trainer iterates over: a mixture's samples, encoded on the way, one by one or in packs."""
+"""The trainer's datasets: a mixture's samples, encoded when they are read, one by one or in packs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from vila2.model.pieces import Style
 from vila2.packing.plan import Packs
 
 
-class EncodedMixture(Dataset):
-    """Map-style: sample i of the mixture, as token ids, labels and image tensors.
+class EncodedMixture(Dataset[Encoded]):
+    """Map-style dataset: sample i of the mixture, as token ids, labels and image tensors.
 
     Raises:
-        TrainingError: a sample that could be trained on when it was measured, and can not now.
+        TrainingError: a sample that could be trained on when it was measured, and cannot any more.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class EncodedMixture(Dataset):
         except (DataError, ModelError) as error:
             raise TrainingError(
                 f"{error.what}; when the stage began this was not so",
-                hint="the dataset or a layer was changed while the stage ran: look with `vila2 data verify`, remove the "
-                "stage's folder and give the same command again",
+                hint="the dataset or a layer was changed while the stage ran: check it with "
+                "`vila2 data verify`, remove the stage's folder and give the same command again",
             ) from error
 
 
-class PackedMixture(Dataset):
-    """Map-style: the encoded samples of pack i.
+class PackedMixture(Dataset[list[Encoded]]):
+    """Map-style dataset: the encoded samples of pack i.
 
     Raises:
         TrainingError: a sample is not as long as it was when the packs were planned.

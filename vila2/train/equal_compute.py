@@ -1,7 +1,8 @@
-"""As much compute by other means: samples in a stage whose tokens make up for those of another training.
+"""Equal compute by other means: a stage gets as many more samples as match the tokens of another training.
 
-A control of the paper's experiment: is it worth letting specialists write about the images, or would their training
-data have done as much in SFT? Tokens are those of the samples, image tokens included, without padding.
+This is a control of the paper's experiment: is it worth letting specialists write about the images, or would
+their training data have helped as much in SFT? Tokens are those of the samples, image tokens included,
+without padding.
 """
 
 from __future__ import annotations
@@ -30,25 +31,26 @@ def with_equal_compute(
     seed: int,
     progress: Progress,
 ) -> StageSpec:
-    """A stage that reads its own mixture as often as before and, spread over that, so many other samples.
+    """A stage that reads its own mixture as often as before, and enough samples of other datasets among it.
 
     Args:
-        stage: its mixture holds the other datasets too, in the proportions of their weights.
-        told: the others' names, and the two stages whose difference in tokens is spent on them.
-        inputs: the datasets and layers of all three.
-        processor: of the model, which tells how many tokens a sample has.
-        seed: of the choice of samples.
-        progress: shows the measuring.
+        stage: stage whose mixture also holds the other datasets, in the proportions of their weights.
+        told: names of the other datasets, and the two stages whose difference in tokens is spent on them.
+        inputs: datasets and layers of all three stages.
+        processor: processor of the model, which determines the tokens of a sample.
+        seed: seed of the choice of samples.
+        progress: display of the measuring.
 
     Returns:
-        The stage with one epoch, in which nothing is seen in another proportion than asked for.
+        The stage with one epoch, which reads everything in the proportions asked for.
 
     Raises:
-        TrainingError: there is nothing to spend, or the stage is as long as it is whatever its mixture.
+        TrainingError: there is nothing to spend, or the stage has a fixed number of steps.
     """
     if stage.max_steps is not None:
         raise TrainingError(
-            "a stage of max_steps can not make up for another's compute", hint="give it epochs instead"
+            "a stage with max_steps cannot make up for another stage's compute",
+            hint="give it epochs instead",
         )
 
     more, less = (_measured(one, inputs, processor, seed, progress) for one in (told.more, told.less))
@@ -90,7 +92,7 @@ def _repeated(entry: MixtureEntry, times: float) -> list[MixtureEntry]:
 
 
 def _so_many(entry: MixtureEntry, size: int, count: int) -> list[MixtureEntry]:
-    """Whole passes over what an entry reads, which is of this size, and of the rest exactly so many."""
+    """Entries for ``count`` samples of an entry of this size: whole passes, and one entry for the rest."""
     passes, rest = divmod(count, size)
     if entry.count is not None:
         entries = [entry] * passes

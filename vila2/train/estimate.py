@@ -1,8 +1,8 @@
-"""How much memory a stage will take, before it takes it.
+"""An estimate of the memory that a stage will take.
 
-An estimate, not a promise: weights, gradients and Adam's two moments are exact; activations follow
-the usual count of a transformer layer (Korthikanti et al. 2022, "Reducing activation recomputation",
-section 4.1) and logits are counted apart, because a small model with a large vocabulary is all logits.
+Weights, gradients and Adam's two moments are exact. Activations follow the usual count for a transformer
+layer (Korthikanti et al. 2022, "Reducing activation recomputation", section 4.1). Logits are counted
+separately, because in a small model with a large vocabulary they dominate.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ class Sizes:
     """What a model's memory depends on: parameters by part, and the language model's shape.
 
     Attributes:
-        parameters: by part.
-        hidden, layers: of the language model; None where neither its weights nor its configuration tell.
-        vocabulary: tokens that the output layer scores.
-        added: parameters of the rows of added tokens, which learn beside adapters too.
-        adapters: parameters that adapters of rank 1 would have.
+        parameters: number of parameters by part.
+        hidden: hidden size of the language model; None where neither weights nor configuration tell.
+        layers: number of layers of the language model; None where its configuration does not tell.
+        vocabulary: number of tokens that the output layer scores.
+        added: number of parameters in the rows of added tokens, which learn beside adapters too.
+        adapters: number of parameters that adapters of rank 1 would have.
     """
 
     parameters: dict[str, int]
@@ -49,7 +50,7 @@ class Sizes:
         """Sizes of a model, which may live on the meta device.
 
         Raises:
-            ModelError: its parts cannot be told apart, so that no stage could train it.
+            ModelError: its parts cannot be told apart, so no stage could train it.
         """
         from vila2.model.generalist import parts_of
         from vila2.model.special_tokens import token_groups
@@ -59,7 +60,7 @@ class Sizes:
             name: sum(p.numel() for p in module.parameters()) for name, module in parts_of(model).items()
         }
         hidden, layers, vocabulary = text_shape(model.config)
-        # The layers themselves are surer than what a configuration says of them, where both are there.
+        # Where both are there, the layers themselves are surer than the configuration.
         embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
         rows = getattr(embedding, "weight", None)
         scores = getattr(head, "weight", None)
@@ -75,7 +76,7 @@ class Sizes:
 
 
 def text_shape(config: PreTrainedConfig) -> tuple[int | None, int | None, int | None]:
-    """Hidden size, layers and vocabulary of a configuration's language model; None for what it does not name."""
+    """Hidden size, layers and vocabulary of a configuration's language model; None for what it omits."""
     text = config.get_text_config(decoder=True)
     if isinstance(text, Mapping):  # a sub-configuration that transformers left as it was read
         return tuple(text.get(name) for name in _SHAPE)  # type: ignore[return-value]
@@ -92,16 +93,16 @@ def stage_memory(
     """Bytes on one device by purpose; None for what cannot be told of this model.
 
     Args:
-        sizes: of the model.
-        stage: what is trained, and how.
-        tokens: length of a typical sample.
-        counted: those of its tokens for which logits are made, which are the ones that the loss counts in a
-            model of our family and all of them in others.
-        value_bytes: 4 for float32, 2 for bfloat16 and float16.
-        processes: that train together, each on a device of its own.
+        sizes: sizes of the model.
+        stage: stage to train.
+        tokens: length of a typical sample, in tokens.
+        counted: number of its tokens for which logits are made: those that the loss counts in a model of the
+            vila2 family, all of them in others.
+        value_bytes: bytes of a weight: 4 for float32, 2 for bfloat16 and float16.
+        processes: number of processes that train together, each on a device of its own.
 
     Raises:
-        TrainingError: the model has no such part to train.
+        TrainingError: the model lacks a part that the stage trains.
     """
     from vila2.train.trainer import samples_at_a_time
     from vila2.train.zero import zero_stage
@@ -126,13 +127,14 @@ def stage_memory(
     frozen = (total - trained) * value_bytes
     if stage.lora and stage.lora.quantize:
         frozen -= int(sizes.parameters["language"] * (value_bytes - _NF4_BYTES))
-    # What learns is float32 (see precision); DeepSpeed counts that copy to the optimiser's and shares it out.
+    # Weights that learn are float32 (see precision); DeepSpeed keeps that copy in the optimizer and shards
+    # it.
     weights = frozen + trained * (value_bytes if zero else 4)
     moments = trained * (_MOMENTS_BYTES + (4 if zero and value_bytes < 4 else 0))
     return {
         "weights": weights // (processes if zero == 3 else 1),
         "gradients": trained * (value_bytes if zero else 4) // (processes if zero >= 2 else 1),
-        "optimiser": moments // (processes if zero else 1),
+        "optimizer": moments // (processes if zero else 1),
         "activations": activations,
         "logits": 2 * int(batch * counted) * sizes.vocabulary * 4 if sizes.vocabulary else None,
     }

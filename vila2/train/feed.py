@@ -1,19 +1,19 @@
-"""What a stage's trainer is fed with: samples padded into batches, or packed into rows."""
+"""The input of a stage's trainer: samples padded into batches, or packed into rows."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch.utils.data import Dataset
 
 from vila2.data.branches import TakenApart, is_tree
 from vila2.data.mixtures import Mixture
+from vila2.data.sample import Sample
 from vila2.model.conversation import ConversationEncoder
 from vila2.packing.collate import Collator, PackCollator, collate_padded
 from vila2.packing.isolation import Isolation
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("vila2.train")
 
 _LOOKED_AT = 16  # samples of a dataset
+#: Makes a batch of items, which are samples or packs.
+Collate = Callable[[Any], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,16 @@ class Feed:
     """Items and how they become batches.
 
     Attributes:
-        dataset: of items, which are samples or packs.
-        collator: of items.
+        dataset: dataset of items, which are samples or packs.
+        collator: collator of items.
         stage: the stage with its batch sizes in items.
-        fitting: the samples that it is made of, and those that were left out.
-        results: what the report is told of packing; empty without.
-        apart: what it is told of trees that were taken apart; empty where none were.
+        fitting: the samples that are trained on, and those that were left out.
+        results: what the report shows of packing; empty without packing.
+        apart: what the report shows of trees that were taken apart; empty where none were.
     """
 
-    dataset: Dataset
-    collator: Callable[[Any], dict[str, Any]]
+    dataset: EncodedMixture | PackedMixture
+    collator: Collate
     stage: StageSpec
     fitting: Fitting
     results: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class Feed:
 
     @property
     def about(self) -> str:
-        """What is shown beside the loss."""
+        """The text that is shown beside the loss."""
         return f"packs {self.results['fill']:.1%} full" if self.results else ""
 
 
@@ -75,17 +77,17 @@ def feed(
     """Prepares a mixture, and where samples share rows also the model.
 
     Args:
-        stage: to train.
-        mixture: its samples.
-        generalist: the model, whose attention is told to keep samples apart, and its processor.
-        folder: of the stage, where the lengths of its samples are kept.
-        seed: of the choice of packs.
-        processes: that train together.
-        progress: shows the measuring of the samples.
-        name: of the stage.
+        stage: stage to train.
+        mixture: samples of the stage.
+        generalist: model, whose attention is set to keep samples apart, and its processor.
+        folder: folder of the stage, where the lengths of its samples are kept.
+        seed: seed of the choice of packs.
+        processes: number of processes that train together.
+        progress: display of the measuring.
+        name: name of the stage.
 
     Raises:
-        TrainingError: the model cannot keep samples that share a row apart, or too many samples can not be
+        TrainingError: the model cannot keep samples that share a row apart, or too many samples cannot be
             trained on.
     """
     model, processor = generalist.model, generalist.processor
@@ -110,17 +112,19 @@ def feed(
     mixture, lengths = fitting.mixture, fitting.lengths
     samples = EncodedMixture(mixture, encoder, stage.style)
     if stage.objective == "words":
-        collate = partial(collate_padded, pad_token_id=processor.tokenizer.pad_token_id)
-        return Feed(samples, collate, stage, fitting)
+        padded = partial(collate_padded, pad_token_id=processor.tokenizer.pad_token_id)
+        return Feed(samples, padded, stage, fitting)
     if not stage.pack_length:
         apart: dict[str, Any] = {}
         if problem:
-            alone = TakenApart.of(mixture, folder / "branches.npz", progress)
+            # A mixture is read by number, as a sequence is.
+            alone = TakenApart.of(cast(Sequence[Sample], mixture), folder / "branches.npz", progress)
             samples = EncodedMixture(alone, encoder, stage.style)
             apart = {"trees": alone.trees, "samples": len(alone), "why": problem}
             log.info("%d trees were taken apart into %d samples: %s", alone.trees, len(alone), problem)
         collate = Collator(processor.tokenizer.pad_token_id, isolation=isolation)
-        return Feed(samples, _seen_by_all(collate, processor, stage, processes), stage, fitting, apart=apart)
+        whole = _with_an_image_for_all(collate, processor, stage, processes)
+        return Feed(samples, whole, stage, fitting, apart=apart)
     packs = plan_packs(
         lengths.tokens,
         lengths.images,
@@ -130,12 +134,12 @@ def feed(
     )
     counted = stage_in_packs(stage, packs, processes)
     results = {"packs": len(packs), "fill": packs.fill, "packs_per_step": counted.batch_size}
-    collate = _seen_by_all(PackCollator(isolation), processor, stage, processes)
-    return Feed(PackedMixture(samples, packs), collate, counted, fitting, results)
+    in_rows = _with_an_image_for_all(PackCollator(isolation), processor, stage, processes)
+    return Feed(PackedMixture(samples, packs), in_rows, counted, fitting, results)
 
 
 def _holds_trees(mixture: Mixture) -> bool:
-    """Whether samples have branches: by their view, or in a dataset of which some have that are spread over it."""
+    """Whether samples have branches: by their view, or by a few samples spread over each dataset."""
     return any(
         part.view.kind == "tree"
         or any(is_tree(part[number]) for number in range(0, len(part), max(1, len(part) // _LOOKED_AT)))
@@ -143,7 +147,7 @@ def _holds_trees(mixture: Mixture) -> bool:
     )
 
 
-def _seen_by_all(collate: Callable, processor: Any, stage: StageSpec, processes: int) -> Callable:
+def _with_an_image_for_all(collate: Collate, processor: Any, stage: StageSpec, processes: int) -> Collate:
     """A collator whose batches all hold an image, where the model must see one in every batch."""
     if processes == 1 and not {"vision", "projector"} & set(stage.train):
         return collate
@@ -153,8 +157,8 @@ def _seen_by_all(collate: Callable, processor: Any, stage: StageSpec, processes:
 def stage_in_packs(stage: StageSpec, packs: Packs, processes: int) -> StageSpec:
     """The stage with its batch size in packs.
 
-    An optimiser step takes so many packs, the same number on every device, that they hold ``batch_size``
-    samples on average, rounded to the nearest number above zero.
+    All devices take the same number of packs in an optimizer step. It is chosen so that together they hold
+    about ``batch_size`` samples on average, and is 1 or more.
     """
     on_each = max(1, round(stage.batch_size * len(packs) / len(packs.tokens) / processes))
     return stage.model_copy(update={"batch_size": on_each * processes, "device_batch_size": 1})

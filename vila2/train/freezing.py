@@ -1,4 +1,4 @@
-"""What a stage trains and what it leaves alone, said out loud."""
+"""What a stage trains and what it freezes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
+from transformers import PreTrainedModel
 
 from vila2.errors import TrainingError
 from vila2.model.generalist import parts_of
@@ -25,25 +26,25 @@ class PartState:
         return f"{self.name:<13} {self.parameters:>14,} parameters  {'trained' if self.trained else 'frozen'}"
 
 
-def freeze_all_but(model: torch.nn.Module, train: Sequence[str]) -> tuple[PartState, ...]:
-    """Lets only the named parts learn.
+def freeze_all_but(model: PreTrainedModel, train: Sequence[str]) -> tuple[PartState, ...]:
+    """Freezes all parts but those named.
 
     Args:
         model: any image-text-to-text model whose parts are known.
-        train: any of "vision", "projector", "language", "visual_expert".
+        train: parts to train: any of "vision", "projector", "language", "visual_expert".
 
     Returns:
         The state of every part, in the order of the data flow.
 
     Raises:
-        TrainingError: an unknown part, or one that the model has not.
+        TrainingError: an unknown part, or one that the model lacks.
     """
     parts = parts_of(model)
     check_parts(parts, train)
     model.requires_grad_(False)
     for name in train:
         for parameter in parts[name].parameters():
-            if parameter.is_floating_point():  # weights in 4 bits can only rest
+            if parameter.is_floating_point():  # weights in 4 bits cannot be trained
                 parameter.requires_grad_(True)
     # Tied embeddings belong to the language model, wherever else they appear.
     return tuple(
@@ -53,7 +54,7 @@ def freeze_all_but(model: torch.nn.Module, train: Sequence[str]) -> tuple[PartSt
 
 
 def check_parts(parts: Collection[str], train: Sequence[str]) -> None:
-    """Raises a TrainingError where a part that is to be trained does not exist, or not in this model."""
+    """Raises a TrainingError for a part to train that does not exist, or not in this model."""
     for name in train:
         if name not in PARTS:
             raise TrainingError(f"unknown part {name!r} to train", hint=f"use {', '.join(PARTS)}")
@@ -61,6 +62,6 @@ def check_parts(parts: Collection[str], train: Sequence[str]) -> None:
             raise TrainingError(f"the model has no {name} to train", hint=f"assemble one with model.{name}")
 
 
-def frozen_modules(model: torch.nn.Module, train: Sequence[str]) -> list[torch.nn.Module]:
-    """The parts to keep in eval mode, so that dropout and batch statistics of a frozen part rest too."""
+def frozen_modules(model: PreTrainedModel, train: Sequence[str]) -> list[torch.nn.Module]:
+    """The parts to keep in eval mode, so that dropout and batch statistics of a frozen part are off too."""
     return [module for name, module in parts_of(model).items() if name not in train]

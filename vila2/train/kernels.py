@@ -1,4 +1,4 @@
-"""Fused kernels of liger-kernel for a model's language model, where they can be had."""
+"""Fused kernels of liger-kernel for a model's language model, where they are available."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import importlib.util
 import inspect
 
 import torch
+from transformers import PreTrainedModel
 
 
-def use_liger(model: torch.nn.Module) -> str:
+def use_liger(model: PreTrainedModel) -> str:
     """Replaces norms, rotary positions and gated layers of the language model by fused ones.
 
-    The output layer and the loss stay ours: they run only where the loss counts.
+    The output layer and the loss stay our own, because they run only on tokens that the loss counts.
 
     Returns:
-        Why it was not done; empty where it was.
+        The reason why nothing was replaced; empty where it was.
     """
     if not torch.cuda.is_available():
         return "liger-kernel needs a GPU"

@@ -1,8 +1,9 @@
-"""Samples that can not be trained on: found before the training, left out, counted and named.
+"""Samples that cannot be trained on: found before the training, left out, counted and named.
 
-Such are: a question that is as long as ``max_length``, an image that the model's processor refuses or that can not be
-read, a conversation that its chat template refuses, more images than a pack may hold. Which they are follows from the
-data, the model and the stage's settings alone, so every process finds the same, and so does a resumed stage.
+Reasons are: a question as long as ``max_length``, an image that cannot be read or that the model's processor
+refuses, a conversation that its chat template refuses, more images than a pack may hold. The choice depends
+on the data, the model and the stage's settings alone, so every process, and a resumed stage, finds the same
+samples.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vila2.train")
 
-#: In a stage's folder: one line for each sample that was left out, with dataset, key, reason and mend.
+#: Name of the file in a stage's folder with one line for each sample left out: dataset, key, reason and hint.
 LEFT_OUT_FILE = "left_out.jsonl"
 _KINDS_SHOWN = 3
 
@@ -40,9 +41,10 @@ class LeftOut:
     """A sample that was left out.
 
     Attributes:
-        dataset: "dataset through view".
-        key: of the sample.
-        reason, hint: why, and what can be done about it.
+        dataset: dataset and view, as "dataset through view".
+        key: key of the sample.
+        reason: why it was left out.
+        hint: what can be done about it.
     """
 
     dataset: str
@@ -52,7 +54,7 @@ class LeftOut:
 
     @property
     def kind(self) -> str:
-        """The reason without what is this sample's own: its key, the size of its image, details in brackets."""
+        """The reason without what is specific to this sample: its key, image size, details in brackets."""
         bare = self.reason.replace(repr(self.key), "").replace(self.key, "").strip()
         bare = re.sub(r"^(sample|\[\d+\])?\s*:\s*", "", bare)
         return re.sub(r" of \d+x\d+ pixels|\s*\([^()]*\)$", "", bare)
@@ -64,9 +66,10 @@ class Fitting:
 
     Attributes:
         mixture: the samples that can be trained on.
-        lengths: of these.
-        results: what ``done.json`` keeps and the report is told: ``left_out`` (how many of how many, by kind of
-            reason) and ``cut``, the samples whose end is cut off at ``max_length``. Empty where there are none.
+        lengths: lengths of these samples.
+        results: what ``done.json`` keeps for the report: ``left_out`` (how many of how many, by kind of
+            reason) and ``cut``, the number of samples whose end is cut off at ``max_length``. Empty where
+            there are none.
     """
 
     mixture: Mixture
@@ -84,19 +87,19 @@ def leave_out(
     largest: float,
     progress: Progress,
 ) -> Fitting:
-    """Measures a stage's samples and leaves out those that can not be trained on.
+    """Measures a stage's samples and leaves out those that cannot be trained on.
 
     Args:
-        stage: that is to train on them.
-        mixture: its samples.
-        encoder: as it will encode them.
-        folder: of the stage: what was measured is kept there, and :data:`LEFT_OUT_FILE` is written.
-        name: of the stage.
-        largest: share of the samples that may be left out.
-        progress: shows the measuring.
+        stage: stage to train.
+        mixture: samples of the stage.
+        encoder: encoder that the stage will use.
+        folder: folder of the stage, where the lengths and :data:`LEFT_OUT_FILE` are written.
+        name: name of the stage.
+        largest: share of the samples that may be left out, 0 to 1.
+        progress: display of the measuring.
 
     Raises:
-        TrainingError: more than ``largest`` of the samples can not be trained on, or all of them.
+        TrainingError: more than ``largest`` of the samples cannot be trained on, or none can.
     """
     lengths = measure_lengths(
         mixture,
@@ -132,11 +135,11 @@ def leave_out(
 
 
 def left_out_line(told: dict[str, Any]) -> str:
-    """How many samples were left out and why, in one line; ``told`` is ``left_out`` of a stage's results."""
+    """One line on how many samples were left out and why; ``told`` is ``left_out`` of a stage's results."""
     kinds = list(told["kinds"].items())
     shown = ", ".join(f"{count} x {kind}" for kind, count in kinds[:_KINDS_SHOWN])
     more = f", and {len(kinds) - _KINDS_SHOWN} other reasons" if len(kinds) > _KINDS_SHOWN else ""
-    return f"{told['count']} of {told['of']} samples can not be trained on and are left out ({shown}{more})"
+    return f"{told['count']} of {told['of']} samples cannot be trained on and are left out ({shown}{more})"
 
 
 def _of_too_many_images(stage: StageSpec, lengths: Lengths) -> list[Unfit]:
@@ -174,8 +177,8 @@ def _check_share(
         what, hint = f"stage {name}: none of its {told['of']} samples can be trained on", example.hint
     else:
         what = (
-            f"stage {name}: {told['count']} of {told['of']} samples ({share:.0%}) can not be trained on, more than "
-            f"the {largest:.0%} that stages.{name}.max_left_out allows"
+            f"stage {name}: {told['count']} of {told['of']} samples ({share:.0%}) cannot be trained on, more "
+            f"than the {largest:.0%} that stages.{name}.max_left_out allows"
         )
         hint = f"{example.hint}; or raise stages.{name}.max_left_out"
     raise TrainingError(

@@ -1,4 +1,4 @@
-"""Opens what a stage trains on."""
+"""Opens the mixture that a stage trains on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger("vila2.train")
 
 
 def open_mixture(stage: StageSpec, inputs: Mapping[str, Path], seed: int, name: str = "") -> Mixture:
-    """The stage's datasets, each through its view, by weight; says in the log where there is less than asked for.
+    """Opens the stage's datasets, each through its view, by weight; logs where there is less than asked for.
 
     Raises:
         TrainingError: no sample of any dataset can be used.
@@ -31,7 +31,8 @@ def open_mixture(stage: StageSpec, inputs: Mapping[str, Path], seed: int, name: 
             if layer != "original"
         }
         dataset = ShardDataset.open(inputs[f"data.{entry.dataset}"])
-        parts.append((ViewedDataset(dataset, view, layers), Portion(entry.weight, entry.count, entry.select)))
+        low, high = entry.select
+        parts.append((ViewedDataset(dataset, view, layers), Portion(entry.weight, entry.count, (low, high))))
     mixture = Mixture(parts, seed)
     if not len(mixture):
         names = ", ".join(f"{entry.dataset} through {entry.view}" for entry in stage.mixture)

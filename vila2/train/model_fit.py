@@ -1,4 +1,4 @@
-"""Whether a model can be trained as a stage asks, by its structure and its processor alone: before any work."""
+"""Checks, before any work, that a model can be trained as a stage asks, by its structure and processor."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 def check_fit(stages: Mapping[str, StageSpec], model: PreTrainedModel, processor: Any) -> None:
-    """Looks whether a model fits all stages.
+    """Checks that a model fits all stages.
 
     Args:
-        stages: by name.
-        model: may live on the meta device.
-        processor: the model's own.
+        stages: stages by name.
+        model: model, which may live on the meta device.
+        processor: the model's own processor.
 
     Raises:
-        ModelError: the model has no such parts, or its processor cannot write conversations in a stage's style, or
-            reads images in a way that a conversation taken apart into pieces does not tell.
-        TrainingError: a part that is not there, adapters that fit nowhere, or packs of a model that cannot keep
-            samples in one row apart. Each names the stage.
+        ModelError: the model's parts cannot be told apart, or its processor cannot write conversations in a
+            stage's style, or cannot encode them piece by piece. It names the stage.
+        TrainingError: a part to train that is missing, adapters that fit no layer, or packs for a model that
+            cannot keep samples in one row apart. It names the stage.
     """
     for name, stage in stages.items():
         try:
@@ -47,16 +47,16 @@ def check_fit(stages: Mapping[str, StageSpec], model: PreTrainedModel, processor
 
 
 def how_it_isolates(stage: StageSpec, model: PreTrainedModel) -> Isolation:
-    """How a model keeps apart what shares a row in a stage, as far as its configuration tells."""
+    """How a model keeps samples in one row of a stage apart, as far as its configuration tells."""
     return Isolation.of(model, max_length=min(stage.max_length, stage.pack_length or stage.max_length))
 
 
 def check_answers(processor: Any, what: str) -> None:
-    """Whether a model can be asked about images.
+    """Checks that a model can be asked about images.
 
     Args:
-        processor: the model's own.
-        what: asks it, for the message: "captions of its rounds", say.
+        processor: the model's own processor.
+        what: who asks, for the message, such as "captions of its rounds".
 
     Raises:
         ModelError: its processor has no chat template.
@@ -64,5 +64,5 @@ def check_answers(processor: Any, what: str) -> None:
     if not has_chat_template(processor):
         raise ModelError(
             f"{type(processor).__name__} has no chat template, which {what} need",
-            hint="put a chat_template.jinja into the model's folder, or take a model that was tuned to answer",
+            hint="put a chat_template.jinja into the model's folder, or use an instruction-tuned model",
         )

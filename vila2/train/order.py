@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 import torch
 from torch.utils.data import DataLoader, Sampler
 
 
 class StepOrder(Sampler[list[int]]):
-    """One process's share of every optimiser step of an epoch, as lists of sample numbers.
+    """One process's share of every optimizer step of an epoch, as lists of sample numbers.
 
     An epoch is one shuffle of all samples, cut into steps of ``batch_size``. Within a step the processes take
-    turns of ``device_batch_size``. All processes have equally many turns; in the last step of an epoch, or where
-    the sizes do not divide, a list may be short or empty.
+    turns of ``device_batch_size``. All processes have equally many turns; in the last step of an epoch, or
+    where the sizes do not divide, a list may be short or empty.
 
     Args:
-        samples: of the mixture.
-        seed: with the epoch's number, of the shuffle.
-        batch_size: samples of one step, over all processes.
-        device_batch_size: samples at a time on one process.
-        processes: how many share a step.
-        process: whose share this is, from 0.
+        samples: number of samples in the mixture.
+        seed: seed of the shuffle, together with the number of the epoch.
+        batch_size: number of samples in one step, over all processes.
+        device_batch_size: number of samples at a time on one process.
+        processes: number of processes that share a step.
+        process: number of this process, from 0.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class StepOrder(Sampler[list[int]]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the shuffle."""
+        """Selects the shuffle of an epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -62,9 +63,9 @@ class StepOrder(Sampler[list[int]]):
         return -(-samples // (self.device_batch_size * self.processes))
 
 
-class StageLoader(DataLoader):
-    """A loader that tells its order which epoch begins, as the Trainer wants it told."""
+class StageLoader(DataLoader[Any]):
+    """A loader that tells its order which epoch begins, as the Trainer expects it to."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the shuffle."""
-        self.batch_sampler.set_epoch(epoch)
+        """Selects the shuffle of an epoch."""
+        cast(StepOrder, self.batch_sampler).set_epoch(epoch)

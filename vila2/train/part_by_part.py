@@ -1,4 +1,4 @@
-"""Measuring trees whose branches will be samples of their own."""
+"""The length of trees whose branches will be samples of their own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class PartByPart(ConversationEncoder):
     """Measures a tree by the conversations that it stands for.
 
     Args:
-        encoder: that will encode them.
+        encoder: encoder of these conversations.
     """
 
     def __init__(self, encoder: ConversationEncoder) -> None:
@@ -22,7 +22,7 @@ class PartByPart(ConversationEncoder):
         """The length of the longest part; see :meth:`ConversationEncoder.measure`.
 
         Raises:
-            DataError, ModelError: one of the parts can not be trained on.
+            DataError, ModelError: one of the parts cannot be trained on.
         """
         parts = [super(PartByPart, self).measure(part, style, exact=exact) for part in take_apart(sample)]
         return Measured(max(part.tokens for part in parts), sum(part.truncated for part in parts))

@@ -1,8 +1,9 @@
-"""Training on several processes of one machine: started, listened to, and ended together.
+"""Training on several processes of one machine, which are started, listened to, and ended together.
 
 Every process runs :mod:`vila2.train.worker` in the environment that torchrun would give it. Orders go to a
-worker's standard input, which stays open: when it closes, the one who started it is gone, and the worker ends.
-What a worker reports comes back as lines of JSON; everything else it prints is in ``processes/RANK.log``.
+worker's standard input, which stays open: when it closes, the process that started the worker is gone, and
+the worker ends. A worker's reports come back as lines of JSON; whatever else it prints is in
+``processes/RANK.log``.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ from vila2.train.train_settings import TrainSettings
 
 log = logging.getLogger("vila2.train")
 
-# When one process has failed the others get this long to say why they failed too, then to end.
+# Once one process has failed, the others get this long to report why they failed too; then they are ended.
 _GRACE_SECONDS = 3.0
 
 
 def processes_here(wanted: int | str) -> int:
-    """How many processes train on this machine: ``wanted``, or for "auto" one for each GPU.
+    """Number of processes that train on this machine: ``wanted``, or one for each GPU with "auto".
 
     Raises:
         TrainingError: more than there are GPUs.
@@ -57,17 +58,18 @@ def processes_here(wanted: int | str) -> int:
 def train_in_processes(
     folder: Path, settings: TrainSettings, inputs: Inputs, progress: Progress
 ) -> dict[str, Any]:
-    """Trains a stage on as many processes as the settings say; see :func:`vila2.train.stage.train_stage` for the rest.
+    """Trains a stage on several processes; for the rest see :func:`vila2.train.stage.train_stage`.
 
     Raises:
         TrainingError: a process was killed or failed; the others are ended too.
-        Vila2Error: what a process raised on purpose.
+        Vila2Error: an error that a process raised on purpose.
     """
     gc.collect()
     if torch.cuda.is_available():
-        torch.cuda.empty_cache()  # what a step before has left, the processes need
-    # The processes meet at a store of ours, so that no port is chosen that another may take meanwhile.
-    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        torch.cuda.empty_cache()  # the processes need what an earlier step still holds
+    # The processes meet at this store, so that no port is chosen that another program may take meanwhile.
+    distributed: Any = torch.distributed  # its types leave TCPStore out
+    store = distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     count = settings.processes
     orders = {
         "folder": str(folder),
@@ -143,7 +145,7 @@ class _Worker:
 
 
 def _environment(rank: int, count: int, port: int) -> dict[str, str]:
-    """What torchrun would set, and where this package lies."""
+    """The variables that torchrun would set, and the path of this package."""
     path = [str(Path(vila2.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     return os.environ | {
         "RANK": str(rank),
@@ -192,7 +194,7 @@ def _end(workers: list[_Worker]) -> None:
 
 
 def _cause(failed: list[_Worker], count: int, folder: Path) -> Vila2Error:
-    """The one failure that the others follow from: a signal, else what was raised on purpose, else the first."""
+    """The failure that caused the others: a signal, else an error raised on purpose, else the first."""
     killed = [worker for worker in failed if (worker.process.returncode or 0) < 0]
     meant = [worker for worker in failed if worker.error]
     worker = (killed or meant or failed)[0]

@@ -1,18 +1,17 @@
 """Trains one stage: the step that turns a model and a mixture into the next checkpoint.
 
-Reads from top to bottom: load, mix, freeze, feed, train (or go on from a checkpoint), merge, save.
+Reads from top to bottom: load, mix, freeze, feed, train (or resume from a checkpoint), merge, save.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from transformers import PrinterCallback, set_seed
+from transformers import PreTrainedModel, PrinterCallback, set_seed
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from vila2.data.mixtures import Mixture
@@ -27,9 +26,9 @@ from vila2.model.weights import fit_state
 from vila2.progress import Progress
 from vila2.recipe.parts.stage import StageSpec
 from vila2.run.step_kinds import Inputs
-from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_torn
+from vila2.train.checkpoints import MarkComplete, latest_checkpoint, remove_all, remove_torn
 from vila2.train.equal_compute import with_equal_compute
-from vila2.train.feed import feed
+from vila2.train.feed import Feed, feed
 from vila2.train.freezing import PartState, freeze_all_but, frozen_modules
 from vila2.train.kernels import use_liger
 from vila2.train.lora import add_lora, merge_lora
@@ -37,12 +36,14 @@ from vila2.train.mixture import open_mixture
 from vila2.train.precision import computed_in, keep_learning_weights_whole
 from vila2.train.stage_checks import check_stage
 from vila2.train.train_settings import TrainSettings
+from vila2.train.trained import keep_trained, read_trained
 from vila2.train.trainer import (
     MetricsFile,
     ShowProgress,
     StageTrainer,
     StopOnBadLoss,
-    optimiser_steps,
+    is_first_process,
+    optimizer_steps,
     processes_of_this_training,
     training_arguments,
 )
@@ -53,24 +54,32 @@ log = logging.getLogger("vila2.train")
 
 
 def train_stage(folder: Path, settings: TrainSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-    """Trains a model on a mixture.
+    """Trains a model on a mixture, or returns what an earlier process trained to the end.
 
     Args:
-        folder: of this step; ``folder/model`` is the result, checkpoints lie beside it while it runs.
-        settings: the stage, its seed and type of weights.
+        folder: folder of the step; ``folder/model`` is the result, checkpoints lie beside it during training.
+        settings: the stage, its seed and the type of the weights.
         inputs: ``model`` (a step whose folder holds ``model/``), ``data.NAME`` (datasets) and
             ``layer.DATASET.NAME`` (annotation layers).
-        progress: shows the steps.
+        progress: display of the steps.
 
     Returns:
         What the report shows of a stage: the loss curve, what was trained, on how many samples.
 
     Raises:
-        TrainingError: nothing to train on, too much of it is left out, or a stage that does not fit the model.
+        TrainingError: nothing to train on, too many samples left out, or a stage that does not fit the model.
     """
-    name, stage, seed, dtype = settings.name, settings.stage, settings.seed, computed_in(settings.dtype)
+    results = read_trained(folder)
+    if results is None:
+        return _train(folder, settings, inputs, progress)
+    if is_first_process():
+        remove_all(folder)  # left by a kill right after the model was saved
+    return results
+
+
+def _train(folder: Path, settings: TrainSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
+    stage, seed, dtype = settings.stage, settings.seed, computed_in(settings.dtype)
     processes = processes_of_this_training()
-    zero = zero_stage(stage, processes)
     check_stage(stage, processes)
     source = inputs["model"] / "model"
     generalist = starting_model(source, stage, dtype)
@@ -78,7 +87,7 @@ def train_stage(folder: Path, settings: TrainSettings, inputs: Inputs, progress:
         stage = with_equal_compute(
             stage, settings.equal_compute, inputs, generalist.processor, seed, progress
         )
-    mixture = open_mixture(stage, inputs, seed, name)
+    mixture = open_mixture(stage, inputs, seed, settings.name)
     soft_loss = use_soft_loss(generalist.model)
     fed = feed(
         stage,
@@ -88,17 +97,18 @@ def train_stage(folder: Path, settings: TrainSettings, inputs: Inputs, progress:
         seed=seed,
         processes=processes,
         progress=progress,
-        name=name,
+        name=settings.name,
     )
     mixture = fed.fitting.mixture
     frozen = frozen_modules(generalist.model, stage.train)
     if "vision" not in stage.train:
         remember_pictures(generalist.model)
-    model, states = ready_to_learn(generalist.model, stage, seed=seed, name=name, zero=zero)
+    zero = zero_stage(stage, processes)
+    model, states = ready_to_learn(generalist.model, stage, seed=seed, name=settings.name, zero=zero)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    steps = optimiser_steps(len(fed.dataset), fed.stage)
+    steps = optimizer_steps(len(fed.dataset), fed.stage)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")  # read while the trainer is made
-    with progress.task(f"train {name}", steps) as task:
+    with progress.task(f"train {settings.name}", steps) as task:
         trainer = StageTrainer(
             model=model,
             args=training_arguments(folder, fed.stage, steps=steps, seed=seed, dtype=dtype),
@@ -115,35 +125,34 @@ def train_stage(folder: Path, settings: TrainSettings, inputs: Inputs, progress:
             soft_loss=soft_loss,
             objective=words_objective(stage, model, mixture, generalist.processor.tokenizer),
         )
-        train_or_go_on(trainer, folder, processes=processes, zero=zero)
-    model = trained_model(trainer, stage, source, dtype)
-    if trainer.is_world_process_zero():
-        model.to(getattr(torch, settings.dtype))
-        keep_result(model, generalist.processor, folder)
-    return {
+        train_or_resume(trainer, folder, processes=processes, zero=zero)
+    results = {
         "trained": [state.name for state in states if state.trained],
         "parameters_trained": learning,
-        "packing": fed.results,
-        "taken_apart": fed.apart,
-        "steps": steps,
+        **_what_was_fed(fed, steps),
         **what_was_read(mixture, trainer),
         **fed.fitting.results,
     }
+    model = trained_model(trainer, stage, source, dtype)
+    if trainer.is_world_process_zero():
+        model.to(getattr(torch, settings.dtype))
+        save_model(model, generalist.processor, folder / "model")
+        keep_trained(folder, results)
+        remove_all(folder)
+    return results
 
 
-def train_or_go_on(trainer: StageTrainer, folder: Path, *, processes: int, zero: int | None) -> None:
+def train_or_resume(trainer: StageTrainer, folder: Path, *, processes: int, zero: int | None) -> None:
     """Trains from the last complete checkpoint in a stage's folder, or from the beginning."""
     trainer.remove_callback(PrinterCallback)  # the progress shows the loss
     if trainer.is_world_process_zero():
         remove_torn(folder)
-    trainer.train(resume_from_checkpoint=latest_checkpoint(folder, processes=processes, zero=zero))
+    checkpoint = latest_checkpoint(folder, processes=processes, zero=zero)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
-def keep_result(model: Any, processor: Any, folder: Path) -> None:
-    """Saves a stage's model, after which its checkpoints are of no use."""
-    save_model(model, processor, folder / "model")
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
+def _what_was_fed(fed: Feed, steps: int) -> dict[str, Any]:
+    return {"packing": fed.results, "taken_apart": fed.apart, "steps": steps}
 
 
 def what_was_read(mixture: Mixture, trainer: StageTrainer) -> dict[str, Any]:
@@ -159,7 +168,7 @@ def what_was_read(mixture: Mixture, trainer: StageTrainer) -> dict[str, Any]:
 
 
 def starting_model(source: Path, stage: StageSpec, dtype: str) -> Generalist:
-    """The model that a stage begins with, at the stage's resolution; in 4 bits where its adapters ask for that."""
+    """The model that a stage begins with, at its resolution, and in 4 bits where its adapters ask for it."""
     quantize = stage.lora.quantize if stage.lora else None
     generalist = load_generalist(source, dtype=dtype, device="cpu", quantize=quantize)
     if stage.image_size:
@@ -168,16 +177,20 @@ def starting_model(source: Path, stage: StageSpec, dtype: str) -> Generalist:
 
 
 def words_objective(stage: StageSpec, model: Any, mixture: Mixture, tokenizer: Any) -> WordsObjective | None:
-    """What gives the loss in the model's place, where the stage aligns by words."""
+    """What computes the loss in place of the model, where the stage aligns by words."""
     if stage.objective != "words":
         return None
     return WordsObjective(model.get_input_embeddings().weight, mixture, tokenizer)
 
 
 def ready_to_learn(
-    model: Any, stage: StageSpec, *, seed: int, name: str, zero: int | None
+    model: PreTrainedModel, stage: StageSpec, *, seed: int, name: str, zero: int | None
 ) -> tuple[Any, tuple[PartState, ...]]:
-    """The model with adapters where asked for, frozen but for what learns, and the state of its parts."""
+    """Freezes all but what learns, and adds adapters where the stage asks for them.
+
+    Returns:
+        The model, and the state of its parts.
+    """
     states = freeze_all_but(model, stage.train)
     for state in states:
         log.info("stage %s: %s", name, state)
@@ -186,31 +199,30 @@ def ready_to_learn(
     set_seed(seed)  # adapters begin at random
     if stage.lora and zero == 3 and token_groups(model.config):
         raise TrainingError(
-            "under ZeRO-3 LoRA can not train added tokens: their rows lie in layers that are shared out",
+            "under ZeRO-3 LoRA cannot train added tokens: their rows lie in layers that are sharded",
             hint="deepspeed: 2, or leave lora out",
         )
-    if stage.lora:
-        model = add_lora(model, stage)
+    learner: Any = add_lora(model, stage) if stage.lora else model
     if not zero:
-        keep_learning_weights_whole(model)
-    return model, states
+        keep_learning_weights_whole(learner)
+    return learner, states
 
 
 def trained_model(trainer: StageTrainer, stage: StageSpec, source: Path, dtype: str) -> Any:
-    """The trained model in one piece with its adapters folded in; on other processes than the first, None.
+    """The trained model in one piece with its adapters folded in; None on all processes but the first.
 
-    Where the trainer holds it in shares (ZeRO-3) or in 4 bits, it is put together from the model that the stage
-    began with and what was learned.
+    Where the trainer holds it in shards (ZeRO-3) or in 4 bits, it is put together from the model that the
+    stage began with and what was learned.
     """
-    shared_out = zero_stage(stage, trainer.args.world_size) == 3
-    gathered = trainer.accelerator.get_state_dict(trainer.deepspeed) if shared_out else None
+    sharded = zero_stage(stage, trainer.args.world_size) == 3
+    gathered = trainer.accelerator.get_state_dict(trainer.deepspeed) if sharded else None
     if not trainer.is_world_process_zero():
         return None
-    if not shared_out and not (stage.lora and stage.lora.quantize):
+    if not sharded and not (stage.lora and stage.lora.quantize):
         return merge_lora(trainer.model, stage) if stage.lora else trainer.model
-    unset_hf_deepspeed_config()  # else the model would be loaded in shares again
+    unset_hf_deepspeed_config()  # else the model would be loaded in shards again
     plain = starting_model(source, stage.model_copy(update={"lora": None}), dtype).model
     if stage.lora:
         return merge_lora(trainer.model, stage, plain=plain, state=gathered)
-    fit_state(plain, gathered, what="model trained from", name=source)
+    fit_state(plain, cast("dict[str, torch.Tensor]", gathered), what="model trained from", name=source)
     return plain

@@ -1,4 +1,4 @@
-"""Whether a stage can be trained on this machine as asked; looked at before any work."""
+"""Checks, before any work, that a stage can be trained on this machine as asked."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 from vila2.errors import TrainingError
 
 if TYPE_CHECKING:
-    from vila2.recipe.parts.stage import StageSpec
+    from vila2.recipe.parts.stage import LoraSpec, StageSpec
 
 
 def check_stage(stage: StageSpec, processes: int) -> None:
-    """Looks for what a stage needs.
+    """Checks that what a stage needs is there.
 
     Args:
-        stage: to be trained.
-        processes: that train it together.
+        stage: stage to train.
+        processes: number of processes that train it together.
 
     Raises:
         TrainingError: adapters on what is not trained, or a package that is missing.
     """
     if stage.lora:
-        _check_lora(stage)
+        _check_lora(stage, stage.lora)
     if stage.objective == "words" and (processes > 1 or stage.pack_length):
         raise TrainingError(
             "objective: words trains on one process, without packs",
@@ -35,12 +35,13 @@ def check_stage(stage: StageSpec, processes: int) -> None:
         )
     if stage.deepspeed == 3 and processes > 1 and stage.lora and stage.lora.quantize:
         raise TrainingError(
-            f"quantize: {stage.lora.quantize} and deepspeed: 3 exclude each other: weights in 4 bits are not shared out",
+            f"quantize: {stage.lora.quantize} and deepspeed: 3 exclude each other: weights in 4 bits "
+            "cannot be sharded",
             hint="say deepspeed: 2 or deepspeed: null in the stage",
         )
 
 
-def _check_lora(stage: StageSpec) -> None:
+def _check_lora(stage: StageSpec, lora: LoraSpec) -> None:
     if "language" not in stage.train:
         raise TrainingError(
             "lora adapts the language model, which the stage does not train", hint="train: [language]"
@@ -51,7 +52,5 @@ def _check_lora(stage: StageSpec) -> None:
                 f"lora adapts the language model; {part} would be trained in full beside it",
                 hint=f"leave {part} out of the stage's train",
             )
-    if stage.lora.quantize and importlib.util.find_spec("bitsandbytes") is None:
-        raise TrainingError(
-            f"quantize: {stage.lora.quantize} needs bitsandbytes", hint="pip install bitsandbytes"
-        )
+    if lora.quantize and importlib.util.find_spec("bitsandbytes") is None:
+        raise TrainingError(f"quantize: {lora.quantize} needs bitsandbytes", hint="pip install bitsandbytes")

@@ -13,7 +13,7 @@ from vila2.train.train_settings import TrainSettings
 
 @step_kind("train", TrainSettings, digested_as="vila2.cycle.work.train")
 def train(folder: Path, settings: TrainSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-    """Trains one stage, on several processes where the settings say so, and tells the plugins that want to know.
+    """Trains one stage, on several processes if the settings say so, and notifies plugins that ask for it.
 
     See :func:`vila2.train.stage.train_stage`.
     """

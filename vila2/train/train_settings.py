@@ -1,4 +1,4 @@
-"""What a trained stage is a function of."""
+"""The settings that determine a trained stage."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from vila2.recipe.parts.values import Later, NotDigested, Part
 
 
 class EqualCompute(Part):
-    """What a stage's mixture makes up for; see :mod:`vila2.train.equal_compute`.
+    """The compute that a stage's mixture makes up for; see :mod:`vila2.train.equal_compute`.
 
     Attributes:
-        datasets: names of the datasets whose samples are spent, or none: then the stage reads its own more often.
+        datasets: names of the datasets that are read in addition; where empty, the stage reads its own data
+            more often.
         more: stage whose tokens are matched.
         less: stage that it is compared with; the tokens of ``more`` beyond those of this one are spent.
     """
@@ -24,15 +25,15 @@ class EqualCompute(Part):
 
 
 class TrainSettings(Part):
-    """What a trained stage is a function of, besides the model, the datasets and the layers.
+    """Determines a trained stage, besides the model, the datasets and the layers.
 
     Attributes:
         name: name of the stage.
         stage: its part of the recipe.
         seed: seed of order, adapters and dropout.
         dtype: type of the weights.
-        plugins: names of the plugins that are told of the trained stage.
-        equal_compute: what part of the mixture makes up for, in controls.
+        plugins: names of the plugins that are notified of the trained stage.
+        equal_compute: compute that part of the mixture makes up for, in controls.
         processes: number of processes that train together. It changes no result beyond rounding.
     """
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from vila2.errors import TrainingError
 from vila2.model.losses import SoftTokenLoss
 from vila2.model.weights import Fit, decide
+from vila2.progress import Task
 from vila2.train.order import StageLoader, StepOrder
 from vila2.train.precision import computed_in
 from vila2.train.zero import deepspeed_settings, zero_stage
@@ -27,12 +30,14 @@ class StageTrainer(Trainer):
     """Keeps frozen parts in eval mode while the rest of the model trains, and reads in the stage's own order.
 
     Args:
-        frozen: modules that rest.
-        batch_size: items of one optimiser step, over all processes.
-        soft_loss: what the model was given as its loss function, where it has soft tokens; its excess over
-            the entropy floor is logged as ``soft_excess``, in nats per soft token.
-        objective: gives the loss of a model and a batch, in place of the model's own.
+        frozen: modules that are not trained.
+        batch_size: number of items in one optimizer step, over all processes.
+        soft_loss: the model's loss function, where the model has soft tokens; its excess over the entropy
+            floor is logged as ``soft_excess``, in nats per soft token.
+        objective: loss of a model and a batch, in place of the model's own.
     """
+
+    objective: WordsObjective | None  # the Trainer has an attribute of this name, without a type
 
     def __init__(
         self,
@@ -52,16 +57,17 @@ class StageTrainer(Trainer):
     def get_train_dataloader(self) -> StageLoader:
         """The mixture in the order that is the same for every number of processes."""
         args = self.args
+        dataset = cast("Dataset[Any]", self.train_dataset)
         order = StepOrder(
-            len(self.train_dataset),
-            seed=args.data_seed,
+            len(cast(Sized, dataset)),
+            seed=args.seed if args.data_seed is None else args.data_seed,
             batch_size=self.batch_size,
             device_batch_size=args.per_device_train_batch_size,
             processes=args.world_size,
             process=args.process_index,
         )
         return StageLoader(
-            self.train_dataset,
+            dataset,
             batch_sampler=order,
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
@@ -69,8 +75,8 @@ class StageTrainer(Trainer):
         )
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
-        # A checkpoint that lacks weights would go on with those that the stage began with.
-        state = self.model.state_dict()
+        # A checkpoint that lacks weights would be resumed with those that the stage began with.
+        state = cast(torch.nn.Module, self.model).state_dict()
         lacking = set(load_result.missing_keys)
         there = {value.data_ptr() for name, value in state.items() if name not in lacking}
         fit = Fit(
@@ -82,22 +88,29 @@ class StageTrainer(Trainer):
         decide(
             fit,
             what="checkpoint in",
-            name=self.args.output_dir,
+            name=str(self.args.output_dir),
             whole=True,
             hint="delete it to train the stage anew",
         )
 
     @property
     def tokens(self) -> int:
-        """How many tokens were read so far, padding included, over all processes and before a resume as well."""
-        return self.state.num_input_tokens_seen * self.args.world_size
+        """Number of tokens read so far, with padding, over all processes, those before a resume included."""
+        return cast(int, self.state.num_input_tokens_seen * self.args.world_size)
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        # Resumed from the checkpoint of its last step, the Trainer would take one more step before it stops.
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+            return
+        cast(Any, super())._run_epoch(*args, **kwargs)
 
     def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         # Counted by shape: the Trainer's own count waits for the GPU at every step.
         self.state.num_input_tokens_seen += inputs["input_ids"].numel()
         return super().training_step(model, inputs, *args, **kwargs)
 
-    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any):
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         # The Trainer calls model.train() at every step; a frozen part must not wake up with it.
         for module in self.frozen:
             module.eval()
@@ -130,23 +143,29 @@ class MetricsFile(TrainerCallback):
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def on_train_begin(self, args, state, control, **kwargs):
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         if not state.is_world_process_zero:
             return
         # After a resume the history up to the checkpoint stands, and nothing after it.
         self.path.write_text("".join(json.dumps(entry) + "\n" for entry in state.log_history))
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         if state.is_world_process_zero:
             with self.path.open("a") as file:
                 file.write(json.dumps(state.log_history[-1]) + "\n")
 
 
 class StopOnBadLoss(TrainerCallback):
-    """Ends a stage whose loss is no number, before it spoils the run."""
+    """Ends a stage whose loss is not a finite number, before it spoils the run."""
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        loss = (logs or {}).get("loss")
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        loss = (kwargs.get("logs") or {}).get("loss")
         if loss is not None and not math.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss} at step {state.global_step}",
@@ -158,33 +177,40 @@ class ShowProgress(TrainerCallback):
     """Feeds the live display.
 
     Args:
-        task: shows the optimiser steps.
-        about: what is always said beside the loss.
+        task: display of the optimizer steps.
+        about: text that is always shown beside the loss.
     """
 
-    def __init__(self, task: Any, about: str = "") -> None:
+    def __init__(self, task: Task, about: str = "") -> None:
         self.task = task
         self.seen = 0
         self.about = about
         self.note = about
 
-    def on_train_begin(self, args, state, control, **kwargs):
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         self._advance(state)
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        logs = kwargs.get("logs")
         if logs and "loss" in logs:
             self.note = f"loss {logs['loss']:.3f}" + (f", {self.about}" if self.about else "")
 
-    def on_step_end(self, args, state, control, **kwargs):
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         self._advance(state)
 
-    def _advance(self, state) -> None:
+    def _advance(self, state: TrainerState) -> None:
         self.task.advance(state.global_step - self.seen, note=self.note)
         self.seen = state.global_step
 
 
-def optimiser_steps(samples: int, stage: StageSpec) -> int:
-    """How many optimiser steps a stage takes over ``samples`` samples."""
+def optimizer_steps(samples: int, stage: StageSpec) -> int:
+    """Number of optimizer steps that a stage takes over ``samples`` samples."""
     if stage.max_steps is not None:
         return stage.max_steps
     return max(1, math.ceil(samples * stage.epochs / stage.batch_size))
@@ -232,18 +258,22 @@ def training_arguments(
         log_level="error",
     )
     if world == 1:
-        arguments._n_gpu = min(
-            1, arguments.n_gpu
-        )  # else one process would spread over all GPUs as DataParallel
+        # Else one process would spread over all GPUs as DataParallel.
+        arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
 
 
 def processes_of_this_training() -> int:
-    """How many processes train together; this is one of them."""
+    """Number of processes that train together, this one included."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def is_first_process() -> bool:
+    """Whether this process is the first of those that train together, or trains alone."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def samples_at_a_time(stage: StageSpec, processes: int) -> int:
-    """Samples of one forward pass on one process."""
+    """Number of samples in one forward pass on one process."""
     share = math.ceil(stage.batch_size / processes)
     return min(stage.device_batch_size or share, share)

@@ -1,4 +1,4 @@
-"""One of several processes that train a stage; started by :mod:`vila2.train.processes`, never by hand."""
+"""One of several processes that train a stage; :mod:`vila2.train.processes` starts it, never a person."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vila2.progress import Progress
 
 
 class Reports:
-    """Lines of JSON to the one who started us. Also the progress of rank 0."""
+    """Lines of JSON for the process that started this one. It is also the progress of rank 0."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -29,7 +29,7 @@ class Reports:
 
     @contextmanager
     def task(self, label: str, total: int | None = None) -> Iterator[Reports]:
-        """A task, as progress has them."""
+        """Reports a task; see :class:`vila2.progress.Progress`."""
         self.send(task=label, total=total)
         yield self
         self.send(task_ends=label)
@@ -52,7 +52,7 @@ class SentLog(logging.Handler):
 
 def main() -> None:
     """Trains as the orders on standard input say."""
-    # Standard output is ours alone: what libraries print goes where errors go.
+    # Standard output is for reports alone: what libraries print goes where errors go.
     reports = Reports(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     orders = json.loads(sys.stdin.buffer.readline())
@@ -74,7 +74,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _train(orders: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def _train(orders: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
     import torch
 
     from vila2.run.board import Board
@@ -85,12 +85,12 @@ def _train(orders: dict[str, Any], progress: Progress) -> dict[str, Any]:
     settings = TrainSettings.model_validate(orders["settings"])
     results = train_stage(Path(orders["folder"]), settings, inputs, progress or Board())
     if torch.distributed.is_initialized():
-        torch.distributed.barrier()  # none leaves while another still saves
+        torch.distributed.barrier()  # no process leaves while another still saves
     return results
 
 
 def _end_with_the_starter() -> None:
-    # Whoever started us holds the other end for as long as it lives, however it ends.
+    # The process that started this one holds the other end as long as it lives, however it ends.
     while os.read(0, 1):
         pass
     os._exit(1)

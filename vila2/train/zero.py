@@ -1,4 +1,4 @@
-"""DeepSpeed ZeRO: weights, gradients and the optimiser's state shared out over the processes of a stage."""
+"""DeepSpeed ZeRO: weights, gradients and optimizer state sharded over the processes of a stage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def zero_stage(stage: StageSpec, processes: int) -> int | None:
-    """The stage of ZeRO; one process has nobody to share with."""
+    """The stage of ZeRO; None for one process, which has no other to share with."""
     return stage.deepspeed if processes > 1 else None
 
 
@@ -19,10 +19,10 @@ def deepspeed_settings(zero: int) -> dict[str, Any]:
     """DeepSpeed's settings, as in the paper's Table 8 (ZeRO-2 for align, 3 for the rest).
 
     Args:
-        zero: 1 shares the optimiser's state, 2 gradients too, 3 weights too.
+        zero: stage of ZeRO: 1 shards the optimizer state, 2 also gradients, 3 also weights.
     """
     if not torch.cuda.is_available():
-        # Else DeepSpeed compiles C++ kernels before the first step, which gloo does without.
+        # Else DeepSpeed compiles C++ kernels before the first step, which gloo does not need.
         import deepspeed
 
         deepspeed.ops.__compatible_ops__ = {}

@@ -107,7 +107,7 @@ def _largest_optimizer(recipe: Recipe, sizes: Sizes, value_bytes: int) -> int:
         stage_memory(sizes, stage, tokens=1, counted=1, value_bytes=value_bytes)
         for stage in recipe.stages.values()
     ]
-    return max(need["optimiser"] for need in needs)
+    return max(need["optimizer"] for need in needs)
 
 
 def _dataset_bytes(spec: DatasetSpec) -> int | None:

@@ -83,15 +83,17 @@ def check_names(recipe: Recipe) -> None:
     from vila2.engine.registry import find_engine
     from vila2.model.loading import locate
     from vila2.plugin.host import Host
+    from vila2.recipe.parts.values import DEFAULT_ENGINE
 
     for name in recipe.plugins:
         Host().plugin(name)
+    find_engine(recipe.engine)
     find_engine(recipe.cycle.engine)
     if recipe.specialists and recipe.merge.writer == "model":
         find_engine(recipe.merge.engine)
-        if recipe.merge.model and recipe.merge.engine == "transformers":
+        if recipe.merge.model and recipe.merge.engine == DEFAULT_ENGINE:
             locate(recipe.merge.model)
-    if recipe.cycle.captioner and recipe.cycle.engine == "transformers":
+    if recipe.cycle.captioner and recipe.cycle.engine == DEFAULT_ENGINE:
         locate(recipe.cycle.captioner)
     if recipe.specialists and recipe.merge.tokenizer:
         from vila2.merge.merging import counter_of

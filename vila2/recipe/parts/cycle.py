@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from vila2.recipe.parts.values import Count, Number, Part, Text, Whole
+from vila2.recipe.parts.values import DEFAULT_ENGINE, Count, Number, Part, Text, Whole
 
 #: In the place of a dataset's name in ``cycle.captions``: VILA_i's own; the same, each given to another image; none, but
 #: the last stage for as many tokens longer as VILA_i's own take.
@@ -95,7 +95,9 @@ class CycleSpec(Part):
         default=0.7, description="of the later attempts"
     )
     batch_size: Count = Field(default=16, description="images captioned at a time")
-    engine: Text = Field(default="transformers", description="what generates; a plugin may bring others")
+    engine: Text = Field(
+        default=DEFAULT_ENGINE, description="engine that writes captions; by default the recipe's `engine`"
+    )
     max_unusable: Annotated[Number, Field(ge=0, le=1)] = Field(
         default=0.95,
         description="share of a round's captions that may be unusable (cut off, in a loop, empty, ...), which train "

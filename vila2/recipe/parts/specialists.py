@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from vila2.recipe.parts.data import DatasetSpec
-from vila2.recipe.parts.values import Count, Name, NotDigested, Number, Part, Text
+from vila2.recipe.parts.values import DEFAULT_ENGINE, Count, Name, NotDigested, Number, Part, Text
 
 
 class SpecialistUse(Part):
@@ -84,6 +84,9 @@ class MergeSpec(Part):
         description="how the merged {layer} is trained on: a dialogue, or a tree({layer}), in which no answer can be read off "
         "an earlier one (for models that can keep branches apart)",
     )
-    engine: Text = Field(default="transformers", description="what writes, where a model does")
+    engine: Text = Field(
+        default=DEFAULT_ENGINE,
+        description="engine of the writer, where a model writes; by default the recipe's `engine`",
+    )
     max_new_tokens: Count = Field(default=256, description="of one paragraph")
     batch_size: Count = Field(default=16, description="paragraphs at a time")

@@ -23,6 +23,9 @@ def _no_truth_values(value: Any) -> Any:
     return value
 
 
+#: The engine that generates where nothing names another.
+DEFAULT_ENGINE = "transformers"
+
 Whole = Annotated[int, BeforeValidator(_no_truth_values)]
 Number = Annotated[float, BeforeValidator(_no_truth_values)]
 Count = Annotated[Whole, Field(ge=1)]

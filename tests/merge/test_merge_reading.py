@@ -96,10 +96,15 @@ def verdict(sentence: str, things=(), texts=(), looked_for=(), words=("dog", "ca
         (DOG_AND_CAT, "On the left there is a dog, and on the right there is a cat.", "supported"),
         (DOG_AND_CAT, "To the left is a dog, while to the right is a cat.", "supported"),
         (DOG_AND_CAT, "On the left is a dog, and on the left is a cat.", "contradicted"),
-        (DOG_AND_CAT, "On the left side of the image, a dog is sitting, and on the right, a cat.", "supported"),
+        (
+            DOG_AND_CAT,
+            "On the left side of the image, a dog is sitting, and on the right, a cat.",
+            "supported",
+        ),
         (
             CAR_DOG_MAN,
-            "The image shows a dog; to the left of the dog is a red car, and to the right of the dog is a man.",
+            "The image shows a dog; to the left of the dog is a red car, "
+            "and to the right of the dog is a man.",
             "supported",
         ),
         # What is no place of the subject's, or may be another's.
@@ -140,8 +145,16 @@ def verdict(sentence: str, things=(), texts=(), looked_for=(), words=("dog", "ca
         ([*DOGS[:2], ("hot dog", RIGHT)], "Hot dogs!", "supported"),
         (DOGS[:1], "The man walks two dogs.", "contradicted"),
         # Whether one stands on another is not seen from their middles.
-        ([("table", (0, 0.2, 1, 1)), ("plate", (0.4, 0.7, 0.6, 0.85))], "A plate is on top of the table.", "unverified"),
-        ([("lamp", (0.4, 0, 0.6, 0.2)), ("table", (0, 0.5, 1, 1))], "The table is above the lamp.", "contradicted"),
+        (
+            [("table", (0, 0.2, 1, 1)), ("plate", (0.4, 0.7, 0.6, 0.85))],
+            "A plate is on top of the table.",
+            "unverified",
+        ),
+        (
+            [("lamp", (0.4, 0, 0.6, 0.2)), ("table", (0, 0.5, 1, 1))],
+            "The table is above the lamp.",
+            "contradicted",
+        ),
     ],
 )  # fmt: skip
 def test_a_sentence_is_refuted_only_by_what_it_plainly_says(things, sentence, expected):
@@ -166,7 +179,7 @@ def test_what_is_denied_is_neither_there_nor_missing(sentence):
     assert verdict(sentence, looked_for=["dog", "cat"]) == "unverified"
 
 
-def test_a_denial_ends_and_a_colour_is_no_thing():
+def test_a_denial_ends_and_a_color_is_no_thing():
     assert verdict("There is no cat but a dog.", looked_for=["dog"]) == "contradicted"
     assert verdict("There is no cat, only a dog.", [("dog", LEFT)]) == "supported"
     fruit = {"looked_for": ["orange"], "words": ("orange", "ball")}
@@ -197,8 +210,16 @@ def test_only_what_is_said_to_be_written_is_refuted(texts, sentence, expected):
 
 
 @pytest.mark.parametrize(
-    "unit", ["a dog is in front of a cat, ", "a dog is on the left and ", "no dog, ", "dog ", 'says "GO" ', "etc. "]
-)  # fmt: skip
+    "unit",
+    [
+        "a dog is in front of a cat, ",
+        "a dog is on the left and ",
+        "no dog, ",
+        "dog ",
+        'says "GO" ',
+        "etc. ",
+    ],
+)
 def test_a_long_text_is_read_in_little_time(unit):
     text, began = unit * (120_000 // len(unit)), time.monotonic()
     read_claims(text, WORDS)

@@ -1,4 +1,4 @@
-"""People's captions of photos through a merge, against a detector's boxes: what is true is hardly ever refuted."""
+"""People's captions of photos in a merge, against a detector's boxes: what is true is hardly ever refuted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DETERMINER = re.compile(r"(?:an?|the|some|one|two|three|four)\s")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> tuple[ShardDataset, dict[str, list[str]]]:
-    """Photos with a detector's boxes, which are called as people call them in their captions; and all five captions."""
+    """Photos with a detector's boxes, named as people name the things, and all five captions."""
     if not ROOT.is_dir():
         pytest.skip("no Flickr8k in VILA2_REALDATA")
     boxes: dict[str, dict[tuple, str]] = defaultdict(dict)
@@ -61,7 +61,7 @@ def verdicts(dataset: ShardDataset, captions: dict[str, str], name: str, **setti
 
 
 def test_what_people_say_of_a_photo_is_hardly_ever_refuted(photos):
-    """10 of 4,175 sentences, where the detector saw one of two; 48.5 percent are supported, of the next photo's 8.3."""
+    """10 of 4,175 sentences, where the detector saw one of two; 48.5% hold (8.3% on the next photo)."""
     dataset, captions = photos
     found = sum(
         (verdicts(dataset, {key: own[n] for key, own in captions.items()}, f"people-{n}") for n in range(5)),

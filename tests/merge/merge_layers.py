@@ -1,4 +1,4 @@
-"""Layers about the miniature world for tests of merging: a self layer with errors put in, and specialists who tell the truth."""
+"""Layers about the miniature world for tests of merging: a self layer with errors, specialists without."""
 
 from __future__ import annotations
 
@@ -67,8 +67,16 @@ def relates(
         start = len(text) + bool(text)
         text += (" " if text else "") + sentence
         claims.append(
-            Claim("relation", start, start + len(sentence) - 1, "unverified", subject=subject, predicate=predicate, object=other)
-        )  # fmt: skip
+            Claim(
+                "relation",
+                start,
+                start + len(sentence) - 1,
+                "unverified",
+                subject=subject,
+                predicate=predicate,
+                object=other,
+            )
+        )
     return Annotation(
         key, prompt, text, "ok" if text else "empty", turns=_turns(prompt, text), claims=tuple(claims)
     )
@@ -95,7 +103,7 @@ def write_layer(
 
 
 def world_layers(dataset: ShardDataset, wrong: float = 0.3) -> dict[str, ReadLayer]:
-    """original; self-1, a share of whose sentences is made wrong; boxes, words and places, which are right."""
+    """original; self-1, with a share of its sentences made wrong; boxes, words and places, all right."""
     samples = list(dataset)
     evidence = {sample.key: Evidence.of(sample) for sample in samples}
     found = {
@@ -123,7 +131,7 @@ def _facts(evidence: Evidence) -> list[tuple[str, str, str]]:
 
 
 def _corrupted(sample: Sample, share: float) -> str:
-    """A true caption, some of whose sentences got another colour, side, number or word."""
+    """A true caption, some of whose sentences got another color, side, number or word."""
     scene = Scene.from_json(sample.meta["scene"])
     rng = random.Random(sample.key)
     sentences = detailed_caption(scene, generator("self", sample.key), spatial=1.0, words=1.0).split(". ")
