@@ -156,7 +156,8 @@ def test_a_key_in_the_wrong_place_is_shown_its_place(tmp_path: Path):
         (
             "evaluate:",
             "cycle: {share: 1.5}\nevaluate:",
-            "14: cycle.share: should be a number above 0 and up to 1, or [from, to] with 0 <= from < to <= 1, not 1.5",
+            "14: cycle.share: should be a number above 0 and up to 1, or [from, to] with 0 <= from < to <= "
+            "1, not 1.5",
         ),
         (
             "evaluate:",
@@ -332,7 +333,8 @@ def test_anchors_and_merges_are_followed(tmp_path: Path):
     path.write_text(
         GOOD.replace(
             "  pictures: {source: world, options: {count: 3}}\n",
-            "  pictures: &base {source: world, options: {count: 3}}\n  others: {<<: *base, options: {count: 9}}\n",
+            "  pictures: &base {source: world, options: {count: 3}}\n  others: {<<: *base, options: {count: "
+            "9}}\n",
         )
     )
     data = load_recipe(path).data

@@ -43,7 +43,8 @@ def import_(
     source: Annotated[
         str,
         typer.Argument(
-            help="captions, evidence, folder, huggingface, img2dataset, instructions, llava, mmc4, world, or a plugin's."
+            help="captions, evidence, folder, huggingface, img2dataset, instructions, llava, mmc4, world, or "
+            "a plugin's."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new dataset.", show_default=False)],

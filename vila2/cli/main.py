@@ -66,8 +66,8 @@ app = typer.Typer(
     help="A visual language model that improves itself: train it, let it rewrite the captions of its own "
     "pretraining images, retrain it on them, and see what changed.",
     cls=_Commands,
-    epilog="Exit codes: 0 done; 1 a check found something (data verify, plugins check), or a fault of vila2 itself; "
-    "2 wrong input: what is wrong and how to fix it is on standard error; 130 stopped by Ctrl-C. "
+    epilog="Exit codes: 0 done; 1 a check found something (data verify, plugins check), or a fault of vila2 "
+    "itself; 2 wrong input: what is wrong and how to fix it is on standard error; 130 stopped by Ctrl-C. "
     "With --json standard output holds JSON alone.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -145,7 +145,8 @@ def _options(
     # On the terminal only what needs attention; a run's folder has all of it in run.log.
     logging.basicConfig(format="%(levelname)s: %(message)s")
     logging.getLogger().handlers[0].setLevel(logging.DEBUG if debug else logging.WARNING)
-    # The bars of libraries for loading and saving weights would tear our own apart; tqdm reads this on import.
+    # The bars of libraries for loading and saving weights would tear our own apart; tqdm reads this on
+    # import.
     os.environ.setdefault("TQDM_DISABLE", "1")
     # Fork-unsafe thread pools of tokenizers would warn in every data worker.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

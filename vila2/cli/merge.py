@@ -36,7 +36,8 @@ def merge(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="In place of what the run's recipe says under merge, or of the default: unverified=drop, arm=append, budget=200.",
+            help="In place of what the run's recipe says under merge, or of the default: unverified=drop, "
+            "arm=append, budget=200.",
         ),
     ] = None,
     seed: Annotated[
@@ -52,9 +53,9 @@ def merge(
 ) -> None:
     """Write the layer DATASET/layers/merged: every image's layers as one conversation, resumable at any moment.
 
-    A run's layers are merged as its recipe says. Sentences that the specialists' evidence refutes are left out; what was
-    kept, dropped and why is printed, and lies sentence by sentence in the layer's folder. Train on the views
-    dialogue(merged) or tree(merged).
+    A run's layers are merged as its recipe says. Sentences that the specialists' evidence refutes are left
+    out; what was kept, dropped and why is printed, and lies sentence by sentence in the layer's folder. Train
+    on the views dialogue(merged) or tree(merged).
     """
     from vila2.engine.registry import open_engine
     from vila2.merge.fate_counts import merge_results, tally_merge

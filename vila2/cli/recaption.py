@@ -25,8 +25,8 @@ def recaption(
         list[Path] | None,
         typer.Argument(
             metavar="[PHOTOS]...",
-            help="Folders of images (any depth; links are followed) and single images; or a dataset's folder; or a run's, "
-            "whose recaptioned dataset is meant.",
+            help="Folders of images (any depth; links are followed) and single images; or a dataset's "
+            "folder; or a run's, whose recaptioned dataset is meant.",
             show_default=False,
         ),
     ] = None,
@@ -38,7 +38,8 @@ def recaption(
         typer.Option(
             "--list",
             metavar="FILE",
-            help="A file with one image path per line (or NUL between them); - reads standard input. May be repeated.",
+            help="A file with one image path per line (or NUL between them); - reads standard input. May be "
+            "repeated.",
             show_default=False,
         ),
     ] = None,
@@ -47,7 +48,8 @@ def recaption(
         typer.Option(
             "--out",
             "-o",
-            help="File of JSON lines for the captions of images (default captions.jsonl); - writes them to standard output.",
+            help="File of JSON lines for the captions of images (default captions.jsonl); - writes them to "
+            "standard output.",
             show_default=False,
         ),
     ] = None,
@@ -83,8 +85,9 @@ def recaption(
         typer.Option(
             "--redo",
             metavar="STATUS,...",
-            help="Ask again for the captions with these marks only (truncated,empty,repetition,refusal,error), with what "
-            "is given now and else as before; the others stay.",
+            help="Ask again for the captions with these marks only "
+            "(truncated,empty,repetition,refusal,error), with what is given now and else as before; the "
+            "others stay.",
             show_default=False,
         ),
     ] = None,

@@ -18,7 +18,8 @@ def reproduce(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="Of studies, or vila2 (the tables of VILA²) or vila (the studies of VILA); by default vila2, with --quick smoke.",
+            help="Of studies, or vila2 (the tables of VILA²) or vila (the studies of VILA); by default "
+            "vila2, with --quick smoke.",
         ),
     ] = None,
     list_them: Annotated[bool, typer.Option("--list", help="Name the studies and do nothing.")] = False,

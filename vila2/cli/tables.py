@@ -82,8 +82,8 @@ def _print_disk(disk: DiskNeed) -> None:
     )
     if disk["needed"] > disk["free"]:
         typer.echo(
-            "warning: the disk is too small; make room, give --out on another disk, or write keep: best in the recipe, "
-            "which deletes models that nothing starts from any more",
+            "warning: the disk is too small; make room, give --out on another disk, or write keep: best in "
+            "the recipe, which deletes models that nothing starts from any more",
             err=True,
         )
 

@@ -14,8 +14,9 @@ def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
     Args:
         base: plain values.
-        changes: values by their places. A place is ``a.b.c``; a key with a dot in it stands in brackets, as in
-            ``specialists.spatial.set[annotate.prompts]``. None takes the key out. A stage that is added comes first.
+        changes: values by their places. A place is ``a.b.c``; a key with a dot in it stands in brackets, as
+            in ``specialists.spatial.set[annotate.prompts]``. None takes the key out. A stage that is added
+            comes first.
     """
     raw: dict[str, Any] = _unshared(base)
     for place, value in changes.items():

@@ -1,15 +1,15 @@
-"""A specialist's recipe: the YAML file in its package that says how the generalist becomes the specialist.
+"""A specialist's recipe: the YAML file in its package that describes how the generalist becomes the specialist.
 
-    start: sft                    # the checkpoint it starts from
+    start: sft                    # the stage whose checkpoint it starts from
     stages:
       tune:
         mixture:
           - {dataset: qa}                       # a subset of the builder's
-          - {dataset: "run:sft", weight: 0.3}   # what the generalist was instructed on
-    miniature:                    # what is different where the generalist is the shipped miniature
+          - {dataset: "run:sft", weight: 0.3}   # the generalist's own instruction data
+    miniature:                    # changes for the shipped miniature as the generalist
       stages: {tune: {train: [projector, language], learning_rate: 1.5e-3, batch_size: 8}}
 
-What a stage does not say is decided in :mod:`vila2.recipe.specialist_defaults`.
+:mod:`vila2.recipe.specialist_defaults` decides the settings that a stage leaves out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vila2.recipe.file.recipe_file import problem_of, told_elsewhere
 from vila2.recipe.file.yaml import read_setting, read_yaml
 from vila2.recipe.parts.data import DatasetSpec
 from vila2.recipe.parts.stage import StageSpec
-from vila2.recipe.parts.values import Count, Name, Number, Part, Text, Whole
+from vila2.recipe.parts.values import Count, FreeValues, Name, Number, Part, Text, Whole
 from vila2.recipe.specialist_defaults import MINIATURE, defaults_of, is_left_to_the_generalist
 
 #: Before the name of a stage: all that the generalist's run trained that stage on.
@@ -35,49 +35,59 @@ RUN = "run:"
 
 
 class AnswerSpec(Part):
-    """How the models are asked about what was held out."""
+    """How the models answer the held-out questions."""
 
-    max_new_tokens: Count = Field(default=64, description="of one answer")
-    batch_size: Count = Field(default=32, description="questions at a time")
-    limit: Count | None = Field(default=2000, description="questions at most, chosen by hash; null: all")
+    max_new_tokens: Count = Field(default=64, description="Number of tokens of one answer at most")
+    batch_size: Count = Field(default=32, description="Number of questions to answer at a time")
+    limit: Count | None = Field(
+        default=2000, description="Number of questions at most, chosen by hash; null: all"
+    )
 
 
 class AnnotateSpec(Part):
-    """How the specialist is asked about a dataset's images."""
+    """How the specialist annotates the images of a dataset."""
 
     prompts: tuple[Text, ...] = Field(
-        default=(), description="asked about every image besides one of the plugin's own"
+        default=(), description="Prompts to ask about every image, besides one of the plugin's own"
     )
-    max_new_tokens: Count = Field(default=256, description="of one annotation")
-    batch_size: Count = Field(default=16, description="images at a time")
-    temperature: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="0: the likeliest token")
-    repetition_penalty: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="1: none")
+    max_new_tokens: Count = Field(default=256, description="Number of tokens of one annotation at most")
+    batch_size: Count = Field(default=16, description="Number of images to annotate at a time")
+    temperature: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0, description="Sampling temperature; 0 always takes the likeliest token"
+    )
+    repetition_penalty: Annotated[Number, Field(gt=0)] = Field(
+        default=1.0, description="Penalty on tokens that were used before; 1 is none"
+    )
 
 
 class SpecialistRecipe(Part):
-    """How a specialist is made. A mixture names the builder's subsets, or ``run:STAGE`` of the generalist's run."""
+    """How a specialist is made."""
 
     start: Text = Field(
         default="last",
-        description="the generalist's stage to start from: pretrain, sft, ...; `last`: its end",
+        description="Name of the generalist's stage to start from; `last` is its final model",
+        examples=["sft", "pretrain"],
     )
-    seed: Annotated[Whole, Field(ge=0)] = Field(default=0, description="of everything random")
+    seed: Annotated[Whole, Field(ge=0)] = Field(default=0, description="Seed for everything random")
     held_out: Annotated[Number, Field(gt=0, lt=1)] = Field(
-        default=0.1, description="share of the images that is asked about, not trained on"
+        default=0.1,
+        description="Share of the images that is not trained on; the models answer questions about it",
     )
     data: DatasetSpec | None = Field(
         default=None,
-        description="what to build from, where --data says nothing; source `path`: as it lies there",
+        description="Data to build the training set from, if `--data` is not given; the source `path` takes "
+        "a file or folder as it is",
     )
-    build: dict[str, Any] = Field(default_factory=dict, description="settings of the builder")
+    build: FreeValues = Field(default_factory=dict, description="Settings of the plugin's builder")
     coordinates: Literal["text", "tokens"] | None = Field(
-        default=None, description="how the model writes coordinates; by default as the plugin says"
+        default=None, description="Form in which the model writes coordinates; by default as the plugin says"
     )
     stages: Annotated[dict[Name, StageSpec], Field(min_length=1)] = Field(
-        description="in the order of training"
+        description="Training stages by name, in the order of training. A mixture names the builder's "
+        "subsets, or `run:STAGE` for the data that the generalist's run used in that stage"
     )
-    evaluate: AnswerSpec = Field(default_factory=AnswerSpec, description="the questions that were held out")
-    annotate: AnnotateSpec = Field(default_factory=AnnotateSpec, description="`vila2 annotate`")
+    evaluate: AnswerSpec = Field(default_factory=AnswerSpec, description="Answers to the held-out questions")
+    annotate: AnnotateSpec = Field(default_factory=AnnotateSpec, description="Settings of `vila2 annotate`")
 
     _left: frozenset[str] = PrivateAttr(frozenset())
 
@@ -106,8 +116,8 @@ def read_specialist_recipe(
     Args:
         text: YAML.
         where: file or plugin, for errors.
-        overrides: ``KEY=VALUE`` each. A key of the recipe is changed there (``stages.tune.epochs=2``); any other
-            is a setting of the builder (``per_image=4`` is ``build.per_image=4``).
+        overrides: ``KEY=VALUE`` each. A key of the recipe is changed there (``stages.tune.epochs=2``); any
+            other is a setting of the builder (``per_image=4`` is ``build.per_image=4``).
         miniature: whether the generalist is the shipped miniature, for which the recipe's ``miniature``
             counts.
         told_as: how the overrides were given, for errors.

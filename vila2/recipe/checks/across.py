@@ -135,7 +135,8 @@ def _model_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
         if "align" in mapping(recipe.get("stages")):
             yield Problem(
                 ("stages", "align"),
-                "alignment teaches a fresh projector; `model.pretrained` has a trained one: leave this stage out",
+                "alignment teaches a fresh projector; `model.pretrained` has a trained one: leave this stage "
+                "out",
             )
     elif len(parts) < 2:
         missing = " and ".join(f"`{key}`" for key in ("vision", "language") if key not in parts)

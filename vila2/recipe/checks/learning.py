@@ -102,7 +102,8 @@ def captions_in_vain(recipe: Mapping[str, Any]) -> float:
         recipe: valid, as plain values.
 
     Returns:
-        0 to 1. 0 too where no round writes any, or an entry counts its samples, since then only the data can tell.
+        0 to 1. 0 too where no round writes any, or an entry counts its samples, since then only the data can
+        tell.
     """
     entries, part = _learning(recipe), _part(recipe)
     if not number_of_rounds(recipe) or not part or any(entry.get("count") for entry in entries):

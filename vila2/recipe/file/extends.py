@@ -1,7 +1,8 @@
 """A recipe that extends others: ``extends: FILE`` or a list, each beside the recipe that names it.
 
 Mappings are joined key by key; a value or a list that stands in both is that of the recipe that extends, and
-of several extended ones that of the later. ``null`` takes a key out (``specialists: {ocr: null}``) where it is no value.
+of several extended ones that of the later. ``null`` takes a key out (``specialists: {ocr: null}``) where it
+is no value.
 """
 
 from __future__ import annotations
