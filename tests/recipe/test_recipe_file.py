@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from pydantic import ValidationError
 
 from vila2.errors import RecipeError
 from vila2.recipe.file.recipe_file import load_recipe, recipe_to_yaml
 from vila2.recipe.parts.stage import STAGE_DEFAULTS
+from vila2.recipe.parts.values import LARGEST
 from vila2.recipe.recipe import Recipe
 
 FOLDER = Path(__file__).parents[2] / "examples"
@@ -352,7 +354,12 @@ looks_like_something = st.sampled_from(
     ["1e-3", "yes", "null", "12:30", "<<", "0x1F", "~", "- a", "a: b", ".5", "1_0"]
 )
 scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | plain_text | looks_like_something
+    st.none()
+    | st.booleans()
+    | st.integers(-LARGEST, LARGEST)
+    | st.floats(allow_nan=False)
+    | plain_text
+    | looks_like_something
 )
 
 
@@ -377,6 +384,20 @@ def test_whatever_a_recipe_holds_is_read_back_as_it_was(
     recipe = Recipe.model_validate(raw)
     path.write_text(recipe_to_yaml(recipe), encoding="utf-8")
     assert load_recipe(path) == recipe
+
+
+@pytest.mark.parametrize("number", [LARGEST, -LARGEST, LARGEST + 1, -LARGEST - 1, 10**30])
+def test_a_recipe_holds_no_number_that_its_file_cannot(good: Path, number: int):
+    raw = load_recipe(good).model_dump()
+    raw["data"]["pictures"]["options"] = {"deep": [{"number": number}]}
+    good.write_text(GOOD.replace("count: 3", f"deep: [{{number: {number}}}]"))
+    if abs(number) <= LARGEST:
+        assert load_recipe(good) == Recipe.model_validate(raw)
+        return
+    with pytest.raises(ValidationError, match="more than 64 bits"):
+        Recipe.model_validate(raw)
+    with pytest.raises(RecipeError, match="digits is too large"):
+        load_recipe(good)
 
 
 @settings(max_examples=100, deadline=None)

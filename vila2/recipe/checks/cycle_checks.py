@@ -110,7 +110,7 @@ def _specialist_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
         given.append(f"specialist_data: {how}")
     if number_of_rounds(recipe) and cycle_setting(recipe, "captions") == MORE_SFT:
         given.append(f"cycle.captions: {MORE_SFT}")
-    last = next(reversed(stages), None)
+    last = list(stages)[-1] if stages else ""
     if given and mapping(stages.get(last)).get("max_steps") is not None:
         yield Problem(
             ("stages", last, "max_steps"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from vila2.errors import DataError
 from vila2.nearest import did_you_mean
@@ -77,11 +77,11 @@ def range_of(value: Any) -> tuple[float, float] | None:
     return ends[0], ends[1]
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     """Whether it is a number, and not just true or false."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> TypeGuard[int]:
     """Whether it is a whole number above zero."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

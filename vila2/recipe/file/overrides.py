@@ -43,7 +43,8 @@ def apply_override(
         what = re.sub(r"^(:\d+)?: ", "", error.what)
         return [Problem(where, f"{what}; {error.hint}", final=True)]
     problems = [Problem((*where, *problem.where), problem.what, problem.final) for problem in marked.problems]
-    holder, problem = _holder(raw, where, made := [])
+    made: list[Where] = []
+    holder, problem = _holder(raw, where, made)
     overridden.update(dict.fromkeys(made, override))
     if problem:
         overridden[problem.where] = override

@@ -118,8 +118,9 @@ def _is_of_the_key(problem: Problem) -> bool:
 def told_elsewhere(detail: Any) -> bool:
     """Whether one of pydantic's errors only follows from others, or is told by checks of our own."""
     # Entries with problems of their own are not counted, and then the list seems too short.
-    too_short = detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
-    return too_short or detail["type"] == "across"
+    if detail["type"] == "too_short":
+        return bool(len(detail["input"]) >= detail["ctx"]["min_length"])
+    return bool(detail["type"] == "across")
 
 
 def recipe_to_yaml(recipe: Recipe) -> str:
