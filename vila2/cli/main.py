@@ -12,6 +12,7 @@ import typer
 
 from vila2.cli import (
     annotate,
+    config,
     data,
     env,
     judge,
@@ -76,6 +77,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
+app.add_typer(config.app, name="config")
 app.add_typer(plugins.app, name="plugins")
 app.command()(run.run)
 app.command()(status.status)

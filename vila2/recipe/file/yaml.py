@@ -118,8 +118,7 @@ _YAML_HINTS = {
     "own file",
     "undefined alias": "put quotes around a text that begins with *",
     "quoted scalar": "close the quotes",
-    "flow mapping": "close every {; inside { } a comma ends a value, and a variable needs quotes: "
-    '"${VAR}"',
+    "flow mapping": 'close every {; inside { } a comma ends a value, and a variable needs quotes: "${VAR}"',
     "flow sequence": "close every [; inside [ ] a comma ends a value",
     "cannot start any token": "put quotes around a text that begins with this character",
     "block mapping": "keys that belong together begin in one column: check the indentation of this line "
@@ -131,9 +130,7 @@ _YAML_HINTS = {
 
 def _hint_of_yaml(said: str) -> str:
     found = (hint for words, hint in _YAML_HINTS.items() if words in said)
-    return next(
-        found, "look at the line and the one before it; a text with a special meaning needs quotes"
-    )
+    return next(found, "look at the line and the one before it; a text with a special meaning needs quotes")
 
 
 def read_setting(text: str, *, where: str, environment: Mapping[str, str] | None = None) -> Marked:

@@ -81,8 +81,7 @@ class ModelSpec(Part):
     )
     chat_template: Text | None = Field(
         default=None,
-        description="Chat template for a language model that has none: the name of a shipped one, or a Jinja "
-        "text",
+        description="Chat template for a language model that has none, in Jinja",
     )
     coordinates: Literal["text", "tokens"] | None = Field(
         default=None,
