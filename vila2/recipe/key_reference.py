@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from vila2.recipe.parts.stage import STAGE_DEFAULTS
@@ -126,8 +127,10 @@ def _recipe_sections() -> Iterator[str]:
 def _specialist_sections() -> Iterator[str]:
     schema = part_schema(SpecialistRecipe)
     schema["properties"][MINIATURE] = {"type": "object", "description": MINIATURE_DESCRIPTION}
-    parts = schema["$defs"]
-    known = {part["title"] for part in part_schema(Recipe)["$defs"].values()}
+    parts, run = schema["$defs"], part_schema(Recipe)
+    known: dict[str, Section] = {}
+    for section in _sections(run, "", run["$defs"]):
+        known.setdefault(section.schema["title"], section)
     for section in _sections(schema, "", parts):
         if section.schema.get("title") not in known:
             heading = f"{section.path} (specialist)" if section.path else "The specialist's recipe"
@@ -163,20 +166,28 @@ def _table(
     *,
     heading: str,
     suffix: str = "",
-    elsewhere: set[str] | frozenset[str] = frozenset(),
+    elsewhere: Mapping[str, Section] = MappingProxyType({}),
 ) -> str:
-    """One section: its heading, what it is, and a row for each key."""
+    """One section, with a row for each key.
+
+    Args:
+        section: section to show.
+        parts: schemas of all parts, by name.
+        heading: heading of the section.
+        suffix: ending of the anchors of this and the other new sections.
+        elsewhere: sections that stand in the reference already, by the title of their part.
+    """
     lines = [f"## {heading}", "", section.schema.get("description", ""), ""]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     for key, schema in section.schema["properties"].items():
         kind = _kind(schema)
         if found := _part_below(schema, parts):
             ending, part = found
-            path = f"{section.path}.{key}{ending}".removeprefix(".")
-            other = part.get("title") in elsewhere
-            anchor = Section(path, part).anchor + ("" if other else suffix)
+            own = Section(f"{section.path}.{key}{ending}".removeprefix("."), part)
+            other = elsewhere.get(part["title"])
+            anchor = other.anchor if other else own.anchor + suffix
             shown = {"": "mapping", ".NAME": "mapping of names", "[]": "list"}[ending]
-            kind = f"{shown}, see [`{path}`](#{anchor})"
+            kind = f"{shown}, see [`{(other or own).path}`](#{anchor})"
         default = "required" if key in section.schema.get("required", ()) else _default(schema)
         lines.append(f"| `{key}` | {kind} | {default} | {_meaning(schema)} |")
     return "\n".join([*lines, ""])
