@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -157,6 +158,7 @@ def _options(
 def main() -> None:
     """Runs the command line."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):  # not a text stream of Python's
-            stream.reconfigure(errors="backslashreplace")  # a terminal that has no "±" is no reason to fail
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(ValueError):  # closed, or read from already
+                stream.reconfigure(errors="backslashreplace")  # a terminal without "±" is no reason to fail
     app()

@@ -64,9 +64,11 @@ def _section(name: str) -> str:
 
 
 def _reader(name: str) -> Callable[..., Any]:
-    if name in SOURCES:
-        return load_reference(SOURCES[name], of=f"source {name!r}")
-    return Host().sources()[name].load()
+    brought = None if name in SOURCES else Host().sources()[name]
+    read: Callable[..., Any] = (
+        brought.load() if brought else load_reference(SOURCES[name], of=f"source {name!r}")
+    )
+    return read
 
 
 def read_docstring(text: str) -> SourceText:

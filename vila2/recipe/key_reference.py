@@ -205,7 +205,7 @@ def _stage_table() -> str:
 
 
 def _meaning(schema: Schema) -> str:
-    text = schema.get("description", "")
+    text: str = schema.get("description", "")
     examples = [_value(example) for example in schema.get("examples", ())]
     text += f". Example: {' or '.join(examples)}" if len(examples) == 1 else ""
     text += f". Examples: {', '.join(examples)}" if len(examples) > 1 else ""

@@ -68,7 +68,7 @@ def _plain(schema: Any) -> Any:
         if key in _NAMED:
             plain[key] = {name: _plain(inner) for name, inner in value.items()}
         else:
-            plain[_BOUNDS.get(key, key)] = value if key in _VALUES else _plain(value)
+            plain[_BOUNDS.get(key) or key] = value if key in _VALUES else _plain(value)
     if "patternProperties" in plain:
         ((pattern, plain["additionalProperties"]),) = plain.pop("patternProperties").items()
         plain["propertyNames"] = {"pattern": pattern, **plain.get("propertyNames", {})}

@@ -23,7 +23,7 @@ from vila2.errors import RecipeError
 from vila2.recipe.checks.across import portion_problems, training_problems
 from vila2.recipe.checks.problems import Problem, Where, mapping, sequence, unknown
 from vila2.recipe.file.extends import what_it_is
-from vila2.recipe.file.recipe_file import problem_of, told_elsewhere
+from vila2.recipe.file.recipe_file import follows, problem_of
 from vila2.recipe.file.yaml import read_setting, read_yaml
 from vila2.recipe.parts.data import DatasetSpec
 from vila2.recipe.parts.stage import StageSpec
@@ -204,7 +204,7 @@ def _checked(raw: dict[str, Any], problems: list[Problem]) -> SpecialistRecipe |
         recipe = SpecialistRecipe.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        problems += [problem_of(one, SpecialistRecipe) for one in details if not told_elsewhere(one)]
+        problems += [problem_of(one, SpecialistRecipe) for one in details if not follows(one)]
     problems += _stage_problems(raw)
     return recipe
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from vila2.errors import RecipeError
 from vila2.nearest import nearest
@@ -19,7 +20,7 @@ from vila2.recipe.file.extends import Place, read_extended
 from vila2.recipe.file.overrides import apply_override
 from vila2.recipe.file.shape import describe, keys_at, suggest_key, suggest_value, takes_null, type_at
 from vila2.recipe.file.yaml import write_yaml
-from vila2.recipe.recipe import Recipe
+from vila2.recipe.recipe import CHECKED_ACROSS, Recipe
 
 _SHOWN_PROBLEMS = 30
 _MISSING = "is missing"
@@ -65,23 +66,30 @@ def load_recipe(
     for override in overrides:
         problems += apply_override(raw.value, override, sources.overridden, environment)
     unread = {problem.where for problem in [*problems, *(one for _, one in raw.problems)] if problem.final}
-    problems += without_what_follows(find_problems(raw.value, known, options), unread, raw.value)
-    if problems or raw.problems:
+    recipe, found = check(raw.value, known, options)
+    problems += without_what_follows(found, unread, raw.value)
+    if recipe is None or problems or raw.problems:
         raise _report(problems, raw.problems, sources)
-    return Recipe.model_validate(raw.value)
+    return recipe
 
 
-def find_problems(
+def check(
     raw: Any, known: Mapping[str, Collection[str]] | None = None, options: Options | None = None
-) -> list[Problem]:
-    """Everything wrong with the plain values of a recipe, in no order."""
-    problems = []
+) -> tuple[Recipe | None, list[Problem]]:
+    """The recipe that plain values make, or None, and everything that is wrong with them, in no order.
+
+    Args:
+        raw: plain values of the recipe.
+        known, options: names that exist outside the recipe; see
+            :func:`vila2.recipe.checks.across.cross_problems`.
+    """
+    recipe, problems = None, []
     try:
-        Recipe.model_validate(raw)
+        recipe = Recipe.model_validate(raw, context=CHECKED_ACROSS)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        problems = [problem_of(detail) for detail in details if not told_elsewhere(detail)]
-    return problems + cross_problems(raw, known, options)
+        problems = [problem_of(detail) for detail in details if not follows(detail)]
+    return recipe, problems + cross_problems(raw, known, options)
 
 
 def without_what_follows(problems: Sequence[Problem], unread: Collection[Where], raw: Any) -> list[Problem]:
@@ -115,12 +123,12 @@ def _is_of_the_key(problem: Problem) -> bool:
     return problem.what.startswith(_NO_SUCH_KEY)
 
 
-def told_elsewhere(detail: Any) -> bool:
-    """Whether one of pydantic's errors only follows from others, or is told by checks of our own."""
+def follows(detail: ErrorDetails) -> bool:
+    """Whether one of pydantic's errors only follows from others."""
     # Entries with problems of their own are not counted, and then the list seems too short.
-    if detail["type"] == "too_short":
-        return bool(len(detail["input"]) >= detail["ctx"]["min_length"])
-    return bool(detail["type"] == "across")
+    if detail["type"] != "too_short":
+        return False
+    return bool(len(detail["input"]) >= detail["ctx"]["min_length"])
 
 
 def recipe_to_yaml(recipe: Recipe) -> str:
@@ -176,7 +184,7 @@ def _report(
     )
 
 
-def problem_of(detail: Any, root: type[BaseModel] = Recipe) -> Problem:
+def problem_of(detail: ErrorDetails, root: type[BaseModel] = Recipe) -> Problem:
     """One of pydantic's errors in the words of a recipe, or of another ``root``."""
     where = tuple(part for part in detail["loc"] if part != "[key]")
     message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
