@@ -114,7 +114,7 @@ def test_a_place_that_was_replaced_is_not_named(tmp_path):
         (
             "extends: own.yaml",
             {},
-            "own.yaml:1: extends: own.yaml -> own.yaml: a recipe can not extend itself",
+            "own.yaml:1: extends: own.yaml -> own.yaml: a recipe cannot extend itself",
         ),
         (
             "seed: 1\nextends: a.yaml",
@@ -128,7 +128,7 @@ def test_a_place_that_was_replaced_is_not_named(tmp_path):
         ("extends: a.yaml", {"a": "x: [1"}, "a.yaml:1: this is not YAML"),
     ],
 )
-def test_what_can_not_be_extended_is_named(tmp_path, own, more, expected):
+def test_what_cannot_be_extended_is_named(tmp_path, own, more, expected):
     assert expected in complaint(write(tmp_path, own=own, **more))
 
 

@@ -61,34 +61,35 @@ evaluate:
 """
 
 _HEAD = f"""\
-<!-- Made by `vila2 config reference --write docs`; change the descriptions in vila2/recipe, not this file. -->
+<!-- `vila2 config reference --write docs` makes this file from the descriptions in vila2/recipe. -->
 # Recipes: every key
 
-A recipe is one YAML file that describes a whole run. This one trains a model, improves it for up to three rounds,
-adds a specialist and measures every model:
+A recipe is one YAML file that describes a whole run. This one trains a model, improves it for up to three
+rounds, adds a specialist and measures every model:
 
 ```yaml
 {EXAMPLE}```
 
-- `vila2 run RECIPE --dry-run` checks a recipe and shows the steps. It reports all problems at once, each with its line.
+- `vila2 run RECIPE --dry-run` checks a recipe and shows the steps. It reports all problems at once, each with
+  its line.
 - `vila2 config show RECIPE` prints the recipe with every default filled in.
-- `--set KEY=VALUE` changes one key from the command line: `--set stages.sft.epochs=2`. A number counts a list from
-  0 (`evaluate.0.limit=100`), and `null` removes a name.
-- `extends: FILE` starts from another recipe. Mappings are joined key by key; other values and lists are replaced.
+- `--set KEY=VALUE` changes one key from the command line: `--set stages.sft.epochs=2`. A number counts a list
+  from 0 (`evaluate.0.limit=100`), and `null` removes a name.
+- `extends: FILE` starts from another recipe. Mappings are joined key by key; any other value is replaced.
 - `${{VAR}}` and `${{VAR:-default}}` are replaced from the environment.
 - A relative path that exists beside the recipe is used from there; otherwise it counts from the working folder.
-- `vila2 config schema > recipe.schema.json` writes a JSON schema. An editor with a YAML language server completes and
-  checks a recipe that begins with `# yaml-language-server: $schema=recipe.schema.json`.
+- `vila2 config schema > recipe.schema.json` writes a JSON schema. An editor with a YAML language server then
+  completes and checks a recipe that begins with `# yaml-language-server: $schema=recipe.schema.json`.
 """
 
 _STAGES_HEAD = "A stage that has one of these names has these defaults (paper, Table 8):"
 _SPECIALIST_HEAD = f"""\
 # A specialist's recipe: every key
 
-A plugin's package holds the recipe of its specialist; `vila2 specialize --recipe FILE` uses another. A stage that
-sets neither `train` nor `learning_rate` nor `lora` is trained to suit the generalist: LoRA of rank
-{ADAPTERS["lora"]["rank"]} at {ADAPTERS["learning_rate"]:g} on the language model, and the projector. A stage that sets
-one of them has the defaults of `sft` above. [specialize.md](specialize.md) explains the steps.
+A plugin's package holds the recipe of its specialist; `vila2 specialize --recipe FILE` uses another. A stage
+that sets neither `train` nor `learning_rate` nor `lora` is trained to suit the generalist: the projector, and
+LoRA of rank {ADAPTERS["lora"]["rank"]} on the language model, at {ADAPTERS["learning_rate"]:g}. A stage that
+sets one of them has the defaults of `sft` above. [specialize.md](specialize.md) explains the steps.
 """
 
 

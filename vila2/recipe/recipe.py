@@ -15,9 +15,8 @@ from vila2.recipe.parts.specialists import MergeSpec, SpecialistUse
 from vila2.recipe.parts.stage import StageSpec, with_stage_defaults
 from vila2.recipe.parts.values import Count, Name, Part, Text, Whole
 
-
-#: The context in which a recipe's own types are checked alone: its reader checks its raw values across parts, so
-#: that one wrong key does not hide other problems.
+#: Context in which a recipe checks its types only. The reader of recipe files checks the raw values across
+#: parts itself, so that one wrong key does not hide other problems.
 CHECKED_ACROSS = "checked across parts"
 
 

@@ -25,8 +25,9 @@ Schema = dict[str, Any]
 #: What `extends` is, for readers of the schema and of the reference.
 EXTENDS_SCHEMA: Schema = {
     "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}}],
-    "description": "Recipe to start from, or a list of them, by path from this one. This recipe only gives what is "
-    "different; of several recipes, the later ones win. `null` removes a name, as in `specialists: {ocr: null}`",
+    "description": "Recipe to start from, or a list of them, by path from this one. This recipe only gives "
+    "what is different; of several recipes, the later ones win. `null` removes a name, as in "
+    "`specialists: {ocr: null}`",
     "examples": ["base.yaml"],
 }
 #: What `miniature` of a specialist's recipe is.

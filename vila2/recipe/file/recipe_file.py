@@ -1,4 +1,4 @@
-"""Recipes in files: reading with overrides, every problem at its line, and writing back."""
+"""Recipe files: reads them with overrides, reports every problem with its line, and writes recipes back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vila2.recipe.recipe import CHECKED_ACROSS, Recipe
 _SHOWN_PROBLEMS = 30
 _MISSING = "is missing"
 _NO_SUCH_KEY = "there is no such key"
-#: Characters that look like a space or like nothing, as word processors and web pages leave them.
+#: Characters from word processors and web pages that look like a space or are invisible.
 _LOOKALIKES = {
     "\u00a0": "a no-break space",
     "\u2007": "a figure space",
@@ -34,7 +34,7 @@ _LOOKALIKES = {
     "\u200b": "a zero-width space",
     "\ufeff": "a byte-order mark",
 }
-_LAST = 1 << 30  # settings on the command line are told after all files
+_LAST = 1 << 30  # problems with --set are reported after those of all files
 
 
 def load_recipe(
@@ -45,20 +45,20 @@ def load_recipe(
     options: Options | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Recipe:
-    """Reads a recipe, with those it extends, and checks all that can be checked without touching the data.
+    """Reads a recipe and the recipes that it extends, and checks everything that needs no data.
 
-    A relative path under ``data`` or ``model`` that exists beside the recipe is taken from there;
-    otherwise it stays as it is: a hub id, a ``builtin:`` part, or a path from the working directory.
+    A relative path under ``data`` or ``model`` that exists beside the recipe is made absolute. Any other
+    value is kept: it may be a hub id, a ``builtin:`` part, or a path from the working directory.
 
     Args:
-        path: of the YAML file.
-        overrides: ``a.b=c`` each; see :func:`vila2.recipe.file.overrides.apply_override`.
+        path: path of the YAML file.
+        overrides: changes, ``a.b=c`` each; see :func:`vila2.recipe.file.overrides.apply_override`.
         known, options: names that exist outside the recipe; see
             :func:`vila2.recipe.checks.across.cross_problems`.
-        environment: for ``${VAR}``; by default the process's.
+        environment: values for ``${VAR}``; by default the process's environment.
 
     Raises:
-        RecipeError: with every problem as ``file:line: key: what is wrong``.
+        RecipeError: the recipe has problems; each is a line ``file:line: key: what is wrong``.
     """
     raw = read_extended(Path(path), environment)
     sources = _Sources(str(path), raw.places)
@@ -93,12 +93,12 @@ def check(
 
 
 def without_what_follows(problems: Sequence[Problem], unread: Collection[Where], raw: Any) -> list[Problem]:
-    """The problems that do not just follow from others.
+    """The problems that do not follow from others.
 
     Args:
-        problems: that were found.
-        unread: places whose value could not be read.
-        raw: the recipe's plain values.
+        problems: all problems that were found.
+        unread: places whose values could not be read.
+        raw: plain values of the recipe.
     """
     there = raw if isinstance(raw, Mapping) else {}
     known = keys_at(())
@@ -107,7 +107,7 @@ def without_what_follows(problems: Sequence[Problem], unread: Collection[Where],
         problem
         for problem in problems
         if (_is_of_the_key(problem) or not any(problem.where[: len(place)] == place for place in unread))
-        # The default of a key that was misspelt is not what its author has to mend.
+        # If a key is misspelled, its default counts, but that is not what the author has to fix.
         and not (
             _is_of(problem, meant) and not _is_of(problem, there) and not problem.what.startswith(_MISSING)
         )
@@ -119,26 +119,26 @@ def _is_of(problem: Problem, keys: Collection[Any]) -> bool:
 
 
 def _is_of_the_key(problem: Problem) -> bool:
-    """Whether it is the key that is wrong, whatever its value."""
+    """Whether the key itself is wrong, whatever its value."""
     return problem.what.startswith(_NO_SUCH_KEY)
 
 
 def follows(detail: ErrorDetails) -> bool:
     """Whether one of pydantic's errors only follows from others."""
-    # Entries with problems of their own are not counted, and then the list seems too short.
+    # pydantic does not count entries that have problems, so the list may only seem too short.
     if detail["type"] != "too_short":
         return False
     return bool(len(detail["input"]) >= detail["ctx"]["min_length"])
 
 
 def recipe_to_yaml(recipe: Recipe) -> str:
-    """The recipe with every default written out, as YAML that ``load_recipe`` reads to an equal value."""
+    """The recipe with every default, as YAML that ``load_recipe`` reads as an equal recipe."""
     return write_yaml(recipe.model_dump())
 
 
 @dataclass(slots=True)
 class _Sources:
-    """Where each key of the raw recipe was written."""
+    """The places where the keys of the raw recipe were written."""
 
     path: str
     places: Mapping[Where, Place]
@@ -148,8 +148,8 @@ class _Sources:
         self.path, self.places, self.overridden = path, places, {}
 
     def place(self, where: Where) -> Place:
-        """The nearest written key at or above ``where``."""
-        # What an override gives whole is not where the files had it before.
+        """The place of the nearest key at or above ``where`` that was written."""
+        # The inner keys of an override are not where the files had them before.
         for end in range(len(where), -1, -1):
             if where[:end] in self.overridden:
                 return Place(_LAST, 0, f"--set {self.overridden[where[:end]]}")
@@ -168,7 +168,7 @@ def _report(
             for place, problem in [*((sources.place(p.where), p) for p in problems), *placed]
         }
     )
-    # What is no KEY=VALUE at all stands nowhere in the recipe.
+    # An override without KEY=VALUE has no place in the recipe.
     lines = [
         f"{place}: {what}" if str(place) == f"--set {key}" else f"{place}: {key}: {what}"
         for place, key, what in found
@@ -185,7 +185,7 @@ def _report(
 
 
 def problem_of(detail: ErrorDetails, root: type[BaseModel] = Recipe) -> Problem:
-    """One of pydantic's errors in the words of a recipe, or of another ``root``."""
+    """One of pydantic's errors as a problem of a recipe, or of another ``root``."""
     where = tuple(part for part in detail["loc"] if part != "[key]")
     message = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
     match detail["type"]:
@@ -235,7 +235,7 @@ def problem_of(detail: ErrorDetails, root: type[BaseModel] = Recipe) -> Problem:
 
 
 def _mapping_hint(where: Where, value: Any, root: type[BaseModel]) -> str:
-    """What was likely meant by something that stands in the place of a mapping."""
+    """A hint for a value that is not a mapping where one is needed."""
     if value is False or (isinstance(value, str) and value.lower() in ("no", "off", "none", "false")):
         return "; write null to leave it out" if takes_null(where, root) else ""
     if value is True or (isinstance(value, str) and value.lower() in ("yes", "on", "true")):
@@ -271,7 +271,7 @@ def _text_hint(value: Any) -> str:
 
 
 def _number_hint(value: Any) -> str:
-    """How a number that was written in another way is written here."""
+    """A hint for a number in a form that YAML does not know."""
     if not isinstance(value, str):
         return ""
     text = value.strip().replace(" ", "")

@@ -152,7 +152,7 @@ def read_setting(text: str, *, where: str, environment: Mapping[str, str] | None
 
 
 def write_yaml(value: Any) -> str:
-    """Plain values as YAML, which :func:`read_yaml` reads back as they are, except for ``${VAR}`` in texts."""
+    """Plain values as YAML that :func:`read_yaml` reads back unchanged, except for ``${VAR}`` in texts."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -61,7 +61,7 @@ class NotDigested:
 
 
 class Later:
-    """Mark of a field that is newer than the runs that users keep: at its default, no step's digest holds it."""
+    """Mark of a field that is newer than runs that users keep: at its default, it is not in step digests."""
 
 
 #: The context in which a part is serialized for a step's digest.
@@ -80,7 +80,7 @@ class Part(BaseModel):
     )
 
     def digested(self) -> dict[str, Any]:
-        """The values that a step's digest is made of, as JSON; see :class:`Later` and :class:`NotDigested`."""
+        """The values for a step's digest, as JSON; see :class:`Later` and :class:`NotDigested`."""
         return self.model_dump(mode="json", context=_FOR_DIGEST)
 
     @model_serializer(mode="wrap")
