@@ -36,9 +36,9 @@ def invoke(*words: str, code: int = 0):
 
 
 def test_lists_of_commands_tell_whole_sentences():
-    for words in ([], ["data"], ["plugins"], ["model"]):
+    for words in ([], ["data"], ["plugins"], ["model"], ["config"]):
         assert "..." not in invoke(*words, "--help").stdout.partition("Commands:")[2]
-    assert "Exit codes: 0 done" in invoke("--help").stdout
+    assert "Exit codes: 0 success" in invoke("--help").stdout
 
 
 def test_a_table_in_a_pipe_is_as_wide_as_it_is():

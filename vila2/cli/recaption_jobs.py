@@ -1,4 +1,4 @@
-"""What ``vila2 recaption`` was asked for: photos into a file, photos onto a stream, or a layer of a dataset."""
+"""The jobs of ``vila2 recaption``: photos to a file, photos to a stream, or a layer of a dataset."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How images are asked about.
+    """How a job asks about images.
 
     Attributes:
-        given: options that stand on the command line; the others are as before in a redo.
-        prompts, settings, seed: of the job.
-        batch_size, limit: likewise.
+        given: options on the command line; in a redo, the others are as before.
+        prompts: names or texts of the prompts.
+        settings: settings of the generation.
+        seed: seed for the choice of prompts.
+        batch_size: number of images to caption at a time.
+        limit: number of images at most; None: all.
         redo: marks of the captions to ask again for.
-        unchanged: what to tell where a redo asks in the very way as before.
+        unchanged: note for the reader if a redo asks exactly as before.
     """
 
     given: Mapping[str, Any]
@@ -51,31 +54,34 @@ class Asking:
 
     @classmethod
     def of(cls, given: Mapping[str, Any], batch_size: int, limit: int | None, redo: str | None) -> Asking:
-        """What options say; nothing is read yet.
+        """Makes an asking of the options, without reading any file.
 
         Raises:
-            EngineError: a setting outside its range.
-            RecipeError: an unknown prompt or mark.
+            EngineError: a setting is outside its range.
+            RecipeError: a prompt or mark is unknown.
         """
         prompts, settings, seed = _settings(given, {})
-        describe_settings(prompts, settings, seed)  # names an unknown prompt
+        describe_settings(prompts, settings, seed)  # raises for an unknown prompt
         return cls(given, prompts, settings, seed, batch_size, limit, _marks(redo))
 
     def as_before(self, earlier: Mapping[str, Any]) -> Asking:
-        """The same, with what was not given taken from an earlier job."""
+        """The same, with the options that are not given taken from an earlier job."""
         prompts, settings, seed = _settings(self.given, earlier)
         same = prompts == tuple(earlier.get("prompts", ())) and asdict(settings) == earlier.get("settings")
-        told = "this asks as before, so the answers are as before unless the model is another; give other settings"
+        told = (
+            "these are the settings as before, so the answers are as before unless the model is another; "
+            "give other settings"
+        )
         return replace(self, prompts=prompts, settings=settings, seed=seed, unchanged=told if same else "")
 
     def tell(self) -> None:
-        """Says what is worth knowing before a model is loaded."""
+        """Prints the note, if any, before a model is loaded."""
         if self.unchanged:
             typer.echo(f"note: {self.unchanged}", err=True)
 
     @property
     def known(self) -> dict[str, Any]:
-        """What an earlier job is compared with before a model is loaded."""
+        """The settings to compare with those of an earlier job, before a model is loaded."""
         return describe_settings(self.prompts, self.settings, self.seed)
 
 
@@ -86,20 +92,20 @@ class RecaptionJob(Protocol):
     is_stream: bool
 
     def check(self) -> None:
-        """Whatever can be known to be wrong before a model is loaded.
+        """Checks everything that can be checked before a model is loaded.
 
         Raises:
-            Vila2Error: it is wrong.
+            Vila2Error: something is wrong.
         """
 
     def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
-        """Describes the images; gives the summary."""
+        """Describes the images; returns the summary."""
 
     def when_stopped(self) -> str:
-        """What Ctrl-C says: what is kept, and how to go on."""
+        """The message after Ctrl-C: what is kept, and how to go on."""
 
     def next_command(self, summary: Mapping[str, Any]) -> str:
-        """What one would do next."""
+        """The command that is the next step, or an empty text."""
 
 
 @dataclass(slots=True)
@@ -158,7 +164,7 @@ class PhotoFileJob:
 
 @dataclass(slots=True)
 class PhotoStreamJob:
-    """Captions of photos onto standard output, a pipe or a device."""
+    """Captions of photos to standard output, a pipe or a device."""
 
     photos: PhotoList
     out: Path
@@ -212,12 +218,12 @@ class LayerJob:
 
     @property
     def folder(self) -> Path:
-        """Of the layer."""
+        """The folder of the layer."""
         return self.dataset.folder / "layers" / self.layer
 
     @property
     def chosen(self) -> frozenset[str] | None:
-        """The keys that may be asked about; None for all."""
+        """The keys of the images to ask about; None: all."""
         limit = self.asking.limit
         return None if limit is None else frozenset(self.dataset.keys()[:limit])
 
@@ -230,8 +236,8 @@ class LayerJob:
         check_layer_name(self.layer)
         if self.folders.get(self.layer, self.folder) != self.folder:
             raise DataError(
-                f"layer {self.layer!r} of {self.place} is the work of the run itself, or named by its recipe",
-                hint="give another --layer; what the run wrote is changed by its recipe",
+                f"layer {self.layer!r} of {self.place} belongs to the run itself, or to its recipe",
+                hint="give another --layer; only the recipe changes the layers of a run",
             )
         if self.asking.redo:
             self._check_known()
@@ -297,11 +303,11 @@ def open_job(
     dataset: str | None,
     restart: bool,
 ) -> RecaptionJob:
-    """The job that places and options make.
+    """Makes the job for the given places and options.
 
     Raises:
-        DataError: a place that is not there, or without images.
-        RecipeError: options that do not fit each other or the place.
+        DataError: a place does not exist or has no images.
+        RecipeError: options contradict each other or do not fit the place.
     """
     from vila2.caption.photo_files import find_photos
     from vila2.run.finding import find_described, is_described
@@ -311,7 +317,7 @@ def open_job(
             "nothing to describe", hint="give a folder of images, an image, a dataset, or --list FILE"
         )
     if restart and asking.redo:
-        raise RecipeError("--restart throws away what --redo keeps", hint="give one of the two")
+        raise RecipeError("--restart deletes the captions that --redo keeps", hint="give one of the two")
     described = [place for place in photos if is_described(place) or (layer is not None and _has_tars(place))]
     if described:
         place = described[0]
@@ -334,12 +340,12 @@ def open_job(
     if is_stream(target):
         return PhotoStreamJob(listed, target, asking)
     if target.is_symlink():
-        target = target.resolve()  # the file is replaced as a whole, the link is not
+        target = target.resolve()  # the file is replaced as a whole, and the link must stay
     return PhotoFileJob(listed, target, restart, asking)
 
 
 def is_stream(out: Path) -> bool:
-    """Whether what is written there is gone at once: standard output, a pipe, a device."""
+    """Whether the output cannot be read again: standard output, a pipe, or a device."""
     return str(out) in _STDOUT or (out.exists() and not out.is_file() and not out.is_dir())
 
 

@@ -1,4 +1,4 @@
-"""The reference of every source and its options, in Markdown, made from the sources' signatures and docstrings."""
+"""The reference of every source and its options, in Markdown, made from signatures and docstrings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from vila2.plugin.references import load_reference
 from vila2.sources import SOURCES
 
 _HEAD = """\
-<!-- Made by `vila2 config reference --write docs`; change the docstrings in vila2/sources, not this file. -->
+<!-- `vila2 config reference --write docs` makes this file from the docstrings in vila2/sources. -->
 # Sources: every option
 
-A source reads data as it lies on disk or on the hub. A recipe names it under `data.NAME.source`, gives `path`, and
-everything else under `options`. `vila2 data import SOURCE PATH --option KEY=VALUE` writes the same data as a dataset
-folder. [rows.md](rows.md) describes the forms of rows that are read, [annotations.md](annotations.md) those of
-annotated images. Plugins bring more sources: `vila2 config reference --sources` lists them too.
+A source reads data as it lies on disk or on the hub. A recipe names it under `data.NAME.source`, gives
+`path`, and everything else under `options`. `vila2 data import SOURCE PATH --option KEY=VALUE` writes the
+same data as a dataset folder. [rows.md](rows.md) describes the forms of rows that are read,
+[annotations.md](annotations.md) those of annotated images. Plugins bring more sources: `vila2 config
+reference --sources` lists them too.
 
 Two names stand for no source: `shards` reads a dataset folder that vila2 wrote, and `path`, in the data of a
 specialist, passes the file or folder to the specialist's builder as it is.
@@ -88,7 +89,7 @@ def read_docstring(text: str) -> SourceText:
 
 
 def _markdown(text: str) -> str:
-    """Text of a docstring as Markdown: code between single backticks, references as the last part of their name."""
+    """Text of a docstring as Markdown: single backticks, and only the last part of a reference's name."""
     text = _ROLE.sub(lambda match: f"`{match[1].rpartition('.')[2]}`", text)
     return text.replace("``", "`")
 
