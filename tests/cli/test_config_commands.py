@@ -50,8 +50,8 @@ def test_every_option_of_a_source_has_a_row_with_its_meaning(name: str):
 
 def test_a_docstring_is_split_into_summary_and_options():
     text = read_docstring(
-        "Reads ``rows``.\n\nMore in :func:`~vila2.x.open_it`.\n\nArgs:\n    path: the file,\n        or folder.\n"
-        "    start, count: a slice.\n\nRaises:\n    DataError: not there."
+        "Reads ``rows``.\n\nMore in :func:`~vila2.x.open_it`.\n\n"
+        "Args:\n    path: the file,\n        or folder.\n    start, count: a slice.\n\nRaises:\n    DataError: not there."
     )
     assert text.summary == "Reads `rows`.\n\nMore in `open_it`."
     assert text.options == {("path",): "the file, or folder.", ("start", "count"): "a slice."}
@@ -78,7 +78,8 @@ def test_a_recipe_is_shown_with_everything_filled_in(tmp_path: Path):
 def test_light_commands_load_no_model_library(words: str):
     code = (
         "import sys\nfrom vila2.cli.main import main\nsys.argv[1:] = sys.argv[1].split()\n"
-        "try:\n    main()\nfinally:\n    print({'torch', 'transformers'} & sys.modules.keys(), file=sys.stderr)"
+        "try:\n    main()\nfinally:\n"
+        "    print({'torch', 'transformers'} & sys.modules.keys(), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code, words], capture_output=True, text=True)
     assert done.stderr.strip() == "set()", done.stderr

@@ -1,4 +1,4 @@
-"""Habits of every command: exit codes, whole tables and sentences, JSON alone, quoted paths, the nearest right name."""
+"""Habits of every command: exit codes, whole tables and sentences, only JSON, quoted paths, did-you-mean."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def test_lists_of_commands_tell_whole_sentences():
 
 
 def test_a_table_in_a_pipe_is_as_wide_as_it_is():
-    code = "from vila2.cli.tables import show_table\nshow_table(['measure', *map(str, range(9))], [['m' * 60, *['1234567890123'] * 9]])"
+    code = (
+        "from vila2.cli.tables import show_table\n"
+        "show_table(['measure', *map(str, range(9))], [['m' * 60, *['1234567890123'] * 9]])"
+    )
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "COLUMNS": "40",

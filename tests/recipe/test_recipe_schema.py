@@ -1,4 +1,4 @@
-"""The JSON schemas of recipes: they accept the recipes that vila2 reads, and refuse mistakes where they stand."""
+"""The JSON schemas of recipes: they accept the recipes that vila2 reads, and find mistakes in their place."""
 
 from __future__ import annotations
 

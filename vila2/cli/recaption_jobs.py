@@ -69,7 +69,7 @@ class Asking:
         prompts, settings, seed = _settings(self.given, earlier)
         same = prompts == tuple(earlier.get("prompts", ())) and asdict(settings) == earlier.get("settings")
         told = (
-            "these are the settings as before, so the answers are as before unless the model is another; "
+            "this asks as before, so the answers are as before unless the model is another; "
             "give other settings"
         )
         return replace(self, prompts=prompts, settings=settings, seed=seed, unchanged=told if same else "")
