@@ -51,7 +51,8 @@ def test_every_option_of_a_source_has_a_row_with_its_meaning(name: str):
 def test_a_docstring_is_split_into_summary_and_options():
     text = read_docstring(
         "Reads ``rows``.\n\nMore in :func:`~vila2.x.open_it`.\n\n"
-        "Args:\n    path: the file,\n        or folder.\n    start, count: a slice.\n\nRaises:\n    DataError: not there."
+        "Args:\n    path: the file,\n        or folder.\n    start, count: a slice.\n\n"
+        "Raises:\n    DataError: not there."
     )
     assert text.summary == "Reads `rows`.\n\nMore in `open_it`."
     assert text.options == {("path",): "the file, or folder.", ("start", "count"): "a slice."}

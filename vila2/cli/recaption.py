@@ -13,7 +13,7 @@ import typer
 from vila2.cli.options import Quiet, Stopped, Verbose, quoted, results_alone
 
 if TYPE_CHECKING:
-    from vila2.cli.recaption_jobs import RecaptionJob
+    from vila2.cli.recaption_jobs import RecaptionJob, Summary
     from vila2.engine.protocol import Engine
 
 _DEFAULT_OUT = Path("captions.jsonl")
@@ -160,7 +160,7 @@ def _load_engine(name: str, model: str, **options: Any) -> Engine:
     return open_engine(name, model, **options)
 
 
-def _as_text(summary: dict[str, Any], job: RecaptionJob) -> str:
+def _as_text(summary: Summary, job: RecaptionJob) -> str:
     new = summary["new"] + summary["redone"]
     rate = new / summary["seconds"] if summary["seconds"] else 0.0
     statuses = ", ".join(f"{count} {status}" for status, count in summary["statuses"].items()) or "none"

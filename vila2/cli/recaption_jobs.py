@@ -6,14 +6,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypedDict
 
 import typer
 
 from vila2.caption.caption_job import describe_settings
 from vila2.caption.prompts import DEFAULT_PROMPTS
 from vila2.cli.options import quoted
-from vila2.data.annotations import STATUSES, LayerStatistics, Status
+from vila2.data.annotations import STATUSES, Status
 from vila2.engine.protocol import GenerationSettings
 from vila2.errors import DataError, RecipeError
 
@@ -85,6 +85,48 @@ class Asking:
         return describe_settings(self.prompts, self.settings, self.seed)
 
 
+class Summary(TypedDict, total=False):
+    """The result of a job, as ``--json`` prints it; photos and layers have some counts of their own.
+
+    Attributes:
+        written: file, folder or stream of the captions.
+        photos: number of photos.
+        samples: number of samples in the dataset.
+        captions: number of captions, earlier ones included.
+        new, redone: number of captions that this command wrote, and wrote again.
+        left: number of images that have no caption yet.
+        without_image: number of samples without an image.
+        statuses: number of captions by their mark.
+        words_mean, words_sd: words of a usable caption, mean and standard deviation.
+        rejected: number of images that could not be read.
+        rejected_file: file that names them; None: they were named on the terminal.
+        other_files: number of files that are no images.
+        repeated: number of links or lines that lead to an image again.
+        seconds: time of the job.
+        model: name of the model.
+        next: command that is the next step, or an empty text.
+    """
+
+    written: str
+    photos: int
+    samples: int
+    captions: int
+    new: int
+    redone: int
+    left: int
+    without_image: int
+    statuses: Mapping[str, int]
+    words_mean: float
+    words_sd: float
+    rejected: int
+    rejected_file: str | None
+    other_files: int
+    repeated: int
+    seconds: float
+    model: str
+    next: str
+
+
 class RecaptionJob(Protocol):
     """One of the jobs below."""
 
@@ -98,13 +140,13 @@ class RecaptionJob(Protocol):
             Vila2Error: something is wrong.
         """
 
-    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> Summary:
         """Describes the images; returns the summary."""
 
     def when_stopped(self) -> str:
         """The message after Ctrl-C: what is kept, and how to go on."""
 
-    def next_command(self, summary: Mapping[str, Any]) -> str:
+    def next_command(self, summary: Summary) -> str:
         """The command that is the next step, or an empty text."""
 
 
@@ -132,7 +174,7 @@ class PhotoFileJob:
         if self.out.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx", ".txt"):
             typer.echo(f"note: {self.out} gets JSON lines, whatever its name", err=True)
 
-    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> Summary:
         from vila2.caption.photos import recaption_photos
 
         summary = recaption_photos(
@@ -156,7 +198,7 @@ class PhotoFileJob:
             return f"{quoted(self.out)} is as it was, new captions wait beside it; the same command goes on"
         return f"what was written stays in {quoted(self.out)}; the same command goes on{less}"
 
-    def next_command(self, summary: Mapping[str, Any]) -> str:
+    def next_command(self, summary: Summary) -> str:
         if not summary["captions"]:
             return ""
         return f"vila2 data import captions {quoted(self.out)} --out {quoted(Path('data') / self.out.stem)}"
@@ -175,13 +217,13 @@ class PhotoStreamJob:
         if self.asking.redo:
             raise RecipeError("--redo needs the file that holds the captions", hint="give it with --out FILE")
 
-    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> Summary:
         if str(self.out) in _STDOUT:
             return self._write(engine, progress, stdout)
         with self.out.open("w", encoding="utf-8") as stream:
             return self._write(engine, progress, stream)
 
-    def _write(self, engine: Engine, progress: Progress, stream: TextIO) -> dict[str, Any]:
+    def _write(self, engine: Engine, progress: Progress, stream: TextIO) -> Summary:
         from vila2.caption.photos import stream_captions
 
         summary = stream_captions(
@@ -201,7 +243,7 @@ class PhotoStreamJob:
     def when_stopped(self) -> str:
         return "nothing is kept of a stream; with --out FILE the same command goes on where it was stopped"
 
-    def next_command(self, summary: Mapping[str, Any]) -> str:
+    def next_command(self, summary: Summary) -> str:
         return ""
 
 
@@ -250,7 +292,7 @@ class LayerJob:
         check_layer(self.folder, self.asking.known | about | selection)
         check_folder_writable(self.folder, hint="copy the dataset to a folder of yours")
 
-    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> Summary:
         from vila2.caption.layer_redo import redo_layer
         from vila2.caption.recaption import recaption as recaption_dataset
 
@@ -270,14 +312,23 @@ class LayerJob:
             was_there = (self.folder / "layer.json").exists()
             layer = recaption_dataset(self.dataset, engine, layer=self.layer, **asked)
             new = 0 if was_there else layer.count
-        counts = {"samples": len(self.dataset), "new": new, "redone": redone}
-        counts["without_image"] = layer.info.get("without_image", 0)
-        return {"written": str(self.folder), **counts, **_counts(layer.statistics())}
+        found = layer.statistics()
+        return {
+            "written": str(self.folder),
+            "samples": len(self.dataset),
+            "new": new,
+            "redone": redone,
+            "without_image": layer.info.get("without_image", 0),
+            "captions": found.count,
+            "statuses": found.statuses,
+            "words_mean": round(found.words_mean, 2),
+            "words_sd": round(found.words_sd, 2),
+        }
 
     def when_stopped(self) -> str:
         return f"what was written stays in {quoted(self.folder)}; the same command goes on"
 
-    def next_command(self, summary: Mapping[str, Any]) -> str:
+    def next_command(self, summary: Summary) -> str:
         return f"vila2 data stats {quoted(self.place)}"
 
     def _select(self) -> Any:
@@ -381,7 +432,7 @@ def _settings(
     return prompts, GenerationSettings(**chosen), seed
 
 
-def _photo_summary(summary: PhotoSummary, written: str) -> dict[str, Any]:
+def _photo_summary(summary: PhotoSummary, written: str) -> Summary:
     return {
         "written": written,
         "photos": summary.photos,
@@ -396,13 +447,4 @@ def _photo_summary(summary: PhotoSummary, written: str) -> dict[str, Any]:
         "rejected_file": str(summary.rejected_file) if summary.rejected_file else None,
         "other_files": summary.other_files,
         "repeated": summary.repeated,
-    }
-
-
-def _counts(found: LayerStatistics) -> dict[str, Any]:
-    return {
-        "captions": found.count,
-        "statuses": found.statuses,
-        "words_mean": round(found.words_mean, 2),
-        "words_sd": round(found.words_sd, 2),
     }

@@ -79,7 +79,8 @@ def _print_disk(disk: DiskNeed) -> None:
     if unknown:
         kinds.append(f"{', '.join(unknown)} of unknown size")
     typer.echo(
-        f"disk: at most {byte_size(disk['needed'])} more: {'; '.join(kinds)}; {byte_size(disk['free'])} are free"
+        f"disk: at most {byte_size(disk['needed'])} more: {'; '.join(kinds)}; "
+        f"{byte_size(disk['free'])} are free"
     )
     if disk["needed"] > disk["free"]:
         typer.echo(

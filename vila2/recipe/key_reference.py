@@ -77,7 +77,7 @@ rounds, adds a specialist and measures every model:
   from 0 (`evaluate.0.limit=100`), and `null` removes a name.
 - `extends: FILE` starts from another recipe. Mappings are joined key by key; any other value is replaced.
 - `${{VAR}}` and `${{VAR:-default}}` are replaced from the environment.
-- A relative path that exists beside the recipe is used from there; otherwise it counts from the working folder.
+- A relative path that exists beside the recipe is used from there; any other counts from the working folder.
 - `vila2 config schema > recipe.schema.json` writes a JSON schema. An editor with a YAML language server then
   completes and checks a recipe that begins with `# yaml-language-server: $schema=recipe.schema.json`.
 """
