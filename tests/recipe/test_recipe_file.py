@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from small_recipe import GOOD, KNOWN
 
 from vila2.errors import RecipeError
+from vila2.recipe.checks.across import cross_problems
+from vila2.recipe.checks.problems import Problem
 from vila2.recipe.file.recipe_file import load_recipe, recipe_to_yaml
 from vila2.recipe.parts.stage import STAGE_DEFAULTS
+from vila2.recipe.recipe import Recipe
 
 FOLDER = Path(__file__).parents[2] / "examples"
 # Not those in parts/, which others extend, nor a plugin's own recipe, which is a specialist's.
@@ -322,3 +326,20 @@ def test_layers_written_before_are_found_beside_the_recipe(good: Path, tmp_path:
     recipe = load_recipe(good, ["cycle.rounds=0"])
     assert recipe.data["pictures"].layers == {"ocr": str(tmp_path / "ocr"), "other": "elsewhere"}
     assert recipe.stages["pretrain"].mixture[0].view == "dialogue(original,ocr)"
+
+
+def test_a_recipe_is_checked_once_in_a_file_and_in_python(good: Path, monkeypatch: pytest.MonkeyPatch):
+    checked: list[object] = []
+
+    def counted(raw: object, *more: object) -> list[Problem]:
+        checked.append(raw)
+        return cross_problems(raw, *more)
+
+    monkeypatch.setattr("vila2.recipe.checks.across.cross_problems", counted)
+    monkeypatch.setattr("vila2.recipe.file.recipe_file.cross_problems", counted)
+    raw = load_recipe(good).model_dump()
+    assert len(checked) == 1
+    raw["cycle"]["stage"] = "pretrian"
+    with pytest.raises(ValidationError, match="there is no stage 'pretrian'"):
+        Recipe.model_validate(raw)
+    assert len(checked) == 2

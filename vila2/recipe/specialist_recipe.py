@@ -23,7 +23,7 @@ from vila2.errors import RecipeError
 from vila2.recipe.checks.across import portion_problems, training_problems
 from vila2.recipe.checks.problems import Problem, Where, mapping, sequence, unknown
 from vila2.recipe.file.extends import what_it_is
-from vila2.recipe.file.recipe_file import follows, problem_of
+from vila2.recipe.file.type_errors import follows, problem_of
 from vila2.recipe.file.yaml import read_setting, read_yaml
 from vila2.recipe.parts.data import DatasetSpec
 from vila2.recipe.parts.stage import StageSpec
