@@ -92,7 +92,8 @@ def test_a_wrong_recipe_is_an_error_with_line_key_and_mend_and_no_traceback(tmp_
     result = vila2("run", str(recipe), cwd=tmp_path)
     assert result.returncode == 2
     line = recipe.read_text().splitlines().index("    learning_rat: 2.0e-3") + 1
-    expected = f"error: {recipe}:{line}: stages.align.learning_rat: there is no such key; did you mean 'learning_rate'?"
+    what = "stages.align.learning_rat: there is no such key; did you mean 'learning_rate'?"
+    expected = f"error: {recipe}:{line}: {what}"
     assert result.stderr.splitlines()[0] == expected
     assert result.stderr.splitlines()[1].startswith("hint: ")
     assert "Traceback" not in result.stderr and result.stdout == ""

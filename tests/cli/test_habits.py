@@ -1,4 +1,4 @@
-"""Habits of every command: exit codes, whole tables and sentences, JSON alone, quoted paths, the nearest right name."""
+"""Habits of every command: exit codes, whole tables and sentences, only JSON, quoted paths, did-you-mean."""
 
 from __future__ import annotations
 
@@ -36,13 +36,16 @@ def invoke(*words: str, code: int = 0):
 
 
 def test_lists_of_commands_tell_whole_sentences():
-    for words in ([], ["data"], ["plugins"], ["model"]):
+    for words in ([], ["data"], ["plugins"], ["model"], ["config"]):
         assert "..." not in invoke(*words, "--help").stdout.partition("Commands:")[2]
-    assert "Exit codes: 0 done" in invoke("--help").stdout
+    assert "Exit codes: 0 success" in invoke("--help").stdout
 
 
 def test_a_table_in_a_pipe_is_as_wide_as_it_is():
-    code = "from vila2.cli.tables import show_table\nshow_table(['measure', *map(str, range(9))], [['m' * 60, *['1234567890123'] * 9]])"
+    code = (
+        "from vila2.cli.tables import show_table\n"
+        "show_table(['measure', *map(str, range(9))], [['m' * 60, *['1234567890123'] * 9]])"
+    )
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "COLUMNS": "40",

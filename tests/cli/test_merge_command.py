@@ -39,7 +39,8 @@ def test_it_prints_what_was_kept_and_dropped_and_both_rates(dataset):
 
 
 def test_it_prints_json(dataset):
-    found = merge(dataset, "-l", "self-1,boxes,words", "--set", "base=self-1", "--name", "m2", "--json", "--set", "absence=[objects,texts]")  # fmt: skip
+    settings = ["--set", "base=self-1", "--set", "absence=[objects,texts]"]
+    found = merge(dataset, "-l", "self-1,boxes,words", "--name", "m2", "--json", *settings)
     numbers = json.loads(found.stdout)
     assert numbers["arm"] == "verified" and numbers["base"] == "self-1" and numbers["images"] == 8
     assert set(numbers["sources"]) == {"original", "self-1", "boxes", "words"}
@@ -65,7 +66,7 @@ def test_a_slip_is_named_with_its_mend(dataset, options, told):
 
 @pytest.fixture
 def run_of_layers(tmp_path):
-    """A run whose layers say that there is a cube; of its recipe's merge settings some are not the defaults."""
+    """A run whose layers mention a cube; some merge settings of its recipe are not the defaults."""
     recipe = load_recipe(MINIATURE, ["seed=5", "merge={unverified: drop, original: verify, boxes: drop}"])
 
     def write(folder, settings, inputs, progress):

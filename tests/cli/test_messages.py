@@ -35,7 +35,10 @@ def place(tmp_path, monkeypatch):
         ("plugins new mine -o file.jsonl", "file.jsonl"),
         ("data import llava -o new", "give the file or folder to read"),
         ("data import folder --option path=nosuch -o new", "nosuch"),
-        (f"run {MINIATURE} --set data.pretrain.options.count=many --dry-run", "options.count: 'many' is not a whole number"),
+        (
+            f"run {MINIATURE} --set data.pretrain.options.count=many --dry-run",
+            "options.count: 'many' is not a whole number",
+        ),
         (f"run {MINIATURE} --set plugins=[orc] --dry-run", "no plugin 'orc' is installed"),
         (f"run {MINIATURE} --set cycle.engine=transformer --dry-run", "did you mean 'transformers'?"),
         (f"run {MINIATURE} --set cycle.captioner=./nosuch --dry-run", "no folder ./nosuch"),

@@ -1,4 +1,4 @@
-"""``vila2 data`` on tars and folders as they lie about: what is left out is said, and no name stops a command."""
+"""``vila2 data`` on tars and folders as people have them: it names what it skips, and no name stops it."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_a_run_is_described_and_describes(place):
 def test_a_layer_that_the_run_wrote_is_not_written_again_by_hand(place):
     for more in ([], ["--redo", "truncated"]):
         shown = invoke("recaption", "runs/one", "--model", "runs/one", "--layer", "self-1", *more, code=2)
-        assert "is the work of the run itself" in shown
+        assert "belongs to the run itself" in shown
 
 
 def test_a_damaged_run_is_not_guessed_at(place):

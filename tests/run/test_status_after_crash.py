@@ -56,7 +56,7 @@ def show(folder: Path) -> str:
 
 def test_a_killed_run_is_stopped_and_not_running(killed):
     shown = show(killed)
-    assert f"'{killed}': stopped, 1 of 2 steps done (its process ended without a word" in shown
+    assert f"'{killed}': stopped, 1 of 2 steps done (its process ended without a message" in shown
     assert "begun, goes on when run again" in shown and "now " not in shown and "again to go on" in shown
 
 

@@ -71,7 +71,9 @@ def test_a_checkpoint_goes_on(inputs, stopped) -> None:
 def test_a_checkpoint_that_was_cut_off(inputs, stopped) -> None:
     file = stopped / "checkpoint-2" / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-4000])
-    with pytest.raises(TrainingError, match=r"checkpoint-2/model.safetensors is truncated[\s\S]*hint: delete"):
+    with pytest.raises(
+        TrainingError, match=r"checkpoint-2/model.safetensors is truncated[\s\S]*hint: delete"
+    ):
         train_stage(stopped, settings(), inputs, Board())
 
 

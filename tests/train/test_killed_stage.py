@@ -128,9 +128,9 @@ def test_half_a_removed_checkpoint_does_not_count_as_complete(tmp_path):
         (checkpoint / name).write_text("{}")
     removed: list[str] = []
     sys.addaudithook(
-        lambda event, given: removed.append(str(given[0]))
-        if event == "os.remove" and tmp_path.name in str(given[0])
-        else None
+        lambda event, given: (
+            removed.append(str(given[0])) if event == "os.remove" and tmp_path.name in str(given[0]) else None
+        )
     )
     remove_all(tmp_path)
     assert removed[0].endswith("complete") and not checkpoint.exists()

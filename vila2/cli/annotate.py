@@ -1,4 +1,4 @@
-"""``vila2 annotate``: a specialist says what it sees in the images of a run's dataset."""
+"""``vila2 annotate``: lets a specialist annotate the images of a run's dataset."""
 
 from __future__ import annotations
 
@@ -12,32 +12,37 @@ from vila2.cli.options import AsJson, EngineName, Quiet, Verbose, quoted, result
 
 
 def annotate(
-    run: Annotated[Path, typer.Argument(help="The run whose images are annotated.", show_default=False)],
+    run: Annotated[
+        Path, typer.Argument(help="Folder of the run whose images are annotated.", show_default=False)
+    ],
     plugin: Annotated[
-        str, typer.Option("--plugin", "-p", help="The specialist, made by `vila2 specialize`.")
+        str,
+        typer.Option("--plugin", "-p", help="Name of the plugin whose specialist `vila2 specialize` made."),
     ],
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="A dataset of the run; by default the one that was recaptioned."),
+        typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one."),
     ] = None,
     specialist: Annotated[
-        Path | None, typer.Option("--specialist", help="Its folder; by default RUN/specialists/PLUGIN.")
+        Path | None,
+        typer.Option("--specialist", help="Folder of the specialist; by default RUN/specialists/PLUGIN."),
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="For example max_new_tokens=64.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, for example max_new_tokens=64."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the choice of prompts, and of sampling.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed for the choice of prompts and for sampling.")] = 0,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Of all images only the first so many.")
+        int | None, typer.Option("--limit", min=1, help="Number of images at most, from the first on.")
     ] = None,
     engine_name: EngineName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write a specialist's layer beside the images of a run, resumable at any moment.
+    """Write a specialist's layer for the images of a run; it can be stopped and continued at any time.
 
-    Each image gets one of the plugin's prompts; the plugin's parser makes turns and claims of the answer.
+    Each image gets one of the plugin's prompts. The plugin's parser turns the answer into turns and claims.
     """
     from vila2.data.shards import ShardDataset
     from vila2.engine.registry import open_engine

@@ -1,4 +1,4 @@
-"""``vila2 data``: import a source into shards, look at a dataset, and check it."""
+"""``vila2 data``: imports a source into shards, shows a dataset, and checks it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vila2.data.shards import DatasetInfo, ShardDataset
 
 app = typer.Typer(
-    cls=Commands, no_args_is_help=True, help="Datasets: select, import, stats, preview, verify."
+    cls=Commands, no_args_is_help=True, help="Select, import, describe, preview and verify data."
 )
 
 Dataset = Annotated[
@@ -27,13 +27,13 @@ Dataset = Annotated[
         show_default=False,
     ),
 ]
-OfRun = Annotated[
-    str | None, typer.Option("--dataset", help="One of the run's datasets.", show_default=False)
-]
+OfRun = Annotated[str | None, typer.Option("--dataset", help="Dataset of the run.", show_default=False)]
 Layers = Annotated[
     list[Path] | None,
     typer.Option(
-        "--layer", help="Folder of a layer that lies elsewhere; may be repeated.", show_default=False
+        "--layer",
+        help="Folder of a layer outside the dataset's folder. May be repeated.",
+        show_default=False,
     ),
 ]
 
@@ -43,26 +43,29 @@ def import_(
     source: Annotated[
         str,
         typer.Argument(
-            help="captions, evidence, folder, huggingface, img2dataset, instructions, llava, mmc4, world, or a plugin's."
+            help="Source: captions, evidence, folder, huggingface, img2dataset, instructions, llava, mmc4, "
+            "world, or one of a plugin. `vila2 config reference --sources` describes them."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the new dataset.", show_default=False)],
-    path: Annotated[str | None, typer.Argument(help="What to read: a file, a folder, a name.")] = None,
+    path: Annotated[str | None, typer.Argument(help="File, folder or name to read.")] = None,
     option: Annotated[
-        list[str] | None, typer.Option("--option", help="NAME=VALUE for the source; may be repeated.")
+        list[str] | None, typer.Option("--option", help="Option of the source, NAME=VALUE. May be repeated.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the dataset; by default the folder's.")
+        str | None, typer.Option("--name", help="Name of the dataset; by default that of its folder.")
     ] = None,
-    shard_size: Annotated[int, typer.Option("--shard-size", min=1, help="Samples per shard.")] = 1000,
-    replace: Annotated[bool, typer.Option("--replace", help="Write over a finished dataset.")] = False,
+    shard_size: Annotated[
+        int, typer.Option("--shard-size", min=1, help="Number of samples in a shard.")
+    ] = 1000,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a finished dataset.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Read a source into shards; what can not be taken is named in OUT/rejected.jsonl.
+    """Import a source into shards; OUT/rejected.jsonl names everything that cannot be imported.
 
-    A killed import is simply run again.
+    Run the same command again after a stop.
     """
     from vila2.data.importing import check_vacant, write_dataset
     from vila2.run.displays import live_progress
@@ -86,11 +89,17 @@ def import_(
 
 @app.command()
 def select(
-    metadata: Annotated[Path, typer.Argument(help="Parquet or JSONL rows, or a folder.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File of the rows taken.", show_default=False)],
-    top: Annotated[int | None, typer.Option("--top", min=1, help="How many of the best rows.")] = None,
-    rank_by: Annotated[str, typer.Option("--rank-by", help="Column of scores.")] = "clip_similarity_vitl14",
-    min_score: Annotated[float | None, typer.Option("--min-score", help="Leave out rows below.")] = None,
+    metadata: Annotated[
+        Path, typer.Argument(help="Parquet or JSONL file of rows, or a folder of them.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File for the selected rows.", show_default=False)],
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, help="Number of rows to keep, the best ones.")
+    ] = None,
+    rank_by: Annotated[
+        str, typer.Option("--rank-by", help="Column of the scores.")
+    ] = "clip_similarity_vitl14",
+    min_score: Annotated[float | None, typer.Option("--min-score", help="Lowest score to keep.")] = None,
     key: Annotated[str, typer.Option("--key", help="Column that decides between equal scores.")] = "id",
     as_json: AsJson = False,
 ) -> None:
@@ -117,9 +126,9 @@ def select(
 
 @app.command()
 def stats(place: Dataset, layer: Layers = None, dataset: OfRun = None, as_json: AsJson = False) -> None:
-    """Words per caption (mean ± sd, the paper's Table 1) of the original text and of every layer.
+    """Show the words per caption (mean ± sd, as in the paper's Table 1) of the original text and every layer.
 
-    Of a run: all its datasets, with the layers that it wrote about them.
+    For a run: all its datasets, with the layers that it wrote.
     """
     from vila2.data.layers import original_layer
 
@@ -141,22 +150,28 @@ def stats(place: Dataset, layer: Layers = None, dataset: OfRun = None, as_json: 
 @app.command()
 def preview(
     place: Dataset,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many samples.")] = 3,
-    start: Annotated[int, typer.Option("--start", min=0, help="From which sample on.")] = 0,
-    key: Annotated[str | None, typer.Option("--key", help="The sample with this key instead.")] = None,
-    view: Annotated[str, typer.Option("--view", help="How layers join: concat(original,self-1), ...")] = "",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of samples.")] = 3,
+    start: Annotated[int, typer.Option("--start", min=0, help="Number of the first sample, from 0.")] = 0,
+    key: Annotated[str | None, typer.Option("--key", help="Key of the sample to show instead.")] = None,
+    view: Annotated[
+        str, typer.Option("--view", help="View of the layers, such as concat(original,self-1).")
+    ] = "",
     layer: Layers = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Show the tokens for this model, and which the loss counts."),
+        typer.Option("--model", "-m", help="Model whose tokens to show, and which of them the loss counts."),
     ] = None,
-    style: Annotated[str, typer.Option("--style", help="Format of the tokens: chat or plain.")] = "chat",
-    html: Annotated[Path | None, typer.Option("--html", help="Write a page with the images.")] = None,
+    style: Annotated[
+        str, typer.Option("--style", help="Style of the training text: chat or plain.")
+    ] = "chat",
+    html: Annotated[
+        Path | None, typer.Option("--html", help="File of an HTML page to write, with the images.")
+    ] = None,
     dataset: OfRun = None,
 ) -> None:
-    """Show samples as a model will see them: images, turns, and what the loss counts.
+    """Show samples as a model sees them: images, turns, and the text that the loss counts.
 
-    Of a run: by default those of the dataset that it recaptions.
+    For a run: by default samples of the recaptioned dataset.
     """
     from vila2.report.preview import choose_samples, page, preview_samples, text
     from vila2.run.finding import find_described
@@ -184,9 +199,9 @@ def verify(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read everything again and name what is broken; exit code 1 if anything is.
+    """Read a whole dataset and name everything that is broken; the exit code is then 1.
 
-    Of a run: all its datasets, with the layers that it wrote about them.
+    For a run: all its datasets, with the layers that it wrote.
     """
     from dataclasses import asdict
 
@@ -226,7 +241,7 @@ def _is_whole_run(place: Path, dataset: str | None) -> bool:
 def _datasets(
     place: Path, dataset: str | None, elsewhere: list[Path]
 ) -> dict[str, tuple[ShardDataset, dict[str, Layer]]]:
-    """A dataset, or all of a run, with the finished layers, by name."""
+    """A dataset, or all datasets of a run, with their finished layers, by name."""
     from vila2.run.finding import find_described, run_datasets
 
     found = run_datasets(place) if _is_whole_run(place, dataset) else {"": find_described(place, dataset)}
@@ -234,7 +249,7 @@ def _datasets(
 
 
 def _to_verify(place: Path, dataset: str | None, elsewhere: list[Path]) -> list[tuple[str, Path, list[Path]]]:
-    """Name, folder, and layers that lie elsewhere, of every dataset to verify."""
+    """Name, folder, and outside layers of every dataset to verify."""
     from vila2.errors import DataError
     from vila2.nearest import nearest_path
     from vila2.run.finding import find_described, run_datasets
@@ -242,7 +257,7 @@ def _to_verify(place: Path, dataset: str | None, elsewhere: list[Path]) -> list[
 
     if near := nearest_path(place):
         raise DataError(f"{place}: no such folder", hint=f"did you mean {near}?")
-    if not is_run(place):  # a damaged one is not opened, but verified
+    if not is_run(place):  # a damaged dataset could not be opened, only verified
         return [(place.name, place, elsewhere)]
     found = run_datasets(place) if dataset is None else {dataset: find_described(place, dataset)}
     return [
@@ -265,7 +280,7 @@ def _finished(layer: Path) -> bool:
 
 
 def _options(source: str, pairs: list[str]) -> dict[str, Any]:
-    """``NAME=VALUE`` pairs as values of the types that the source's function asks for."""
+    """``NAME=VALUE`` pairs as values of the types that the source's options have."""
     from vila2.errors import DataError
     from vila2.sources import source_options
 
@@ -275,7 +290,7 @@ def _options(source: str, pairs: list[str]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise DataError(f"--option {pair!r} has no value", hint="write --option NAME=VALUE")
-        kind = str(known[name].annotation) if name in known else "str"  # open_source names what is unknown
+        kind = str(known[name].annotation) if name in known else "str"  # open_source reports unknown options
         try:
             options[name] = _value(kind, value)
         except ValueError as error:
@@ -298,7 +313,7 @@ def _value(kind: str, value: str) -> Any:
 
 
 def _layers(beside: dict[str, Path], elsewhere: list[Path]) -> dict[str, Layer]:
-    """The finished ones of a dataset's layers, and those that were named, by name."""
+    """The finished layers of a dataset, and the given outside ones, by name."""
     from vila2.data.layers import Layer
 
     folders = [folder for folder in beside.values() if _finished(folder)]
@@ -315,12 +330,11 @@ def _import_text(info: DatasetInfo) -> str:
     lines = [f"{quoted(info.folder)}: {info.count} samples in {len(info.shards)} shards"]
     if info.nulled:
         fields = ", ".join(f"{name} {count}" for name, count in info.nulled.items())
-        lines.append(f"meta: values that JSON can not hold became null, in samples by field: {fields}")
+        lines.append(f"meta: values that JSON cannot hold became null, in samples by field: {fields}")
     if info.rejected:
         reasons = ", ".join(f"{reason} {count}" for reason, count in info.rejected.items())
-        lines.append(
-            f"rejected {sum(info.rejected.values())}: {reasons} (see {quoted(info.folder / 'rejected.jsonl')})"
-        )
+        named = quoted(info.folder / "rejected.jsonl")
+        lines.append(f"rejected {sum(info.rejected.values())}: {reasons} (see {named})")
     return "\n".join([*lines, f"next: vila2 data preview {quoted(info.folder)}"])
 
 

@@ -1,4 +1,4 @@
-"""``vila2 env``: what a bug report needs to know about this machine."""
+"""``vila2 env``: the facts about this machine that a bug report needs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ import typer
 
 _PACKAGES = ("torch", "transformers", "accelerate", "peft", "tokenizers", "safetensors", "huggingface-hub")
 _MORE_PACKAGES = ("pillow", "pyarrow", "webdataset", "pydantic")
-#: Packages that vila2 goes without, and what each is for.
+#: Optional packages, and the purpose of each.
 _OPTIONAL = {
     "torchvision": "image processors of a few families, Llama 4 and LFM2-VL among them",
-    "num2words": "not needed: SmolVLM's videos, which are not read here",
+    "num2words": "not needed: for SmolVLM's videos, which vila2 does not read",
     "deepspeed": "training on several GPUs: pip install 'vila2[deepspeed]'",
     "bitsandbytes": "QLoRA, quantize: nf4: pip install 'vila2[qlora]'",
     "liger-kernel": "faster kernels on a GPU, liger: true: pip install 'vila2[liger]'",
     "datasets": "Hugging Face datasets: pip install 'vila2[hub]'",
-    "flash-attn": "not needed: torch brings FlashAttention of its own",
-    "pillow-heif": "photos in HEIC, as iPhones write them",
-    "vllm": "an engine of that name, where a plugin brings one",
-    "pycocoevalcap": "CIDEr as the paper's tables have it: pip install 'vila2[bench]'",
+    "flash-attn": "not needed: torch has its own FlashAttention",
+    "pillow-heif": "photos in HEIC, the format of iPhones: pip install 'vila2[heic]'",
+    "vllm": "the engine of that name, if a plugin brings it",
+    "pycocoevalcap": "CIDEr as in the paper's tables: pip install 'vila2[bench]'",
 }
-#: Variables that change what the commands do or where they look.
+#: Environment variables that change how commands work or where they look.
 _VARIABLES = (
     "HF_HUB_OFFLINE",
     "TRANSFORMERS_OFFLINE",
@@ -45,7 +45,7 @@ _VARIABLES = (
 
 
 def env(as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
-    """Show the versions, the hardware, the disk and the settings that vila2 finds here."""
+    """Show the versions, hardware, disk space and settings of this machine."""
     found = describe_machine()
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
@@ -70,7 +70,7 @@ def _shown(value: Any) -> str:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Versions of what is installed (None where it is not), the hardware, disks, and settings from outside."""
+    """Versions of packages (None: not installed), the hardware, the disk, and environment variables."""
     from vila2 import __version__
 
     return {
@@ -109,7 +109,7 @@ def _version(package: str) -> str | None:
 
 
 def _threads() -> int | None:
-    """How many threads torch computes with."""
+    """The number of threads that torch uses."""
     if _version("torch") is None:
         return None
     import torch
@@ -119,14 +119,14 @@ def _threads() -> int | None:
 
 def _memory() -> str:
     count = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = Path("/sys/fs/cgroup/memory.max")  # a container may be given less than the machine has
+    limit = Path("/sys/fs/cgroup/memory.max")  # a container may have less than the machine
     if sys.platform == "linux" and limit.is_file() and (text := limit.read_text().strip()).isdigit():
         count = min(count, int(text))
     return f"{count / 2**30:.1f} GiB"
 
 
 def _memory_available() -> str:
-    """What can be had without swapping, where the system says it."""
+    """The memory that is available without swapping, if the system reports it."""
     table = Path("/proc/meminfo")
     if table.is_file():
         for line in table.read_text().splitlines():
@@ -149,7 +149,7 @@ def _gpus() -> list[str]:
 
 
 def _cuda() -> str:
-    """What torch was built for: a GPU without it is not used."""
+    """The CUDA version that torch was built for; without it, torch uses no GPU."""
     if _version("torch") is None:
         return "none"
     import torch
@@ -165,7 +165,7 @@ def _disk(place: Path) -> str:
 
 
 def _hub_cache() -> str:
-    """Where models of the hub are kept, and how much they take."""
+    """The folder of models from the hub, and their size."""
     from huggingface_hub import constants
 
     cache = Path(constants.HF_HUB_CACHE)

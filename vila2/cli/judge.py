@@ -1,4 +1,4 @@
-"""``vila2 judge``: which of two layers describes the images better, by an engine or by a person on a blind page."""
+"""``vila2 judge``: compares how well layers describe the images; an engine or a person judges, blind."""
 
 from __future__ import annotations
 
@@ -16,45 +16,66 @@ if TYPE_CHECKING:
     from vila2.judge.judging_job import Work
     from vila2.judge.votes import VoteBook
 
-COUNT = 5000  # as many images as the paper's judges saw
+COUNT = 5000  # the number of images that the paper's judges saw
 
 
 def judge(
-    source: Annotated[Path, typer.Argument(metavar="DATASET_OR_RUN", help="Folder of a dataset or a run.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="DATASET_OR_RUN", help="Folder of a dataset or of a run.")
+    ],
     layers: Annotated[
-        str, typer.Option("--layers", "-l", help="Two or more, such as original,self-1.")
+        str, typer.Option("--layers", "-l", help="Names of two or more layers, such as original,self-1.")
     ] = "original,self-1",
-    model: Annotated[str | None, typer.Option("--model", "-m", help="The judge: hub id or folder.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Model that judges: hub id or folder.")
+    ] = None,
     engine_name: Annotated[
-        str, typer.Option("--engine", help="What runs it; a plugin may bring others.")
+        str, typer.Option("--engine", help="Engine that runs the model; plugins bring others.")
     ] = "transformers",
-    human: Annotated[bool, typer.Option("--human", help="You are the judge, on a local page.")] = False,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="The most pairs.")] = COUNT,
+    human: Annotated[bool, typer.Option("--human", help="Judge yourself, on a local page.")] = False,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of pairs at most.")] = COUNT,
     check: Annotated[
-        bool, typer.Option("--check", help="Also test whether the judge tells captions from another image's.")
+        bool,
+        typer.Option("--check", help="Also test whether the judge tells an image's caption from another's."),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder; by default SOURCE/judge/JUDGE/LAYERS.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder of the results; by default DATASET_OR_RUN/judge/JUDGE/LAYERS."
+        ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Of a run; by default the recaptioned one.")
+        str | None, typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the choice of images, pairs and sides.")] = 0,
-    batch_size: Annotated[int, typer.Option("--batch-size", "-b", min=1, help="Pairs at a time.")] = 4,
+    seed: Annotated[int, typer.Option("--seed", help="Seed for the choice of images, pairs and sides.")] = 0,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", "-b", min=1, help="Number of pairs to judge at a time.")
+    ] = 4,
     max_new_tokens: Annotated[
-        int, typer.Option("--max-new-tokens", min=1, help="Room for an engine that thinks first.")
+        int,
+        typer.Option(
+            "--max-new-tokens",
+            min=1,
+            help="Number of tokens of an answer at most; give more to a model that thinks first.",
+        ),
     ] = 64,
-    device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = None,
-    dtype: Annotated[str | None, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of the page; 0: any.")] = 0,
-    open_page: Annotated[bool, typer.Option("--open", help="With --human, start the browser.")] = False,
+    device: Annotated[str | None, typer.Option("--device", help="Device: cpu, cuda, cuda:1 or mps.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="Type of the weights: float32, bfloat16 or float16.")
+    ] = None,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port of the page; 0: any free one.")
+    ] = 0,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="With --human, open the page in a browser.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Compare layers pair by pair: an engine sees every pair in both orders, a person in one.
 
-    Stopped at any moment, the same command goes on. Votes, judged.json and report.html are in --out.
+    The same command continues after a stop. The folder --out holds the votes, judged.json and report.html.
     """
     from vila2.errors import RecipeError
     from vila2.judge.judging_job import Work, write_judged
@@ -129,7 +150,7 @@ def _by_person(
 
                 webbrowser.open(server.url)
             try:
-                while not server.finished.wait(0.5):  # a wait without an end would not hear Ctrl-C everywhere
+                while not server.finished.wait(0.5):  # on some systems, Ctrl-C does not end an endless wait
                     pass
             except KeyboardInterrupt:
                 typer.echo("", err=True)
@@ -137,7 +158,7 @@ def _by_person(
 
 
 def _slug(name: str) -> str:
-    """The last part of a name as a folder's name."""
+    """The last part of a name, in a form that a folder can have."""
     import re
 
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(name).name).strip("-.") or "judge"

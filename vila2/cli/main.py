@@ -1,7 +1,8 @@
-"""The ``vila2`` command: its sub-commands, and what a reader sees when something is wrong."""
+"""The ``vila2`` command: its sub-commands, its exit codes, and how it reports errors."""
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -12,6 +13,7 @@ import typer
 
 from vila2.cli import (
     annotate,
+    config,
     data,
     env,
     judge,
@@ -41,7 +43,7 @@ class _Commands(Commands):
                 raise
             show_error(error)
             raise typer.Exit(2) from None
-        except BrokenPipeError:  # whoever read the output has seen enough
+        except BrokenPipeError:  # the reader of the output has closed it
             raise
         except OSError as error:
             if ctx.params.get("debug"):
@@ -51,7 +53,7 @@ class _Commands(Commands):
             hint = (
                 "check the path, and that it can be read or written"
                 if file
-                else "--debug shows where it came from"
+                else "--debug shows where the error came from"
             )
             show_error(Vila2Error(what, hint=hint))
             raise typer.Exit(2) from None
@@ -64,11 +66,11 @@ class _Commands(Commands):
 app = typer.Typer(
     name="vila2",
     help="A visual language model that improves itself: train it, let it rewrite the captions of its own "
-    "pretraining images, retrain it on them, and see what changed.",
+    "pretraining images, retrain it on the new captions, and see what changed.",
     cls=_Commands,
-    epilog="Exit codes: 0 done; 1 a check found something (data verify, plugins check), or a fault of vila2 itself; "
-    "2 wrong input: what is wrong and how to fix it is on standard error; 130 stopped by Ctrl-C. "
-    "With --json standard output holds JSON alone.",
+    epilog="Exit codes: 0 success; 1 a check found problems (data verify, plugins check), or vila2 itself "
+    "failed; 2 wrong input: standard error says what is wrong and how to fix it; 130 stopped by Ctrl-C. "
+    "With --json, standard output holds only JSON.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -76,6 +78,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
+app.add_typer(config.app, name="config")
 app.add_typer(plugins.app, name="plugins")
 app.command()(run.run)
 app.command()(status.status)
@@ -107,7 +110,7 @@ def _show_version(asked: bool) -> None:
 
 
 def _check_switch(text: str) -> None:
-    """Whether the plugins that --plugins names are installed: a slip would switch off another one than is meant."""
+    """Checks that the plugins in --plugins are installed, because a misspelled name would change nothing."""
     from vila2.errors import PluginError
     from vila2.nearest import did_you_mean
     from vila2.plugin.discovery import installed_plugins
@@ -130,7 +133,7 @@ def _options(
         typer.Option(
             "--plugins",
             envvar="VILA2_PLUGINS",
-            help="Which plugins may be used: `a,b` only these, `-a` all but that one, `none`.",
+            help="Plugins to use: `a,b` only these, `-a` all but this one, `none` no plugin.",
         ),
     ] = None,
     version: Annotated[
@@ -142,18 +145,19 @@ def _options(
         if plugins != os.environ.get("VILA2_PLUGINS"):
             _check_switch(plugins)
         os.environ["VILA2_PLUGINS"] = plugins  # processes that this one starts keep to it as well
-    # On the terminal only what needs attention; a run's folder has all of it in run.log.
+    # The terminal shows only what needs attention; run.log in a run's folder has everything.
     logging.basicConfig(format="%(levelname)s: %(message)s")
     logging.getLogger().handlers[0].setLevel(logging.DEBUG if debug else logging.WARNING)
-    # The bars of libraries for loading and saving weights would tear our own apart; tqdm reads this on import.
+    # Progress bars of libraries would break ours; tqdm reads this when it is imported.
     os.environ.setdefault("TQDM_DISABLE", "1")
-    # Fork-unsafe thread pools of tokenizers would warn in every data worker.
+    # Thread pools of tokenizers do not survive a fork and would warn in every data worker.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def main() -> None:
     """Runs the command line."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):  # not a text stream of Python's
-            stream.reconfigure(errors="backslashreplace")  # a terminal that has no "±" is no reason to fail
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(ValueError):  # closed, or read from already
+                stream.reconfigure(errors="backslashreplace")  # a terminal without "±" is no reason to fail
     app()

@@ -1,4 +1,4 @@
-"""``vila2 merge``: the layers of a dataset verified against each other and merged into conversations."""
+"""``vila2 merge``: verifies the layers of a dataset against each other and merges them into conversations."""
 
 from __future__ import annotations
 
@@ -16,46 +16,53 @@ from vila2.cli.options import AsJson, EngineName, Quiet, Verbose, quoted, result
 def merge(
     place: Annotated[
         Path,
-        typer.Argument(metavar="DATASET_OR_RUN", help="A dataset's folder, or a run's.", show_default=False),
+        typer.Argument(metavar="DATASET_OR_RUN", help="Folder of a dataset or of a run.", show_default=False),
     ],
     layers: Annotated[
         str,
         typer.Option(
             "--layers",
             "-l",
-            help="Their names, such as original,self-1,spatial,ocr; one that no plugin wrote is the base.",
+            help="Names of the layers, such as original,self-1,spatial,ocr. A layer that no plugin wrote is "
+            "the base.",
         ),
     ],
-    name: Annotated[str, typer.Option("--name", help="Of the layer that is written.")] = "merged",
+    name: Annotated[str, typer.Option("--name", help="Name of the new layer.")] = "merged",
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="A dataset of the run; by default the one that was recaptioned."),
+        typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one."),
     ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="In place of what the run's recipe says under merge, or of the default: unverified=drop, arm=append, budget=200.",
+            help="Change a setting of `merge` in the run's recipe, or its default: unverified=drop, "
+            "arm=append, budget=200.",
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", help="Of the order and the questions; by default the run's, of a dataset 0."),
+        typer.Option(
+            "--seed",
+            help="Seed for the order and the questions; by default the run's seed, or 0 for a dataset.",
+        ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="That writes, where writer is model.")
+        str | None,
+        typer.Option("--model", "-m", help="Model that writes, with writer=model: hub id or folder."),
     ] = None,
     engine_name: EngineName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write the layer DATASET/layers/merged: every image's layers as one conversation, resumable at any moment.
+    """Merge the layers of every image into one conversation; it can be stopped and continued at any time.
 
-    A run's layers are merged as its recipe says. Sentences that the specialists' evidence refutes are left out; what was
-    kept, dropped and why is printed, and lies sentence by sentence in the layer's folder. Train on the views
-    dialogue(merged) or tree(merged).
+    The new layer is DATASET/layers/merged. The layers of a run are merged as its recipe says. Sentences that
+    the specialists' evidence refutes are left out. The command prints what was kept and what was dropped, and
+    why; the layer's folder holds this for every sentence. Train on the views dialogue(merged) or
+    tree(merged).
     """
     from vila2.engine.registry import open_engine
     from vila2.merge.fate_counts import merge_results, tally_merge

@@ -1,4 +1,4 @@
-"""``vila2 model``: takes over checkpoints of other code."""
+"""``vila2 model``: converts checkpoints of other projects."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import typer
 from vila2.cli.groups import Commands
 from vila2.cli.options import AsJson, quoted, results_alone
 
-app = typer.Typer(cls=Commands, help="Take over checkpoints of other code.", no_args_is_help=True)
+app = typer.Typer(cls=Commands, help="Convert checkpoints of other projects.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Keeps the sub-command's name, although there is one only."""
+    """Keeps the name of the sub-command, which typer would drop because it is the only one."""
 
 
 @app.command()
@@ -24,11 +24,19 @@ def convert(
     source: Annotated[
         Path, typer.Argument(help="Folder of a VILA-1.5 or NVILA checkpoint.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The new folder.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder to write the model to; it must not exist.", show_default=False
+        ),
+    ],
     chat_template: Annotated[
-        Path | None, typer.Option(help="A Jinja file, where the checkpoint's tokenizer has no template.")
+        Path | None,
+        typer.Option(help="Jinja file with a chat template, if the checkpoint's tokenizer has none."),
     ] = None,
-    dtype: Annotated[str, typer.Option(help="Of the weights.")] = "bfloat16",
+    dtype: Annotated[
+        str, typer.Option(help="Type of the weights: float32, bfloat16 or float16.")
+    ] = "bfloat16",
     as_json: AsJson = False,
 ) -> None:
     """Write a VILA-1.5 or NVILA checkpoint as one folder that transformers loads after `import vila2`.

@@ -1,4 +1,4 @@
-"""The options that several commands have, under one name and with one help, and what they say alike."""
+"""Options that several commands share, with one name and one help text each."""
 
 from __future__ import annotations
 
@@ -22,13 +22,11 @@ def _be_verbose(asked: bool) -> bool:
     return asked
 
 
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print the outcome as JSON, and nothing else, on standard output.")
-]
+AsJson = Annotated[bool, typer.Option("--json", help="Print only the result, as JSON, on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Verbose = Annotated[
     bool,
-    typer.Option("--verbose", "-v", callback=_be_verbose, help="Also show what is logged on the way."),
+    typer.Option("--verbose", "-v", callback=_be_verbose, help="Also show log messages."),
 ]
 EngineName = Annotated[
     str | None,
@@ -38,22 +36,22 @@ EngineName = Annotated[
     ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", "-n", help="Check everything, show what would be done, do nothing.")
+    bool, typer.Option("--dry-run", "-n", help="Check everything and show the steps, but do nothing.")
 ]
 
 
 @contextlib.contextmanager
 def results_alone() -> Iterator[None]:
-    """Keeps standard output for results: what a library prints on the way goes to standard error."""
+    """Keeps standard output for results: other output, as of libraries, goes to standard error."""
     with contextlib.redirect_stdout(sys.stderr):
         yield
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C in a command that knows better than others what is kept and how to go on.
+    """Ctrl-C in a command that can say what is kept and how to go on.
 
     Attributes:
-        told: a line for the reader.
+        told: message for the reader, in one line.
     """
 
     def __init__(self, told: str) -> None:
@@ -62,5 +60,5 @@ class Stopped(KeyboardInterrupt):
 
 
 def quoted(path: str | Path) -> str:
-    """A path as it can be copied into a shell: quoted where it holds spaces or the like."""
+    """A path that can be copied into a shell: quoted if it holds spaces or special characters."""
     return shlex.quote(str(path))

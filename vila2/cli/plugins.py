@@ -1,4 +1,4 @@
-"""``vila2 plugins``: which are installed, what one supplies, whether it is sound, and a new one to start from."""
+"""``vila2 plugins``: lists, shows and checks the installed plugins, and writes a new one to start from."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from vila2.cli.options import AsJson, quoted, results_alone
 app = typer.Typer(
     cls=Commands,
     name="plugins",
-    help="Specialists, sources and engines that others bring.",
+    help="List, show, check and write plugins: specialists, sources and engines.",
     no_args_is_help=True,
 )
 
-PluginName = Annotated[str, typer.Argument(metavar="NAME", help="Of an installed plugin.")]
+PluginName = Annotated[str, typer.Argument(metavar="NAME", help="Name of an installed plugin.")]
 
 
 @app.command("list")
 def list_plugins(as_json: AsJson = False) -> None:
-    """Show the installed plugins; none of them is imported."""
+    """List the installed plugins, without importing them."""
     from vila2.plugin.discovery import clashes, installed_plugins
 
     found = installed_plugins()
@@ -79,7 +79,7 @@ def check(
     name: PluginName,
     as_json: AsJson = False,
 ) -> None:
-    """Check that a plugin can be used: it loads, its references resolve, its recipe is sound, its names are free."""
+    """Check that a plugin works: it loads, its references and recipe are valid, its names are free."""
     from vila2.plugin.checks import check_plugin
     from vila2.plugin.host import Host
 
@@ -98,12 +98,14 @@ def check(
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the specialist, such as counting.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to put the package into.")] = Path("."),
-    summary: Annotated[str, typer.Option("--summary", help="One line on what it does.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the specialist, such as counting.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the package into.")] = Path("."),
+    summary: Annotated[
+        str, typer.Option("--summary", help="Description of the specialist in one line.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write a complete package to start from; it passes its tests as it stands."""
+    """Write a complete plugin package to start from, whose tests pass."""
     from vila2.plugin.scaffolding import new_plugin
 
     folder = new_plugin(name, out, summary=summary)[0].parent

@@ -1,4 +1,4 @@
-"""``vila2 recaption``: captions for photos, or a caption layer for a dataset."""
+"""``vila2 recaption``: writes captions of photos, or a layer of captions for a dataset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from vila2.cli.options import Quiet, Stopped, Verbose, quoted, results_alone
 
 if TYPE_CHECKING:
-    from vila2.cli.recaption_jobs import RecaptionJob
+    from vila2.cli.recaption_jobs import RecaptionJob, Summary
     from vila2.engine.protocol import Engine
 
 _DEFAULT_OUT = Path("captions.jsonl")
@@ -25,20 +25,21 @@ def recaption(
         list[Path] | None,
         typer.Argument(
             metavar="[PHOTOS]...",
-            help="Folders of images (any depth; links are followed) and single images; or a dataset's folder; or a run's, "
-            "whose recaptioned dataset is meant.",
+            help="Folders of images (at any depth; links are followed) and single images; or the folder of a "
+            "dataset; or that of a run, for its recaptioned dataset.",
             show_default=False,
         ),
     ] = None,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="Hugging Face id, folder of a model, or of a finished run.")
+        str, typer.Option("--model", "-m", help="Hub id, or folder of a model or of a finished run.")
     ] = ...,  # type: ignore[assignment]
     lists: Annotated[
         list[Path] | None,
         typer.Option(
             "--list",
             metavar="FILE",
-            help="A file with one image path per line (or NUL between them); - reads standard input. May be repeated.",
+            help="File of image paths, one per line or with NUL between them; - reads standard input. May be "
+            "repeated.",
             show_default=False,
         ),
     ] = None,
@@ -47,35 +48,54 @@ def recaption(
         typer.Option(
             "--out",
             "-o",
-            help="File of JSON lines for the captions of images (default captions.jsonl); - writes them to standard output.",
+            help="File of JSON lines for the captions of images; by default captions.jsonl. - writes to "
+            "standard output.",
             show_default=False,
         ),
     ] = None,
-    layer: Annotated[str | None, typer.Option("--layer", help="Layer to write, for a dataset.")] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", help="Name of the layer to write, for a dataset.")
+    ] = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Of a run; by default the one that it recaptions.")
+        str | None, typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one.")
     ] = None,
     prompt: Annotated[
         list[str] | None,
-        typer.Option("--prompt", "-p", help="simple, long-v1, long-v2, long-v3, or a text; may be repeated."),
+        typer.Option(
+            "--prompt", "-p", help="Prompt: simple, long-v1, long-v2, long-v3, or a text. May be repeated."
+        ),
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", "-b", min=1, help="Images at a time.")] = 8,
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Longest caption.")] = 512,
-    temperature: Annotated[float, typer.Option("--temperature", min=0, help="0: likeliest words.")] = 0.0,
-    top_p: Annotated[float, typer.Option("--top-p", help="Sample from this share of probability.")] = 1.0,
-    repetition_penalty: Annotated[float, typer.Option("--repetition-penalty", help="1: none.")] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", help="Of the choice of prompts, and of sampling.")] = 0,
-    device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = None,
-    dtype: Annotated[str | None, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = None,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", "-b", min=1, help="Number of images to caption at a time.")
+    ] = 8,
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", min=1, help="Number of tokens of a caption at most.")
+    ] = 512,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            "--temperature", min=0, help="Sampling temperature; 0 always takes the likeliest token."
+        ),
+    ] = 0.0,
+    top_p: Annotated[float, typer.Option("--top-p", help="Share of the probability to sample from.")] = 1.0,
+    repetition_penalty: Annotated[
+        float,
+        typer.Option("--repetition-penalty", help="Penalty on tokens that were used before; 1 is none."),
+    ] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed for the choice of prompts and for sampling.")] = 0,
+    device: Annotated[str | None, typer.Option("--device", help="Device: cpu, cuda, cuda:1 or mps.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="Type of the weights: float32, bfloat16 or float16.")
+    ] = None,
     engine_name: Annotated[
-        str, typer.Option("--engine", help="What generates; a plugin may bring others.")
+        str, typer.Option("--engine", help="Engine that generates; plugins bring others.")
     ] = "transformers",
     limit: Annotated[
         int | None,
         typer.Option(
             "--limit",
             min=1,
-            help="Of all images only the first so many by name; those that have a caption already count.",
+            help="Number of images at most, the first by name; images that have a caption already count.",
         ),
     ] = None,
     redo: Annotated[
@@ -83,27 +103,27 @@ def recaption(
         typer.Option(
             "--redo",
             metavar="STATUS,...",
-            help="Ask again for the captions with these marks only (truncated,empty,repetition,refusal,error), with what "
-            "is given now and else as before; the others stay.",
+            help="Ask again only for the captions with these marks: truncated, empty, repetition, refusal, "
+            "error. Settings that are not given are as before, and all other captions stay.",
             show_default=False,
         ),
     ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Throw earlier captions of --out away.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Delete the earlier captions in --out.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON (on standard error with --out -).")
     ] = False,
     trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
+        bool, typer.Option("--trust-remote-code", help="Allow the model to run its own code.")
     ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Describe images with a visual language model, resumable at any moment.
+    """Describe images with a visual language model; it can be stopped and continued at any time.
 
-    Images: one JSON line each goes to --out, with the image's path relative to that file; the same command
-    goes on where it was stopped, also after the folder has moved. A dataset: its layer DATASET/layers/NAME
-    is written. By default each image gets one of the paper's three long prompts, chosen by its name and
-    the seed.
+    For images, --out gets one JSON line each, with the image's path relative to that file. The same command
+    continues after a stop, even if the folder has moved. For a dataset, the layer DATASET/layers/NAME is
+    written. By default each image gets one of the paper's three long prompts, chosen by its name and the
+    seed.
     """
     from vila2.cli.recaption_jobs import Asking, open_job
     from vila2.run.displays import live_progress
@@ -135,12 +155,12 @@ def recaption(
 def _load_engine(name: str, model: str, **options: Any) -> Engine:
     from vila2.engine.registry import open_engine
 
-    if name != "transformers":  # an option that was not given is no business of another engine
+    if name != "transformers":  # other engines need not know options that are not given
         options = {key: value for key, value in options.items() if value not in (None, False)}
     return open_engine(name, model, **options)
 
 
-def _as_text(summary: dict[str, Any], job: RecaptionJob) -> str:
+def _as_text(summary: Summary, job: RecaptionJob) -> str:
     new = summary["new"] + summary["redone"]
     rate = new / summary["seconds"] if summary["seconds"] else 0.0
     statuses = ", ".join(f"{count} {status}" for status, count in summary["statuses"].items()) or "none"
@@ -159,7 +179,7 @@ def _as_text(summary: dict[str, Any], job: RecaptionJob) -> str:
     if summary.get("other_files"):
         lines.append(f"left out   {summary['other_files']} files that are no images")
     if summary.get("repeated"):
-        lines.append(f"met twice  {summary['repeated']} links or lines that lead to what was read already")
+        lines.append(f"met twice  {summary['repeated']} links or lines that lead to images read already")
     if summary.get("left"):
         why = "--limit" if job.asking.limit and not job.asking.redo else "--redo"
         lines.append(
@@ -168,8 +188,9 @@ def _as_text(summary: dict[str, Any], job: RecaptionJob) -> str:
     faulty = {mark: count for mark, count in summary["statuses"].items() if mark not in ("ok", "error")}
     if faulty and not job.asking.redo and not job.is_stream:
         marks = ",".join(faulty)
+        count = sum(faulty.values())
         lines.append(
-            f"again      add --redo {marks} (and, say, --max-new-tokens) to ask again for {sum(faulty.values())} of them"
+            f"again      add --redo {marks} (and, say, --max-new-tokens) to ask again for {count} of them"
         )
     lines.append(f"written    {quoted(summary['written'])}")
     return "\n".join([*lines, f"next       {summary['next']}"] if summary["next"] else lines)

@@ -1,4 +1,4 @@
-"""What ``vila2 recaption`` was asked for: photos into a file, photos onto a stream, or a layer of a dataset."""
+"""The jobs of ``vila2 recaption``: photos to a file, photos to a stream, or a layer of a dataset."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypedDict
 
 import typer
 
 from vila2.caption.caption_job import describe_settings
 from vila2.caption.prompts import DEFAULT_PROMPTS
 from vila2.cli.options import quoted
-from vila2.data.annotations import STATUSES, LayerStatistics, Status
+from vila2.data.annotations import STATUSES, Status
 from vila2.engine.protocol import GenerationSettings
 from vila2.errors import DataError, RecipeError
 
@@ -30,14 +30,17 @@ _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How images are asked about.
+    """How a job asks about images.
 
     Attributes:
-        given: options that stand on the command line; the others are as before in a redo.
-        prompts, settings, seed: of the job.
-        batch_size, limit: likewise.
+        given: options on the command line; in a redo, the others are as before.
+        prompts: names or texts of the prompts.
+        settings: settings of the generation.
+        seed: seed for the choice of prompts.
+        batch_size: number of images to caption at a time.
+        limit: number of images at most; None: all.
         redo: marks of the captions to ask again for.
-        unchanged: what to tell where a redo asks in the very way as before.
+        unchanged: note for the reader if a redo asks exactly as before.
     """
 
     given: Mapping[str, Any]
@@ -51,32 +54,77 @@ class Asking:
 
     @classmethod
     def of(cls, given: Mapping[str, Any], batch_size: int, limit: int | None, redo: str | None) -> Asking:
-        """What options say; nothing is read yet.
+        """Makes an asking of the options, without reading any file.
 
         Raises:
-            EngineError: a setting outside its range.
-            RecipeError: an unknown prompt or mark.
+            EngineError: a setting is outside its range.
+            RecipeError: a prompt or mark is unknown.
         """
         prompts, settings, seed = _settings(given, {})
-        describe_settings(prompts, settings, seed)  # names an unknown prompt
+        describe_settings(prompts, settings, seed)  # raises for an unknown prompt
         return cls(given, prompts, settings, seed, batch_size, limit, _marks(redo))
 
     def as_before(self, earlier: Mapping[str, Any]) -> Asking:
-        """The same, with what was not given taken from an earlier job."""
+        """The same, with the options that are not given taken from an earlier job."""
         prompts, settings, seed = _settings(self.given, earlier)
         same = prompts == tuple(earlier.get("prompts", ())) and asdict(settings) == earlier.get("settings")
-        told = "this asks as before, so the answers are as before unless the model is another; give other settings"
+        told = (
+            "this asks as before, so the answers are as before unless the model is another; "
+            "give other settings"
+        )
         return replace(self, prompts=prompts, settings=settings, seed=seed, unchanged=told if same else "")
 
     def tell(self) -> None:
-        """Says what is worth knowing before a model is loaded."""
+        """Prints the note, if any, before a model is loaded."""
         if self.unchanged:
             typer.echo(f"note: {self.unchanged}", err=True)
 
     @property
     def known(self) -> dict[str, Any]:
-        """What an earlier job is compared with before a model is loaded."""
+        """The settings to compare with those of an earlier job, before a model is loaded."""
         return describe_settings(self.prompts, self.settings, self.seed)
+
+
+class Summary(TypedDict, total=False):
+    """The result of a job, as ``--json`` prints it; photos and layers have some counts of their own.
+
+    Attributes:
+        written: file, folder or stream of the captions.
+        photos: number of photos.
+        samples: number of samples in the dataset.
+        captions: number of captions, earlier ones included.
+        new, redone: number of captions that this command wrote, and wrote again.
+        left: number of images that have no caption yet.
+        without_image: number of samples without an image.
+        statuses: number of captions by their mark.
+        words_mean, words_sd: words of a usable caption, mean and standard deviation.
+        rejected: number of images that could not be read.
+        rejected_file: file that names them; None: they were named on the terminal.
+        other_files: number of files that are no images.
+        repeated: number of links or lines that lead to an image again.
+        seconds: time of the job.
+        model: name of the model.
+        next: command that is the next step, or an empty text.
+    """
+
+    written: str
+    photos: int
+    samples: int
+    captions: int
+    new: int
+    redone: int
+    left: int
+    without_image: int
+    statuses: Mapping[str, int]
+    words_mean: float
+    words_sd: float
+    rejected: int
+    rejected_file: str | None
+    other_files: int
+    repeated: int
+    seconds: float
+    model: str
+    next: str
 
 
 class RecaptionJob(Protocol):
@@ -86,20 +134,20 @@ class RecaptionJob(Protocol):
     is_stream: bool
 
     def check(self) -> None:
-        """Whatever can be known to be wrong before a model is loaded.
+        """Checks everything that can be checked before a model is loaded.
 
         Raises:
-            Vila2Error: it is wrong.
+            Vila2Error: something is wrong.
         """
 
-    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
-        """Describes the images; gives the summary."""
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> Summary:
+        """Describes the images; returns the summary."""
 
     def when_stopped(self) -> str:
-        """What Ctrl-C says: what is kept, and how to go on."""
+        """The message after Ctrl-C: what is kept, and how to go on."""
 
-    def next_command(self, summary: Mapping[str, Any]) -> str:
-        """What one would do next."""
+    def next_command(self, summary: Summary) -> str:
+        """The command that is the next step, or an empty text."""
 
 
 @dataclass(slots=True)
@@ -126,7 +174,7 @@ class PhotoFileJob:
         if self.out.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx", ".txt"):
             typer.echo(f"note: {self.out} gets JSON lines, whatever its name", err=True)
 
-    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> Summary:
         from vila2.caption.photos import recaption_photos
 
         summary = recaption_photos(
@@ -150,7 +198,7 @@ class PhotoFileJob:
             return f"{quoted(self.out)} is as it was, new captions wait beside it; the same command goes on"
         return f"what was written stays in {quoted(self.out)}; the same command goes on{less}"
 
-    def next_command(self, summary: Mapping[str, Any]) -> str:
+    def next_command(self, summary: Summary) -> str:
         if not summary["captions"]:
             return ""
         return f"vila2 data import captions {quoted(self.out)} --out {quoted(Path('data') / self.out.stem)}"
@@ -158,7 +206,7 @@ class PhotoFileJob:
 
 @dataclass(slots=True)
 class PhotoStreamJob:
-    """Captions of photos onto standard output, a pipe or a device."""
+    """Captions of photos to standard output, a pipe or a device."""
 
     photos: PhotoList
     out: Path
@@ -169,13 +217,13 @@ class PhotoStreamJob:
         if self.asking.redo:
             raise RecipeError("--redo needs the file that holds the captions", hint="give it with --out FILE")
 
-    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> Summary:
         if str(self.out) in _STDOUT:
             return self._write(engine, progress, stdout)
         with self.out.open("w", encoding="utf-8") as stream:
             return self._write(engine, progress, stream)
 
-    def _write(self, engine: Engine, progress: Progress, stream: TextIO) -> dict[str, Any]:
+    def _write(self, engine: Engine, progress: Progress, stream: TextIO) -> Summary:
         from vila2.caption.photos import stream_captions
 
         summary = stream_captions(
@@ -195,7 +243,7 @@ class PhotoStreamJob:
     def when_stopped(self) -> str:
         return "nothing is kept of a stream; with --out FILE the same command goes on where it was stopped"
 
-    def next_command(self, summary: Mapping[str, Any]) -> str:
+    def next_command(self, summary: Summary) -> str:
         return ""
 
 
@@ -212,12 +260,12 @@ class LayerJob:
 
     @property
     def folder(self) -> Path:
-        """Of the layer."""
+        """The folder of the layer."""
         return self.dataset.folder / "layers" / self.layer
 
     @property
     def chosen(self) -> frozenset[str] | None:
-        """The keys that may be asked about; None for all."""
+        """The keys of the images to ask about; None: all."""
         limit = self.asking.limit
         return None if limit is None else frozenset(self.dataset.keys()[:limit])
 
@@ -230,8 +278,8 @@ class LayerJob:
         check_layer_name(self.layer)
         if self.folders.get(self.layer, self.folder) != self.folder:
             raise DataError(
-                f"layer {self.layer!r} of {self.place} is the work of the run itself, or named by its recipe",
-                hint="give another --layer; what the run wrote is changed by its recipe",
+                f"layer {self.layer!r} of {self.place} belongs to the run itself, or to its recipe",
+                hint="give another --layer; only the recipe changes the layers of a run",
             )
         if self.asking.redo:
             self._check_known()
@@ -244,7 +292,7 @@ class LayerJob:
         check_layer(self.folder, self.asking.known | about | selection)
         check_folder_writable(self.folder, hint="copy the dataset to a folder of yours")
 
-    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> dict[str, Any]:
+    def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> Summary:
         from vila2.caption.layer_redo import redo_layer
         from vila2.caption.recaption import recaption as recaption_dataset
 
@@ -264,14 +312,23 @@ class LayerJob:
             was_there = (self.folder / "layer.json").exists()
             layer = recaption_dataset(self.dataset, engine, layer=self.layer, **asked)
             new = 0 if was_there else layer.count
-        counts = {"samples": len(self.dataset), "new": new, "redone": redone}
-        counts["without_image"] = layer.info.get("without_image", 0)
-        return {"written": str(self.folder), **counts, **_counts(layer.statistics())}
+        found = layer.statistics()
+        return {
+            "written": str(self.folder),
+            "samples": len(self.dataset),
+            "new": new,
+            "redone": redone,
+            "without_image": layer.info.get("without_image", 0),
+            "captions": found.count,
+            "statuses": found.statuses,
+            "words_mean": round(found.words_mean, 2),
+            "words_sd": round(found.words_sd, 2),
+        }
 
     def when_stopped(self) -> str:
         return f"what was written stays in {quoted(self.folder)}; the same command goes on"
 
-    def next_command(self, summary: Mapping[str, Any]) -> str:
+    def next_command(self, summary: Summary) -> str:
         return f"vila2 data stats {quoted(self.place)}"
 
     def _select(self) -> Any:
@@ -297,11 +354,11 @@ def open_job(
     dataset: str | None,
     restart: bool,
 ) -> RecaptionJob:
-    """The job that places and options make.
+    """Makes the job for the given places and options.
 
     Raises:
-        DataError: a place that is not there, or without images.
-        RecipeError: options that do not fit each other or the place.
+        DataError: a place does not exist or has no images.
+        RecipeError: options contradict each other or do not fit the place.
     """
     from vila2.caption.photo_files import find_photos
     from vila2.run.finding import find_described, is_described
@@ -311,7 +368,7 @@ def open_job(
             "nothing to describe", hint="give a folder of images, an image, a dataset, or --list FILE"
         )
     if restart and asking.redo:
-        raise RecipeError("--restart throws away what --redo keeps", hint="give one of the two")
+        raise RecipeError("--restart deletes the captions that --redo keeps", hint="give one of the two")
     described = [place for place in photos if is_described(place) or (layer is not None and _has_tars(place))]
     if described:
         place = described[0]
@@ -334,12 +391,12 @@ def open_job(
     if is_stream(target):
         return PhotoStreamJob(listed, target, asking)
     if target.is_symlink():
-        target = target.resolve()  # the file is replaced as a whole, the link is not
+        target = target.resolve()  # the file is replaced as a whole, and the link must stay
     return PhotoFileJob(listed, target, restart, asking)
 
 
 def is_stream(out: Path) -> bool:
-    """Whether what is written there is gone at once: standard output, a pipe, a device."""
+    """Whether the output cannot be read again: standard output, a pipe, or a device."""
     return str(out) in _STDOUT or (out.exists() and not out.is_file() and not out.is_dir())
 
 
@@ -375,7 +432,7 @@ def _settings(
     return prompts, GenerationSettings(**chosen), seed
 
 
-def _photo_summary(summary: PhotoSummary, written: str) -> dict[str, Any]:
+def _photo_summary(summary: PhotoSummary, written: str) -> Summary:
     return {
         "written": written,
         "photos": summary.photos,
@@ -390,13 +447,4 @@ def _photo_summary(summary: PhotoSummary, written: str) -> dict[str, Any]:
         "rejected_file": str(summary.rejected_file) if summary.rejected_file else None,
         "other_files": summary.other_files,
         "repeated": summary.repeated,
-    }
-
-
-def _counts(found: LayerStatistics) -> dict[str, Any]:
-    return {
-        "captions": found.count,
-        "statuses": found.statuses,
-        "words_mean": round(found.words_mean, 2),
-        "words_sd": round(found.words_sd, 2),
     }

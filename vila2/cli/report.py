@@ -1,4 +1,4 @@
-"""``vila2 report``: writes a run's HTML page again from its results."""
+"""``vila2 report``: writes the HTML page of a run from its results."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from vila2.cli.options import quoted
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder of a run (or a results.json).")],
-    out: Annotated[Path | None, typer.Option("--out", help="The page; by default RUN/report.html.")] = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or a results.json.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File of the page; by default RUN/report.html.")
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
 ) -> None:
-    """Write the report of a run again from its results, without running anything."""
+    """Write the report of a run again, from its results."""
     from vila2.report.page import write_report
     from vila2.report.results_page import read_results
 

@@ -1,4 +1,4 @@
-"""``vila2 reproduce``: the paper's studies on the miniature world, ours beside theirs."""
+"""``vila2 reproduce``: repeats the papers' studies on the miniature world and compares the findings."""
 
 from __future__ import annotations
 
@@ -18,31 +18,37 @@ def reproduce(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="Of studies, or vila2 (the tables of VILA²) or vila (the studies of VILA); by default vila2, with --quick smoke.",
+            help="Names of studies, or vila2 (the tables of VILA²) or vila (the studies of VILA); by default "
+            "vila2, or smoke with --quick.",
         ),
     ] = None,
-    list_them: Annotated[bool, typer.Option("--list", help="Name the studies and do nothing.")] = False,
+    list_them: Annotated[bool, typer.Option("--list", help="List the studies, but do nothing.")] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Small: shows that a study runs, and only what is plain to see.")
+        bool,
+        typer.Option("--quick", help="Run small studies, which show that they work and only large effects."),
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="The default; may take hours, and goes on.")] = False,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random, the scenes too.")] = 0,
+    full: Annotated[
+        bool, typer.Option("--full", help="Run studies of full size, as by default; this may take hours.")
+    ] = False,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed for everything random, the scenes included.")
+    ] = 0,
     seeds: Annotated[
         int,
         typer.Option(
-            "--seeds", min=1, max=100, help="How many, from --seed on; intervals are then over seeds."
+            "--seeds", min=1, max=100, help="Number of seeds, from --seed on; intervals are then over seeds."
         ),
     ] = 1,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run's folder; by default runs/reproduce.")
+        Path | None, typer.Option("--out", "-o", help="Folder of the run; by default runs/reproduce.")
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Repeat the papers' tables and studies in miniature, and say whether ours agree with their findings.
+    """Repeat the papers' tables and studies in miniature, and say whether the findings agree.
 
-    What studies have in common is trained once; a stopped command goes on where it was.
+    Models that several studies share are trained once. The same command continues after a stop.
     """
     from vila2.studies import STUDIES
     from vila2.studies.reproduce import find_studies, reproduce as do

@@ -1,4 +1,4 @@
-"""``vila2 run``: a recipe from its data to its report, or on from where it was stopped."""
+"""``vila2 run``: runs a recipe from its data to its report, or continues a run."""
 
 from __future__ import annotations
 
@@ -19,35 +19,38 @@ if TYPE_CHECKING:
 
 def run(
     recipe: Annotated[
-        Path, typer.Argument(help="The recipe, a YAML file; examples/ has some.", show_default=False)
+        Path, typer.Argument(help="Recipe, a YAML file; examples/ has some.", show_default=False)
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run's folder; by default the recipe's.")
+        Path | None, typer.Option("--out", "-o", help="Folder of the run; by default `output` of the recipe.")
     ] = None,
     dry_run: DryRun = False,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="For example stages.sft.epochs=2.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one key, for example stages.sft.epochs=2."),
     ] = None,
     controls: Annotated[
         list[str] | None,
         typer.Option(
-            "--control", metavar="NAME", help="Also train what else could explain the gain: twice-sft, ..."
+            "--control",
+            metavar="NAME",
+            help="Also train this control, which could explain the gain as well: twice-sft, ...",
         ),
     ] = None,
     list_controls: Annotated[
         bool,
         typer.Option(
-            "--list-controls", help="Name the controls of this recipe and what each shows; do nothing."
+            "--list-controls", help="List the controls of this recipe and what each shows, but do nothing."
         ),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Do a whole recipe: train, recaption, retrain, measure, report.
+    """Run a whole recipe: train, recaption, retrain, measure, report.
 
-    Finished steps are never done again: a run that was stopped goes on with the same command, and a
-    changed setting does again only what depends on it.
+    Finished steps are never repeated. The same command continues a run that was stopped, and after a change
+    of a setting only the steps that depend on it are done again.
     """
     from vila2.cycle.improve import run_recipe
     from vila2.run.displays import live_progress
@@ -67,7 +70,7 @@ def run(
 
 
 def read_recipe(path: Path, overrides: list[str]) -> Recipe:
-    """A recipe, with the names that it takes from outside checked too: sources, prompts, benchmarks, engines, ..."""
+    """Reads a recipe; also checks its names of sources, prompts, benchmarks, engines, plugins and models."""
     from vila2.caption.prompts import PROMPTS
     from vila2.engine.registry import engine_names
     from vila2.evaluate.benchmarks import benchmark_kinds
@@ -88,7 +91,7 @@ def read_recipe(path: Path, overrides: list[str]) -> Recipe:
 
 
 def _options_of(source: str) -> list[str] | None:
-    """The options of a source; None where it is unknown or broken, which is told elsewhere."""
+    """The options of a source; None if it is unknown or broken, which other checks report."""
     from vila2.sources import source_options
 
     try:

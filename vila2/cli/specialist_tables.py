@@ -1,4 +1,4 @@
-"""What a dry run shows of a specialist: its data, how it is trained and why, memory, disk and time."""
+"""The part of a dry run about a specialist: its data, its training and the reasons, memory, disk and time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 import typer
 
+from vila2.cli.amounts import byte_size, one_line
+
 
 def print_specialist(name: str, found: Mapping[str, Any]) -> None:
-    """Prints what :func:`vila2.specialist.specialist_preflight.looked_at` found."""
+    """Prints the findings of :func:`vila2.specialist.specialist_preflight.looked_at`."""
     data = found["data"]
     typer.echo(f"\nspecialist {name}: built from {data['from']}")
     much = "all of it" if data["all"] else "its beginning"
@@ -34,41 +36,26 @@ def print_specialist(name: str, found: Mapping[str, Any]) -> None:
                 f"    first sample of {sample['dataset']}, {sample['tokens']} tokens, "
                 f"{sample['trained_tokens']} of them counted by the loss"
             )
-            typer.echo(f"      the model reads  {_one_line(sample['text'])}")
-            typer.echo(f"      the loss counts  {_one_line(sample['trained_text'])}")
+            typer.echo(f"      the model reads  {one_line(sample['text'])}")
+            typer.echo(f"      the loss counts  {one_line(sample['trained_text'])}")
         if memory := found.get("memory", {}).get(stage):
             typer.echo(f"    memory of a device: {_sizes(memory)}")
         took = found["time"][stage]
         typer.echo(f"    time of training: {_duration(took['seconds'])} ({took['from']})")
     needed = sum(size or 0 for size in found["disk"].values())
     small = ": too little, make room or name another disk with --out" if needed > found["free"] else ""
-    typer.echo(f"  disk: {_sizes(found['disk'])}; {_size(found['free'])} are free{small}")
+    typer.echo(f"  disk: {_sizes(found['disk'])}; {byte_size(found['free'])} are free{small}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
-def _one_line(text: str, limit: int = 600) -> str:
-    line = text.replace("\n", "⏎")
-    return line if len(line) <= limit else f"{line[: limit // 2]} … {line[-limit // 2 :]}"
-
-
 def _sizes(sizes: Mapping[str, int | None]) -> str:
     known = [size for size in sizes.values() if size is not None]
     more = "" if len(known) == len(sizes) else "over "
-    shown = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())
-    return f"{more}{_size(sum(known))} ({shown})"
-
-
-def _size(count: float | None) -> str:
-    if count is None:
-        return "unknown"
-    for unit in ("B", "KB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+    shown = ", ".join(f"{name} {byte_size(size)}" for name, size in sizes.items())
+    return f"{more}{byte_size(sum(known))} ({shown})"
 
 
 def _duration(seconds: float | None) -> str:

@@ -1,4 +1,4 @@
-"""``vila2 specialize``: a specialist from a generalist and a plugin, in one command."""
+"""``vila2 specialize``: makes a specialist from a generalist and a plugin."""
 
 from __future__ import annotations
 
@@ -21,40 +21,46 @@ _Data = Annotated[
     str | None,
     typer.Option(
         "--data",
-        help="What to build from: a file or folder (a dataset, COCO JSON, text boxes, questions, ...), or "
-        "a source such as world:split=specialist,count=600. By default what the recipe says, or the "
-        "run's own images where they carry evidence.",
+        help="Data to build the training set from: a file or folder (a dataset, COCO JSON, text boxes, "
+        "questions, ...), or a source such as world:split=specialist,count=600. By default as the recipe "
+        "says, or the run's own images if they have evidence.",
     ),
 ]
 _Mix = Annotated[
     list[Path] | None,
     typer.Option(
         "--mix",
-        help="Dataset to mix in where the recipe says run:STAGE, or STAGE=FOLDER where it says so of that "
-        "stage only; may be repeated.",
+        help="Dataset to use for run:STAGE in the recipe; STAGE=FOLDER for one stage only. May be repeated.",
     ),
 ]
 
 
 def specialize(
     plugin: Annotated[
-        str, typer.Option("--plugin", "-p", help="The specialist; `vila2 plugins list` shows all.")
+        str, typer.Option("--plugin", "-p", help="Name of the plugin; `vila2 plugins list` shows all.")
     ],
     source: Annotated[
         str | None,
-        typer.Option("--from", help="A run, or a checkpoint (folder or hub id); by default the latest run."),
+        typer.Option(
+            "--from", help="Generalist: a run, or a checkpoint (folder or hub id); by default the latest run."
+        ),
     ] = None,
     data: _Data = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the builder, or stages.NAME.epochs=2."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting of the builder or the recipe, for example stages.NAME.epochs=2.",
+        ),
     ] = None,
     recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="A recipe in the place of the plugin's.")
+        Path | None, typer.Option("--recipe", help="Recipe to use instead of the plugin's own.")
     ] = None,
     mix: _Mix = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Its folder; by default RUN/specialists/PLUGIN.")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of the specialist; by default RUN/specialists/PLUGIN."),
     ] = None,
     engine_name: EngineName = None,
     dry_run: DryRun = False,
@@ -62,10 +68,10 @@ def specialize(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Build a plugin's data, fine-tune the generalist on it, and compare the two on the plugin's own measures.
+    """Build a plugin's data, fine-tune the generalist on it, and compare the two on the plugin's measures.
 
-    What is done is kept: the same command goes on where it was stopped, and a changed setting does again
-    only what depends on it.
+    Finished steps are never repeated. The same command continues after a stop, and after a change of a
+    setting only the steps that depend on it are done again.
     """
     from vila2.run.displays import live_progress
     from vila2.specialist.origin import find_origin
@@ -127,7 +133,7 @@ def _folder(origin: Origin, plugin: str) -> Path:
 
 
 def _show_built(built: Mapping[str, Any], preview: Path) -> None:
-    """What was built, before anything is trained on it; on standard error, as the progress is."""
+    """Shows the built data on standard error, before anything is trained on it."""
     from vila2.specialist.comparison import build_rows
 
     samples = ", ".join(f"{count:,} {name}" for name, count in built["samples"].items())

@@ -1,4 +1,4 @@
-"""``vila2 status``: how far a run has come, from any terminal."""
+"""``vila2 status``: the progress of a run, from any terminal."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def status(
-    run: Annotated[Path, typer.Argument(help="The run's folder.", show_default=False)],
+    run: Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Show the steps of a run, what is under way, and what went wrong last."""
+    """Show the steps of a run, its current task and its last error."""
     from vila2.run.status import status as read_status
 
     found = read_status(run)
@@ -26,12 +26,12 @@ def status(
 
 
 def as_text(found: RunStatus) -> str:
-    """A status for a reader."""
+    """The status of a run as text."""
     done = sum(step.state == "done" for step in found.steps)
     holder = f" by process {found.pid}" if found.pid else ""
     lines = [f"{quoted(found.folder)}: {found.state}{holder}, {done} of {len(found.steps)} steps done"]
     if found.killed:
-        lines[0] += " (its process ended without a word: killed, out of memory, or the machine went down)"
+        lines[0] += " (its process ended without a message: killed, out of memory, or the machine stopped)"
     if found.note:
         lines.append(f"note: {found.note}")
     width = max((len(step.name) for step in found.steps), default=0)

@@ -1,4 +1,4 @@
-"""What commands put on the terminal: tables, what a dry run would do."""
+"""Tables on the terminal, and the plan that a dry run shows."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vila2.cli.amounts import byte_size, one_line
 from vila2.cli.options import quoted
 from vila2.cli.specialist_tables import print_specialist
 
 if TYPE_CHECKING:
     from vila2.cycle.preflight.disk_need import DiskNeed
 
-#: Columns of a terminal that nothing is wider than.
+#: Number of columns that no table is wider than.
 _WIDEST = 100_000
-#: Letters of a cell that is never broken.
+#: Number of characters of a cell that is never broken, at most.
 _SHORT = 16
 _LEFT_OUT_SHOWN = 3
 
 
 def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
-    """What a dry run found: the steps, a sample of every stage in tokens, the memory it would take."""
+    """Prints the result of a dry run: steps, a sample of every stage, memory and disk space."""
     steps = [{"name": s.name, "state": s.state, "folder": str(s.folder)} for s in outcome["plan"]]
     rest = {key: value for key, value in outcome.items() if key != "plan"}
     if as_json:
@@ -42,8 +43,8 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
             f"\nstage {stage}: first sample of {sample['dataset']}, {sample['tokens']} tokens, "
             f"{sample['trained_tokens']} of them counted by the loss"
         )
-        typer.echo(f"  the model reads  {_one_line(sample['text'])}")
-        typer.echo(f"  the loss counts  {_one_line(sample['trained_text'])}")
+        typer.echo(f"  the model reads  {one_line(sample['text'])}")
+        typer.echo(f"  the loss counts  {one_line(sample['trained_text'])}")
         if apart := sample.get("taken_apart"):
             first = f", {apart['first']} of the first sample" if apart["first"] > 1 else ""
             typer.echo(f"  each branch of a tree becomes a sample of its own{first}: {apart['why']}")
@@ -53,7 +54,7 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
         typer.echo("")
         purposes = list(next(iter(rest["memory"].values())))
         rows = [
-            [stage, *(_size(sizes[purpose]) for purpose in purposes), _together(sizes.values())]
+            [stage, *(byte_size(sizes[purpose]) for purpose in purposes), _together(sizes.values())]
             for stage, sizes in rest["memory"].items()
         ]
         show_table(["memory of a device", *purposes, "together"], rows)
@@ -67,31 +68,32 @@ def print_plan(outcome: Mapping[str, Any], folder: Path, as_json: bool) -> None:
 
 
 def _print_disk(disk: DiskNeed) -> None:
-    """What the run will write, and whether there is room."""
-    kinds = [f"{disk['models']} models of {_size(disk['model'])} ({disk['staying']} stay: keep)"]
+    """Prints how much the run will write, and warns if the disk is too small."""
+    kinds = [f"{disk['models']} models of {byte_size(disk['model'])} ({disk['staying']} stay: keep)"]
     if disk["checkpoints"]:
-        kinds.append(f"checkpoints of a stage under way {_size(disk['checkpoints'])}")
+        kinds.append(f"checkpoints of a stage under way {byte_size(disk['checkpoints'])}")
     known = {name: size for name, size in disk["datasets"].items() if size is not None}
     if known:
-        kinds.append(f"datasets {_size(sum(known.values()))}")
+        kinds.append(f"datasets {byte_size(sum(known.values()))}")
     unknown = [name for name in disk["datasets"] if name not in known]
     if unknown:
         kinds.append(f"{', '.join(unknown)} of unknown size")
     typer.echo(
-        f"disk: at most {_size(disk['needed'])} more: {'; '.join(kinds)}; {_size(disk['free'])} are free"
+        f"disk: at most {byte_size(disk['needed'])} more: {'; '.join(kinds)}; "
+        f"{byte_size(disk['free'])} are free"
     )
     if disk["needed"] > disk["free"]:
         typer.echo(
-            "warning: the disk is too small; make room, give --out on another disk, or write keep: best in the recipe, "
-            "which deletes models that nothing starts from any more",
+            "warning: the disk is too small; make room, give --out on another disk, or write keep: best in "
+            "the recipe, which deletes models that nothing starts from any more",
             err=True,
         )
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, err: bool = False) -> None:
-    """Prints a table: as wide as it is where nobody looks, as narrow as it can be on a narrow terminal.
+    """Prints a table; on a narrow terminal it is as narrow as possible, elsewhere as wide as its content.
 
-    Nothing is cut off: where not even that fits, the terminal breaks the lines.
+    Nothing is cut off. If a table is still too wide, the terminal breaks its lines.
     """
     from rich.console import Console
     from rich.measure import Measurement
@@ -104,31 +106,31 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, err: bo
 
 
 def _left_out_lines(left_out: Mapping[str, Any]) -> list[str]:
-    """Which of the first samples a stage would not be trained on, and why."""
+    """The first samples that a stage leaves out, with the reasons, as lines."""
     lines = []
     for dataset, found in left_out.items():
         rows = found["left_out"]
         lines.append(
             f"  left out         {len(rows)} of the first {found['looked_at']} samples of {dataset}:"
         )
-        lines += [f"    {row['key']}: {_one_line(row['reason'])}" for row in rows[:_LEFT_OUT_SHOWN]]
+        lines += [f"    {row['key']}: {one_line(row['reason'])}" for row in rows[:_LEFT_OUT_SHOWN]]
         if len(rows) > _LEFT_OUT_SHOWN:
             lines.append(f"    and {len(rows) - _LEFT_OUT_SHOWN} more")
     return lines
 
 
 def table(columns: list[str], rows: list[list[Any]]) -> Any:
-    """A table for the terminal, its first column to the left."""
+    """A table for the terminal, with its first column aligned to the left."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    # Names come from the recipe: Text, so that brackets in them are not taken for markup.
+    # Names come from the recipe. As Text, their brackets are not read as markup.
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for number, column in enumerate(columns):
         heading = str(column)
         widest = max((len(str(row[number])) for row in rows), default=0)
-        # Numbers stay on one line; where the terminal is narrow it is the first column that wraps.
+        # Numbers stay on one line; on a narrow terminal the first column wraps.
         short = number > 0 and widest <= _SHORT
         if short:
             heading = "\n".join(textwrap.wrap(heading, max(widest, *map(len, heading.split()), 1)))
@@ -144,22 +146,7 @@ def table(columns: list[str], rows: list[list[Any]]) -> Any:
     return table
 
 
-def _one_line(text: str, limit: int = 600) -> str:
-    line = text.replace("\n", "⏎")
-    return line if len(line) <= limit else f"{line[: limit // 2]} … {line[-limit // 2 :]}"
-
-
 def _together(sizes: Collection[float | None]) -> str:
-    """The sum of sizes; where one is unknown, that it is more than the others."""
+    """The sum of sizes; "over" the sum of the known ones if one is unknown."""
     known = [size for size in sizes if size is not None]
-    return ("" if len(known) == len(sizes) else "over ") + _size(sum(known))
-
-
-def _size(count: float | None) -> str:
-    if count is None:
-        return "unknown"
-    for unit in ("B", "KB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+    return ("" if len(known) == len(sizes) else "over ") + byte_size(sum(known))

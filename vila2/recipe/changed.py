@@ -1,4 +1,4 @@
-"""A recipe with some settings changed, by their places."""
+"""Changes settings of a recipe's plain values by their places."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ _KEYS = re.compile(r"\[([^\]]+)\]|([^.\[\]]+)")
 
 
 def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a raw recipe with other settings, by their places.
+    """A copy of a recipe's plain values with some settings changed.
 
     Args:
-        base: plain values.
-        changes: values by their places. A place is ``a.b.c``; a key with a dot in it stands in brackets, as in
-            ``specialists.spatial.set[annotate.prompts]``. None takes the key out. A stage that is added comes first.
+        base: plain values of the recipe.
+        changes: new values by their places. A place is ``a.b.c``; brackets hold a key that has a dot in it,
+            as in ``specialists.spatial.set[annotate.prompts]``. None removes the key. A new stage becomes the
+            first.
     """
     raw: dict[str, Any] = _unshared(base)
     for place, value in changes.items():
@@ -33,7 +34,7 @@ def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 
 def _unshared(value: Any) -> Any:
-    """A copy in which no two places are one object, as a deep copy's can be: a change reaches one place alone."""
+    """A copy in which no two places share an object, so that a change reaches one place only."""
     if isinstance(value, Mapping):
         return {key: _unshared(inner) for key, inner in value.items()}
     return [_unshared(inner) for inner in value] if isinstance(value, list | tuple) else value

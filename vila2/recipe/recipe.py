@@ -1,11 +1,11 @@
-"""The recipe: what a whole run is made of, as one frozen value that every command reads."""
+"""The recipe: the settings of a whole run, as one frozen value that every command reads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from vila2.recipe.parts.cycle import CycleSpec
@@ -16,35 +16,51 @@ from vila2.recipe.parts.specialists import MergeSpec, SpecialistUse
 from vila2.recipe.parts.stage import StageSpec, with_stage_defaults
 from vila2.recipe.parts.values import DEFAULT_ENGINE, Count, Name, Part, Text, Whole
 
+#: Context in which a recipe checks its types only. The reader of recipe files checks the raw values across
+#: parts itself, so that one wrong key does not hide other problems.
+CHECKED_ACROSS = "checked across parts"
+
 
 class Recipe(Part):
     """A whole run."""
 
-    name: Name = Field(description="of the run")
-    seed: Annotated[Whole, Field(ge=0)] = Field(default=0, description="of everything random in the run")
+    name: Name = Field(description="Name of the run", examples=["miniature"])
+    seed: Annotated[Whole, Field(ge=0)] = Field(
+        default=0, description="Seed for everything random in the run"
+    )
     output: Text = Field(
-        default="runs/{name}", description="the run's folder, from where the command is given"
+        default="runs/{name}",
+        description="Folder of the run, relative to the working folder; `{name}` is the name of the run",
     )
-    threads: Count | None = Field(default=None, description="CPU threads; by default torch's choice")
+    threads: Count | None = Field(default=None, description="Number of CPU threads; by default torch decides")
     processes: Literal["auto"] | Count = Field(
-        default="auto", description="that train together on this machine; auto: one for each GPU"
+        default="auto",
+        description="Number of processes that train together on this machine; `auto`: one for each GPU",
     )
-    data: Annotated[dict[Name, DatasetSpec], Field(min_length=1)] = Field(description="the datasets, by name")
-    model: ModelSpec = Field(description="what the run starts from")
+    data: Annotated[dict[Name, DatasetSpec], Field(min_length=1)] = Field(
+        description="Datasets, each by a name"
+    )
+    model: ModelSpec = Field(description="Model that the run starts from")
     stages: Annotated[dict[Name, StageSpec], Field(min_length=1)] = Field(
-        description="in the order of training"
+        description="Training stages by name, in the order of training. The names `align`, `pretrain` and "
+        "`sft` have the paper's settings as defaults"
     )
-    cycle: CycleSpec = Field(default_factory=CycleSpec, description="the rounds")
+    cycle: CycleSpec = Field(default_factory=CycleSpec, description="Rounds of self-augmentation")
     specialists: dict[Name, SpecialistUse] = Field(
-        default_factory=dict, description="made from the best round; plugins by name"
+        default_factory=dict,
+        description="Specialists to make from the best round's model, each by the name of its plugin",
+        examples=[{"ocr": {}}],
     )
-    merge: MergeSpec = Field(default_factory=MergeSpec, description="of what the specialists say")
+    merge: MergeSpec = Field(
+        default_factory=MergeSpec, description="Merge of the specialists' answers into the captions"
+    )
     specialist_data: Literal["merged", "share", "sft", "more-sft"] = Field(
         default="merged",
-        description="merged: what specialists say about the images is merged into their captions; share: a twentieth "
-        "of the images that each would annotate stands there once more, with what it says (paper, Table 3); sft: what they were trained on "
-        "goes straight into SFT, beside the best round's captions, as much of it as takes the tokens that the merged "
-        "captions would have taken (a control); more-sft: SFT goes on for as many tokens, with nothing new (a control)",
+        description="Use of the specialists. `merged`: their answers are merged into the captions. `share`: "
+        "a twentieth of the images that each would annotate is trained on once more, with its answers "
+        "(paper, Table 3). `sft`: no answers; the specialists' own training data joins the last stage, as "
+        "many tokens of it as the merged captions would have (a control). `more-sft`: no answers; the last "
+        "stage trains on as many more tokens of its own mixture (a control)",
     )
     engine: Text = Field(
         default=DEFAULT_ENGINE,
@@ -53,18 +69,22 @@ class Recipe(Part):
     )
     controls: tuple[Text, ...] = Field(
         default=(),
-        description="what else could explain the gain: twice-sft, shuffled-captions, ...; all in docs/controls.md",
+        description="Controls to train as well: other things that could explain the gain. docs/controls.md "
+        "lists them",
+        examples=[["twice-sft", "shuffled-captions"]],
     )
-    evaluate: tuple[BenchmarkSpec, ...] = Field(default=(), description="the benchmarks")
+    evaluate: tuple[BenchmarkSpec, ...] = Field(default=(), description="Benchmarks that measure every model")
     keep: Literal["all", "models", "best"] = Field(
         default="all",
-        description="which models stay on disk; the others are deleted after the rounds and at the end, as soon as nothing "
-        "starts from them any more (their results stay, and a later run that needs one does its step again). models: "
-        "those of VILA_0, VILA_1, ..., controls and specialists, without the stages before the last; best: the one that "
-        "the run was done for, the best round's and the specialists'",
+        description="Models that stay on disk. `all`: every model. `models`: VILA_0, VILA_1, ..., the "
+        "controls and the specialists, but not the stages before the last. `best`: the final model, the best "
+        "round's and the specialists'. The others are deleted when nothing starts from them any more; their "
+        "results stay, and a later run that needs one does its step again",
     )
-    plugins: tuple[Text, ...] = Field(default=(), description="plugins that are told of every trained stage")
-    report: ReportSpec = Field(default_factory=ReportSpec, description="the page at the end")
+    plugins: tuple[Text, ...] = Field(
+        default=(), description="Plugins that are told about every trained stage"
+    )
+    report: ReportSpec = Field(default_factory=ReportSpec, description="Page at the end of the run")
 
     @model_validator(mode="before")
     @classmethod
@@ -77,7 +97,9 @@ class Recipe(Part):
         return with_engine(raw, ("cycle", "merge"))
 
     @model_validator(mode="after")
-    def _check_across(self) -> Recipe:
+    def _check_across(self, info: ValidationInfo) -> Recipe:
+        if info.context == CHECKED_ACROSS:
+            return self
         from vila2.recipe.checks.across import cross_problems
 
         problems = cross_problems(self.model_dump())
@@ -93,14 +115,14 @@ class Recipe(Part):
 
     @property
     def data_in_use(self) -> dict[str, DatasetSpec]:
-        """The datasets that a stage or a benchmark names; of the others nothing is opened."""
+        """The datasets that a stage, a benchmark or the cycle names; the run opens no others."""
         used = {entry.dataset for stage in self.stages.values() for entry in stage.mixture}
         used |= {benchmark.dataset for benchmark in self.evaluate} | {self.recaptioned, self.cycle.captions}
         return {name: spec for name, spec in self.data.items() if name in used}
 
     @property
     def recaptioned(self) -> str:
-        """The name of the dataset whose captions are rewritten."""
+        """The name of the dataset to recaption."""
         stage = self.stages.get(self.cycle.stage) or next(iter(self.stages.values()))
         return self.cycle.recaption or stage.mixture[0].dataset
 

@@ -1,15 +1,15 @@
-"""A specialist's recipe: the YAML file in its package that says how the generalist becomes the specialist.
+"""A specialist's recipe: the YAML file in a plugin's package that turns the generalist into the specialist.
 
-    start: sft                    # the checkpoint it starts from
+    start: sft                    # the stage whose checkpoint it starts from
     stages:
       tune:
         mixture:
           - {dataset: qa}                       # a subset of the builder's
-          - {dataset: "run:sft", weight: 0.3}   # what the generalist was instructed on
-    miniature:                    # what is different where the generalist is the shipped miniature
+          - {dataset: "run:sft", weight: 0.3}   # the generalist's own instruction data
+    miniature:                    # changes for the shipped miniature as the generalist
       stages: {tune: {train: [projector, language], learning_rate: 1.5e-3, batch_size: 8}}
 
-What a stage does not say is decided in :mod:`vila2.recipe.specialist_defaults`.
+:mod:`vila2.recipe.specialist_defaults` decides the settings that a stage leaves out.
 """
 
 from __future__ import annotations
@@ -23,71 +23,81 @@ from vila2.errors import RecipeError
 from vila2.recipe.checks.across import portion_problems, training_problems
 from vila2.recipe.checks.problems import Problem, Where, mapping, sequence, unknown
 from vila2.recipe.file.extends import what_it_is
-from vila2.recipe.file.recipe_file import problem_of, told_elsewhere
+from vila2.recipe.file.type_errors import follows, problem_of
 from vila2.recipe.file.yaml import read_setting, read_yaml
 from vila2.recipe.parts.data import DatasetSpec
 from vila2.recipe.parts.stage import StageSpec
-from vila2.recipe.parts.values import Count, Name, Number, Part, Text, Whole
+from vila2.recipe.parts.values import Count, FreeValues, Name, Number, Part, Text, Whole
 from vila2.recipe.specialist_defaults import MINIATURE, defaults_of, is_left_to_the_generalist
 
-#: Before the name of a stage: all that the generalist's run trained that stage on.
+#: Prefix of a stage's name: all data on which the generalist's run trained that stage.
 RUN = "run:"
 
 
 class AnswerSpec(Part):
-    """How the models are asked about what was held out."""
+    """How the models answer the held-out questions."""
 
-    max_new_tokens: Count = Field(default=64, description="of one answer")
-    batch_size: Count = Field(default=32, description="questions at a time")
-    limit: Count | None = Field(default=2000, description="questions at most, chosen by hash; null: all")
+    max_new_tokens: Count = Field(default=64, description="Number of tokens of one answer at most")
+    batch_size: Count = Field(default=32, description="Number of questions to answer at a time")
+    limit: Count | None = Field(
+        default=2000, description="Number of questions at most, chosen by hash; null: all"
+    )
 
 
 class AnnotateSpec(Part):
-    """How the specialist is asked about a dataset's images."""
+    """How the specialist annotates the images of a dataset."""
 
     prompts: tuple[Text, ...] = Field(
-        default=(), description="asked about every image besides one of the plugin's own"
+        default=(), description="Prompts to ask about every image, besides one of the plugin's own"
     )
-    max_new_tokens: Count = Field(default=256, description="of one annotation")
-    batch_size: Count = Field(default=16, description="images at a time")
-    temperature: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="0: the likeliest token")
-    repetition_penalty: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="1: none")
+    max_new_tokens: Count = Field(default=256, description="Number of tokens of one annotation at most")
+    batch_size: Count = Field(default=16, description="Number of images to annotate at a time")
+    temperature: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0, description="Sampling temperature; 0 always takes the likeliest token"
+    )
+    repetition_penalty: Annotated[Number, Field(gt=0)] = Field(
+        default=1.0, description="Penalty on tokens that were used before; 1 is none"
+    )
 
 
 class SpecialistRecipe(Part):
-    """How a specialist is made. A mixture names the builder's subsets, or ``run:STAGE`` of the generalist's run."""
+    """How a specialist is made."""
 
     start: Text = Field(
         default="last",
-        description="the generalist's stage to start from: pretrain, sft, ...; `last`: its end",
+        description="Name of the generalist's stage to start from; `last` is its final model",
+        examples=["sft", "pretrain"],
     )
-    seed: Annotated[Whole, Field(ge=0)] = Field(default=0, description="of everything random")
+    seed: Annotated[Whole, Field(ge=0)] = Field(default=0, description="Seed for everything random")
     held_out: Annotated[Number, Field(gt=0, lt=1)] = Field(
-        default=0.1, description="share of the images that is asked about, not trained on"
+        default=0.1,
+        description="Share of the images that is not trained on; the models answer questions about it",
     )
     data: DatasetSpec | None = Field(
         default=None,
-        description="what to build from, where --data says nothing; source `path`: as it lies there",
+        description="Data to build the training set from, if `--data` is not given; the source `path` takes "
+        "a file or folder as it is",
     )
-    build: dict[str, Any] = Field(default_factory=dict, description="settings of the builder")
+    build: FreeValues = Field(default_factory=dict, description="Settings of the plugin's builder")
     coordinates: Literal["text", "tokens"] | None = Field(
-        default=None, description="how the model writes coordinates; by default as the plugin says"
+        default=None, description="Form in which the model writes coordinates; by default as the plugin says"
     )
     stages: Annotated[dict[Name, StageSpec], Field(min_length=1)] = Field(
-        description="in the order of training"
+        description="Training stages by name, in the order of training. A mixture names the builder's "
+        "subsets, or `run:STAGE` for the data that the generalist's run used in that stage"
     )
-    evaluate: AnswerSpec = Field(default_factory=AnswerSpec, description="the questions that were held out")
-    annotate: AnnotateSpec = Field(default_factory=AnnotateSpec, description="`vila2 annotate`")
+    evaluate: AnswerSpec = Field(default_factory=AnswerSpec, description="Answers to the held-out questions")
+    annotate: AnnotateSpec = Field(default_factory=AnnotateSpec, description="Settings of `vila2 annotate`")
 
     _left: frozenset[str] = PrivateAttr(frozenset())
 
     @property
     def left_to_the_generalist(self) -> frozenset[str]:
-        """The stages that are trained as fits the generalist; see :mod:`vila2.recipe.specialist_defaults`."""
+        """The stages that are trained to suit the generalist; see :mod:`vila2.recipe.specialist_defaults`."""
         return self._left
 
     def datasets(self) -> tuple[str, ...]:
-        """Every dataset that a stage trains on, in order, once each."""
+        """Every dataset that a stage trains on, once each, in order."""
         names = (entry.dataset for stage in self.stages.values() for entry in stage.mixture)
         return tuple(dict.fromkeys(names))
 
@@ -104,17 +114,17 @@ def read_specialist_recipe(
     """Reads a specialist's recipe.
 
     Args:
-        text: YAML.
+        text: YAML text of the recipe.
         where: file or plugin, for errors.
-        overrides: ``KEY=VALUE`` each. A key of the recipe is changed there (``stages.tune.epochs=2``); any other
-            is a setting of the builder (``per_image=4`` is ``build.per_image=4``).
+        overrides: changes, ``KEY=VALUE`` each. A key of the recipe is changed (``stages.tune.epochs=2``); any
+            other key is a setting of the builder (``per_image=4`` means ``build.per_image=4``).
         miniature: whether the generalist is the shipped miniature, for which the recipe's ``miniature``
             counts.
-        told_as: how the overrides were given, for errors.
-        check: gives further problems of the recipe's plain values, to be told with the rest.
+        told_as: name of the option that gave the overrides, for errors.
+        check: function that finds further problems in the recipe's plain values.
 
     Raises:
-        RecipeError: with every problem at its line.
+        RecipeError: the recipe has problems; each is told with its line.
     """
     marked = read_yaml(text, where=where)
     if not isinstance(marked.value, dict):
@@ -124,24 +134,11 @@ def read_specialist_recipe(
         )
     raw, told = marked.value, _Told(where, dict(marked.lines))
     problems = list(marked.problems)
-    different = raw.pop(MINIATURE, None)
-    if different is not None and not isinstance(different, dict):
-        problems.append(Problem((MINIATURE,), f"should be a mapping of keys, not {different!r}"))
-    elif different and miniature:
-        raw = _joined(raw, different)
-        told.lines |= {place[1:]: line for place, line in marked.lines.items() if place[:1] == (MINIATURE,)}
-    left = _left_to_the_generalist(raw, miniature)
+    raw = _changed_for_the_miniature(raw, told, problems, miniature=miniature)
+    before = _left_to_the_generalist(raw, miniature)
     for override in overrides:
         problems += _put(raw, override, told, told_as)
-    # A stage that an override gives whole decides by what it says.
-    told_whole = {place for place in told.overridden if place[0] == "stages" and len(place) < 3}
-    left = {
-        name
-        for name, whole in (
-            (name, {("stages",), ("stages", name)} & told_whole) for name in mapping(raw.get("stages"))
-        )
-        if name in (_left_to_the_generalist(raw, miniature) if whole else left)
-    }
+    left = _left_after_overrides(raw, before, told, miniature=miniature)
     for name, stage in mapping(raw.get("stages")).items():
         if isinstance(stage, dict):
             raw["stages"][name] = {**defaults_of(stage, left=name in left), **stage}
@@ -150,16 +147,52 @@ def read_specialist_recipe(
     if problems or recipe is None:
         lines = list(dict.fromkeys(line for _, line in sorted(map(told.line, _sharpened(problems)))))
         raise RecipeError("\n  ".join(lines), hint="nothing was done; fix it and give the command again")
-    recipe._left = frozenset(left)
+    recipe._left = left
     return recipe
 
 
 _KEYS = tuple(SpecialistRecipe.model_fields)
-_LAST = 1 << 30  # settings from outside are told after the recipe
+_LAST = 1 << 30  # problems with overrides are reported after those of the recipe
+
+
+def _changed_for_the_miniature(
+    raw: dict[str, Any], told: _Told, problems: list[Problem], *, miniature: bool
+) -> dict[str, Any]:
+    """The recipe without its ``miniature``, whose changes are made if the generalist is the miniature."""
+    changes = raw.pop(MINIATURE, None)
+    if changes is not None and not isinstance(changes, dict):
+        problems.append(Problem((MINIATURE,), f"should be a mapping of keys, not {changes!r}"))
+    elif changes and miniature:
+        told.lines |= {place[1:]: line for place, line in told.lines.items() if place[:1] == (MINIATURE,)}
+        joined: dict[str, Any] = _joined(raw, changes)
+        return joined
+    return raw
+
+
+def _left_after_overrides(
+    raw: Mapping[str, Any], before: set[str], told: _Told, *, miniature: bool
+) -> frozenset[str]:
+    """The stages that are trained to suit the generalist.
+
+    An override of single keys does not change which they are. A stage that an override gives as a whole
+    decides by its own keys.
+
+    Args:
+        raw: plain values of the recipe, with the overrides.
+        before: the stages that were left to the generalist before the overrides.
+        told: places of the overrides.
+        miniature: whether the generalist is the shipped miniature.
+    """
+    whole = {place for place in told.overridden if place[0] == "stages" and len(place) < 3}
+    after = _left_to_the_generalist(raw, miniature)
+    given = {name for name in mapping(raw.get("stages")) if whole & {("stages",), ("stages", name)}}
+    return frozenset(
+        name for name in mapping(raw.get("stages")) if name in (after if name in given else before)
+    )
 
 
 def _left_to_the_generalist(raw: Mapping[str, Any], miniature: bool) -> set[str]:
-    """The stages that do not say how they are trained."""
+    """The stages that do not decide how they are trained."""
     return {
         name
         for name, stage in mapping(raw.get("stages")).items()
@@ -168,13 +201,13 @@ def _left_to_the_generalist(raw: Mapping[str, Any], miniature: bool) -> set[str]
 
 
 class _Told:
-    """Where each key was written: its line in the recipe, or the setting of a command line."""
+    """The places of keys: a line in the recipe, or an override."""
 
     def __init__(self, where: str, lines: dict[Where, int]) -> None:
         self.where, self.lines, self.overridden = where, lines, dict[Where, str]()
 
     def line(self, problem: Problem) -> tuple[int, str]:
-        """A problem as an error message says it, behind the line that it is sorted by."""
+        """A problem as a line of an error message, with the number of the line to sort by."""
         place, dotted = problem.where, ".".join(map(str, problem.where)) or "recipe"
         for end in range(len(place), -1, -1):
             if said := self.overridden.get(place[:end]):
@@ -188,19 +221,19 @@ class _Told:
 
 
 def _checked(raw: dict[str, Any], problems: list[Problem]) -> SpecialistRecipe | None:
-    """The recipe, or None and what is wrong with it."""
+    """The recipe, or None if it is not valid; its problems are added to ``problems``."""
     recipe = None
     try:
         recipe = SpecialistRecipe.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        problems += [problem_of(one, SpecialistRecipe) for one in details if not told_elsewhere(one)]
+        problems += [problem_of(one, SpecialistRecipe) for one in details if not follows(one)]
     problems += _stage_problems(raw)
     return recipe
 
 
 def _stage_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """What must hold between the settings of a stage, as in the recipe of a run."""
+    """Problems between the settings of a stage, as in a run's recipe."""
     for name, stage in mapping(raw.get("stages")).items():
         stage = mapping(stage)
         yield from training_problems(("stages", name), stage)
@@ -209,7 +242,7 @@ def _stage_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _sharpened(problems: Sequence[Problem]) -> list[Problem]:
-    """Without what only follows from another problem at the same place."""
+    """The problems without those that only follow from another one at the same place."""
     unread = [problem.where for problem in problems if problem.final]
     first: dict[Where, Problem] = {}
     for problem in problems:
@@ -219,14 +252,14 @@ def _sharpened(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def _joined(base: Any, over: Any) -> Any:
-    """Mappings joined key by key; a value or a list of ``over`` stands in the place of the other."""
+    """Joins mappings key by key; any other value of ``over`` replaces that of ``base``."""
     if not (isinstance(base, dict) and isinstance(over, dict)):
         return over
     return base | {key: _joined(base[key], value) if key in base else value for key, value in over.items()}
 
 
 def _put(raw: dict[str, Any], override: str, told: _Told, told_as: str) -> list[Problem]:
-    """Puts a setting from outside in its place; gives what is wrong with it."""
+    """Applies an override; returns its problems."""
     path, equals, text = override.partition("=")
     keys = [key.strip() for key in path.split(".")]
     said = f"{told_as} {override}"
@@ -253,7 +286,7 @@ def _put(raw: dict[str, Any], override: str, told: _Told, told_as: str) -> list[
 
 
 def _holder(raw: Any, where: Where) -> tuple[Any, Problem | None]:
-    """The mapping or list that the last key stands in, or why there is none; mappings on the way are made."""
+    """The mapping or list that holds the last key, or the problem; missing mappings above it are made."""
     holder = raw
     for depth, key in enumerate(where):
         if isinstance(holder, list):

@@ -1,1 +1,1 @@
-"""What must fit together across a recipe."""
+"""Checks of a recipe across its parts."""

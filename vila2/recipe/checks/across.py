@@ -1,9 +1,9 @@
-"""What must hold between the parts of a recipe: names that exist, views that parse, stages in order.
+"""Checks across the parts of a recipe: names exist, views parse, stages are in order.
 
-What concerns the rounds, the specialists and the merge is in :mod:`vila2.recipe.checks.cycle_checks`.
+:mod:`vila2.recipe.checks.cycle_checks` checks the rounds, the specialists and the merge.
 
-Works on raw values, so that a recipe with a misspelt key still has everything else checked. What has
-the wrong type is passed over here, since the recipe's own types report it.
+The checks read raw values, so that one misspelled key does not hide other problems. They skip values of a
+wrong type, because the recipe's types report those.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from vila2.recipe.parts.stage import with_stage_defaults
 
 #: The order in which the named stages make sense (paper section 3).
 STAGE_ORDER = ("align", "pretrain", "sft")
-#: What only a model that is put together from parts can be told.
+#: Settings of a model that is assembled from parts; an existing VLM has its own.
 _ASSEMBLING = ("projector", "vision_feature_layer", "max_tiles", "s2_scales", "visual_expert")
 
 
-#: The options of a source by its name; None where they cannot be told.
+#: Function that lists the options of a source by its name; it returns None if they are not known.
 Options = Callable[[str], Collection[str] | None]
 
 
 def cross_problems(
     raw: Any, known: Mapping[str, Collection[str]] | None = None, options: Options | None = None
 ) -> list[Problem]:
-    """All the problems between the parts of a raw recipe.
+    """All problems between the parts of a raw recipe.
 
     Args:
-        raw: the recipe as plain values.
-        known: names that exist outside the recipe: ``source``, ``prompt``, ``benchmark``, ``engine``,
-            ``plugin`` and ``builtin`` (models that are shipped); absent ones are not checked.
-        options: of the sources; without it they are not checked.
+        raw: plain values of the recipe.
+        known: names that exist outside the recipe, by kind: ``source``, ``prompt``, ``benchmark``,
+            ``engine``, ``plugin`` and ``builtin`` (shipped models); kinds that are absent are not checked.
+        options: function that lists a source's options; without it, options are not checked.
     """
     recipe = mapping(with_stage_defaults(raw))
     known = known or {}
@@ -65,7 +65,7 @@ def cross_problems(
 
 
 def _name_problems(recipe: Mapping[str, Any], known: Mapping[str, Collection[str]]) -> Iterator[Problem]:
-    """Engines, plugins and shipped models that a recipe names."""
+    """Problems with the names of engines, plugins and shipped models."""
     if (engines := known.get("engine")) is not None:
         holders = ["cycle"]
         if recipe.get("specialists") and mapping(recipe.get("merge")).get("writer") == "model":
@@ -82,7 +82,7 @@ def _name_problems(recipe: Mapping[str, Any], known: Mapping[str, Collection[str
         for where, name in named:
             if isinstance(name, str) and name not in plugins:
                 hint = did_you_mean(name, plugins) if plugins else "none is installed"
-                what = f"no plugin {name!r} is installed; {hint}, or `pip install` the package that brings it"
+                what = f"no plugin {name!r} is installed; {hint}, or `pip install` its package"
                 yield Problem(where, what.replace("?, or", "? Or"))
     if (shipped := known.get("builtin")) is not None:
         for key, name in mapping(recipe.get("model")).items():
@@ -135,7 +135,8 @@ def _model_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
         if "align" in mapping(recipe.get("stages")):
             yield Problem(
                 ("stages", "align"),
-                "alignment teaches a fresh projector; `model.pretrained` has a trained one: leave this stage out",
+                "alignment teaches a fresh projector; `model.pretrained` has a trained one: leave this stage "
+                "out",
             )
     elif len(parts) < 2:
         missing = " and ".join(f"`{key}`" for key in ("vision", "language") if key not in parts)
@@ -184,14 +185,14 @@ def _entry_problems(where: Where, entry: Mapping[str, Any], data: Mapping[str, A
 
 
 def portion_problems(where: Where, entry: Mapping[str, Any]) -> Iterator[Problem]:
-    """Whether an entry of a mixture says how much of its dataset is meant, once and as a range that exists."""
+    """Problems with the amount of a dataset in a mixture: given twice, or as an impossible range."""
     if entry.get("count") is not None and entry.get("weight", 1) != 1:
         yield Problem((*where, "count"), "give `weight` (passes) or `count` (samples), not both")
     yield from range_problems((*where, "select"), entry.get("select"))
 
 
 def training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Problem]:
-    """Whether the settings of one stage go together."""
+    """Problems between the settings of one stage."""
     parts = [part for part in sequence(stage.get("train")) if isinstance(part, str)]
     twice = [part for part, count in Counter(parts).items() if count > 1]
     if twice:
@@ -203,8 +204,9 @@ def training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Proble
     ):
         yield Problem(
             (*where, "lora"),
-            f"LoRA trains the language model, and the projector in full, but `train` is [{', '.join(parts)}]: "
-            "write train: [projector, language] or [language], or lora: null to train without adapters",
+            "LoRA trains the language model, and the projector in full, but `train` is "
+            f"[{', '.join(parts)}]: write train: [projector, language] or [language], or lora: null to train "
+            "without adapters",
         )
     if stage.get("objective") == "words" and parts and parts != ["projector"]:
         yield Problem(

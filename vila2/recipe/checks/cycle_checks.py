@@ -1,6 +1,6 @@
-"""What must hold of the rounds, the specialists and the merge of a recipe, so that hours of work are not for nothing.
+"""Checks of the rounds, the specialists and the merge of a recipe, before hours of work would be lost.
 
-Works on raw values, as :mod:`vila2.recipe.checks.across` does.
+They read raw values, as :mod:`vila2.recipe.checks.across` does.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) -
     """The problems of ``cycle``, ``specialists`` and ``merge``.
 
     Args:
-        recipe: raw, with the stages' defaults.
-        prompts: names of prompts; None: they are not checked.
+        recipe: raw recipe, with the defaults of its stages.
+        prompts: names of the shipped prompts; None: names are not checked.
     """
     cycle, data = mapping(recipe.get("cycle")), mapping(recipe.get("data"))
     for number, prompt in enumerate(sequence(cycle.get("prompts"))):
-        # Two words or more are a prompt's text; a single unknown one is a slip.
+        # Two words or more are a prompt's text; a single unknown word is a mistake.
         if (
             prompts is not None
             and isinstance(prompt, str)
@@ -88,7 +88,7 @@ def _saturation_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _repetition_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
-    """Who does not learn gives the same captions in every round."""
+    """Problems with captions that are the same in every round, because their writer does not learn."""
     rounds, captions = number_of_rounds(recipe), cycle_setting(recipe, "captions")
     captioner = cycle_setting(recipe, "captioner")
     given = isinstance(captions, str) and captions not in NO_DATASETS
@@ -110,7 +110,7 @@ def _specialist_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
         given.append(f"specialist_data: {how}")
     if number_of_rounds(recipe) and cycle_setting(recipe, "captions") == MORE_SFT:
         given.append(f"cycle.captions: {MORE_SFT}")
-    last = next(reversed(stages), None)
+    last = list(stages)[-1] if stages else ""
     if given and mapping(stages.get(last)).get("max_steps") is not None:
         yield Problem(
             ("stages", last, "max_steps"),
@@ -141,7 +141,7 @@ def _merge_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _written_layers(recipe: Mapping[str, Any]) -> list[str]:
-    """The layers that the rounds write, if all of them are done."""
+    """The layers that the rounds write if none is left out."""
     captions = cycle_setting(recipe, "captions")
     kind = "shuffled" if captions == SHUFFLED else "self" if captions in NO_DATASETS else "given"
     return [f"{kind}-{round}" for round in range(1, number_of_rounds(recipe) + 1)]

@@ -1,6 +1,6 @@
-"""Whether something learns from new captions: which images get them, and which are trained on through what view.
+"""Checks that new captions are trained on: which images get them, which are trained on, and in what view.
 
-Works on raw values, as :mod:`vila2.recipe.checks.across` does.
+The checks read raw values, as :mod:`vila2.recipe.checks.across` does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vila2.recipe.checks.problems import (
 from vila2.recipe.parts.cycle import CycleSpec, part_of
 from vila2.recipe.parts.data import MixtureEntry
 
-#: From where to where in the order of keys by hash, 0 to 1.
+#: Range [from, to] in the order of keys by hash, within 0 to 1.
 Range = tuple[float, float]
 
 _WHOLE: Range = (0.0, 1.0)
@@ -29,23 +29,23 @@ _VIEW = MixtureEntry.model_fields["view"].default
 
 
 def cycle_setting(recipe: Mapping[str, Any], name: str) -> Any:
-    """A setting of ``cycle``, by default as ``CycleSpec`` has it."""
+    """A setting of ``cycle``, or its default."""
     return mapping(recipe.get("cycle")).get(name, CycleSpec.model_fields[name].default)
 
 
 def number_of_rounds(recipe: Mapping[str, Any]) -> int:
-    """How many rounds there are at the most."""
+    """The number of rounds at most."""
     rounds = cycle_setting(recipe, "rounds")
     return rounds if isinstance(rounds, int) and rounds > 0 else 0
 
 
 def is_merged(recipe: Mapping[str, Any]) -> bool:
-    """Whether what specialists say is merged; where only a share of the images gets it, it stands by itself."""
+    """Whether the specialists' answers are merged; with ``share`` they are trained on by themselves."""
     return bool(mapping(recipe.get("specialists"))) and recipe.get("specialist_data") != "share"
 
 
 def recaptioned(recipe: Mapping[str, Any]) -> Any:
-    """The dataset whose captions are rewritten: the one that is named, or the stage's first."""
+    """The dataset to recaption: the one that ``cycle`` names, or the first of the stage."""
     if named := cycle_setting(recipe, "recaption"):
         return named
     stages = mapping(recipe.get("stages"))
@@ -54,19 +54,19 @@ def recaptioned(recipe: Mapping[str, Any]) -> Any:
 
 
 def sees_the_original_alone(view: Any) -> bool:
-    """Whether a view shows the human text and nothing else; in the cycle's stage new captions join it there."""
+    """Whether a view shows only the human text; in the cycle's stage, new captions join it there."""
     return isinstance(view, str) and layers_of(view)[0] == ("original",)
 
 
 def within(part: Range, select: Range) -> Range:
-    """A range of a range: of the images from 0.2 to 0.6, [0, 0.5] are those from 0.2 to 0.4."""
+    """A range within a range: [0, 0.5] of the images from 0.2 to 0.6 is those from 0.2 to 0.4."""
     low, high = part
     start, end = (low * (1 - place) + high * place for place in select)  # exact at both ends
     return start, end
 
 
 def learning_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
-    """Whether the cycle's stage is there, and something in it learns from the new captions."""
+    """Problems that keep the cycle's stage from training on the new captions."""
     stages, data, cycle = (mapping(recipe.get(key)) for key in ("stages", "data", "cycle"))
     name, dataset = cycle_setting(recipe, "stage"), recaptioned(recipe)
     if not (number_of_rounds(recipe) or recipe.get("specialists")) or not isinstance(name, str) or not stages:
@@ -79,11 +79,12 @@ def learning_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
     if not mixture or not isinstance(dataset, str) or dataset not in data:
         return
     if not number_of_rounds(recipe) and not is_merged(recipe):
-        return  # what specialists say of a share of the images stands there by itself
+        return  # the specialists' answers are trained on by themselves
     if not entries:
         yield Problem(
             ("cycle", "recaption"),
-            f"{dataset!r} is not in the mixture of stage {name!r}, so nothing would learn from its new captions",
+            f"{dataset!r} is not in the mixture of stage {name!r}, so nothing would learn from its new "
+            "captions",
         )
     elif learning := _learning(recipe):
         yield from _overlap_problems(recipe, learning)
@@ -96,13 +97,14 @@ def learning_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def captions_in_vain(recipe: Mapping[str, Any]) -> float:
-    """The share of the images that get captions which the cycle's stage does not train on, as far as is known.
+    """The share of the recaptioned images whose captions are not trained on, as far as the recipe tells.
 
     Args:
-        recipe: valid, as plain values.
+        recipe: plain values of a valid recipe.
 
     Returns:
-        0 to 1. 0 too where no round writes any, or an entry counts its samples, since then only the data can tell.
+        Share within 0 to 1. It is 0 too if no round writes captions, or if an entry has a ``count``, because
+        then it depends on the data.
     """
     entries, part = _learning(recipe), _part(recipe)
     if not number_of_rounds(recipe) or not part or any(entry.get("count") for entry in entries):
@@ -127,14 +129,14 @@ def _learning(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _is_wrong(entry: Mapping[str, Any], known: set[str]) -> bool:
-    """Whether something is told of an entry's view already."""
+    """Whether another check reports the view of an entry."""
     view = entry.get("view", _VIEW)
     layers, problem = layers_of(view) if isinstance(view, str) else ((), "no text")
     return bool(problem) or not known.issuperset(layers)
 
 
 def _overlap_problems(recipe: Mapping[str, Any], learning: list[Mapping[str, Any]]) -> Iterator[Problem]:
-    """Whether images that get captions are among those that are trained on."""
+    """Problems with images that get captions but are not trained on."""
     part, ranges = _part(recipe), [_trained_range(entry) for entry in learning]
     trained = " and ".join(_written(one) for one in ranges)
     if part is None:
@@ -151,18 +153,19 @@ def _overlap_problems(recipe: Mapping[str, Any], learning: list[Mapping[str, Any
         if select and not any(_overlap(asked := within(part, select), one) for one in ranges):
             yield Problem(
                 ("specialists", plugin, "select"),
-                f"it would annotate the images {_written(asked)}, and {trained} are trained on: select some of these",
+                f"it would annotate the images {_written(asked)}, and {trained} are trained on: select "
+                "some of these",
             )
 
 
 def _part(recipe: Mapping[str, Any]) -> Range | None:
-    """What is recaptioned; None where that is no range, which is told elsewhere."""
+    """The range of images to recaption; None if it is no range, which another check reports."""
     share = cycle_setting(recipe, "share")
     return range_of([0, share] if is_number(share) else share) and part_of(share)
 
 
 def _trained_range(entry: Mapping[str, Any]) -> Range:
-    """Where the samples of an entry lie; with a count they begin there."""
+    """The range of an entry's samples; with a count, the samples are at its beginning."""
     low, high = range_of(entry.get("select", _WHOLE)) or _WHOLE
     weight = entry.get("weight", 1.0)
     if is_number(weight) and 0 < weight < 1 and entry.get("count") is None:

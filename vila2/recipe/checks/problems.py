@@ -1,10 +1,10 @@
-"""A problem in a recipe, and what its checks have in common: raw values looked at with care, names that must exist."""
+"""A problem in a recipe, and helpers of the checks: they read raw values safely and look up names."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from vila2.errors import DataError
 from vila2.nearest import did_you_mean
@@ -17,9 +17,9 @@ class Problem:
     """Something wrong in a recipe.
 
     Attributes:
-        where: the path of keys to it.
-        what: is wrong with it.
-        final: whether nothing else is worth saying of this place, since what stands there could not be read.
+        where: path of keys to it.
+        what: description of the problem.
+        final: whether the value could not be read, so that other problems of this place only follow from it.
     """
 
     where: Where
@@ -28,13 +28,13 @@ class Problem:
 
 
 def dataset_problems(where: Where, name: Any, data: Mapping[str, Any]) -> Iterator[Problem]:
-    """Whether a dataset that is named is there."""
+    """The problem of a dataset that does not exist."""
     if isinstance(name, str) and data and name not in data:
         yield Problem(where, unknown("dataset", name, data))
 
 
 def range_problems(where: Where, ends: Any) -> Iterator[Problem]:
-    """Whether [from, to] is a part of the whole; what is no pair of numbers is told elsewhere."""
+    """The problem of a pair that is no range; values that are no pair of numbers are reported elsewhere."""
     if all(map(is_number, sequence(ends))) and len(sequence(ends)) == 2 and range_of(ends) is None:
         yield Problem(where, f"{sequence(ends)}: write [from, to] with 0 <= from < to <= 1")
 
@@ -45,7 +45,7 @@ def layers_brought(dataset: Any, data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def layers_of(view: str) -> tuple[tuple[str, ...], str]:
-    """The layers of a view, and what is wrong with it."""
+    """The layers of a view, and the problem with the view, or an empty text."""
     from vila2.data.views import View
 
     try:
@@ -55,33 +55,33 @@ def layers_of(view: str) -> tuple[tuple[str, ...], str]:
 
 
 def unknown(kind: str, name: str, known: Collection[str]) -> str:
-    """That there is no such name, and which one was likely meant."""
+    """The message for an unknown name, with the name that was probably meant."""
     return f"there is no {kind} {name!r}; {did_you_mean(name, known)}"
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """A mapping as it is, anything else as an empty one."""
+    """A mapping as it is; an empty one for any other value."""
     return value if isinstance(value, Mapping) else {}
 
 
 def sequence(value: Any) -> list[Any]:
-    """A list, anything else as an empty one."""
+    """A list or tuple as a list; an empty one for any other value."""
     return list(value) if isinstance(value, list | tuple) else []
 
 
 def range_of(value: Any) -> tuple[float, float] | None:
-    """[from, to] with 0 <= from < to <= 1; None of anything else."""
+    """A range [from, to] with 0 <= from < to <= 1; None for any other value."""
     ends = sequence(value)
     if len(ends) != 2 or not all(map(is_number, ends)) or not 0 <= ends[0] < ends[1] <= 1:
         return None
     return ends[0], ends[1]
 
 
-def is_number(value: Any) -> bool:
-    """Whether it is a number, and not just true or false."""
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether a value is a number; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def is_whole(value: Any) -> bool:
-    """Whether it is a whole number above zero."""
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Whether a value is a whole number above zero."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,1 +1,1 @@
-"""A recipe's file: reading, extending, overriding, and naming what is wrong with it."""
+"""Recipe files: reading, extending, overriding, and reporting problems."""

@@ -1,7 +1,8 @@
-"""A recipe that extends others: ``extends: FILE`` or a list, each beside the recipe that names it.
+"""Recipes that extend others: ``extends: FILE`` or a list of files, by path from the recipe.
 
-Mappings are joined key by key; a value or a list that stands in both is that of the recipe that extends, and
-of several extended ones that of the later. ``null`` takes a key out (``specialists: {ocr: null}``) where it is no value.
+Mappings are joined key by key. Any other value, a list included, is replaced: the extending recipe wins, and
+of several extended ones the later. ``null`` removes a key (``specialists: {ocr: null}``) unless null is a
+valid value of it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ KEY = "extends"
 
 
 class Place(NamedTuple):
-    """Where a key was written; places compare in the order of reading."""
+    """The place where a key was written; places sort in the order of reading."""
 
     file: int
     line: int
@@ -34,7 +35,7 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Raw:
-    """The plain values of a recipe with all that it extends, and where each key was written."""
+    """The plain values of a recipe and all recipes that it extends, with the place of each key."""
 
     value: Any = None
     places: dict[Where, Place] = field(default_factory=dict)
@@ -42,10 +43,10 @@ class Raw:
 
 
 def read_extended(path: Path, environment: Mapping[str, str] | None = None) -> Raw:
-    """Reads a recipe's file and those it extends.
+    """Reads a recipe's file and the files that it extends.
 
     Raises:
-        RecipeError: a file that can not be read, is no YAML, is no mapping, or extends itself.
+        RecipeError: a file cannot be read, is not YAML, is not a mapping, or extends itself.
     """
     return _read(path, environment, above=(), files=[])
 
@@ -75,7 +76,14 @@ def _read(
 
 
 def _extended(names: Any, path: Path, where: str, above: tuple[Path, ...]) -> list[Path]:
-    """The files that the recipe at ``path``, extended by those ``above``, extends itself."""
+    """The files that a recipe extends.
+
+    Args:
+        names: value of its ``extends``.
+        path: file of the recipe.
+        where: place of ``extends``, for errors.
+        above: files that extend this recipe.
+    """
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise RecipeError(f"{where}: {names!r} is no file", hint="give a file's name, or a list of them")
@@ -83,7 +91,7 @@ def _extended(names: Any, path: Path, where: str, above: tuple[Path, ...]) -> li
     for file in files:
         if file.resolve() in (*above, path.resolve()):
             chain = " -> ".join(one.name for one in (*above, path, file))
-            raise RecipeError(f"{where}: {chain}: a recipe can not extend itself", hint="leave it out")
+            raise RecipeError(f"{where}: {chain}: a recipe cannot extend itself", hint="leave it out")
         if not file.is_file():
             what = "this is a folder" if file.is_dir() else "no such file"
             raise RecipeError(f"{where}: {file}: {what}", hint="give the path of a recipe from this one")
@@ -91,20 +99,20 @@ def _extended(names: Any, path: Path, where: str, above: tuple[Path, ...]) -> li
 
 
 def what_it_is(value: Any) -> str:
-    """What stands in a file that holds no mapping of keys."""
+    """What a file holds instead of a mapping of keys, for errors."""
     if value is None:
         return "is empty"
     return "is a list" if isinstance(value, list) else f"is only {str(value)[:40]!r}"
 
 
-_LARGEST = 4 << 20  # bytes: no recipe is larger, and what is may be a model or a tar
+_LARGEST = 4 << 20  # bytes: a larger file is no recipe, but perhaps a model or a tar
 
 
 def recipe_text(path: Path) -> str:
     """The text of a recipe's file.
 
     Raises:
-        RecipeError: it can not be read as text.
+        RecipeError: the file cannot be read as text.
     """
     try:
         if path.is_dir():
@@ -139,12 +147,12 @@ def recipe_text(path: Path) -> str:
 
 
 def _written(where: Where, places: Mapping[Where, Place]) -> Where:
-    """The nearest written key at or above a place."""
+    """The nearest key at or above a place that a file gives."""
     return next(where[:end] for end in range(len(where), -1, -1) if where[:end] in places)
 
 
 def _join(raw: Raw, over: Raw) -> None:
-    """Puts the values of ``over`` over those of ``raw``."""
+    """Joins the values of ``over`` into ``raw``, which they override."""
     replaced: list[Where] = []
     raw.value = _joined(raw.value, over.value, (), replaced)
     gone = {where for where in raw.places if any(where[: len(top)] == top for top in replaced)}

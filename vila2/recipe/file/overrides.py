@@ -1,4 +1,4 @@
-"""Overrides from the command line: ``stages.sft.epochs=2`` put into the plain values of a recipe."""
+"""Overrides from the command line, such as ``stages.sft.epochs=2``, applied to a recipe's plain values."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def apply_override(
     overridden: dict[Where, str],
     environment: Mapping[str, str] | None = None,
 ) -> list[Problem]:
-    """Puts one override into a raw recipe, in place.
+    """Applies one override to a raw recipe, in place.
 
     Args:
-        raw: plain values, changed.
+        raw: plain values of the recipe; changed.
         override: ``a.b=c``; ``c`` is a word, a number, ``[...]`` or ``{...}``, and a number in the path
-            counts a list from 0; ``null`` takes a key out where it is no value.
-        overridden: filled with the override's text under its path, for error messages.
-        environment: for ``${VAR}`` in the value.
+            counts a list from 0; ``null`` removes a key unless null is a valid value of it.
+        overridden: texts of overrides by their paths, for error messages; the override is added.
+        environment: values for ``${VAR}`` in the value.
 
     Returns:
-        Problems with the form, the path or the text; the value is checked with the rest of the recipe.
+        Problems with the form, the path or the text. The value is checked with the rest of the recipe.
     """
     path, equals, text = override.partition("=")
     if not equals or not all(path.strip().split(".")):
@@ -43,7 +43,8 @@ def apply_override(
         what = re.sub(r"^(:\d+)?: ", "", error.what)
         return [Problem(where, f"{what}; {error.hint}", final=True)]
     problems = [Problem((*where, *problem.where), problem.what, problem.final) for problem in marked.problems]
-    holder, problem = _holder(raw, where, made := [])
+    made: list[Where] = []
+    holder, problem = _holder(raw, where, made)
     overridden.update(dict.fromkeys(made, override))
     if problem:
         overridden[problem.where] = override
@@ -56,7 +57,7 @@ def apply_override(
 
 
 def _holder(raw: Any, where: Where, made: list[Where]) -> tuple[Any, Problem | None]:
-    """The mapping or list that the last key of ``where`` stands in; ``made`` is filled with what is new."""
+    """The mapping or list that holds the last key of ``where``; new mappings are added to ``made``."""
     value = raw
     for depth, key in enumerate(where):
         here, last = where[: depth + 1], depth == len(where) - 1
@@ -77,13 +78,13 @@ def _holder(raw: Any, where: Where, made: list[Where]) -> tuple[Any, Problem | N
 
 
 def _missing(value: Any, here: Where, last: bool) -> Problem | None:
-    """Why ``here`` can not be reached or made, or None."""
+    """The problem if ``here`` can be neither reached nor made, or None."""
     if not isinstance(value, dict):
         return Problem(here[:-1], f"holds {value!r}, which has no keys")
     above, key = type_at(here[:-1]), here[-1]
     if above is Any or above == dict[str, Any] or key in value or key in keys_at(here[:-1]):
         return None
     if get_origin(above) is dict:
-        # A name the user chose: a new one can be added whole, but not from inside.
+        # A name that the user chooses: a new one can be added as a whole, but not from inside.
         return None if last else Problem(here, f"there is no {key!r} here; {did_you_mean(str(key), value)}")
     return Problem(here, f"there is no such key; {suggest_key(here)}")

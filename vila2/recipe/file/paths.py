@@ -1,4 +1,4 @@
-"""Relative paths of a recipe, taken from beside its file where they exist there."""
+"""Relative paths of a recipe, which are looked up beside its file first."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-#: Keys whose value is a path when it names something beside the recipe.
+#: Keys whose value is a path if it names something beside the recipe.
 _PATH_KEYS = {"path", "vision", "language", "pretrained", "image_root"}
-#: The same of what was taken from the working directory alone once: there it still comes first.
+#: Keys that earlier versions looked up in the working directory only: there they are still looked up first.
 _LATER_KEYS = {"path", "recipe", "made", "image_root", "images", "captioner", "tokenizer", "model", "scorer"}
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)(?=/|$)")
 
 
 def resolve_paths(raw: dict[str, Any], beside: Path) -> None:
-    """Makes the paths that exist beside the recipe absolute, in place; ``~`` and a leading ``$NAME`` are filled in.
+    """Makes paths that exist beside the recipe absolute, in place; resolves ``~`` and a leading ``$NAME``.
 
     Args:
-        raw: the recipe as plain values.
-        beside: the folder of its file.
+        raw: plain values of the recipe.
+        beside: folder of the recipe's file.
     """
     for holder, keys in _path_holders(raw):
         for key in keys & holder.keys():

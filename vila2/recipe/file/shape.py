@@ -1,4 +1,4 @@
-"""Which keys and values a recipe can have at each place, read from its types."""
+"""The keys and values that a recipe can have at each place, read from its types."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ANY_KEY = "*"
 
 
 def keys_at(where: Where, root: type[BaseModel] = Recipe) -> list[str]:
-    """The keys that exist at a place of a recipe (or of another ``root``); none where it holds no fixed keys."""
+    """The keys at a place of a recipe, or of another ``root``; empty if the place has no fixed keys."""
     kind = type_at(where, root)
     return list(kind.model_fields) if _is_part(kind) else []
 
 
 def type_at(where: Where, root: type[BaseModel] = Recipe) -> Any:
-    """The type of what stands at a place; None where no such place exists, ``Any`` where all is free."""
+    """The type of the value at a place; None if there is no such place, ``Any`` if any value is valid."""
     kind: Any = root
     for key in where:
         kind = _below(kind, key)
@@ -30,7 +30,7 @@ def type_at(where: Where, root: type[BaseModel] = Recipe) -> Any:
 
 
 def takes_null(where: Where, root: type[BaseModel] = Recipe) -> bool:
-    """Whether ``null`` is a value at a place, and does not just take out what stands there."""
+    """Whether ``null`` is a valid value at a place; otherwise it removes what is there."""
     holder, key = type_at(where[:-1], root), where[-1]
     if _is_part(holder):
         kind = holder.model_fields[key].annotation if key in holder.model_fields else Any
@@ -42,14 +42,14 @@ def takes_null(where: Where, root: type[BaseModel] = Recipe) -> bool:
 
 
 def describe(where: Where, root: type[BaseModel] = Recipe) -> str:
-    """One line on what a key is for."""
+    """The description of a key."""
     holder = type_at(where[:-1], root)
     known = _is_part(holder) and where[-1] in holder.model_fields
     return holder.model_fields[where[-1]].description or "" if known else ""
 
 
 def suggest_key(where: Where, root: type[BaseModel] = Recipe) -> str:
-    """What was likely meant by a key that does not exist: one near it, or the same word elsewhere."""
+    """The key that was probably meant by an unknown one: a similar one, or the same one elsewhere."""
     name, known = str(where[-1]), keys_at(where[:-1], root)
     if nearest(name, known) is None:
         elsewhere = [".".join(path) for path in all_keys(root) if path[-1] == name and len(path) > 1]
@@ -59,14 +59,14 @@ def suggest_key(where: Where, root: type[BaseModel] = Recipe) -> str:
 
 
 def suggest_value(where: Where, value: Any, root: type[BaseModel] = Recipe) -> str:
-    """What a place with a fixed choice of values takes."""
+    """The message for a value that is not among a key's fixed choices."""
     choices = [str(choice) for choice in _choices(type_at(where, root))]
     near = nearest(value, choices) if isinstance(value, str) else None
     return f"is none of {', '.join(choices)}" + (f"; did you mean {near!r}?" if near else "")
 
 
 def all_keys(kind: Any = Recipe, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every key of a recipe with the keys above it; ``*`` stands for a name or a number."""
+    """Every key of a recipe with the keys above it; ``*`` is any name or number."""
     kind = _plain(kind)
     if _is_part(kind):
         for name, info in kind.model_fields.items():
@@ -90,7 +90,7 @@ def _below(kind: Any, key: str | int) -> Any:
 
 
 def _plain(kind: Any) -> Any:
-    """A type without what is around it: Annotated, and None as the alternative."""
+    """A type without ``Annotated`` and without None as an alternative."""
     while True:
         origin = get_origin(kind)
         if origin is Annotated:

@@ -1,8 +1,8 @@
-"""YAML to plain values, knowing for each value and key where it stands.
+"""Reads YAML into plain values and records the line of every key; writes it back.
 
 The YAML is that of version 1.2: only true and false are truth values, 1e-3 is a number, and a date is
-text. A key that stands twice is a problem, and ``${VAR}`` or ``${VAR:-default}`` in a string is filled
-in from the environment.
+text. A key that occurs twice is a problem, and ``${VAR}`` or ``${VAR:-default}`` in a string is replaced
+from the environment.
 """
 
 from __future__ import annotations
@@ -17,25 +17,31 @@ import yaml
 
 from vila2.errors import RecipeError
 from vila2.recipe.checks.problems import Problem, Where
+from vila2.recipe.parts.values import LARGEST
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _MERGE = "tag:yaml.org,2002:merge"
 _STRING = "tag:yaml.org,2002:str"
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
-_MOST_DIGITS = 18
-#: Values that a recipe may hold; aliases of aliases could make millions of a few lines.
+_MOST_DIGITS = len(str(LARGEST))
+#: Number of values that a recipe may hold; aliases of aliases could make millions of a few lines.
 _MOST_VALUES = 100_000
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes; its own table of plain scalars stands in for YAML 1.1's."""
+    """Composes nodes, with a table of plain scalars that replaces YAML 1.1's."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the name and form are PyYAML's
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML sets the name and the form
+
+    def tag_of(self, text: str) -> str:
+        """The tag of a scalar that is written without quotes."""
+        tag: str = self.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+        return tag
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that YAML 1.1 or 1.2 would take for something else, and writes no anchors."""
+    """Quotes every text that YAML 1.1 or 1.2 would read as something else, and writes no anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -55,7 +61,7 @@ for _tag, _form, _first in [
 
 @dataclass(slots=True)
 class Marked:
-    """Plain values with the line of each key, and what was found wrong on the way."""
+    """Plain values with the line of each key, and the problems that the reader found."""
 
     value: Any = None
     lines: dict[Where, int] = field(default_factory=dict)
@@ -66,12 +72,12 @@ def read_yaml(text: str, *, where: str, environment: Mapping[str, str] | None = 
     """Reads one YAML document.
 
     Args:
-        text: of the document.
-        where: names it in an error.
-        environment: for ``${VAR}``; by default the process's.
+        text: text of the document.
+        where: name of the document in errors.
+        environment: values for ``${VAR}``; by default the process's environment.
 
     Raises:
-        RecipeError: the text is no YAML at all; everything milder is in ``problems``.
+        RecipeError: the text is not YAML at all; milder problems are in ``problems``.
     """
     try:
         node = yaml.compose(text, Loader=_Loader)
@@ -81,7 +87,7 @@ def read_yaml(text: str, *, where: str, environment: Mapping[str, str] | None = 
         begun = f", begun in line {context.line + 1}" if mark and context and context.line < mark.line else ""
         said = f"{error.context or ''} {error.problem or ''}"
         raise RecipeError(
-            f"{where}{line}: this is not YAML: {error.problem}{begun}", hint=_mend_of_yaml(said)
+            f"{where}{line}: this is not YAML: {error.problem}{begun}", hint=_hint_of_yaml(said)
         ) from error
     except yaml.reader.ReaderError as error:
         number = text.count("\n", 0, int(error.position)) + 1
@@ -93,7 +99,8 @@ def read_yaml(text: str, *, where: str, environment: Mapping[str, str] | None = 
         raise RecipeError(f"{where}: this is not YAML: {error}", hint="save it as UTF-8 text") from error
     except RecursionError:
         raise RecipeError(
-            f"{where}: this is nested too deeply to be a recipe", hint="look for brackets that are not closed"
+            f"{where}: this is nested too deeply to be a recipe",
+            hint="look for brackets that are not closed",
         ) from None
     marked = Marked()
     if node is not None:
@@ -102,54 +109,50 @@ def read_yaml(text: str, *, where: str, environment: Mapping[str, str] | None = 
     return marked
 
 
-#: What helps against an error of the YAML reader, by its words.
-_YAML_MENDS = {
-    "\\t": "YAML is indented with spaces: put spaces in the place of the tab",
-    "mapping values are not allowed": "put a space after every colon, a text that holds a colon in quotes, "
-    "and keys that "
-    "belong together in one column",
-    "another document": "a recipe is one document: take out the line ---, or keep the other in a file of "
-    "its own",
-    "undefined alias": "a text that begins with * stands in quotes",
+#: Hint for an error of the YAML reader, by words of its message.
+_YAML_HINTS = {
+    "\\t": "YAML is indented with spaces: replace the tab with spaces",
+    "mapping values are not allowed": "put a space after every colon, quotes around a text that holds a "
+    "colon, and keys that belong together in one column",
+    "another document": "a recipe is one document: remove the line ---, or move the other document to its "
+    "own file",
+    "undefined alias": "put quotes around a text that begins with *",
     "quoted scalar": "close the quotes",
-    "flow mapping": "close every "
-    '{; inside { } a comma ends a value, and a variable stands in quotes: "${VAR}"',
+    "flow mapping": 'close every {; inside { } a comma ends a value, and a variable needs quotes: "${VAR}"',
     "flow sequence": "close every [; inside [ ] a comma ends a value",
-    "cannot start any token": "a text that begins with this character stands in quotes",
-    "block mapping": "keys that belong together begin in one column: look at how this line and those "
-    "before it are indented",
-    "block collection": "entries of one list begin in one column: look at how this line and those before "
-    "it are indented",
+    "cannot start any token": "put quotes around a text that begins with this character",
+    "block mapping": "keys that belong together begin in one column: check the indentation of this line "
+    "and of those before it",
+    "block collection": "entries of one list begin in one column: check the indentation of this line and "
+    "of those before it",
 }
 
 
-def _mend_of_yaml(said: str) -> str:
-    found = (hint for words, hint in _YAML_MENDS.items() if words in said)
-    return next(
-        found, "look at the line and the one before it; a text with a special meaning stands in quotes"
-    )
+def _hint_of_yaml(said: str) -> str:
+    found = (hint for words, hint in _YAML_HINTS.items() if words in said)
+    return next(found, "look at the line and the one before it; a text with a special meaning needs quotes")
 
 
 def read_setting(text: str, *, where: str, environment: Mapping[str, str] | None = None) -> Marked:
-    """Reads a value as it is written on a command line: a list, a mapping, a quoted text, or a plain word.
+    """Reads a value from a command line: a list, a mapping, a quoted text, or a plain word.
 
-    A plain word may hold what YAML gives a meaning in a document, as in ``a: b`` or ``# 1``.
+    A plain word may hold characters that have a meaning in a YAML document, as in ``a: b`` or ``# 1``.
 
     Raises:
-        RecipeError: a list, mapping or quoted text that does not end well.
+        RecipeError: a list, mapping or quoted text that is not closed.
     """
     text = text.strip()
     if text[:1] in tuple("[{'\""):
         return read_yaml(text, where=where, environment=environment)
     marked = Marked()
     reader = _Reader(marked, os.environ if environment is None else environment)
-    node = yaml.ScalarNode(reader.resolver.resolve(yaml.ScalarNode, text, (True, False)), text)
+    node = yaml.ScalarNode(reader.resolver.tag_of(text), text)
     marked.value = reader.read_scalar(node, ())
     return marked
 
 
 def write_yaml(value: Any) -> str:
-    """Plain values as YAML that :func:`read_yaml` reads back to the same, except for ``${VAR}`` in texts."""
+    """Plain values as YAML that :func:`read_yaml` reads back unchanged, except for ``${VAR}`` in texts."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -160,14 +163,19 @@ class _Reader:
     marked: Marked
     environment: Mapping[str, str]
     name: str = "recipe"
-    resolver: yaml.SafeLoader = field(default_factory=lambda: _Loader(""))
+    resolver: _Loader = field(default_factory=lambda: _Loader(""))
     values: int = 0
 
     def read(self, node: yaml.Node, where: Where, above: tuple[yaml.Node, ...]) -> Any:
-        """The plain value of a node; ``above`` are the nodes it lies in.
+        """The plain value of a node.
+
+        Args:
+            node: node to read.
+            where: keys that lead to it.
+            above: nodes that contain it, outermost first.
 
         Raises:
-            RecipeError: there is more in it than any recipe holds.
+            RecipeError: it holds more values than any recipe.
         """
         self.values += 1
         if self.values > _MOST_VALUES:
@@ -186,6 +194,7 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             above = (*above, node)
             return [self.read(item, (*where, n), above) for n, item in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode), "a node is a mapping, a sequence or a scalar"
         return self.read_scalar(node, where)
 
     def _read_mapping(
@@ -209,13 +218,13 @@ class _Reader:
                         f"this key stands twice, also in line {self.marked.lines[(*where, key)]}",
                     )
                 )
-                # The report names the second one; the value that counts no longer matters.
+                # The report names the second one. It does not matter which value counts.
             self.marked.lines[(*where, key)] = line
             values[key] = self.read(value_node, (*where, key), above)
         return merged | values
 
     def _merge(self, node: yaml.Node, where: Where, above: tuple[yaml.Node, ...]) -> dict[str, Any]:
-        # `<<: *anchor` or `<<: [*a, *b]`, of which the earlier counts.
+        # `<<: *anchor` or `<<: [*a, *b]`; of two equal keys the earlier counts.
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         merged: dict[str, Any] = {}
         for part in nodes:
@@ -232,7 +241,7 @@ class _Reader:
         if tag == _STRING and "${" in text:
             text = self._fill_in(text, where)
             if node.style is None:  # unquoted: what the variable holds may be a number
-                tag = self.resolver.resolve(yaml.ScalarNode, text, (True, False))
+                tag = self.resolver.tag_of(text)
         match tag.rpartition(":")[2]:
             case "str":
                 return text
@@ -251,8 +260,9 @@ class _Reader:
 
     def _whole_number(self, text: str, where: Where) -> int:
         digits = text.replace("_", "")
-        if len(digits.lstrip("+-")) > _MOST_DIGITS:
-            self._problem(where, f"a number of {len(digits)} digits is too large", final=True)
+        count = len(digits.lstrip("+-"))
+        if count > _MOST_DIGITS or abs(int(digits)) > LARGEST:
+            self._problem(where, f"a number of {count} digits is too large", final=True)
             return 0
         if _LEADING_ZERO.fullmatch(text):
             octal = f", {int(digits, 8)} where octal was meant" if not set(digits) & set("89") else ""

@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from vila2.recipe.parts.values import DEFAULT_ENGINE, Count, Number, Part, Text, Whole
+from vila2.recipe.parts.values import (
+    DEFAULT_ENGINE,
+    RANGE_SCHEMA,
+    Count,
+    Number,
+    Part,
+    Text,
+    Whole,
+)
 
-#: In the place of a dataset's name in ``cycle.captions``: VILA_i's own; the same, each given to another image; none, but
-#: the last stage for as many tokens longer as VILA_i's own take.
+#: Values of ``cycle.captions`` that are no dataset's name: VILA_i's own captions; the same captions, each
+#: given to another image; no captions, while the last stage trains on as many more tokens as VILA_i's own
+#: captions have.
 OWN, SHUFFLED, MORE_SFT = "own", "shuffled", "more-sft"
 NO_DATASETS = (OWN, SHUFFLED, MORE_SFT)
-#: The layer in which all that is said of an image is merged.
+#: The layer that merges everything that is said about an image.
 MERGED = "merged"
 
 
 def part_of(share: float | Sequence[float]) -> tuple[float, float]:
-    """From where to where in the order of keys by hash, 0 to 1, a share lies: a number's begins at 0."""
+    """The range of keys, ordered by hash from 0 to 1, that a share covers; a number's range begins at 0."""
     low, high = share if isinstance(share, Sequence) else (0.0, share)
     return low, high
 
@@ -31,8 +40,12 @@ def _number_or_range(value: Any) -> Any:
         raise PydanticCustomError(
             "share", "should be a number above 0 and up to 1, or [from, to] with 0 <= from < to <= 1"
         )
-    # One form for what is the same, so that nothing is done again for it.
+    # Equal shares have one form, so that no step is done again because of how a share is written.
     return (float(ends[0]), float(ends[1])) if ends[0] else float(ends[1])
+
+
+#: A share of the images as JSON schemas have it.
+_SHARE_SCHEMA = {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, RANGE_SCHEMA]}
 
 
 class SaturationSpec(Part):
@@ -40,11 +53,14 @@ class SaturationSpec(Part):
 
     measure: Text = Field(
         default="questions",
-        description="a benchmark, or BENCHMARK/MEASURE, of which more is better; best on images of its own, since "
-        "the round that scores best on it goes on",
+        description="Benchmark, or BENCHMARK/MEASURE, that decides; more must be better. Give it images of "
+        "its own, apart from those of the test, because the round that scores best on it becomes the final "
+        "model",
+        examples=["questions", "held-out/accuracy"],
     )
     delta: Annotated[Number, Field(gt=0)] = Field(
-        default=0.5, description="points: a gain that is surely smaller is none"
+        default=0.5,
+        description="Smallest gain that counts, in points. The rounds stop when the gain is surely smaller",
     )
 
 
@@ -52,56 +68,75 @@ class CycleSpec(Part):
     """The self-augmentation loop (paper section 2.1)."""
 
     rounds: Annotated[Whole, Field(ge=0)] = Field(
-        default=1, description="of recaptioning, at the most; 0 trains VILA_0 alone"
+        default=1, description="Number of recaptioning rounds at most; 0 trains VILA_0 alone"
     )
     saturation: SaturationSpec | None = Field(
-        default=None, description="stop when a round gains nothing more; by default all rounds are done"
+        default=None,
+        description="Rule that ends the rounds early, when a round no longer helps; by default all rounds "
+        "are done",
     )
-    stage: Text = Field(default="pretrain", description="the stage that trains on the new captions")
-    recaption: Text | None = Field(default=None, description="the dataset; by default the stage's first")
+    stage: Text = Field(default="pretrain", description="Name of the stage that trains on the new captions")
+    recaption: Text | None = Field(
+        default=None,
+        description="Name of the dataset to recaption; by default the first in the mixture of `stage`",
+    )
     view: Text = Field(
         default="concat(original,{layer})",
-        description="how the newest {layer} joins the original, in the stage's entries that see the original alone",
+        description="View that joins the newest captions, `{layer}`, to the original text. It replaces "
+        "`only(original)` in the mixture of `stage`",
+        examples=["concat(original,{layer})", "only({layer})"],
     )
     captions: Text = Field(
         default=OWN,
-        description="own: VILA_i writes them; shuffled: these, each given to another image; more-sft: none is trained on, "
-        "the last stage takes the tokens that they would have taken; or the name of a dataset with the same keys, "
-        "whose text they are",
+        description="Captions to train on. `own`: those that VILA_i writes. `shuffled`: the same captions, "
+        "each given to another image (a control). `more-sft`: none; the last stage trains on as many more "
+        "tokens instead (a control). Any other value names a dataset with the same keys, whose text is used",
     )
     captioner: Text | None = Field(
         default=None,
-        description="hub id or folder of a VLM that writes in VILA_i's place (paper A.6), in one round: it learns nothing",
+        description="Hub id or folder of another model to write the captions (paper A.6); since it does not "
+        "improve, it is limited to one round",
     )
     prompts: Annotated[tuple[Text, ...], Field(min_length=1)] = Field(
-        default=("long-v1", "long-v2", "long-v3"), description="one is chosen for each image, by hash"
+        default=("long-v1", "long-v2", "long-v3"),
+        description="Prompts that ask for a caption: names of shipped prompts, or texts of two words and "
+        "more. Each image gets one of them, chosen by the hash of its key",
     )
-    share: Annotated[float | tuple[float, float], BeforeValidator(_number_or_range)] = Field(
+    share: Annotated[
+        float | tuple[float, float], BeforeValidator(_number_or_range), WithJsonSchema(_SHARE_SCHEMA)
+    ] = Field(
         default=1.0,
-        description="of the images that are recaptioned, by hash of keys as a mixture's `select`: 0.5, the first half, "
-        "or [from, to]",
+        description="Share of the images to recaption, by the hash of their keys, as in a mixture's "
+        "`select`: `0.5` is the first half, `[0.5, 1]` the second",
+        examples=[0.5, [0.5, 1]],
     )
-    max_new_tokens: Count = Field(default=256, description="of one caption")
+    max_new_tokens: Count = Field(default=256, description="Number of tokens of one caption at most")
     temperature: Annotated[Number, Field(ge=0)] = Field(
-        default=0.0, description="0: the likeliest token, always"
+        default=0.0, description="Sampling temperature; 0 always takes the likeliest token"
     )
-    repetition_penalty: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="1: none")
+    repetition_penalty: Annotated[Number, Field(gt=0)] = Field(
+        default=1.0, description="Penalty on tokens that were used before; 1 is none"
+    )
     attempts: Count = Field(
         default=1,
-        description="at a caption that does not contradict itself (names a thing again, says four and names three), "
-        "the first as above, later ones sampled; what no attempt fixes trains nothing. 1: captions are not checked",
+        description="Number of attempts at a caption that does not contradict itself (by naming a thing "
+        "twice, or by saying four and naming three). The first attempt uses `temperature`, later ones "
+        "`attempt_temperature`. A caption that no attempt fixes is not trained on. 1: captions are not "
+        "checked",
     )
     attempt_temperature: Annotated[Number, Field(gt=0)] = Field(
-        default=0.7, description="of the later attempts"
+        default=0.7, description="Sampling temperature of the attempts after the first"
     )
-    batch_size: Count = Field(default=16, description="images captioned at a time")
+    batch_size: Count = Field(default=16, description="Number of images to caption at a time")
     engine: Text = Field(
-        default=DEFAULT_ENGINE, description="engine that writes captions; by default the recipe's `engine`"
+        default=DEFAULT_ENGINE,
+        description="Name of the engine that writes captions; by default the recipe's `engine`",
     )
     max_unusable: Annotated[Number, Field(ge=0, le=1)] = Field(
         default=0.95,
-        description="share of a round's captions that may be unusable (cut off, in a loop, empty, ...), which train "
-        "nothing; more stops a run of ten captions and up before the next training. 1: never",
+        description="Share of a round's captions that may be unusable (cut off, in a loop, empty, ...); "
+        "these are not trained on. A larger share stops the run before the next training, if there are ten "
+        "captions or more. 1: never",
     )
 
     @property

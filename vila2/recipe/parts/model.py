@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from vila2.recipe.parts.values import Count, Part, Text, Whole
@@ -19,17 +19,32 @@ def _dense_or_rank(value: Any) -> Any:
     return value
 
 
+#: A visual expert as JSON schemas have it.
+_EXPERT_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "dense"}]}
+
+
 class ModelSpec(Part):
     """What the run starts from: a vision tower and a language model, or an existing VLM."""
 
-    vision: Text | None = Field(default=None, description="hub id, folder or builtin: of a vision tower")
+    vision: Text | None = Field(
+        default=None,
+        description="Vision tower: a hub id, a folder, or the name of a shipped one (`builtin:...`)",
+        examples=["google/siglip-so400m-patch14-384"],
+    )
     language: Text | None = Field(
-        default=None, description="hub id, folder, GGUF file or builtin: of a causal LM"
+        default=None,
+        description="Causal language model: a hub id, a folder, a GGUF file, or the name of a shipped one "
+        "(`builtin:...`)",
+        examples=["HuggingFaceTB/SmolLM2-1.7B-Instruct"],
     )
     pretrained: Text | None = Field(
-        default=None, description="hub id or folder of a VLM, in place of the two parts"
+        default=None,
+        description="Hub id or folder of an existing VLM; replaces `vision` and `language`",
+        examples=["runs/miniature"],
     )
-    gguf_file: Text | None = Field(default=None, description="the GGUF file to take from `language`")
+    gguf_file: Text | None = Field(
+        default=None, description="Name of the GGUF file to take from the hub id or folder of `language`"
+    )
     projector: Literal[
         "linear",
         "mlp2x_gelu",
@@ -39,21 +54,38 @@ class ModelSpec(Part):
         "transformer",
     ] = Field(
         default="mlp_downsample",
-        description="mlp_downsample: 2x2 patches side by side, normed, two linear layers",
+        description="Kind of the projector. `linear`: one layer. `mlp2x_gelu`: two layers. `mlp_downsample`: "
+        "joins 2x2 patches, then two layers; the tokens stand column by column, as in VILA-1.5. "
+        "`mlp_downsample_2x2_fix`: the same row by row, as in NVILA. `mlp_downsample_3x3_fix`: joins 3x3 "
+        "patches, then three layers. `transformer`: a Transformer block, then one layer",
     )
-    vision_feature_layer: Whole = Field(default=-2, description="the vision tower's layer that is looked at")
-    max_tiles: Count = Field(default=1, description="tiles that a large image is cut into at most; 1: never")
+    vision_feature_layer: Whole = Field(
+        default=-2,
+        description="Layer of the vision tower whose output is used; negative numbers count from the end",
+    )
+    max_tiles: Count = Field(
+        default=1, description="Number of tiles at most that a large image is cut into; 1: images are not cut"
+    )
     s2_scales: Annotated[tuple[Count, ...], Field(min_length=1)] = Field(
-        default=(1,), description="S2: resolutions whose features are joined, as in [1, 2, 3]"
+        default=(1,),
+        description="Resolutions whose features are joined (S2), as multiples of the tower's own",
+        examples=[[1, 2, 3]],
     )
-    visual_expert: Annotated[int | str, BeforeValidator(_dense_or_rank)] | None = Field(
-        default=None, description="weights that only image tokens use: their rank, or dense"
+    visual_expert: (
+        Annotated[int | str, BeforeValidator(_dense_or_rank), WithJsonSchema(_EXPERT_SCHEMA)] | None
+    ) = Field(
+        default=None,
+        description="Weights that only image tokens use, beside the language model's: their rank, or "
+        "`dense`; by default none",
+        examples=[64, "dense"],
     )
     chat_template: Text | None = Field(
-        default=None, description="name or text, where the language model has none"
+        default=None,
+        description="Chat template for a language model that has none, in Jinja",
     )
     coordinates: Literal["text", "tokens"] | None = Field(
         default=None,
-        description="how boxes are written: [0.125,...] or location tokens; by default as the model has it, else text",
+        description="Form of the boxes in text. `text`: numbers, as in [0.125,...]. `tokens`: location "
+        "tokens. By default as the model has it, else `text`",
     )
-    dtype: Dtype = Field(default="float32", description="of the weights")
+    dtype: Dtype = Field(default="float32", description="Type of the weights")

@@ -4,33 +4,52 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from vila2.recipe.parts.data import DatasetSpec
-from vila2.recipe.parts.values import DEFAULT_ENGINE, Count, Name, NotDigested, Number, Part, Text
+from vila2.recipe.parts.values import (
+    DEFAULT_ENGINE,
+    RANGE_SCHEMA,
+    Count,
+    Name,
+    NotDigested,
+    Number,
+    Part,
+    Text,
+    storable,
+)
 
 
 class SpecialistUse(Part):
-    """A specialist of this run (paper section 2.2): its plugin's recipe, and what is different here."""
+    """A specialist of this run (paper section 2.2), and how it differs from its plugin's recipe."""
 
     recipe: Text | None = Field(
-        default=None, description="file, or one in the package; by default the plugin's"
+        default=None,
+        description="Recipe of the specialist: a file, or the name of one in the plugin's package; by "
+        "default the plugin's own",
     )
     data: DatasetSpec | None = Field(
         default=None,
-        description="what to build from, with source `path` a file or folder as it lies; by default as its recipe says, "
-        "else the run's own images",
+        description="Data to build the training set from; the source `path` takes a file or folder as it is. "
+        "By default as the specialist's recipe says, else the run's own images",
     )
-    set: dict[Text, Any] = Field(
+    set: Annotated[dict[Text, Any], AfterValidator(storable)] = Field(
         default_factory=dict,
-        description="other settings of its recipe or builder, as in {stages.tune.epochs: 2}",
+        description="Changes to the specialist's recipe or to the settings of its builder",
+        examples=[{"stages.tune.epochs": 2}],
     )
-    select: Annotated[tuple[Number, ...], Field(min_length=2, max_length=2)] = Field(
-        default=(0.0, 1.0),
-        description="[from, to] within 0 to 1 of the recaptioned images, which it annotates",
+    select: Annotated[tuple[Number, ...], Field(min_length=2, max_length=2), WithJsonSchema(RANGE_SCHEMA)] = (
+        Field(
+            default=(0.0, 1.0),
+            description="Range [from, to], within 0 to 1, of the recaptioned images that the specialist "
+            "annotates",
+            examples=[[0, 0.5]],
+        )
     )
     made: Text | None = Field(
-        default=None, description="folder of a specialist made before, of this model or a smaller one (A.4.2)"
+        default=None,
+        description="Folder of a specialist that exists already, made from this model or from a smaller one "
+        "(paper A.4.2); by default the run makes it",
     )
 
 
@@ -39,54 +58,71 @@ class MergeSpec(Part):
 
     arm: Literal["append", "verified", "unchecked"] = Field(
         default="verified",
-        description="append: the paper's, the original caption and the specialists' answers as they were said; verified: the "
-        "best round's caption as well, and what the evidence refutes is left out; unchecked: the same, nothing left out",
+        description="Way to merge. `append`: the paper's, the original caption and then the specialists' "
+        "answers as they are. `verified`: also the best round's caption, and everything that the evidence "
+        "refutes is left out. `unchecked`: as `verified`, but nothing is left out",
     )
-    base: Name | None = Field(default=None, description="the self layer that joins the original caption")
+    base: Name | None = Field(
+        default=None,
+        description="Layer of the captions that join the original caption; by default the best round's",
+        examples=["self-1"],
+    )
     caption: Literal["both", "original", "base"] = Field(
         default="both",
-        description="what the conversation begins with; the other stands in where one says nothing",
+        description="Caption that begins the conversation: the original, that of `base`, or both. If the "
+        "chosen one is empty, the other is used",
     )
     original: Literal["keep", "verify"] = Field(
-        default="keep", description="the human text: keep it as it is, or judge its sentences like the rest"
+        default="keep",
+        description="Treatment of the original caption: `keep` it as it is, or `verify` its sentences like "
+        "all others",
     )
     boxes: Literal["keep", "drop"] = Field(
         default="keep",
-        description="coordinates in what specialists say. drop: a description is a caption without them, and an answer "
-        "that is nothing else is left out; they are most of a conversation's tokens, and only who is to ground needs them",
+        description="Treatment of coordinates in the specialists' answers. `drop` removes them from "
+        "descriptions and leaves out answers that hold nothing else. Coordinates take most of a "
+        "conversation's tokens, and only a model that is to ground needs them",
     )
     unverified: Literal["keep", "drop"] = Field(
-        default="keep", description="sentences of a caption that no evidence decides"
+        default="keep",
+        description="Treatment of a caption's sentences that no evidence supports or refutes",
     )
     absence: tuple[Literal["objects", "texts", "repeats"], ...] = Field(
         default=("texts", "repeats"),
-        description="what is refuted because a specialist looked for such and did not find it. objects: a thing of whose name "
-        "there is no box, and a number above that of its boxes, where there is one; texts: writing that nobody read; repeats: "
-        "a thing that one answer introduces (a cat and a cat) more often than it has boxes, where there is one, while a number "
-        "(three cats) is left to `objects`. With `objects` it must find more of what there is than captions make up, or it is "
-        "true sentences that go",
+        description="Kinds of statements that are refuted because a specialist did not find the thing. "
+        "`objects`: a thing without a box of its name, or a number above the number of its boxes. `texts`: "
+        "writing that no specialist read. `repeats`: a thing that one answer introduces more often (a cat "
+        "and a cat) than it has boxes, if it has any. Use `objects` only with a specialist that misses fewer "
+        "things than the captions invent, or true sentences are lost",
     )
     budget: Count | None = Field(
-        default=None, description="words of a conversation at most; the original caption always stays"
+        default=None,
+        description="Number of words of a conversation at most; the original caption always stays. By "
+        "default no limit",
     )
     tokenizer: Text | None = Field(
-        default=None, description="hub id or folder: the budget counts its tokens in place of words"
+        default=None,
+        description="Hub id or folder of a tokenizer, whose tokens `budget` counts instead of words",
     )
     writer: Literal["rules", "model"] = Field(
         default="rules",
-        description="model: an engine writes one paragraph of it all, which the paper found to hallucinate (A.2)",
+        description="Writer of the merged text. `rules`: the sentences as they are. `model`: an engine "
+        "writes one paragraph of them, which the paper found to hallucinate (A.2)",
     )
     model: Annotated[Text | None, NotDigested] = Field(
-        default=None, description="hub id or folder of the writer; by default the best round's model"
+        default=None,
+        description="Hub id or folder of the model that writes, with `writer: model`; by default the best "
+        "round's",
     )
     view: Annotated[Text, NotDigested] = Field(
         default="dialogue({layer})",
-        description="how the merged {layer} is trained on: a dialogue, or a tree({layer}), in which no answer can be read off "
-        "an earlier one (for models that can keep branches apart)",
+        description="View of the merged layer, `{layer}`, to train on. `tree({layer})` hides the answers "
+        "from each other, for models that can keep branches apart",
+        examples=["dialogue({layer})", "tree({layer})"],
     )
     engine: Text = Field(
         default=DEFAULT_ENGINE,
-        description="engine of the writer, where a model writes; by default the recipe's `engine`",
+        description="Name of the engine, with `writer: model`; by default the recipe's `engine`",
     )
-    max_new_tokens: Count = Field(default=256, description="of one paragraph")
-    batch_size: Count = Field(default=16, description="paragraphs at a time")
+    max_new_tokens: Count = Field(default=256, description="Number of tokens of one paragraph at most")
+    batch_size: Count = Field(default=16, description="Number of paragraphs to write at a time")

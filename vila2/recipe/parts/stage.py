@@ -10,8 +10,8 @@ from pydantic import Field
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.values import Count, NotDigested, Number, Part, Whole
 
-#: The paper's Table 8 (A.5): the defaults of the stages that have these names. Also there, and the
-#: defaults of every stage: cosine schedule, 3% warm-up, no weight decay, one epoch.
+#: Defaults of the stages that have these names, from the paper's Table 8 (A.5). The defaults of every stage
+#: are from there too: cosine schedule, 3% warmup, no weight decay, one epoch.
 STAGE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "align": {
         "train": ["projector"],
@@ -38,78 +38,102 @@ STAGE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 
 
 class LoraSpec(Part):
-    """Low-rank adapters on the language model, merged into it when the stage ends."""
+    """Low-rank adapters on the language model; the stage merges them into it at its end."""
 
-    rank: Count = Field(default=64, description="of each adapter")
+    rank: Count = Field(default=64, description="Rank of each adapter")
     alpha: Annotated[Number, Field(gt=0)] = Field(
-        default=16, description="an adapter counts alpha / rank times"
+        default=16, description="Scale of the adapters: each is multiplied by alpha / rank"
     )
-    dropout: Annotated[Number, Field(ge=0, lt=1)] = Field(default=0.0, description="on an adapter's input")
-    quantize: Literal["nf4"] | None = Field(default=None, description="nf4: frozen weights in 4 bits (QLoRA)")
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="Dropout rate at the input of each adapter"
+    )
+    quantize: Literal["nf4"] | None = Field(
+        default=None, description="Quantization of the frozen weights; `nf4` is 4 bits (QLoRA)"
+    )
 
 
 class StageSpec(Part):
-    """What is trained, on which mixture, with which optimisation."""
+    """What is trained, on which mixture, with which optimization."""
 
     train: Annotated[
         tuple[Literal["projector", "language", "vision", "visual_expert"], ...], Field(min_length=1)
-    ] = Field(description="the parts of the model that learn")
+    ] = Field(description="Parts of the model that learn")
     mixture: Annotated[tuple[MixtureEntry, ...], Field(min_length=1)] = Field(
-        description="the datasets it trains on, with their weights"
+        description="Datasets to train on, with the amount of each"
     )
     style: Literal["plain", "chat"] = Field(
-        description="plain: image and text; chat: the model's chat template"
+        description="Form of the training texts. `plain`: the image, then the text. `chat`: the model's chat "
+        "template"
     )
     objective: Literal["text", "words"] = Field(
         default="text",
-        description="text: predict it token by token; words: image tokens stand for its words, for few images",
+        description="Objective of the training. `text`: predict the text token by token. `words`: make the "
+        "image tokens stand for the words of the text, without the language model; it aligns a projector "
+        "with few images",
     )
     learning_rate: Annotated[Number, Field(gt=0)] = Field(
-        description="the highest, reached after the warm-up"
+        description="Highest learning rate, reached at the end of the warmup"
     )
-    batch_size: Count = Field(description="samples in one optimiser step, over all devices")
+    batch_size: Count = Field(description="Number of samples in one optimizer step, over all devices")
     device_batch_size: Count | None = Field(
         default=None,
-        description="samples at a time on one device; by default batch_size. Accumulation follows. "
-        "With pack_length it is left out",
+        description="Number of samples at a time on one device; by default `batch_size`. It must divide "
+        "`batch_size`; gradients are accumulated over the rest. Leave it out with `pack_length`",
     )
     image_size: Count | None = Field(
-        default=None, description="side of images or tiles in pixels, from this stage on"
+        default=None,
+        description="Side of the images or tiles in pixels, from this stage on; by default as before",
+        examples=[448],
     )
-    epochs: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="passes over the mixture")
-    max_steps: Count | None = Field(default=None, description="optimiser steps, in place of epochs")
+    epochs: Annotated[Number, Field(gt=0)] = Field(
+        default=1.0, description="Number of passes over the mixture"
+    )
+    max_steps: Count | None = Field(default=None, description="Number of optimizer steps; replaces `epochs`")
     warmup_ratio: Annotated[Number, Field(ge=0, lt=1)] = Field(
-        default=0.03, description="share of steps that warm up"
+        default=0.03, description="Share of the steps in which the learning rate warms up"
     )
     schedule: Literal["cosine", "linear", "constant"] = Field(
-        default="cosine", description="after the warm-up"
+        default="cosine", description="Schedule of the learning rate after the warmup"
     )
-    weight_decay: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="AdamW's")
-    max_length: Count = Field(default=4096, description="tokens of one sample; the rest is cut")
+    weight_decay: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="Weight decay of AdamW")
+    max_length: Count = Field(
+        default=4096, description="Number of tokens of one sample at most; longer ones are cut"
+    )
     pack_length: Count | None = Field(
         default=None,
-        description="samples share rows of at most so many tokens, one row at a time on a device. An optimiser "
-        "step takes the rows that hold batch_size samples on average. By default samples are padded",
+        description="Number of tokens of a row that several samples share, at most. A device trains on one "
+        "row at a time, and an optimizer step on the rows that hold `batch_size` samples on average. By "
+        "default samples are not packed but padded",
+        examples=[4096],
     )
     pack_images: Count | None = Field(
-        default=None, description="images in one row at most; by default as many as its tokens allow"
+        default=None, description="Number of images in one packed row at most; by default no limit"
     )
-    gradient_checkpointing: bool = Field(default=False, description="less memory, about a third more time")
-    lora: LoraSpec | None = Field(default=None, description="train adapters in place of the language model")
+    gradient_checkpointing: bool = Field(
+        default=False, description="Compute activations twice: less memory, about a third more time"
+    )
+    lora: LoraSpec | None = Field(
+        default=None,
+        description="Adapters to train instead of the language model's own weights; by default none",
+    )
     deepspeed: Annotated[Whole, Field(ge=1, le=3)] | None = Field(
-        default=None, description="ZeRO stage, where several processes train"
+        default=None,
+        description="ZeRO stage of DeepSpeed, when several processes train; null: without DeepSpeed",
     )
-    liger: bool = Field(default=False, description="liger-kernel's fused kernels, where there is a GPU")
-    save_steps: Count | None = Field(default=None, description="optimiser steps between checkpoints")
+    liger: bool = Field(default=False, description="Use the fused kernels of liger-kernel on a GPU")
+    save_steps: Count | None = Field(
+        default=None, description="Number of optimizer steps between two checkpoints"
+    )
     max_left_out: Annotated[Number, Field(ge=0, le=1), NotDigested] = Field(
         default=0.2,
-        description="share of its samples that may be left out because they can not be trained on (no answer within "
-        "max_length, an image that the processor refuses, ...); more is an error before the training",
+        description="Share of the samples that may be left out because they cannot be trained on (no answer "
+        "within `max_length`, an image that the processor refuses, ...). A larger share is an error before "
+        "the training",
     )
 
 
 def with_stage_defaults(raw: Any) -> Any:
-    """A raw recipe whose stages align, pretrain and sft have the paper's settings where they say nothing."""
+    """A raw recipe in which the stages align, pretrain and sft have the paper's settings as defaults."""
     if not isinstance(raw, Mapping) or not isinstance(raw.get("stages"), Mapping):
         return raw
     stages = {

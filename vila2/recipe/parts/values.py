@@ -1,10 +1,12 @@
-"""The kinds of values that recipes are made of."""
+"""The types of the values in a recipe."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 
 def _no_truth_values(value: Any) -> Any:
-    # Python counts true as 1; in a recipe `batch_size: true` is a slip.
+    # Python takes true for 1; in a recipe, `batch_size: true` is a mistake.
     if isinstance(value, bool):
         raise PydanticCustomError("number_expected", "should be a number")
     return value
@@ -32,13 +34,37 @@ Count = Annotated[Whole, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 Text = Annotated[str, Field(min_length=1)]
 
+#: The largest whole number that a recipe can hold.
+LARGEST = 2**63 - 1
+
+
+def storable(value: Any) -> Any:
+    """Free values, checked to hold only numbers that a recipe's file can hold."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    for one in inner:
+        storable(one)
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise PydanticCustomError("too_large", "should hold no number that takes more than 64 bits")
+    return value
+
+
+#: Settings whose keys are not the recipe's own, such as a source's options.
+FreeValues = Annotated[dict[str, Any], AfterValidator(storable)]
+#: A range [from, to] within 0 to 1, as JSON schemas have it.
+RANGE_SCHEMA: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "number", "minimum": 0, "maximum": 1},
+    "minItems": 2,
+    "maxItems": 2,
+}
+
 
 class NotDigested:
-    """Marks a field that a step's output does not depend on, such as a path whose content counts instead."""
+    """Mark of a field that does not change a step's output, such as a path whose content counts instead."""
 
 
 class Later:
-    """Marks a field that is younger than runs that users keep: at its default it is left out of a step's digest."""
+    """Mark of a field that is newer than runs that users keep: at its default, it is not in step digests."""
 
 
 #: The context in which a part is serialized for a step's digest.
@@ -46,7 +72,7 @@ _FOR_DIGEST = "for a digest"
 
 
 class Part(BaseModel):
-    """Base of every part of a recipe: frozen, and a key that does not exist is an error."""
+    """Base of every part of a recipe: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -57,7 +83,7 @@ class Part(BaseModel):
     )
 
     def digested(self) -> dict[str, Any]:
-        """The values that a step's digest is made of, as JSON has them; see :class:`Later` and :class:`NotDigested`."""
+        """The values for a step's digest, as JSON; see :class:`Later` and :class:`NotDigested`."""
         return self.model_dump(mode="json", context=_FOR_DIGEST)
 
     @model_serializer(mode="wrap")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from pydantic import ValidationError
+from small_recipe import GOOD, KNOWN
 
 from vila2.errors import RecipeError
+from vila2.recipe.checks.across import cross_problems
+from vila2.recipe.checks.problems import Problem
 from vila2.recipe.file.recipe_file import load_recipe, recipe_to_yaml
 from vila2.recipe.parts.stage import STAGE_DEFAULTS
 from vila2.recipe.recipe import Recipe
@@ -15,36 +18,6 @@ from vila2.recipe.recipe import Recipe
 FOLDER = Path(__file__).parents[2] / "examples"
 # Not those in parts/, which others extend, nor a plugin's own recipe, which is a specialist's.
 EXAMPLES = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("paper/*.yaml")])
-KNOWN = {
-    "source": ["world", "llava", "folder"],
-    "prompt": ["simple", "long-v1", "long-v2", "long-v3"],
-    "benchmark": ["captions", "questions"],
-}
-
-GOOD = """\
-name: small
-data:
-  pictures: {source: world, options: {count: 3}}
-model:
-  vision: some/tower
-  language: some/model
-stages:
-  align:
-    mixture: [{dataset: pictures}]
-  pretrain:
-    mixture: [{dataset: pictures, weight: 0.5}]
-  sft:
-    mixture: [{dataset: pictures}]
-evaluate:
-  - {name: captions, kind: captions, dataset: pictures}
-"""
-
-
-@pytest.fixture
-def good(tmp_path: Path) -> Path:
-    path = tmp_path / "small.yaml"
-    path.write_text(GOOD)
-    return path
 
 
 def complaint(path: Path, text: str, *overrides: str) -> str:
@@ -156,7 +129,8 @@ def test_a_key_in_the_wrong_place_is_shown_its_place(tmp_path: Path):
         (
             "evaluate:",
             "cycle: {share: 1.5}\nevaluate:",
-            "14: cycle.share: should be a number above 0 and up to 1, or [from, to] with 0 <= from < to <= 1, not 1.5",
+            "14: cycle.share: should be a number above 0 and up to 1, or [from, to] with 0 <= from < to <= "
+            "1, not 1.5",
         ),
         (
             "evaluate:",
@@ -323,7 +297,8 @@ def test_yaml_of_version_1_2(tmp_path: Path):
     options = "{rate: 1e-3, word: no, day: 2024-01-01, big: 1_000, none: ~, quoted: '12', clock: 12:30}"
     path.write_text(GOOD.replace("{count: 3}", options))
     assert load_recipe(path).data["pictures"].options == {
-        "rate": 0.001, "word": "no", "day": "2024-01-01", "big": 1000, "none": None, "quoted": "12", "clock": "12:30",
+        "rate": 0.001, "word": "no", "day": "2024-01-01", "big": 1000,
+        "none": None, "quoted": "12", "clock": "12:30",
     }  # fmt: skip
 
 
@@ -332,7 +307,8 @@ def test_anchors_and_merges_are_followed(tmp_path: Path):
     path.write_text(
         GOOD.replace(
             "  pictures: {source: world, options: {count: 3}}\n",
-            "  pictures: &base {source: world, options: {count: 3}}\n  others: {<<: *base, options: {count: 9}}\n",
+            "  pictures: &base {source: world, options: {count: 3}}\n  others: {<<: *base, options: {count: "
+            "9}}\n",
         )
     )
     data = load_recipe(path).data
@@ -343,51 +319,6 @@ def test_anchors_and_merges_are_followed(tmp_path: Path):
     )
 
 
-plain_text = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=12
-).filter(lambda text: "${" not in text)
-looks_like_something = st.sampled_from(
-    ["1e-3", "yes", "null", "12:30", "<<", "0x1F", "~", "- a", "a: b", ".5", "1_0"]
-)
-scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | plain_text | looks_like_something
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.dictionaries(
-        plain_text | looks_like_something,
-        st.recursive(
-            scalars,
-            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(plain_text, inner, max_size=3),
-        ),
-        max_size=4,
-    )
-)
-def test_whatever_a_recipe_holds_is_read_back_as_it_was(
-    tmp_path_factory: pytest.TempPathFactory, options: dict
-):
-    path = tmp_path_factory.mktemp("recipe") / "r.yaml"
-    path.write_text(GOOD)
-    raw = load_recipe(path).model_dump()
-    raw["data"]["pictures"]["options"] = options
-    recipe = Recipe.model_validate(raw)
-    path.write_text(recipe_to_yaml(recipe), encoding="utf-8")
-    assert load_recipe(path) == recipe
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.text(max_size=60), st.integers(0, len(GOOD)))
-def test_no_text_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, inserted: str, at: int):
-    path = tmp_path_factory.mktemp("recipe") / "r.yaml"
-    path.write_text(GOOD[:at] + inserted + GOOD[at:], encoding="utf-8", errors="surrogatepass")
-    try:
-        load_recipe(path, environment={})
-    except RecipeError as error:
-        assert str(path) in str(error)
-
-
 def test_layers_written_before_are_found_beside_the_recipe(good: Path, tmp_path: Path):
     (tmp_path / "ocr").mkdir()
     text = GOOD.replace("options: {count: 3}", "options: {count: 3}, layers: {ocr: ocr, other: elsewhere}")
@@ -395,3 +326,20 @@ def test_layers_written_before_are_found_beside_the_recipe(good: Path, tmp_path:
     recipe = load_recipe(good, ["cycle.rounds=0"])
     assert recipe.data["pictures"].layers == {"ocr": str(tmp_path / "ocr"), "other": "elsewhere"}
     assert recipe.stages["pretrain"].mixture[0].view == "dialogue(original,ocr)"
+
+
+def test_a_recipe_is_checked_once_in_a_file_and_in_python(good: Path, monkeypatch: pytest.MonkeyPatch):
+    checked: list[object] = []
+
+    def counted(raw: object, *more: object) -> list[Problem]:
+        checked.append(raw)
+        return cross_problems(raw, *more)
+
+    monkeypatch.setattr("vila2.recipe.checks.across.cross_problems", counted)
+    monkeypatch.setattr("vila2.recipe.file.recipe_file.cross_problems", counted)
+    raw = load_recipe(good).model_dump()
+    assert len(checked) == 1
+    raw["cycle"]["stage"] = "pretrian"
+    with pytest.raises(ValidationError, match="there is no stage 'pretrian'"):
+        Recipe.model_validate(raw)
+    assert len(checked) == 2

@@ -97,7 +97,8 @@ def test_problems_stand_at_their_own_file_and_line(tmp_path):
     path = write(tmp_path, own="extends: base.yaml\nseed: -1\nsede: 2\n", base=wrong)
     lines = [line.strip() for line in complaint(path, "threads=0").splitlines()[1:-1]]
     assert [line.split(": ")[0] for line in lines] == [
-        "base.yaml:7", "base.yaml:8", "base.yaml:9", "base.yaml:9", "own.yaml:2", "own.yaml:3", "--set threads=0"
+        "base.yaml:7", "base.yaml:8", "base.yaml:9", "base.yaml:9",
+        "own.yaml:2", "own.yaml:3", "--set threads=0",
     ]  # fmt: skip
     assert "stages.pretrain.mixture.0.dataset: there is no dataset 'Pictures'" in lines[0]
     assert "the environment variable NAME is not set" in "".join(lines)
@@ -114,7 +115,7 @@ def test_a_place_that_was_replaced_is_not_named(tmp_path):
         (
             "extends: own.yaml",
             {},
-            "own.yaml:1: extends: own.yaml -> own.yaml: a recipe can not extend itself",
+            "own.yaml:1: extends: own.yaml -> own.yaml: a recipe cannot extend itself",
         ),
         (
             "seed: 1\nextends: a.yaml",
@@ -128,7 +129,7 @@ def test_a_place_that_was_replaced_is_not_named(tmp_path):
         ("extends: a.yaml", {"a": "x: [1"}, "a.yaml:1: this is not YAML"),
     ],
 )
-def test_what_can_not_be_extended_is_named(tmp_path, own, more, expected):
+def test_what_cannot_be_extended_is_named(tmp_path, own, more, expected):
     assert expected in complaint(write(tmp_path, own=own, **more))
 
 

@@ -1,4 +1,4 @@
-"""How a specialist is trained where its recipe leaves that to the generalist: the miniature's way, or a real VLM's."""
+"""How a specialist is trained if its recipe leaves that to the generalist: the miniature, or a real VLM."""
 
 from importlib.resources import files
 
