@@ -205,9 +205,9 @@ def test_what_can_not_be_kept_is_refused(tmp_path: Path):
         return {"path": folder}
 
     with Run.open(tmp_path) as run:
-        with pytest.raises(RunError, match="settings of step 'odd' can not be kept"):
+        with pytest.raises(RunError, match="settings of step 'odd' cannot be kept"):
             run.step("odd", plain_step(odd), settings=Plain(**{"loss": float("nan")}), inputs={})
-        with pytest.raises(RunError, match="results of step 'odd' can not be kept"):
+        with pytest.raises(RunError, match="results of step 'odd' cannot be kept"):
             run.step("odd", plain_step(odd), settings=Plain(), inputs={})
         with pytest.raises(RunError, match="no name for a step"):
             run.step("../odd", plain_step(odd), settings=Plain(), inputs={})

@@ -1,4 +1,7 @@
-"""The lock of a run's folder: one process at a time, released however that process ends."""
+"""The lock of a run's folder.
+
+One process holds it at a time, and however that process ends, it is released.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from pathlib import Path
 
 from vila2.errors import RunError
 
-# Someone who only looks holds the lock for an instant.
+# `vila2 status` holds the lock for an instant, to see whether it is free.
 _PATIENCE_SECONDS = 1.0
 
 _held: set[int] = set()
 
 
-def _let_go_in_child() -> None:
+def _release_in_child() -> None:
     # A worker that outlives a killed run must not keep the run locked.
     for handle in _held:
         with suppress(OSError):
@@ -25,14 +28,17 @@ def _let_go_in_child() -> None:
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_let_go_in_child)
+os.register_at_fork(after_in_child=_release_in_child)
 
 
 class RunLock:
-    """An exclusive hold on ``folder``.
+    """An exclusive hold on a run's folder.
+
+    Args:
+        folder: folder of the run.
 
     Raises:
-        RunError: another process holds it; its number is named.
+        RunError: another process holds it; the error names the process.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,21 +49,22 @@ class RunLock:
             os.close(self.handle)
             raise RunError(
                 f"{folder} is being run by process {holder}",
-                hint=f"look with `vila2 status {shlex.quote(str(folder))}`; wait for it, stop it, or run with another --out",
+                hint=f"`vila2 status {shlex.quote(str(folder))}` shows it; wait for it, stop it, or run "
+                "with another --out",
             )
         _held.add(self.handle)
         os.ftruncate(self.handle, 0)
         os.pwrite(self.handle, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
-        """Lets go; a second call does nothing."""
+        """Releases the lock; a second call does nothing."""
         if self.handle in _held:
             _held.remove(self.handle)
             os.close(self.handle)
 
 
 def holder_of(folder: Path) -> int | None:
-    """The number of the process that runs ``folder`` now, or None; 0 where it is not known."""
+    """Returns the id of the process that runs ``folder`` now; None where none does, 0 where it is unknown."""
     try:
         handle = os.open(folder / "lock", os.O_RDONLY)
     except OSError:
