@@ -27,13 +27,13 @@ from vila2.recipe.parts.stage import StageSpec
 from vila2.run.board import Board
 from vila2.run.steps import Run
 from vila2.sources import open_source
-from vila2.specialist.annotating import annotate_dataset, find_dataset, summarise_layer
+from vila2.specialist.annotating import annotate_dataset, find_dataset, summarize_layer
 from vila2.specialist.made import MadeSpecialist, specialist_folder
 from vila2.specialist.making import make
 from vila2.specialist.origin import find_origin
 from vila2.specialist.specialist_job import prepare_job
 from vila2.specialist.specialist_preflight import preflight_specialist
-from vila2.specialist.specializing import specialise
+from vila2.specialist.specializing import specialize
 from vila2.train.mixture import open_mixture
 
 GENERALIST = """
@@ -77,7 +77,7 @@ def here(path: Path) -> DatasetSpec:
 def made(site, run, scenes):
     job = prepare_job("finding", find_origin(run), here(scenes))
     shown = []
-    outcome = specialise(
+    outcome = specialize(
         job, specialist_folder(run, "finding"), progress=Board(), show=lambda *found: shown.append(found)
     )
     return outcome | {"shown": shown, "folder": specialist_folder(run, "finding")}
@@ -181,7 +181,7 @@ def test_annotating_keeps_answer_turns_claims_and_status_of_every_image(made, ru
         assert row.status == "ok" and row.text and row.turns[0].text == row.prompt
         assert row.claims[0].boxes == tuple(p.box for p in row.turns[1].parts if isinstance(p, BoxPart))
     assert layer.info["plugin"]["version"] == "1.0"
-    counts = summarise_layer(layer)
+    counts = summarize_layer(layer)
     assert counts["annotations"] == counts["exchanges"] == 16 and counts["claims"] == {"object": 16}
     assert annotate_dataset(dataset, engine, specialist).digest == layer.digest  # done: nothing is done again
 

@@ -70,7 +70,7 @@ def specialize(
     from vila2.specialist.origin import find_origin
     from vila2.specialist.specialist_job import prepare_job
     from vila2.specialist.specialist_preflight import preflight_specialist
-    from vila2.specialist.specializing import specialise
+    from vila2.specialist.specializing import specialize as make_specialist
 
     origin = find_origin(source)
     job = prepare_job(
@@ -81,7 +81,7 @@ def specialize(
         if dry_run:
             outcome = preflight_specialist(job, folder)
         else:
-            outcome = specialise(
+            outcome = make_specialist(
                 job, folder, progress=live_progress(quiet=quiet), show=None if quiet else _show_built
             )
     if dry_run:

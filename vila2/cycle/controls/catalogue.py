@@ -1,8 +1,8 @@
 """Controls: what else could explain that a model became better.
 
-Each is the recipe with a few settings changed, trained from the same start in the same run. What it shares with the
-recipe is done once. Without the right ones, any extra dense text looks like self-improvement. For a user they stand in
-``docs/controls.md``, and `vila2 run RECIPE --list-controls` names them.
+Each is the recipe with a few settings changed, trained from the same start in the same run. What it shares
+with the recipe is done once. Without the right ones, any extra dense text looks like self-improvement. For a
+user they stand in ``docs/controls.md``, and `vila2 run RECIPE --list-controls` names them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What controls change: functions of a recipe that give other settings for it, by their places.
 
-All of them raise RecipeError where the recipe lacks what a control needs, or the control would change nothing.
+All of them raise RecipeError where the recipe lacks what a control needs, or the control would change
+nothing.
 """
 
 from __future__ import annotations
