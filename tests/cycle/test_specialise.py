@@ -45,7 +45,8 @@ data:
 model: {vision: "builtin:world/vision", language: "builtin:world/language", vision_feature_layer: -1}
 stages:
   pretrain: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 5.0e-4}
-  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4, learning_rate: 1.0e-3}
+  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4,
+        learning_rate: 1.0e-3}
 cycle: {rounds: 1, max_new_tokens: 8, max_unusable: 1}
 """
 
@@ -314,7 +315,7 @@ def vila2(site: Path, *arguments: object) -> subprocess.Popen:
 
 
 def killed_and_gone_on(site: Path, folder: Path, signs: Sequence[str], *arguments: object) -> None:
-    """Runs a command and kills it as soon as a sign (a glob in ``folder``) is there; the last time it may end."""
+    """Runs a command, kills it as soon as a sign (a glob in ``folder``) is there, and lets the last one end."""
     for sign in signs:
         process = vila2(site, *arguments)
         end = time.monotonic() + 300

@@ -1,5 +1,7 @@
-"""Before a specialist is made: what a dry run shows of it, and what is refused before any work; on a model that is real
-in all but its size."""
+"""Before a specialist is made: what a dry run shows of it, and what is refused before any work.
+
+The model is real in all but its size.
+"""
 
 import io
 import json
@@ -251,7 +253,8 @@ def test_the_example_for_one_gpu_is_planned_with_a_model_from_disk(place, tmp_pa
     )
     example = Path(__file__).parents[2] / "examples" / "one-gpu.yaml"
     monkeypatch.chdir(tmp_path)
-    use = f"specialists={{finding: {{data: {{source: path, path: {place / 'rows.jsonl'}}}, recipe: {place / 'left.yaml'}}}}}"
+    data = f"{{source: path, path: {place / 'rows.jsonl'}}}"
+    use = f"specialists={{finding: {{data: {data}, recipe: {place / 'left.yaml'}}}}}"
     words = [
         "run",
         str(example),

@@ -1,4 +1,4 @@
-"""What a recipe of rounds, specialists and a merge can get wrong: refused when it is read, and not after hours."""
+"""Mistakes in a recipe of rounds, specialists and a merge are refused when it is read, not after hours."""
 
 from __future__ import annotations
 
@@ -43,16 +43,28 @@ def complaint(file: Path, *overrides: str) -> str:
     [
         (["merge.base=nosuch"], "merge.base: there is no self layer 'nosuch'"),
         (["merge.base=self-3"], "merge.base: there is no self layer 'self-3'; did you mean 'self-"),
-        (["merge.base=self-1", "cycle.rounds=0"], "merge.base: there is no self layer 'self-1'; there is: ocr"),
+        (
+            ["merge.base=self-1", "cycle.rounds=0"],
+            "merge.base: there is no self layer 'self-1'; there is: ocr",
+        ),
         (["merge.base=self-1", "cycle.rounds=1", "cycle.captions=mmc4"], "there is: given-1, ocr"),
         (["merge.view=only(original)"], "merge.view: 'only(original)' does not use the merged layer: write"),
         (["merge.view=tree({layer},grounding)"], "merge.view: there is no layer 'grounding'"),
         (["merge.view=three({layer})"], "merge.view: unknown view 'three'"),
         (["cycle.view=concat(original,{layer},spatial)"], "no layer under data.coyo.layers: 'spatial'"),
-        (["specialists.spatial.select=[0.5,0.2]"], "spatial.select: [0.5, 0.2]: write [from, to] with 0 <= from < to"),
+        (
+            ["specialists.spatial.select=[0.5,0.2]"],
+            "spatial.select: [0.5, 0.2]: write [from, to] with 0 <= from < to",
+        ),
         (["specialist_data=sft", "stages.sft.max_steps=9"], "give it epochs in place of max_steps"),
-        (["specialist_data=more-sft", "stages.sft.max_steps=9"], "specialist_data: more-sft makes this stage"),
-        (["cycle.captioner=some/vlm"], "cycle.captioner: some/vlm gives the same captions in all of 2 rounds"),
+        (
+            ["specialist_data=more-sft", "stages.sft.max_steps=9"],
+            "specialist_data: more-sft makes this stage",
+        ),
+        (
+            ["cycle.captioner=some/vlm"],
+            "cycle.captioner: some/vlm gives the same captions in all of 2 rounds",
+        ),
         (["cycle.captions=mmc4"], "cycle.captions: mmc4 gives the same captions in all of 2 rounds"),
         (["cycle.share=[0.5,0.2]"], "cycle.share: should be a number above 0 and up to 1, or [from, to]"),
         (["cycle.share=0"], "cycle.share: should be a number above 0"),
@@ -95,7 +107,11 @@ def test_what_would_come_to_nothing_is_refused(file: Path, overrides: list[str],
         ["cycle.captioner=some/vlm", "cycle.rounds=1"],
         ["cycle.captions=shuffled"],
         ["cycle.share=[0.25,0.5]", "stages.pretrain.mixture.0.select=[0,0.3]"],
-        ["specialist_data=share", "specialists.spatial.select=[0.5,1]", "stages.pretrain.mixture.0.select=[0,0.1]"],
+        [
+            "specialist_data=share",
+            "specialists.spatial.select=[0.5,1]",
+            "stages.pretrain.mixture.0.select=[0,0.1]",
+        ],
         ["stages.pretrain.mixture.0.view=only(ocr)", "cycle.rounds=0", "specialist_data=share"],
     ],
 )  # fmt: skip

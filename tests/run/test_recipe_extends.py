@@ -97,8 +97,9 @@ def test_problems_stand_at_their_own_file_and_line(tmp_path):
     path = write(tmp_path, own="extends: base.yaml\nseed: -1\nsede: 2\n", base=wrong)
     lines = [line.strip() for line in complaint(path, "threads=0").splitlines()[1:-1]]
     assert [line.split(": ")[0] for line in lines] == [
-        "base.yaml:7", "base.yaml:8", "base.yaml:9", "base.yaml:9", "own.yaml:2", "own.yaml:3", "--set threads=0"
-    ]  # fmt: skip
+        *("base.yaml:7", "base.yaml:8", "base.yaml:9", "base.yaml:9"),
+        *("own.yaml:2", "own.yaml:3", "--set threads=0"),
+    ]
     assert "stages.pretrain.mixture.0.dataset: there is no dataset 'Pictures'" in lines[0]
     assert "the environment variable NAME is not set" in "".join(lines)
 

@@ -156,7 +156,8 @@ def test_a_key_in_the_wrong_place_is_shown_its_place(tmp_path: Path):
         (
             "evaluate:",
             "cycle: {share: 1.5}\nevaluate:",
-            "14: cycle.share: should be a number above 0 and up to 1, or [from, to] with 0 <= from < to <= 1, not 1.5",
+            "14: cycle.share: should be a number above 0 and up to 1, or [from, to] with 0 <= from < to <= 1, "
+            "not 1.5",
         ),
         (
             "evaluate:",
@@ -323,7 +324,8 @@ def test_yaml_of_version_1_2(tmp_path: Path):
     options = "{rate: 1e-3, word: no, day: 2024-01-01, big: 1_000, none: ~, quoted: '12', clock: 12:30}"
     path.write_text(GOOD.replace("{count: 3}", options))
     assert load_recipe(path).data["pictures"].options == {
-        "rate": 0.001, "word": "no", "day": "2024-01-01", "big": 1000, "none": None, "quoted": "12", "clock": "12:30",
+        "rate": 0.001, "word": "no", "day": "2024-01-01", "big": 1000,
+        "none": None, "quoted": "12", "clock": "12:30",
     }  # fmt: skip
 
 
@@ -332,7 +334,8 @@ def test_anchors_and_merges_are_followed(tmp_path: Path):
     path.write_text(
         GOOD.replace(
             "  pictures: {source: world, options: {count: 3}}\n",
-            "  pictures: &base {source: world, options: {count: 3}}\n  others: {<<: *base, options: {count: 9}}\n",
+            "  pictures: &base {source: world, options: {count: 3}}\n"
+            "  others: {<<: *base, options: {count: 9}}\n",
         )
     )
     data = load_recipe(path).data

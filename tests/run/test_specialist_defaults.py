@@ -1,4 +1,4 @@
-"""How a specialist is trained where its recipe leaves that to the generalist: the miniature's way, or a real VLM's."""
+"""Settings of a specialist that its recipe leaves to the generalist: the miniature's, or a real VLM's."""
 
 from importlib.resources import files
 

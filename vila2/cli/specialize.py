@@ -14,6 +14,7 @@ from vila2.cli.tables import print_plan, show_table
 
 if TYPE_CHECKING:
     from vila2.recipe.parts.data import DatasetSpec
+    from vila2.specialist.making_steps import BuildResults
     from vila2.specialist.origin import Origin
 
 
@@ -78,6 +79,7 @@ def specialize(
     )
     folder = out or _folder(origin, plugin)
     with results_alone():
+        outcome: Mapping[str, Any]
         if dry_run:
             outcome = preflight_specialist(job, folder)
         else:
@@ -119,7 +121,7 @@ def _folder(origin: Origin, plugin: str) -> Path:
     return Path("runs") / f"{origin.name}-{plugin}"
 
 
-def _show_built(built: Mapping[str, Any], preview: Path) -> None:
+def _show_built(built: BuildResults, preview: Path) -> None:
     """What was built, before anything is trained on it; on standard error, as the progress is."""
     from vila2.specialist.comparison import build_rows
 

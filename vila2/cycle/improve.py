@@ -25,7 +25,7 @@ from vila2.run.steps import Run, checkpoint
 if TYPE_CHECKING:
     from vila2.cycle.preflight.disk_need import DiskNeed
     from vila2.cycle.preflight.recipe_preflight import DatasetSize
-    from vila2.cycle.results import Results
+    from vila2.cycle.results import RunResults
     from vila2.recipe.recipe import Recipe
     from vila2.run.board import Board
     from vila2.run.step_files import PlannedStep
@@ -77,7 +77,7 @@ class RunOutcome(TypedDict):
     report: str
     summary: Any
     told: list[str]
-    results: Results
+    results: RunResults
     model: FinalModel
     models: dict[str, Path]
     datasets: dict[str, Path]

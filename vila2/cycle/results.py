@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _LAYER_SAMPLE = 1000
 
 
-class LayerRow(TypedDict):
+class LayerFigures(TypedDict):
     """A layer of captions.
 
     Attributes:
@@ -82,7 +82,7 @@ class ExampleRow(TypedDict):
     captions: list[CaptionRow]
 
 
-class Results(TypedDict):
+class RunResults(TypedDict):
     """The content of results.json; :class:`vila2.report.results_page.Results` reads it."""
 
     title: str
@@ -92,7 +92,7 @@ class Results(TypedDict):
     changes: list[ChangeRow]
     gains: list[dict[str, Any]]
     best: str
-    layers: list[LayerRow]
+    layers: list[LayerFigures]
     merge: dict[str, Any] | None
     examples: list[ExampleRow]
     notes: list[str]
@@ -100,7 +100,7 @@ class Results(TypedDict):
 
 def write_results(
     cycle: Cycle, history: History, controls: Mapping[str, TrainedGeneralist], folder: Path
-) -> Results:
+) -> RunResults:
     """Writes ``results.json`` and ``report.html`` into the run's folder.
 
     Args:
@@ -118,7 +118,7 @@ def write_results(
     dataset = ShardDataset.open(cycle.images.folder)
     layers: dict[str, ReadLayer] = {"original": original_layer(dataset)}
     layers |= {name: Layer.open(step.folder) for name, step in cycle.layers.items()}
-    results: Results = {
+    results: RunResults = {
         "title": recipe.report.title or recipe.name,
         "recipe": {"name": recipe.name, "seed": recipe.seed, "text": recipe_to_yaml(recipe)},
         "vila2_version": __version__,
@@ -147,7 +147,7 @@ def write_results(
     return results
 
 
-def told_of(results: Results, history: History, controls: Mapping[str, TrainedGeneralist]) -> list[str]:
+def told_of(results: RunResults, history: History, controls: Mapping[str, TrainedGeneralist]) -> list[str]:
     """Returns the sentences below the summary: the rounds' gains and end, the merge, and samples left out."""
     merged = results["merge"]
     return [
@@ -231,7 +231,7 @@ def _changes(pairs: Sequence[tuple[TrainedGeneralist, TrainedGeneralist]], seed:
     return changes
 
 
-def _layer(name: str, layer: ReadLayer, writer: str | None, dataset: ShardDataset, seed: int) -> LayerRow:
+def _layer(name: str, layer: ReadLayer, writer: str | None, dataset: ShardDataset, seed: int) -> LayerFigures:
     statistics = layer.statistics()
     return {
         "name": name,

@@ -97,7 +97,7 @@ def _last_gain(scores: Sequence[StepResult], until: SaturationSpec, seed: int) -
 
 
 def _best(scores: Sequence[StepResult], until: SaturationSpec) -> int:
-    """The number of the round with the best scores; of the last round in a dry walk, which knows no scores."""
+    """The number of the round with the best scores; -1, the last, in a dry walk, which knows no scores."""
     if not all(one.done for one in scores):
         return -1
     items = [items_of(one, until.measure) for one in scores]

@@ -91,7 +91,7 @@ def prepare_specialists(cycle: Cycle, best: TrainedGeneralist) -> dict[str, Job]
 
 
 def together(wrong: Sequence[tuple[str, Vila2Error]]) -> None:
-    """Raises the errors of several specialists as one error; a single one keeps its type. None raises nothing.
+    """Raises the errors of several specialists as one error. A single one keeps its type.
 
     Args:
         wrong: places in the recipe, and their errors.
@@ -150,7 +150,7 @@ def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
 
 
 def asked_about(cycle: Cycle, plugin: str) -> tuple[float, float]:
-    """Returns the images that a specialist annotates: a range of all images in the order of their keys' hashes.
+    """Returns the images that a specialist annotates, as a range in the order of their keys' hashes.
 
     They lie within the recaptioned images, and are no more than the recipe uses.
     """
@@ -183,7 +183,7 @@ def origin_of(cycle: Cycle, generalist: TrainedGeneralist) -> Origin:
 
 
 def _training_data(job: Job, built: StepResult) -> list[TrainingData]:
-    """What the plugin built and a stage trains on, each dataset once; without the generalist's own mixture."""
+    """What the plugin built and a stage trains on, each dataset once; nothing of the generalist's mixture."""
     entries = [entry for stage in job.recipe.stages.values() for entry in mixture_of(job, stage, built)[0]]
     own = {entry.dataset: entry for entry in entries if entry.dataset in job.subsets}
     return [(entry, training_subset(built, name)) for name, entry in own.items()]

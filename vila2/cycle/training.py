@@ -1,4 +1,4 @@
-"""A recipe under way: its datasets, its starting model, the layers written so far, and how a VILA_i is trained.
+"""A recipe under way: its datasets, starting model and layers, and how a VILA_i is trained.
 
 Every call of ``run.step`` is a node of the run. Finished nodes are never redone, and a changed setting redoes
 only what depends on it.
@@ -85,18 +85,18 @@ class Cycle:
     Attributes:
         recipe: recipe of the run.
         run: run in which the steps are done.
-        data: datasets by name: the recipe's and, once they are used, those that specialists were trained on.
-        parts: model that every training starts from.
         processes: number of processes that train together.
+        data: datasets by name: the recipe's and, once they are used, those that specialists were trained on.
+        parts: model that every training starts from; None until it is assembled.
         layers: layers written in this run, by name.
         writers: names of their writers, by layer.
     """
 
     recipe: Recipe
     run: Run
-    data: dict[str, StepResult]
-    parts: StepResult
     processes: int = 1
+    data: dict[str, StepResult] = field(default_factory=dict)
+    parts: StepResult | None = None
     layers: dict[str, StepResult] = field(default_factory=dict)
     writers: dict[str, str] = field(default_factory=dict)
 
@@ -104,7 +104,7 @@ class Cycle:
     def begin(cls, recipe: Recipe, run: Run, *, processes: int = 1) -> Cycle:
         """Imports the datasets and assembles the starting model."""
         data = {name: open_dataset(run, name, spec) for name, spec in recipe.data_in_use.items()}
-        return cls(recipe, run, data, starting_parts(run, recipe), processes)
+        return cls(recipe, run, processes, data, starting_parts(run, recipe))
 
     @property
     def images(self) -> StepResult:
@@ -142,7 +142,10 @@ class Cycle:
         Returns:
             The trained stages by name.
         """
-        model, stages, changed = self.parts, dict[str, "StepResult"](), False
+        if self.parts is None:
+            self.parts = starting_parts(self.run, self.recipe)
+        model, changed = self.parts, False
+        stages: dict[str, StepResult] = {}
         for name in self.recipe.stages:
             changed = changed or self._changes(lesson, name)
             stage = self._with_entries(name, lesson)

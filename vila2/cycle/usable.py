@@ -46,8 +46,8 @@ def check_usable(layer: str, results: Mapping[str, Any], largest: float) -> None
     if share > largest and results["captions"] >= _FEWEST:
         commonest = max((name for name in statuses if name != "ok"), key=statuses.__getitem__)
         raise RunError(
-            f"{line}; that is more than the {largest:.0%} that cycle.max_unusable allows, and unusable captions "
-            "train nothing",
+            f"{line}; that is more than the {largest:.0%} that cycle.max_unusable allows, and unusable "
+            "captions train nothing",
             hint=f"{_HINT[commonest]}; cycle.max_unusable=1 goes on all the same",
         )
     log.warning("%s", line)

@@ -13,6 +13,7 @@ from vila2.recipe.parts.values import Part
 from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.run.step_kinds import Inputs, step_kind
 from vila2.specialist.annotating import annotate_dataset, summarize_layer
+from vila2.specialist.made import MadeSpecialist
 
 
 class AnnotateSettings(Part):

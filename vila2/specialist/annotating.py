@@ -1,4 +1,4 @@
-"""A specialist's layer: its answers about the images of a dataset, read by its plugin's parser (VILA² section 2.2)."""
+"""A specialist's layer: its answers about images, read by its plugin's parser (VILA² section 2.2)."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def check_annotate(
 
     Raises:
         DataError: a layer of this name was begun with other settings.
-        PluginError: the plugin is not installed, or its parser can not be imported.
+        PluginError: the plugin is not installed, or its parser cannot be imported.
     """
     described = Host().specialist(specialist.plugin)
     load_reference(described.parser, of=f"{Host().plugin(specialist.plugin)}, parser")

@@ -1,4 +1,4 @@
-"""The results of a finished specialist: its own measures beside the generalist's, and answers side by side."""
+"""The results of a finished specialist: its measures beside the generalist's, and answers side by side."""
 
 from __future__ import annotations
 
@@ -141,7 +141,8 @@ def _notes(job: Job, made: Made) -> list[str]:
     rejects = ", ".join(f"{reason} {count:,}" for reason, count in built["rejected"].items()) or "none"
     kinds = ", ".join(f"{kind} {found['count']:,}" for kind, found in built["kinds"].items())
     notes = [
-        f"Built by {job.plugin.package} {job.plugin.version} from {job.data.path or job.data.source}: {samples}.",
+        f"Built by {job.plugin.package} {job.plugin.version} from {job.data.path or job.data.source}: "
+        f"{samples}.",
         f"Inputs that could not be used: {rejects}.",
         f"Exchanges by kind: {kinds}.",
         f"Training started from the generalist's {job.recipe.start!r} checkpoint; it is compared with the "
@@ -153,7 +154,7 @@ def _notes(job: Job, made: Made) -> list[str]:
 
 
 def build_rows(built: BuildResults) -> list[list[str]]:
-    """Returns what was built, for the terminal: kind, exchanges, their share, and the most frequent answers."""
+    """Returns what was built, for the terminal: kind, exchanges, share, and the most frequent answers."""
     total = sum(found["count"] for found in built["kinds"].values()) or 1
     rows = []
     for kind, found in sorted(built["kinds"].items(), key=lambda item: -item[1]["count"]):

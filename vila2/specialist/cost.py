@@ -1,4 +1,4 @@
-"""Estimates what making a specialist takes: parameters that learn, disk and time, and what each estimate rests on."""
+"""Estimates what making a specialist takes (parameters that learn, disk, time), and says from what."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _taken(entry: MixtureEntry, size: float | None) -> float | None:
 
 
 def _size(job: Job, dataset: StepResult | Path, entry: MixtureEntry) -> float | None:
-    """Counts the samples of a dataset of the run; None where it is not known before the dataset is imported."""
+    """Counts the samples of a dataset of the run; None where they are known only after the import."""
     folder = dataset.folder if isinstance(dataset, StepResult) else dataset
     if (folder / "dataset.json").is_file():
         return len(ShardDataset.open(folder))
@@ -149,7 +149,8 @@ def training_time(
     operations = tokens * samples * epochs * 2 * (passes * parameters + learning)
     said = (
         f"{samples:,} samples x {epochs:g} epochs x {tokens:,} tokens = {operations:.2g} operations, at "
-        f"{_USED:.0%} of the {rate.per_second:.2g} a second of a matrix product measured on this machine ({rate.device})"
+        f"{_USED:.0%} of the {rate.per_second:.2g} a second of a matrix product measured on this machine "
+        f"({rate.device})"
     )
     return Duration(operations / (_USED * rate.per_second), said)
 
@@ -233,7 +234,8 @@ def check_disk(needed: int, folder: Path, what: str) -> None:
     free = free_on_disk(folder)
     if needed > free:
         raise RunError(
-            f"{what}: {needed / 1e9:.1f} GB are needed on disk, and that of {folder} has {free / 1e9:.1f} GB left",
+            f"{what}: {needed / 1e9:.1f} GB are needed on disk, and that of {folder} has "
+            f"{free / 1e9:.1f} GB left",
             hint="make room, or name a folder on another disk with --out",
         )
 

@@ -207,7 +207,7 @@ def _spec(job: Job) -> DatasetSpec:
 
 
 def _some_data(spec: DatasetSpec, folder: Path, count: int, found: Tried) -> Path | None:
-    """Returns the data as it lies, or the first inputs of a source as a dataset; None where all are rejected."""
+    """Returns the data as it lies, or the first inputs of a source as a dataset; None if all are rejected."""
     if spec.source in ("path", "shards"):
         return Path(str(spec.path))
     from vila2.sources import open_source

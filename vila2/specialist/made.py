@@ -53,8 +53,8 @@ class MadeSpecialist:
                 f"{folder}: no finished specialist here (no specialist.json)",
                 hint=f"did you mean {near!r}?"
                 if near
-                else f"`vila2 specialize --plugin {what or 'PLUGIN'}` makes one; --specialist FOLDER names one "
-                "that lies elsewhere",
+                else f"`vila2 specialize --plugin {what or 'PLUGIN'}` makes one; --specialist FOLDER names "
+                "one that lies elsewhere",
             )
         try:
             content = json.loads(file.read_text(encoding="utf-8"))

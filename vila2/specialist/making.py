@@ -1,4 +1,4 @@
-"""Making a specialist: build its data, fine-tune the generalist on it, and compare the two (VILA² section 2.2).
+"""Making a specialist: build its data, fine-tune the generalist, compare the two (VILA² section 2.2).
 
     data     = import(--data)                                     # where that names a source
     built    = plugin.builder(data)                               # subsets, and what is held out
@@ -144,7 +144,10 @@ def _ask(job: Job, run: Run, step: str, model: StepResult | Path | str, built: S
 
 
 def provenance(job: Job) -> dict[str, Any]:
-    """Returns where a specialist comes from, as far as that is known before it is made; it goes to specialist.json."""
+    """Returns where a specialist comes from, as far as that is known before it is made.
+
+    It becomes a part of specialist.json.
+    """
     config, paths = config_settings(job)
     # A specialist of a run under way lies in the run. Its folder may be renamed, and nothing is done again
     # for that.

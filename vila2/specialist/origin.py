@@ -114,8 +114,8 @@ class Origin:
         if self.run is None:
             raise RunError(
                 f"the recipe trains on {name}, but {self.name} is a checkpoint without a run",
-                hint=f"--mix FOLDER, or --mix {stage}=FOLDER, with a dataset to mix in (specialist data alone "
-                "destroys other skills), or --set stages.NAME.mixture=[...] without it",
+                hint=f"--mix FOLDER, or --mix {stage}=FOLDER, with a dataset to mix in (specialist data "
+                "alone destroys other skills), or --set stages.NAME.mixture=[...] without it",
             )
         if stage not in self.mixtures:
             raise RunError(

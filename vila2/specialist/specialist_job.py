@@ -170,8 +170,8 @@ def what_it_reads(specialist: Specialist) -> str:
     reads = specialist.reads or "COCO JSON, text boxes, 3D boxes, questions, datasets with evidence"
     return (
         f"{specialist.name!r} reads {reads}. Name it: --data PATH, or specialists.{specialist.name}.data: "
-        "{source: path, path: PATH} in a run's recipe; docs/specialize.md says more. Toy scenes to try it out: "
-        "--data world:split=specialist,count=1000, or "
+        "{source: path, path: PATH} in a run's recipe; docs/specialize.md says more. Toy scenes to try it "
+        "out: --data world:split=specialist,count=1000, or "
         "{source: world, options: {split: specialist, count: 1000}}"
     )
 

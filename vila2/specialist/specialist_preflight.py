@@ -1,4 +1,4 @@
-"""The pre-flight of a specialist: its data gives samples, the model can be trained on them, and there is room.
+"""The pre-flight of a specialist: its data gives samples, the model can be trained on them, there is room.
 
 A dry run also learns what will happen: data, settings and the reasons for them, a sample of each stage in
 tokens, memory, disk and time.
@@ -87,7 +87,14 @@ class Forecast(TypedDict):
 
 
 class SpecialistPlan(TypedDict):
-    """What a dry run finds: steps, one sample in tokens by stage, bytes of memory by stage, and the forecast."""
+    """What a dry run finds.
+
+    Attributes:
+        plan: steps, in order.
+        samples: one sample in tokens, by stage.
+        memory: bytes on one device, by stage and purpose; None where they cannot be told.
+        specialist: forecast of the specialist.
+    """
 
     plan: list[PlannedStep]
     samples: dict[str, SampleTokens]
@@ -325,7 +332,7 @@ class _Estimates:
 
 
 def _with_tokens(job: Job, outline: Outline) -> tuple[PreTrainedModel, ProcessorMixin]:
-    """The generalist in outline, with the tokens and coordinates that the specialist needs, and its processor."""
+    """The generalist in outline, with the tokens and coordinates that the specialist needs."""
     model, processor = outline()
     give_tokens(model, processor, **tokens_and_coordinates(job.specialist, job.recipe))
     return model, processor
@@ -345,7 +352,14 @@ def _first_sample(
     sample = tried.first[dataset]
     problem = how_it_isolates(stage, model).problem
     parts = take_apart(sample) if problem else [sample]
-    shown: SampleTokens = {"dataset": dataset, **in_tokens(job, parts[0], stage, processor)}
+    read = in_tokens(job, parts[0], stage, processor)
+    shown: SampleTokens = {
+        "dataset": dataset,
+        "tokens": read["tokens"],
+        "trained_tokens": read["trained_tokens"],
+        "text": read["text"],
+        "trained_text": read["trained_text"],
+    }
     if problem and is_tree(sample):
         shown["taken_apart"] = {"why": problem, "first": len(parts)}
     return shown

@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     from vila2.model.pieces import Style
 
 
-class TakenApart(TypedDict):
+class TreeNote(TypedDict):
     """Why each branch of a tree becomes a sample of its own, and how many branches the first sample has."""
 
     why: str
     first: int
 
 
-class LeftOutRow(TypedDict):
+class UnfitRow(TypedDict):
     """A sample that a stage cannot be trained on, and the reason."""
 
     key: str
     reason: str
 
 
-class LeftOut(TypedDict):
+class UnfitFirst(TypedDict):
     """The samples of a dataset that a stage cannot be trained on, among the first ``looked_at``."""
 
     looked_at: int
-    left_out: list[LeftOutRow]
+    left_out: list[UnfitRow]
 
 
 class TokenText(TypedDict):
@@ -61,8 +61,8 @@ class SampleTokens(TokenText):
 
     dataset: str
     key: NotRequired[str]
-    left_out: NotRequired[dict[str, LeftOut]]
-    taken_apart: NotRequired[TakenApart]
+    left_out: NotRequired[dict[str, UnfitFirst]]
+    taken_apart: NotRequired[TreeNote]
 
 
 def token_text(encoder: ConversationEncoder, processor: Any, sample: Sample, style: Style) -> TokenText:

@@ -108,7 +108,7 @@ def _largest_optimizer(recipe: Recipe, sizes: Sizes, value_bytes: int) -> int:
 
 
 def _dataset_bytes(spec: DatasetSpec) -> int | None:
-    """Estimates a dataset's bytes: from some samples where their number is known, else from the files at its paths."""
+    """Estimates a dataset's bytes: from some samples where their number is known, else from its files."""
     from vila2.cycle.preflight.recipe_preflight import expected_size
     from vila2.sources.first_samples import some_samples
 

@@ -1,4 +1,4 @@
-"""Finds the samples, among a recipe's first ones, that its stages cannot be trained on. Nothing is trained for it.
+"""Finds the samples, among the first of every dataset, that a recipe's stages cannot be trained on.
 
 A stage measures all of its samples when it begins (:mod:`vila2.train.left_out`). For a later stage this is
 hours after the first one. A problem of every sample, such as a chat template that refuses them all, shows in
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vila2.model.conversation import ConversationEncoder
     from vila2.recipe.parts.data import DatasetSpec
     from vila2.recipe.parts.stage import StageSpec
-    from vila2.train.sample_tokens import LeftOut, LeftOutRow
+    from vila2.train.sample_tokens import UnfitFirst, UnfitRow
 
 #: Number of samples of a dataset that are measured.
 LOOKED_AT = 20
@@ -42,7 +42,7 @@ class FirstOfStage:
     dataset: str
     sample: Sample
     trees: bool = False
-    left_out: dict[str, LeftOut] = field(default_factory=dict)
+    left_out: dict[str, UnfitFirst] = field(default_factory=dict)
 
 
 def first_of(data: Mapping[str, DatasetSpec]) -> dict[str, list[Sample]]:
@@ -79,7 +79,7 @@ def look_at_stage(
             to be left out.
     """
     fitting: list[tuple[str, Sample]] = []
-    left_out: dict[str, LeftOut] = {}
+    left_out: dict[str, UnfitFirst] = {}
     for dataset in dict.fromkeys(entry.dataset for entry in stage.mixture if _sees_original(entry.view)):
         with_text = [sample for sample in some[dataset] if has_text(sample)]
         unfit = _unfit(with_text, stage, encoder)
@@ -92,7 +92,7 @@ def look_at_stage(
                 hint=f"{first.hint}; stages.{name}.max_left_out=1 to go on all the same",
             )
         if unfit:
-            rows: list[LeftOutRow] = [{"key": key, "reason": error.what} for key, error in unfit.items()]
+            rows: list[UnfitRow] = [{"key": key, "reason": error.what} for key, error in unfit.items()]
             left_out[dataset] = {"looked_at": len(with_text), "left_out": rows}
     first_named = stage.mixture[0].dataset
     dataset, sample = fitting[0] if fitting else (first_named, some[first_named][0])

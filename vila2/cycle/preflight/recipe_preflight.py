@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class DatasetSize(TypedDict):
-    """The source of a dataset and its number of samples; "all" where that is known only once they are read."""
+    """A dataset's source and number of samples; "all" where the number is known only after reading."""
 
     source: str
     samples: int | str
@@ -145,7 +145,7 @@ def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
 
 
 def expected_size(spec: DatasetSpec) -> int | str:
-    """Returns the number of samples that a dataset will have; "all" where it is not known before it is read."""
+    """Returns the number of samples that a dataset will have; "all" where it is known only after reading."""
     from vila2.data.shards import ShardDataset
 
     if spec.source == "shards":
@@ -218,10 +218,14 @@ def encoded_samples(recipe: Recipe, model: Any, processor: Any) -> dict[str, Sam
     for name, stage, encoder, found in _stages_in_turn(recipe, model, processor):
         problem = how_it_isolates(stage, model).problem
         parts = take_apart(found.sample) if problem and found.trees else [found.sample]
+        read = token_text(encoder, processor, parts[0], stage.style)
         shown[name] = {
             "dataset": found.dataset,
             "key": found.sample.key,
-            **token_text(encoder, processor, parts[0], stage.style),
+            "tokens": read["tokens"],
+            "trained_tokens": read["trained_tokens"],
+            "text": read["text"],
+            "trained_text": read["trained_text"],
             "left_out": found.left_out,
         }
         if problem and found.trees:

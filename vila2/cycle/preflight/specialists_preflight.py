@@ -33,7 +33,8 @@ def check_specialists(cycle: Cycle, history: History) -> None:
     Raises:
         Vila2Error: what stands in the way, of all specialists together.
     """
-    done = {step.name for step in cycle.run.plan if step.state == "done"}
+    finished = {step.name for step in cycle.run.plan if step.state == "done"}
+    done = {name for name in cycle.recipe.specialists if f"build-{name}" in finished}
     found = _forecasts(
         cycle, history, done={name for name in cycle.recipe.specialists if f"build-{name}" in done}
     )
