@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-from tiny_specialist import install_finding
+from finding_site import finding_installed
 
 #: A whole cycle on tiny models; its specialist is the plugin of ``site``.
 TINY_RECIPE = """
@@ -32,12 +31,8 @@ evaluate:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A folder on Python's path with the plugin ``finding`` installed."""
-    folder = tmp_path_factory.mktemp("site")
-    install_finding(folder)
-    sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
-    sys.modules.pop("vila2_finding", None)
+    with finding_installed(tmp_path_factory.mktemp("site")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

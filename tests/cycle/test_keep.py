@@ -1,4 +1,4 @@
-"""`keep` of a recipe: the models that a run leaves on disk, the link to one of them, going on without the rest."""
+"""`keep` of a recipe: the models that a run leaves on disk, their link, and going on without the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole cycle with specialist, merge and control is killed with -9 and goes on: the results are the same."""
+"""A whole cycle with specialist, merge and control is killed and goes on: the results are the same."""
 
 from __future__ import annotations
 

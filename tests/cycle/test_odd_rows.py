@@ -1,4 +1,4 @@
-"""Runs on rows without images, on rows that a stage cannot be trained on, and rounds with unusable captions."""
+"""Runs on rows without images, on rows that a stage cannot train on, and rounds with unusable captions."""
 
 import json
 import logging

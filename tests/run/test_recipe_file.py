@@ -156,8 +156,8 @@ def test_a_key_in_the_wrong_place_is_shown_its_place(tmp_path: Path):
         (
             "evaluate:",
             "cycle: {share: 1.5}\nevaluate:",
-            "14: cycle.share: should be a number above 0 and up to 1, or [from, to] with 0 <= from < to <= 1, "
-            "not 1.5",
+            "14: cycle.share: should be a number above 0 and up to 1, or [from, to] with 0 <= from < to "
+            "<= 1, not 1.5",
         ),
         (
             "evaluate:",

@@ -144,34 +144,24 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Board) 
 
 def _check(recipe: Recipe, folder: Path) -> Sequence[PlannedStep]:
     """Checks a recipe against this machine; returns the steps that it will take."""
-    from vila2.cycle.preflight.controls_preflight import check_controls
     from vila2.cycle.preflight.recipe_preflight import check_recipe
-    from vila2.cycle.preflight.rounds_preflight import check_rounds
     from vila2.cycle.preflight.specialists_preflight import check_specialists
 
-    walk = Run.open(folder, dry=True)
     check_recipe(recipe)
-    check_rounds(recipe)
-    cycle, history = improve(recipe, walk)
+    walk, cycle, history = _dry_walk(recipe, folder)
     check_specialists(cycle, history)
-    check_controls(recipe, history, do_controls(recipe, walk))
     return walk.plan
 
 
 def _plan(recipe: Recipe, folder: Path) -> RunPlan:
     """Checks a recipe as :func:`_check` does, and finds what a dry run shows."""
-    from vila2.cycle.preflight.controls_preflight import check_controls
     from vila2.cycle.preflight.disk_need import disk_need
     from vila2.cycle.preflight.recipe_preflight import look_at_recipe, model_in_outline
-    from vila2.cycle.preflight.rounds_preflight import check_rounds
     from vila2.cycle.preflight.specialists_preflight import look_at_specialists
 
-    walk = Run.open(folder, dry=True)
     sizes, samples, memory = look_at_recipe(recipe)
-    check_rounds(recipe)
-    cycle, history = improve(recipe, walk)
+    walk, cycle, history = _dry_walk(recipe, folder)
     specialists = look_at_specialists(cycle, history)
-    check_controls(recipe, history, do_controls(recipe, walk))
     model, _ = model_in_outline(recipe)
     return {
         "plan": walk.plan,
@@ -183,9 +173,21 @@ def _plan(recipe: Recipe, folder: Path) -> RunPlan:
     }
 
 
+def _dry_walk(recipe: Recipe, folder: Path) -> tuple[Run, Cycle, History]:
+    """Walks over all steps of a recipe, does none of them, and checks rounds and controls."""
+    from vila2.cycle.preflight.controls_preflight import check_controls
+    from vila2.cycle.preflight.rounds_preflight import check_rounds
+
+    check_rounds(recipe)
+    walk = Run.open(folder, dry=True)
+    cycle, history = improve(recipe, walk)
+    check_controls(recipe, history, do_controls(recipe, walk))
+    return walk, cycle, history
+
+
 def _do(recipe: Recipe, run: Run) -> RunOutcome:
     """Does a recipe that has been checked."""
-    from vila2.cycle.results import told_of, write_results
+    from vila2.cycle.results import summary_notes, write_results
     from vila2.report.summary import summary_table
     from vila2.train.processes import processes_here
 
@@ -204,7 +206,7 @@ def _do(recipe: Recipe, run: Run) -> RunOutcome:
     return {
         "report": str(run.folder / "report.html"),
         "summary": summary_table(results),
-        "told": told_of(results, history, controls),
+        "told": summary_notes(results, history, controls),
         "results": results,
         "model": {"name": final, "folder": link_model(run.folder, models[final])},
         "models": models,

@@ -147,7 +147,9 @@ def write_results(
     return results
 
 
-def told_of(results: RunResults, history: History, controls: Mapping[str, TrainedGeneralist]) -> list[str]:
+def summary_notes(
+    results: RunResults, history: History, controls: Mapping[str, TrainedGeneralist]
+) -> list[str]:
     """Returns the sentences below the summary: the rounds' gains and end, the merge, and samples left out."""
     merged = results["merge"]
     return [

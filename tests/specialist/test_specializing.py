@@ -300,7 +300,7 @@ def test_images_that_lie_elsewhere_count_by_content_and_a_recipe_may_lie_in_the_
     assert build("moved") != before
 
 
-def test_no_run_to_start_from_names_the_mend(tmp_path, monkeypatch):
+def test_no_run_to_start_from_names_the_hint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match="--from"):
         find_origin(None)
@@ -315,7 +315,7 @@ def vila2(site: Path, *arguments: object) -> subprocess.Popen:
 
 
 def killed_and_gone_on(site: Path, folder: Path, signs: Sequence[str], *arguments: object) -> None:
-    """Runs a command, kills it as soon as a sign (a glob in ``folder``) is there, and lets the last one end."""
+    """Runs a command and kills it as soon as a sign (a glob in ``folder``) is there; the last may end."""
     for sign in signs:
         process = vila2(site, *arguments)
         end = time.monotonic() + 300
