@@ -140,10 +140,12 @@ def test_data_that_gives_no_sample_is_told_with_rejects_by_reason_and_examples(p
 
 
 def test_a_build_of_nothing_names_what_was_rejected(place, tmp_path):
-    from vila2.specialist.making_steps import build
+    from vila2.specialist.making_steps import BuildSettings, build
 
     (place / "gone.jsonl").write_text(json.dumps({"image": "gone.png", "evidence": {"objects": []}}))
-    settings = {"plugin": "finding", "config": {}, "held_out": 0.1, "seed": 0}
+    settings = BuildSettings(
+        plugin="finding", plugin_version="0", config={}, prompts=(), held_out=0.1, seed=0
+    )
     with pytest.raises(DataError, match=r"nothing was built; rejected: \S+ 1\n  for example .*gone") as error:
         build(tmp_path, settings, {"data": place / "gone.jsonl"}, Board())
     assert "rejected.jsonl" in error.value.hint

@@ -105,7 +105,7 @@ def write_results(
 
     Args:
         cycle: recipe whose steps are done.
-        history: its rounds.
+        history: rounds of the recipe.
         controls: models of its controls, by name.
         folder: folder of the run.
 

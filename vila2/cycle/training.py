@@ -36,8 +36,8 @@ class TrainedGeneralist:
     Attributes:
         name: name of the model, such as "VILA_1".
         round: round of self-augmentation that its captions come from.
-        stages: its training steps by stage, in order.
-        scores: its scores in the recipe's benchmarks.
+        stages: training steps by stage, in order.
+        scores: scores in the recipe's benchmarks.
         layer: newest captions that it learned from; None where it learned from the recipe's own.
         view: view through which it saw them; None where it saw the recipe's own.
     """
@@ -57,7 +57,7 @@ class TrainedGeneralist:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a training reads that the recipe's stages do not say. By default nothing: this trains VILA_0.
+    """The difference between a training and VILA_0's: what it reads besides what the recipe's stages say.
 
     Attributes:
         layer: newest captions.

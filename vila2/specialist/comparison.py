@@ -67,7 +67,7 @@ def write_specialist_results(job: Job, made: Made, folder: Path) -> SpecialistRe
 
     Args:
         job: what the specialist is made of.
-        made: its steps.
+        made: finished steps of the job.
         folder: folder of the specialist.
 
     Returns:
