@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-from tiny_specialist import install_finding
+from finding_site import finding_installed
 
 #: A whole cycle on tiny models; its specialist is the plugin of ``site``.
 TINY_RECIPE = """
@@ -19,7 +18,8 @@ data:
 model: {vision: "builtin:world/vision", language: "builtin:world/language", vision_feature_layer: -1}
 stages:
   pretrain: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 5.0e-4, style: chat}
-  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4, learning_rate: 1.0e-3}
+  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4,
+        learning_rate: 1.0e-3}
 cycle: {rounds: 1, max_new_tokens: 40}
 specialists:
   finding: {data: {source: world, options: {split: specialist, count: 16}}, set: {stages.tune.epochs: 1}}
@@ -31,12 +31,8 @@ evaluate:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A folder on Python's path with the plugin ``finding`` installed."""
-    folder = tmp_path_factory.mktemp("site")
-    install_finding(folder)
-    sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
-    sys.modules.pop("vila2_finding", None)
+    with finding_installed(tmp_path_factory.mktemp("site")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

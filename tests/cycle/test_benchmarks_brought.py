@@ -22,13 +22,15 @@ from vila2.plugin import hookimpl
 
 @hookimpl
 def vila2_benchmarks():
-    return {"wordiness": "vila2_wordy:score", "broken": "vila2_wordy:nothing", "numberless": "vila2_wordy:guess"}
+    score, nothing, guess = (f"vila2_wordy:{name}" for name in ("score", "nothing", "guess"))
+    return {"wordiness": score, "broken": nothing, "numberless": guess}
 
 def score(asked):
     keys = [one.said.key for one in asked]
     said = [len(one.said.text.split()) for one in asked]
     meant = [len(one.reference.text.split()) for one in asked]
-    return {"said": Items.of_means(keys, said, "words", None), "meant": Items.of_means(keys, meant, "words", None)}
+    both = {"said": said, "meant": meant}
+    return {name: Items.of_means(keys, words, "words", None) for name, words in both.items()}
 
 def guess(asked):
     return {"right": 0.5}

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from vila2.cycle.captioning import recaption
 from vila2.cycle.controls.catalogue import controls_of
 from vila2.cycle.improve import run_recipe
 from vila2.cycle.rounds import History
@@ -92,7 +93,7 @@ def test_true_captions_are_of_as_many_images_as_the_models_own(recipe_file, tmp_
         data = {name: open_dataset(run, name, recipe.data[name]) for name in ("pairs", "true-captions")}
         cycle = Cycle(recipe, run, data=data)
         layer = Layer.open(
-            cycle.layers[cycle.recaption(TrainedGeneralist("VILA_0", 0, {}, scores=None))].folder
+            cycle.layers[recaption(cycle, TrainedGeneralist("VILA_0", 0, {}, scores=None))].folder
         )
     keys = ShardDataset.open(data["pairs"].folder).keys()
     chosen = [key for key in keys if select_share(key, 0.5, 3)]

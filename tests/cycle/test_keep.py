@@ -1,4 +1,4 @@
-"""`keep` of a recipe: which models a run leaves on disk, where the one to use lies, and going on without the rest."""
+"""`keep` of a recipe: the models that a run leaves on disk, their link, and going on without the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 while a whole cycle runs, specialist, merge and control included, and again: the results are the same."""
+"""A whole cycle with specialist, merge and control is killed and goes on: the results are the same."""
 
 from __future__ import annotations
 

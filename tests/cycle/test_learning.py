@@ -1,4 +1,4 @@
-"""Which images get captions, by whom, and through which entries of a stage the next model learns from them."""
+"""Which images get captions, by whom, and which entries of a stage let the next model learn from them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,21 @@ RECIPE = {
     "threads": 1,
     "data": {
         "pairs": {"source": "world", "options": {"split": "pretrain", "count": 8, "content": "alt_text"}},
-        "instructions": {"source": "world", "options": {"split": "sft", "count": 4, "content": "instructions"}},
+        "instructions": {
+            "source": "world",
+            "options": {"split": "sft", "count": 4, "content": "instructions"},
+        },
     },
     "model": {
         "vision": "builtin:world/vision", "language": "builtin:world/language", "vision_feature_layer": -1,
     },
     "stages": {
         "pretrain": {"mixture": [{"dataset": "pairs"}], "batch_size": 8, "style": "chat"},
-        "sft": {"mixture": [{"dataset": "instructions"}], "train": ["projector", "language"], "batch_size": 4},
+        "sft": {
+            "mixture": [{"dataset": "instructions"}],
+            "train": ["projector", "language"],
+            "batch_size": 4,
+        },
     },
     "cycle": {"rounds": 1, "max_new_tokens": 8, "max_unusable": 1},
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Runs on rows of texts alone, on rows that a stage can not be trained on, and rounds whose captions are of no use."""
+"""Runs on rows without images, on rows that a stage cannot train on, and rounds with unusable captions."""
 
 import json
 import logging
@@ -28,7 +28,8 @@ data:
   rows: {{source: llava, path: {rows}, options: {{image_root: {images}}}}}
 model: {{pretrained: {model}}}
 stages:
-  pretrain: {{style: chat, train: [projector], mixture: [{{dataset: rows}}], learning_rate: 1.0e-3, batch_size: 4,
+  pretrain: {{style: chat, train: [projector], mixture: [{{dataset: rows}}],
+             learning_rate: 1.0e-3, batch_size: 4,
               max_length: 300, deepspeed: null}}
 cycle: {{rounds: {rounds}, max_new_tokens: 1, batch_size: 4}}  # no caption can end
 """

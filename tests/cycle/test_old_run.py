@@ -1,7 +1,7 @@
 """A run made before steps had declared names: it is found finished, and nothing of it is done again.
 
-``fixtures/run-of-0609ffc.tar.xz`` was made at that commit from the recipe below, with a step of every kind; weights and
-shards that a finished run does not read are left out.
+``fixtures/run-of-0609ffc.tar.xz`` was made at that commit from the recipe below, with a step of every kind.
+Weights and shards that a finished run does not read are left out.
 """
 
 from __future__ import annotations

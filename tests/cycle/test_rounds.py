@@ -1,4 +1,4 @@
-"""The whole job on a tiny miniature, through the command line: what is done, what is kept, what a kill leaves."""
+"""The whole job on a tiny miniature, by the command line: what is done, what is kept, what a kill leaves."""
 
 import json
 import os
@@ -28,7 +28,8 @@ model: {vision: "builtin:world/vision", language: "builtin:world/language", visi
 stages:
   align: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 2.0e-3}
   pretrain: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 5.0e-4}
-  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4, learning_rate: 1.0e-3, epochs: 2}
+  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4, \
+learning_rate: 1.0e-3, epochs: 2}
 cycle: {rounds: 1, max_new_tokens: 30, batch_size: 8, max_unusable: 1}
 evaluate:
   - {name: captions, kind: captions, dataset: test, max_new_tokens: 30, batch_size: 6}

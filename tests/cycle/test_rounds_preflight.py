@@ -1,4 +1,4 @@
-"""What is looked at before the rounds: the measure that stops them, and the images whose captions are rewritten."""
+"""The checks before the rounds: the measure that stops them, and the images whose captions are rewritten."""
 
 from __future__ import annotations
 

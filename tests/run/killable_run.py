@@ -1,4 +1,4 @@
-"""A small run for the tests that kill it: four steps in a diamond, each of which goes on where it was stopped."""
+"""A small run for the tests that kill it: four steps in a diamond, each goes on where it was stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 while a model is scored, and again: nothing that was answered is asked again, and the scores are the same."""
+"""Scoring is killed with -9 and goes on: no answered question is asked again, and the scores are the same."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ from vila2.specialist.making_steps import AskSettings, ask_held_out
 step, folder, settings, inputs, touch, place, end = json.load(sys.stdin)
 end_at(touch, place, end)
 do = {"evaluate": evaluate, "ask_held_out": ask_held_out}[step]
-do(Path(folder), do.settings.model_validate(settings), {name: Path(path) for name, path in inputs.items()}, Board())
+paths = {name: Path(path) for name, path in inputs.items()}
+do(Path(folder), do.settings.model_validate(settings), paths, Board())
 """
 
 
@@ -104,7 +105,9 @@ def do(step: SimpleNamespace, folder: Path) -> dict:
 def test_a_killed_scoring_goes_on_after_the_last_batch_of_the_benchmark_it_was_at(made, tmp_path, asked):
     benchmarks = [
         BenchmarkSpec(name="captions", kind="captions", dataset="test", max_new_tokens=6, batch_size=2),
-        BenchmarkSpec(name="again", kind="consistency", dataset="test", max_new_tokens=6, batch_size=4, repeats=2),
+        BenchmarkSpec(
+            name="again", kind="consistency", dataset="test", max_new_tokens=6, batch_size=4, repeats=2
+        ),
     ]  # fmt: skip
     inputs = {"model": made, "data.test": made / "test"}
     step = SimpleNamespace(name="evaluate", function=evaluate, inputs=inputs, site=made / "site")

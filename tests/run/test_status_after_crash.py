@@ -62,7 +62,8 @@ def test_a_killed_run_is_stopped_and_not_running(killed):
 
 @pytest.mark.parametrize(
     "left",
-    ["", "{", "[]", "null", '{"state": "running"}', '{"state": 7, "steps": [{}, 3], "tasks": [{}], "updated": "x"}',
+    ["", "{", "[]", "null", '{"state": "running"}',
+     '{"state": 7, "steps": [{}, 3], "tasks": [{}], "updated": "x"}',
      '{"steps": {"a": 1}}', '{"state": "running", "steps": null, "error": null}'],
 )  # fmt: skip
 def test_a_damaged_progress_file_hides_no_step(killed, tmp_path, left: str):

@@ -205,11 +205,11 @@ def test_what_can_not_be_kept_is_refused(tmp_path: Path):
         return {"path": folder}
 
     with Run.open(tmp_path) as run:
-        with pytest.raises(RunError, match="settings of step 'odd' can not be kept"):
+        with pytest.raises(RunError, match="settings of step 'odd' cannot be kept"):
             run.step("odd", plain_step(odd), settings=Plain(**{"loss": float("nan")}), inputs={})
-        with pytest.raises(RunError, match="results of step 'odd' can not be kept"):
+        with pytest.raises(RunError, match="results of step 'odd' cannot be kept"):
             run.step("odd", plain_step(odd), settings=Plain(), inputs={})
-        with pytest.raises(RunError, match="no name for a step"):
+        with pytest.raises(RunError, match="cannot name a step"):
             run.step("../odd", plain_step(odd), settings=Plain(), inputs={})
 
 
@@ -237,7 +237,10 @@ def test_a_damaged_done_file_is_named(tmp_path: Path):
 
 
 def test_two_processes_do_not_run_one_folder(tmp_path: Path):
-    script = "import sys; from vila2.run.steps import Run\nwith Run.open(sys.argv[1]): print('open', flush=True); input()"
+    script = (
+        "import sys; from vila2.run.steps import Run\n"
+        "with Run.open(sys.argv[1]): print('open', flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)],
         stdin=subprocess.PIPE,

@@ -52,7 +52,7 @@ def annotate(
         annotate_settings,
         check_annotate,
         find_dataset,
-        summarise_layer,
+        summarize_layer,
     )
     from vila2.specialist.made import MadeSpecialist, specialist_folder
     from vila2.specialist.origin import find_origin
@@ -74,12 +74,12 @@ def annotate(
             select=None if chosen is None else chosen.__contains__,
             progress=live_progress(quiet=quiet),
         )
-    found = summarise_layer(layer)
+    found = summarize_layer(layer)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
-    for title in ("statuses", "claims"):
-        counts = ", ".join(f"{count} {name}" for name, count in found[title].items())
+    for title, counted in (("statuses", found["statuses"]), ("claims", found["claims"])):
+        counts = ", ".join(f"{count} {name}" for name, count in counted.items())
         typer.echo(f"{title:<11} {counts or 'none'}")
     typer.echo(f"exchanges   {found['exchanges']} about {found['annotations']} images")
     typer.echo(f"written     {quoted(found['layer'])}")

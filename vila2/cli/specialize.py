@@ -14,6 +14,7 @@ from vila2.cli.tables import print_plan, show_table
 
 if TYPE_CHECKING:
     from vila2.recipe.parts.data import DatasetSpec
+    from vila2.specialist.making_steps import BuildResults
     from vila2.specialist.origin import Origin
 
 
@@ -77,7 +78,7 @@ def specialize(
     from vila2.specialist.origin import find_origin
     from vila2.specialist.specialist_job import prepare_job
     from vila2.specialist.specialist_preflight import preflight_specialist
-    from vila2.specialist.specializing import specialise
+    from vila2.specialist.specializing import specialize as make_specialist
 
     origin = find_origin(source)
     job = prepare_job(
@@ -91,10 +92,11 @@ def specialize(
     )
     folder = out or _folder(origin, plugin)
     with results_alone():
+        outcome: Mapping[str, Any]
         if dry_run:
             outcome = preflight_specialist(job, folder)
         else:
-            outcome = specialise(
+            outcome = make_specialist(
                 job, folder, progress=live_progress(quiet=quiet), show=None if quiet else _show_built
             )
     if dry_run:
@@ -132,7 +134,7 @@ def _folder(origin: Origin, plugin: str) -> Path:
     return Path("runs") / f"{origin.name}-{plugin}"
 
 
-def _show_built(built: Mapping[str, Any], preview: Path) -> None:
+def _show_built(built: BuildResults, preview: Path) -> None:
     """Shows the built data on standard error, before anything is trained on it."""
     from vila2.specialist.comparison import build_rows
 

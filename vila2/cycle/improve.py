@@ -1,50 +1,99 @@
-"""The cycle, whole: self-augmentation until it saturates, specialists, and the controls beside it.
+"""The whole cycle, as in the paper's Figure 1, and the run of a recipe around it.
 
-history = self_augment(recipe)               # rounds.py: VILA_0, VILA_1, ... and the best of them
-final   = specialist_augment(history.best)   # specialist_augmentation.py: VILA²
-control = improve(recipe, changed), ...      # controls.py: what else could have done it
+improve      history = self_augment(cycle)                        # rounds.py: VILA_0, VILA_1, ... and the
+best
+             final   = specialist_augment(cycle, history.best)    # specialist_augmentation.py: VILA²
+do_controls  improve(changed recipe), ...                         # controls/: what else could explain the
+gain run_recipe   check, improve, do_controls, report
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
-from vila2.cycle.controls.catalogue import Control, find_controls
+from vila2.cycle.controls.catalogue import find_controls
+from vila2.cycle.keeping import keep_models
 from vila2.cycle.rounds import History, self_augment
 from vila2.cycle.specialist_augmentation import specialist_augment
 from vila2.cycle.training import Cycle, TrainedGeneralist
-from vila2.progress import Progress
-from vila2.run.pruning import prune
 from vila2.run.run_model import link_model
 from vila2.run.steps import Run, checkpoint
-from vila2.specialist.making_steps import save
 
 if TYPE_CHECKING:
+    from vila2.cycle.preflight.disk_need import DiskNeed
+    from vila2.cycle.preflight.recipe_preflight import DatasetSize
+    from vila2.cycle.results import RunResults
     from vila2.recipe.recipe import Recipe
+    from vila2.run.board import Board
+    from vila2.run.step_files import PlannedStep
+    from vila2.specialist.specialist_preflight import Forecast
+    from vila2.train.sample_tokens import SampleTokens
 
 
-def use_threads(count: int | None) -> None:
-    """Limits torch to this many CPU threads; None leaves the choice to torch."""
-    if count is not None:
-        import torch
+class RunPlan(TypedDict):
+    """What a dry run finds.
 
-        torch.set_num_threads(count)
+    Attributes:
+        plan: steps of the run, in order.
+        sizes: size of every dataset, by name.
+        samples: one sample in tokens, by stage.
+        memory: bytes on one device, by stage and purpose; None where they cannot be told.
+        disk: bytes on disk.
+        specialists: forecast of every specialist, by plugin.
+    """
+
+    plan: list[PlannedStep]
+    sizes: dict[str, DatasetSize]
+    samples: dict[str, SampleTokens]
+    memory: dict[str, dict[str, int | None]]
+    disk: DiskNeed
+    specialists: dict[str, Forecast]
+
+
+class FinalModel(TypedDict):
+    """The model that a run is done for: its name and its folder."""
+
+    name: str
+    folder: Path
+
+
+class RunOutcome(TypedDict):
+    """What a finished run gives.
+
+    Attributes:
+        report: path of the HTML page.
+        summary: ``columns`` and ``rows`` for the terminal.
+        told: sentences below the summary.
+        results: content of results.json.
+        model: model that the run is done for.
+        models: folders of all final models, by name.
+        datasets: folders of the datasets, by name.
+        layers: folders of the layers written in the run, by name.
+    """
+
+    report: str
+    summary: Any
+    told: list[str]
+    results: RunResults
+    model: FinalModel
+    models: dict[str, Path]
+    datasets: dict[str, Path]
+    layers: dict[str, Path]
 
 
 def improve(
     recipe: Recipe, run: Run, *, processes: int = 1, after_rounds: Callable[[], None] | None = None
 ) -> tuple[Cycle, History]:
-    """Does a recipe: trains a generalist and lets it improve itself.
+    """Trains a generalist and lets it improve itself: the paper's Figure 1.
 
     Args:
-        recipe: of the run; of its controls nothing is done here.
-        run: where its steps are done.
-        processes: that train together.
-        after_rounds: called when it is known which round goes on.
+        recipe: recipe to follow; its controls are not done here.
+        run: run in which the steps are done.
+        processes: number of processes that train together.
+        after_rounds: called once the best round is known.
     """
     cycle = Cycle.begin(recipe, run, processes=processes)
     history = self_augment(cycle)
@@ -56,87 +105,129 @@ def improve(
 
 
 def do_controls(recipe: Recipe, run: Run, *, processes: int = 1) -> dict[str, TrainedGeneralist]:
-    """The model of every control of a recipe, by the control's name; what they have in common is done once."""
-    return {control.name: _outcome(control, recipe, run, processes) for control in find_controls(recipe)}
+    """Trains the model of every control of a recipe. The steps that they share are done once.
 
-
-def _outcome(control: Control, recipe: Recipe, run: Run, processes: int) -> TrainedGeneralist:
-    _, history = improve(control.applied_to(recipe), run, processes=processes)
-    return replace(history.outcome, name=control.name)
-
-
-def _prune(recipe: Recipe, folder: Path) -> None:
-    """Deletes the models that ``keep`` does not name and no step that is still to do starts from.
-
-    What is still to do is found by a dry walk, which knows by now which round goes on.
+    Returns:
+        The models by name of the control.
     """
+    models = {}
+    for control in find_controls(recipe):
+        _, history = improve(control.applied_to(recipe), run, processes=processes)
+        models[control.name] = replace(history.outcome, name=control.name)
+    return models
+
+
+@overload
+def run_recipe(recipe: Recipe, folder: Path, *, dry_run: Literal[True], progress: Board) -> RunPlan: ...
+@overload
+def run_recipe(recipe: Recipe, folder: Path, *, dry_run: Literal[False], progress: Board) -> RunOutcome: ...
+@overload
+def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Board) -> RunPlan | RunOutcome: ...
+def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Board) -> RunPlan | RunOutcome:
+    """Runs a recipe with its controls, or goes on with it.
+
+    Args:
+        recipe: recipe that ``load_recipe`` has checked.
+        folder: folder of the run.
+        dry_run: whether to plan and check everything, and do nothing.
+        progress: board that shows the run.
+
+    Raises:
+        Vila2Error: whatever is wrong, before the first work where it can be known by then.
+    """
+    if dry_run:
+        return _plan(recipe, folder)
+    planned = _check(recipe, folder)
+    with Run.open(folder, progress=progress, planned=planned) as run:
+        return _do(recipe, run)
+
+
+def _check(recipe: Recipe, folder: Path) -> Sequence[PlannedStep]:
+    """Checks a recipe against this machine; returns the steps that it will take."""
+    from vila2.cycle.preflight.recipe_preflight import check_recipe
+    from vila2.cycle.preflight.specialists_preflight import check_specialists
+
+    check_recipe(recipe)
+    walk, cycle, history = _dry_walk(recipe, folder)
+    check_specialists(cycle, history)
+    return walk.plan
+
+
+def _plan(recipe: Recipe, folder: Path) -> RunPlan:
+    """Checks a recipe as :func:`_check` does, and finds what a dry run shows."""
+    from vila2.cycle.preflight.disk_need import disk_need
+    from vila2.cycle.preflight.recipe_preflight import look_at_recipe, model_in_outline
+    from vila2.cycle.preflight.specialists_preflight import look_at_specialists
+
+    sizes, samples, memory = look_at_recipe(recipe)
+    walk, cycle, history = _dry_walk(recipe, folder)
+    specialists = look_at_specialists(cycle, history)
+    model, _ = model_in_outline(recipe)
+    return {
+        "plan": walk.plan,
+        "sizes": sizes,
+        "samples": samples,
+        "memory": memory,
+        "disk": disk_need(recipe, walk.plan, model, folder),
+        "specialists": specialists,
+    }
+
+
+def _dry_walk(recipe: Recipe, folder: Path) -> tuple[Run, Cycle, History]:
+    """Walks over all steps of a recipe, does none of them, and checks rounds and controls."""
+    from vila2.cycle.preflight.controls_preflight import check_controls
+    from vila2.cycle.preflight.rounds_preflight import check_rounds
+
+    check_rounds(recipe)
+    walk = Run.open(folder, dry=True)
+    cycle, history = improve(recipe, walk)
+    check_controls(recipe, history, do_controls(recipe, walk))
+    return walk, cycle, history
+
+
+def _do(recipe: Recipe, run: Run) -> RunOutcome:
+    """Does a recipe that has been checked."""
+    from vila2.cycle.results import summary_notes, write_results
+    from vila2.report.summary import summary_table
+    from vila2.train.processes import processes_here
+
+    run.keep_recipe(recipe)
+    use_threads(recipe.threads)
+    processes = processes_here(recipe.processes)
+    cycle, history = improve(
+        recipe, run, processes=processes, after_rounds=lambda: _keep_models(recipe, run.folder)
+    )
+    controls = do_controls(recipe, run, processes=processes)
+    results = write_results(cycle, history, controls, run.folder)
+    run.need(history.outcome.model)
+    _keep_models(recipe, run.folder)
+    models = {one.name: checkpoint(one.model).folder for one in (*history.all_models, *controls.values())}
+    final = history.outcome.name
+    return {
+        "report": str(run.folder / "report.html"),
+        "summary": summary_table(results),
+        "told": summary_notes(results, history, controls),
+        "results": results,
+        "model": {"name": final, "folder": link_model(run.folder, models[final])},
+        "models": models,
+        "datasets": {name: step.folder for name, step in cycle.data.items()},
+        "layers": {name: step.folder for name, step in cycle.layers.items()},
+    }
+
+
+def _keep_models(recipe: Recipe, folder: Path) -> None:
+    """Deletes the models that ``keep`` does not name. A dry walk finds what is still to do."""
     if recipe.keep == "all":
         return
     walk = Run.open(folder, dry=True)
     _, history = improve(recipe, walk)
     controls = do_controls(recipe, walk)
-    kept = [history.outcome, history.best]
-    if recipe.keep == "models":
-        kept = [*history.all_models, *controls.values()]
-    keep = {one.model.folder for one in kept}
-    keep |= {step.folder for step in walk.plan if step.function == save.digested_as}
-    freed = prune(walk.plan, keep, why=f"keep: {recipe.keep}")
-    if freed:
-        size = sum(freed.values()) / 1e9
-        logging.getLogger(__name__).info("pruned %s: %.2f GB", ", ".join(freed), size)
+    keep_models(recipe, walk.plan, history, controls)
 
 
-def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Progress) -> Mapping[str, Any]:
-    """Runs a recipe with its controls, or goes on with it.
+def use_threads(count: int | None) -> None:
+    """Limits torch to this many CPU threads; None leaves the choice to torch."""
+    if count is not None:
+        import torch
 
-    Args:
-        recipe: checked by ``load_recipe``.
-        folder: of the run.
-        dry_run: plan and check everything, do nothing.
-        progress: shows what is under way.
-
-    Returns:
-        ``report`` (path of the HTML page), ``summary`` (columns and rows), ``results``, ``model`` (name and folder of
-        the one that all this was done for), folders by name of ``models``, ``datasets`` and ``layers``; of a dry run
-        ``plan``, ``sizes``, ``samples``, ``memory``, ``disk`` and ``specialists`` instead.
-
-    Raises:
-        Vila2Error: whatever is wrong, before the first work where it can be known before.
-    """
-    from vila2.cycle.preflight.controls_preflight import check_controls
-    from vila2.cycle.preflight.disk_need import disk_need
-    from vila2.cycle.preflight.recipe_preflight import model_in_outline, preflight
-    from vila2.cycle.preflight.rounds_preflight import check_rounds
-    from vila2.cycle.preflight.specialists_preflight import check_specialists
-    from vila2.cycle.results import write_results
-    from vila2.train.processes import processes_here
-
-    plan = Run.open(folder, dry=True)
-    checks = preflight(recipe, show=dry_run)
-    check_rounds(recipe)
-    cycle, history = improve(recipe, plan)
-    specialists = check_specialists(cycle, history, show=dry_run)
-    check_controls(recipe, history, do_controls(recipe, plan))
-    if dry_run:
-        model, _ = model_in_outline(recipe)
-        disk = disk_need(recipe, plan.plan, model, folder)
-        return {"plan": plan.plan, **checks, "disk": disk, "specialists": specialists}
-    with Run.open(folder, progress=progress, planned=plan.plan) as run:
-        run.keep_recipe(recipe)
-        use_threads(recipe.threads)
-        processes = processes_here(recipe.processes)
-        cycle, history = improve(
-            recipe, run, processes=processes, after_rounds=lambda: _prune(recipe, folder)
-        )
-        controls = do_controls(recipe, run, processes=processes)
-        outcome = write_results(cycle, history, controls, folder)
-        run.need(history.outcome.model)
-        _prune(recipe, folder)
-        made = {one.name: checkpoint(one.model).folder for one in (*history.all_models, *controls.values())}
-        model = link_model(folder, made[history.outcome.name])
-        return outcome | {
-            "model": {"name": history.outcome.name, "folder": model},
-            "models": made,
-            "datasets": {name: step.folder for name, step in cycle.data.items()},
-            "layers": {name: step.folder for name, step in cycle.layers.items()},
-        }
+        torch.set_num_threads(count)

@@ -5,27 +5,33 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from vila2 import __version__
 from vila2.cycle.controls.catalogue import Control, find_controls
-from vila2.cycle.specialist_augmentation import MERGED
 from vila2.cycle.usable import unusable_line
 from vila2.data.atomic import write_json_atomic
 from vila2.data.claims import Claim
 from vila2.data.images import image_data_uri
-from vila2.data.layers import Layer, original_layer
+from vila2.data.layers import Layer, ReadLayer, original_layer
 from vila2.data.mixtures import select_range
+from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.evaluate.kinds.captions import claims_about, measure_row, score_captions
-from vila2.evaluate.measures.intervals import paired_ratio_bootstrap
 from vila2.evaluate.measures.stored import scored_items
 from vila2.merge.fate_counts import merge_results
+from vila2.recipe.parts.cycle import MERGED
 from vila2.report.merge_result import MergeResult
 from vila2.report.merge_tables import merge_line
 from vila2.report.page import write_report
-from vila2.report.summary import summary_table
-from vila2.train.left_out import LEFT_OUT_FILE, left_out_line
+from vila2.specialist.result_rows import (
+    ChangeRow,
+    ModelRow,
+    RecipeRow,
+    change_row,
+    left_out_notes,
+    stage_rows,
+)
 
 if TYPE_CHECKING:
     from vila2.cycle.rounds import History
@@ -36,28 +42,83 @@ if TYPE_CHECKING:
 _LAYER_SAMPLE = 1000
 
 
+class LayerFigures(TypedDict):
+    """A layer of captions.
+
+    Attributes:
+        name: name of the layer.
+        written_by: name of its writer; None where the run did not write it.
+        captions: number of captions.
+        words_mean, words_sd: words of a usable caption.
+        status: numbers of captions by mark.
+        measures: how true its captions are.
+    """
+
+    name: str
+    written_by: str | None
+    captions: int
+    words_mean: float
+    words_sd: float
+    status: dict[str, int]
+    measures: list[dict[str, Any]]
+
+
+class CaptionRow(TypedDict):
+    """A caption of an example, with its checked claims."""
+
+    layer: str
+    prompt: str
+    text: str
+    status: str
+    claims: list[dict[str, Any]]
+
+
+class ExampleRow(TypedDict):
+    """An image, as a data URI, with the captions of every layer."""
+
+    key: str
+    image: str | None
+    truth: None
+    captions: list[CaptionRow]
+
+
+class RunResults(TypedDict):
+    """The content of results.json; :class:`vila2.report.results_page.Results` reads it."""
+
+    title: str
+    recipe: RecipeRow
+    vila2_version: str
+    models: list[ModelRow]
+    changes: list[ChangeRow]
+    gains: list[dict[str, Any]]
+    best: str
+    layers: list[LayerFigures]
+    merge: dict[str, Any] | None
+    examples: list[ExampleRow]
+    notes: list[str]
+
+
 def write_results(
     cycle: Cycle, history: History, controls: Mapping[str, TrainedGeneralist], folder: Path
-) -> dict[str, Any]:
+) -> RunResults:
     """Writes ``results.json`` and ``report.html`` into the run's folder.
 
     Args:
-        cycle, history: of the recipe.
-        controls: their models, by name.
-        folder: of the run.
+        cycle: recipe whose steps are done.
+        history: rounds of the recipe.
+        controls: models of its controls, by name.
+        folder: folder of the run.
 
     Returns:
-        ``report`` (path), ``summary`` (columns and rows for the terminal), ``told`` (sentences below it: of every round's
-        gain, why the rounds ended, and of the merge) and ``results``.
+        The content of results.json.
     """
     from vila2.recipe.file.recipe_file import recipe_to_yaml
 
     recipe = cycle.recipe
-    dataset = ShardDataset.open(cycle.data[recipe.recaptioned].folder)
-    layers = {"original": original_layer(dataset)} | {
-        name: Layer.open(step.folder) for name, step in cycle.layers.items()
-    }
-    results = {
+    dataset = ShardDataset.open(cycle.images.folder)
+    layers: dict[str, ReadLayer] = {"original": original_layer(dataset)}
+    layers |= {name: Layer.open(step.folder) for name, step in cycle.layers.items()}
+    results: RunResults = {
         "title": recipe.report.title or recipe.name,
         "recipe": {"name": recipe.name, "seed": recipe.seed, "text": recipe_to_yaml(recipe)},
         "vila2_version": __version__,
@@ -75,79 +136,70 @@ def write_results(
         "examples": _examples(recipe, dataset, layers),
         "notes": [
             *recipe.report.notes,
-            *_told_rounds(history),
-            *_told_controls(recipe),
-            *_told_left_out(history, controls),
-            *_told_unusable(cycle),
+            *_notes_on_rounds(history),
+            *_notes_on_controls(recipe),
+            *_notes_on_left_out(history, controls),
+            *_notes_on_captions(cycle),
         ],
     }
     write_json_atomic(folder / "results.json", results)
     write_report(results, folder / "report.html")
-    return {
-        "report": str(folder / "report.html"),
-        "summary": summary_table(results),
-        "told": [
-            *_told_rounds(history),
-            *_told_merge(results),
-            *_told_left_out(history, controls),
-        ],
-        "results": results,
-    }
+    return results
 
 
-def _told_merge(results: Mapping[str, Any]) -> list[str]:
-    return [merge_line(MergeResult.model_validate(results["merge"]))] if results["merge"] else []
+def summary_notes(
+    results: RunResults, history: History, controls: Mapping[str, TrainedGeneralist]
+) -> list[str]:
+    """Returns the sentences below the summary: the rounds' gains and end, the merge, and samples left out."""
+    merged = results["merge"]
+    return [
+        *_notes_on_rounds(history),
+        *([merge_line(MergeResult.model_validate(merged))] if merged else []),
+        *_notes_on_left_out(history, controls),
+    ]
 
 
-def _told_left_out(history: History, controls: Mapping[str, TrainedGeneralist]) -> list[str]:
-    """A sentence on every stage that samples were left out of."""
-    told = {
-        step.folder: f"{generalist.name}, stage {name}: {left_out_line(step.results['left_out'])}; "
-        f"they are named in {step.folder.name}/{LEFT_OUT_FILE}."
-        for generalist in (*history.all_models, *controls.values())
-        for name, step in generalist.stages.items()
-        if "left_out" in step.results
-    }
-    return list(told.values())
+def _notes_on_left_out(history: History, controls: Mapping[str, TrainedGeneralist]) -> list[str]:
+    """A sentence about every stage that left samples out."""
+    notes: dict[str, str] = {}
+    for generalist in (*history.all_models, *controls.values()):
+        notes |= left_out_notes(generalist.stages, f"{generalist.name}, stage")
+    return list(notes.values())
 
 
-def _told_unusable(cycle: Cycle) -> list[str]:
-    """A sentence on every round most of whose captions train nothing, and on samples without an image."""
-    told = []
+def _notes_on_captions(cycle: Cycle) -> list[str]:
+    """A sentence about every layer whose captions are mostly unusable, and about samples without an image."""
+    notes = []
     for name, step in cycle.layers.items():
         if "status" in step.results and (line := unusable_line(name, step.results)):
-            told.append(f"{line[0].upper()}{line[1:]}.")
+            notes.append(f"{line[0].upper()}{line[1:]}.")
         if bare := step.results.get("without_image"):
-            told.append(f"Layer {name}: {bare} samples have no image and stay as they are.")
-    return told
+            notes.append(f"Layer {name}: {bare} samples have no image and stay as they are.")
+    return notes
 
 
-def _told_controls(recipe: Recipe) -> list[str]:
+def _notes_on_controls(recipe: Recipe) -> list[str]:
     return [f"Control {control.name}: {control.shows}." for control in find_controls(recipe)]
 
 
-def _told_rounds(history: History) -> list[str]:
-    """A sentence on every round's gain, and on why the rounds ended and which goes on."""
+def _notes_on_rounds(history: History) -> list[str]:
+    """A sentence about every round's gain, and one about why the rounds ended and which of them goes on."""
     if not history.gains:
         return []
     last = len(history.gains)
-    told = [f"Round {round} is {gain}." for round, gain in enumerate(history.gains, start=1)]
+    gains = [f"Round {round} is {gain}." for round, gain in enumerate(history.gains, start=1)]
     ended = "saturated" if history.gains[-1].answer == "saturated" else "the last that cycle.rounds allows"
     return [
-        *told,
+        *gains,
         f"The rounds ended with round {last}, {ended}; {history.best.name} scores best and goes on.",
     ]
 
 
-def _model(generalist: TrainedGeneralist) -> dict[str, Any]:
-    shown = ("trained", "parameters_trained", "samples", "steps", "tokens", "loss")
+def _model(generalist: TrainedGeneralist) -> ModelRow:
     return {
         "name": generalist.name,
         "round": generalist.round,
-        "stages": [
-            {"name": name} | {field: step.results[field] for field in shown if field in step.results}
-            for name, step in generalist.stages.items()
-        ],
+        "stages": stage_rows(generalist.stages),
         "measures": generalist.scores.results["measures"],
     }
 
@@ -155,7 +207,11 @@ def _model(generalist: TrainedGeneralist) -> dict[str, Any]:
 def _pairs(
     history: History, controls: Sequence[tuple[Control, TrainedGeneralist]]
 ) -> list[tuple[TrainedGeneralist, TrainedGeneralist]]:
-    """Each model against the one before it, the last against the first, and what is controlled against its controls."""
+    """The pairs of models to compare.
+
+    Each model with the one before it, the last with the first, and every control with the models that it
+    controls.
+    """
     models = history.all_models
     whole = [(models[0], models[-1])] if len(models) > 2 else []
     return [
@@ -165,29 +221,19 @@ def _pairs(
     ]
 
 
-def _changes(pairs: Sequence[tuple[TrainedGeneralist, TrainedGeneralist]], seed: int) -> list[dict[str, Any]]:
-    """The differences of models, item by item."""
+def _changes(pairs: Sequence[tuple[TrainedGeneralist, TrainedGeneralist]], seed: int) -> list[ChangeRow]:
+    """The differences between models, measure by measure."""
     changes = []
     for before, after in pairs:
-        old, new = scored_items(before.scores), scored_items(after.scores)
-        for name, item in new.items():
-            if name not in old or old[name].keys != item.keys:
-                continue
-            if not (sum(item.denominators) and sum(old[name].denominators)):
-                continue  # one of them said nothing that could be measured
+        old = scored_items(before.scores)
+        for name, items in scored_items(after.scores).items():
             benchmark, _, measure = name.partition("/")
-            earlier = old[name]
-            difference, low, high = paired_ratio_bootstrap(
-                (earlier.numerators, earlier.denominators), (item.numerators, item.denominators), seed=seed
-            )
-            changes.append(
-                {"benchmark": benchmark, "name": measure, "from": before.name, "to": after.name}
-                | {"difference": difference, "low": low, "high": high}
-            )
+            row = change_row((benchmark, measure), (before.name, after.name), old.get(name), items, seed=seed)
+            changes += [row] if row else []
     return changes
 
 
-def _layer(name: str, layer: Any, writer: str | None, dataset: ShardDataset, seed: int) -> dict[str, Any]:
+def _layer(name: str, layer: ReadLayer, writer: str | None, dataset: ShardDataset, seed: int) -> LayerFigures:
     statistics = layer.statistics()
     return {
         "name": name,
@@ -200,9 +246,9 @@ def _layer(name: str, layer: Any, writer: str | None, dataset: ShardDataset, see
     }
 
 
-def _layer_measures(layer: Any, dataset: ShardDataset, seed: int) -> list[dict[str, Any]]:
-    """How true the captions of a layer are, where the dataset carries truth, evidence or people's captions."""
-    samples, texts = [], []
+def _layer_measures(layer: ReadLayer, dataset: ShardDataset, seed: int) -> list[dict[str, Any]]:
+    """How true a layer's captions are, where the dataset carries truth, evidence or people's captions."""
+    samples, texts = list[Sample](), list[str]()
     for index in range(min(len(dataset), _LAYER_SAMPLE)):
         sample = dataset[index]
         usable = [row.text for row in layer.get(sample.key) if row.status == "ok"]
@@ -217,10 +263,31 @@ def _layer_measures(layer: Any, dataset: ShardDataset, seed: int) -> list[dict[s
     ]
 
 
-def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Images with the captions of every round, as in the paper's Figure 4; chosen by hash, not by eye.
+def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, ReadLayer]) -> list[ExampleRow]:
+    """Images with the captions of every round, as in the paper's Figure 4."""
+    examples: list[ExampleRow] = []
+    for index in _example_numbers(recipe, dataset):
+        sample = dataset[index]
+        captions: list[CaptionRow] = [
+            {
+                "layer": name,
+                "prompt": row.prompt,
+                "text": row.text,
+                "status": row.status,
+                "claims": [_shown(claim) for claim in claims_about(sample, row.text)],
+            }
+            for name, layer in layers.items()
+            for row in layer.get(sample.key)
+        ]
+        image = image_data_uri(sample.images[0]) if sample.images else None
+        examples.append({"key": sample.key, "image": image, "truth": None, "captions": captions})
+    return examples
 
-    Where no sample has an image, their texts.
+
+def _example_numbers(recipe: Recipe, dataset: ShardDataset) -> list[int]:
+    """The numbers of the samples to show, spread evenly over the recaptioned ones; not chosen by eye.
+
+    Samples with an image come first; where none has one, samples without.
     """
     part = recipe.cycle.part
     every = part == (0.0, 1.0)
@@ -228,33 +295,11 @@ def _examples(recipe: Recipe, dataset: ShardDataset, layers: Mapping[str, Any]) 
         (n, key) for n, key in enumerate(dataset.keys()) if every or select_range(key, *part, recipe.seed)
     ]
     bare = dataset.without_image()
-    keys = [n for n, key in chosen if key not in bare] or [n for n, _ in chosen]
-    step = max(1, len(keys) // max(1, recipe.report.examples))
-    examples = []
-    for index in keys[::step][: recipe.report.examples]:
-        sample = dataset[index]
-        captions = []
-        for name, layer in layers.items():
-            for row in layer.get(sample.key):
-                claims = [_mark(claim) for claim in claims_about(sample, row.text)]
-                captions.append(
-                    {
-                        "layer": name,
-                        "prompt": row.prompt,
-                        "text": row.text,
-                        "status": row.status,
-                        "claims": claims,
-                    }
-                )
-        image = _data_uri(sample.images[0]) if sample.images else None
-        examples.append({"key": sample.key, "image": image, "truth": None, "captions": captions})
-    return examples
+    numbers = [n for n, key in chosen if key not in bare] or [n for n, _ in chosen]
+    step = max(1, len(numbers) // max(1, recipe.report.examples))
+    return numbers[::step][: recipe.report.examples]
 
 
-def _mark(claim: Claim) -> dict[str, Any]:
-    """What the page shows of a claim."""
+def _shown(claim: Claim) -> dict[str, Any]:
+    """The fields of a claim that the page shows."""
     return {name: getattr(claim, name) for name in ("kind", "start", "end", "status", "detail", "subject")}
-
-
-def _data_uri(image: bytes) -> str:
-    return image_data_uri(image)

@@ -9,11 +9,13 @@ VILA_1   = train(stages, concat(original, self-1))        # from scratch, same i
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vila2.cycle.captioning import recaption
 from vila2.cycle.saturation import Gain, best_round, check_measure, gain_of
-from vila2.cycle.training import Cycle, TrainedGeneralist
+from vila2.cycle.training import Cycle, Lesson, TrainedGeneralist
 from vila2.evaluate.measures.stored import items_of
 from vila2.recipe.parts.cycle import MORE_SFT
 
@@ -28,9 +30,9 @@ class History:
 
     Attributes:
         models: VILA_0, VILA_1, ...
-        gains: of every round over the one before it; empty where nothing says when to stop.
-        best: the model that goes on.
-        final: what specialists made of it, where the recipe has any.
+        gains: gain of every round over the one before it; empty where the recipe does not say when to stop.
+        best: model of the best round; what comes after the rounds starts from it.
+        final: model trained with the specialists' layers, where the recipe has specialists.
     """
 
     models: tuple[TrainedGeneralist, ...]
@@ -40,54 +42,63 @@ class History:
 
     @property
     def outcome(self) -> TrainedGeneralist:
-        """The model that all this was done for."""
+        """The model that the run is done for."""
         return self.final or self.best
 
     @property
     def all_models(self) -> tuple[TrainedGeneralist, ...]:
-        """The rounds' models, and the final one."""
+        """The rounds' models and, where there is one, the final model."""
         return (*self.models, *([self.final] if self.final else []))
 
 
 def self_augment(cycle: Cycle) -> History:
-    """The loop of Figure 1 (a): every VILA_i writes the captions that train VILA_{i+1}."""
-    spec, until = cycle.recipe.cycle, cycle.recipe.cycle.saturation
-    models, gains = [cycle.train("VILA_0", 0)], []
-    scores = [cycle.scores_for_stopping(models[0], until)] if until else []
-    if scores and scores[0].done:
-        # A measure that is not there, or tells nothing, is said now, and not after a round.
-        check_measure(items_of(scores[0], until.measure), until.measure, "VILA_0")
-    for round in range(1, spec.rounds + 1):
+    """Does the loop of Figure 1 (a): every VILA_i writes the captions that train VILA_{i+1}."""
+    until = cycle.recipe.cycle.saturation
+    if until is not None:
+        return _until_saturated(cycle, until)
+    models = [cycle.train("VILA_0", 0)]
+    for round in range(1, cycle.recipe.cycle.rounds + 1):
         models.append(_next(cycle, models[-1], round))
-        if until is None:
-            continue
+    return History(tuple(models), (), models[-1])
+
+
+def _until_saturated(cycle: Cycle, until: SaturationSpec) -> History:
+    """Does the rounds until one gains nothing more. The best of them goes on."""
+    models, gains = [cycle.train("VILA_0", 0)], list[Gain]()
+    scores = [cycle.scores_for_stopping(models[0], until)]
+    if scores[0].done:
+        # A measure that does not exist, or cannot decide, is an error now and not after a round.
+        check_measure(items_of(scores[0], until.measure), until.measure, "VILA_0")
+    for round in range(1, cycle.recipe.cycle.rounds + 1):
+        models.append(_next(cycle, models[-1], round))
         scores.append(cycle.scores_for_stopping(models[-1], until))
-        if scores[-1].done:  # in a dry walk nothing is known yet, so all rounds are planned
-            gains.append(_last_gain(scores, until, cycle.recipe.seed))
-            if gains[-1].answer == "saturated":
-                break
+        if not scores[-1].done:
+            continue  # a dry walk knows no scores yet, so it plans all rounds
+        gains.append(_last_gain(scores, until, cycle.recipe.seed))
+        if gains[-1].answer == "saturated":
+            break
     return History(tuple(models), tuple(gains), models[_best(scores, until)])
 
 
 def _next(cycle: Cycle, before: TrainedGeneralist, round: int) -> TrainedGeneralist:
-    """VILA_i, trained with the captions that the one before it wrote."""
-    layer = cycle.recaption(before)
+    """Trains VILA_i with the captions that the model before it wrote."""
+    layer = recaption(cycle, before)
     view = cycle.recipe.cycle.view.format(layer=layer)
-    if cycle.recipe.cycle.captions != MORE_SFT:
-        return cycle.train(f"VILA_{round}", round, layer=layer, view=view)
-    # A control: VILA_0 but for its last stage, which takes the tokens that those captions would have taken.
-    beside = {list(cycle.recipe.stages)[-1]: ()}
-    return cycle.train(f"VILA_{round}", round, beside=beside, in_place_of=view)
+    lesson = Lesson(layer, view)
+    if cycle.recipe.cycle.captions == MORE_SFT:
+        # A control: VILA_0 again, but its last stage takes the tokens that those captions would have taken.
+        lesson = Lesson(layer, beside={list(cycle.recipe.stages)[-1]: ()}, in_place_of=view)
+    return cycle.train(f"VILA_{round}", round, lesson)
 
 
-def _last_gain(scores: list[StepResult], until: SaturationSpec, seed: int) -> Gain:
+def _last_gain(scores: Sequence[StepResult], until: SaturationSpec, seed: int) -> Gain:
     before, after = (items_of(one, until.measure) for one in scores[-2:])
     return gain_of(before, after, measure=until.measure, delta=until.delta, seed=seed)
 
 
-def _best(scores: list[StepResult], until: SaturationSpec | None) -> int:
-    """The round that goes on: where nothing says which, or in a dry walk, the last."""
-    if until is None or not all(one.done for one in scores):
+def _best(scores: Sequence[StepResult], until: SaturationSpec) -> int:
+    """The number of the round with the best scores; -1, the last, in a dry walk, which knows no scores."""
+    if not all(one.done for one in scores):
         return -1
     items = [items_of(one, until.measure) for one in scores]
     return best_round([-math.inf if item.value is None else item.value for item in items])

@@ -1,6 +1,6 @@
-"""The specialists of a run: the paper's Figure 1 (b), section 2.2, up to what they say about the images.
+"""The specialists of a run: the paper's Figure 1 (b), section 2.2, up to their layers.
 
-specialist = specialise(best, plugin)           # from the best round's checkpoint
+specialist = specialize(best, plugin)           # from the best round's checkpoint
 layer      = annotate(specialist, prompts)      # the same images, the plugin's task prompts
 """
 
@@ -21,12 +21,15 @@ from vila2.run.step_files import StepResult
 from vila2.run.steps import checkpoint
 from vila2.specialist.annotate_step import AnnotateSettings, annotate as annotate_step
 from vila2.specialist.made import MadeSpecialist
-from vila2.specialist.making import Made, make
+from vila2.specialist.making import make, mixture_of, training_subset
 from vila2.specialist.origin import Origin, starts_from_the_miniature
 from vila2.specialist.specialist_job import Job, prepare_job
 
-#: Of the images, in the paper's Table 3: with a specialist's captions beside all the others.
+#: Share of the images that the paper's Table 3 shows once more, with a specialist's captions.
 SHARE = 0.05
+
+#: Entry of a mixture and the dataset that it names.
+TrainingData = tuple[MixtureEntry, StepResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +37,36 @@ class RunSpecialist:
     """A specialist of the run.
 
     Attributes:
-        plugin: its name, and that of its layer.
-        model: its checkpoint.
+        plugin: name of the plugin, and of the specialist's layer.
+        model: checkpoint of the specialist.
         settings: how it is asked.
-        job, made: where this run made it.
+        trained_on: the plugin's data that this run trained it on; none where it was made before.
     """
 
     plugin: str
     model: StepResult
     settings: AnnotateSpec
-    job: Job | None = None
-    made: Made | None = None
+    trained_on: tuple[TrainingData, ...] = ()
 
 
 def prepare_specialists(cycle: Cycle, best: TrainedGeneralist) -> dict[str, Job]:
-    """Checks what the run's specialists will be made of; those made before need nothing more.
+    """Checks what the run's specialists will be made of. Specialists that were made before need nothing more.
+
+    Args:
+        cycle: recipe under way.
+        best: generalist that they start from.
+
+    Returns:
+        The jobs by plugin.
 
     Raises:
-        Vila2Error: naming the plugin and what is wrong with its recipe or data.
+        Vila2Error: the recipe or the data of a plugin is wrong.
     """
     brought = [name for name, use in cycle.recipe.specialists.items() if use.made]
     if brought and cycle.recipe.specialist_data == "sft":
         raise RecipeError(
-            f"specialists.{brought[0]} was made before, so the data it was trained on is not here to go straight into SFT",
+            f"specialists.{brought[0]} was made before, so the data it was trained on is not here to go "
+            "straight into SFT",
             hint=f"leave out specialists.{brought[0]}.made, or the control specialist-data-in-sft",
         )
     origin, seed = origin_of(cycle, best), cycle.recipe.seed
@@ -81,10 +91,10 @@ def prepare_specialists(cycle: Cycle, best: TrainedGeneralist) -> dict[str, Job]
 
 
 def together(wrong: Sequence[tuple[str, Vila2Error]]) -> None:
-    """Raises what is wrong with several specialists as one error; one alone as it is, with its place in the recipe.
+    """Raises the errors of several specialists as one error. A single one keeps its type.
 
     Args:
-        wrong: place in the recipe and error.
+        wrong: places in the recipe, and their errors.
     """
     if not wrong:
         return
@@ -94,57 +104,69 @@ def together(wrong: Sequence[tuple[str, Vila2Error]]) -> None:
     shown = [f"{place}: {error.what}" + (f" ({error.hint})" if error.hint else "") for place, error in wrong]
     lines = "\n".join(shown).replace("\n", "\n  ")
     raise RecipeError(
-        f"{len(wrong)} specialists can not be made\n  {lines}",
+        f"{len(wrong)} specialists cannot be made\n  {lines}",
         hint="nothing was run; fix them and give the command again",
     ) from first
 
 
-def specialise(cycle: Cycle, plugin: str, job: Job | None) -> RunSpecialist:
-    """Fine-tunes the generalist that the job names, or takes the specialist that the recipe brings along."""
+def specialize(cycle: Cycle, plugin: str, job: Job | None) -> RunSpecialist:
+    """Fine-tunes the generalist that the job names, or takes the specialist that the recipe brings along.
+
+    Args:
+        cycle: recipe under way.
+        plugin: name of the plugin.
+        job: what the specialist is made of; None where the recipe names one that was made before.
+    """
     if job is None:
-        found = MadeSpecialist.open(Path(cycle.recipe.specialists[plugin].made), plugin)
+        found = MadeSpecialist.open(Path(str(cycle.recipe.specialists[plugin].made)), plugin)
         model = cycle.run.existing(f"specialist-{plugin}", found.model)
-        return RunSpecialist(plugin, model, AnnotateSpec.model_validate(found.provenance["annotate"]))
+        return RunSpecialist(plugin, model, found.annotate)
     made = make(job, cycle.run, steps=f"{plugin}-", processes=cycle.processes)
-    return RunSpecialist(plugin, checkpoint(made.saved), job.recipe.annotate, job, made)
+    trained_on = tuple(_training_data(job, made.built))
+    return RunSpecialist(plugin, checkpoint(made.saved), job.recipe.annotate, trained_on)
 
 
 def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
     """Lets a specialist annotate the images whose captions the run rewrites.
 
     Returns:
-        The layer's name, which is the plugin's.
+        Name of the layer, which is the plugin's.
     """
-    plugin, recipe = Host().plugin(specialist.plugin), cycle.recipe
-    cycle.layers[specialist.plugin] = cycle.run.step(
-        f"{specialist.plugin}-layer",
+    name, recipe = specialist.plugin, cycle.recipe
+    layer = cycle.run.step(
+        f"{name}-layer",
         annotate_step,
         settings=AnnotateSettings(
-            plugin=specialist.plugin,
-            plugin_version=plugin.version,
+            plugin=name,
+            plugin_version=Host().plugin(name).version,
             annotate=specialist.settings,
-            select=asked_about(cycle, specialist.plugin),
+            select=asked_about(cycle, name),
             seed=recipe.seed,
             dtype=recipe.model.dtype,
             engine=recipe.engine,
         ),
-        inputs={"model": specialist.model, "data": cycle.data[recipe.recaptioned]},
+        inputs={"model": specialist.model, "data": cycle.images},
     )
-    cycle.writers[specialist.plugin] = f"{specialist.plugin} specialist"
-    return specialist.plugin
+    return cycle.keep_layer(name, layer, f"{name} specialist")
 
 
 def asked_about(cycle: Cycle, plugin: str) -> tuple[float, float]:
-    """From where to where in the order of keys by hash; never beyond what is recaptioned, and no more than is used."""
-    select = within(cycle.recipe.cycle.part, cycle.recipe.specialists[plugin].select)
+    """Returns the images that a specialist annotates, as a range in the order of their keys' hashes.
+
+    They lie within the recaptioned images, and are no more than the recipe uses.
+    """
+    low, high = cycle.recipe.specialists[plugin].select
+    select = within(cycle.recipe.cycle.part, (low, high))
     return within(select, (0.0, SHARE)) if cycle.recipe.specialist_data == "share" else select
 
 
 def origin_of(cycle: Cycle, generalist: TrainedGeneralist) -> Origin:
-    """A generalist of a run that is under way, as specialists start from it."""
+    """Returns a generalist of the run under way in the form that specialists start from."""
     recipe = cycle.recipe
-    stages = {name: cycle.seen(name, generalist) for name in generalist.stages}
-    layers = {f"{recipe.recaptioned}.{name}": step for name, step in cycle.layers.items()}
+    stages = {name: cycle.stage_seen_through(name, generalist.view) for name in generalist.stages}
+    layers: dict[str, StepResult | Path] = {
+        f"{recipe.recaptioned}.{name}": step for name, step in cycle.layers.items()
+    }
     for dataset, spec in recipe.data.items():
         layers |= {f"{dataset}.{name}": Path(path) for name, path in spec.layers.items()}
     return Origin(
@@ -162,16 +184,8 @@ def origin_of(cycle: Cycle, generalist: TrainedGeneralist) -> Origin:
     )
 
 
-def training_data(specialist: RunSpecialist) -> list[tuple[MixtureEntry, StepResult]]:
-    """What a specialist of this run was trained on, subset by subset, without the generalist's own mixture."""
-    from vila2.specialist.making import mixture_of
-
-    found = []
-    for stage in specialist.job.recipe.stages.values():
-        entries, inputs = mixture_of(specialist.job, stage, specialist.made.built)
-        found += [
-            (entry, inputs[f"data.{entry.dataset}"])
-            for entry in entries
-            if entry.dataset in specialist.job.subsets
-        ]
-    return list({entry.dataset: (entry, step) for entry, step in found}.values())
+def _training_data(job: Job, built: StepResult) -> list[TrainingData]:
+    """What the plugin built and a stage trains on, each dataset once; nothing of the generalist's mixture."""
+    entries = [entry for stage in job.recipe.stages.values() for entry in mixture_of(job, stage, built)[0]]
+    own = {entry.dataset: entry for entry in entries if entry.dataset in job.subsets}
+    return [(entry, training_subset(built, name)) for name, entry in own.items()]

@@ -1,7 +1,7 @@
-"""When to stop: whether the last round still gained something, decided by its interval.
+"""Saturation: whether the last round still gained something, decided by the interval of its gain.
 
-The paper stops after three rounds, where its figures no longer rise. Here a round's gain is measured on the same items
-as the round before it, so that what makes an item hard for both takes no part in it:
+The paper stops after three rounds, where its figures no longer rise. Here both rounds are measured on the
+same items. So what makes an item hard for both does not count:
 
     saturated   the whole interval of the gain lies below delta
     improving   it does not, and it lies above zero
@@ -24,16 +24,17 @@ Answer = Literal["saturated", "improving", "undecided"]
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What one round gained over the one before it.
+    """The gain of a round over the one before it.
 
     Attributes:
-        measure: in which it is measured.
-        gain, low, high: points (hundredths of the measure), with the paired 95% interval.
-        delta: points; less is no gain.
-        answer: see the top of this file.
-        items: that were measured.
-        items_needed: how many would have decided, where the answer is "undecided": as many as make the
-            interval as narrow as delta.
+        measure: name of the measure.
+        gain: points gained (hundredths of the measure).
+        low, high: ends of its paired 95% interval.
+        delta: points; a smaller gain counts as none.
+        answer: whether to go on; see the top of this file.
+        items: number of items measured.
+        items_needed: number of items that would have decided, where the answer is "undecided": with so many,
+            the interval is as narrow as delta.
     """
 
     measure: str
@@ -46,29 +47,31 @@ class Gain:
     items_needed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """Returns the gain as plain values."""
         return asdict(self)
 
     def __str__(self) -> str:
-        told = (
+        gained = (
             f"{self.answer} at {self.delta} points: {self.gain:+.1f} points of {self.measure} "
             f"(95% {self.low:+.1f} to {self.high:+.1f})"
         )
         if self.items_needed is None:
-            return told
-        return f"{told}; {self.items:,} items, about {self.items_needed:,} would decide"
+            return gained
+        return f"{gained}; {self.items:,} items, about {self.items_needed:,} would decide"
 
 
 def gain_of(before: Items, after: Items, *, measure: str, delta: float, seed: int) -> Gain:
-    """The gain of a round.
+    """Measures the gain of a round.
 
     Args:
-        before, after: item scores of the round before and of this one; the same items.
-        measure: what they are, for the reader.
-        delta: points.
-        seed: of the bootstrap.
+        before: item scores of the round before.
+        after: item scores of this round, for the same items.
+        measure: name of the measure.
+        delta: points; a smaller gain counts as none.
+        seed: seed of the bootstrap.
 
     Raises:
-        DataError: the items differ, or nothing was measured, or less of the measure is better.
+        DataError: the items differ, nothing was measured, or more of the measure is not better.
     """
     if before.keys != after.keys:
         raise DataError(
@@ -88,14 +91,15 @@ def gain_of(before: Items, after: Items, *, measure: str, delta: float, seed: in
 
 
 def check_measure(items: Items, measure: str, where: str) -> None:
-    """Whether a measure can say when to stop.
+    """Checks that a measure can say when to stop.
 
     Args:
-        items: its scores.
-        measure, where: what and of whom they are, for the reader.
+        items: item scores.
+        measure: name of the measure.
+        where: model that was measured, for errors.
 
     Raises:
-        DataError: less of it is better, or neither; or nothing was measured.
+        DataError: more of it is not better, or nothing was measured.
     """
     if items.higher_is_better is not True:
         raise DataError(
@@ -110,12 +114,12 @@ def check_measure(items: Items, measure: str, where: str) -> None:
 
 
 def judge(gain: Interval, delta: float) -> Answer:
-    """What the interval of a gain says, both in points."""
+    """Decides from the interval of a gain and delta, both in points."""
     if gain.high < delta:
         return "saturated"
     return "improving" if gain.low > 0 else "undecided"
 
 
 def best_round(values: Sequence[float]) -> int:
-    """The round with the highest value; of several the first, which cost least."""
+    """Returns the number of the round with the highest value; of equals the first, which cost least."""
     return max(range(len(values)), key=lambda number: (values[number], -number))

@@ -1,6 +1,6 @@
 """Specialist augmentation: the paper's Figure 1 (b), section 2.2.
 
-specialists = specialise(best, plugin), ...            # fine-tuned from the best round's model
+specialists = specialize(best, plugin), ...            # fine-tuned from the best round's model
 layers      = annotate(specialist, its prompts), ...   # about the images of the pretraining data
 merged      = merge(original, best.layer, layers)      # claims checked, one conversation for each image
 VILA²       = train(stages, dialogue(merged))
@@ -8,6 +8,7 @@ VILA²       = train(stages, dialogue(merged))
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vila2.cycle.run_specialists import (
@@ -15,10 +16,9 @@ from vila2.cycle.run_specialists import (
     annotate,
     asked_about,
     prepare_specialists,
-    specialise,
-    training_data,
+    specialize,
 )
-from vila2.cycle.training import Cycle, TrainedGeneralist
+from vila2.cycle.training import Cycle, Lesson, TrainedGeneralist
 from vila2.data.views import View
 from vila2.errors import RunError
 from vila2.merge.merge_step import MergeSettings, merge as merge_step
@@ -37,38 +37,51 @@ NAME = "VILA²"
 
 
 def specialist_augment(cycle: Cycle, best: TrainedGeneralist) -> TrainedGeneralist:
-    """Trains the generalist once more, on what specialists made of it say about the images.
+    """Makes specialists of the best round's model, and trains the generalist once more, on their layers.
 
     Args:
-        cycle: whose recipe names specialists.
-        best: the round that goes on.
+        cycle: recipe under way; it names specialists.
+        best: model of the best round.
+
+    Returns:
+        The final model.
 
     Raises:
-        RunError: the rounds ended before a layer that ``merge`` names.
+        RunError: ``merge`` names a layer of a round that was not done.
     """
-    recipe = cycle.recipe
     _check_layers(cycle)
     jobs = prepare_specialists(cycle, best)
-    specialists = [specialise(cycle, plugin, jobs.get(plugin)) for plugin in recipe.specialists]
+    specialists = [specialize(cycle, plugin, jobs.get(plugin)) for plugin in cycle.recipe.specialists]
     layers = [annotate(cycle, specialist) for specialist in specialists]
+    lesson = _lesson(cycle, best, specialists, layers)
+    return cycle.train(NAME, best.round, lesson, steps="final")
+
+
+def _lesson(
+    cycle: Cycle, best: TrainedGeneralist, specialists: Sequence[RunSpecialist], layers: Sequence[str]
+) -> Lesson:
+    """What the final model learns.
+
+    ``specialist_data`` of the recipe decides; all but "merged" are controls.
+    """
+    recipe, as_best = cycle.recipe, Lesson(best.layer, best.view)
     if recipe.specialist_data == "share":
-        beside = {recipe.cycle.stage: share_of_images(cycle)}
-        return cycle.train(NAME, best.round, layer=best.layer, view=best.view, beside=beside, steps="final")
+        return replace(as_best, beside={recipe.cycle.stage: share_of_images(cycle)})
     merged = merge(cycle, best, layers)
     view = recipe.merge.view.format(layer=merged)
     if recipe.specialist_data == "merged":
-        return cycle.train(NAME, best.round, layer=merged, view=view, steps="final")
-    # Controls: the last stage takes the compute that the merged captions would have taken.
+        return Lesson(merged, view)
+    # The last stage takes the tokens that the merged captions would have taken.
     given = specialists if recipe.specialist_data == "sft" else []
     own = [entry for specialist in given for entry in _own_data(cycle, specialist)]
-    beside = {list(recipe.stages)[-1]: own}
-    return cycle.train(
-        NAME, best.round, layer=best.layer, view=best.view, beside=beside, in_place_of=view, steps="final"
-    )
+    return replace(as_best, beside={list(recipe.stages)[-1]: own}, in_place_of=view)
 
 
 def share_of_images(cycle: Cycle) -> list[MixtureEntry]:
-    """The images that specialists annotated, with what they say: together where they were asked about the same."""
+    """Returns entries with the images that specialists annotated and what they say.
+
+    Specialists that were asked about the same images share an entry.
+    """
     together: dict[tuple[float, float], list[str]] = {}
     for plugin in cycle.recipe.specialists:
         together.setdefault(asked_about(cycle, plugin), []).append(plugin)
@@ -79,21 +92,26 @@ def share_of_images(cycle: Cycle) -> list[MixtureEntry]:
 
 
 def merge(cycle: Cycle, best: TrainedGeneralist, layers: Sequence[str]) -> str:
-    """Makes one conversation of what all layers say of an image; see :mod:`vila2.merge`.
+    """Makes one conversation of what all layers say about an image; see :mod:`vila2.merge`.
+
+    Args:
+        cycle: recipe under way.
+        best: model of the best round; its captions join the original ones.
+        layers: names of the specialists' layers.
 
     Returns:
-        The merged layer's name.
+        Name of the merged layer.
     """
     recipe, spec = cycle.recipe, cycle.recipe.merge
     base = spec.base or (None if spec.arm == "append" else best.layer)
     names = [*([base] if base else []), *layers]
-    inputs: dict[str, StepResult | str] = {"data": cycle.data[recipe.recaptioned]}
+    inputs: dict[str, StepResult | str] = {"data": cycle.images}
     inputs |= {f"layer.{name}": cycle.layer(recipe.recaptioned, name) for name in names}
     writer = "rules"
     if spec.writer == "model":
         inputs["model"] = named_model(spec.model) if spec.model else checkpoint(best.model)
         writer = spec.model or best.name
-    cycle.layers[MERGED] = cycle.run.step(
+    layer = cycle.run.step(
         MERGED,
         merge_step,
         settings=MergeSettings(
@@ -105,12 +123,14 @@ def merge(cycle: Cycle, best: TrainedGeneralist, layers: Sequence[str]) -> str:
         ),
         inputs=inputs,
     )
-    cycle.writers[MERGED] = f"{writer}, of {', '.join(['original', *names])}"
-    return MERGED
+    return cycle.keep_layer(MERGED, layer, f"{writer}, of {', '.join(['original', *names])}")
 
 
 def _check_layers(cycle: Cycle) -> None:
-    """Whether the rounds wrote what ``merge`` names, before hours of specialists; the recipe cannot tell when they end."""
+    """Checks, before hours of specialists, that the rounds wrote the layers that ``merge`` names.
+
+    A recipe alone cannot tell after which round they end.
+    """
     recipe, spec = cycle.recipe, cycle.recipe.merge
     there = [*cycle.layers, *recipe.data[recipe.recaptioned].layers]
     shown = View.parse(spec.view.format(layer=MERGED)).layers
@@ -118,15 +138,16 @@ def _check_layers(cycle: Cycle) -> None:
     for key, name in [("base", spec.base), *named] if recipe.specialist_data != "share" else ():
         if name and name not in there:
             raise RunError(
-                f"merge.{key}: the rounds ended before there was a layer {name!r}; there is: {', '.join(there) or 'none'}",
+                f"merge.{key}: the rounds ended before there was a layer {name!r}; "
+                f"there is: {', '.join(there) or 'none'}",
                 hint="name one of these in the recipe and go on; without merge.base it is the best round's",
             )
 
 
 def _own_data(cycle: Cycle, specialist: RunSpecialist) -> list[MixtureEntry]:
-    """What a specialist was trained on, as datasets of the cycle."""
+    """Adds what a specialist was trained on to the datasets of the cycle; returns entries with it."""
     entries = []
-    for entry, built in training_data(specialist):
+    for entry, built in specialist.trained_on:
         name = f"{specialist.plugin}-{entry.dataset}"
         cycle.data[name] = built
         entries.append(entry.model_copy(update={"dataset": name}))

@@ -1,7 +1,7 @@
-"""A recipe under way: its datasets, its starting point, the layers written so far, and how a VILA_i is trained.
+"""A recipe under way: its datasets, starting model and layers, and how a VILA_i is trained.
 
-Every call of ``run.step`` is a node of the run: finished nodes are never redone, and a changed setting redoes only
-what depends on it.
+Every call of ``run.step`` is a node of the run. Finished nodes are never redone, and a changed setting redoes
+only what depends on it.
 """
 
 from __future__ import annotations
@@ -11,21 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vila2.caption.layer_steps import (
-    RecaptionSettings,
-    ShuffleSettings,
-    TextLayerSettings,
-    recaption,
-    shuffle,
-    text_layer,
-)
-from vila2.cycle.usable import check_usable
+from vila2.data.views import View
 from vila2.evaluate.score_step import ScoredBenchmark, ScoreSettings, evaluate
 from vila2.model.assemble_step import starting_parts
 from vila2.recipe.checks.learning import sees_the_original_alone
-from vila2.recipe.parts.cycle import NO_DATASETS, SHUFFLED, CycleSpec
-from vila2.run.run_model import named_model
-from vila2.run.steps import checkpoint
 from vila2.sources.import_step import open_dataset
 from vila2.train.stage_step import train
 from vila2.train.train_settings import EqualCompute, TrainSettings
@@ -42,15 +31,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainedGeneralist:
-    """One trained model: the steps that made it and what it scores.
+    """One trained model: the steps that made it and its scores.
 
     Attributes:
-        name: "VILA_1".
-        round: of self-augmentation; that of its captions.
-        stages: by name, in order of training.
-        scores: of the recipe's benchmarks.
-        layer: the newest captions that it learned from; None where these are as the recipe says.
-        view: through which it saw them; None where that is as the recipe says.
+        name: name of the model, such as "VILA_1".
+        round: round of self-augmentation that its captions come from.
+        stages: training steps by stage, in order.
+        scores: scores in the recipe's benchmarks.
+        layer: newest captions that it learned from; None where it learned from the recipe's own.
+        view: view through which it saw them; None where it saw the recipe's own.
     """
 
     name: str
@@ -66,14 +55,41 @@ class TrainedGeneralist:
         return list(self.stages.values())[-1]
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """The difference between a training and VILA_0's: what it reads besides what the recipe's stages say.
+
+    Attributes:
+        layer: newest captions.
+        view: view of them, in the cycle's stage, where an entry of the mixture sees the original alone.
+        beside: further entries of mixtures, by stage.
+        in_place_of: view of captions that this training does not see. The stages of ``beside`` take as many
+            tokens more as that view would have taken: from their further entries, or from their own mixture
+            where there are none.
+    """
+
+    layer: str | None = None
+    view: str | None = None
+    beside: Mapping[str, Sequence[MixtureEntry]] = field(default_factory=dict)
+    in_place_of: str | None = None
+
+
+#: What VILA_0 learns: the recipe's stages as they stand.
+AS_THE_RECIPE_SAYS = Lesson()
+
+
 @dataclass(slots=True)
 class Cycle:
     """A recipe under way.
 
     Attributes:
-        data: its datasets, by name, and those that its specialists were trained on.
-        parts: the model that every training starts from.
-        layers, writers: written in this run, and by whom, by the layer's name.
+        recipe: recipe of the run.
+        run: run in which the steps are done.
+        processes: number of processes that train together.
+        data: datasets by name: the recipe's and, once they are used, those that specialists were trained on.
+        parts: model that every training starts from; None until it is assembled.
+        layers: layers written in this run, by name.
+        writers: names of their writers, by layer.
     """
 
     recipe: Recipe
@@ -86,52 +102,75 @@ class Cycle:
 
     @classmethod
     def begin(cls, recipe: Recipe, run: Run, *, processes: int = 1) -> Cycle:
-        """Opens the datasets and puts the starting model together."""
-        cycle = cls(recipe, run, processes)
-        cycle.data = {name: open_dataset(run, name, spec) for name, spec in recipe.data_in_use.items()}
-        cycle.parts = starting_parts(run, recipe)
-        return cycle
+        """Imports the datasets and assembles the starting model."""
+        data = {name: open_dataset(run, name, spec) for name, spec in recipe.data_in_use.items()}
+        return cls(recipe, run, processes, data, starting_parts(run, recipe))
+
+    @property
+    def images(self) -> StepResult:
+        """The dataset whose images get new captions."""
+        return self.data[self.recipe.recaptioned]
 
     def train(
-        self,
-        name: str,
-        round: int,
-        *,
-        layer: str | None = None,
-        view: str | None = None,
-        beside: Mapping[str, Sequence[MixtureEntry]] | None = None,
-        in_place_of: str | None = None,
-        steps: str | None = None,
+        self, name: str, round: int, lesson: Lesson = AS_THE_RECIPE_SAYS, *, steps: str | None = None
     ) -> TrainedGeneralist:
-        """Trains all stages from the same parts, and scores the last one's model (paper: "retrain from scratch").
+        """Trains all stages from the starting model, and scores the result (paper: "retrain from scratch").
 
         Args:
-            name: of the model.
-            round: of the captions.
-            layer: those captions.
-            view: of them in the cycle's stage; by default as the recipe says.
-            beside: what stages train on besides, by their names.
-            in_place_of: a view of captions that this training sees nothing of; what stages train on besides is so much
-                that it takes as many tokens as they would have. Of a stage with nothing besides, its own mixture.
-            steps: what the names of its steps begin with.
+            name: name of the model.
+            round: round that its captions come from.
+            lesson: what it reads besides what the recipe says.
+            steps: beginning of its steps' names; by default the round's.
         """
         steps = steps or f"vila{round}"
-        stages = self.train_stages(steps, view=view, beside=beside, in_place_of=in_place_of)
+        stages = self.train_stages(steps, lesson)
         model = list(stages.values())[-1]
         benchmarks = [benchmark for benchmark in self.recipe.evaluate if not benchmark.rounds_only]
         scores = self.score(f"{steps}-scores", model, benchmarks)
-        return TrainedGeneralist(name, round, stages, scores, layer, view)
+        return TrainedGeneralist(name, round, stages, scores, lesson.layer, lesson.view)
 
-    def scores_for_stopping(self, generalist: TrainedGeneralist, until: SaturationSpec) -> StepResult:
-        """The scores that hold the measure which says when to stop."""
-        deciding = until.measure.partition("/")[0]
-        named = [b for b in self.recipe.evaluate if b.rounds_only and b.name == deciding]
-        if not named:
-            return generalist.scores
-        return self.score(f"vila{generalist.round}-stopping", generalist.model, named)
+    def train_stages(self, steps: str, lesson: Lesson = AS_THE_RECIPE_SAYS) -> dict[str, StepResult]:
+        """Trains the stages, each from the model of the one before it.
+
+        The stages before the first one that the lesson changes are VILA_0's: they are trained once for all
+        rounds.
+
+        Args:
+            steps: beginning of the steps' names, from the first changed stage on.
+            lesson: what the stages read besides what the recipe says.
+
+        Returns:
+            The trained stages by name.
+        """
+        if self.parts is None:
+            self.parts = starting_parts(self.run, self.recipe)
+        model, changed = self.parts, False
+        stages: dict[str, StepResult] = {}
+        for name in self.recipe.stages:
+            changed = changed or self._changes(lesson, name)
+            stage = self._with_entries(name, lesson)
+            inputs, equal_compute = self._inputs_of(stage), None
+            if name in lesson.beside and lesson.in_place_of:
+                equal_compute, measured = self._equal_compute(name, lesson, lesson.in_place_of)
+                inputs = measured | inputs
+            model = stages[name] = self.run.step(
+                f"{steps if changed else 'vila0'}-{name}",
+                train,
+                settings=TrainSettings(
+                    name=name,
+                    stage=stage,
+                    seed=self.recipe.seed,
+                    dtype=self.recipe.model.dtype,
+                    plugins=self.recipe.plugins,
+                    equal_compute=equal_compute,
+                    processes=self.processes,
+                ),
+                inputs={"model": model, **inputs},
+            )
+        return stages
 
     def score(self, step: str, model: StepResult, benchmarks: Sequence[BenchmarkSpec]) -> StepResult:
-        """A model's scores in some of the recipe's benchmarks, as a step of this name."""
+        """Scores a model in some of the recipe's benchmarks, as a step of this name."""
         return self.run.step(
             step,
             evaluate,
@@ -144,114 +183,33 @@ class Cycle:
             inputs={"model": model} | {f"data.{b.dataset}": self.data[b.dataset] for b in benchmarks},
         )
 
-    def train_stages(
-        self,
-        steps: str,
-        *,
-        view: str | None = None,
-        beside: Mapping[str, Sequence[MixtureEntry]] | None = None,
-        in_place_of: str | None = None,
-    ) -> dict[str, StepResult]:
-        """The stages alone; those before the first that is not VILA_0's are trained once for all rounds."""
-        model, stages, changed = self.parts, {}, False
-        for name, stage in self.recipe.stages.items():
-            changed |= name in (beside or {}) or (view is not None and name == self.recipe.cycle.stage)
-            stage = self._seen_through(name, stage, view)
-            more = (beside or {}).get(name, ())
-            stage = stage.model_copy(update={"mixture": (*stage.mixture, *more)})
-            inputs, equal_compute = self._inputs_of(stage), None
-            if name in (beside or {}) and in_place_of:
-                equal_compute, needed = self._equal_compute([e.dataset for e in more], in_place_of, view)
-                inputs = needed | inputs
-            model = self.run.step(
-                f"{steps if changed else 'vila0'}-{name}",
-                train,
-                settings=TrainSettings(
-                    name=name,
-                    stage=stage,
-                    seed=self.recipe.seed,
-                    dtype=self.recipe.model.dtype,
-                    plugins=self.recipe.plugins,
-                    equal_compute=equal_compute,
-                    processes=self.processes,
-                ),
-                inputs={"model": model} | inputs,
-            )
-            stages[name] = model
-        return stages
+    def scores_for_stopping(self, generalist: TrainedGeneralist, until: SaturationSpec) -> StepResult:
+        """Returns the scores that hold the measure which decides when the rounds stop."""
+        deciding = until.measure.partition("/")[0]
+        named = [b for b in self.recipe.evaluate if b.rounds_only and b.name == deciding]
+        if not named:
+            return generalist.scores
+        return self.score(f"vila{generalist.round}-stopping", generalist.model, named)
 
-    def _equal_compute(
-        self, datasets: Sequence[str], view: str, own: str | None
-    ) -> tuple[EqualCompute, dict[str, StepResult]]:
-        """What :mod:`vila2.train.equal_compute` is told, and the datasets and layers that it measures."""
-        name = self.recipe.cycle.stage
-        more, less = (self._seen_through(name, self.recipe.stages[name], one) for one in (view, own))
-        told = EqualCompute(datasets=tuple(datasets), more=more, less=less)
-        return told, self._inputs_of(less) | self._inputs_of(more)
+    def keep_layer(self, name: str, step: StepResult, writer: str) -> str:
+        """Remembers a layer of this run and its writer; returns the layer's name."""
+        self.layers[name], self.writers[name] = step, writer
+        return name
 
-    def recaption(self, writer: TrainedGeneralist) -> str:
-        """VILA_i writes layer self-(i+1) about the images of its own pretraining data.
+    def layer(self, dataset: str, name: str) -> StepResult:
+        """Returns a layer of this run, or one that the recipe brings along."""
+        if name in self.layers and dataset == self.recipe.recaptioned:
+            return self.layers[name]
+        return self.run.existing(f"layer-{name}", Path(self.recipe.data[dataset].layers[name]))
 
-        Controls put other captions in their place: see ``cycle.captions`` of the recipe.
+    def stage_seen_through(self, name: str, view: str | None) -> StageSpec:
+        """Returns a stage of the recipe; in the cycle's stage, new captions join the original through a view.
 
-        Returns:
-            The layer's name.
-
-        Raises:
-            RunError: more of the captions are unusable than ``cycle.max_unusable`` allows.
+        Args:
+            name: name of the stage.
+            view: view of the captions; None for the recipe's own.
         """
-        round = writer.round + 1
-        captions, captioner = self.recipe.cycle.captions, self.recipe.cycle.captioner
-        if captions not in NO_DATASETS:
-            return self._keep(f"given-{round}", captions, self._texts_of(captions, f"given-{round}"))
-        writer_name = captioner or writer.name
-        model = named_model(captioner) if captioner else checkpoint(writer.model)
-        own, step = f"self-{round}", self._write(f"self-{round}", model)
-        if step.done:
-            check_usable(own, step.results, self.recipe.cycle.max_unusable)
-        if captions != SHUFFLED:
-            return self._keep(own, writer_name, step)
-        shuffled = f"shuffled-{round}"
-        step = self.run.step(
-            shuffled,
-            shuffle,
-            settings=ShuffleSettings(layer=shuffled, seed=self.recipe.seed),
-            inputs={"layer": step, "data": self.data[self.recipe.recaptioned]},
-        )
-        return self._keep(shuffled, f"{writer_name}, about other images", step)
-
-    def _write(self, layer: str, model: StepResult | str) -> StepResult:
-        recipe = self.recipe
-        return self.run.step(
-            layer,
-            recaption,
-            settings=RecaptionSettings.of(
-                recipe.cycle, layer=layer, seed=recipe.seed, dtype=recipe.model.dtype
-            ),
-            inputs={"model": model, "data": self.data[self.recipe.recaptioned]},
-        )
-
-    def _texts_of(self, dataset: str, layer: str) -> StepResult:
-        settings = TextLayerSettings(layer=layer)
-        share = self.recipe.cycle.share
-        if share != CycleSpec.model_fields["share"].default:  # of as many images as VILA_i would write about
-            settings = TextLayerSettings(layer=layer, share=share, seed=self.recipe.seed)
-        return self.run.step(
-            layer,
-            text_layer,
-            settings=settings,
-            inputs={"texts": self.data[dataset], "data": self.data[self.recipe.recaptioned]},
-        )
-
-    def _keep(self, layer: str, writer: str, step: StepResult) -> str:
-        self.layers[layer], self.writers[layer] = step, writer
-        return layer
-
-    def seen(self, name: str, generalist: TrainedGeneralist) -> StageSpec:
-        """A stage as a generalist was trained in it."""
-        return self._seen_through(name, self.recipe.stages[name], generalist.view)
-
-    def _seen_through(self, name: str, stage: StageSpec, view: str | None) -> StageSpec:
+        stage = self.recipe.stages[name]
         if view is None or name != self.recipe.cycle.stage:
             return stage
         mixture = tuple(
@@ -262,17 +220,38 @@ class Cycle:
         )
         return stage.model_copy(update={"mixture": mixture})
 
-    def _inputs_of(self, stage: StageSpec) -> dict[str, StepResult]:
-        from vila2.data.views import View
+    def _changes(self, lesson: Lesson, stage: str) -> bool:
+        """Tells whether a lesson makes a stage another than VILA_0's."""
+        return stage in lesson.beside or (lesson.view is not None and stage == self.recipe.cycle.stage)
 
+    def _with_entries(self, name: str, lesson: Lesson) -> StageSpec:
+        stage = self.stage_seen_through(name, lesson.view)
+        return stage.model_copy(update={"mixture": (*stage.mixture, *lesson.beside.get(name, ()))})
+
+    def _equal_compute(
+        self, stage: str, lesson: Lesson, unseen: str
+    ) -> tuple[EqualCompute, dict[str, StepResult]]:
+        """Prepares :mod:`vila2.train.equal_compute`.
+
+        Args:
+            stage: name of the stage that takes more tokens.
+            lesson: what is trained on.
+            unseen: view of the captions whose tokens are matched.
+
+        Returns:
+            The setting, and the datasets and layers that are measured for it.
+        """
+        more, less = (
+            self.stage_seen_through(self.recipe.cycle.stage, view) for view in (unseen, lesson.view)
+        )
+        spent = tuple(entry.dataset for entry in lesson.beside[stage])
+        setting = EqualCompute(datasets=spent, more=more, less=less)
+        return setting, self._inputs_of(less) | self._inputs_of(more)
+
+    def _inputs_of(self, stage: StageSpec) -> dict[str, StepResult]:
+        """The datasets and layers that a stage reads, by name of the input."""
         inputs = {f"data.{entry.dataset}": self.data[entry.dataset] for entry in stage.mixture}
         for entry in stage.mixture:
             used = [layer for layer in View.parse(entry.view).layers if layer != "original"]
             inputs |= {f"layer.{entry.dataset}.{layer}": self.layer(entry.dataset, layer) for layer in used}
         return inputs
-
-    def layer(self, dataset: str, name: str) -> StepResult:
-        """A layer of this run, or one that the recipe brings along."""
-        if name in self.layers and dataset == self.recipe.recaptioned:
-            return self.layers[name]
-        return self.run.existing(f"layer-{name}", Path(self.recipe.data[dataset].layers[name]))

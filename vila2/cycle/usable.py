@@ -1,4 +1,7 @@
-"""Of a round's captions those that can be trained on: with none, a round repeats the one before it."""
+"""Checks that enough of a round's captions can be trained on.
+
+Without any, a round repeats the one before it.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from vila2.errors import RunError
 
 log = logging.getLogger("vila2.cycle")
 
-#: From this share on it is said that captions are unusable.
+#: Share of unusable captions from which on the log and the report say so.
 _WORTH_SAYING = 0.75
-#: A share of fewer captions tells nothing, so it stops no run; such a run is a trial.
+#: Fewer captions stop no run: their share tells nothing, and such a run is a trial.
 _FEWEST = 10
 _HINT = {
     "truncated": "raise cycle.max_new_tokens, or train longer on answers that end",
@@ -25,15 +28,15 @@ _HINT = {
 
 
 def check_usable(layer: str, results: Mapping[str, Any], largest: float) -> None:
-    """Stops a run whose captions, ten or more, can not be used, and says where many can not.
+    """Stops a run whose captions, ten or more, are unusable; warns where many are.
 
     Args:
-        layer: that a round wrote.
-        results: of its step: ``captions``, how many, and ``status``, by mark.
-        largest: share of them that may be unusable.
+        layer: name of a round's layer.
+        results: results of its step: ``captions``, their number, and ``status``, their numbers by mark.
+        largest: largest share of them that may be unusable.
 
     Raises:
-        RunError: more are.
+        RunError: more are unusable.
     """
     line = unusable_line(layer, results)
     if not line:
@@ -43,14 +46,15 @@ def check_usable(layer: str, results: Mapping[str, Any], largest: float) -> None
     if share > largest and results["captions"] >= _FEWEST:
         commonest = max((name for name in statuses if name != "ok"), key=statuses.__getitem__)
         raise RunError(
-            f"{line}; that is more than the {largest:.0%} that cycle.max_unusable allows, and what is unusable trains nothing",
+            f"{line}; that is more than the {largest:.0%} that cycle.max_unusable allows, and unusable "
+            "captions train nothing",
             hint=f"{_HINT[commonest]}; cycle.max_unusable=1 goes on all the same",
         )
     log.warning("%s", line)
 
 
 def unusable_line(layer: str, results: Mapping[str, Any]) -> str:
-    """How many captions can be used and why the others can not, in one line; empty where most can."""
+    """Says how many captions can be used and why the others cannot; empty where most can."""
     statuses, total = results["status"], results["captions"]
     usable = statuses.get("ok", 0)
     if not total or 1 - usable / total < _WORTH_SAYING:

@@ -1,1 +1,1 @@
-"""The run: its recipe, its steps, and how far it has come."""
+"""A run: its steps, its folder, and how far it has come."""

@@ -1,4 +1,4 @@
-"""Digests: of plain values, and of files and folders that a run takes from outside."""
+"""Digests of plain values, and of files and folders from outside a run."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _END_BYTES = 1 << 20
 
 
 def canonical_json(value: Any) -> str:
-    """JSON in which equal values are equal text.
+    """Writes a value as JSON. Equal values give equal text.
 
     Raises:
-        TypeError: something that JSON has no form for.
-        ValueError: a number that is none (nan, inf).
+        TypeError: the value holds something that JSON has no form for.
+        ValueError: the value holds nan or inf.
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def digest_value(value: Any) -> str:
-    """SHA-256 of a plain value, in hex."""
+    """Returns the SHA-256 of a plain value, in hex."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def digest_path(path: str | os.PathLike[str]) -> str:
-    """SHA-256 in hex that changes when what lies at ``path`` changes.
+    """Returns a SHA-256, in hex, that changes when the content at ``path`` changes.
 
-    A file of up to 64 MB counts by its content; a larger one by size, time of change and its two ends.
-    A dataset's folder counts by its ``dataset.json``, which holds the digests of the shards, so that a
-    new layer beside them changes nothing; any other folder by the names, sizes and times of its files.
+    A file of up to 64 MB counts by its content. A larger file counts by its size, its time of change and its
+    two ends. A dataset's folder counts by its ``dataset.json``, which holds the digests of the shards: a new
+    layer beside them changes nothing. Any other folder counts by the names, sizes and times of its files.
 
     Raises:
-        RunError: there is nothing, or it can not be read.
+        RunError: nothing is there, or it cannot be read.
     """
     path = Path(path)
     try:

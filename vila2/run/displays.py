@@ -1,4 +1,4 @@
-"""What shows a board: bars on a terminal, lines in a log, a file for `vila2 status`."""
+"""Displays of a board: bars on a terminal, lines in a log, a file for `vila2 status`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from vila2.data.atomic import write_json_atomic
-from vila2.run.board import Board, StepState, TaskState, duration
+from vila2.run.board import Board, BoardEvent, StepState, TaskState, duration
 
 _FILE_SECONDS = 0.5
 _LINE_SECONDS = 10.0
 
 
 class LinesDisplay:
-    """One line when a step begins or ends, and at most one in ten seconds from a task."""
+    """Writes a line when a step begins or ends, and at most one every ten seconds for a task."""
 
     def __init__(self, stream: TextIO, *, every: float = _LINE_SECONDS) -> None:
         self.stream, self.every = stream, every
         self.last_lines: dict[int, float] = {}
 
-    def refresh(self, board: Board, event: str) -> None:
+    def refresh(self, board: Board, event: BoardEvent) -> None:
         if event in ("step", "step-end"):
             line = step_line(board)
             if line:
@@ -30,7 +30,7 @@ class LinesDisplay:
         elif board.tasks:
             self._refresh_task(board, board.tasks[-1], event)
 
-    def _refresh_task(self, board: Board, task: TaskState, event: str) -> None:
+    def _refresh_task(self, board: Board, task: TaskState, event: BoardEvent) -> None:
         now = time.monotonic()
         if event == "task":
             self.last_lines[id(task)] = now
@@ -48,14 +48,14 @@ class LinesDisplay:
 
 
 class BarsDisplay:
-    """Bars with rate and time left; each step leaves a line behind when it ends."""
+    """Draws bars with rate and time left. Each step leaves a line behind when it ends."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.bars: Any = None
         self.shown: dict[int, Any] = {}
 
-    def refresh(self, board: Board, event: str) -> None:
+    def refresh(self, board: Board, event: BoardEvent) -> None:
         if event in ("step", "step-end"):
             self._refresh_steps(board, event)
         elif board.tasks:
@@ -63,7 +63,7 @@ class BarsDisplay:
         if board.step is None and not self._open_tasks(board, event):
             self._stop()
 
-    def _refresh_steps(self, board: Board, event: str) -> None:
+    def _refresh_steps(self, board: Board, event: BoardEvent) -> None:
         bars = self._start()
         if event == "step-end" and (line := step_line(board)):
             bars.console.print(line, highlight=False, markup=False)
@@ -73,7 +73,7 @@ class BarsDisplay:
             self.shown[0] = bars.add_task(label, total=len(board.steps), figures="")
         bars.update(self.shown[0], description=label, completed=board.finished_steps, total=len(board.steps))
 
-    def _refresh_task(self, task: TaskState, event: str) -> None:
+    def _refresh_task(self, task: TaskState, event: BoardEvent) -> None:
         bars = self._start()
         if event == "task-end":
             if id(task) in self.shown:
@@ -83,7 +83,7 @@ class BarsDisplay:
             self.shown[id(task)] = bars.add_task(task.label, total=task.total, figures="")
         bars.update(self.shown[id(task)], completed=task.done, figures=_figures(task))
 
-    def _open_tasks(self, board: Board, event: str) -> bool:
+    def _open_tasks(self, board: Board, event: BoardEvent) -> bool:
         return len(board.tasks) > (event == "task-end")
 
     def _start(self) -> Any:
@@ -109,7 +109,7 @@ class BarsDisplay:
 
 
 class FileDisplay:
-    """Keeps ``progress.json`` of a run's folder, at most twice a second, for a look from elsewhere."""
+    """Keeps ``progress.json`` of a run up to date, at most twice a second. `vila2 status` reads it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -117,7 +117,7 @@ class FileDisplay:
         self.error = ""
         self.last_write = 0.0
 
-    def refresh(self, board: Board, event: str) -> None:
+    def refresh(self, board: Board, event: BoardEvent) -> None:
         if event in ("step", "step-end") or time.monotonic() - self.last_write >= _FILE_SECONDS:
             self.write(board)
 
@@ -136,7 +136,7 @@ class FileDisplay:
 
 
 def step_line(board: Board) -> str:
-    """One line on the step that changed last."""
+    """Returns a line about the step that changed last; empty where none did."""
     step = board.latest
     if step is None:
         return ""
@@ -152,7 +152,7 @@ def step_line(board: Board) -> str:
 
 
 def task_line(task: TaskState) -> str:
-    """One line on a task."""
+    """Returns a line about a task."""
     figures = _figures(task)
     return f"{task.label}: {_amount(task)}" + (f"  {figures}" if figures else "")
 
@@ -195,14 +195,12 @@ def _task_json(task: TaskState) -> dict[str, Any]:
 
 
 def live_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Board:
-    """A board that shows itself: live bars on a terminal, else a plain line now and then.
+    """Makes a board that shows itself: live bars on a terminal, else a plain line now and then.
 
     Args:
-        quiet: show nothing.
-        stream: by default standard error, so that standard output holds results only.
+        quiet: whether to show nothing.
+        stream: stream to write to; by default standard error, so that standard output holds results only.
     """
-    from vila2.run.displays import BarsDisplay, LinesDisplay
-
     stream = stream or sys.stderr
     if quiet:
         return Board()

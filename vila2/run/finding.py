@@ -1,4 +1,4 @@
-"""A dataset with the layers that describe it, found by name: beside its shards, in a run's steps, in a run's recipe."""
+"""Finds a dataset and its layers by name: beside its shards, in a run's steps, in a run's recipe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vila2.data.layers import Layer, OriginalLayer, ReadLayer, original_layer
+from vila2.data.layers import Layer, ReadLayer, original_layer
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError
 from vila2.nearest import did_you_mean, nearest_path
@@ -25,9 +25,10 @@ def open_described(
     """Opens a dataset and some of its layers.
 
     Args:
-        source: a dataset's folder, or a run's, whose own layers come before those beside its dataset.
-        names: of the layers; "original" is the text in the shards.
-        dataset: of a run; by default the one that is recaptioned.
+        source: folder of a dataset or a run. A run's own layers win over layers of the same name beside its
+            dataset.
+        names: names of the layers; "original" is the text in the shards.
+        dataset: name of the run's dataset; by default the one that is recaptioned.
 
     Raises:
         DataError: there is no such layer, or it is named twice.
@@ -36,26 +37,26 @@ def open_described(
     opened, folders = find_described(source, dataset)
     if double := [name for name in names if list(names).count(name) > 1]:
         raise DataError(f"layer {double[0]!r} is named twice", hint="name each layer once")
-    layers: dict[str, Layer | OriginalLayer] = {}
+    layers: dict[str, ReadLayer] = {}
     for name in names:
         if name == "original":
             layers[name] = original_layer(opened)
         elif name in folders:
             layers[name] = Layer.open(folders[name])
         else:
-            written = did_you_mean(name, ["original", *folders])
-            nothing = "`vila2 annotate` and `vila2 recaption` write layers"
-            raise DataError(f"{source} has no layer {name!r}", hint=written if folders else nothing)
+            similar = did_you_mean(name, ["original", *folders])
+            none_yet = "`vila2 annotate` and `vila2 recaption` write layers"
+            raise DataError(f"{source} has no layer {name!r}", hint=similar if folders else none_yet)
     return opened, layers
 
 
 def is_described(source: Path) -> bool:
-    """Whether a folder is a dataset's or a run's."""
+    """Tells whether a folder is a dataset's or a run's."""
     return (source / "dataset.json").exists() or is_run(source)
 
 
 def find_described(source: Path, dataset: str | None = None) -> tuple[ShardDataset, dict[str, Path]]:
-    """A dataset and the folders of its layers, unfinished ones included; see :func:`open_described`."""
+    """Finds a dataset and the folders of its layers, unfinished ones included; see :func:`open_described`."""
     near = nearest_path(source)
     if near is not None:
         raise DataError(f"{source}: no such folder", hint=f"did you mean {near}?")
@@ -63,13 +64,16 @@ def find_described(source: Path, dataset: str | None = None) -> tuple[ShardDatas
 
 
 def run_datasets(run: Path) -> dict[str, tuple[ShardDataset, dict[str, Path]]]:
-    """The datasets that a run has imported so far, by the recipe's names, each with the folders of its layers.
+    """Finds the datasets that a run has imported so far, with the folders of their layers.
+
+    Returns:
+        Dataset and folders by the recipe's name of the dataset.
 
     Raises:
-        RunError: it has none.
+        RunError: the run has imported none.
     """
     found = {}
-    recipe_steps(run)  # where nothing tells which they are, that is said, and not that nothing is imported
+    recipe_steps(run)  # its error is the better one where the list of steps is damaged
     for name in _recipe_of(run).data:
         with suppress(RunError):  # not imported yet
             found[name] = _of_run(run, name)
@@ -80,7 +84,7 @@ def run_datasets(run: Path) -> dict[str, tuple[ShardDataset, dict[str, Path]]]:
 
 def _of_dataset(folder: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Path]]:
     if dataset is not None:
-        raise RunError(f"{folder} is no run, so it has no dataset {dataset!r}", hint="leave --dataset out")
+        raise RunError(f"{folder} is not a run, so it has no dataset {dataset!r}", hint="leave --dataset out")
     opened = ShardDataset.open(folder)
     return opened, _beside(opened)
 
@@ -90,11 +94,11 @@ def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Pat
     name = dataset or recipe.recaptioned
     if name not in recipe.data:
         raise RunError(f"{run} has no dataset {name!r}", hint=did_you_mean(str(name), recipe.data))
-    # Controls have steps of the same names; the recipe's own stand before them, and so win here.
+    # Controls have steps of the same names. The recipe's own steps stand before them, so they win here.
     found = [(step.name, step_folder(run, step.name, step.digest)) for step in reversed(recipe_steps(run))]
     steps = {step: path for step, path in found if path.is_dir()}
     spec = recipe.data[name]
-    folder = Path(spec.path) if spec.source == "shards" else steps.get(f"data-{name}")
+    folder = Path(str(spec.path)) if spec.source == "shards" else steps.get(f"data-{name}")
     if folder is None or not folder.is_dir():
         raise RunError(f"{run} has not imported dataset {name!r} yet", hint="`vila2 run` goes on with it")
     opened = ShardDataset.open(folder)
@@ -105,7 +109,7 @@ def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Pat
             if layer.info.get("dataset") == opened.digest:
                 layers[layer.name] = written
         elif step.startswith("self-") and name == recipe.recaptioned:
-            layers[step] = written  # not finished: opening it says so
+            layers[step] = written  # not finished; opening it says so
     return opened, layers
 
 
@@ -118,5 +122,5 @@ def _recipe_of(run: Path) -> Recipe:
 
 
 def _beside(dataset: ShardDataset) -> dict[str, Path]:
-    """The layers beside a dataset's shards, unfinished ones included."""
+    """Finds the layers beside a dataset's shards, unfinished ones included."""
     return {path.name: path for path in sorted((dataset.folder / "layers").glob("*")) if path.is_dir()}

@@ -1,4 +1,7 @@
-"""The lock of a run's folder: one process at a time, released however that process ends."""
+"""The lock of a run's folder.
+
+One process holds it at a time, and however that process ends, it is released.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 from vila2.data.locks import hold, holding_process, signature
 from vila2.errors import RunError
 
-# Someone who only looks holds the lock for an instant.
+# `vila2 status` holds the lock for an instant, to see whether it is free.
 _PATIENCE_SECONDS = 1.0
 _NAME = "lock"
 
@@ -40,5 +43,5 @@ class RunLock:
 
 
 def holder_of(folder: Path) -> int | None:
-    """Number of the process that runs in ``folder`` now, or None; 0 where the number is not known."""
+    """Returns the id of the process that runs ``folder`` now; None if none does, 0 if the id is unknown."""
     return holding_process(folder / _NAME)

@@ -1,6 +1,7 @@
-"""Deleting models of finished steps that nothing starts from any more: ``keep`` of a recipe.
+"""Pruning: deletes models of finished steps that nothing starts from any more (``keep`` of a recipe).
 
-RUN/steps/NAME-DIGEST/pruned.json    written before a step's model is deleted; its other files and its results stay
+RUN/steps/NAME-DIGEST/pruned.json    written before a step's model is deleted; the other files and the results
+stay
 """
 
 from __future__ import annotations
@@ -17,19 +18,20 @@ from vila2.run.step_files import PRUNED
 if TYPE_CHECKING:
     from vila2.run.step_files import PlannedStep
 
+#: Folder of the model in a step's folder.
 MODEL = "model"
 
 
 def prune(plan: Sequence[PlannedStep], keep: Collection[Path], *, why: str) -> dict[str, int]:
-    """Deletes the models of a plan's finished steps, but for those to keep and those that an unfinished step starts from.
+    """Deletes models of finished steps, except those to keep and those that an unfinished step starts from.
 
     Args:
-        plan: of a dry walk over all steps of a run, those to come among them.
-        keep: folders of steps whose models stay.
-        why: for a reader of ``pruned.json``.
+        plan: all steps of the run, finished and unfinished, as a dry walk found them.
+        keep: folders of the steps whose models stay.
+        why: reason of the deletion, for readers of ``pruned.json``.
 
     Returns:
-        The bytes that were freed, by step.
+        Bytes freed, by name of the step.
     """
     needed = {digest for step in plan if step.state != "done" for digest in step.inputs}
     freed: dict[str, int] = {}
@@ -40,19 +42,22 @@ def prune(plan: Sequence[PlannedStep], keep: Collection[Path], *, why: str) -> d
         if not model.is_dir() or model.is_symlink():
             continue
         freed[step.name] = size_of(model)
-        told = {"deleted": [MODEL], "bytes": freed[step.name], "why": why}
-        # First said, then done: a model that is deleted in part must not be taken for one.
-        write_json_atomic(step.folder / PRUNED, told | {"when": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+        note = {"deleted": [MODEL], "bytes": freed[step.name], "why": why}
+        # The note comes first: a model that is half deleted must not pass for a whole one.
+        write_json_atomic(step.folder / PRUNED, note | {"when": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
         shutil.rmtree(model)
     return freed
 
 
 def is_pruned(step: Path) -> bool:
-    """Whether the model of a finished step was deleted."""
+    """Tells whether the model of a finished step was deleted."""
     return (step / PRUNED).is_file()
 
 
 def size_of(folder: Path) -> int:
-    """Bytes on disk that are of this folder alone: a file under a second name elsewhere takes none."""
+    """Counts the bytes on disk that belong to a folder alone.
+
+    A file that has a second name elsewhere takes no bytes here.
+    """
     files = [path.stat() for path in folder.rglob("*") if path.is_file()]
     return sum(file.st_size for file in files if file.st_nlink == 1)

@@ -1,4 +1,4 @@
-"""The model of a finished run, by the run's folder: ``RUN/model``, made at the end of a run."""
+"""The model of a finished run: ``RUN/model``, made at the end of the run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vila2.errors import RunError
 from vila2.run.step_files import read_done, step_folder
 
 LINK = "model"
-#: What only a run's folder has beside its steps; a folder of photos may have one that is called so.
+#: Files that tell a run's folder from a folder of photos that happens to have a subfolder ``steps``.
 _MARKS = ("recipe.yaml", "progress.json", "lock")
 
 
 def is_run(place: Path) -> bool:
-    """Whether a folder is that of a run, or of a specialist, which is one as well."""
+    """Tells whether a folder is a run's. A specialist's folder is one, too."""
     try:
         return (place / "steps").is_dir() and any((place / mark).is_file() for mark in _MARKS)
     except OSError:
@@ -27,10 +27,17 @@ def is_run(place: Path) -> bool:
 
 
 def link_model(run: Path, model: Path) -> Path:
-    """Makes ``RUN/model`` lead to a model, in the place of an earlier one; returns it.
+    """Makes ``RUN/model`` lead to a model; an earlier link is replaced.
 
-    Where the file system has no links it is a file that holds the path, relative to the run. A folder of that name,
-    which nobody but a user makes, is left alone.
+    On a file system without links, ``RUN/model`` becomes a file that holds the path, relative to the run. A
+    folder of that name, which only a user can have made, is left alone.
+
+    Args:
+        run: folder of the run.
+        model: folder of the model.
+
+    Returns:
+        The link, or the model's folder where no link was made.
     """
     link, target = run / LINK, os.path.relpath(model, run)
     if link.is_dir() and not link.is_symlink():
@@ -49,7 +56,7 @@ def link_model(run: Path, model: Path) -> Path:
 
 
 def run_model(run: Path) -> Path:
-    """The folder of the model that a run was done for, or of a specialist's.
+    """Finds the folder of a run's final model, or of a specialist's model.
 
     Raises:
         RunError: the run is not finished, or its model is gone.
@@ -58,12 +65,13 @@ def run_model(run: Path) -> Path:
     if found is None:
         raise RunError(
             f"{run} is not finished, so it has no model yet",
-            hint=f"`vila2 status {shlex.quote(str(run))}` shows how far it is; a single stage's model is {run}/steps/STEP/model",
+            hint=f"`vila2 status {shlex.quote(str(run))}` shows how far it is; a single stage's model is "
+            f"{run}/steps/STEP/model",
         )
     if not (found / "config.json").is_file():
         raise RunError(
             f"the model of {run} is gone: there is nothing at {found}",
-            hint="`vila2 run` makes again what is missing; keep: all in the recipe deletes no model",
+            hint="`vila2 run` makes what is missing again; with keep: all in the recipe, no model is deleted",
         )
     return found
 
@@ -84,7 +92,10 @@ def _of_specialist(run: Path) -> Path | None:
 
 
 def _of_results(run: Path) -> Path | None:
-    """Of a run that was finished before there was a link: the last stage of what its results call the best."""
+    """Finds the model of a run that is older than the link.
+
+    It is the model of the last stage, in the round that the run's results call best.
+    """
     from vila2.recipe.file.recipe_file import load_recipe
 
     best = str(_read(run / "results.json").get("best", ""))
@@ -92,7 +103,7 @@ def _of_results(run: Path) -> Path | None:
         return None
     name = f"vila{best.removeprefix('VILA_')}-{list(load_recipe(run / 'recipe.yaml').stages)[-1]}"
     steps = [row for row in _read(run / "progress.json").get("steps", ()) if row.get("name") == name]
-    # A control's steps are called like those of the rounds, and come after them.
+    # A control's steps have the names of the rounds' steps, and come after them.
     for row in steps:
         folder = step_folder(run, name, row["digest"])
         if read_done(folder):
@@ -109,5 +120,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def named_model(name: str) -> str:
-    """A model's name, of a run the folder of its model: what counts of a run as an input is that alone."""
+    """Returns a model's name as it is, or a run's folder as the folder of its model.
+
+    As an input of a step, only the model of a run counts.
+    """
     return str(run_model(Path(name))) if is_run(Path(name)) else name

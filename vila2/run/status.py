@@ -1,4 +1,4 @@
-"""How a run stands, read from its folder while it runs or afterwards."""
+"""The status of a run, read from its folder while it runs or afterwards."""
 
 from __future__ import annotations
 
@@ -23,15 +23,21 @@ _STANDINGS: tuple[RunStanding, ...] = get_args(RunStanding)
 
 @dataclass(frozen=True, slots=True)
 class StepStatus:
-    """A step: "done", "running", "partial" (begun, goes on when the run is started again), "failed", "pending".
+    """The status of a step.
 
     Attributes:
-        pruned: its model was deleted once nothing needed it any more (``keep`` of the recipe).
+        name: name of the step.
+        digest: digest of the step.
+        state: "done", "running", "partial" (begun; it goes on when the run is started again), "failed" or
+            "pending".
+        seconds: time that it took; None before it is done.
+        error: text of its error; empty where there is none.
+        pruned: whether its model was deleted because nothing needed it any more (``keep`` of the recipe).
     """
 
     name: str
     digest: str
-    state: str
+    state: Literal["done", "running", "partial", "failed", "pending"]
     seconds: float | None
     error: str = ""
     pruned: bool = False
@@ -39,7 +45,16 @@ class StepStatus:
 
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
-    """What is under way within a step."""
+    """A task under way within a step.
+
+    Attributes:
+        label: what is done.
+        done: number of items done.
+        total: number of items to do; None where it is not known.
+        note: latest remark, such as a loss.
+        rate: items per second; None where it is not known.
+        seconds_left: time left at this rate; None where it is not known.
+    """
 
     label: str
     done: int
@@ -51,21 +66,22 @@ class TaskStatus:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """How a run stands.
+    """The status of a run.
 
     Attributes:
-        folder: of the run.
-        state: "stopped" also of a run that was killed.
-        killed: whether it ended without a word: killed, out of memory, or the machine went down.
-        pid: of the process that runs it, None where none does.
-        steps: of the newest recipe, in order.
-        tasks: under way, innermost last; as of ``age`` seconds ago.
-        error: of the run, where it failed.
+        folder: folder of the run.
+        state: standing of the run; "stopped" also where it was killed.
+        pid: id of the process that runs it; None where none does.
+        steps: steps of the newest recipe, in order.
+        tasks: tasks under way, innermost last, as they stood ``age`` seconds ago.
+        age: seconds since the run last wrote its progress.
+        error: text of the error, where the run failed.
         report: path of the report, where there is one.
-        superseded: step folders of earlier settings, which no longer count.
-        model: path of the model that the run was done for, where there is one.
-        note: what can not be told, and why: progress.json is damaged.
-        listed: whether ``steps`` are those of the newest recipe; else nothing tells, and they are all that lie on disk.
+        superseded: number of step folders that belong to earlier settings and no longer count.
+        killed: whether it ended without a word: it was killed, ran out of memory, or the machine went down.
+        model: path of the run's final model, where there is one.
+        note: problem that hides a part of the status, such as a damaged progress.json.
+        listed: whether ``steps`` are the newest recipe's; else they are all that lie on disk.
     """
 
     folder: str
@@ -83,12 +99,12 @@ class RunStatus:
     listed: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-able form."""
+        """Returns the status as plain values."""
         return asdict(self)
 
 
 def status(folder: str | Path) -> RunStatus:
-    """How the run in ``folder`` stands.
+    """Reads the status of the run in ``folder``.
 
     Raises:
         RunError: the folder holds no run.
@@ -96,21 +112,21 @@ def status(folder: str | Path) -> RunStatus:
     folder = Path(folder)
     if not (folder / "steps").is_dir() and not is_begun(folder):
         near = nearest_path(folder)
-        named = (
+        hint = (
             f"did you mean {near}?"
             if near
             else "give the folder that `vila2 run` named, such as runs/miniature"
         )
-        raise RunError(f"{folder} holds no run", hint=named)
+        raise RunError(f"{folder} holds no run", hint=hint)
     pid = holder_of(folder)
     data, note = _read_progress(folder / "progress.json")
     steps = tuple(_step_status(folder, row, running=pid is not None) for row in _rows(data, "steps", _STEP))
     on_disk, listed = _step_folders(folder), bool(steps)
-    if not steps:  # nothing tells which there are but what lies there
+    if not steps:  # no list of steps is left, only the folders on disk
         steps = tuple(map(_step_on_disk, on_disk))
     known = {step_folder(folder, step.name, step.digest) for step in steps}
-    told = data.get("state")
-    state: RunStanding = next((one for one in _STANDINGS if one == told), "stopped")
+    written = data.get("state")
+    state: RunStanding = next((one for one in _STANDINGS if one == written), "stopped")
     updated = data.get("updated")
     report, link = folder / "report.html", folder / LINK
     return RunStatus(
@@ -125,7 +141,7 @@ def status(folder: str | Path) -> RunStatus:
         error=str(data.get("error") or "") if pid is None else "",
         report=str(report) if report.is_file() else None,
         superseded=sum(path not in known for path in on_disk),
-        killed=pid is None and told not in ("finished", "failed", "stopped"),
+        killed=pid is None and written not in ("finished", "failed", "stopped"),
         model=str(link) if os.path.lexists(link) else None,
         note=note,
         listed=listed,
@@ -133,17 +149,18 @@ def status(folder: str | Path) -> RunStatus:
 
 
 def recipe_steps(run: Path) -> tuple[StepStatus, ...]:
-    """The steps of a run's newest recipe, in order; none where none was begun.
+    """Reads the steps of a run's newest recipe, in order; none where none was begun.
 
     Raises:
-        RunError: nothing tells which of the steps on disk are those.
+        RunError: the list of steps is lost, so that nothing tells which of the folders on disk belong to the
+            recipe.
     """
     found = status(run)
     if found.steps and not found.listed:
         raise RunError(
-            f"{run}: nothing tells which steps are those of its recipe"
+            f"{run}: nothing tells which steps belong to its recipe"
             + (f" ({found.note})" if found.note else ""),
-            hint="give its `vila2 run` command again: it does nothing twice, and writes it anew",
+            hint="give its `vila2 run` command again: it does nothing twice, and writes the list anew",
         )
     return found.steps
 
@@ -152,7 +169,7 @@ _STEP = ("name", "digest", "state")
 
 
 def is_begun(folder: Path) -> bool:
-    """Whether a run was begun there, though it was stopped before its first step."""
+    """Tells whether a run was begun in a folder, even if it was stopped before its first step."""
     return (folder / "progress.json").is_file() or (
         (folder / "recipe.yaml").is_file() and (folder / "lock").is_file()
     )
@@ -164,20 +181,24 @@ def _step_folders(run: Path) -> list[Path]:
 
 
 def _read_progress(path: Path) -> tuple[Mapping[str, Any], str]:
-    """What the file says, and why it says nothing where it does."""
+    """Reads progress.json.
+
+    Returns:
+        The content, and the reason where there is none.
+    """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}, ""
     except (ValueError, OSError) as error:
-        return {}, f"{path} can not be read ({error}); the next `vila2 run` writes it anew"
+        return {}, f"{path} cannot be read ({error}); the next `vila2 run` writes it anew"
     if not isinstance(found, dict):
-        return {}, f"{path} says nothing of a run; the next `vila2 run` writes it anew"
+        return {}, f"{path} does not describe a run; the next `vila2 run` writes it anew"
     return found, ""
 
 
 def _rows(data: Mapping[str, Any], name: str, fields: Sequence[str]) -> list[Mapping[str, Any]]:
-    """The rows of a list that are whole."""
+    """Returns the rows of a list that have all fields."""
     rows = data.get(name)
     return [
         row
@@ -187,7 +208,7 @@ def _rows(data: Mapping[str, Any], name: str, fields: Sequence[str]) -> list[Map
 
 
 def _step_status(run: Path, row: Mapping[str, Any], *, running: bool) -> StepStatus:
-    """A step by what lies on disk, which is newer than the progress file where a run was killed."""
+    """Reads a step's status from disk, which is newer than the progress file where a run was killed."""
     folder = step_folder(run, row["name"], row["digest"])
     shown = StepStatus(row["name"], row["digest"], "pending", None)
     try:
@@ -208,8 +229,9 @@ def _step_status(run: Path, row: Mapping[str, Any], *, running: bool) -> StepSta
 
 def _step_on_disk(folder: Path) -> StepStatus:
     name, _, digest = folder.name.rpartition("-")
-    with suppress(RunError):  # said below
-        digest = (read_done(folder) or {}).get("digest", digest)
+    with suppress(RunError):  # the status below says what is wrong
+        if done := read_done(folder):
+            digest = done.get("digest", digest)
     return _step_status(
         folder.parent.parent, {"name": name, "digest": digest, "state": "pending"}, running=False
     )

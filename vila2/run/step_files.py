@@ -1,4 +1,4 @@
-"""What lies in a step's folder, and how it is kept."""
+"""The files of a step's folder."""
 
 from __future__ import annotations
 
@@ -7,24 +7,65 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, cast
 
 from vila2.errors import RunError
 from vila2.run.digests import canonical_json
 
 _FOLDER_DIGITS = 12
 
-#: Says in a step's folder what of its output was deleted once nothing needed it any more.
+#: File in a step's folder that says which part of the output was deleted because nothing needed it any more.
 PRUNED = "pruned.json"
 
 
+class StepRecord(TypedDict):
+    """What a step's digest is made of, under the step's name.
+
+    Attributes:
+        name: name of the step; not part of the digest.
+        function: name of the kind, as digests have it.
+        version: version of the work.
+        settings: settings, without those that no output depends on.
+        inputs: digests of the inputs, by name.
+    """
+
+    name: str
+    function: str
+    version: int
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+
+
+class DoneRecord(StepRecord):
+    """The content of ``done.json``.
+
+    Attributes:
+        digest: digest of the step.
+        results: what the work returned.
+        seconds: time that the step took.
+        finished: date and time of its end.
+    """
+
+    digest: str
+    results: dict[str, Any]
+    seconds: float
+    finished: str
+
+
 def step_folder(run: Path, name: str, digest: str) -> Path:
-    """Where a step of this name and digest puts its output."""
+    """Returns the folder that holds the output of a step."""
     return run / "steps" / f"{name}-{digest[:_FOLDER_DIGITS]}"
 
 
-def read_done(folder: Path, digest: str | None = None) -> dict[str, Any] | None:
-    """What a step's ``done.json`` holds, or None where it is not done.
+def read_done(folder: Path, digest: str | None = None) -> DoneRecord | None:
+    """Reads a step's ``done.json``.
+
+    Args:
+        folder: folder of the step.
+        digest: digest that the step must have; any by default.
+
+    Returns:
+        The record, or None where the step is not done.
 
     Raises:
         RunError: the file is damaged, or belongs to another step.
@@ -40,22 +81,42 @@ def read_done(folder: Path, digest: str | None = None) -> dict[str, Any] | None:
         ) from error
     if not isinstance(data, dict) or "results" not in data or digest not in (None, data.get("digest")):
         raise RunError(f"{path} does not belong to this step", hint=f"delete {folder} to do the step again")
-    return data
+    return cast(DoneRecord, data)
 
 
-def plain(value: dict[str, Any], what: str) -> dict[str, Any]:
-    """The value as it is after a turn through JSON, so that first and later runs see the same."""
+def read_results(folder: Path) -> Mapping[str, Any]:
+    """Reads the results of a finished step.
+
+    Raises:
+        RunError: the step is not finished, or its ``done.json`` is damaged.
+    """
+    done = read_done(folder)
+    if done is None:
+        raise RunError(f"{folder} is not finished", hint="give the command of its run again")
+    return done["results"]
+
+
+def plain(value: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Sends a value through JSON and back. So the run that makes it and later runs see the same.
+
+    Args:
+        value: value with texts as keys.
+        what: name of the value, for errors.
+
+    Raises:
+        RunError: JSON has no form for it.
+    """
     try:
-        return json.loads(canonical_json(value))
+        return dict(json.loads(canonical_json(value)))
     except (TypeError, ValueError) as error:
         raise RunError(
-            f"{what} can not be kept as JSON: {error}",
+            f"{what} cannot be kept as JSON: {error}",
             hint="give texts, finite numbers, lists and mappings of them",
         ) from error
 
 
 def settle(folder: Path) -> None:
-    """Forces a step's files to disk, so that no power cut leaves ``done.json`` without them."""
+    """Forces a step's files to disk. So no power cut leaves ``done.json`` without them."""
     for above, _, names in os.walk(folder):
         for path in (above, *(os.path.join(above, name) for name in names)):
             handle = os.open(path, os.O_RDONLY)
@@ -67,13 +128,13 @@ def settle(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step is known by, and what it gave.
+    """A step and its result.
 
     Attributes:
-        name: of the step.
-        digest: of its function, settings and inputs.
-        folder: where its output lies.
-        results: what its function returned; empty where it has not run (``done`` is False).
+        name: name of the step.
+        digest: digest of its kind, settings and inputs.
+        folder: folder of its output.
+        results: what its work returned; empty where it has not run (``done`` is False).
         done: whether it has run.
     """
 
@@ -84,18 +145,26 @@ class StepResult:
     done: bool
 
 
+PlannedState = Literal["done", "partial", "pending", "again"]
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step as a run met it: done before, begun before (partial), still to do, or to do again: its model was pruned.
+    """A step as a run met it.
 
     Attributes:
-        function: its full name.
-        inputs: digests of what it works on, among them those of other steps.
+        name: name of the step.
+        digest: digest of its kind, settings and inputs.
+        folder: folder of its output.
+        state: "done": finished before; "partial": begun before; "pending": not begun; "again": finished
+            before, but its model was pruned and is needed.
+        function: name of its kind, as digests have it.
+        inputs: digests of its inputs, those of other steps among them.
     """
 
     name: str
     digest: str
     folder: Path
-    state: Literal["done", "partial", "pending", "again"]
+    state: PlannedState
     function: str = ""
     inputs: frozenset[str] = frozenset()

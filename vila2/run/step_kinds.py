@@ -1,4 +1,4 @@
-"""Kinds of steps: what a step does, declared under a name that outlives the place of its code."""
+"""Kinds of steps: what a step does, declared under a name that stays when the code moves."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from vila2.recipe.parts.values import Part
 
 S = TypeVar("S", bound=Part)
 
-#: The folder or file of every input of a step, by its name.
+#: Folder or file of every input of a step, by the input's name.
 Inputs = Mapping[str, Path]
-#: Called with the step's folder, its settings, its inputs and the progress. It may be killed at any moment and is then
-#: called again with the same folder. It returns what is worth keeping in ``done.json``.
+#: A function of the step's folder, settings, inputs and progress. It may be killed at any moment, and is then
+#: called again with the same folder. It returns the results for ``done.json``.
 Work = Callable[[Path, S, Inputs, Progress], Mapping[str, Any] | None]
 
 
@@ -23,15 +23,16 @@ Work = Callable[[Path, S, Inputs, Progress], Mapping[str, Any] | None]
 class StepKind(Generic[S]):
     """What a step does.
 
-    A step's digest holds the kind's name and version, never the place of the code: files may move and functions may be
-    renamed, and finished steps stay finished.
+    A step's digest holds the kind's name and version, never the place of the code. Files may move and
+    functions may be renamed: finished steps stay finished.
 
     Attributes:
-        name: identifies the kind. It never changes.
+        name: name of the kind. It never changes.
         settings: type of the settings.
-        work: function that does it.
-        version: version of the work; a higher one does steps of this kind again.
-        digested_as: name in digests, of kinds that are older than this class.
+        work: function that does the work.
+        version: version of the work. After a higher one, finished steps of this kind are done again.
+        digested_as: name of the kind in digests; another than ``name`` for kinds that are older than this
+            class.
 
     Example:
         >>> class Shout(Part):
@@ -50,7 +51,17 @@ class StepKind(Generic[S]):
     digested_as: str = ""
 
     def __call__(self, folder: Path, settings: S, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-        """Does the work, outside a run."""
+        """Does the work.
+
+        Args:
+            folder: folder of the output; what an earlier, killed call left there is used.
+            settings: what the output depends on, besides the inputs.
+            inputs: folder or file of every input, by name.
+            progress: what the work reports to.
+
+        Returns:
+            Results worth keeping in ``done.json``.
+        """
         return dict(self.work(folder, settings, inputs, progress) or {})
 
 
@@ -60,10 +71,10 @@ def step_kind(
     """Declares a function as a kind of step.
 
     Args:
-        name: identifies the kind.
+        name: name of the kind.
         settings: type of the settings.
         version: version of the work.
-        digested_as: name in digests, where runs on users' disks were made with another than ``name``.
+        digested_as: name of the kind in digests, where runs on users' disks have another than ``name``.
     """
 
     def declare(work: Work[S]) -> StepKind[S]:

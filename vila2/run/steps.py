@@ -1,7 +1,7 @@
-"""Steps: a run's nodes, each done once for its function, settings and inputs.
+"""A run and its steps. A step is done once for its kind, settings and inputs.
 
-RUN/steps/NAME-DIGEST/     a step's output, kept when the step is killed, so that it can go on
-RUN/steps/.../done.json    written last: from then on the step is never done again
+RUN/steps/NAME-DIGEST/     output of a step; it stays when the step is killed, so that the step goes on
+RUN/steps/.../done.json    written last; from then on the step is never done again
 RUN/steps/.../error.txt    what went wrong, until the step is tried again
 """
 
@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from vila2.data.atomic import write_json_atomic, write_text_atomic
@@ -24,17 +25,38 @@ from vila2.run.digests import digest_path, digest_value
 from vila2.run.displays import FileDisplay
 from vila2.run.lock import RunLock
 from vila2.run.pruning import is_pruned
-from vila2.run.step_files import PRUNED, PlannedStep, StepResult, plain, read_done, settle, step_folder
+from vila2.run.step_files import (
+    PRUNED,
+    DoneRecord,
+    PlannedState,
+    PlannedStep,
+    StepRecord,
+    StepResult,
+    plain,
+    read_done,
+    settle,
+    step_folder,
+)
 from vila2.run.step_kinds import S, StepKind
 
 if TYPE_CHECKING:
     from vila2.recipe.recipe import Recipe
 
+#: What a step works on, by name: another step, a path from outside the run, or a name such as a hub id.
+StepInputs = Mapping[str, StepResult | str | Path]
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Run:
-    """A run's folder, held by this process. Made by :meth:`open`; a context manager."""
+    """A run's folder, held by this process. :meth:`open` makes it; it is a context manager.
+
+    Attributes:
+        folder: folder of the run.
+        dry: whether this is a dry walk: steps are planned, and nothing is done or written.
+        board: what shows the steps, and what their work reports to.
+        plan: steps met so far, in order.
+    """
 
     def __init__(self, folder: Path, *, dry: bool, board: Board) -> None:
         self.folder = folder
@@ -60,13 +82,15 @@ class Run:
         """Opens a run's folder, new or begun before.
 
         Args:
-            folder: of the run.
-            dry: nothing is run or written, not even the folder; ``plan`` says what would be.
-            progress: shows what is under way.
-            planned: the ``plan`` of a dry walk over the same steps, so that it is known how many there are.
+            folder: folder of the run.
+            dry: whether this is a dry walk. It does and writes nothing, not even the folder; ``plan`` tells
+                what a run would do.
+            progress: board that shows the run; by default nothing shows it.
+            planned: ``plan`` of a dry walk over the same steps. From it the board knows how many steps there
+                are.
 
         Raises:
-            RunError: another process runs it, or the folder can not be written.
+            RunError: another process runs it, or the folder cannot be written.
         """
         folder = Path(folder)
         run = cls(folder, dry=dry, board=progress or Board())
@@ -89,9 +113,12 @@ class Run:
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
-            # What was planned and not needed after all, such as rounds after saturation, is not to come.
+            # Steps that were planned and not needed after all, such as rounds after saturation, will not
+            # come.
             self.board.steps = [step for step in self.board.steps if step.state in ("done", "kept")]
             self.close("finished")
         elif issubclass(kind, Exception):
@@ -100,7 +127,12 @@ class Run:
             self.close("stopped")
 
     def close(self, state: str = "stopped", error: str = "") -> None:
-        """Leaves the folder for others; ``state`` is what ``vila2 status`` will say of the run."""
+        """Releases the folder.
+
+        Args:
+            state: standing of the run that ``vila2 status`` will show.
+            error: text of the error that ended the run.
+        """
         if self._file is not None:
             self._file.state, self._file.error = state, error
             self._file.write(self.board)
@@ -119,75 +151,82 @@ class Run:
         kind: StepKind[S],
         *,
         settings: S,
-        inputs: Mapping[str, StepResult | str | Path],
+        inputs: StepInputs,
         version: int | None = None,
     ) -> StepResult:
-        """A step's result: of an earlier run where it is done, else of running it now.
+        """Returns a step's result: that of an earlier run where the step is done, else it does the step now.
 
         Args:
             name: name of the step; letters, digits, ``.``, ``_`` and ``-``.
-            kind: what is done.
-            settings: everything the output is a function of besides the inputs.
-            inputs: other steps, or paths from outside the run; a text that is no path there is (a hub id)
-                stands for itself.
-            version: version of what does the work, where that is not the kind's own (a plugin's builder).
+            kind: what the step does.
+            settings: everything that the output depends on, besides the inputs.
+            inputs: what the step works on. A text that is not a path on this machine (a hub id) counts as a
+                text.
+            version: version of the code that does the work, where that is not the kind's own (a plugin's
+                builder).
 
         Raises:
-            RunError: a name, setting or result that can not be kept, or a damaged ``done.json``.
+            RunError: a name, setting or result cannot be kept, or ``done.json`` is damaged.
             Exception: whatever the work raises; its text is left in ``error.txt``.
         """
         record = self._record(name, kind, settings, inputs, version or kind.version)
-        digest = digest_value({key: record[key] for key in ("function", "version", "settings", "inputs")})
+        digest = _digest_of(record)
         folder = step_folder(self.folder, name, digest)
-        if folder in self._met:
-            return self._met[folder]
-        done = read_done(folder, digest)
-        state = "done" if done else "partial" if folder.is_dir() else "pending"
-        met = PlannedStep(
-            name, digest, folder, state, record["function"], frozenset(record["inputs"].values())
-        )
-        self.plan.append(met)
-        if done and is_pruned(folder):
-            self._pruned[digest] = lambda: self._do_again(met, kind, settings, record, inputs)
-        if not done:
-            self._need(inputs)
-        if done or self.dry:
-            if done and not self.dry:
-                self.board.stand(self._standing_of(name, digest), "kept")
-            self._met[folder] = StepResult(name, digest, folder, done["results"] if done else {}, bool(done))
-            return self._met[folder]
-        results = self._do(kind, settings, folder, record | {"digest": digest}, _paths(inputs))
-        self._met[folder] = StepResult(name, digest, folder, results, True)
+        if folder not in self._met:
+
+            def work() -> Mapping[str, Any]:
+                return self._do(kind, settings, folder, record, digest, _paths(inputs))
+
+            self._met[folder] = self._meet(record, digest, folder, inputs, work)
         return self._met[folder]
 
+    def _meet(
+        self,
+        record: StepRecord,
+        digest: str,
+        folder: Path,
+        inputs: StepInputs,
+        work: Callable[[], Mapping[str, Any]],
+    ) -> StepResult:
+        """Plans a step; does it where it is not done and this is no dry walk."""
+        name, done = record["name"], read_done(folder, digest)
+        state: PlannedState = "done" if done else "partial" if folder.is_dir() else "pending"
+        step = PlannedStep(
+            name, digest, folder, state, record["function"], frozenset(record["inputs"].values())
+        )
+        self.plan.append(step)
+        if done:
+            if is_pruned(folder):
+                self._pruned[digest] = lambda: self._do_again(step, inputs, work)
+            if not self.dry:
+                self.board.stand(self._standing_of(name, digest), "kept")
+            return StepResult(name, digest, folder, done["results"], True)
+        self._need(inputs)
+        if self.dry:
+            return StepResult(name, digest, folder, {}, False)
+        return StepResult(name, digest, folder, work(), True)
+
     def need(self, step: StepResult) -> None:
-        """Makes sure that a step's model is there: where it was pruned the step is done again."""
+        """Makes sure that a step's model is there. Where it was pruned, the step is done again."""
         self._need({"": step})
 
-    def _need(self, inputs: Mapping[str, StepResult | str | Path]) -> None:
+    def _need(self, inputs: StepInputs) -> None:
         for value in inputs.values():
             if isinstance(value, StepResult) and value.digest in self._pruned:
                 self._pruned.pop(value.digest)()
 
-    def _do_again(
-        self,
-        step: PlannedStep,
-        kind: StepKind[S],
-        settings: S,
-        record: dict[str, Any],
-        inputs: Mapping[str, StepResult | str | Path],
-    ) -> None:
-        """Does a step again whose model was pruned, and before it those whose models it starts from."""
+    def _do_again(self, step: PlannedStep, inputs: StepInputs, work: Callable[[], Mapping[str, Any]]) -> None:
+        """Does a step again whose model was pruned, and before it the steps whose models it starts from."""
         self._need(inputs)
         if self.dry:
             self.plan[self.plan.index(step)] = replace(step, state="again")
             return
         logging.getLogger(__name__).info("%s is done again: its model was pruned and is needed", step.name)
-        self._do(kind, settings, step.folder, record | {"digest": step.digest}, _paths(inputs))
+        work()
         (step.folder / PRUNED).unlink(missing_ok=True)
 
     def existing(self, name: str, path: str | os.PathLike[str]) -> StepResult:
-        """Something made outside the run, in the place of a step's result.
+        """Returns something made outside the run in the form of a step's result.
 
         Raises:
             RunError: there is nothing at ``path``.
@@ -195,22 +234,17 @@ class Run:
         return StepResult(name, self._digest_outside(path), Path(path), {}, True)
 
     def keep_recipe(self, recipe: Recipe) -> None:
-        """Writes the recipe, as it is run, to ``recipe.yaml``; a dry run writes nothing."""
+        """Writes the recipe, as it is run, to ``recipe.yaml``; a dry walk writes nothing."""
         from vila2.recipe.file.recipe_file import recipe_to_yaml
 
         if not self.dry:
             write_text_atomic(self.folder / "recipe.yaml", recipe_to_yaml(recipe))
 
     def _record(
-        self,
-        name: str,
-        kind: StepKind[S],
-        settings: S,
-        inputs: Mapping[str, StepResult | str | Path],
-        version: int,
-    ) -> dict[str, Any]:
+        self, name: str, kind: StepKind[S], settings: S, inputs: StepInputs, version: int
+    ) -> StepRecord:
         if not _NAME.fullmatch(name):
-            raise RunError(f"{name!r} is no name for a step", hint="use letters, digits, `.`, `_` and `-`")
+            raise RunError(f"{name!r} cannot name a step", hint="use letters, digits, `.`, `_` and `-`")
         digests = {
             key: value.digest if isinstance(value, StepResult) else self._digest_input(value)
             for key, value in inputs.items()
@@ -228,23 +262,31 @@ class Run:
         kind: StepKind[S],
         settings: S,
         folder: Path,
-        record: dict[str, Any],
+        record: StepRecord,
+        digest: str,
         inputs: Mapping[str, Path],
     ) -> Mapping[str, Any]:
-        standing = self._standing_of(record["name"], record["digest"])
+        """Does a step's work, and keeps its results and its standing."""
+        standing = self._standing_of(record["name"], digest)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "error.txt").unlink(missing_ok=True)  # of an earlier attempt
         started = time.time()
         self.board.stand(standing, "running")
         try:
-            # A turn through JSON: what the work sees does not depend on how the settings were made.
+            # The settings go through JSON, so that the work sees the same however they were made.
             plain_settings = kind.settings.model_validate(settings.model_dump(mode="json"))
             returned = kind(folder, plain_settings, inputs, self.board)
             results = plain(returned, f"the results of step {record['name']!r}")
             settle(folder)
             seconds = time.time() - started
-            times = {"seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-            write_json_atomic(folder / "done.json", record | {"results": results} | times)
+            done: DoneRecord = {
+                **record,
+                "digest": digest,
+                "results": results,
+                "seconds": round(seconds, 3),
+                "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            }
+            write_json_atomic(folder / "done.json", done)
         except Exception as error:
             standing.error = _error_text(error)
             write_text_atomic(folder / "error.txt", standing.error + "\n")
@@ -269,14 +311,26 @@ class Run:
         return self._digest_outside(value) if os.path.exists(value) else digest_value({"named": str(value)})
 
     def _digest_outside(self, path: str | os.PathLike[str]) -> str:
-        # One digest for the whole run: what changes under way is noticed by the next run.
+        # One digest for the whole run. The next run notices what changes meanwhile.
         key = os.path.abspath(path)
         if key not in self._outside:
             self._outside[key] = digest_path(path)
         return self._outside[key]
 
 
-def _paths(inputs: Mapping[str, StepResult | str | Path]) -> dict[str, Path]:
+def _digest_of(record: StepRecord) -> str:
+    """Returns a step's digest: everything that its output depends on, but not its name."""
+    return digest_value(
+        {
+            "function": record["function"],
+            "version": record["version"],
+            "settings": record["settings"],
+            "inputs": record["inputs"],
+        }
+    )
+
+
+def _paths(inputs: StepInputs) -> dict[str, Path]:
     return {
         key: value.folder if isinstance(value, StepResult) else Path(value) for key, value in inputs.items()
     }
@@ -302,5 +356,5 @@ def _log_to(path: Path) -> logging.Handler:
 
 
 def checkpoint(stage: StepResult) -> StepResult:
-    """A trained stage as the model that it gave."""
+    """Returns the model of a trained stage, in the form of a step's result."""
     return replace(stage, folder=stage.folder / "model")

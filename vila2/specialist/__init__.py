@@ -1,1 +1,1 @@
-"""Specialists: made from the generalist by a plugin, asked about the images, and scored (VILA2 section 2.2)."""
+"""Specialists: made from a generalist and a plugin, asked about images, and scored (VILA² section 2.2)."""

@@ -12,18 +12,18 @@ from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.values import DEFAULT_ENGINE, Later, Part
 from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.run.step_kinds import Inputs, step_kind
-from vila2.specialist.annotating import annotate_dataset, summarise_layer
+from vila2.specialist.annotating import annotate_dataset, summarize_layer
 from vila2.specialist.made import MadeSpecialist
 
 
 class AnnotateSettings(Part):
-    """What a specialist's layer is a function of, besides the model and the images.
+    """What a specialist's layer depends on, besides the model and the images.
 
     Attributes:
         plugin: name of the plugin.
-        plugin_version: its version.
-        annotate: how it is asked.
-        select: from where to where in the order of keys by hash, 0 to 1.
+        plugin_version: version of the plugin.
+        annotate: how the specialist is asked.
+        select: range of the images to annotate, 0 to 1, in the order of their keys' hashes.
         seed: seed of the choice of prompts.
         dtype: type of the weights.
         engine: name of the engine that generates.
@@ -40,18 +40,27 @@ class AnnotateSettings(Part):
 
 @step_kind("annotate", AnnotateSettings, digested_as="vila2.cycle.work.annotate")
 def annotate(folder: Path, settings: AnnotateSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-    """Lets a specialist write its layer; the step's folder is the layer. See :mod:`vila2.specialist.annotating`."""
+    """Lets a specialist write its layer; see :mod:`vila2.specialist.annotating`.
+
+    Args:
+        folder: folder of the step; it is the layer.
+        settings: how the specialist is asked, and about which images.
+        inputs: ``model``, checkpoint of the specialist; ``data``, dataset.
+        progress: what the job reports to.
+
+    Returns:
+        The counts of :class:`~vila2.specialist.annotating.LayerSummary`, without ``layer``.
+    """
     from vila2.engine.registry import open_engine
 
     layer = annotate_dataset(
         ShardDataset.open(inputs["data"]),
         open_engine(settings.engine, inputs["model"], dtype=settings.dtype),
-        MadeSpecialist(
-            settings.plugin, inputs["model"], {"annotate": settings.annotate.model_dump(mode="json")}
-        ),
+        MadeSpecialist(settings.plugin, inputs["model"], {}),
         folder=folder,
+        settings=settings.annotate,
         seed=settings.seed,
         select=lambda key: select_range(key, *settings.select, settings.seed),
         progress=progress,
     )
-    return {name: value for name, value in summarise_layer(layer).items() if name != "layer"}
+    return {name: value for name, value in summarize_layer(layer).items() if name != "layer"}

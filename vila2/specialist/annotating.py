@@ -1,4 +1,4 @@
-"""A specialist's layer: what it says about the images of a dataset, read by its plugin's parser (VILA² section 2.2)."""
+"""A specialist's layer: its answers about images, read by its plugin's parser (VILA² section 2.2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from pydantic import ValidationError
 
@@ -27,8 +27,29 @@ from vila2.plugin.references import call, listed, load_reference
 from vila2.progress import Progress
 from vila2.recipe.file.yaml import read_setting
 from vila2.recipe.specialist_recipe import AnnotateSpec
+from vila2.run.step_files import StepResult
 from vila2.specialist.made import MadeSpecialist
 from vila2.specialist.origin import Origin
+
+
+class LayerSummary(TypedDict):
+    """Counts of a layer.
+
+    Attributes:
+        layer: folder of the layer.
+        annotations: number of annotations.
+        statuses: numbers of annotations by status.
+        exchanges: number of answers.
+        claims: numbers of claims by kind.
+        without_image: number of samples that have no image, where there are any.
+    """
+
+    layer: str
+    annotations: int
+    statuses: dict[str, int]
+    exchanges: int
+    claims: dict[str, int]
+    without_image: NotRequired[int]
 
 
 def annotate_dataset(
@@ -42,16 +63,27 @@ def annotate_dataset(
     select: Callable[[str], bool] | None = None,
     progress: Progress | None = None,
 ) -> Layer:
-    """Writes ``DATASET/layers/PLUGIN``, or the layer in ``folder``: each image gets one of the plugin's prompts, by hash of key and seed, and all that the settings add.
+    """Lets a specialist write a layer about a dataset's images.
 
-    Resumable as :func:`vila2.caption.recaption.recaption` is. An annotation keeps the answer as it was
-    generated beside the turns and the claims that the parser made of it, and the parser's status.
+    Each image gets one of the plugin's prompts, by hash of its key and the seed, and all prompts that the
+    settings add. An annotation keeps the answer as it was generated, beside the parser's turns, claims and
+    status. The job is resumable, as :func:`vila2.caption.recaption.recaption` is.
+
+    Args:
+        dataset: dataset to annotate.
+        engine: engine with the specialist's model.
+        specialist: specialist that is asked.
+        folder: folder of the layer; by default ``DATASET/layers/PLUGIN``.
+        settings: how the specialist is asked; by default as its recipe says.
+        seed: seed of the choice of prompts.
+        select: tells by key which samples to annotate; by default all.
+        progress: what the job reports to.
 
     Raises:
         DataError: a layer of this name was begun with other settings.
-        PluginError: the parser fails, or gives something else than a ``Parsed``.
+        PluginError: the parser fails, or returns something else than a ``Parsed``.
     """
-    spec = settings or AnnotateSpec.model_validate(specialist.provenance["annotate"])
+    spec = settings or specialist.annotate
     plugin, described = Host().plugin(specialist.plugin), Host().specialist(specialist.plugin)
     return recaption(
         dataset,
@@ -73,11 +105,17 @@ def annotate_dataset(
 def check_annotate(
     dataset: ShardDataset, specialist: MadeSpecialist, settings: AnnotateSpec, *, seed: int = 0
 ) -> None:
-    """Whatever can be known to be wrong with :func:`annotate_dataset` before a model is loaded.
+    """Checks what can be checked of :func:`annotate_dataset` before a model is loaded.
+
+    Args:
+        dataset: dataset to annotate.
+        specialist: specialist that is asked.
+        settings: how it is asked.
+        seed: seed of the choice of prompts.
 
     Raises:
         DataError: a layer of this name was begun with other settings.
-        PluginError: the plugin is not installed, or its parser can not be imported.
+        PluginError: the plugin is not installed, or its parser cannot be imported.
     """
     described = Host().specialist(specialist.plugin)
     load_reference(described.parser, of=f"{Host().plugin(specialist.plugin)}, parser")
@@ -95,13 +133,18 @@ def _generation(spec: AnnotateSpec, seed: int) -> GenerationSettings:
 
 
 def answer_reader(engine: Engine, plugin: str) -> Callable[[Sample, Annotation], Annotation]:
-    """Turns answers of an engine's model into turns and claims, by a plugin's parser."""
+    """Returns a function that adds turns and claims to an answer, by a plugin's parser.
+
+    Args:
+        engine: engine that gives the answers.
+        plugin: name of the plugin.
+    """
     of = f"{Host().plugin(plugin)}, parser"
     parse = load_reference(Host().specialist(plugin).parser, of=of)
     scheme = scheme_of_engine(engine)
 
     def read(sample: Sample, row: Annotation) -> Annotation:
-        if row.status == "error":  # nothing was said
+        if row.status == "error":  # there is no answer
             return row
         request = Request(row.key, sample.images, row.prompt)
         said = read_answer(scheme, sample, request, row.text, row.status)
@@ -121,10 +164,14 @@ def answer_reader(engine: Engine, plugin: str) -> Callable[[Sample, Annotation],
 
 
 def annotate_settings(specialist: MadeSpecialist, overrides: Sequence[str]) -> AnnotateSpec:
-    """How a specialist is asked: as its recipe said, with ``KEY=VALUE`` changed.
+    """Returns how a specialist is asked: as its recipe said, with some settings changed.
+
+    Args:
+        specialist: specialist that is asked.
+        overrides: changes, as ``KEY=VALUE``.
 
     Raises:
-        RecipeError: a setting that does not exist, or a value that it does not take.
+        RecipeError: a setting does not exist, or does not take the value.
     """
     values = dict(specialist.provenance["annotate"])
     for override in overrides:
@@ -144,7 +191,11 @@ def annotate_settings(specialist: MadeSpecialist, overrides: Sequence[str]) -> A
 
 
 def find_dataset(origin: Origin, name: str | None) -> Path:
-    """The folder of a run's dataset, by default of the one whose captions are rewritten.
+    """Returns the folder of a run's dataset.
+
+    Args:
+        origin: run.
+        name: name of the dataset; by default the one that is recaptioned.
 
     Raises:
         RunError: the run has no such dataset, or there is no run.
@@ -154,26 +205,27 @@ def find_dataset(origin: Origin, name: str | None) -> Path:
             f"{origin.name} is not the folder of a run, so it has no dataset",
             hint="give the folder of a run (runs/NAME), or of a dataset",
         )
-    wanted = name or origin.recaptioned
-    if wanted not in origin.datasets:
-        raise RunError(
-            f"{origin.run} has no dataset {wanted!r}", hint=did_you_mean(str(wanted), origin.datasets)
-        )
-    return origin.datasets[wanted]
+    wanted = name or origin.recaptioned or ""
+    found = origin.datasets.get(wanted)
+    if found is None:
+        raise RunError(f"{origin.run} has no dataset {wanted!r}", hint=did_you_mean(wanted, origin.datasets))
+    return found.folder if isinstance(found, StepResult) else found
 
 
-def summarise_layer(layer: Layer) -> dict[str, Any]:
-    """Statuses, exchanges and claims of a layer, counted."""
+def summarize_layer(layer: Layer) -> LayerSummary:
+    """Counts the statuses, exchanges and claims of a layer."""
     claims: Counter[str] = Counter()
     exchanges = 0
     for row in layer.rows():
         claims.update(claim.kind for claim in row.claims)
         exchanges += sum(turn.role == "assistant" for turn in row.turns or ())
-    return {
+    summary: LayerSummary = {
         "layer": str(layer.folder),
         "annotations": layer.count,
         "statuses": dict(layer.statuses),
         "exchanges": exchanges,
         "claims": dict(sorted(claims.items())),
-        **{name: layer.info[name] for name in ("without_image",) if name in layer.info},
     }
+    if "without_image" in layer.info:
+        summary["without_image"] = layer.info["without_image"]
+    return summary

@@ -1,4 +1,4 @@
-"""What making a specialist will take: parameters that learn, disk, and time, each said with what it is reckoned from."""
+"""Estimates what making a specialist takes (parameters that learn, disk, time), and says from what."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from transformers import PreTrainedModel
@@ -24,16 +24,23 @@ from vila2.specialist.specialist_job import Job
 from vila2.train.freezing import freeze_all_but
 from vila2.train.lora import add_lora
 
-_USED = 0.3  # share of a matrix product's speed that training reaches
-_SIDE = 1024  # of the matrices that are multiplied
-_MEASURED = 0.1  # seconds
+#: Share of a matrix product's speed that training reaches.
+_USED = 0.3
+#: Side of the matrices that are multiplied to measure that speed.
+_SIDE = 1024
+#: Seconds that they are multiplied for.
+_MEASURED = 0.1
 
 
 def learning_parameters(model: PreTrainedModel, stage: StageSpec) -> int:
-    """How many parameters a stage trains, counted on the model's outline, which is changed.
+    """Counts the parameters that a stage trains.
+
+    Args:
+        model: model in outline, which is changed.
+        stage: stage of the recipe.
 
     Raises:
-        TrainingError: the model has no such part, or cannot be given adapters.
+        TrainingError: the model lacks a part that the stage trains, or cannot take adapters.
     """
     freeze_all_but(model, stage.train)
     learner: torch.nn.Module = model
@@ -46,7 +53,16 @@ def learning_parameters(model: PreTrainedModel, stage: StageSpec) -> int:
 
 
 def samples_of_stage(job: Job, stage: StageSpec, tried: Tried) -> tuple[int | None, str]:
-    """How many samples one epoch of a stage has; None and why where that is not known before."""
+    """Counts the samples of one epoch of a stage.
+
+    Args:
+        job: what the specialist is made of.
+        stage: stage of its recipe.
+        tried: what the first inputs of its data gave.
+
+    Returns:
+        The number; None, with the reason, where it is known only later.
+    """
     times, count = tried.times, 0.0
     if times is None:
         return None, f"how many samples {tried.where} gives is known once they are built"
@@ -64,7 +80,7 @@ def samples_of_stage(job: Job, stage: StageSpec, tried: Tried) -> tuple[int | No
 
 
 def _taken(entry: MixtureEntry, size: float | None) -> float | None:
-    """How many samples of a dataset an entry of a mixture takes in an epoch."""
+    """Counts the samples of a dataset that an entry of a mixture takes in an epoch."""
     if size is None:
         return None
     low, high = entry.select
@@ -73,6 +89,7 @@ def _taken(entry: MixtureEntry, size: float | None) -> float | None:
 
 
 def _size(job: Job, dataset: StepResult | Path, entry: MixtureEntry) -> float | None:
+    """Counts the samples of a dataset of the run; None where they are known only after the import."""
     folder = dataset.folder if isinstance(dataset, StepResult) else dataset
     if (folder / "dataset.json").is_file():
         return len(ShardDataset.open(folder))
@@ -81,14 +98,24 @@ def _size(job: Job, dataset: StepResult | Path, entry: MixtureEntry) -> float | 
     return count if isinstance(count, int) else None
 
 
+#: An estimated time in seconds, and what the estimate rests on.
+DurationRow = TypedDict("DurationRow", {"seconds": float | None, "from": str})
+
+
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """A time with what it was reckoned from; seconds are None where it is unknown."""
+    """An estimated time.
+
+    Attributes:
+        seconds: the time; None where it is unknown.
+        reason: what the estimate rests on, or why there is none.
+    """
 
     seconds: float | None
     reason: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> DurationRow:
+        """Returns the time as plain values."""
         return {"seconds": self.seconds and round(self.seconds), "from": self.reason}
 
 
@@ -102,15 +129,16 @@ def training_time(
     learning: int,
     rate: Rate,
 ) -> Duration:
-    """How long a stage will train on one device.
+    """Estimates how long a stage trains on one device.
 
     Args:
-        stage: to be trained.
-        samples: of one epoch; None for the reason ``why``.
-        why: they are not known.
-        tokens: of a typical sample.
-        parameters, learning: of the model, and those that learn.
-        rate: of this machine.
+        stage: stage to train.
+        samples: number of samples of one epoch; None where it is not known.
+        why: reason why it is not known.
+        tokens: number of tokens of a typical sample.
+        parameters: number of parameters of the model.
+        learning: number of those that learn.
+        rate: speed of this machine.
     """
     if stage.max_steps is not None:
         samples, epochs = stage.max_steps * stage.batch_size, 1.0
@@ -123,22 +151,27 @@ def training_time(
     operations = tokens * samples * epochs * 2 * (passes * parameters + learning)
     said = (
         f"{samples:,} samples x {epochs:g} epochs x {tokens:,} tokens = {operations:.2g} operations, at "
-        f"{_USED:.0%} of "
-        f"the {rate.per_second:.2g} a second of a matrix product measured on this machine ({rate.device})"
+        f"{_USED:.0%} of the {rate.per_second:.2g} a second of a matrix product measured on this machine "
+        f"({rate.device})"
     )
     return Duration(operations / (_USED * rate.per_second), said)
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Operations a second of a large matrix product on this machine's device."""
+    """The speed of a large matrix product on this machine.
+
+    Attributes:
+        per_second: operations per second.
+        device: name of the device.
+    """
 
     per_second: float
     device: str
 
     @classmethod
     def measured(cls, dtype: str) -> Rate:
-        """Multiplies matrices for a tenth of a second."""
+        """Measures the speed: multiplies matrices for a tenth of a second."""
         from vila2.train.precision import computed_in
 
         gpu = torch.cuda.is_available()
@@ -161,10 +194,20 @@ class Rate:
 def disk(
     job: Job, tried: Tried, *, parameters: int, learning: Mapping[str, int], value_bytes: int
 ) -> dict[str, int | None]:
-    """Bytes that a specialist takes on disk by purpose; None for what is not known before the data is built.
+    """Estimates the bytes that a specialist takes on disk.
 
-    The models are the start and one for each stage; the finished one is the last under a second name.
-    Checkpoints lie there while a stage trains: an old one and a new one at the most.
+    Models are the start and one for each stage; the finished one is the last under a second name. Checkpoints
+    lie there while a stage trains: at most an old one and a new one.
+
+    Args:
+        job: what the specialist is made of.
+        tried: what the first inputs of its data gave.
+        parameters: number of parameters of the model.
+        learning: numbers of those that learn, by stage.
+        value_bytes: bytes of a weight.
+
+    Returns:
+        Bytes by purpose; None where they are known only once the data is built.
     """
     whole = parameters * value_bytes
     largest = 0
@@ -180,22 +223,27 @@ def disk(
 
 
 def check_disk(needed: int, folder: Path, what: str) -> None:
-    """Whether a folder, which need not exist yet, has room for so many bytes.
+    """Checks that there is room on disk.
+
+    Args:
+        needed: bytes that are needed.
+        folder: folder that they are written to; it need not exist yet.
+        what: what needs them, for the error.
 
     Raises:
-        RunError: it has not.
+        RunError: there is too little room.
     """
     free = free_on_disk(folder)
     if needed > free:
         raise RunError(
-            f"{what}: {needed / 1e9:.1f} GB are needed on disk, and that of {folder} has {free / 1e9:.1f} "
-            f"GB left",
+            f"{what}: {needed / 1e9:.1f} GB are needed on disk, and that of {folder} has "
+            f"{free / 1e9:.1f} GB left",
             hint="make room, or name a folder on another disk with --out",
         )
 
 
 def free_on_disk(folder: Path) -> int:
-    """Bytes that are free where a folder is, which need not exist yet."""
+    """Returns the bytes that are free on a folder's disk; the folder need not exist yet."""
     there = folder.resolve()
     while not there.exists():
         there = there.parent

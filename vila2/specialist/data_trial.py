@@ -1,4 +1,4 @@
-"""Whether a specialist's data gives samples: its first inputs, as the plugin's builder reads them."""
+"""Tries a specialist's data: builds samples from its first inputs, as the plugin's builder reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
@@ -21,11 +21,32 @@ from vila2.recipe.specialist_recipe import RUN
 from vila2.specialist.making_steps import samples_of, shards_of
 from vila2.specialist.specialist_job import Job, builder_config, what_it_reads
 
-_TRIED = 100  # inputs that are looked at
-_FIRST = 20  # of a source, which may have to be made first; all of _TRIED where these give nothing
+#: Number of inputs that are tried.
+_TRIED = 100
+#: Number of inputs of a source that are tried first, since they may have to be made; then _TRIED where they
+#: give nothing.
+_FIRST = 20
+#: Number of rejects that are shown.
 _EXAMPLES = 2
-_DETAIL = 200  # letters of a reject's detail
-_SECONDS = 2.0  # that a dry run counts on for
+#: Characters of a reject's detail that are shown.
+_DETAIL = 200
+#: Seconds for which a dry run goes on counting.
+_SECONDS = 2.0
+
+
+#: What a dry run shows of a specialist's data; see :class:`Tried`.
+TriedRow = TypedDict(
+    "TriedRow",
+    {
+        "from": str,
+        "looked_at": int,
+        "all": bool,
+        "samples": dict[str, int],
+        "rejected": dict[str, int],
+        "examples": list[str],
+        "expected": int | None,
+    },
+)
 
 
 @dataclass(slots=True)
@@ -33,14 +54,15 @@ class Tried:
     """What the first inputs gave.
 
     Attributes:
-        where: the data, for a reader.
-        first: the first sample of every subset.
-        samples: by subset; a share of them will be held out.
-        rejected: inputs, and parts of inputs, by reason.
-        examples: of them, of different reasons as far as there are.
-        bytes: of the samples' images.
-        whole: whether all of the inputs that were taken were looked at.
-        imported: how many inputs of a source were taken, of ``total``, where it says how many it has.
+        where: name of the data, for a reader.
+        first: first sample of every subset.
+        samples: numbers of samples by subset; a share of them will be held out.
+        rejected: numbers of rejected inputs, and parts of inputs, by reason.
+        examples: some rejects, with different reasons where there are several.
+        bytes: bytes of the samples' images.
+        whole: whether all inputs that were taken were looked at.
+        imported: number of inputs that were taken from a source; None where the data lies ready.
+        total: number of inputs that the source has; None where it does not say.
     """
 
     where: str
@@ -55,18 +77,23 @@ class Tried:
 
     @property
     def looked_at(self) -> int:
-        """Samples and rejects together."""
+        """The number of samples and rejects together."""
         return self.samples.total() + self.rejected.total()
 
     @property
     def times(self) -> float | None:
-        """How many times as much there is in all; None where that is unknown."""
+        """The size of all the data, in multiples of what was tried; None where it is unknown."""
         if self.imported:
             return self.total / self.imported if self.total else None
         return 1.0 if self.whole else None
 
     def take(self, item: Sample | Reject, subset: str) -> None:
-        """Counts a sample or a reject."""
+        """Counts a sample or a reject.
+
+        Args:
+            item: sample or reject.
+            subset: subset of samples that name none.
+        """
         if isinstance(item, Reject):
             if len(self.examples) < _EXAMPLES and item.reason not in self.rejected:
                 self.examples.append(item)
@@ -78,13 +105,13 @@ class Tried:
         self.bytes += sum(len(image) for image in item.images)
 
     def refused(self) -> str:
-        """What was rejected, by reason, and examples."""
+        """Says what was rejected, by reason, with examples."""
         counts = ", ".join(f"{reason} {count}" for reason, count in self.rejected.most_common()) or "none"
         shown = "".join(f"\n  for example {_shown(reject)}" for reject in self.examples)
         return f"rejected: {counts}{shown}"
 
-    def to_json(self) -> dict[str, Any]:
-        """For a dry run."""
+    def to_json(self) -> TriedRow:
+        """Returns what a dry run shows."""
         times = self.times
         return {
             "from": self.where,
@@ -98,14 +125,14 @@ class Tried:
 
 
 def try_data(job: Job, *, count_on: bool = False) -> Tried:
-    """Looks at the first inputs of a specialist's data.
+    """Tries the first inputs of a specialist's data.
 
     Args:
-        job: whose data.
-        count_on: count all that there is, as far as that takes a moment only.
+        job: what the specialist is made of.
+        count_on: whether to count all inputs, as far as this takes a moment only.
 
     Raises:
-        DataError: they give no sample; with the rejects by reason and examples.
+        DataError: the inputs give no sample; the error names the rejects by reason.
         PluginError: the builder fails.
     """
     spec = _spec(job)
@@ -120,7 +147,7 @@ def try_data(job: Job, *, count_on: bool = False) -> Tried:
         with tempfile.TemporaryDirectory() as temporary:
             data = _some_data(spec, Path(temporary), count, found)
             if data is not None:
-                _look(job, data, found, count_on)
+                _build_some(job, data, found, count_on)
         if found.samples or found.imported is None or found.imported < count:
             break
         found = Tried(found.where)
@@ -134,10 +161,10 @@ def try_data(job: Job, *, count_on: bool = False) -> Tried:
 
 
 def _check_evidence(job: Job, spec: DatasetSpec) -> None:
-    """Whether it is known what a run's own images show, which are built from where no data is named.
+    """Checks that the run's own images, which are built from where no data is named, carry evidence.
 
     Raises:
-        DataError: of none of the first.
+        DataError: none of the first images does.
     """
     from vila2.sources.first_samples import some_samples
 
@@ -150,7 +177,8 @@ def _check_evidence(job: Job, spec: DatasetSpec) -> None:
         )
 
 
-def _look(job: Job, data: Path, found: Tried, count_on: bool) -> None:
+def _build_some(job: Job, data: Path, found: Tried, count_on: bool) -> None:
+    """Builds from the data until every subset that is trained on has a sample; counts on where asked to."""
     of = f"{job.plugin}, builder"
     builder = call(load_reference(job.specialist.builder, of=of), builder_config(job, data), of=of)
     needed = {name for name in job.recipe.datasets() if not name.startswith(RUN)}
@@ -172,14 +200,14 @@ def _items(builder: Any, of: str) -> Iterator[Sample | Reject]:
 
 
 def _spec(job: Job) -> DatasetSpec:
-    """The data, or where the run will import it from."""
+    """The data, or the source that the run will import it from."""
     if job.images is not None and not job.images.done:
         return job.origin.sources[job.origin.recaptioned or ""]
     return job.data
 
 
 def _some_data(spec: DatasetSpec, folder: Path, count: int, found: Tried) -> Path | None:
-    """The data as it lies, or the first inputs of a source as a dataset; None where these are rejected."""
+    """Returns the data as it lies, or the first inputs of a source as a dataset; None if all are rejected."""
     if spec.source in ("path", "shards"):
         return Path(str(spec.path))
     from vila2.sources import open_source

@@ -1,4 +1,4 @@
-"""A specialist that was made before."""
+"""A specialist that was made before, and its ``specialist.json``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from vila2.errors import RunError
 from vila2.nearest import nearest
 from vila2.plugin.host import Host
+from vila2.recipe.specialist_recipe import AnnotateSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,25 +18,30 @@ class MadeSpecialist:
     """A specialist that ``vila2 specialize`` made.
 
     Attributes:
-        plugin: its name.
-        model: the checkpoint's folder.
-        provenance: what ``specialist.json`` says.
+        plugin: name of its plugin.
+        model: folder of its checkpoint.
+        provenance: content of ``specialist.json``.
     """
 
     plugin: str
     model: Path
     provenance: dict[str, Any]
 
+    @property
+    def annotate(self) -> AnnotateSpec:
+        """How its recipe says that it is asked."""
+        return AnnotateSpec.model_validate(self.provenance["annotate"])
+
     @classmethod
     def open(cls, folder: Path, plugin: str | None = None) -> MadeSpecialist:
-        """Reads a specialist's folder, or its checkpoint's, which says as much.
+        """Reads a specialist's folder, or its checkpoint's folder, which holds the same file.
 
         Args:
-            folder: of the specialist.
-            plugin: that it must be of; any by default.
+            folder: folder of the specialist.
+            plugin: name of the plugin that it must be of; any by default.
 
         Raises:
-            RunError: none is there, it is not finished, damaged, or another plugin's.
+            RunError: no specialist is there, it is unfinished or damaged, or it is another plugin's.
         """
         file = folder / "specialist.json"
         if not file.is_file():
@@ -47,7 +53,8 @@ class MadeSpecialist:
                 f"{folder}: no finished specialist here (no specialist.json)",
                 hint=f"did you mean {near!r}?"
                 if near
-                else f"`vila2 specialize --plugin {what or 'PLUGIN'}` makes one; --specialist FOLDER where it went elsewhere",
+                else f"`vila2 specialize --plugin {what or 'PLUGIN'}` makes one; --specialist FOLDER names "
+                "one that lies elsewhere",
             )
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
@@ -55,7 +62,7 @@ class MadeSpecialist:
                 raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         except (ValueError, AttributeError) as error:
             raise RunError(
-                f"{file} is damaged ({error})", hint="`vila2 specialize`, as it made it, writes it again"
+                f"{file} is damaged ({error})", hint="the same `vila2 specialize` command writes it again"
             ) from error
         if plugin not in (None, content["plugin"]):
             raise RunError(
@@ -66,14 +73,14 @@ class MadeSpecialist:
 
 
 def _installed(plugin: str) -> str:
-    """The name of a plugin that is installed.
+    """Returns the name of an installed plugin.
 
     Raises:
-        PluginError: none is of that name.
+        PluginError: no plugin of that name is installed.
     """
     return Host().plugin(plugin).name
 
 
 def specialist_folder(run: Path, plugin: str) -> Path:
-    """Where ``vila2 specialize`` puts a specialist of a run's generalist."""
+    """Returns the folder in which ``vila2 specialize`` puts a specialist of a run's generalist."""
     return run / "specialists" / plugin

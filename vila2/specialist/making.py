@@ -1,4 +1,4 @@
-"""Making a specialist: build its data, fine-tune the generalist on it, and compare the two (VILA² section 2.2).
+"""Making a specialist: build its data, fine-tune the generalist, compare the two (VILA² section 2.2).
 
     data     = import(--data)                                     # where that names a source
     built    = plugin.builder(data)                               # subsets, and what is held out
@@ -6,7 +6,7 @@
     model    = train(stage, built + run:sft)                      # every stage of the plugin's recipe
     scores   = plugin.metrics(held-out questions)                 # of the generalist and of the specialist
 
-Each is a step of a run in the specialist's folder: finished ones are never done again.
+Each is a step of a run in the specialist's folder. Finished steps are never done again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,16 @@ from vila2.train.train_settings import TrainSettings
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The steps of a job."""
+    """The steps of a job.
+
+    Attributes:
+        built: data that the plugin's builder made.
+        start: generalist with the tokens and coordinates that the specialist needs.
+        stages: trained stages, by name.
+        generalist: scores of the generalist on the held-out questions.
+        specialist: scores of the specialist on the same questions.
+        saved: finished specialist with its provenance.
+    """
 
     built: StepResult
     start: StepResult
@@ -60,67 +69,89 @@ def make(
     processes: int = 1,
     before_training: Callable[[StepResult, StepResult], None] | None = None,
 ) -> Made:
-    """The steps of a job, in order.
+    """Does the steps of a job, in order.
 
     Args:
-        job: of :func:`prepare_job`.
-        run: where they are done.
-        steps: what their names begin with.
-        processes: that train together.
-        before_training: called when the data is built and the model prepared.
+        job: what the specialist is made of; see :func:`~vila2.specialist.specialist_job.prepare_job`.
+        run: run in which the steps are done.
+        steps: beginning of the steps' names.
+        processes: number of processes that train together.
+        before_training: called with the built data and the prepared model.
     """
-    dtype = job.origin.dtype
-    built = _build(job, run)
-    start = model = run.step(
-        f"{steps}start",
-        prepare,
-        settings=PrepareSettings(dtype=dtype, **tokens_and_coordinates(job.specialist, job.recipe)),
-        inputs={"model": job.origin.start(job.recipe.start)},
-    )
+    built, start = _build(job, run), _prepare(job, run, steps)
     if before_training is not None:
         before_training(built, start)
-    stages = {}
-    for name, stage in job.recipe.stages.items():
-        mixture, inputs = mixture_of(job, stage, built)
-        spec = stage.model_copy(update={"mixture": tuple(mixture)})
-        model = stages[name] = run.step(
-            f"{steps}train-{name}",
-            train,
-            settings=TrainSettings(
-                name=name, stage=spec, seed=job.recipe.seed, dtype=dtype, processes=processes
-            ),
-            inputs={"model": model, **inputs},
-        )
-    held_out = _dataset(built, HELD_OUT)
-    scores = {
-        whose: run.step(
-            f"{steps}{whose}-scores",
-            ask_held_out,
-            settings=AskSettings(
-                plugin=job.name,
-                plugin_version=job.plugin.version,
-                **dict(job.recipe.evaluate),
-                seed=job.recipe.seed,
-                dtype=dtype,
-                engine=job.engine,
-            ),
-            inputs={"model": checkpoint, "data": held_out},
-        )
-        for whose, checkpoint in (("generalist", job.origin.generalist), ("specialist", checkpoint(model)))
-    }
+    stages = _train(job, run, steps, processes, built, start)
+    model = list(stages.values())[-1]
+    generalist = _ask(job, run, f"{steps}generalist-scores", job.origin.generalist, built)
+    specialist = _ask(job, run, f"{steps}specialist-scores", checkpoint(model), built)
     saved = run.step(
         f"{steps}specialist",
         save,
         settings=SaveSettings(provenance=provenance(job)),
         inputs={"model": model, "start": start, "built": built},
     )
-    return Made(built, start, stages, scores["generalist"], scores["specialist"], saved)
+    return Made(built, start, stages, generalist, specialist, saved)
+
+
+def _prepare(job: Job, run: Run, steps: str) -> StepResult:
+    """Gives the generalist the tokens and coordinates that the specialist needs."""
+    needs = tokens_and_coordinates(job.specialist, job.recipe)
+    return run.step(
+        f"{steps}start",
+        prepare,
+        settings=PrepareSettings(dtype=job.origin.dtype, **needs),
+        inputs={"model": job.origin.start(job.recipe.start)},
+    )
+
+
+def _train(
+    job: Job, run: Run, steps: str, processes: int, built: StepResult, start: StepResult
+) -> dict[str, StepResult]:
+    """Trains every stage of the recipe, each from the model of the one before it."""
+    model, stages = start, dict[str, StepResult]()
+    for name, stage in job.recipe.stages.items():
+        mixture, inputs = mixture_of(job, stage, built)
+        model = stages[name] = run.step(
+            f"{steps}train-{name}",
+            train,
+            settings=TrainSettings(
+                name=name,
+                stage=stage.model_copy(update={"mixture": tuple(mixture)}),
+                seed=job.recipe.seed,
+                dtype=job.origin.dtype,
+                processes=processes,
+            ),
+            inputs={"model": model, **inputs},
+        )
+    return stages
+
+
+def _ask(job: Job, run: Run, step: str, model: StepResult | Path | str, built: StepResult) -> StepResult:
+    """Asks a model the held-out questions, and scores its answers."""
+    return run.step(
+        step,
+        ask_held_out,
+        settings=AskSettings(
+            plugin=job.name,
+            plugin_version=job.plugin.version,
+            **dict(job.recipe.evaluate),
+            seed=job.recipe.seed,
+            dtype=job.origin.dtype,
+            engine=job.engine,
+        ),
+        inputs={"model": model, "data": _dataset(built, HELD_OUT)},
+    )
 
 
 def provenance(job: Job) -> dict[str, Any]:
-    """Where a specialist comes from, as far as that is known before it is made."""
+    """Returns where a specialist comes from, as far as that is known before it is made.
+
+    It becomes a part of specialist.json.
+    """
     config, paths = config_settings(job)
-    # A specialist of a run that is under way lies in it: its folder may be renamed, and nothing is to be done again.
+    # A specialist of a run under way lies in the run. Its folder may be renamed, and nothing is done again
+    # for that.
     inside = isinstance(job.origin.generalist, StepResult)
     run = None if inside or job.origin.run is None else str(job.origin.run)
     return {
@@ -144,7 +175,17 @@ def provenance(job: Job) -> dict[str, Any]:
 def mixture_of(
     job: Job, stage: StageSpec, built: StepResult
 ) -> tuple[list[MixtureEntry], dict[str, StepResult | Path]]:
-    """A stage's mixture with ``run:STAGE`` spelled out, and the inputs that it needs."""
+    """Returns a stage's mixture with ``run:STAGE`` spelled out, and the datasets and layers that it reads.
+
+    Args:
+        job: what the specialist is made of.
+        stage: stage of its recipe.
+        built: data that the plugin's builder made.
+
+    Raises:
+        DataError: the builder made no sample of a subset that the stage trains on.
+        RunError: the generalist has no such stage.
+    """
     entries: list[MixtureEntry] = []
     inputs: dict[str, StepResult | Path] = {}
     for entry in stage.mixture:
@@ -159,8 +200,13 @@ def mixture_of(
                 hint=f"check --data, or leave it out: --set stages.NAME.mixture=[...]; see {built.folder}",
             )
         entries.append(entry)
-        inputs[f"data.{entry.dataset}"] = _dataset(built, f"train-{entry.dataset}")
+        inputs[f"data.{entry.dataset}"] = training_subset(built, entry.dataset)
     return entries, inputs
+
+
+def training_subset(built: StepResult, subset: str) -> StepResult:
+    """Returns a subset that the builder made to train on, in the form of a step's result."""
+    return _dataset(built, f"train-{subset}")
 
 
 def _build(job: Job, run: Run) -> StepResult:
@@ -185,6 +231,6 @@ def _build(job: Job, run: Run) -> StepResult:
 
 
 def _dataset(built: StepResult, name: str) -> StepResult:
-    """One of the datasets of the build, in the place of a step."""
+    """One of the datasets of the build, in the form of a step's result."""
     folder = built.folder / name
     return StepResult(name, digest_value([built.digest, name]), folder, {}, built.done)

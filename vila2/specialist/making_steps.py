@@ -1,6 +1,6 @@
-"""The work of a specialist's steps: build its data, prepare the model, ask what was held out, save.
+"""The steps that make a specialist: build its data, prepare its model, ask the held-out questions, save it.
 
-Each may be killed at any moment and goes on from what it finds.
+A step may be killed at any moment. Then it goes on from what it finds in its folder.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
 from vila2.data.atomic import write_json_atomic
 from vila2.errors import DataError, PluginError
@@ -20,28 +20,34 @@ from vila2.progress import Progress
 from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.values import DEFAULT_ENGINE, Later, Part
 from vila2.recipe.specialist_recipe import AnswerSpec
-from vila2.run.step_files import read_done
+from vila2.run.step_files import read_results
 from vila2.run.step_kinds import Inputs, step_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from transformers import PreTrainedModel
+
     from vila2.data.sample import Sample
     from vila2.data.shards import Reject
+    from vila2.specialist.build_tally import KindCount
 
+#: Name of the dataset of images that are asked about and not trained on.
 HELD_OUT = "held-out"
+#: Number of rejects that an error shows, and of their letters.
+_SHOWN_REJECTS, _SHOWN_LETTERS = 2, 300
 
 
 class BuildSettings(Part):
-    """What built data is a function of, besides the user's data.
+    """What built data depends on, besides the user's data.
 
     Attributes:
         plugin: name of the plugin.
-        plugin_version: its version.
-        config: settings of the builder that are no paths, as JSON.
-        prompts: the plugin's prompts and questions.
+        plugin_version: version of the plugin.
+        config: settings of the builder except paths, as JSON.
+        prompts: prompts and questions of the plugin.
         held_out: share of the images that is asked about and not trained on.
-        seed: seed of that choice.
+        seed: seed of the choice of these images.
     """
 
     plugin: str
@@ -53,7 +59,13 @@ class BuildSettings(Part):
 
 
 class PrepareSettings(Part):
-    """What a specialist asks of the generalist's vocabulary; the tokens are those of ``TokenSpec.to_json``."""
+    """What a specialist needs in the generalist's vocabulary.
+
+    Attributes:
+        dtype: type of the weights.
+        tokens: tokens to add, as ``TokenSpec.to_json`` writes them.
+        coordinates: way of writing coordinates; None for the generalist's.
+    """
 
     dtype: Dtype
     tokens: tuple[dict[str, Any], ...]
@@ -61,7 +73,14 @@ class PrepareSettings(Part):
 
 
 class AskSettings(AnswerSpec):
-    """What a specialist's scores are a function of, besides the model and what was held out."""
+    """What scores depend on, besides the model and the held-out images.
+
+    Attributes:
+        plugin: name of the plugin.
+        plugin_version: version of the plugin.
+        seed: seed of the choice of questions, and of the intervals.
+        dtype: type of the weights.
+    """
 
     plugin: str
     plugin_version: str
@@ -71,34 +90,71 @@ class AskSettings(AnswerSpec):
 
 
 class SaveSettings(Part):
-    """Where a specialist comes from, as JSON."""
+    """What a saved specialist depends on, besides its model.
+
+    Attributes:
+        provenance: where it comes from, as JSON.
+    """
 
     provenance: dict[str, Any]
 
 
+class BuildResults(TypedDict):
+    """Counts of built data.
+
+    Attributes:
+        built: number of samples built.
+        samples: numbers of samples by dataset: ``train-SUBSET`` and ``held-out``.
+        rejected: numbers of inputs that could not be used, by reason.
+        kinds: exchanges by kind.
+    """
+
+    built: int
+    samples: dict[str, int]
+    rejected: dict[str, int]
+    kinds: dict[str, KindCount]
+
+
+class AskResults(TypedDict):
+    """Scores on the held-out questions.
+
+    Attributes:
+        measures: the plugin's measures, as results.json has them.
+        questions: number of questions.
+        statuses: numbers of answers by status.
+    """
+
+    measures: list[dict[str, Any]]
+    questions: int
+    statuses: dict[str, int]
+
+
 @step_kind("build", BuildSettings, digested_as="vila2.cycle.specialist_work.build")
 def build(folder: Path, settings: BuildSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-    """Runs a plugin's builder over a user's data: a dataset for each subset, and what is held out.
+    """Builds a specialist's data: runs a plugin's builder over the user's data.
 
     Args:
-        folder: of this step; ``train-SUBSET`` and ``held-out`` are the datasets.
-        settings: its plugin, builder's settings, share held out and seed; what else stands there only tells one
-            build from another.
-        inputs: ``data``, and every other path among the builder's settings.
-        progress: shows the samples.
+        folder: folder of the step; the datasets ``train-SUBSET`` and ``held-out`` are made in it.
+        settings: plugin, builder's settings, share held out and seed. Prompts and the plugin's version have
+            no effect here, but a change of them means another build.
+        inputs: ``data``, the user's data, and every other path among the builder's settings.
+        progress: what counts the samples.
+
+    Returns:
+        The counts of :class:`BuildResults`.
 
     Raises:
         DataError: nothing was built, or nothing is left to train on or to ask.
-        PluginError: the builder fails, or gives a subset that it does not declare.
+        PluginError: the builder fails, or makes a sample of a subset that it does not declare.
     """
     from vila2.data.mixtures import select_share
     from vila2.data.resumable import Pieces
-    from vila2.specialist.build_tally import BuildTally, merge_tallies
+    from vila2.specialist.build_tally import BuildTally, PieceTally, merge_tallies
 
     name = settings.plugin
     of = f"{Host().plugin(name)}, builder"
     if (folder / "built.json").exists():  # killed between the end of the work and that of the step
-        return json.loads((folder / "built.json").read_bytes())
+        return dict(json.loads((folder / "built.json").read_bytes()))
     specialist = Host().specialist(name)
     kind = load_reference(specialist.builder, of=of)
     config = load_reference(specialist.config, of=of)(**inputs, **settings.config)
@@ -123,29 +179,43 @@ def build(folder: Path, settings: BuildSettings, inputs: Inputs, progress: Progr
                 samples = samples_of(builder, shard, of)
                 pieces.write(number, samples, group=group, tally=BuildTally(), progress=task)
     datasets, rejected, tallies = pieces.join(len(shards))
-    tally = merge_tallies(tallies)
+    tally = merge_tallies(cast(PieceTally, one) for one in tallies)
     counts = {subset: info.count for subset, info in datasets.items()}
-    results = {"built": tally["samples"], "samples": counts, "rejected": rejected, "kinds": tally["kinds"]}
+    results: BuildResults = {
+        "built": tally["samples"],
+        "samples": counts,
+        "rejected": rejected,
+        "kinds": tally["kinds"],
+    }
     _check_built(folder, results, settings.held_out)
     write_json_atomic(folder / "built.json", results)
     pieces.discard()
-    return results
+    return dict(results)
 
 
 def shards_of(builder: Any, of: str) -> list[str]:
-    """The names of a builder's shards.
+    """Returns the names of a builder's shards.
+
+    Args:
+        builder: builder of a plugin.
+        of: name of the builder, for errors.
 
     Raises:
-        PluginError: it fails, or gives something else.
+        PluginError: the builder fails, or returns something else.
     """
     return listed(call(builder.shards, of=of), str, of=f"{of}, shards()")
 
 
 def samples_of(builder: Any, shard: str, of: str) -> Iterator[Sample | Reject]:
-    """A shard's samples, one after the other; what goes wrong in the plugin's code carries its name.
+    """Builds the samples of a shard, one after the other.
+
+    Args:
+        builder: builder of a plugin.
+        shard: name of the shard.
+        of: name of the builder, for errors.
 
     Raises:
-        PluginError: it fails, or gives something else.
+        PluginError: the builder fails, or gives something else.
     """
     from vila2.data.sample import Sample
     from vila2.data.shards import Reject
@@ -156,14 +226,15 @@ def samples_of(builder: Any, shard: str, of: str) -> Iterator[Sample | Reject]:
         yield checked(item, Sample | Reject, of=of)
 
 
-def _check_built(folder: Path, results: Mapping[str, Any], held_out: float) -> None:
+def _check_built(folder: Path, results: BuildResults, held_out: float) -> None:
+    """Checks that there is something to train on, and something to ask."""
     counts = results["samples"]
     if not counts:
         from vila2.data.rejects import describe_rejects
 
         rejects = describe_rejects(results["rejected"], folder / "rejected.jsonl") or "none"
         raise DataError(
-            f"nothing was built; rejected: {rejects}",
+            f"nothing was built; rejected: {rejects}{_examples(folder / 'rejected.jsonl')}",
             hint=f"see {folder / 'rejected.jsonl'}, and check --data",
         )
     for missing, there in ((HELD_OUT, HELD_OUT in counts), ("train", set(counts) - {HELD_OUT})):
@@ -174,13 +245,32 @@ def _check_built(folder: Path, results: Mapping[str, Any], held_out: float) -> N
             )
 
 
+def _examples(rejected: Path) -> str:
+    """Shows some rejects of different reasons, a line each."""
+    shown: dict[str, str] = {}
+    with rejected.open(encoding="utf-8") as lines:
+        for line in lines:
+            reject = json.loads(line)
+            fields = (reject.get(name, "") for name in ("where", "key", "reason", "detail"))
+            parts = dict.fromkeys(" ".join(str(field).split()) for field in fields if field)
+            shown.setdefault(reject["reason"], ": ".join(parts)[:_SHOWN_LETTERS])
+            if len(shown) == _SHOWN_REJECTS:
+                break
+    return "".join(f"\n  for example {text}" for text in shown.values())
+
+
 @step_kind("prepare", PrepareSettings, digested_as="vila2.cycle.specialist_work.prepare")
 def prepare(folder: Path, settings: PrepareSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-    """The generalist with the tokens and the coordinates that a specialist needs.
+    """Gives the generalist the tokens and the coordinates that a specialist needs.
 
     Args:
-        settings: its type of weights, tokens and coordinates.
-        inputs: ``model``, a checkpoint's folder or a hub id.
+        folder: folder of the step; the model is saved in ``model``.
+        settings: type of the weights, tokens and coordinates.
+        inputs: ``model``, folder or hub id of the generalist's checkpoint.
+        progress: what shows the step.
+
+    Returns:
+        ``digest`` of the generalist, and the ``coordinates`` that the model writes.
     """
     from vila2.model.coordinate_scheme import scheme_of
     from vila2.model.generalist import load_generalist
@@ -195,9 +285,16 @@ def prepare(folder: Path, settings: PrepareSettings, inputs: Inputs, progress: P
 
 
 def give_tokens(
-    model: Any, processor: Any, tokens: Sequence[Mapping[str, Any]], coordinates: str | None
+    model: PreTrainedModel, processor: Any, tokens: Sequence[Mapping[str, Any]], coordinates: str | None
 ) -> None:
-    """Adds a specialist's tokens and its way of writing coordinates, in place; what is there already stays."""
+    """Adds a specialist's tokens and its way of writing coordinates to a model. What is there already stays.
+
+    Args:
+        model: generalist, which is changed.
+        processor: processor of the generalist, which is changed.
+        tokens: tokens to add, as ``TokenSpec.to_json`` writes them.
+        coordinates: way of writing coordinates; None for the generalist's.
+    """
     from vila2.data.tokens import TokenSpec
     from vila2.model.coordinate_scheme import scheme_of, set_coordinates
     from vila2.model.special_tokens import add_token_groups
@@ -209,9 +306,20 @@ def give_tokens(
 
 @step_kind("ask-held-out", AskSettings, digested_as="vila2.cycle.specialist_work.ask_held_out")
 def ask_held_out(folder: Path, settings: AskSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-    """Scores a model by a specialist's own metrics on what was held out.
+    """Asks a model the held-out questions, and scores its answers by the plugin's own metrics.
 
-    Writes ``items.json`` and ``said.json``. Returns ``measures``, ``questions`` and ``statuses``.
+    Args:
+        folder: folder of the step; ``items.json`` (item scores) and ``said.json`` (answers) are written in
+            it.
+        settings: plugin, limits of the answers, and seed.
+        inputs: ``model``, folder or hub id of a checkpoint; ``data``, dataset with the held-out images.
+        progress: what counts the answers.
+
+    Returns:
+        The scores of :class:`AskResults`.
+
+    Raises:
+        PluginError: the metrics fail, or return something else than scores.
     """
     from collections import Counter
 
@@ -226,7 +334,7 @@ def ask_held_out(folder: Path, settings: AskSettings, inputs: Inputs, progress: 
     journal, scored = Journal(folder / "asked.partial.jsonl"), folder / "scored.json"
     if scored.exists():  # killed between the end of the work and that of the step
         journal.remove()
-        return json.loads(scored.read_bytes())
+        return dict(json.loads(scored.read_bytes()))
     specialist, of = Host().specialist(settings.plugin), f"{Host().plugin(settings.plugin)}, metrics"
     score = load_reference(specialist.metrics, of=of)
     engine = JournalledEngine(open_engine(settings.engine, inputs["model"], dtype=settings.dtype), journal)
@@ -243,24 +351,34 @@ def ask_held_out(folder: Path, settings: AskSettings, inputs: Inputs, progress: 
     write_json_atomic(folder / "said.json", said_rows(engine, asked))
     measures = [measure_row(settings.plugin, name, item, seed=settings.seed) for name, item in items.items()]
     statuses = Counter(one.said.status for one in asked)
-    results = {"measures": measures, "questions": len(asked), "statuses": dict(sorted(statuses.items()))}
+    results: AskResults = {
+        "measures": measures,
+        "questions": len(asked),
+        "statuses": dict(sorted(statuses.items())),
+    }
     write_json_atomic(scored, results)
     journal.remove()
-    return results
+    return dict(results)
 
 
 @step_kind("save", SaveSettings, digested_as="vila2.cycle.specialist_work.save")
 def save(folder: Path, settings: SaveSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-    """The finished specialist with its provenance: ``model/`` and, in it, ``specialist.json``.
+    """Saves the finished specialist with its provenance.
 
     Args:
-        settings: the provenance.
-        inputs: the steps ``model``, ``start`` (which knows the generalist's digest) and ``built``.
+        folder: folder of the step; ``model`` in it holds the checkpoint and ``specialist.json``.
+        settings: provenance, as far as it is known before the work.
+        inputs: folders of the steps ``model``, the last trained stage, ``start``, which knows the
+            generalist's digest, and ``built``.
+        progress: not used.
+
+    Returns:
+        The content of ``specialist.json``.
     """
     made = {
         **settings.provenance,
-        "generalist_digest": read_done(inputs["start"])["results"]["digest"],
-        "samples": read_done(inputs["built"])["results"]["samples"],
+        "generalist_digest": read_results(inputs["start"])["digest"],
+        "samples": read_results(inputs["built"])["samples"],
     }
     model = folder / "model"
     shutil.rmtree(model, ignore_errors=True)

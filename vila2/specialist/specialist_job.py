@@ -1,4 +1,4 @@
-"""What a specialist is made of: plugin, recipe, generalist and data, checked before any work."""
+"""A job: what a specialist is made of (plugin, recipe, generalist and data), checked before any work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pydantic import ValidationError
 
@@ -32,18 +32,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Everything that a specialist is made of, checked as far as that goes without working.
+    """Everything that a specialist is made of, checked as far as this is possible before the work.
 
     Attributes:
-        plugin, specialist: from the host.
-        recipe: the plugin's, or the user's, overrides applied.
-        recipe_from: where the recipe stood.
-        origin: the generalist.
+        plugin: installed plugin.
+        specialist: specialist that the plugin describes.
+        recipe: recipe of the plugin or the user, overrides applied.
+        recipe_from: file or package that the recipe was read from.
+        origin: generalist that it starts from.
         data: what the builder reads: a path, or a source that is imported first.
-        images: the run's own dataset, where the builder reads that and the run is under way.
-        mix: datasets in the place of ``run:STAGE``.
-        subsets, builder_version: of the builder.
-        engine: name of the engine that asks generalist and specialist about what was held out.
+        mix: folders of datasets that stand in for ``run:STAGE``.
+        subsets: names of the subsets that the builder makes.
+        builder_version: version of the builder.
+        images: the run's own dataset, where the builder reads it and the run is under way.
+        engine: name of the engine that asks generalist and specialist the held-out questions.
     """
 
     plugin: Installed
@@ -60,6 +62,7 @@ class Job:
 
     @property
     def name(self) -> str:
+        """The name of the specialist, which is the plugin's."""
         return self.specialist.name
 
 
@@ -77,18 +80,20 @@ def prepare_job(
     """Finds and checks what a specialist is made of.
 
     Args:
-        plugin: its name.
-        origin: of :func:`vila2.specialist.origin.find_origin`.
-        data: source ``path`` is a file or folder as it lies; any other source is imported first. None: what
-            the recipe says, or else the run's own images where they carry evidence.
-        recipe: in the place of the plugin's own.
-        overrides: of :func:`vila2.recipe.specialist_recipe.read_specialist_recipe`.
-        mix: folders of datasets in the place of ``run:STAGE``.
+        plugin: name of the plugin.
+        origin: generalist to start from; see :func:`vila2.specialist.origin.find_origin`.
+        data: what to build from. With source ``path``, the builder reads a file or folder as it lies; any
+            other source is imported first. None: what the recipe says, else the run's own images where they
+            carry evidence.
+        recipe: file of a recipe that replaces the plugin's own.
+        overrides: changes of the recipe, as ``KEY=VALUE``.
+        mix: folders of datasets that stand in for ``run:STAGE``.
         engine: name of the engine that asks the models; None stands for the origin's.
-        told_as: how the overrides were given, for errors.
+        told_as: way in which the overrides were given, for errors.
 
     Raises:
-        Vila2Error: what is wrong: plugin, recipe, a builder's setting, a stage or a dataset that is not there.
+        Vila2Error: the plugin, the recipe, a setting of the builder, a stage or a dataset is missing or
+            wrong.
     """
     host = Host()
     installed, specialist = host.plugin(plugin), host.specialist(plugin)
@@ -111,15 +116,15 @@ def prepare_job(
     images = None if data else origin.images_under_way
     wrong: list[Vila2Error] = []
     engine = engine or origin.engine
-    looks: list[Callable[[], object]] = [
+    checks: list[Callable[[], object]] = [
         lambda: find_engine(engine),
         lambda: _check_data(data or _own_data(origin, installed, specialist), images, specialist),
         lambda: origin.start(read.start),
         lambda: _check_mixtures(read, origin, mix),
     ]
-    for look in looks:
+    for check in checks:
         try:
-            look()
+            check()
         except Vila2Error as error:
             wrong.append(error)
     _raise_all(wrong)
@@ -140,19 +145,33 @@ def prepare_job(
 
 
 def builder_config(job: Job, data: Path) -> Any:
-    """The builder's settings."""
+    """Returns the builder's settings, of the class that the plugin declares, with the data to read."""
     return load_reference(job.specialist.config, of=f"{job.plugin}, config")(data=data, **job.recipe.build)
 
 
 def config_settings(job: Job) -> tuple[dict[str, Any], dict[str, Path]]:
-    """The builder's settings with their defaults, and those that are paths, whose content counts, not their name."""
+    """Returns the builder's settings with their defaults, and apart from them those that are paths.
+
+    Of a path, the content counts and not the name.
+    """
     config = builder_config(job, Path(job.data.path or "."))
     paths = {name: value for name, value in config if isinstance(value, Path) and name != "data"}
-    return config.model_dump(mode="json", exclude={"data", *paths}), paths
+    settings: dict[str, Any] = config.model_dump(mode="json", exclude={"data", *paths})
+    return settings, paths
 
 
-def tokens_and_coordinates(specialist: Specialist, recipe: SpecialistRecipe) -> dict[str, Any]:
-    """What a specialist asks of a model's vocabulary, JSON-able; the recipe decides about coordinates."""
+class VocabularyNeeds(TypedDict):
+    """What a specialist needs in a model's vocabulary: tokens, and a way of writing coordinates."""
+
+    tokens: list[dict[str, Any]]
+    coordinates: str | None
+
+
+def tokens_and_coordinates(specialist: Specialist, recipe: SpecialistRecipe) -> VocabularyNeeds:
+    """Returns what a specialist needs in a model's vocabulary.
+
+    Coordinates in the recipe win over the plugin's.
+    """
     return {
         "tokens": [spec.to_json() for spec in specialist.tokens],
         "coordinates": recipe.coordinates or specialist.coordinates,
@@ -160,26 +179,29 @@ def tokens_and_coordinates(specialist: Specialist, recipe: SpecialistRecipe) -> 
 
 
 def recipe_text(job: Job) -> str:
-    """The recipe as it is run, as YAML."""
+    """Returns the recipe, as it is run, as YAML."""
     from vila2.recipe.file.yaml import write_yaml
 
     return write_yaml(job.recipe.model_dump(mode="json"))
 
 
 def what_it_reads(specialist: Specialist) -> str:
-    """What data a plugin reads, and how to say where it lies: how a hint ends."""
+    """Returns the end of a hint: which data a plugin reads, and how to name it."""
     reads = specialist.reads or "COCO JSON, text boxes, 3D boxes, questions, datasets with evidence"
     return (
         f"{specialist.name!r} reads {reads}. Name it: --data PATH, or specialists.{specialist.name}.data: "
         "{source: path, path: PATH} in a run's recipe; docs/specialize.md says more. Toy scenes to try it "
-        "out: "
-        "--data world:split=specialist,count=1000, or "
+        "out: --data world:split=specialist,count=1000, or "
         "{source: world, options: {split: specialist, count: 1000}}"
     )
 
 
 def _own_data(origin: Origin, plugin: Installed, specialist: Specialist) -> DatasetSpec:
-    """The images that the generalist was trained on, where it is known what they show."""
+    """The images that the generalist was trained on.
+
+    Raises:
+        RecipeError: there are none, or they carry no evidence.
+    """
     from vila2.data.evidence import Evidence
     from vila2.data.shards import ShardDataset
 
@@ -210,11 +232,11 @@ def _check_data(data: DatasetSpec, images: StepResult | None, specialist: Specia
 
 
 def _check_mixtures(recipe: SpecialistRecipe, origin: Origin, mix: Sequence[Path]) -> None:
-    """Whether what the generalist was trained on is there, where a mixture names it.
+    """Checks that what the generalist was trained on is there, where a mixture names it.
 
     Raises:
-        RunError: there is no such stage, and no ``--mix`` in its place.
-        DataError: a folder is no dataset.
+        RunError: there is no such stage, and no ``--mix`` that stands in for it.
+        DataError: a folder is not a dataset.
     """
     from vila2.data.shards import ShardDataset
 
@@ -226,7 +248,7 @@ def _check_mixtures(recipe: SpecialistRecipe, origin: Origin, mix: Sequence[Path
 
 
 def _raise_all(wrong: Sequence[Vila2Error]) -> None:
-    """Raises what is wrong: one error as it is, several as one."""
+    """Raises several errors as one; a single one as it is."""
     if len(wrong) == 1:
         raise wrong[0]
     if wrong:
@@ -244,7 +266,7 @@ def _problems(
     subsets: Collection[str],
     origin: Origin,
 ) -> Iterator[Problem]:
-    """Datasets that the plugin does not build, and settings that its builder does not have."""
+    """Finds datasets that the plugin does not build, and settings that its builder does not have."""
     known = [*subsets, *(RUN + stage for stage in origin.mixtures)]
     for stage, settings in mapping(raw.get("stages")).items():
         for number, entry in enumerate(sequence(mapping(settings).get("mixture"))):
@@ -269,17 +291,17 @@ def _problems(
 
 
 def _read(path: Path, of: str) -> str:
-    """The text of a recipe in a file, or in a package ("vila2_ocr/recipes/paper.yaml")."""
+    """Reads a recipe in a file, or in a package ("vila2_ocr/recipes/paper.yaml")."""
     if path.exists() or path.is_absolute() or len(path.parts) < 2:
         return read_recipe_text(path)
     return _read_packaged(path, of)
 
 
 def _read_packaged(path: Path, of: str) -> str:
-    """A recipe in an installed package.
+    """Reads a recipe in an installed package.
 
     Raises:
-        RecipeError: there is none of that name.
+        RecipeError: there is no recipe of that name.
     """
     try:
         return read_packaged(path.as_posix(), of=of)

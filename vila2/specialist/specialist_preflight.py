@@ -1,43 +1,113 @@
-"""What is looked at before a specialist is made: whether its data gives samples, which the model can be trained on.
+"""The pre-flight of a specialist: its data gives samples, the model can be trained on them, there is room.
 
-A dry run is also told what it will be: data, settings and why, a sample of each stage in tokens, memory, disk and time.
+A dry run also learns what will happen: data, settings and the reasons for them, a sample of each stage in
+tokens, memory, disk and time.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from vila2.data.branches import is_tree, take_apart
 from vila2.data.sample import Sample
 from vila2.errors import DataError, Vila2Error
 from vila2.recipe.specialist_defaults import reason
-from vila2.run.step_files import StepResult
+from vila2.run.step_files import PlannedStep, StepResult
 from vila2.run.steps import Run
-from vila2.specialist.data_trial import Tried, try_data
+from vila2.specialist.data_trial import Tried, TriedRow, try_data
 from vila2.specialist.making import make
 from vila2.specialist.making_steps import give_tokens
 from vila2.specialist.specialist_job import Job, tokens_and_coordinates
-from vila2.train.shown import fold_repeats, image_place
+from vila2.train.sample_tokens import SampleTokens, TokenText, token_text
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, ProcessorMixin
+
     from vila2.recipe.parts.stage import StageSpec
     from vila2.recipe.recipe import Recipe
+    from vila2.specialist.cost import DurationRow, Rate
+    from vila2.train.estimate import Sizes
 
 log = logging.getLogger("vila2.specialist")
 
-#: Gives a generalist's structure without its weights, and its processor; anew each time.
-Outline = Callable[[], tuple[Any, Any]]
+#: Makes a generalist in outline, without its weights, and its processor; anew each time.
+Outline = Callable[[], "tuple[PreTrainedModel, ProcessorMixin]"]
 
 
-def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
-    """Checks all that can be checked and works on single samples; nothing is written.
+class StageForecast(TypedDict):
+    """How a stage will train.
 
-    Returns:
-        ``plan`` (the steps), ``samples`` (by stage, one in tokens), ``memory`` (bytes by stage and purpose)
-        and ``specialist`` (see :func:`looked_at`).
+    Attributes:
+        train: parts of the model that it trains.
+        lora: settings of its adapters; None where it has none.
+        learning_rate, batch_size, epochs: settings of the stage.
+        samples: number of samples of one epoch; None where it is not known yet.
+        parameters: number of parameters of the model.
+        parameters_trained: number of those that learn.
+        why: reason for the settings.
+    """
+
+    train: list[str]
+    lora: dict[str, Any] | None
+    learning_rate: float
+    batch_size: int
+    epochs: float
+    samples: int | None
+    parameters: int
+    parameters_trained: int
+    why: str
+
+
+class Forecast(TypedDict):
+    """What is known of a specialist before it is made.
+
+    Attributes:
+        name: name of the specialist.
+        data: what its first inputs gave.
+        stages: how its stages will train, by name.
+        samples: one sample in tokens, by stage.
+        memory: bytes on one device, by stage and purpose; None where they cannot be told.
+        disk: bytes on disk, by purpose; None where they are not known yet.
+        time: times of training, by stage.
+        free: bytes free on the disk.
+    """
+
+    name: str
+    data: TriedRow
+    stages: dict[str, StageForecast]
+    samples: NotRequired[dict[str, SampleTokens]]
+    memory: NotRequired[dict[str, dict[str, int | None]]]
+    disk: dict[str, int | None]
+    time: dict[str, DurationRow]
+    free: NotRequired[int]
+
+
+class SpecialistPlan(TypedDict):
+    """What a dry run finds.
+
+    Attributes:
+        plan: steps, in order.
+        samples: one sample in tokens, by stage.
+        memory: bytes on one device, by stage and purpose; None where they cannot be told.
+        specialist: forecast of the specialist.
+    """
+
+    plan: list[PlannedStep]
+    samples: dict[str, SampleTokens]
+    memory: dict[str, dict[str, int | None]]
+    specialist: Forecast
+
+
+def preflight_specialist(job: Job, folder: Path) -> SpecialistPlan:
+    """Checks everything that can be checked before the work; writes nothing.
+
+    Args:
+        job: what the specialist is made of.
+        folder: folder that it goes to.
 
     Raises:
         Vila2Error: what would go wrong.
@@ -49,7 +119,7 @@ def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
     check_stages(job, processes)
     plan = Run.open(folder, dry=True)
     make(job, plan)
-    found = looked_at(job, try_data(job, count_on=True), lambda: _from_checkpoint(job), processes)
+    found = forecast(job, try_data(job, count_on=True), lambda: _from_checkpoint(job), processes)
     found["free"] = free_on_disk(folder)
     return {
         "plan": plan.plan,
@@ -60,12 +130,12 @@ def preflight_specialist(job: Job, folder: Path) -> dict[str, Any]:
 
 
 def check_before_work(job: Job, folder: Path, done: Collection[str]) -> None:
-    """Whether a specialist can be made; nothing is written.
+    """Checks that a specialist can be made; writes nothing.
 
     Args:
-        job: of :func:`vila2.specialist.specialist_job.prepare_job`.
-        folder: where it goes.
-        done: names of its steps that are finished.
+        job: what the specialist is made of.
+        folder: folder that it goes to.
+        done: names of its finished steps.
 
     Raises:
         Vila2Error: what stands in the way.
@@ -77,11 +147,11 @@ def check_before_work(job: Job, folder: Path, done: Collection[str]) -> None:
         return
     processes = processes_here("auto")
     check_stages(job, processes)
-    found = looked_at(job, try_data(job), lambda: _from_checkpoint(job), processes, quick=True)
-    check_disk(room_of(found["disk"]), folder, f"the specialist {job.name!r}")
+    found = forecast(job, try_data(job), lambda: _from_checkpoint(job), processes, quick=True)
+    check_disk(bytes_on_disk(found["disk"]), folder, f"the specialist {job.name!r}")
 
 
-def _from_checkpoint(job: Job) -> tuple[Any, Any]:
+def _from_checkpoint(job: Job) -> tuple[PreTrainedModel, ProcessorMixin]:
     from vila2.model.outline import outline
 
     start = job.origin.start(job.recipe.start)
@@ -89,10 +159,14 @@ def _from_checkpoint(job: Job) -> tuple[Any, Any]:
 
 
 def check_stages(job: Job, processes: int) -> None:
-    """Whether this machine has what the stages need, for so many processes that train together.
+    """Checks that this machine has what the stages need.
+
+    Args:
+        job: what the specialist is made of.
+        processes: number of processes that train together.
 
     Raises:
-        TrainingError: it has not.
+        TrainingError: something is missing.
     """
     from vila2.train.stage_checks import check_stage
 
@@ -100,152 +174,221 @@ def check_stages(job: Job, processes: int) -> None:
         check_stage(stage, processes)
 
 
-def say_what_is_left_aside(recipe: Recipe) -> None:
-    """A specialist that was made before is neither built nor trained here, whatever the recipe says of that."""
+def warn_of_unused_settings(recipe: Recipe) -> None:
+    """Warns of settings for specialists that were made before: they are neither built nor trained here."""
     for name, use in recipe.specialists.items():
-        aside = [key for key in ("recipe", "data", "set") if getattr(use, key)]
-        if use.made and aside:
+        unused = [key for key in ("recipe", "data", "set") if getattr(use, key)]
+        if use.made and unused:
             log.warning(
                 "specialists.%s: it was made before, so these keys count for nothing: %s",
                 name,
-                ", ".join(aside),
+                ", ".join(unused),
             )
 
 
-def room_of(disk: Mapping[str, int | None]) -> int:
-    """The bytes of a specialist on disk, as far as they are known."""
+def bytes_on_disk(disk: Mapping[str, int | None]) -> int:
+    """Adds up the bytes of a specialist on disk, as far as they are known."""
     return sum(size or 0 for size in disk.values())
 
 
-def looked_at(
-    job: Job, tried: Tried, outline: Outline, processes: int, *, quick: bool = False
-) -> dict[str, Any]:
-    """What is known of a specialist before it is made.
+def forecast(job: Job, tried: Tried, outline: Outline, processes: int, *, quick: bool = False) -> Forecast:
+    """Forecasts a specialist.
 
     Args:
-        job: of :func:`vila2.specialist.specialist_job.prepare_job`.
-        tried: its data.
-        outline: of the generalist.
-        processes: that train together.
-        quick: only look for what would stop it.
-
-    Returns:
-        ``name``, ``data``, ``stages`` (settings, and ``why`` they are so), ``samples``, ``memory``, ``disk``
-        and ``time``.
+        job: what the specialist is made of.
+        tried: what the first inputs of its data gave.
+        outline: generalist in outline.
+        processes: number of processes that train together.
+        quick: whether to look only for what would stop it. Then settings, memory and times stay empty.
 
     Raises:
         Vila2Error: the model cannot be trained so.
     """
-    from vila2.specialist.cost import (
-        Rate,
-        disk,
-        learning_parameters,
-        samples_of_stage,
-        training_time,
-    )
-    from vila2.train.estimate import Sizes, stage_memory
-    from vila2.train.model_fit import check_answers, check_fit, how_it_isolates
+    from vila2.specialist.cost import Rate, disk, learning_parameters
+    from vila2.train.estimate import Sizes
+    from vila2.train.model_fit import check_answers, check_fit
 
     model, processor = _with_tokens(job, outline)
     check_fit(job.recipe.stages, model, processor)
     check_answers(processor, f"the held-out questions of {job.plugin}")
-    sizes = Sizes.of(model)
-    parameters = sum(sizes.parameters.values())
-    value_bytes = 4 if job.origin.dtype == "float32" else 2
-    ours = model.config.model_type == "vila2"
-    samples: dict[str, dict[str, Any]] = {}
-    memory, stages, durations, learning = {}, {}, {}, {}
+    samples = {
+        name: _first_sample(job, stage, tried, model, processor) for name, stage in job.recipe.stages.items()
+    }
+    learning = {
+        name: learning_parameters(_with_tokens(job, outline)[0], stage)
+        for name, stage in job.recipe.stages.items()
+    }
+    estimates = _Estimates(
+        job,
+        tried,
+        Sizes.of(model),
+        samples,
+        learning,
+        processes,
+        counts="trained_tokens" if model.config.model_type == "vila2" else "tokens",
+    )
     rate = None if quick else Rate.measured(job.origin.dtype)
-    for name, stage in job.recipe.stages.items():
-        dataset, sample = _sample_of(stage, tried.first)
-        problem = how_it_isolates(stage, model).problem
-        parts = take_apart(sample) if problem else [sample]
-        samples[name] = {"dataset": dataset, **in_tokens(job, parts[0], stage, processor)}
-        if problem and is_tree(sample):
-            samples[name]["taken_apart"] = {"why": problem, "first": len(parts)}
-        learning[name] = learning_parameters(_with_tokens(job, outline)[0], stage)
-        if rate is None:
-            continue
-        tokens, counted = samples[name]["tokens"], samples[name]["trained_tokens" if ours else "tokens"]
-        memory[name] = stage_memory(
-            sizes,
-            stage,
-            tokens=tokens,
-            counted=counted,
-            value_bytes=value_bytes,
-            processes=processes,
-        )
-        count, why = samples_of_stage(job, stage, tried)
-        stages[name] = {
+    return {
+        "name": job.name,
+        "data": tried.to_json(),
+        "stages": {} if rate is None else {name: estimates.settings(name) for name in samples},
+        "samples": samples,
+        "memory": {} if rate is None else {name: estimates.memory(name) for name in samples},
+        "disk": disk(
+            job,
+            tried,
+            parameters=estimates.parameters,
+            learning=learning,
+            value_bytes=estimates.value_bytes,
+        ),
+        "time": {} if rate is None else {name: estimates.time(name, rate) for name in samples},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Estimates:
+    """What a stage takes, by its name.
+
+    Attributes:
+        job: what the specialist is made of.
+        tried: what the first inputs of its data gave.
+        sizes: sizes of the model.
+        samples: one sample in tokens, by stage.
+        learning: numbers of parameters that learn, by stage.
+        processes: number of processes that train together.
+        counts: tokens of a sample that get logits: in a model of our family those that the loss counts, else
+            all.
+    """
+
+    job: Job
+    tried: Tried
+    sizes: Sizes
+    samples: Mapping[str, SampleTokens]
+    learning: Mapping[str, int]
+    processes: int
+    counts: Literal["tokens", "trained_tokens"]
+
+    @property
+    def parameters(self) -> int:
+        return sum(self.sizes.parameters.values())
+
+    @property
+    def value_bytes(self) -> int:
+        return 4 if self.job.origin.dtype == "float32" else 2
+
+    def settings(self, name: str) -> StageForecast:
+        """How a stage trains, and why so."""
+        from vila2.specialist.cost import samples_of_stage
+
+        job, stage = self.job, self.job.recipe.stages[name]
+        count, _ = samples_of_stage(job, stage, self.tried)
+        return {
             "train": list(stage.train),
             "lora": stage.lora.model_dump(mode="json") if stage.lora else None,
             "learning_rate": stage.learning_rate,
             "batch_size": stage.batch_size,
             "epochs": stage.epochs,
             "samples": count,
-            "parameters": parameters,
-            "parameters_trained": learning[name],
+            "parameters": self.parameters,
+            "parameters_trained": self.learning[name],
             "why": reason(
                 stage,
                 left=name in job.recipe.left_to_the_generalist,
                 miniature=job.origin.miniature,
-                parameters=parameters,
+                parameters=self.parameters,
                 recipe=job.recipe_from,
             ),
         }
-        durations[name] = training_time(
-            stage, count, why, tokens * len(parts), parameters=parameters, learning=learning[name], rate=rate
+
+    def memory(self, name: str) -> dict[str, int | None]:
+        """Bytes on one device, by purpose."""
+        from vila2.train.estimate import stage_memory
+
+        return stage_memory(
+            self.sizes,
+            self.job.recipe.stages[name],
+            tokens=self.samples[name]["tokens"],
+            counted=self.samples[name][self.counts],
+            value_bytes=self.value_bytes,
+            processes=self.processes,
+        )
+
+    def time(self, name: str, rate: Rate) -> DurationRow:
+        """Time of training; each branch of a tree that is taken apart is a sample."""
+        from vila2.specialist.cost import samples_of_stage, training_time
+
+        stage, sample = self.job.recipe.stages[name], self.samples[name]
+        count, why = samples_of_stage(self.job, stage, self.tried)
+        branches = sample["taken_apart"]["first"] if "taken_apart" in sample else 1
+        return training_time(
+            stage,
+            count,
+            why,
+            sample["tokens"] * branches,
+            parameters=self.parameters,
+            learning=self.learning[name],
+            rate=rate,
         ).to_json()
-    room = disk(job, tried, parameters=parameters, learning=learning, value_bytes=value_bytes)
-    return {
-        "name": job.name,
-        "data": tried.to_json(),
-        "stages": stages,
-        "samples": samples,
-        "memory": memory,
-        "disk": room,
-        "time": durations,
-    }
 
 
-def _with_tokens(job: Job, outline: Outline) -> tuple[Any, Any]:
+def _with_tokens(job: Job, outline: Outline) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """The generalist in outline, with the tokens and coordinates that the specialist needs."""
     model, processor = outline()
     give_tokens(model, processor, **tokens_and_coordinates(job.specialist, job.recipe))
     return model, processor
 
 
-def _sample_of(stage: StageSpec, first: dict[str, Sample]) -> tuple[str, Sample]:
-    named = [entry.dataset for entry in stage.mixture if entry.dataset in first]
-    dataset = named[0] if named else next(iter(first))
-    return dataset, first[dataset]
+def _first_sample(
+    job: Job, stage: StageSpec, tried: Tried, model: PreTrainedModel, processor: ProcessorMixin
+) -> SampleTokens:
+    """The first sample of a stage in tokens.
+
+    Where the model cannot keep branches apart, a tree's first branch.
+    """
+    from vila2.train.model_fit import how_it_isolates
+
+    named = [entry.dataset for entry in stage.mixture if entry.dataset in tried.first]
+    dataset = named[0] if named else next(iter(tried.first))
+    sample = tried.first[dataset]
+    problem = how_it_isolates(stage, model).problem
+    parts = take_apart(sample) if problem else [sample]
+    read = in_tokens(job, parts[0], stage, processor)
+    shown: SampleTokens = {
+        "dataset": dataset,
+        "tokens": read["tokens"],
+        "trained_tokens": read["trained_tokens"],
+        "text": read["text"],
+        "trained_text": read["trained_text"],
+    }
+    if problem and is_tree(sample):
+        shown["taken_apart"] = {"why": problem, "first": len(parts)}
+    return shown
 
 
-def in_tokens(job: Job, sample: Sample, stage: StageSpec, processor: Any) -> dict[str, Any]:
-    """A built sample as the model reads it, and what of it the loss counts.
+def in_tokens(job: Job, sample: Sample, stage: StageSpec, processor: Any) -> TokenText:
+    """Encodes a built sample.
+
+    Args:
+        job: what the specialist is made of.
+        sample: sample that its builder made.
+        stage: stage that trains on it.
+        processor: processor of the model.
 
     Raises:
-        DataError: it cannot be read so, or nothing of it would count within the stage's max_length.
+        DataError: the model cannot read the sample, or nothing of it would count within the stage's
+            max_length.
     """
-    from vila2.model.conversation import IGNORED, ConversationEncoder
+    from vila2.model.conversation import ConversationEncoder
 
     try:
-        encoded = ConversationEncoder(processor, max_length=stage.max_length).encode(sample, stage.style)
+        encoder = ConversationEncoder(processor, max_length=stage.max_length)
+        return token_text(encoder, processor, sample, stage.style)
     except Vila2Error:
         raise
-    except Exception as error:  # of a model's own processor or chat template
+    except Exception as error:  # from a model's own processor or chat template
         raise DataError(
             f"{job.plugin}: the model cannot read a sample that it builds ({sample.key}): "
             f"{type(error).__name__}: {error}",
             hint="look at the model's processor and chat template; `vila2 data preview` shows samples of "
             "other datasets",
         ) from error
-    trained = [
-        token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED
-    ]
-    decode = processor.tokenizer.decode
-    return {
-        "tokens": len(encoded.input_ids),
-        "trained_tokens": len(trained),
-        "text": fold_repeats(decode(encoded.input_ids), image_place(processor)),
-        "trained_text": decode(trained),
-    }

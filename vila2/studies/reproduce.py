@@ -22,10 +22,10 @@ from vila2.evaluate.measures.items import Items, measure_row
 from vila2.evaluate.measures.stored import items_of
 from vila2.model.assemble_step import starting_parts
 from vila2.nearest import did_you_mean
-from vila2.progress import Progress
 from vila2.recipe.changed import changed
 from vila2.recipe.recipe import Recipe
 from vila2.report.studies_page import NOT_IN_SOURCE, write_studies_markdown, write_studies_page
+from vila2.run.board import Board
 from vila2.run.step_files import StepResult
 from vila2.run.steps import Run
 from vila2.sources.import_step import open_dataset
@@ -57,7 +57,7 @@ def find_studies(names: Sequence[str], *, quick: bool = False) -> list[Study]:
 
 
 def reproduce(
-    studies: Sequence[Study], folder: Path, *, size: Size, seeds: Sequence[int], progress: Progress
+    studies: Sequence[Study], folder: Path, *, size: Size, seeds: Sequence[int], progress: Board
 ) -> dict[str, Any]:
     """Does studies, or goes on with them.
 

@@ -1,8 +1,8 @@
 """Controls: what else could explain that a model became better.
 
-Each is the recipe with a few settings changed, trained from the same start in the same run. What it shares with the
-recipe is done once. Without the right ones, any extra dense text looks like self-improvement. For a user they stand in
-``docs/controls.md``, and `vila2 run RECIPE --list-controls` names them.
+Each is the recipe with a few settings changed, trained from the same start in the same run. What it shares
+with the recipe is done once. Without the right ones, any extra dense text looks like self-improvement. For a
+user they stand in ``docs/controls.md``, and `vila2 run RECIPE --list-controls` names them.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Control:
     """A changed recipe.
 
     Attributes:
-        name: on the command line and in the report.
-        shows: what it is there for.
-        changes: settings by place, of the recipe that it controls.
+        name: name on the command line and in the report.
+        shows: what it shows, for a reader.
+        changes: function that returns the other settings.
         of: what it is compared with: the first round (VILA_1), the outcome of the whole cycle, or both.
-        of_specialists: it says nothing without them.
+        of_specialists: whether it needs specialists to say anything.
     """
 
     name: str
@@ -44,10 +44,10 @@ class Control:
     of_specialists: bool = False
 
     def applied_to(self, recipe: Recipe) -> Recipe:
-        """The recipe of this control.
+        """Returns the recipe of this control.
 
         Raises:
-            RecipeError: the recipe lacks what the control needs, or is what the control would make of it.
+            RecipeError: the recipe lacks what the control needs, or is already what the control makes of it.
         """
         if self.of_specialists and not recipe.specialists:
             raise RecipeError(
@@ -68,14 +68,14 @@ class Control:
         return made
 
     def compared_with(self, history: History) -> list[TrainedGeneralist]:
-        """The models of the recipe that this control's is held against; the outcome where there was no round."""
+        """Returns the models to compare this control's model with; the outcome where there was no round."""
         first = list(history.models[1:2]) if self.of != "outcome" else []
         last = [history.outcome] if self.of != "round" or not first else []
         return list({model.name: model for model in (*first, *last)}.values())
 
 
 def controls_of(recipe: Recipe) -> dict[str, Control]:
-    """The controls that a recipe can have, by name."""
+    """Returns the controls that a recipe can have, by name."""
     alone = [
         Control(
             f"{_ALONE}{plugin}",
@@ -90,10 +90,10 @@ def controls_of(recipe: Recipe) -> dict[str, Control]:
 
 
 def find_controls(recipe: Recipe) -> list[Control]:
-    """The controls that a recipe names.
+    """Returns the controls that a recipe names.
 
     Raises:
-        RecipeError: one that does not exist.
+        RecipeError: a control does not exist.
     """
     known = controls_of(recipe)
     for name in recipe.controls:
@@ -173,7 +173,8 @@ _OF_SPECIALISTS = tuple(
         ),
         (
             "specialists-at-equal-data",
-            "all specialists, each about an equal part of the images: do they add up at equal data? (Table 4)",
+            "all specialists, each about an equal part of the images: do they add up at equal data? "
+            "(Table 4)",
             change.equal_data,
         ),
         (

@@ -1,6 +1,6 @@
-"""What controls change: functions of a recipe that give other settings for it, by their places.
+"""What controls change: functions that take a recipe and return other settings for it, by place.
 
-All of them raise RecipeError where the recipe lacks what a control needs, or the control would change nothing.
+They raise RecipeError where the recipe lacks what a control needs, or the control would change nothing.
 """
 
 from __future__ import annotations
@@ -12,30 +12,35 @@ from vila2.errors import RecipeError
 from vila2.recipe.parts.cycle import MORE_SFT, NO_DATASETS
 from vila2.recipe.recipe import Recipe
 
-#: Settings by place, of the recipe that is controlled.
+#: A function of the recipe that is controlled. It returns other settings by place, as "cycle.rounds".
 Changes = Callable[[Recipe], Mapping[str, Any]]
 
-#: The dataset whose text stands for true captions: in the recipe, or made from the miniature world's scenes.
+#: Name of the dataset whose text is true captions. Without one in the recipe, the miniature world makes it.
 TRUTH = "true-captions"
 
-#: What is shown is the model of this training, whether or not the rounds would go on from it.
-_NOTHING_STOPS = {"cycle.saturation": None, "specialists": {}}
-_NO_CYCLE = {"cycle.rounds": 0, **_NOTHING_STOPS}
+#: A control shows the model of its own training, whether or not the rounds would go on from it.
+_NOTHING_STOPS: dict[str, Any] = {"cycle.saturation": None, "specialists": {}}
+_NO_CYCLE: dict[str, Any] = {"cycle.rounds": 0, **_NOTHING_STOPS}
 
 
 def share(_: Recipe) -> Mapping[str, Any]:
-    """A twentieth of the images once more, with what specialists say."""
+    """Shows a twentieth of the images once more, with the specialists' captions."""
     return {"specialist_data": "share"}
 
 
 def merged(name: str, **settings: Any) -> Changes:
-    """The same layers merged otherwise."""
+    """Merges the same layers in another way.
+
+    Args:
+        name: name of the control, for errors.
+        settings: settings of ``merge``.
+    """
 
     def changes(recipe: Recipe) -> Mapping[str, Any]:
         if recipe.specialist_data != "merged":
             raise RecipeError(
-                f"controls: {name} says nothing where specialist_data is {recipe.specialist_data}: no merged caption is "
-                "trained on",
+                f"controls: {name} says nothing where specialist_data is {recipe.specialist_data}: no merged "
+                "caption is trained on",
                 hint="leave it out",
             )
         if settings.get("arm") == "unchecked" and recipe.merge.arm == "append":
@@ -49,13 +54,13 @@ def merged(name: str, **settings: Any) -> Changes:
 
 
 def one_round(**changes: Any) -> Changes:
-    """One round of self-augmentation and nothing after it, with other settings of the cycle."""
+    """Does one round of self-augmentation and nothing after it, with other settings of ``cycle``."""
     settings = {f"cycle.{name}": value for name, value in changes.items()}
     return lambda _: {"cycle.rounds": 1, **_NOTHING_STOPS, **settings}
 
 
 def more_epochs(more: int) -> Changes:
-    """The cycle's stage some epochs longer, on the original captions (slides)."""
+    """Trains the cycle's stage some epochs longer, on the original captions (slides)."""
 
     def changes(recipe: Recipe) -> dict[str, Any]:
         stage = recipe.cycle.stage
@@ -72,12 +77,12 @@ def more_epochs(more: int) -> Changes:
 
 
 def times_the_last(times: int) -> Changes:
-    """The last stage that many times as long, on the original captions."""
+    """Trains the last stage so many times as long, on the original captions."""
     return lambda recipe: _times(recipe, list(recipe.stages)[-1], times)
 
 
 def _times(recipe: Recipe, stage: str, times: int) -> dict[str, Any]:
-    """A stage that many times as long."""
+    """Trains a stage so many times as long."""
     spec = recipe.stages[stage]
     if spec.max_steps is not None:
         return {**_NO_CYCLE, f"stages.{stage}.max_steps": spec.max_steps * times}
@@ -85,30 +90,33 @@ def _times(recipe: Recipe, stage: str, times: int) -> dict[str, Any]:
 
 
 def more_sft(recipe: Recipe) -> Mapping[str, Any]:
-    """As much more SFT as the specialists' captions take; where there are none, as those of one round take."""
+    """Goes on with SFT for the tokens of the specialists' captions; without specialists, of one round's."""
     _check_matched(recipe, "more-sft")
     if recipe.specialists:
         return {"specialist_data": "more-sft"}
     if recipe.cycle.captions not in NO_DATASETS:
         raise RecipeError(
-            f"controls: more-sft takes the tokens of captions that VILA_0 writes, and {recipe.cycle.captions!r} are given",
+            "controls: more-sft takes the tokens of captions that VILA_0 writes, and "
+            f"{recipe.cycle.captions!r} are given",
             hint="leave it out, or take twice-sft",
         )
     return one_round(captions=MORE_SFT)(recipe)
 
 
 def into_sft(recipe: Recipe) -> Mapping[str, Any]:
-    """The specialists' training data straight into SFT."""
+    """Puts the specialists' training data straight into SFT."""
     _check_matched(recipe, "specialist-data-in-sft")
     if brought := [name for name, use in recipe.specialists.items() if use.made]:
         raise RecipeError(
-            f"controls: specialist-data-in-sft needs what specialists.{brought[0]} was trained on, and it was made before",
+            f"controls: specialist-data-in-sft needs what specialists.{brought[0]} was trained on, and it "
+            "was made before",
             hint=f"leave the control out, or specialists.{brought[0]}.made",
         )
     return {"specialist_data": "sft"}
 
 
 def _check_matched(recipe: Recipe, control: str) -> None:
+    """Checks that the last stage can be made longer by a number of tokens."""
     last, spec = list(recipe.stages.items())[-1]
     if spec.max_steps is not None:
         raise RecipeError(
@@ -118,7 +126,12 @@ def _check_matched(recipe: Recipe, control: str) -> None:
 
 
 def prompted(name: str, *prompts: str) -> Changes:
-    """Captions asked for with these prompts (Table 2)."""
+    """Asks for the captions of one round with these prompts (Table 2).
+
+    Args:
+        name: name of the control, for errors.
+        prompts: names of the prompts.
+    """
 
     def changes(recipe: Recipe) -> Mapping[str, Any]:
         if recipe.cycle.rounds and recipe.cycle.prompts == prompts:
@@ -132,7 +145,7 @@ def prompted(name: str, *prompts: str) -> Changes:
 
 
 def first_captions(recipe: Recipe) -> Mapping[str, Any]:
-    """The first attempt at every caption."""
+    """Takes the first attempt at every caption."""
     if recipe.cycle.attempts == 1:
         raise RecipeError(
             "controls: first-captions says nothing where there is one attempt",
@@ -142,7 +155,7 @@ def first_captions(recipe: Recipe) -> Mapping[str, Any]:
 
 
 def given_truth(recipe: Recipe) -> Mapping[str, Any]:
-    """True captions: a dataset's of that name, or those of the miniature world's scenes."""
+    """Takes true captions: those of the recipe's dataset of that name, or of the miniature world's scenes."""
     changes = one_round(captions=TRUTH)(recipe)
     if TRUTH in recipe.data:
         return changes
@@ -157,12 +170,12 @@ def given_truth(recipe: Recipe) -> Mapping[str, Any]:
 
 
 def alone(plugin: str) -> Changes:
-    """One specialist of several."""
+    """Leaves one specialist of several."""
     return lambda recipe: {"specialists": {plugin: recipe.specialists[plugin].model_dump(mode="json")}}
 
 
 def equal_data(recipe: Recipe) -> Mapping[str, Any]:
-    """Every specialist annotates an equal part of the images, of which no other has any."""
+    """Gives every specialist an equal part of the images to annotate; no two share an image."""
     number = len(recipe.specialists)
     if number == 1:
         raise RecipeError(

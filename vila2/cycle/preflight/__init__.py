@@ -1,1 +1,1 @@
-"""What is checked before the first work of a run."""
+"""The checks before the first work of a run."""

@@ -1,4 +1,4 @@
-"""What is looked at of controls before any work: what only they name, and whether they are something else than the run."""
+"""Checks the controls of a recipe before any work."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def check_controls(recipe: Recipe, history: History, models: Mapping[str, TrainedGeneralist]) -> None:
-    """Checks the controls of a recipe that has been checked itself.
+    """Checks what only controls name, and that each differs from the models it is compared with.
 
     Args:
-        recipe: with its controls.
-        history: of a dry walk.
-        models: of the controls, by name, of the same walk.
+        recipe: recipe, checked itself, that names the controls.
+        history: rounds of a dry walk.
+        models: models of the controls in the same walk, by name.
 
     Raises:
-        Vila2Error: naming what is missing, or the control that would show nothing.
+        Vila2Error: something that a control names is missing, or a control would show nothing.
     """
     for control in find_controls(recipe):
         made = control.applied_to(recipe)
@@ -38,6 +38,6 @@ def check_controls(recipe: Recipe, history: History, models: Mapping[str, Traine
         for held in control.compared_with(history):
             if held.model.digest == models[control.name].model.digest:
                 raise RecipeError(
-                    f"controls: {control.name} would be {held.name} once more, as this recipe is",
+                    f"controls: {control.name} would be {held.name} once more, in this recipe",
                     hint="leave it out",
                 )

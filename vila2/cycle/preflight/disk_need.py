@@ -1,10 +1,9 @@
-"""How much disk a run will take, before it takes it: an estimate for the dry run."""
+"""Estimates how much disk a run will take."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -12,35 +11,40 @@ from typing import TYPE_CHECKING, TypedDict
 from vila2.model.assemble_step import assemble
 from vila2.run.pruning import MODEL
 from vila2.sources.import_step import import_dataset
+from vila2.specialist.cost import free_on_disk
 from vila2.specialist.making_steps import prepare, save
 from vila2.train.estimate import Sizes, stage_memory
 from vila2.train.stage_step import train
 
 if TYPE_CHECKING:
-    from torch import nn
+    from transformers import PreTrainedModel
 
     from vila2.data.sample import Sample
     from vila2.recipe.parts.data import DatasetSpec
     from vila2.recipe.recipe import Recipe
     from vila2.run.step_files import PlannedStep
 
-#: Functions of steps that write a whole model. A specialist's last step gives its files a second name, which takes none.
+#: Kinds of steps that write a whole model. A specialist's last step only gives the model's files a second
+#: name.
 _WRITERS = (train.digested_as, assemble.digested_as, prepare.digested_as)
+#: Number of samples from which a dataset's size is estimated.
 _LOOKED_AT = 8
-_HEADER_BYTES = 1024  # of a tar's members, and a sample's text
+#: Bytes of a tar member's header with padding, and of a sample's text.
+_HEADER_BYTES = 1024
 
 
 class DiskNeed(TypedDict):
-    """Bytes.
+    """The disk that a run needs.
 
     Attributes:
-        model: of one model.
-        models: how many are still to be written.
-        staying: how many of all will be there at the end, as ``keep`` of the recipe says.
-        checkpoints: of a stage under way, the largest: weights and optimizer, the newest and the one before.
-        datasets: still to be imported, by name; None where that can not be told.
-        needed: all together, at the most.
-        free: on the disk.
+        model: bytes of one model.
+        models: number of models that are still to be written.
+        staying: number of models at the end of the run, as ``keep`` of the recipe says.
+        checkpoints: bytes of the largest stage's checkpoints, the newest and the one before: weights and
+            optimizer.
+        datasets: bytes of the datasets still to be imported, by name; None where they cannot be told.
+        needed: bytes of all together, at most.
+        free: bytes free on the disk.
     """
 
     model: int
@@ -52,14 +56,14 @@ class DiskNeed(TypedDict):
     free: int
 
 
-def disk_need(recipe: Recipe, plan: Sequence[PlannedStep], model: nn.Module, folder: Path) -> DiskNeed:
-    """What is still to be written of a run.
+def disk_need(recipe: Recipe, plan: Sequence[PlannedStep], model: PreTrainedModel, folder: Path) -> DiskNeed:
+    """Estimates what a run has still to write.
 
     Args:
-        recipe: of the run.
-        plan: of a dry walk.
-        model: in outline, on the meta device.
-        folder: of the run, which need not be there yet.
+        recipe: recipe of the run.
+        plan: steps of the run, as a dry walk found them.
+        model: model in outline, on the meta device.
+        folder: folder of the run; it need not exist yet.
     """
     value_bytes = 4 if recipe.model.dtype == "float32" else 2
     sizes = Sizes.of(model)
@@ -78,20 +82,12 @@ def disk_need(recipe: Recipe, plan: Sequence[PlannedStep], model: nn.Module, fol
         "checkpoints": checkpoints,
         "datasets": datasets,
         "needed": len(writers) * one + checkpoints + known,
-        "free": free_bytes(folder),
+        "free": free_on_disk(folder),
     }
 
 
-def free_bytes(folder: Path) -> int:
-    """What is free on the disk of a folder, which need not be there yet."""
-    there = folder.absolute()
-    while not there.exists():
-        there = there.parent
-    return shutil.disk_usage(there).free
-
-
 def _staying(recipe: Recipe, plan: Sequence[PlannedStep]) -> int:
-    """How many models are there at the end, those of finished steps among them."""
+    """Counts the models at the end of the run, those of finished steps among them."""
     every = [step for step in plan if step.function in _WRITERS]
     if recipe.keep == "all":
         return sum(step.state != "done" or (step.folder / MODEL).is_dir() for step in every)
@@ -103,15 +99,16 @@ def _staying(recipe: Recipe, plan: Sequence[PlannedStep]) -> int:
 
 
 def _largest_optimizer(recipe: Recipe, sizes: Sizes, value_bytes: int) -> int:
-    needs: list[Mapping[str, int]] = [
+    """The bytes of the largest optimizer state among the stages."""
+    needs = (
         stage_memory(sizes, stage, tokens=1, counted=1, value_bytes=value_bytes)
         for stage in recipe.stages.values()
-    ]
-    return max(need["optimizer"] for need in needs)
+    )
+    return max(need["optimizer"] or 0 for need in needs)
 
 
 def _dataset_bytes(spec: DatasetSpec) -> int | None:
-    """By some samples where it is known how many there will be, else by what lies at its paths."""
+    """Estimates a dataset's bytes: from some samples where their number is known, else from its files."""
     from vila2.cycle.preflight.recipe_preflight import expected_size
     from vila2.sources.first_samples import some_samples
 

@@ -1,36 +1,71 @@
-"""Pre-flight: everything that can be wrong with a run is looked at before its first work.
+"""The pre-flight of a recipe: everything that can be wrong with a run is looked at before its first work.
 
-Sources are opened and give their first sample, the model's parts are found and their processor built,
-one sample of every stage is encoded as the model will see it, and the memory a stage needs is estimated.
+Sources are opened and give their first sample. The model's parts are found, and its processor is built. One
+sample of every stage is encoded as the model will see it, and the memory that the stage needs is estimated.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from vila2.data.sample import Sample
 from vila2.sources.first_samples import first_samples
-from vila2.train.shown import fold_repeats, image_place
+from vila2.train.sample_tokens import SampleTokens, token_text
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, ProcessorMixin
+
+    from vila2.cycle.preflight.fitting_preflight import FirstOfStage
+    from vila2.model.conversation import ConversationEncoder
     from vila2.recipe.parts.data import DatasetSpec
     from vila2.recipe.parts.evaluate import BenchmarkSpec
+    from vila2.recipe.parts.stage import StageSpec
     from vila2.recipe.recipe import Recipe
 
 
-def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
-    """Checks a recipe against what is on this machine.
+class DatasetSize(TypedDict):
+    """A dataset's source and number of samples; "all" where the number is known only after reading."""
 
-    Args:
-        recipe: already valid in itself.
-        show: also build what a dry run prints (encoded samples, memory).
+    source: str
+    samples: int | str
 
-    Returns:
-        ``sizes`` of the datasets, ``samples`` (one encoded sample by stage) and ``memory`` (bytes by stage
-        and purpose). Empty unless ``show``.
+
+def check_recipe(recipe: Recipe) -> None:
+    """Checks a recipe, valid in itself, against what is on this machine.
 
     Raises:
-        Vila2Error: naming the dataset, the file or the part that is missing.
+        Vila2Error: the recipe names a dataset, a file or a part that is missing or does not fit.
+    """
+    for _ in _stages_in_turn(recipe, *_check_parts(recipe)):
+        pass  # a stage that cannot be trained raises
+
+
+def look_at_recipe(
+    recipe: Recipe,
+) -> tuple[dict[str, DatasetSize], dict[str, SampleTokens], dict[str, dict[str, int | None]]]:
+    """Checks a recipe as :func:`check_recipe` does, and finds what a dry run shows.
+
+    Returns:
+        Sizes of the datasets by name; one sample in tokens by stage; bytes of memory by stage and purpose.
+
+    Raises:
+        Vila2Error: the recipe names a dataset, a file or a part that is missing or does not fit.
+    """
+    model, processor = _check_parts(recipe)
+    sizes: dict[str, DatasetSize] = {
+        name: {"source": spec.source, "samples": expected_size(spec)}
+        for name, spec in recipe.data_in_use.items()
+    }
+    samples = encoded_samples(recipe, model, processor)
+    return sizes, samples, memory(recipe, model, samples)
+
+
+def _check_parts(recipe: Recipe) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """Checks names, datasets, benchmarks, this machine and the model.
+
+    Returns:
+        The model in outline, and its processor.
     """
     from vila2.train.model_fit import check_fit
     from vila2.train.processes import processes_here
@@ -45,24 +80,14 @@ def preflight(recipe: Recipe, *, show: bool) -> dict[str, Any]:
     model, processor = model_in_outline(recipe)
     check_fit(recipe.stages, model, processor)
     _check_answers(recipe, processor)
-    samples = encoded_samples(recipe, model, processor, show=show)
-    if not show:
-        return {}
-    return {
-        "sizes": {
-            name: {"source": spec.source, "samples": expected_size(spec)}
-            for name, spec in recipe.data_in_use.items()
-        },
-        "samples": samples,
-        "memory": memory(recipe, model, samples),
-    }
+    return model, processor
 
 
 def _check_answers(recipe: Recipe, processor: Any) -> None:
-    """Whether the model can be asked what the recipe asks it after its training.
+    """Checks that the model can be asked what the recipe asks it after its training.
 
     Raises:
-        ModelError: it cannot.
+        ModelError: it cannot be asked.
     """
     from vila2.recipe.parts.cycle import NO_DATASETS
     from vila2.train.model_fit import check_answers
@@ -75,10 +100,14 @@ def _check_answers(recipe: Recipe, processor: Any) -> None:
 
 
 def check_names(recipe: Recipe) -> None:
-    """Whether the plugins, the engines, the captioner and the merge's writer and tokenizer that a recipe names are there.
+    """Checks that the plugins, the engines and the models that a recipe names are there.
+
+    The models are the captioner, and the merge's writer and tokenizer.
 
     Raises:
-        PluginError, EngineError, ModelError: one is not.
+        PluginError: a plugin is missing.
+        EngineError: an engine is missing.
+        ModelError: a model is missing.
     """
     from vila2.engine.registry import find_engine
     from vila2.model.loading import locate
@@ -102,10 +131,14 @@ def check_names(recipe: Recipe) -> None:
 
 
 def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
-    """Whether a benchmark is there, and fits its dataset.
+    """Checks that a benchmark exists and fits its dataset.
+
+    Args:
+        benchmark: benchmark of the recipe.
+        first: first sample of its dataset.
 
     Raises:
-        RecipeError: it is not, or does not.
+        RecipeError: it does not exist, or does not fit.
         PluginError: the plugin that brings it is broken.
     """
     from vila2.evaluate.benchmarks import find_kind
@@ -114,20 +147,20 @@ def check_benchmark(benchmark: BenchmarkSpec, first: Sample) -> None:
 
 
 def expected_size(spec: DatasetSpec) -> int | str:
-    """How many samples a dataset will have, where that is known before it is read."""
+    """Returns the number of samples that a dataset will have; "all" where it is known only after reading."""
     from vila2.data.shards import ShardDataset
 
     if spec.source == "shards":
-        return len(ShardDataset.open(spec.path))
-    count = spec.options.get("count")
+        return len(ShardDataset.open(str(spec.path)))
+    count: int | None = spec.options.get("count")
     return count if count is not None else "all"
 
 
-def model_in_outline(recipe: Recipe) -> tuple[Any, Any]:
-    """The model's structure without its weights, and its processor.
+def model_in_outline(recipe: Recipe) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """Returns the model's structure without its weights, and its processor.
 
     Raises:
-        ModelError: a part that is not there, or does not fit.
+        ModelError: a part is missing, or does not fit.
     """
     from vila2.model.coordinate_scheme import set_coordinates
     from vila2.model.outline import outline, outline_of_parts
@@ -137,8 +170,8 @@ def model_in_outline(recipe: Recipe) -> tuple[Any, Any]:
         found = outline(spec.pretrained)
     else:
         found = outline_of_parts(
-            spec.vision,
-            spec.language,
+            str(spec.vision),
+            str(spec.language),
             **spec.model_dump(exclude={"vision", "language", "pretrained", "dtype", "coordinates"}),
         )
     if spec.coordinates:
@@ -146,78 +179,77 @@ def model_in_outline(recipe: Recipe) -> tuple[Any, Any]:
     return found
 
 
-def encoded_samples(
-    recipe: Recipe, model: Any, processor: Any, *, show: bool = True
-) -> dict[str, dict[str, Any]]:
-    """For every stage a sample in tokens, and which of its first samples it can not be trained on.
+def _stages_in_turn(
+    recipe: Recipe, model: Any, processor: Any
+) -> Iterator[tuple[str, StageSpec, ConversationEncoder, FirstOfStage]]:
+    """Measures the first samples of every stage.
 
-    Args:
-        recipe: whose datasets have samples.
-        model: in outline.
-        processor: of the model.
-        show: also encode a sample; otherwise samples are measured alone, and nothing is returned.
+    A stage's resolution stays for the stages after it. So model and processor are set to it in turn.
 
     Raises:
-        RecipeError: a stage can not be trained on any of the first samples of a dataset.
+        RecipeError: a stage cannot be trained on any of the first samples of a dataset.
     """
     from vila2.cycle.preflight.fitting_preflight import first_of, look_at_stage
-    from vila2.data.branches import is_tree, take_apart
-    from vila2.data.views import View
-    from vila2.model.conversation import IGNORED, ConversationEncoder
+    from vila2.model.conversation import ConversationEncoder
     from vila2.model.resolution import set_image_size
-    from vila2.train.model_fit import how_it_isolates
 
     used = {entry.dataset for stage in recipe.stages.values() for entry in stage.mixture}
     some = first_of({name: spec for name, spec in recipe.data.items() if name in used})
-    shown: dict[str, dict[str, Any]] = {}
     for name, stage in recipe.stages.items():
         if stage.image_size:
             set_image_size(model, processor, stage.image_size)
         encoder = ConversationEncoder(processor, max_length=stage.max_length)
-        looked = look_at_stage(name, stage, some, encoder)
-        if not show:
-            continue
+        yield name, stage, encoder, look_at_stage(name, stage, some, encoder)
+
+
+def encoded_samples(recipe: Recipe, model: Any, processor: Any) -> dict[str, SampleTokens]:
+    """Encodes one sample of every stage.
+
+    Args:
+        recipe: recipe whose datasets have samples.
+        model: model in outline.
+        processor: processor of the model.
+
+    Raises:
+        RecipeError: a stage cannot be trained on any of the first samples of a dataset.
+    """
+    from vila2.data.branches import take_apart
+    from vila2.train.model_fit import how_it_isolates
+
+    shown: dict[str, SampleTokens] = {}
+    for name, stage, encoder, found in _stages_in_turn(recipe, model, processor):
         problem = how_it_isolates(stage, model).problem
-        trees = problem and any(
-            View.parse(entry.view).kind == "tree" or is_tree(some[entry.dataset][0])
-            for entry in stage.mixture
-        )
-        parts = take_apart(looked.sample) if trees else [looked.sample]
-        encoded = encoder.encode(parts[0], stage.style)
-        decode = processor.tokenizer.decode
-        trained = [
-            token for token, label in zip(encoded.input_ids, encoded.labels, strict=True) if label != IGNORED
-        ]
+        parts = take_apart(found.sample) if problem and found.trees else [found.sample]
+        read = token_text(encoder, processor, parts[0], stage.style)
         shown[name] = {
-            "dataset": looked.dataset,
-            "key": looked.sample.key,
-            "tokens": len(encoded.input_ids),
-            "trained_tokens": len(trained),
-            "text": fold_repeats(decode(encoded.input_ids), image_place(processor)),
-            "trained_text": decode(trained),
-            "left_out": looked.left_out,
+            "dataset": found.dataset,
+            "key": found.sample.key,
+            "tokens": read["tokens"],
+            "trained_tokens": read["trained_tokens"],
+            "text": read["text"],
+            "trained_text": read["trained_text"],
+            "left_out": found.left_out,
         }
-        if trees:
+        if problem and found.trees:
             shown[name]["taken_apart"] = {"why": problem, "first": len(parts)}
     return shown
 
 
 def memory(
-    recipe: Recipe, model: Any, samples: dict[str, dict[str, Any]]
+    recipe: Recipe, model: PreTrainedModel, samples: Mapping[str, SampleTokens]
 ) -> dict[str, dict[str, int | None]]:
-    """Estimated bytes on one device, by stage and purpose, for samples as long as the first one."""
+    """Estimates the bytes on one device, by stage and purpose, for samples as long as the first one."""
     from vila2.train.estimate import Sizes, stage_memory
     from vila2.train.processes import processes_here
 
     value_bytes = 4 if recipe.model.dtype == "float32" else 2
     sizes = Sizes.of(model)
-    counts = "tokens" if recipe.model.pretrained else "trained_tokens"
     return {
         name: stage_memory(
             sizes,
             stage,
             tokens=samples[name]["tokens"],
-            counted=samples[name][counts],
+            counted=samples[name]["tokens" if recipe.model.pretrained else "trained_tokens"],
             value_bytes=value_bytes,
             processes=processes_here(recipe.processes),
         )

@@ -1,4 +1,4 @@
-"""What is looked at before the rounds: whether their measure can say when to stop, and whose captions are rewritten."""
+"""Checks the rounds before any work: when they stop, and whose captions they rewrite."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vila2.cycle")
 
-_LOOKED_AT = 20  # samples, since not every document has several images
+#: Number of samples that are looked at, since not every document has several images.
+_LOOKED_AT = 20
 
 
 def check_rounds(recipe: Recipe) -> None:
-    """Whether the rounds of a valid recipe can do what they are there for.
+    """Checks that the rounds of a valid recipe can do their work.
 
-    Says in the log where a recipe asks for captions that nothing is trained on, or for those of whole documents.
+    The log warns where a recipe asks for captions that nothing is trained on, or for captions of whole
+    documents.
 
     Raises:
-        RecipeError: the measure cannot say when to stop, or nobody asked for captions of whole documents.
+        RecipeError: the measure cannot tell when to stop, no sample has an image, or samples are whole
+            documents and the recipe does not ask for captions of those.
     """
     _check_stopping(recipe)
     if not recipe.cycle.rounds and not recipe.specialists:
@@ -45,10 +48,10 @@ def check_rounds(recipe: Recipe) -> None:
 
 
 def _check_some_image(recipe: Recipe) -> None:
-    """Whether there is an image to describe at all, however far behind it stands.
+    """Checks that the dataset has an image to describe at all, however late it comes.
 
     Raises:
-        RecipeError: no sample has one.
+        RecipeError: no sample has an image.
     """
     if not (recipe.cycle.rounds and recipe.cycle.captions in NO_DATASETS) and not recipe.specialists:
         return
@@ -57,15 +60,15 @@ def _check_some_image(recipe: Recipe) -> None:
     looked = some_samples(name, spec)
     if not any(sample.images for sample in islice(looked, _LOOKED_AT)) and not _has_image(spec):
         others = [other for other in recipe.data_in_use if other != name]
-        which = f"name the dataset that is to be described ({', '.join(others)})" if others else "use images"
+        which = f"name the dataset to describe ({', '.join(others)})" if others else "use images"
         raise RecipeError(
             f"cycle.recaption: no sample of {name!r} has an image, so there is nothing to describe",
-            hint=f"{which}, or say cycle.rounds: 0 and no specialists",
+            hint=f"{which}, or write cycle.rounds: 0 and no specialists",
         )
 
 
 def _has_image(spec: DatasetSpec) -> bool:
-    """Whether any sample of a dataset has an image."""
+    """Tells whether any sample of a dataset has an image."""
     from vila2.data.shards import ShardDataset
     from vila2.sources import open_source
 
@@ -77,7 +80,7 @@ def _has_image(spec: DatasetSpec) -> bool:
 
 
 def _check_stopping(recipe: Recipe) -> None:
-    """Whether more of the measure is better, where that is known before it is measured."""
+    """Checks that more of the measure is better, where that is known before it is measured."""
     if recipe.cycle.saturation is None:
         return
     name, _, measure = recipe.cycle.saturation.measure.partition("/")
@@ -86,23 +89,28 @@ def _check_stopping(recipe: Recipe) -> None:
         why = "more of it is not better" if measure else f"the measures of kind {kind} do not add up"
         raise RecipeError(
             f"cycle.saturation.measure: {recipe.cycle.saturation.measure} cannot say when to stop: {why}",
-            hint=f"name a measure of which more is better ({name}/MEASURE, see docs/evaluation.md), or a benchmark of "
-            "kind questions or choices",
+            hint=f"name a measure of which more is better ({name}/MEASURE, see docs/evaluation.md), or a "
+            "benchmark of kind questions or choices",
         )
 
 
 def check_images(recipe: Recipe) -> None:
-    """Whether samples have an image each: interleaved documents stay as they are (VILA² section 3), unless they are named.
+    """Checks that samples have one image each.
+
+    Interleaved documents stay as they are (VILA² section 3), unless ``cycle.recaption`` names their dataset.
 
     Raises:
-        RecipeError: nobody asked for captions of whole documents.
+        RecipeError: samples have several images, and the recipe does not name their dataset.
     """
     name = recipe.recaptioned
     samples = islice(some_samples(name, recipe.data[name]), _LOOKED_AT)
     found = next((sample for sample in samples if len(sample.images) > 1), None)
     if found is None:
         return
-    what = f"samples of {name!r} have several images ({found.key} has {len(found.images)}), and would get one caption for all"
+    what = (
+        f"samples of {name!r} have several images ({found.key} has {len(found.images)}), "
+        "and would get one caption for all"
+    )
     if recipe.cycle.recaption:
         log.warning("cycle.recaption: %s", what)
         return
@@ -110,5 +118,5 @@ def check_images(recipe: Recipe) -> None:
     others = sorted({entry.dataset for entry in mixture} - {name})
     raise RecipeError(
         f"cycle.recaption: the stage's first dataset is recaptioned where none is named, but {what}",
-        hint=f"write cycle.recaption: {' or '.join(others) or 'NAME'}; {name} where that is meant",
+        hint=f"write cycle.recaption: {' or '.join(others) or 'NAME'}; write {name} if you mean that",
     )

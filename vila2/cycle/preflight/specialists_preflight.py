@@ -1,60 +1,97 @@
-"""The specialists of a run, checked before any work."""
+"""Checks the specialists of a run before any work."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vila2.cycle.run_specialists import prepare_specialists, together
 from vila2.errors import Vila2Error
+from vila2.specialist.cost import check_disk, free_on_disk
 from vila2.specialist.data_trial import try_data
-from vila2.specialist.specialist_preflight import check_stages, looked_at, room_of, say_what_is_left_aside
+from vila2.specialist.specialist_preflight import (
+    Forecast,
+    bytes_on_disk,
+    check_stages,
+    forecast,
+    warn_of_unused_settings,
+)
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, ProcessorMixin
+
     from vila2.cycle.rounds import History
     from vila2.cycle.training import Cycle
 
 
-def check_specialists(cycle: Cycle, history: History, *, show: bool = False) -> dict[str, Any]:
-    """Whether a run's specialists can be made, before the rounds that come first.
+def check_specialists(cycle: Cycle, history: History) -> None:
+    """Checks that a run's specialists can be made, before the rounds that come first.
 
     Args:
-        cycle, history: of a dry walk.
-        show: also find out what a dry run prints.
-
-    Returns:
-        Where ``show``, by plugin: see :func:`looked_at`.
+        cycle: recipe under way, in a dry walk.
+        history: rounds of the same walk.
 
     Raises:
         Vila2Error: what stands in the way, of all specialists together.
     """
-    from vila2.specialist.cost import check_disk, free_on_disk
+    finished = {step.name for step in cycle.run.plan if step.state == "done"}
+    done = {name for name in cycle.recipe.specialists if f"build-{name}" in finished}
+    found = _forecasts(
+        cycle, history, done={name for name in cycle.recipe.specialists if f"build-{name}" in done}
+    )
+    needed = sum(bytes_on_disk(one["disk"]) for one in found.values())
+    check_disk(needed, cycle.run.folder, f"specialists: {' and '.join(found)}")
+
+
+def look_at_specialists(cycle: Cycle, history: History) -> dict[str, Forecast]:
+    """Checks a run's specialists, and finds what a dry run shows of them.
+
+    Args:
+        cycle: recipe under way, in a dry walk.
+        history: rounds of the same walk.
+
+    Returns:
+        Forecasts by plugin.
+
+    Raises:
+        Vila2Error: what stands in the way, of all specialists together.
+    """
+    found = _forecasts(cycle, history)
+    for one in found.values():
+        one["free"] = free_on_disk(cycle.run.folder)
+    return found
+
+
+def _forecasts(cycle: Cycle, history: History, done: set[str] | None = None) -> dict[str, Forecast]:
+    """Forecasts every specialist.
+
+    Args:
+        cycle: recipe under way.
+        history: rounds of the same walk.
+        done: plugins whose data is built, which are skipped; then the others are only looked at for what
+            would stop them. None: everything is looked at in full.
+    """
     from vila2.train.processes import processes_here
 
-    say_what_is_left_aside(cycle.recipe)
+    quick = done is not None
+    warn_of_unused_settings(cycle.recipe)
     processes = processes_here(cycle.recipe.processes)
-    done = {step.name for step in cycle.run.plan if step.state == "done"}
-    jobs = prepare_specialists(cycle, history.best)
-    found: dict[str, Any] = {}
+    found: dict[str, Forecast] = {}
     wrong: list[tuple[str, Vila2Error]] = []
-    for name, job in jobs.items():
-        if not show and f"build-{name}" in done:
+    for name, job in prepare_specialists(cycle, history.best).items():
+        if name in (done or ()):
             continue
         try:
             check_stages(job, processes)
-            tried = try_data(job, count_on=show)
-            found[name] = looked_at(job, tried, lambda: _of_run(cycle), processes, quick=not show)
+            tried = try_data(job, count_on=not quick)
+            found[name] = forecast(job, tried, lambda: _generalist_in_outline(cycle), processes, quick=quick)
         except Vila2Error as error:
             wrong.append((f"specialists.{name}", error))
     together(wrong)
-    if show:
-        return {name: one | {"free": free_on_disk(cycle.run.folder)} for name, one in found.items()}
-    needed = sum(room_of(one["disk"]) for one in found.values())
-    check_disk(needed, cycle.run.folder, f"specialists: {' and '.join(found)}")
-    return {}
+    return found
 
 
-def _of_run(cycle: Cycle) -> tuple[Any, Any]:
-    """The run's generalist in outline, at the resolution that it ends with."""
+def _generalist_in_outline(cycle: Cycle) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """The run's generalist in outline, at the resolution that it ends with, and its processor."""
     from vila2.cycle.preflight.recipe_preflight import model_in_outline
     from vila2.model.resolution import set_image_size
 

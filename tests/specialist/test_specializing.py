@@ -27,13 +27,13 @@ from vila2.recipe.parts.stage import StageSpec
 from vila2.run.board import Board
 from vila2.run.steps import Run
 from vila2.sources import open_source
-from vila2.specialist.annotating import annotate_dataset, find_dataset, summarise_layer
+from vila2.specialist.annotating import annotate_dataset, find_dataset, summarize_layer
 from vila2.specialist.made import MadeSpecialist, specialist_folder
 from vila2.specialist.making import make
 from vila2.specialist.origin import find_origin
 from vila2.specialist.specialist_job import prepare_job
 from vila2.specialist.specialist_preflight import preflight_specialist
-from vila2.specialist.specializing import specialise
+from vila2.specialist.specializing import specialize
 from vila2.train.mixture import open_mixture
 
 GENERALIST = """
@@ -45,7 +45,8 @@ data:
 model: {vision: "builtin:world/vision", language: "builtin:world/language", vision_feature_layer: -1}
 stages:
   pretrain: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 5.0e-4}
-  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4, learning_rate: 1.0e-3}
+  sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4,
+        learning_rate: 1.0e-3}
 cycle: {rounds: 1, max_new_tokens: 8, max_unusable: 1}
 """
 
@@ -77,7 +78,7 @@ def here(path: Path) -> DatasetSpec:
 def made(site, run, scenes):
     job = prepare_job("finding", find_origin(run), here(scenes))
     shown = []
-    outcome = specialise(
+    outcome = specialize(
         job, specialist_folder(run, "finding"), progress=Board(), show=lambda *found: shown.append(found)
     )
     return outcome | {"shown": shown, "folder": specialist_folder(run, "finding")}
@@ -181,7 +182,7 @@ def test_annotating_keeps_answer_turns_claims_and_status_of_every_image(made, ru
         assert row.status == "ok" and row.text and row.turns[0].text == row.prompt
         assert row.claims[0].boxes == tuple(p.box for p in row.turns[1].parts if isinstance(p, BoxPart))
     assert layer.info["plugin"]["version"] == "1.0"
-    counts = summarise_layer(layer)
+    counts = summarize_layer(layer)
     assert counts["annotations"] == counts["exchanges"] == 16 and counts["claims"] == {"object": 16}
     assert annotate_dataset(dataset, engine, specialist).digest == layer.digest  # done: nothing is done again
 
@@ -299,7 +300,7 @@ def test_images_that_lie_elsewhere_count_by_content_and_a_recipe_may_lie_in_the_
     assert build("moved") != before
 
 
-def test_no_run_to_start_from_names_the_mend(tmp_path, monkeypatch):
+def test_no_run_to_start_from_names_the_hint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match="--from"):
         find_origin(None)
@@ -314,7 +315,7 @@ def vila2(site: Path, *arguments: object) -> subprocess.Popen:
 
 
 def killed_and_gone_on(site: Path, folder: Path, signs: Sequence[str], *arguments: object) -> None:
-    """Runs a command and kills it as soon as a sign (a glob in ``folder``) is there; the last time it may end."""
+    """Runs a command and kills it as soon as a sign (a glob in ``folder``) is there; the last may end."""
     for sign in signs:
         process = vila2(site, *arguments)
         end = time.monotonic() + 300

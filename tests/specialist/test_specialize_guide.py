@@ -1,4 +1,4 @@
-"""The examples of docs/specialize.md are what they say: recipes that are read, settings and commands that exist."""
+"""The examples of docs/specialize.md hold: its recipes are read, its settings and commands exist."""
 
 import re
 from pathlib import Path

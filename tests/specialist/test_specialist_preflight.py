@@ -1,5 +1,7 @@
-"""Before a specialist is made: what a dry run shows of it, and what is refused before any work; on a model that is real
-in all but its size."""
+"""Before a specialist is made: what a dry run shows of it, and what is refused before any work.
+
+The model is real in all but its size.
+"""
 
 import io
 import json
@@ -24,7 +26,7 @@ from vila2.specialist.data_trial import try_data
 from vila2.specialist.origin import find_origin
 from vila2.specialist.specialist_job import prepare_job
 from vila2.specialist.specialist_preflight import preflight_specialist
-from vila2.specialist.specializing import specialise
+from vila2.specialist.specializing import specialize
 
 LEFT = """
 stages:
@@ -110,7 +112,7 @@ def test_what_a_dry_run_counts_as_learning_is_what_learns(place, tmp_path):
     counted = preflight_specialist(job, tmp_path / "out")["specialist"]["stages"]["tune"][
         "parameters_trained"
     ]
-    made = specialise(job, tmp_path / "out", progress=Board())
+    made = specialize(job, tmp_path / "out", progress=Board())
     (stage,) = made["results"]["models"][1]["stages"]
     assert stage["parameters_trained"] == counted > 0
 
@@ -208,11 +210,11 @@ def test_what_stands_in_the_way_of_a_specialist_is_told_before_the_rounds(place,
 
 
 def test_what_counts_for_nothing_beside_a_specialist_made_before_is_said(place, monkeypatch, caplog):
-    from vila2.specialist.specialist_preflight import say_what_is_left_aside
+    from vila2.specialist.specialist_preflight import warn_of_unused_settings
 
     (place / "made.yaml").write_text(RUN.replace("left.yaml}", "left.yaml, made: folder}"))
     monkeypatch.chdir(place)
-    say_what_is_left_aside(load_recipe("made.yaml"))
+    warn_of_unused_settings(load_recipe("made.yaml"))
     assert (
         "specialists.finding: it was made before, so these keys count for nothing: recipe, data"
         in caplog.text
@@ -226,7 +228,7 @@ def test_what_is_wrong_with_several_specialists_is_told_at_once(place, monkeypat
     )
     (place / "wrong.yaml").write_text(wrong)
     monkeypatch.chdir(place)
-    with pytest.raises(RecipeError, match="2 specialists can not be made") as error:
+    with pytest.raises(RecipeError, match="2 specialists cannot be made") as error:
         run_recipe(load_recipe("wrong.yaml"), place / "wrong", dry_run=True, progress=Board())
     said = str(error.value)
     assert "specialists.finding: nowhere.jsonl" in said and "specialists.ocr: nothing.jsonl" in said
@@ -253,7 +255,8 @@ def test_the_example_for_one_gpu_is_planned_with_a_model_from_disk(place, tmp_pa
     )
     example = Path(__file__).parents[2] / "examples" / "one-gpu.yaml"
     monkeypatch.chdir(tmp_path)
-    use = f"specialists={{finding: {{data: {{source: path, path: {place / 'rows.jsonl'}}}, recipe: {place / 'left.yaml'}}}}}"
+    data = f"{{source: path, path: {place / 'rows.jsonl'}}}"
+    use = f"specialists={{finding: {{data: {data}, recipe: {place / 'left.yaml'}}}}}"
     words = [
         "run",
         str(example),
