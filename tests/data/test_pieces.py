@@ -1,4 +1,4 @@
-"""Datasets built piece by piece: nothing is lost or doubled, and a killed build resumes with the next piece."""
+"""Datasets built piece by piece: nothing is lost or doubled, and a killed build resumes where it was."""
 
 from __future__ import annotations
 
