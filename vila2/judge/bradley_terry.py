@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vila2.judge.resampling import joined, maximise
+from vila2.judge.resampling import joined, maximize
 
 
 def strengths(
@@ -73,4 +73,4 @@ def davidson(design: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.
         curvature[:, columns, columns] = (weights * tied * (1 - tied)).sum(axis=1)
         return gradient, curvature
 
-    return maximise(slopes, len(weights), columns + 1)
+    return maximize(slopes, len(weights), columns + 1)

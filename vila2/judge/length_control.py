@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vila2.judge.resampling import joined, maximise
+from vila2.judge.resampling import joined, maximize
 
 #: Each of the two must be the longer one in this share of the pairs, and in so many, or equally long.
 OVERLAP_SHARE, OVERLAP_PAIRS = 0.05, 10
@@ -59,4 +59,4 @@ def controlled_rate(scores: Sequence[float], length: Sequence[float], weights: n
         curvature = (counts * expected * (1 - expected)) @ outer
         return gradient, curvature.reshape(-1, 2, 2)
 
-    return 1 / (1 + np.exp(-maximise(slopes, len(weights), 2)[:, 0]))
+    return 1 / (1 + np.exp(-maximize(slopes, len(weights), 2)[:, 0]))

@@ -37,11 +37,6 @@ class Pair:
         return "|".join((*self.layers, self.key))
 
     @property
-    def is_check(self) -> bool:
-        """Whether the second text is another image's."""
-        return self.layers[1] == MOVED
-
-    @property
     def identical(self) -> bool:
         """Whether there is nothing to choose between."""
         return self.texts[0].split() == self.texts[1].split()

@@ -50,8 +50,8 @@ def joined(rows: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return different, np.add.reduceat(weights[:, order], starts, axis=1)
 
 
-def maximise(slopes: Slopes, resamples: int, size: int) -> np.ndarray:
-    """The coefficients, [resamples, size], that maximise a concave log-likelihood with :data:`PRIOR`.
+def maximize(slopes: Slopes, resamples: int, size: int) -> np.ndarray:
+    """The coefficients, [resamples, size], that maximize a concave log-likelihood with :data:`PRIOR`.
 
     Newton's method from zero, in steps of at most 1 in any coefficient, which keeps it from overshooting.
     """

@@ -10,7 +10,7 @@ from vila2.engine.protocol import Engine, Request
 from vila2.errors import RecipeError
 from vila2.evaluate.asking import BenchmarkOutcome, ask_all
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
-from vila2.evaluate.measures.answers import exact_match, normalise_answer
+from vila2.evaluate.measures.answers import exact_match, normalize_answer
 from vila2.evaluate.measures.items import Items, largest_share
 from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
@@ -52,7 +52,7 @@ def questions(
         own = [(q, score) for q, score in zip(asked, right, strict=True) if q.kind == kind]
         outcome.items[kind] = Items.of_ratios(
             [(q.sample.key, score, 1) for q, score in own],
-            baseline=largest_share([normalise_answer(q.answer) for q, _ in own]),
+            baseline=largest_share([normalize_answer(q.answer) for q, _ in own]),
         )
     for question, text, score in zip(asked, texts, right, strict=True):
         outcome.said.append(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from judging import COLOURS, two_layers
+from judging import COLORS, two_layers
 from PIL import Image
 
 from vila2.errors import RunError
@@ -56,10 +56,10 @@ class Tab:
         pixel = self.picture().getpixel((0, 0))
         distance = {
             name: sum(abs(a - b) for a, b in zip(pixel, value, strict=True))
-            for name, value in COLOURS.items()
+            for name, value in COLORS.items()
         }
-        colour = min(distance, key=distance.get)
-        return ["left", "right"][colour not in self.state["texts"][0]]
+        color = min(distance, key=distance.get)
+        return ["left", "right"][color not in self.state["texts"][0]]
 
 
 def refused(status: int, call, *arguments, **options) -> str:
