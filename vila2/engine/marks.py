@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from vila2.data.annotations import Status
 from vila2.engine.protocol import Answer
 
 _CANNOT = (
@@ -61,7 +62,7 @@ _CHARACTER_LOOP = re.compile(rf"(\S{{1,12}}?)\1{{{CHARACTER_REPEATS - 1},}}")
 class Mark(NamedTuple):
     """A status out of ``vila2.data.layers.STATUSES``, and one line that says why."""
 
-    status: str
+    status: Status
     detail: str = ""
 
 

@@ -62,9 +62,9 @@ _UNSURE, _NO, _YES = (re.compile("|".join(rules)) for rules in (UNSURE, NO, YES)
 def normalize_answer(text: str) -> str:
     """Brings an answer into the form in which VQA compares answers.
 
-    The form is lowercase, without punctuation and articles, and with numbers as digits. As in the VQA evaluation,
-    commas inside numbers go, periods stay only between digits ("U.S." becomes "us"), other punctuation becomes a
-    space, number words up to ten become digits, and "dont" becomes "don't".
+    The form is lowercase, without punctuation and articles, and with numbers as digits. As in the VQA
+    evaluation, commas inside numbers go, periods stay only between digits ("U.S." becomes "us"), other
+    punctuation becomes a space, number words up to ten become digits, and "dont" becomes "don't".
     """
     text = text.lower().replace("’", "'").replace("\n", " ").replace("\t", " ")
     text = _BETWEEN_DIGITS.sub("", text)
@@ -83,8 +83,8 @@ def yes_no(text: str) -> Literal["yes", "no"] | None:
 
     Only the opening is read, in lower case, without quotes and asterisks before it. The rules, in this order:
 
-    - A refusal (:data:`vila2.engine.marks.REFUSALS`) or an opening of :data:`UNSURE` ("not sure", "yes or no") is
-      None.
+    - A refusal (:data:`vila2.engine.marks.REFUSALS`) or an opening of :data:`UNSURE` ("not sure", "yes or
+      no") is None.
     - An opening of :data:`NO` ("no", "not", "false", "there is no", "it isn't") is no.
     - An opening of :data:`YES` ("yes", "true", "there is") is yes.
     - Everything else, such as a description, is None. Nothing is guessed.

@@ -1,4 +1,4 @@
-"""Item scores: what every measure is made of, so that its interval and its paired change are computed one way."""
+"""Item scores: what every measure is made of, so that intervals and paired changes are computed one way."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Items:
         denominators: one value per item; 0 where the item has nothing that the measure is about.
         unit: unit of the measure.
         higher_is_better: whether more is better; None where neither direction is good in itself (length).
-        baseline: the best score of an answer that does not look at the image (a fixed answer, or chance); None
-            where there is no such answer.
+        baseline: the best score of an answer that does not look at the image (a fixed answer, or chance);
+            None where there is no such answer.
     """
 
     keys: list[str]

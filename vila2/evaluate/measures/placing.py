@@ -10,7 +10,8 @@ from vila2.data.evidence import Box3D, SceneObject
 Axis = Literal["left/right", "front/behind", "above/below"]
 AXES: tuple[Axis, ...] = ("left/right", "front/behind", "above/below")
 
-#: Smallest gap between the centers of two boxes left and right of each other, as a share of the image's width.
+#: Smallest gap between the centers of two boxes left and right of each other, as a share of the image's
+#: width.
 SIDE_MARGIN = 0.08
 
 #: Smallest gap in depth between two objects, in meters and as a share of the depth of the nearer one.
@@ -20,12 +21,13 @@ DEPTH_GAP, DEPTH_SHARE = 0.10, 0.05
 def relation(one: SceneObject, other: SceneObject, axis: Axis) -> int | None:
     """Tells on which side of ``other`` the object ``one`` is.
 
-    Left and right are those of the image; where both solids are known, their places in space must agree. Front and
-    behind compare depths and need solids. Above and below compare boxes of which one is over the other, and only
-    where no solids are known: in an image of a ground, what is farther away appears higher.
+    Left and right are those of the image; where both solids are known, their places in space must agree.
+    Front and behind compare depths and need solids. Above and below compare boxes of which one is over the
+    other, and only where no solids are known: in an image of a ground, what is farther away appears higher.
 
     Returns:
-        -1 for the first side of the axis (left, in front, above), 1 for the second; None where it is not clear.
+        -1 for the first side of the axis (left, in front, above), 1 for the second; None where it is not
+        clear.
     """
     solids = (one.solid, other.solid) if one.solid and other.solid else None
     if axis == "front/behind":
@@ -48,7 +50,7 @@ def _beside(one: Box, other: Box) -> int | None:
 
 
 def _over(one: Box, other: Box) -> int | None:
-    """Needs heights apart, and widths that overlap by half of the narrower: beside and higher is not above."""
+    """Needs heights apart, and widths that overlap by half of the narrower: higher beside is not above."""
     shared = min(one[2], other[2]) - max(one[0], other[0])
     if shared < 0.5 * min(one[2] - one[0], other[2] - other[0]):
         return None

@@ -36,7 +36,7 @@ def items_of(scores: StepResult, measure: str) -> Items:
     parts = list(own.values())
     if len({part.unit for part in parts}) > 1 or any(part.higher_is_better is not True for part in parts):
         raise RunError(
-            f"{measure} has measures that do not add up: more is not better for all of them, or their units differ",
+            f"{measure} has measures that do not add up: more is not better for each, or their units differ",
             hint=f"name one of {', '.join(own)}",
         )
     return pooled(parts)

@@ -39,9 +39,9 @@ def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> lis
     """Computes CIDEr-D of each candidate (Vedantam et al. 2015), in 0..10.
 
     The scorer equals that of pycocoevalcap, but words are found by a regular expression instead of the Penn
-    Treebank tokenizer, which needs Java; there is no stemming. So scores are comparable with each other, but not
-    with published ones to the last digit. Document frequencies come from the references given here: scores over
-    different sets are not comparable, and with a single item every score is 0.
+    Treebank tokenizer, which needs Java; there is no stemming. So scores are comparable with each other, but
+    not with published ones to the last digit. Document frequencies come from the references given here:
+    scores over different sets are not comparable, and with a single item every score is 0.
 
     Args:
         candidates: one text per item.

@@ -1,7 +1,7 @@
 """Words for the things that detectors know: the labels of COCO and Pascal VOC with their synonyms.
 
-As in CHAIR (arXiv 1809.02156), a caption's "girl" is a detector's "person". The lists hold only words that hardly
-ever mean anything else. A label that is not listed has no synonyms.
+As in CHAIR (arXiv 1809.02156), a caption's "girl" is a detector's "person". The lists hold only words that
+hardly ever mean anything else. A label that is not listed has no synonyms.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "person": (
         "persons", "man", "woman", "boy", "girl", "child", "kid", "baby", "toddler", "infant", "lady", "guy",
         "gentleman", "adult", "teenager", "player", "skier", "snowboarder", "surfer", "skateboarder", "rider",
-        "cyclist", "biker", "runner", "hiker", "climber", "swimmer", "dancer", "worker", "pedestrian", "crowd",
-        "bride", "groom", "student", "policeman", "fireman", "soldier", "athlete", "batter", "pitcher", "catcher",
-        "umpire", "goalie", "couple",
+        "cyclist", "biker", "runner", "hiker", "climber", "swimmer", "dancer", "worker", "pedestrian",
+        "crowd", "bride", "groom", "student", "policeman", "fireman", "soldier", "athlete", "batter",
+        "pitcher", "catcher", "umpire", "goalie", "couple",
     ),
     "bicycle": ("bike", "tricycle"),
     "motorcycle": ("motorbike", "moped", "scooter"),
@@ -72,9 +72,9 @@ PLURALS: Mapping[str, str] = {
 #: Phrases in which a label's word does not mean the thing.
 NOT_THINGS: tuple[str, ...] = (
     "hot dog", "teddy bear", "train track", "train tracks", "train station", "bus stop", "bus station",
-    "car park", "dog house", "bird house", "boat house", "phone booth", "bow tie", "toilet paper", "toilet seat",
-    "cat litter", "table tennis", "keyboard player", "bird bath", "cow boy", "horse shoe", "chair lift",
-    "dog leash", "cup cake",
+    "car park", "dog house", "bird house", "boat house", "phone booth", "bow tie", "toilet paper",
+    "toilet seat", "cat litter", "table tennis", "keyboard player", "bird bath", "cow boy", "horse shoe",
+    "chair lift", "dog leash", "cup cake",
 )  # fmt: skip
 
 

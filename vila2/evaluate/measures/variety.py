@@ -17,8 +17,8 @@ _SHARED = 3  # words in the n-grams that are counted as shared between captions
 def variety(keys: Sequence[str], texts: Sequence[str]) -> dict[str, Items]:
     """Measures words per caption and their deviation, distinct n-grams, shared trigrams and the vocabulary.
 
-    Measures across captions fall or grow with the number of captions: compare sets of one size. The score of a
-    caption is what it adds to the whole, so these measures have intervals too.
+    Measures across captions fall or grow with the number of captions: compare sets of one size. The score of
+    a caption is what it adds to the whole, so these measures have intervals too.
 
     Args:
         keys: key of each caption's image.
@@ -38,7 +38,7 @@ def variety(keys: Sequence[str], texts: Sequence[str]) -> dict[str, Items]:
 
 
 def _deviation_scores(values: Floats) -> list[float]:
-    """Scores whose mean is the population deviation, and whose spread is that of the deviation (delta method)."""
+    """Scores whose mean is the population deviation, with the spread of that deviation (delta method)."""
     deviation = float(values.std()) if len(values) else 0.0
     if not deviation:
         return [0.0] * len(values)
