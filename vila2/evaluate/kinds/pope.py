@@ -148,7 +148,7 @@ def given_questions(samples: Sequence[Sample]) -> list[Presence]:
     Raises:
         DataError: the answer to a question is neither yes nor no.
     """
-    asked = yes_no_questions(samples, hint="pope takes yes-or-no questions")
+    asked = yes_no_questions(samples, hint="pope takes questions that are answered by yes or no")
     return [Presence(q.sample, q.question, present, (q.kind,), q.question) for q, present in asked]
 
 
