@@ -241,7 +241,7 @@ def test_only_one_command_at_a_time_and_a_taken_port_is_an_error(work: Work, tmp
     with sitting(work, tmp_path) as server:
         with pytest.raises(RunError, match="another process"), sitting(work, tmp_path):
             pass
-        with pytest.raises(RunError, match="can not be used"), serve(server.session, port=server.server_port):
+        with pytest.raises(RunError, match="cannot be used"), serve(server.session, port=server.server_port):
             pass
 
 
