@@ -37,7 +37,7 @@ class Vote:
 
     @property
     def score(self) -> float | None:
-        """1 where the second text of the pair is better, 0 for the first, 0.5 for a tie; None without verdict."""
+        """1 where the second text is better, 0 for the first, 0.5 for a tie; None without verdict."""
         if self.verdict == "tie":
             return 0.5
         if self.verdict not in ("A", "B"):

@@ -113,7 +113,7 @@ def _controlled(scored: Sequence[_Scored], differences: Sequence[int], rate: Bou
 
 
 def _preferred(two: tuple[str, str], rate: Bounds, won: int, lost: int) -> str | None:
-    """The layer that is preferred beyond chance, by the interval, and by a sign test in case pairs are few."""
+    """The layer that is preferred beyond chance, by the interval, and by a sign test for few pairs."""
     _, low, high = rate
     if low <= 0.5 <= high or sign_test(won, lost) > 1 - LEVEL:
         return None

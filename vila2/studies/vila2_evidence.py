@@ -1,4 +1,4 @@
-"""What the VILA² paper's tables leave open: controls, what else specialists could do, what captions make up; a smoke test."""
+"""Studies beside the tables of VILA²: controls, uses of specialists, hallucinations, and a smoke test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vila2.studies.vila2_rows import (
     paper_cells,
 )
 
-#: What else could have done what self-augmentation does.
+#: Other training that could explain the gain of self-augmentation.
 _OTHERWISE = tuple(
     Arm(name, label, SATURATED, control=name)
     for name, label in (
@@ -39,8 +39,8 @@ _VERIFIED = Arm(
 _UNCHECKED = Arm(
     "unchecked", "the same, nothing checked", {**SATURATED, "merge.arm": "unchecked"}, specialists=THREE
 )
-#: As in the paper (A.1): it only describes, and is not asked for what is closest and farthest, as SFT and
-#: test ask it.
+#: As in the paper (A.1), the specialist only describes. It is not asked what is closest and farthest, which
+#: SFT and test ask.
 _ONLY_DESCRIBES = Arm(
     "spatial-describes",
     "spatial specialist alone, descriptions only",
@@ -120,8 +120,8 @@ SPECIALISTS = Study(
     whole_cycle=True,
 )
 
-#: The miniature's counterpart of VSR: its model answers which of two, and knows no statements to call true or
-#: false.
+#: The counterpart of VSR in the miniature, whose model tells which of two, but not whether a statement is
+#: true.
 LEFT_RIGHT, IN_FRONT = "questions/left_right", "questions/front_behind"
 HALLUCINATIONS = Study(
     name="hallucinations",

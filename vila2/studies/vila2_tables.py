@@ -1,4 +1,4 @@
-"""The tables of the VILA² paper (arXiv 2407.17453) and its slides, each a value: our rows beside the paper's."""
+"""The tables of the VILA² paper (arXiv 2407.17453) and its slides: our rows beside the paper's."""
 
 from __future__ import annotations
 
