@@ -23,12 +23,12 @@ from vila2.evaluate.measures.answers import exact_match, normalize_answer, yes_n
         ("", ""),
     ],
 )
-def test_answers_are_normalised_as_in_vqa(text: str, normal: str) -> None:
+def test_answers_are_normalized_as_in_vqa(text: str, normal: str) -> None:
     assert normalize_answer(text) == normal
 
 
 @given(st.text(max_size=40))
-def test_normalising_twice_changes_nothing_more(text: str) -> None:
+def test_normalizing_twice_changes_nothing_more(text: str) -> None:
     assert normalize_answer(normalize_answer(text)) == normalize_answer(text)
     assert exact_match(text, text)
 

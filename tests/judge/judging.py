@@ -1,4 +1,4 @@
-"""What the tests of the judge share: pictures of one color, layers that name it or not, and judges of every kind."""
+"""Shared by the tests of the judge: pictures of one color, layers that name it or not, and judges."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def two_layers(folder: Path, count: int = 40, damaged: Sequence[int] = ()):
 
 
 class Judge:
-    """A judge that answers with ``choose(image, text A, text B)``, and can stop the job after some batches."""
+    """A judge that answers with ``choose(image, text A, text B)``; it can stop the job after some batches."""
 
     digest = "0" * 64
 

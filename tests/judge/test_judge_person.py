@@ -158,7 +158,7 @@ def test_undo_takes_back_one_vote_after_the_other_even_of_an_earlier_sitting(wor
     assert kept[-1]["votes"][0]["pair"] == kept[0]["votes"][0]["pair"]
 
 
-def test_a_second_tab_can_not_vote_on_what_is_shown_no_more(work: Work, tmp_path: Path):
+def test_a_second_tab_cannot_vote_on_what_is_no_longer_shown(work: Work, tmp_path: Path):
     with sitting(work, tmp_path) as server:
         one, other = Tab(server), Tab(server)
         one.vote("left")

@@ -19,7 +19,7 @@ from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
 from vila2.evaluate.kinds.captions import claims_about, measure_row, score_captions
 from vila2.evaluate.measures.intervals import paired_ratio_bootstrap
-from vila2.evaluate.measures.items import MeasureRow
+from vila2.evaluate.measures.items import MeasureResult
 from vila2.evaluate.measures.stored import scored_items
 from vila2.merge.fate_counts import merge_results
 from vila2.report.merge_result import MergeResult
@@ -201,7 +201,7 @@ def _layer(name: str, layer: Any, writer: str | None, dataset: ShardDataset, see
     }
 
 
-def _layer_measures(layer: Any, dataset: ShardDataset, seed: int) -> list[MeasureRow]:
+def _layer_measures(layer: Any, dataset: ShardDataset, seed: int) -> list[MeasureResult]:
     """How true the captions of a layer are, where the dataset carries truth, evidence or people's captions."""
     samples, texts = [], []
     for index in range(min(len(dataset), _LAYER_SAMPLE)):

@@ -25,7 +25,14 @@ from vila2.errors import DataError, RecipeError
 from vila2.evaluate.asking import BenchmarkOutcome, generation
 from vila2.evaluate.held_out import ask, choose_questions, said_rows, score_asked
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
-from vila2.evaluate.measures.items import ITEMS_FILE, Items, MeasureRow, measure_row, read_items, write_items
+from vila2.evaluate.measures.items import (
+    ITEMS_FILE,
+    Items,
+    MeasureResult,
+    measure_row,
+    read_items,
+    write_items,
+)
 from vila2.nearest import did_you_mean
 from vila2.plugin.host import Host, Provided
 from vila2.plugin.references import load_reference
@@ -46,14 +53,14 @@ KINDS: dict[str, str] = {
 }
 
 
-class Measured(TypedDict):
+class ScoredMeasures(TypedDict):
     """The results of a scoring step.
 
     Attributes:
         measures: a row for each measure of each benchmark.
     """
 
-    measures: list[MeasureRow]
+    measures: list[MeasureResult]
 
 
 def benchmark_kinds() -> list[str]:
@@ -111,7 +118,7 @@ def run_benchmarks(
     *,
     seed: int,
     progress: Progress,
-) -> Measured:
+) -> ScoredMeasures:
     """Runs benchmarks, and writes ``items.json`` and ``said-NAME.json`` into a folder.
 
     A run that was killed goes on when it is called again. Finished benchmarks are taken from ``items.json``,
@@ -151,7 +158,7 @@ def _samples(dataset: Path, limit: int | None) -> list[Sample]:
     return [opened[index] for index in range(min(len(opened), limit or len(opened)))]
 
 
-def _row(measure: str, item: Items, seed: int) -> MeasureRow:
+def _row(measure: str, item: Items, seed: int) -> MeasureResult:
     benchmark, _, name = measure.partition("/")
     return measure_row(benchmark, name, item, seed=seed)
 

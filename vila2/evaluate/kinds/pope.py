@@ -80,7 +80,7 @@ def presence_questions(samples: Sequence[Sample], *, seed: int) -> list[Presence
         DataError: no image is left.
     """
     known = [(sample, evidence) for sample in samples if (evidence := Evidence.of(sample)) is not None]
-    counts = _Counts.of([evidence for _, evidence in known])
+    counts = _Occurrences.of([evidence for _, evidence in known])
     questions = [
         question
         for sample, evidence in known
@@ -95,7 +95,7 @@ def presence_questions(samples: Sequence[Sample], *, seed: int) -> list[Presence
 
 
 @dataclass(frozen=True, slots=True)
-class _Counts:
+class _Occurrences:
     """What the images of a dataset show, counted over all of them.
 
     Attributes:
@@ -109,7 +109,7 @@ class _Counts:
     company: Mapping[str, Counter[str]]
 
     @classmethod
-    def of(cls, known: Sequence[Evidence]) -> _Counts:
+    def of(cls, known: Sequence[Evidence]) -> _Occurrences:
         label_of = {one.called: one.label for evidence in known for one in evidence.objects}
         popular: Counter[str] = Counter()
         company: dict[str, Counter[str]] = {name: Counter() for name in label_of}
@@ -121,7 +121,7 @@ class _Counts:
         return cls(label_of, popular, company)
 
 
-def _questions_about(sample: Sample, evidence: Evidence, counts: _Counts, seed: int) -> list[Presence]:
+def _questions_about(sample: Sample, evidence: Evidence, counts: _Occurrences, seed: int) -> list[Presence]:
     """The questions about one image: first what is there, then what is absent in each setting."""
     there = _called(evidence)
     absent = [name for name in sorted(counts.label_of) if is_absent(evidence, name, counts.label_of[name])]
@@ -183,7 +183,7 @@ def _first(names: Iterable[str], counts: Mapping[str, int], count: int) -> list[
     return sorted(names, key=lambda name: (-counts[name], name))[:count]
 
 
-def _beside(there: Sequence[str], absent: Sequence[str], counts: _Counts) -> list[str]:
+def _beside(there: Sequence[str], absent: Sequence[str], counts: _Occurrences) -> list[str]:
     """For each thing that is there, the absent one that most often occurs beside it; each once."""
     chosen: list[str] = []
     for thing in there:

@@ -19,7 +19,7 @@ ITEMS_FILE = "items.json"
 Unit = Literal["share", "words", "score", "count"]
 
 
-class MeasureRow(TypedDict):
+class MeasureResult(TypedDict):
     """A measure as ``results.json`` and reports hold it.
 
     Attributes:
@@ -121,7 +121,7 @@ def read_items(folder: Path) -> dict[str, Items]:
     return {name: Items(**item) for name, item in stored.items()}
 
 
-def measure_row(benchmark: str, name: str, item: Items, *, seed: int) -> MeasureRow:
+def measure_row(benchmark: str, name: str, item: Items, *, seed: int) -> MeasureResult:
     """Makes a measure's row for reports, with its 95% interval.
 
     Args:
