@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from vila2.data.images import decode_image
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError
-from vila2.judge.judged import Example
+from vila2.judge.judged import JudgedExample
 from vila2.judge.pairs import Pair
 from vila2.judge.votes import Vote, VoteOutcome, decide
 
@@ -20,7 +20,7 @@ _SIDE = 320  # pixels
 
 def choose_examples(
     pairs: Sequence[Pair], votes_on: Callable[[str], tuple[Vote, ...]], dataset: ShardDataset
-) -> list[Example]:
+) -> list[JudgedExample]:
     """Chooses the first pairs of each ending: won, lost, a tie, and orders that disagree."""
     found: dict[tuple[object, ...], list[VoteOutcome]] = {}
     for pair in pairs:
@@ -50,7 +50,7 @@ def picture(data: bytes, *, where: str, side: int) -> bytes:
     return file.getvalue()
 
 
-def _example(outcome: VoteOutcome, dataset: ShardDataset) -> Example:
+def _example(outcome: VoteOutcome, dataset: ShardDataset) -> JudgedExample:
     pair = outcome.pair
     source: str | None
     try:

@@ -105,7 +105,7 @@ class Trust(TypedDict):
     shown_first: Bounds | None
 
 
-class Check(TypedDict):
+class JudgeCheck(TypedDict):
     """The pairs of an image's own text and another image's.
 
     Attributes:
@@ -138,7 +138,7 @@ class Statistics(TypedDict):
     matches: list[Match]
     strengths: list[Strength]
     trust: Trust
-    check: Check | None
+    check: JudgeCheck | None
 
 
 class SaidVote(TypedDict):
@@ -155,7 +155,7 @@ class SaidVote(TypedDict):
     said: str
 
 
-class Example(TypedDict):
+class JudgedExample(TypedDict):
     """A pair for the page, with its votes.
 
     Attributes:
@@ -196,4 +196,4 @@ class Judged(Statistics):
     seed: int
     images: int
     left_out: dict[str, int]
-    examples: list[Example]
+    examples: list[JudgedExample]

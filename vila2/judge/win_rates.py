@@ -11,7 +11,7 @@ import numpy as np
 
 from vila2.evaluate.measures.intervals import Floats
 from vila2.judge.bradley_terry import strengths
-from vila2.judge.judged import Bounds, Check, Match, OpenBounds, Statistics, Strength, Trust
+from vila2.judge.judged import Bounds, JudgeCheck, Match, OpenBounds, Statistics, Strength, Trust
 from vila2.judge.length_control import can_control, controlled_rate, overlap, scaled
 from vila2.judge.pairs import Pair
 from vila2.judge.resampling import LEVEL, interval, row_weights, share_interval, sign_test
@@ -201,7 +201,7 @@ def _share(rows: Sequence[tuple[str, float]], seed: int) -> Bounds | None:
     return list(share_interval(values, images, seed=seed))
 
 
-def _check(checked: Sequence[VoteOutcome], seed: int) -> Check:
+def _check(checked: Sequence[VoteOutcome], seed: int) -> JudgeCheck:
     """The share of checks that the image's own text won, ties half: a judge that guesses gets half."""
     right = [(one.pair.key, 1 - one.score) for one in _scored(checked)]
     share = _share(right, seed)
