@@ -1,10 +1,11 @@
-"""How far our caption scores agree with people: Kendall's tau with the expert ratings of Flickr8k.
+"""Agreement of our caption scores with people: Kendall's tau with the expert ratings of Flickr8k.
 
     VILA2_REALDATA=FOLDER python tests/benchmarks/caption_scorer.py
 
-Each caption was rated 1 to 4 by three experts; captions that are among the references of their image are left out, and
-each rating counts as one item, both as is usual (SPICE, CLIPScore). The images fall into two halves by a hash: our
-scorer's two settings were chosen with the first in view, though the second had been seen as well.
+Three experts rated each caption from 1 to 4. As is usual (SPICE, CLIPScore), captions that are among the
+references of their image are left out, and each rating counts as one item. A hash splits the images into two
+halves: the two settings of our scorer were chosen with the first in view, though the second had been seen as
+well.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ RESAMPLES = 300
 
 
 def read(folder: Path) -> tuple[list[str], list[str], list[list[str]], np.ndarray]:
-    """Images, candidates, references and ratings [captions, 3] of the judgments that count."""
+    """Reads images, candidates, references and ratings [captions, 3] of the judgments that count."""
     references = {}
     for name in ("train", "test"):
         for line in (folder / f"{name}.jsonl").read_text().splitlines():
@@ -42,7 +43,7 @@ def read(folder: Path) -> tuple[list[str], list[str], list[list[str]], np.ndarra
 
 
 def overlap(text: str, references: list[str]) -> float:
-    """BLEU-1 of one caption: clipped unigram precision with the brevity penalty."""
+    """Computes BLEU-1 of one caption: clipped unigram precision with the brevity penalty."""
     said = Counter(tokens(text))
     best: Counter[str] = Counter()
     for reference in references:
@@ -53,7 +54,7 @@ def overlap(text: str, references: list[str]) -> float:
 
 
 def all_scores(images: list[str], texts: list[str], references: list[list[str]]) -> dict[str, list[float]]:
-    """Every score of every candidate."""
+    """Computes every score of every candidate."""
     fit = FitScorer(list(dict(zip(images, references, strict=True)).values()))
     pairs = list(zip(texts, references, strict=True))
     return {
@@ -70,7 +71,7 @@ def all_scores(images: list[str], texts: list[str], references: list[list[str]])
 
 
 def tau(scores: list[float], ratings: np.ndarray, chosen: np.ndarray, variant: str = "c") -> float:
-    """Percent, over the chosen captions with each of their ratings."""
+    """Computes Kendall's tau in percent, over the chosen captions with each of their ratings."""
     return 100 * kendall_tau(np.repeat(np.asarray(scores)[chosen], 3), ratings[chosen].reshape(-1), variant)
 
 
@@ -88,7 +89,7 @@ def main() -> None:
 
 
 def paired(scores: dict[str, list[float]], ratings: np.ndarray, chosen: np.ndarray, images: list[str]) -> str:
-    """The lead of our score over CIDEr-D in the second half, images resampled."""
+    """Computes the lead of our score over CIDEr-D in the second half, with images resampled."""
     by_image: dict[str, list[int]] = {}
     for n in chosen:
         by_image.setdefault(images[n], []).append(n)

@@ -1,9 +1,10 @@
-"""How often the judge's 95% intervals hold the truth, on simulated votes, and how long the statistics take.
+"""How often the judge's 95% intervals hold the truth on simulated votes, and how long the statistics take.
 
     PYTHONPATH=. python tests/benchmarks/judge_intervals.py
 
-A judge votes by a layer's quality and by a taste for length; images differ in how hard they are, and each is
-compared up to three times. Truth: the strengths that went in, and the win rate at equal length, averaged over images.
+A judge votes by a layer's quality and by a taste for length. Images differ in how hard they are, and each is
+compared up to three times. The truth is the strengths that went in, and the win rate at equal length,
+averaged over images.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from vila2.judge.length_control import controlled_rate, scaled
 from vila2.judge.resampling import interval, row_weights, share_interval
 
 QUALITY = np.array([0.0, 0.5, 0.9])
-TIE = 0.5  # of Davidson's model
+TIE = 0.5  # v in Davidson's model
 TASTE = 1.0
 
 
 def votes(random: np.random.Generator, images: int, taste: float) -> tuple[np.ndarray, ...]:
-    """Image, first, second, score and length of three comparisons of each image."""
+    """Draws image, first, second, score and length of three comparisons of each image."""
     image = np.repeat(np.arange(images), 3)
     first, second = np.tile([0, 0, 1], images), np.tile([1, 2, 2], images)
     length = scaled(np.rint(random.normal(3, 10, 3 * images)))

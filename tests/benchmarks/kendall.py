@@ -1,4 +1,4 @@
-"""Kendall's rank correlation of scores with ratings, as caption scorers are compared with people by."""
+"""Kendall's rank correlation of scores with ratings, by which caption scorers are compared with people."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from vila2.errors import DataError
 
 
 def kendall_tau(scores: Sequence[float], ratings: Sequence[float], variant: str = "c") -> float:
-    """Kendall's tau, -1..1: concordant less discordant pairs, out of as many as there could be.
+    """Computes Kendall's tau, -1..1: concordant minus discordant pairs, out of all possible ones.
 
     Args:
-        scores: one per item.
-        ratings: one per item, of few different values (a scale of grades); work grows with their number squared.
-        variant: "c" (Stuart; for scores of many values and ratings of few, the custom for captions) or "b" (ties of
-            either side taken out of the possible pairs).
+        scores: scores, one per item.
+        ratings: ratings, one per item, with few different values (a scale of grades); the time grows with the
+            square of their number.
+        variant: "c" (Stuart; usual for captions, where scores have many values and ratings few) or "b" (ties
+            of either side are taken out of the possible pairs).
 
     Raises:
         DataError: the lengths differ, or the ratings, or for "b" the scores, are all alike.

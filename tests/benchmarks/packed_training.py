@@ -100,7 +100,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--size", choices=TEXT, default="small", help="of the language model")
     parser.add_argument("--mix", choices=("interleaved", "captions"), default="interleaved",
-                        help="81%% image-text pairs and 19%% interleaved documents; or pairs alone")  # fmt: skip
+                        help="81%% image-text pairs, 19%% interleaved documents; or pairs alone")  # fmt: skip
     parser.add_argument("--samples", type=int, default=48, help="in a round")
     parser.add_argument("--batch", type=int, default=8, help="samples in a padded batch")
     parser.add_argument("--capacity", type=int, default=4096, help="tokens in a pack")
@@ -200,7 +200,7 @@ def one_round(
 
 
 def useful_operations(model: Vila2ForConditionalGeneration, samples: list[Encoded]) -> float:
-    """Operations of a step over the samples without padding: 6 a weight and token, attention, the tower's forward."""
+    """Counts operations of a step without padding: 6 per weight and token, attention, the tower's forward."""
     text = model.config.text_config
     body = sum(p.numel() for p in model.model.language_model.layers.parameters())
     head = model.lm_head.weight.numel()
@@ -229,8 +229,8 @@ def synchronise(device: str) -> None:
 def show(result: dict[str, Any]) -> None:
     settings = result["settings"]
     print(
-        f"{settings['size']}, {settings['mix']}, {result['samples']} samples of {result['useful_tokens']} tokens,"
-        f" {result['device']}, torch {result['torch']}"
+        f"{settings['size']}, {settings['mix']}, {result['samples']} samples of {result['useful_tokens']} "
+        f"tokens, {result['device']}, torch {result['torch']}"
     )
     print(f"{'':8} {'useful':>7} {'useful tok/s':>14} {'MFU':>7}")
     for name in ("padded", "packed"):

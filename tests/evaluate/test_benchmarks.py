@@ -1,4 +1,4 @@
-"""The benchmarks of a recipe: each kind asked of a real, tiny model, with intervals and what was said kept."""
+"""The benchmarks of a recipe: every kind with a real, tiny model, its intervals and what was said."""
 
 from __future__ import annotations
 

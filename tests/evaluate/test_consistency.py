@@ -37,8 +37,8 @@ def test_of_scenes_true_claims_are_said_again_and_made_up_ones_are_not():
     for n, sample in enumerate(samples):
         scene = Scene.from_json(sample.meta["scene"])
         thing = scene.objects[0]
-        colours = ["red", "blue", "green"]
-        texts.append([f"There is a {thing.name}. There is a {colours[(n + k) % 3]} cone." for k in range(3)])
+        colors = ["red", "blue", "green"]
+        texts.append([f"There is a {thing.name}. There is a {colors[(n + k) % 3]} cone." for k in range(3)])
     found = values(samples, texts)
     assert found["true claims said again"] > 0.75
     assert found["false claims said again"] < 0.6

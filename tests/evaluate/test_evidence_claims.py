@@ -1,4 +1,4 @@
-"""Captions against what a detector or an OCR saw: what is confirmed, what is contradicted, and what nobody knows."""
+"""Captions against what a detector or an OCR saw: confirmed, contradicted, and unknown claims."""
 
 from __future__ import annotations
 
@@ -115,8 +115,14 @@ def test_coverage_is_what_of_a_caption_could_be_decided():
 
 
 def test_a_thing_is_known_and_what_it_does_or_looks_like_is_not():
-    names = {"A brown dog chases": "dog", "The dog runs": "dog", "Two dogs jump": "dogs", "A man jumped": "man",
-             "a sports ball": "sports ball", "the big car": "car"}  # fmt: skip
+    names = {
+        "A brown dog chases": "dog",
+        "The dog runs": "dog",
+        "Two dogs jump": "dogs",
+        "A man jumped": "man",
+        "a sports ball": "sports ball",
+        "the big car": "car",
+    }
     for text, name in names.items():
         assert [said for kind, said in statuses(seen(), text) if kind == "object"] == [name]
     assert not statuses(seen(), "A car park, a baseball cap and table tennis.")
@@ -141,9 +147,16 @@ def test_silence_confirms_nothing_and_chatter_does_not_hide():
 
 @pytest.mark.parametrize(
     ("word", "plural"),
-    [("bus", "buses"), ("puppy", "puppies"), ("boy", "boys"), ("fire hydrant", "fire hydrants"), ("wine glass", "wine glasses"),
-     ("young woman", "young women"), ("skis", "skis")],
-)  # fmt: skip
+    [
+        ("bus", "buses"),
+        ("puppy", "puppies"),
+        ("boy", "boys"),
+        ("fire hydrant", "fire hydrants"),
+        ("wine glass", "wine glasses"),
+        ("young woman", "young women"),
+        ("skis", "skis"),
+    ],
+)
 def test_plurals(word, plural):
     assert plural_of(word) == plural
     assert plural in words_for(word)
@@ -156,7 +169,7 @@ def test_no_text_breaks_it_and_spans_are_in_the_text(text):
 
 
 def test_people_confirm_what_another_says_of_their_photo_and_not_of_the_next():
-    """One person's caption against the things that the four others name: 98.3 percent, and 58.1 of the next photo's."""
+    """One person's caption against the things that four others name: 98.3%, and 58.1% for the next photo."""
     root = Path(os.environ.get("VILA2_REALDATA", Path(__file__).parents[3] / "shared" / "realdata"))
     if not (root / "flickr8k").is_dir():
         pytest.skip("no Flickr8k in VILA2_REALDATA")

@@ -103,10 +103,10 @@ def tokenizer():
 def save_scorer(folder, family):
     torch.manual_seed(0)
     tokens = tokenizer()
-    text = {"vocab_size": len(tokens), "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-            "max_position_embeddings": 16, "eos_token_id": 1, "bos_token_id": 1, "pad_token_id": 0, "projection_size": 16}  # fmt: skip
-    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32,
-              "patch_size": 16}  # fmt: skip
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    special = {"eos_token_id": 1, "bos_token_id": 1, "pad_token_id": 0}
+    text = sizes | special | {"vocab_size": len(tokens), "max_position_embeddings": 16, "projection_size": 16}
+    vision = sizes | {"image_size": 32, "patch_size": 16}
     if family == "clip":
         from transformers import CLIPImageProcessorPil as Images
 

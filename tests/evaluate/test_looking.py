@@ -51,7 +51,7 @@ def test_the_order_of_the_images_changes_nothing(items):
     assert all(0 <= score <= 1 for score in one)
 
 
-def test_fewer_than_two_images_can_not_be_told_apart():
+def test_fewer_than_two_images_cannot_be_told_apart():
     with pytest.raises(DataError, match="two images"):
         told_apart(["a dog"], [["a dog"]])
 

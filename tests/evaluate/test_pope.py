@@ -76,21 +76,24 @@ def test_what_evidence_does_not_tell_is_not_asked():
         )
 
 
+MEASURES = ("accuracy", "precision", "recall", "F1", "said yes")
+
+
 @pytest.mark.parametrize(
     ("say", "expected"),
     [
-        (lambda q: "Yes." if q.present else "No.", {"accuracy": 1, "precision": 1, "recall": 1, "F1": 1, "said yes": 0.5}),
-        (lambda q: "Yes, there is.", {"accuracy": 0.5, "precision": 0.5, "recall": 1, "F1": 2 / 3, "said yes": 1}),
-        (lambda q: "no", {"accuracy": 0.5, "precision": None, "recall": 0, "F1": 0, "said yes": 0}),
-        (lambda q: "I'm sorry, I cannot.", {"accuracy": 0, "precision": None, "recall": 0, "F1": 0, "said yes": 0}),
+        (lambda q: "Yes." if q.present else "No.", (1, 1, 1, 1, 0.5)),
+        (lambda q: "Yes, there is.", (0.5, 0.5, 1, 2 / 3, 1)),
+        (lambda q: "no", (0.5, None, 0, 0, 0)),
+        (lambda q: "I'm sorry, I cannot.", (0, None, 0, 0, 0)),
     ],
     ids=["right", "yes", "no", "refusal"],
-)  # fmt: skip
+)
 def test_fixed_answers_score_their_baselines_and_a_refusal_is_never_right(say, expected):
     asked = presence_questions(SCENES, seed=0)
     measures = score_presence(asked, [say(q) for q in asked])
     for setting in SETTINGS:
-        for name, value in expected.items():
+        for name, value in zip(MEASURES, expected, strict=True):
             assert measures[f"{setting}: {name}"].value == (value if value is None else pytest.approx(value))
     assert measures["readable answers"].value == (0 if "sorry" in say(asked[0]) else 1)
 

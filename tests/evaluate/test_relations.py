@@ -72,7 +72,7 @@ def test_boxes_tell_left_right_above_and_below_where_they_are_clear():
 def test_things_of_one_name_and_images_not_fully_known_are_not_asked_about():
     twins = (thing("dog", 0.1, 0.6, 0.3, 0.9), thing("dog", 0.7, 0.7, 0.8, 0.8))
     for sample in (photo(*twins), photo(twins[0], thing("cat", 0.7, 0.7, 0.8, 0.8), complete=False)):
-        with pytest.raises(DataError, match="no two things"):
+        with pytest.raises(DataError, match="in no image are there two things"):
             statements([sample], seed=0)
 
 

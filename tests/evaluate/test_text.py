@@ -1,4 +1,4 @@
-"""Text measures: words, variety, CIDEr-D."""
+"""Measures of text: tokens, distinct n-grams, CIDEr-D."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from vila2.errors import DataError
-from vila2.evaluate.measures.text import cider, distinct_n, tokens, word_statistics
+from vila2.evaluate.measures.text import cider, distinct_n, tokens
 
 WORDS = ["a", "dog", "cat", "runs", "sits", "on", "the", "grass", "sofa", "red", "ball", "with", "two"]
 SENTENCE = st.lists(st.sampled_from(WORDS), max_size=15).map(" ".join)
-
-
-def test_words_are_counted_as_in_table_1() -> None:
-    assert word_statistics(["one two", "one two three four"]) == (3.0, 1.0)
-    assert word_statistics([]) == (0.0, 0.0)
 
 
 def test_distinct_n_counts_over_the_whole_corpus() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ import typer
 from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
 
 if TYPE_CHECKING:
+    from vila2.judge.judged import JudgeEntry
     from vila2.judge.judging_job import Work
     from vila2.judge.votes import VoteBook
 
@@ -109,7 +110,7 @@ def _by_engine(
     max_new_tokens: int,
     batch_size: int,
     quiet: bool,
-) -> Iterator[tuple[dict[str, Any], VoteBook]]:
+) -> Iterator[tuple[JudgeEntry, VoteBook]]:
     from vila2.engine.protocol import GenerationSettings
     from vila2.engine.registry import open_engine
     from vila2.judge.engine_votes import ask_pairs
@@ -136,7 +137,7 @@ def _by_engine(
 @contextmanager
 def _by_person(
     work: Work, folder: Path, port: int, open_page: bool
-) -> Iterator[tuple[dict[str, Any], VoteBook]]:
+) -> Iterator[tuple[JudgeEntry, VoteBook]]:
     from vila2.judge.judging_job import PERSON, open_votes
     from vila2.judge.person import Session
     from vila2.judge.server import serve
@@ -164,7 +165,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(name).name).strip("-.") or "judge"
 
 
-def _show(results: dict[str, Any], folder: Path, as_json: bool) -> None:
+def _show(results: Mapping[str, Any], folder: Path, as_json: bool) -> None:
     from vila2.report.judge_page import match_table, sentences, strength_table
 
     if as_json:

@@ -18,6 +18,7 @@ from vila2.data.mixtures import select_range
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.evaluate.kinds.captions import claims_about, measure_row, score_captions
+from vila2.evaluate.measures.items import MeasureResult
 from vila2.evaluate.measures.stored import scored_items
 from vila2.merge.fate_counts import merge_results
 from vila2.recipe.parts.cycle import MERGED
@@ -246,7 +247,7 @@ def _layer(name: str, layer: ReadLayer, writer: str | None, dataset: ShardDatase
     }
 
 
-def _layer_measures(layer: ReadLayer, dataset: ShardDataset, seed: int) -> list[dict[str, Any]]:
+def _layer_measures(layer: ReadLayer, dataset: ShardDataset, seed: int) -> list[MeasureResult]:
     """How true a layer's captions are, where the dataset carries truth, evidence or people's captions."""
     samples, texts = list[Sample](), list[str]()
     for index in range(min(len(dataset), _LAYER_SAMPLE)):

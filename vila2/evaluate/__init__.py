@@ -1,1 +1,1 @@
-"""Evaluation: measures of text, answers and captions, benchmarks, and their intervals."""
+"""Evaluation: benchmarks, measures of answers and captions, and their intervals."""

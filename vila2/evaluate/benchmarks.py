@@ -1,16 +1,19 @@
-"""Benchmarks: ask a model about a dataset's images and score what it says, item by item.
+"""Benchmarks: a model is asked about the images of a dataset, and its answers are scored item by item.
 
-Each kind of the core is a file of its own (:data:`KINDS`); a plugin's benchmark scores the answers to the exchanges of a
-sample's conversation. Item scores are kept as (numerator, denominator) pairs, so that precision (correct out of
-mentioned) and accuracy (right out of one) get their intervals the same way: a bootstrap over images.
-``docs/evaluation.md`` says what every measure is.
+What a benchmark asks and measures is its *kind*. Each kind of the core is one value in a file of its own,
+named in :data:`KINDS`; :mod:`vila2.evaluate.kinds.kind` shows how to add one. A plugin adds a kind with a
+function that scores the answers to the exchanges of a dataset's conversations.
+
+The score of an item is a numerator and a denominator. So precision (correct out of mentioned) and accuracy
+(right out of one) get their intervals in the same way, by a bootstrap over images. ``docs/evaluation.md``
+defines every measure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from vila2.data.atomic import write_json_atomic
 from vila2.data.journal import Journal
@@ -22,14 +25,22 @@ from vila2.errors import DataError, RecipeError
 from vila2.evaluate.asking import BenchmarkOutcome, generation
 from vila2.evaluate.held_out import ask, choose_questions, said_rows, score_asked
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
-from vila2.evaluate.measures.items import ITEMS_FILE, Items, measure_row, read_items, write_items
+from vila2.evaluate.measures.items import (
+    ITEMS_FILE,
+    Items,
+    MeasureResult,
+    measure_row,
+    read_items,
+    write_items,
+)
 from vila2.nearest import did_you_mean
 from vila2.plugin.host import Host, Provided
 from vila2.plugin.references import load_reference
 from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
 
-#: The kinds of the core, by name; each is a :class:`~vila2.evaluate.kinds.kind.BenchmarkKind` in a file of its own.
+#: The kinds of the core: a reference to a :class:`~vila2.evaluate.kinds.kind.BenchmarkKind` by the kind's
+#: name.
 KINDS: dict[str, str] = {
     "captions": "vila2.evaluate.kinds.captions:KIND",
     "questions": "vila2.evaluate.kinds.questions:KIND",
@@ -42,27 +53,59 @@ KINDS: dict[str, str] = {
 }
 
 
+class ScoredMeasures(TypedDict):
+    """The results of a scoring step.
+
+    Attributes:
+        measures: a row for each measure of each benchmark.
+    """
+
+    measures: list[MeasureResult]
+
+
+def benchmark_kinds() -> list[str]:
+    """Lists the names of all kinds, those of plugins included."""
+    return [*KINDS, *Host().benchmarks()]
+
+
 def find_kind(name: str) -> BenchmarkKind:
-    """A kind of benchmark by its name: of the core, or of a plugin.
+    """Finds a kind of benchmark, of the core or of a plugin.
+
+    Args:
+        name: name of the kind, as in a recipe.
 
     Raises:
-        RecipeError: there is none of that name.
+        RecipeError: there is no kind of that name.
         PluginError: the plugin that brings it is broken.
     """
     if name in KINDS:
-        return load_reference(KINDS[name], of=f"benchmark {name!r}")
+        kind: BenchmarkKind = load_reference(KINDS[name], of=f"benchmark {name!r}")
+        return kind
     return _brought_kind(brought_benchmark(name))
 
 
+def brought_benchmark(kind: str) -> Provided:
+    """Finds the plugin's benchmark of this name.
+
+    Raises:
+        RecipeError: no plugin brings it.
+    """
+    brought = Host().benchmarks()
+    if kind not in brought:
+        raise RecipeError(f"no kind of benchmark {kind!r}", hint=did_you_mean(kind, [*KINDS, *brought]))
+    return brought[kind]
+
+
 def more_is_better(kind: str, measure: str) -> bool | None:
-    """Whether more of a measure is better, as far as its name says it before anything is measured.
+    """Tells whether more of a measure is better, as far as its name says so before anything is measured.
 
     Args:
         kind: kind of the benchmark.
-        measure: its name; empty: the benchmark as a whole.
+        measure: name of the measure; empty for the benchmark as a whole.
 
     Returns:
-        False where less is better, or neither, or a whole benchmark's measures do not add up; None of a plugin's.
+        False where less is better, or neither, and for a whole benchmark whose measures do not add up. None
+        for a plugin's kind, of which it is not known.
     """
     return find_kind(kind).more_is_better(measure) if kind in KINDS else None
 
@@ -75,14 +118,22 @@ def run_benchmarks(
     *,
     seed: int,
     progress: Progress,
-) -> dict[str, Any]:
-    """Runs every benchmark and writes ``items.json`` and ``said-NAME.json`` into ``folder``.
+) -> ScoredMeasures:
+    """Runs benchmarks, and writes ``items.json`` and ``said-NAME.json`` into a folder.
 
-    Killed at any moment and called again, it takes finished benchmarks from ``items.json``, and of the next one the
-    answers to whole batches from its journal; what it finds is the same.
+    A run that was killed goes on when it is called again. Finished benchmarks are taken from ``items.json``,
+    and whole batches of the next one from its journal; the results are the same.
+
+    Args:
+        engine: engine of the model that is measured.
+        benchmarks: benchmarks of the recipe.
+        datasets: folder of each dataset, by its name in the recipe.
+        folder: folder of the step.
+        seed: seed of the bootstrap.
+        progress: progress that shows a task for each benchmark.
 
     Returns:
-        ``measures``: one row per number, each with its 95% interval.
+        A row for each measure, with its 95% interval.
     """
     if not (folder / ITEMS_FILE).exists():
         write_items(folder, {})
@@ -92,42 +143,28 @@ def run_benchmarks(
         name = benchmark.name
         journal = Journal(folder / f"asked-{name}.partial.jsonl")
         if name not in finished:
-            dataset = ShardDataset.open(datasets[benchmark.dataset])
-            count = min(len(dataset), benchmark.limit or len(dataset))
-            samples = [dataset[index] for index in range(count)]
+            samples = _samples(datasets[benchmark.dataset], benchmark.limit)
             asked = JournalledEngine(engine, journal)
             outcome = find_kind(benchmark.kind).run(asked, samples, benchmark, progress)
             write_json_atomic(folder / f"said-{name}.json", outcome.said)
             items |= {f"{name}/{measure}": item for measure, item in outcome.items.items()}
-            write_items(folder, items)  # last: it is what says that the benchmark is done
+            write_items(folder, items)  # last, since it marks the benchmark as done
         journal.remove()
     return {"measures": [_row(measure, item, seed) for measure, item in items.items()]}
 
 
-def _row(measure: str, item: Items, seed: int) -> dict[str, Any]:
+def _samples(dataset: Path, limit: int | None) -> list[Sample]:
+    opened = ShardDataset.open(dataset)
+    return [opened[index] for index in range(min(len(opened), limit or len(opened)))]
+
+
+def _row(measure: str, item: Items, seed: int) -> MeasureResult:
     benchmark, _, name = measure.partition("/")
     return measure_row(benchmark, name, item, seed=seed)
 
 
-def brought_benchmark(kind: str) -> Provided:
-    """The benchmark of this name that a plugin brings.
-
-    Raises:
-        RecipeError: none does.
-    """
-    brought = Host().benchmarks()
-    if kind not in brought:
-        raise RecipeError(f"no kind of benchmark {kind!r}", hint=did_you_mean(kind, [*KINDS, *brought]))
-    return brought[kind]
-
-
-def benchmark_kinds() -> list[str]:
-    """Every kind there is, those of plugins included."""
-    return [*KINDS, *Host().benchmarks()]
-
-
 def _brought_kind(provided: Provided) -> BenchmarkKind:
-    """A plugin's benchmark as a kind: it scores the answers to the exchanges of a sample's conversation."""
+    """Makes a kind of a plugin's function, which scores the answers to the exchanges of conversations."""
     score = provided.load()
 
     def run(

@@ -1,4 +1,4 @@
-"""Samples that a model can be shown, for measures that read likelihoods or states and ask nothing."""
+"""Samples that a model can read, for benchmarks that take likelihoods or hidden states and ask nothing."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def readable(
     encoder: ConversationEncoder,
     shown: Callable[[Sample], tuple[Sample, Style]],
 ) -> list[Sample]:
-    """The samples whose images the model's processor takes; the log names the others.
+    """Selects the samples that a model's processor takes; the log names the others.
 
     Args:
-        samples: of a benchmark.
-        encoder: of the model.
-        shown: a sample as it will be encoded, and the style.
+        samples: samples of a benchmark.
+        encoder: encoder of the model.
+        shown: function that returns a sample as it will be encoded, and the style.
 
     Raises:
-        DataError, ModelError: it takes none; the first reason.
+        DataError, ModelError: the processor takes none of them; the error is that of the first sample.
     """
     kept: list[Sample] = []
     first: DataError | ModelError | None = None

@@ -14,10 +14,10 @@ from vila2.run.step_kinds import Inputs, step_kind
 
 
 class ScoredBenchmark(BenchmarkSpec):
-    """A benchmark of the recipe, and what its scores depend on besides.
+    """A benchmark of the recipe, with everything else that its scores depend on.
 
     Attributes:
-        plugin, plugin_version: package and version of the plugin that brings it; None of the core's.
+        plugin, plugin_version: package and version of the plugin that brings it; None for a kind of the core.
         scorer_digest: digest of the scorer's weights; None where there is no scorer.
     """
 
@@ -27,7 +27,7 @@ class ScoredBenchmark(BenchmarkSpec):
 
     @classmethod
     def of(cls, spec: BenchmarkSpec) -> ScoredBenchmark:
-        """The benchmark with what its scores depend on looked up."""
+        """Looks up what the scores of a benchmark depend on."""
         from vila2.evaluate.benchmarks import KINDS, brought_benchmark
         from vila2.model.digest import digest_folder
 
@@ -41,7 +41,7 @@ class ScoredBenchmark(BenchmarkSpec):
 
 
 class ScoreSettings(Part):
-    """What scores are a function of, besides the model and the datasets."""
+    """Everything that scores depend on, besides the model and the datasets."""
 
     benchmarks: tuple[ScoredBenchmark, ...]
     seed: int
@@ -51,18 +51,19 @@ class ScoreSettings(Part):
 
 @step_kind("evaluate", ScoreSettings, digested_as="vila2.cycle.work.evaluate")
 def evaluate(folder: Path, settings: ScoreSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-    """Scores a model on the recipe's benchmarks; see :mod:`vila2.evaluate.benchmarks`."""
+    """Scores a model on the benchmarks of a recipe; see :mod:`vila2.evaluate.benchmarks`."""
     from vila2.engine.registry import open_engine
     from vila2.evaluate.benchmarks import run_benchmarks
     from vila2.evaluate.measures.items import write_items
 
-    if not settings.benchmarks:  # a model that cannot be asked can be trained all the same
+    if not settings.benchmarks:  # a model that cannot be asked can still be trained
         write_items(folder, {})
         return {"measures": []}
     datasets = {name.removeprefix("data."): path for name, path in inputs.items() if name.startswith("data.")}
     for path in datasets.values():
-        ShardDataset.open(path)  # that it can be read is known before a model is loaded
+        ShardDataset.open(path)  # fails before a model is loaded where it cannot be read
     engine = open_engine(settings.engine, inputs["model"] / "model", dtype=settings.dtype)
-    return run_benchmarks(
+    measured = run_benchmarks(
         engine, settings.benchmarks, datasets, folder, seed=settings.seed, progress=progress
     )
+    return dict(measured)

@@ -1,9 +1,10 @@
-"""How strong each layer is among all: the Bradley-Terry model with ties of Davidson (1970).
+"""The strength of each layer among all: the Bradley-Terry model with Davidson's ties (1970).
 
     P(j beats i) = s_j / (s_i + s_j + v sqrt(s_i s_j)),   P(tie) = v sqrt(s_i s_j) / (same)
 
-With s = exp(b) it is a multinomial logit that is linear in b and log v, so its likelihood is concave. A length
-term, c times a known difference of the two texts, adds to b_j - b_i and takes what the length explains out of b.
+With s = exp(b) the model is a multinomial logit that is linear in b and log v, so its log-likelihood is
+concave. A length term, c times a known difference of the two texts, is added to b_j - b_i; so b holds only
+what length does not explain.
 """
 
 from __future__ import annotations
@@ -12,26 +13,30 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vila2.judge.resampling import joined, maximise
+from vila2.evaluate.measures.intervals import Floats
+from vila2.judge.resampling import joined, maximize
 
 
 def strengths(
     first: Sequence[int],
     second: Sequence[int],
     scores: Sequence[float],
-    weights: np.ndarray,
+    weights: Floats,
     *,
     layers: int,
-    length: Sequence[float] | None = None,
-) -> np.ndarray:
-    """The strengths b of the layers, [resamples, layers], in log-odds against the first layer (which has 0).
+    length: Floats | None = None,
+) -> Floats:
+    """Fits the strengths b of the layers.
 
     Args:
-        first, second: the layers compared in each row, as numbers.
-        scores: 1 where the second won, 0 where the first did, 0.5 for a tie.
-        weights: of the rows, [resamples, rows].
-        layers: how many there are.
-        length: a difference of the two texts (second minus first) that may explain the score.
+        first, second: numbers of the two layers that each row compares.
+        scores: score of each row: 1 where the second layer won, 0 where the first did, 0.5 for a tie.
+        weights: weights of the rows, [resamples, rows].
+        layers: number of layers.
+        length: difference in length of each row's texts (second minus first), which may explain the score.
+
+    Returns:
+        Log-odds against the first layer, [resamples, layers]; the first layer has 0.
     """
     design = np.zeros((len(scores), layers + 1))
     rows = np.arange(len(scores))
@@ -39,23 +44,28 @@ def strengths(
     design[rows, np.asarray(second)] += 1
     design[:, layers] = 0 if length is None else length
     table, counts = joined(np.column_stack([design, scores]), weights)
-    found = davidson(table[:, :-1], table[:, -1], counts)[:, :layers]
-    return found - found[:, :1]
+    found: Floats = davidson(table[:, :-1], table[:, -1], counts)[:, :layers]
+    against_first: Floats = found - found[:, :1]
+    return against_first
 
 
-def davidson(design: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The coefficients of every column of the design and then log v, [resamples, columns + 1].
+def davidson(design: Floats, scores: Floats, weights: Floats) -> Floats:
+    """Fits the model with Davidson's ties.
 
     Args:
-        design: [rows, columns]; the log-odds of a win over a loss are ``design @ coefficients``.
-        scores: 1, 0.5 or 0, [rows].
-        weights: of the rows, [resamples, rows].
+        design: design matrix, [rows, columns]; the log-odds of a win over a loss are ``design @
+            coefficients``.
+        scores: score of each row, [rows]: 1, 0.5 or 0.
+        weights: weights of the rows, [resamples, rows].
+
+    Returns:
+        The coefficients of the columns, and after them log v, [resamples, columns + 1].
     """
     columns = design.shape[1]
     outer = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
     ties, won = scores == 0.5, np.sign(scores - 0.5)
 
-    def slopes(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def slopes(at: Floats) -> tuple[Floats, Floats]:
         half = at[:, :columns] @ design.T / 2
         tie = np.broadcast_to(at[:, columns:], half.shape)
         largest = np.maximum(np.abs(half), tie)
@@ -73,4 +83,4 @@ def davidson(design: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.
         curvature[:, columns, columns] = (weights * tied * (1 - tied)).sum(axis=1)
         return gradient, curvature
 
-    return maximise(slopes, len(weights), columns + 1)
+    return maximize(slopes, len(weights), columns + 1)

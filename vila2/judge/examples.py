@@ -1,28 +1,28 @@
-"""Examples of wins and losses for the page: by hash, not by eye."""
+"""Examples of wins and losses for the page, chosen by hash, not by eye."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from vila2.data.images import decode_image
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError
+from vila2.judge.judged import JudgedExample
 from vila2.judge.pairs import Pair
 from vila2.judge.votes import Vote, VoteOutcome, decide
 
-#: Examples of each ending of each two layers.
+#: Largest number of examples for each ending of each two layers.
 EACH = 4
 _SIDE = 320  # pixels
 
 
 def choose_examples(
     pairs: Sequence[Pair], votes_on: Callable[[str], tuple[Vote, ...]], dataset: ShardDataset
-) -> list[dict[str, Any]]:
-    """The first pairs, in the order of the choice, of each ending: won, lost, a tie, orders that disagree."""
-    found: dict[tuple[Any, ...], list[VoteOutcome]] = {}
+) -> list[JudgedExample]:
+    """Chooses the first pairs of each ending: won, lost, a tie, and orders that disagree."""
+    found: dict[tuple[object, ...], list[VoteOutcome]] = {}
     for pair in pairs:
         outcome = decide(pair, votes_on(pair.id))
         if outcome.kind in ("decided", "tie", "inconsistent"):
@@ -33,10 +33,15 @@ def choose_examples(
 
 
 def picture(data: bytes, *, where: str, side: int) -> bytes:
-    """An image file as a new JPEG of at most ``side`` pixels, with nothing of the old file in it but its pixels.
+    """Makes a new JPEG of an image file, with nothing of the old file in it but its pixels.
+
+    Args:
+        data: image file.
+        where: name of the image, for the error.
+        side: largest width and height, in pixels.
 
     Raises:
-        DataError: the image can not be decoded.
+        DataError: the image cannot be decoded.
     """
     image = decode_image(data, where=where)
     image.thumbnail((side, side))
@@ -45,8 +50,9 @@ def picture(data: bytes, *, where: str, side: int) -> bytes:
     return file.getvalue()
 
 
-def _example(outcome: VoteOutcome, dataset: ShardDataset) -> dict[str, Any]:
+def _example(outcome: VoteOutcome, dataset: ShardDataset) -> JudgedExample:
     pair = outcome.pair
+    source: str | None
     try:
         image = picture(dataset[dataset.find(pair.key)].images[0], where=pair.key, side=_SIDE)
         source = f"data:image/jpeg;base64,{base64.b64encode(image).decode()}"

@@ -1,4 +1,4 @@
-"""A judging job: its folder, what guards it against being mixed with another, and its results."""
+"""A judging job: its folder, the guard against mixing it with another job, and its results."""
 
 from __future__ import annotations
 
@@ -17,23 +17,26 @@ from vila2.engine.protocol import Engine, GenerationSettings
 from vila2.errors import DataError
 from vila2.judge.engine_votes import PROMPT
 from vila2.judge.examples import choose_examples
+from vila2.judge.judged import Judged, JudgeEntry
 from vila2.judge.pairs import Chosen, Pair, check_count, choose_checks, choose_pairs
 from vila2.judge.votes import VoteBook
 from vila2.judge.win_rates import judge_results
 
 _HINT = "give the same judge, layers and seed, or another --out"
-PERSON = {"kind": "person", "name": "a person"}
+#: A person as the judge.
+PERSON: JudgeEntry = {"kind": "person", "name": "a person"}
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be judged.
+    """The pairs to judge.
 
     Attributes:
-        dataset, layers: whose images, and who described them, by name.
-        chosen: the comparisons.
+        dataset: dataset with the images.
+        layers: layers that describe the images, by name.
+        chosen: comparisons.
         checks: comparisons whose right answer is known; may be none.
-        seed: of the choice.
+        seed: seed of the choice.
     """
 
     dataset: ShardDataset
@@ -46,7 +49,14 @@ class Work:
     def choose(
         cls, dataset: ShardDataset, layers: Mapping[str, ReadLayer], *, count: int, check: bool, seed: int
     ) -> Work:
-        """Chooses comparisons, and checks with the first layer's texts.
+        """Chooses comparisons, and checks with the texts of the first layer.
+
+        Args:
+            dataset: dataset with the images.
+            layers: layers by name, two or more.
+            count: largest number of comparisons.
+            check: whether to choose checks.
+            seed: seed of the choice.
 
         Raises:
             DataError: there is nothing to compare.
@@ -59,18 +69,23 @@ class Work:
 
     @property
     def pairs(self) -> list[Pair]:
-        """All that is shown to the judge: comparisons and checks."""
+        """All pairs that the judge sees: comparisons and checks."""
         return [*self.chosen.pairs, *self.checks]
 
 
-def describe_engine(engine: Engine, settings: GenerationSettings) -> dict[str, Any]:
-    """What an engine's votes are a function of, besides the pairs."""
-    asked = {"prompt": PROMPT, "settings": asdict(settings)}
-    return {"kind": "engine", "name": engine.name, "digest": engine.digest, **asked}
+def describe_engine(engine: Engine, settings: GenerationSettings) -> JudgeEntry:
+    """Collects what an engine's votes depend on, besides the pairs."""
+    return {
+        "kind": "engine",
+        "name": engine.name,
+        "digest": engine.digest,
+        "prompt": PROMPT,
+        "settings": asdict(settings),
+    }
 
 
 def check_votes(folder: Path, work: Work) -> None:
-    """Whether a job may go on in a folder, as far as that is known before a model is loaded.
+    """Checks that a job may go on in a folder, as far as that is known before a model is loaded.
 
     Raises:
         DataError: the folder is a file, or holds the votes on other layers or with another seed.
@@ -81,7 +96,7 @@ def check_votes(folder: Path, work: Work) -> None:
 
 
 def _about(work: Work) -> dict[str, Any]:
-    """What guards a folder of votes, besides the judge."""
+    """What must stay the same for votes to go on in a folder, besides the judge."""
     return {
         "dataset": work.dataset.digest,
         "layers": {name: layer.digest for name, layer in work.layers.items()},
@@ -90,34 +105,35 @@ def _about(work: Work) -> dict[str, Any]:
 
 
 @contextmanager
-def open_votes(folder: Path, work: Work, judge: Mapping[str, Any]) -> Iterator[VoteBook]:
-    """The votes of a job's folder, for this process alone; an earlier one's are there already.
+def open_votes(folder: Path, work: Work, judge: JudgeEntry) -> Iterator[VoteBook]:
+    """Opens the votes in a job's folder, for this process alone; votes of earlier processes are kept.
 
-    How many pairs are judged is no part of what guards the folder: more of them go on where fewer ended.
+    The number of pairs may change between two calls: more pairs go on where fewer ended.
+
+    Args:
+        folder: folder of the job; it is made where it does not exist.
+        work: pairs to judge.
+        judge: judge that votes.
 
     Raises:
         DataError: the folder holds the votes of another judge, on other layers or with another seed.
         RunError: another process votes there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    job = {"judge": dict(judge), **_about(work)}
+    job = {"judge": judge, **_about(work)}
     with only_writer(folder):
         keep_job(folder / "job.json", job, where=folder, hint=_HINT)
         yield VoteBook(folder / "votes.jsonl")
 
 
-def write_judged(folder: Path, work: Work, judge: Mapping[str, Any], book: VoteBook) -> dict[str, Any]:
-    """Counts the votes and writes ``judged.json``.
-
-    Returns:
-        What it holds.
-    """
+def write_judged(folder: Path, work: Work, judge: JudgeEntry, book: VoteBook) -> Judged:
+    """Counts the votes, writes ``judged.json`` and returns its contents."""
     names = list(work.layers)
-    results = {
+    results: Judged = {
         "vila2_version": __version__,
         "dataset": work.dataset.name,
         "layers": names,
-        "judge": dict(judge),
+        "judge": judge,
         "seed": work.seed,
         "images": work.chosen.images,
         "left_out": dict(sorted(work.chosen.left_out.items())),

@@ -1,4 +1,4 @@
-"""Which texts are compared: images and pairs of layers by hash, and the check with another image's caption."""
+"""The choice of texts to compare, by hash, and of checks with another image's caption."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vila2.data.layers import ReadLayer
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError
 
-#: Stands for a layer where a text was moved here from another image; no layer can have this name.
+#: Stands in for the layer of a text that was moved here from another image; no layer can have this name.
 MOVED = "another image's"
 _FEWEST_CHECKS, _MOST_CHECKS = 20, 200
 
@@ -22,9 +22,9 @@ class Pair:
     """Two texts about one image.
 
     Attributes:
-        key: of the sample.
-        layers: who wrote the first and the second text; the second may be :data:`MOVED`.
-        texts: the first and the second text.
+        key: key of the sample.
+        layers: layers of the first and of the second text; the second may be :data:`MOVED`.
+        texts: first and second text.
     """
 
     key: str
@@ -33,13 +33,8 @@ class Pair:
 
     @property
     def id(self) -> str:
-        """Names the pair in the votes' journal."""
+        """Name of the pair in the votes' journal."""
         return "|".join((*self.layers, self.key))
-
-    @property
-    def is_check(self) -> bool:
-        """Whether the second text is another image's."""
-        return self.layers[1] == MOVED
 
     @property
     def identical(self) -> bool:
@@ -49,12 +44,12 @@ class Pair:
 
 @dataclass(slots=True)
 class Chosen:
-    """What is compared.
+    """The comparisons that were chosen.
 
     Attributes:
-        pairs: in the order of the hash.
-        images: how many were looked at.
-        left_out: reasons why an image could not be compared in a layer, e.g. "self-1: refusal", counted.
+        pairs: pairs in the order of the hash.
+        images: number of images that were looked at.
+        left_out: number of texts that could not be compared, by layer and reason, e.g. "self-1: refusal".
     """
 
     pairs: list[Pair] = field(default_factory=list)
@@ -63,24 +58,25 @@ class Chosen:
 
 
 def place(seed: int, *names: str) -> int:
-    """A number in 0..2**64-1 that depends on the seed and the names alone."""
+    """Draws a number in 0..2**64-1 that depends only on the seed and the names."""
     return drawn(seed, *names)
 
 
 def choose_pairs(dataset: ShardDataset, layers: Mapping[str, ReadLayer], *, count: int, seed: int) -> Chosen:
-    """The comparisons: first one pair of layers of each image, then a second one of each, and so on.
+    """Chooses comparisons: first one pair of layers for each image, then a second one for each, and so on.
 
-    Images come in the order of hash(seed, key), and so do the pairs of layers within an image: many images
-    with few comparisons each tell more than the reverse. A larger ``count`` begins with the same pairs.
+    Many images with few comparisons each tell more than few images with many. Images come in the order of
+    hash(seed, key), and so do the pairs of layers within an image. A larger ``count`` begins with the same
+    pairs.
 
     Args:
-        dataset: whose images.
-        layers: two or more, by name; pairs keep their order.
-        count: the most comparisons.
-        seed: of the choice.
+        dataset: dataset with the images.
+        layers: layers by name, two or more; pairs keep their order.
+        count: largest number of comparisons.
+        seed: seed of the choice.
 
     Raises:
-        DataError: fewer than two layers, or no image that two of them describe usably.
+        DataError: there are fewer than two layers, or no image has usable text in two of them.
     """
     if len(layers) < 2:
         raise DataError("a judge needs two layers or more", hint="--layers original,self-1")
@@ -99,28 +95,30 @@ def choose_pairs(dataset: ShardDataset, layers: Mapping[str, ReadLayer], *, coun
     if not chosen.pairs:
         reasons = ", ".join(f"{reason} {number}" for reason, number in chosen.left_out.items())
         raise DataError(
-            f"{dataset.folder}: no image has usable text in two of the layers {', '.join(layers)} ({reasons})",
+            f"{dataset.folder}: no image has usable text in two of the layers {', '.join(layers)} "
+            f"({reasons})",
             hint="name layers about the same images",
         )
     return chosen
 
 
 def check_count(pairs: int) -> int:
-    """How many checks go with so many comparisons: a tenth, at least 20 and at most 200."""
+    """Computes the number of checks for a number of comparisons: a tenth, at least 20 and at most 200."""
     return min(_MOST_CHECKS, max(_FEWEST_CHECKS, pairs // 10))
 
 
 def choose_checks(dataset: ShardDataset, name: str, layer: ReadLayer, *, count: int, seed: int) -> list[Pair]:
-    """Comparisons whose right answer is known: an image's own text against one moved there from another image.
+    """Chooses comparisons whose right answer is known: an image's own text against another image's.
 
     Args:
-        dataset: whose images.
-        name, layer: whose texts.
-        count: the most checks.
-        seed: of the choice.
+        dataset: dataset with the images.
+        name: name of the layer with the texts.
+        layer: the layer.
+        count: largest number of checks.
+        seed: seed of the choice.
 
     Raises:
-        DataError: fewer than two different usable texts.
+        DataError: there are fewer than two different usable texts.
     """
     keys = sorted(dataset.keys(), key=lambda key: place(seed, "check", key))
     ignored = Chosen()
@@ -139,7 +137,7 @@ def choose_checks(dataset: ShardDataset, name: str, layer: ReadLayer, *, count: 
 
 
 def _another(found: Sequence[tuple[str, str]], number: int, name: str) -> str:
-    """The next other text in the circle."""
+    """The next text that is not the same; after the last comes the first."""
     own = found[number][1].split()
     for _, text in (*found[number + 1 :], *found[:number]):
         if text.split() != own:
@@ -150,7 +148,7 @@ def _another(found: Sequence[tuple[str, str]], number: int, name: str) -> str:
 def _usable(
     dataset: ShardDataset, layers: Mapping[str, ReadLayer], key: str, chosen: Chosen
 ) -> dict[str, str]:
-    """The text of each layer that has a usable one about an image; what is left out is counted."""
+    """The usable text of each layer about an image, by layer; ``chosen`` counts those that are left out."""
     chosen.images += 1
     if not dataset[dataset.find(key)].images:
         chosen.left_out["no image"] += 1

@@ -1,10 +1,10 @@
-"""A person as the judge: which pair comes next, on which side each text stands, and votes that may be stale."""
+"""A person as the judge: the next pair, the side of each text, and votes that may be stale."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from vila2.data.shards import ShardDataset
@@ -13,24 +13,25 @@ from vila2.judge.examples import picture
 from vila2.judge.pairs import Pair, place
 from vila2.judge.votes import Verdict, Vote, VoteBook
 
-#: What a person can choose, and the verdict it stands for.
+#: Verdict for each choice that a person has.
 CHOICES: dict[str, Verdict] = {"left": "A", "right": "B", "tie": "tie", "skip": "skip"}
 _SIDE = 1024  # pixels
 
 
 class StaleError(Vila2Error):
-    """A vote on what was shown before: another tab, or the same one, voted or undid since."""
+    """A vote on what was shown before: a vote was given or taken back since, perhaps in another tab."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a person sees: nothing in it tells which layer is which.
+    """What a person sees; nothing in it tells which layer is which.
 
     Attributes:
-        turn: a vote must bring it back; it differs after every vote and undoing.
-        done, total: pairs.
-        texts: left and right; None where all is done.
-        images: how many.
+        turn: number that a vote must bring back; it changes with every vote, and with every vote taken back.
+        done: number of pairs that have a vote.
+        total: number of pairs.
+        texts: left and right text; None where all pairs have a vote.
+        images: number of images.
         can_undo: whether there is a vote to take back.
     """
 
@@ -42,21 +43,21 @@ class Shown:
     can_undo: bool
 
     def to_json(self) -> dict[str, Any]:
-        """For the page."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Returns the values for the page."""
+        return asdict(self)
 
 
 class Session:
-    """Shows pairs one by one and keeps every vote before it shows the next.
+    """Shows pairs one by one, and keeps every vote before it shows the next pair.
 
-    Checks stand among the comparisons, all in the order of a hash; so does the side of each text. Pairs whose
-    texts are the same are not shown; those whose images can not be read are put down as errors.
+    A hash decides the order of comparisons and checks, and the side of each text. Pairs whose texts are the
+    same are not shown. Pairs whose images cannot be read get a vote "error".
 
     Args:
         pairs: comparisons and checks.
-        dataset: whose images.
-        book: takes the votes.
-        seed: of order and sides.
+        dataset: dataset with the images.
+        book: book that takes the votes.
+        seed: seed of order and sides.
     """
 
     def __init__(self, pairs: Sequence[Pair], dataset: ShardDataset, book: VoteBook, *, seed: int) -> None:
@@ -70,16 +71,20 @@ class Session:
         self._pictures: tuple[str, list[bytes]] = ("", [])
 
     def show(self) -> Shown:
-        """What is to be judged now."""
+        """Returns the pair to judge now."""
         with self._lock:
             return self._show()
 
     def vote(self, turn: int, choice: str) -> Shown:
-        """Takes a vote on what was shown at ``turn``; it is on disk when this returns.
+        """Takes a vote, which is on disk when this returns, and returns the next pair.
+
+        Args:
+            turn: turn of what was shown.
+            choice: one of :data:`CHOICES`.
 
         Raises:
-            StaleError: something was voted or undone since, or all is done.
-            DataError: no such choice.
+            StaleError: a vote was given or taken back since, or all pairs have a vote.
+            DataError: there is no such choice.
         """
         if choice not in CHOICES:
             raise DataError(f"there is no choice {choice!r}", hint=f"use one of {', '.join(CHOICES)}")
@@ -89,10 +94,10 @@ class Session:
             return self._show()
 
     def undo(self, turn: int) -> Shown:
-        """Takes the last vote back, whatever session it is from.
+        """Takes back the last vote, of this session or of an earlier one.
 
         Raises:
-            StaleError: something was voted or undone since, or there is no vote.
+            StaleError: a vote was given or taken back since, or there is no vote.
         """
         with self._lock:
             self._check(turn)
@@ -103,11 +108,15 @@ class Session:
             return self._show()
 
     def image(self, turn: int, number: int) -> bytes:
-        """An image of the pair that is shown at ``turn``, as a new JPEG.
+        """Returns an image of the pair that is shown, as a new JPEG.
+
+        Args:
+            turn: turn of what is shown.
+            number: number of the image, from 0.
 
         Raises:
-            StaleError: something else is shown by now.
-            DataError: it has no such image.
+            StaleError: another pair is shown by now.
+            DataError: the pair has no such image.
         """
         with self._lock:
             pair = self._current(turn)

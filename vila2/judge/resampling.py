@@ -1,4 +1,4 @@
-"""Regressions over resampled images: weights of rows, equal rows joined, and Newton's method for all resamples at once."""
+"""Regressions over resampled images: weights of rows, and Newton's method for all resamples at once."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vila2.evaluate.measures.intervals import Interval, ratio_bootstrap
+from vila2.evaluate.measures.intervals import Floats, Interval, ratio_bootstrap
 
 RESAMPLES = 1000
 LEVEL = 0.95
-#: A normal prior of mean 0 and variance 100 on every coefficient: keeps estimates finite where one side wins all.
+#: Precision of the normal prior on every coefficient (mean 0, variance 100), which keeps estimates finite
+#: where one side wins all.
 PRIOR = 0.01
 _LARGEST_STEP = 1.0
 _STEPS = 200
 _TOLERANCE = 1e-9
 
-#: Gradient [resamples, size] and negative Hessian [resamples, size, size] at coefficients [resamples, size].
-Slopes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+#: Computes the gradient, [resamples, size], and the negative Hessian, [resamples, size, size], at
+#: coefficients [resamples, size].
+Slopes = Callable[[Floats], tuple[Floats, Floats]]
 
 
-def row_weights(images: Sequence[str], *, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
-    """How often each row counts, [1 + resamples, rows]: once in the first line, then as its image is drawn.
+def row_weights(images: Sequence[str], *, seed: int, resamples: int = RESAMPLES) -> Floats:
+    """Draws how often each row counts, [1 + resamples, rows]; in the first line every row counts once.
 
-    Images are drawn with replacement, all rows of an image together, since they are not independent.
+    Images are drawn with replacement, with all rows of an image together, since they are not independent.
 
     Args:
-        images: the image of each row.
-        seed, resamples: of the bootstrap.
+        images: image of each row.
+        seed: seed of the bootstrap.
+        resamples: number of times that the images are drawn anew.
     """
     _, image_of = np.unique(np.asarray(images), return_inverse=True)
     count = int(image_of.max()) + 1
@@ -36,12 +39,12 @@ def row_weights(images: Sequence[str], *, seed: int, resamples: int = RESAMPLES)
     return np.vstack([np.ones((1, len(image_of))), drawn[:, image_of]])
 
 
-def joined(rows: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Equal rows as one, with their weights added up: there are few different ones.
+def joined(rows: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Joins equal rows into one, and adds up their weights; few rows are different.
 
     Args:
-        rows: [rows, columns].
-        weights: [resamples, rows].
+        rows: rows, [rows, columns].
+        weights: weights of the rows, [resamples, rows].
     """
     different, place = np.unique(rows, axis=0, return_inverse=True)
     place = place.reshape(-1)
@@ -50,10 +53,19 @@ def joined(rows: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return different, np.add.reduceat(weights[:, order], starts, axis=1)
 
 
-def maximise(slopes: Slopes, resamples: int, size: int) -> np.ndarray:
-    """The coefficients, [resamples, size], that maximise a concave log-likelihood with :data:`PRIOR`.
+def maximize(slopes: Slopes, resamples: int, size: int) -> Floats:
+    """Maximizes a concave log-likelihood with :data:`PRIOR`, for all resamples at once.
 
-    Newton's method from zero, in steps of at most 1 in any coefficient, which keeps it from overshooting.
+    Newton's method starts from zero. Its steps are at most 1 in any coefficient, so that it does not
+    overshoot.
+
+    Args:
+        slopes: function that computes the derivatives of the log-likelihood.
+        resamples: number of resamples.
+        size: number of coefficients.
+
+    Returns:
+        The coefficients, [resamples, size].
     """
     found = np.zeros((resamples, size))
     for _ in range(_STEPS):
@@ -68,26 +80,26 @@ def maximise(slopes: Slopes, resamples: int, size: int) -> np.ndarray:
     return found
 
 
-def interval(values: np.ndarray) -> Interval:
-    """The estimate, which comes first, with the percentile interval of the resamples after it."""
+def interval(values: Floats) -> Interval:
+    """Makes an interval of the estimate, which is the first value, and of the resamples after it."""
     low, high = np.quantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(values[0]), float(low), float(high))
 
 
 def share_interval(values: Sequence[float], images: Sequence[str], *, seed: int) -> Interval:
-    """The mean of values in 0..1 with its interval, of a bootstrap that draws images whole.
+    """Computes the mean of values in 0..1 with its interval, by a bootstrap that draws images whole.
 
-    Where all of them are 0, or all 1, resampling shows no spread however few they are; there the exact binomial
-    (Clopper-Pearson) bound of so many images stands in.
+    Where all values are 0, or all are 1, resampling shows no spread, however few they are. There the interval
+    is the exact binomial (Clopper-Pearson) one for the number of images.
 
     Args:
-        values: one or more.
-        images: the image of each.
-        seed: of the bootstrap.
+        values: values, one or more.
+        images: image of each value.
+        seed: seed of the bootstrap.
     """
     _, image_of = np.unique(np.asarray(images), return_inverse=True)
     sums, counts = np.bincount(image_of, np.asarray(values, dtype=np.float64)), np.bincount(image_of)
-    found = ratio_bootstrap(sums, counts, seed=seed, resamples=RESAMPLES, level=LEVEL)
+    found = ratio_bootstrap(sums.tolist(), counts.tolist(), seed=seed, resamples=RESAMPLES, level=LEVEL)
     bound = ((1 - LEVEL) / 2) ** (1 / len(counts))
     if found.value == 1:
         return Interval(1.0, bound, 1.0)
@@ -97,7 +109,8 @@ def share_interval(values: Sequence[float], images: Sequence[str], *, seed: int)
 
 
 def sign_test(won: int, lost: int) -> float:
-    """How likely a coin would part as unevenly as this (two-sided, exact), in 0..1."""
+    """Computes how likely a coin would fall as unevenly as this (two-sided, exact), in 0..1."""
     total = won + lost
     ways = sum(math.comb(total, k) for k in range(min(won, lost) + 1))
-    return min(1.0, 2 * ways / 2**total)
+    likelihood: float = 2 * ways / 2**total
+    return min(1.0, likelihood)

@@ -1,4 +1,7 @@
-"""The blind page: an HTTP server for one person on this machine, behind a random token, that loads nothing from elsewhere."""
+"""The blind page: an HTTP server for one person on this machine, behind a random token.
+
+The page loads nothing from elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -39,8 +42,8 @@ class JudgeServer(ThreadingHTTPServer):
     """Serves a session until it is finished.
 
     Attributes:
-        url: of the page, with the token without which nothing is answered.
-        finished: set when the person says so.
+        url: address of the page, with the token without which nothing is answered.
+        finished: event that is set when the person finishes.
     """
 
     daemon_threads = True
@@ -50,7 +53,7 @@ class JudgeServer(ThreadingHTTPServer):
             super().__init__((_HOST, port), _Handler)
         except (OSError, OverflowError) as error:
             raise RunError(
-                f"port {port} of this machine can not be used ({error})", hint="give another --port, or none"
+                f"port {port} of this machine cannot be used ({error})", hint="give another --port, or none"
             ) from error
         self.session = session
         self.token = secrets.token_urlsafe(24)
@@ -61,11 +64,11 @@ class JudgeServer(ThreadingHTTPServer):
 
 @contextmanager
 def serve(session: Session, *, port: int = 0) -> Iterator[JudgeServer]:
-    """The server, answering in the background until the block ends.
+    """Runs the server in the background until the block ends.
 
     Args:
-        session: what is shown.
-        port: to listen on; 0 takes any that is free.
+        session: session to serve.
+        port: port to listen on; 0 takes any that is free.
 
     Raises:
         RunError: the port is taken.
@@ -82,10 +85,10 @@ def serve(session: Session, *, port: int = 0) -> Iterator[JudgeServer]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request; whatever is not expected gets an error and changes nothing."""
+    """The handler of one request; an unexpected request gets an error and changes nothing."""
 
     server: JudgeServer
-    timeout = 30  # seconds; a connection that says nothing is closed
+    timeout = 30  # seconds until a silent connection is closed
     server_version, sys_version = "vila2", ""
 
     def do_GET(self) -> None:
@@ -124,8 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(lambda: session.undo(turn).to_json())
 
     def _path(self) -> str | None:
-        """What is asked for behind the token; None, with an error sent, without the right token or host."""
-        # Another host name that leads here would make a foreign page of the same origin (DNS rebinding).
+        """The path after the token; None, with an error sent, where token or host are wrong."""
+        # A foreign page whose host name leads here would have the same origin (DNS rebinding).
         if self.headers.get("Host") not in self.server.hosts:
             self._refuse(403, "this host is not served")
             return None
@@ -157,8 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return body
 
-    def _answer(self, work: Any) -> None:
-        """Sends what ``work`` returns, or why it could not be done."""
+    def _answer(self, work: Callable[[], bytes | dict[str, Any]]) -> None:
+        """Sends what ``work`` returns, or why it failed."""
         try:
             answer = work()
         except StaleError as error:
@@ -174,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(200, answer)
 
     def _refuse(self, status: int, why: str) -> None:
-        self.close_connection = True  # what was sent along was perhaps not read
+        self.close_connection = True  # the body was perhaps not read
         self._json(status, {"error": why})
 
     def _json(self, status: int, value: Any) -> None:
@@ -188,4 +191,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the terminal shows the address, and the token would stand in every line."""
+        """Logs nothing: the token would stand in every line, and the terminal shows the address."""

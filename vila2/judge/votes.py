@@ -1,4 +1,4 @@
-"""Votes: what a judge said about a pair, kept in a journal on disk, and what they decide."""
+"""Votes: what a judge said about a pair, the journal that keeps them, and the outcome of a pair."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from vila2.data.journal import Journal
 from vila2.errors import DataError
 from vila2.judge.pairs import Pair
 
-#: A: the text shown first (left) is better; error: the image can not be read; skip: a person passed.
+#: A: the text shown first (left) is better; error: the image cannot be read; skip: a person passed.
 Verdict = Literal["A", "B", "tie", "unparsed", "error", "skip"]
-#: How a pair ended; only those of :data:`SCORED` count in the statistics.
+#: How a pair ended; only the first four count in the statistics.
 Kind = Literal["decided", "tie", "inconsistent", "identical", "unparsed", "error", "skip", "open"]
-SCORED = ("decided", "tie", "inconsistent", "identical")
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What a judge said when it was shown a pair once.
+    """The verdict of a judge that saw a pair once.
 
     Attributes:
         pair: id of the pair.
-        shown: which text was shown first, as A or on the left: 0 the pair's first, 1 its second.
-        verdict: in terms of what was shown.
-        said: the judge's own words.
+        shown: number of the text that was shown first, as A or on the left: 0 for the pair's first, 1 for its
+            second.
+        verdict: verdict in terms of what was shown.
+        said: answer of the judge in its own words.
     """
 
     pair: str
@@ -37,7 +37,7 @@ class Vote:
 
     @property
     def score(self) -> float | None:
-        """1 where the pair's second text is better, 0 where its first is, 0.5 for a tie; None for no verdict."""
+        """1 where the second text is better, 0 for the first, 0.5 for a tie; None without verdict."""
         if self.verdict == "tie":
             return 0.5
         if self.verdict not in ("A", "B"):
@@ -50,10 +50,11 @@ class VoteOutcome:
     """How a pair ended.
 
     Attributes:
-        pair: the two texts.
-        kind: see :data:`Kind`.
-        score: 1 for the second text, 0 for the first, 0.5 for a tie of any kind; None where it does not count.
-        votes: what led to it.
+        pair: pair of texts.
+        kind: kind of the ending, see :data:`Kind`.
+        score: 1 for the second text, 0 for the first, 0.5 for a tie of any kind; None where the pair does not
+            count.
+        votes: votes on the pair.
     """
 
     pair: Pair
@@ -63,10 +64,10 @@ class VoteOutcome:
 
 
 def decide(pair: Pair, votes: Sequence[Vote]) -> VoteOutcome:
-    """One outcome of a pair's votes, two of an engine and one of a person.
+    """Decides a pair by its votes: two of an engine, one of a person.
 
-    Votes that differ between the two orders make a tie of kind "inconsistent". A pair with a vote that is
-    no verdict does not count: nothing is guessed from the other one.
+    Votes that differ between the two orders make a tie of kind "inconsistent". A pair does not count where
+    one vote has no verdict; nothing is guessed from the other vote.
     """
     votes = tuple(votes)
     if pair.identical:
@@ -84,16 +85,18 @@ def decide(pair: Pair, votes: Sequence[Vote]) -> VoteOutcome:
 
 
 def kinds(outcomes: Iterable[VoteOutcome]) -> dict[str, int]:
-    """Outcomes by kind, in the order of :data:`Kind`; kinds that did not come up are left out."""
+    """Counts outcomes by kind, in the order of :data:`Kind`; kinds without any are left out."""
     counts = Counter(outcome.kind for outcome in outcomes)
     return {kind: counts[kind] for kind in get_args(Kind) if counts[kind]}
 
 
 class VoteBook:
-    """The votes of one judge: on disk before the next is asked for, and undone by an entry of its own.
+    """The votes of one judge, each on disk before the next is asked for.
+
+    Taking a vote back is an entry of its own in the journal.
 
     Args:
-        path: of the journal; it appears with the first vote.
+        path: path of the journal, which appears with the first vote.
 
     Raises:
         DataError: a line in the middle of the journal is broken; a torn last line is cut off.
@@ -110,26 +113,26 @@ class VoteBook:
 
     @property
     def turn(self) -> int:
-        """How many entries there are: it grows with every vote and every undoing."""
+        """Number of entries, which grows with every vote and with every vote taken back."""
         return len(self._journal.entries)
 
     def votes(self, pair: str) -> tuple[Vote, ...]:
-        """The votes on a pair; none where it is open."""
+        """Returns the votes on a pair; none where it is open."""
         return self._votes.get(pair, ())
 
     def add(self, votes: Sequence[Vote]) -> None:
-        """Keeps votes, which are on disk when this returns; the votes on one pair must come together."""
+        """Adds votes, which are on disk when this returns; the votes on one pair must come together."""
         entry = {"votes": [asdict(vote) for vote in votes]}
         self._journal.append(entry)
         self._take(entry)
 
     def last(self, among: Iterable[str]) -> str | None:
-        """The pair that was voted on last, of these."""
+        """Returns the id of the pair, of these, that was voted on last."""
         wanted = set(among)
         return next((pair for pair in reversed(self._votes) if pair in wanted), None)
 
     def undo(self, pair: str) -> None:
-        """Takes the votes on a pair back, so that it is open again."""
+        """Takes back the votes on a pair, so that it is open again."""
         entry = {"undo": pair}
         self._journal.append(entry)
         self._take(entry)

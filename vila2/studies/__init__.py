@@ -1,4 +1,4 @@
-"""The studies of the VILA paper (arXiv 2312.07533) and the tables of VILA² (2407.17453) in miniature, each a value."""
+"""Studies in miniature: the findings of VILA (arXiv 2312.07533) and the tables of VILA² (2407.17453)."""
 
 from vila2.studies.corpora import CORPORA_STUDIES
 from vila2.studies.language import LANGUAGE_STUDIES
@@ -10,9 +10,10 @@ from vila2.studies.vision import VISION_STUDIES
 __all__ = ["GROUPS", "STUDIES", "Arm", "Cell", "Expectation", "Study"]
 
 _VILA = (*LANGUAGE_STUDIES, *CORPORA_STUDIES, *VISION_STUDIES)
-#: By name: VILA²'s tables and the evidence beside them, then VILA's studies in the order of the paper's sections.
+#: Studies by name: first the tables of VILA² and the evidence beside them, then VILA's studies in the paper's
+#: order.
 STUDIES: dict[str, Study] = {study.name: study for study in (SMOKE, *TABLES, *EVIDENCE, *_VILA)}
-#: Names of several studies at once.
+#: Groups of studies by name.
 GROUPS: dict[str, tuple[str, ...]] = {
     "vila2": tuple(study.name for study in (*TABLES, *EVIDENCE)),
     "vila": tuple(study.name for study in _VILA),

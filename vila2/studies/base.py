@@ -1,4 +1,4 @@
-"""The recipe that all arms of the studies change: the miniature, pretrained on interleaved documents."""
+"""The base recipe that every arm of VILA's studies changes: the miniature, pretrained on documents."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from vila2.studies.cycle_base import CycleSize
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much an arm trains on and is measured on.
+    """The amounts of data that an arm is trained and measured on.
 
     Attributes:
-        pairs: of image and alt-text that the projector is aligned on.
-        documents: of three to five images each; the pairs of the web that they are compared with are four times as
-            many, which is as many images.
-        scenes: of SFT, each with a caption and ``questions`` questions.
-        epochs: of SFT.
-        text: lists of objects in words, with questions, for joint SFT.
-        test: scenes of the questions; ``tasks``: in context; ``told``: of the text-only test; ``aligned``: images
-            of which every layer is compared.
-        cycle: of arms that are whole cycles.
+        name: name of the size.
+        pairs: number of pairs of image and alt-text that the projector is aligned on.
+        documents: number of documents, of three to five images each; there are four times as many pairs of
+            the web to compare them with, which is about as many images.
+        scenes: number of scenes of SFT, each with a caption and questions.
+        epochs: number of epochs of SFT.
+        text: number of scenes told in words, with questions, for joint SFT.
+        test: number of scenes that questions are asked about.
+        tasks: number of tasks for in-context learning.
+        told: number of questions of the text-only test.
+        aligned: number of images whose hidden states are compared, layer by layer.
+        cycle: size of arms that are whole cycles.
     """
 
     name: str
@@ -43,8 +46,8 @@ _QUESTIONS = 6
 
 
 def base_recipe(size: Size, seed: int) -> dict[str, Any]:
-    """The base recipe as plain values, ready to be changed: :func:`vila2.recipe.changed.changed`."""
-    # Small batches: what this model learns in a minute or two it learns by the number of its steps.
+    """Makes the base recipe as plain values, ready for :func:`vila2.recipe.changed.changed`."""
+    # Batches are small: what this model learns in a minute or two depends on the number of its steps.
     return {
         "name": f"studies-{size.name}",
         "seed": seed,
@@ -83,7 +86,7 @@ def _data(size: Size, seed: int) -> dict[str, Any]:
         "documents": documents(),
         "document-pairs": documents(order="pairs"),
         "documents-reordered": documents(order="reordered"),
-        # Scenes behind those of the documents, so that nothing is seen twice.
+        # These scenes come after those of the documents, so that nothing is seen twice.
         "web-pairs": world("pretrain", "alt_text", 4 * size.documents, start=1_000_000),
         "instructions": world("sft", "instructions", size.scenes, questions=_QUESTIONS),
         "text": world("sft", "text_instructions", size.text, start=1_000_000, questions=_QUESTIONS),

@@ -1,4 +1,4 @@
-"""Studies of what is trained on: documents or pairs, their order, text-only instructions, and what text-only skill is left."""
+"""Studies of the training data: documents or pairs, their order, and text-only instructions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ INTERLEAVED = Study(
     title="Interleaved documents, pairs, or reordered",
     section="VILA section 3.2, Table 3, and section 4.4",
     finding="Interleaved documents (MMC4) beat image-text pairs (COYO) in accuracy, in-context learning and "
-    "text-only skill, by their structure: as pairs, or with all images first, they lose it; both corpora together "
-    "are better still.",
+    "text-only skill, by their structure: as pairs, or with all images first, they lose it; both corpora "
+    "together are better still.",
     arms=(
         Arm("interleaved", "interleaved documents"),
         Arm("web-pairs", "pairs of the web", _WEB),
@@ -54,8 +54,8 @@ IN_CONTEXT = Study(
     name="in-context",
     title="In-context learning, 0 and 4 examples",
     section="VILA sections 3.1 and 3.2, Tables 1 and 3",
-    finding="After interleaved pretraining with the language model updated, 4-shot accuracy is above 0-shot; after "
-    "image-text pairs it is even below.",
+    finding="After interleaved pretraining with the language model updated, 4-shot accuracy is above "
+    "0-shot; after image-text pairs it is even below.",
     arms=(
         Arm("interleaved", "documents, updated"),
         Arm("web-pairs", "pairs of the web, updated", _WEB),
@@ -68,8 +68,8 @@ IN_CONTEXT = Study(
         Expectation(Cell("web-pairs", "4-shot"), Cell("web-pairs", "0-shot")),
         Expectation(Cell("frozen-pretrain", "4-shot"), Cell("interleaved", "4-shot")),
     ),
-    note="Four choices, of which only the examples tell the right aspect of the image; 0-shot is a guess by design. "
-    "The paper's 0-shot tasks can be answered without examples: see questions about images.",
+    note="Four choices, of which only the examples tell the right aspect of the image; 0-shot is a guess by "
+    "design. The paper's 0-shot tasks can be answered without examples: see questions about images.",
 )
 
 JOINT_SFT = Study(
@@ -91,8 +91,8 @@ TEXT_ONLY = Study(
     name="text-only",
     title="Text-only accuracy before and after",
     section="VILA sections 3.2 and 3.3, Tables 3, 4 and 6",
-    finding="Pretraining costs text-only accuracy, pairs of the web much more than interleaved documents; joint SFT "
-    "brings it back.",
+    finding="Pretraining costs text-only accuracy, pairs of the web much more than interleaved documents; "
+    "joint SFT brings it back.",
     arms=(
         Arm("before", "before any training", after="parts"),
         Arm("interleaved", "after pretraining on documents", after="pretrain"),
@@ -111,8 +111,8 @@ TEXT_ONLY = Study(
         Cell("web-pairs", "text"): "−17.2% (MMLU, from before)",
         Cell("joint", "text"): "fully recovered (MMLU)",
     },
-    note="The paper gives the accuracy after SFT; ours is also measured between. The shipped language model was "
-    "never told of objects in words, so what it can lose is the wording.",
+    note="The paper gives the accuracy after SFT; ours is also measured between. The shipped language model "
+    "was never told of objects in words, so what it can lose is the wording.",
 )
 
 CORPORA_STUDIES = (INTERLEAVED, IN_CONTEXT, JOINT_SFT, TEXT_ONLY)

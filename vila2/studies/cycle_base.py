@@ -1,4 +1,4 @@
-"""The recipe that all rows of the VILA² paper's tables change: the miniature, with its whole cycle."""
+"""The base recipe of the tables of VILA², which every row changes: the miniature, with its whole cycle."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class CycleSize:
-    """How much a row trains on and is measured on.
+    """The amounts of data that a row is trained and measured on.
 
     Attributes:
-        pretrain: images with alt-text, which the cycle recaptions.
-        scenes: of SFT, each with three captions and eight questions; ``epochs`` over them.
-        test: scenes that rows are measured on; ``apart``: others, on which it is decided when to stop.
-        specialists: scenes that a specialist is trained on; None: as many as its own recipe says.
+        pretrain: number of images with alt-text, which the cycle recaptions.
+        scenes: number of scenes of SFT, each with three captions and eight questions.
+        epochs: number of epochs of SFT.
+        test: number of scenes that rows are measured on.
+        apart: number of other scenes, which decide when the rounds stop.
+        specialists: number of scenes that a specialist is trained on; None for as many as its own recipe
+            says.
     """
 
     pretrain: int
@@ -26,7 +29,7 @@ class CycleSize:
 
 
 def cycle_recipe(size: CycleSize, seed: int) -> dict[str, Any]:
-    """The base recipe as plain values: VILA_0 alone; rows add rounds and specialists."""
+    """Makes the base recipe as plain values: VILA_0 alone; rows add rounds and specialists."""
     return {
         "name": "vila2-tables",
         "seed": seed,
@@ -38,7 +41,7 @@ def cycle_recipe(size: CycleSize, seed: int) -> dict[str, Any]:
         },
         "stages": {
             "align": {"mixture": [{"dataset": "pretrain"}], "learning_rate": 2e-3, "batch_size": 16},
-            # In the form of SFT: what is learned of a conversation in another form, SFT does not find again.
+            # The style of SFT: what the model learns from conversations in another style is lost to SFT.
             "pretrain": {
                 "mixture": [{"dataset": "pretrain"}],
                 "style": "chat",
@@ -55,15 +58,21 @@ def cycle_recipe(size: CycleSize, seed: int) -> dict[str, Any]:
             },
         },
         "cycle": {"rounds": 0, "max_new_tokens": 120, "batch_size": 125},
-        # Coordinates would be more than half of the tokens, and no question here asks for them. In a dialogue what is
-        # asked later can be read off what was said before; a branch has only the image to look at.
+        # Coordinates would be more than half of the tokens, and no question here asks for them. In a
+        # dialogue, later answers can be read off earlier ones; a branch has only the image to look at.
         "merge": {"boxes": "drop", "view": "tree({layer})"},
         "evaluate": _benchmarks(),
     }
 
 
 def specialists(size: CycleSize, seed: int, *names: str) -> dict[str, Any]:
-    """The recipe's ``specialists``: these plugins, each as its own recipe says but for the scenes and their number."""
+    """Makes the recipe's ``specialists``: these plugins, with their own recipes but with these scenes.
+
+    Args:
+        size: size of the rows.
+        seed: seed of the scenes.
+        names: names of the plugins.
+    """
     use: dict[str, Any] = {"set": {"data.options.seed": seed}}
     if size.specialists:
         options = {"split": "specialist", "count": size.specialists, "seed": seed}
@@ -83,7 +92,7 @@ def _data(size: CycleSize, seed: int) -> dict[str, Any]:
             "sft", "instructions", size.scenes, captions=3, questions=8, prompts=_texts(prompts)
         ),
         "test": world("test", "test", size.test, questions=1),
-        # Scenes behind those of the test.
+        # These scenes come after those of the test.
         "apart": world("test", "test", size.apart, questions=1, start=1_000_000),
     }
 

@@ -1,4 +1,4 @@
-"""Whether our numbers agree with a finding of the paper: computed from paired intervals, never written in."""
+"""Whether our numbers agree with a finding of the paper, computed from paired intervals."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Literal
 
 from vila2.errors import DataError
 from vila2.evaluate.measures.intervals import Interval, over_seeds, paired_ratio_bootstrap
-from vila2.evaluate.measures.items import Items
+from vila2.evaluate.measures.items import Items, Unit
 from vila2.report.numbers import places, written_change, written_interval
 from vila2.studies.study import Cell, Expectation, Study
 
 Answer = Literal["agrees", "disagrees", "cannot be seen at this size"]
 UNSEEN: Answer = "cannot be seen at this size"
-#: Intervals resampled from fewer items are too narrow to settle anything.
+#: Smallest number of items; an interval resampled from fewer is too narrow to settle anything.
 FEWEST_ITEMS = 30
 
 
@@ -23,22 +23,25 @@ class ExpectationOutcome:
     """What our numbers say of one expectation.
 
     Attributes:
-        difference: of the cell expected to be higher to the lower one, with its paired 95% interval; None where in
-            one of the two nothing was there to measure.
-        unit: of the measure.
+        expectation: expectation of the paper.
+        answer: whether our numbers agree with it.
+        difference: difference between the cell expected to be higher and the lower one, with its paired 95%
+            interval; None where one of the two had nothing to measure.
+        unit: unit of the measure.
     """
 
     expectation: Expectation
     answer: Answer
     difference: Interval | None
-    unit: str
+    unit: Unit
 
 
 def judge(expectation: Expectation, difference: Interval) -> Answer:
-    """What an interval of the difference, high cell minus low cell, says of an expectation.
+    """Judges an expectation by the interval of the difference between its high and its low cell.
 
-    "above" agrees where the whole interval is above zero and disagrees where it is below; "equal" agrees where the
-    whole interval is within the margin and disagrees where it is outside. Everything else cannot be seen.
+    The relation "above" agrees where the whole interval is above zero, and disagrees where it is below. The
+    relation "equal" agrees where the whole interval is within the margin, and disagrees where it is outside.
+    Everything else cannot be seen.
     """
     _, low, high = difference
     if expectation.relation == "above":
@@ -50,16 +53,16 @@ def judge(expectation: Expectation, difference: Interval) -> Answer:
 
 
 def outcomes(study: Study, items: Mapping[Cell, Sequence[Items]], *, seed: int) -> list[ExpectationOutcome]:
-    """The outcome of each of a study's expectations.
+    """Judges each expectation of a study.
 
     Args:
-        study: with its expectations.
-        items: item scores of every cell that they name, for every seed of training; of one seed, two cells of one
-            expectation have the same items.
-        seed: of the bootstrap.
+        study: study with its expectations.
+        items: item scores of every cell that the expectations name, for every seed of training. For one seed,
+            the two cells of an expectation have the same items.
+        seed: seed of the bootstrap.
 
     Raises:
-        DataError: two cells that are compared were measured on different items.
+        DataError: the two cells of an expectation were measured on different items.
     """
     found = []
     for expectation in study.expectations:
@@ -71,14 +74,14 @@ def outcomes(study: Study, items: Mapping[Cell, Sequence[Items]], *, seed: int) 
             )
         difference = _difference(pairs, seed)
         unit = pairs[0][1].unit
-        tells = difference is not None and any(_tells(*pair) for pair in pairs)
-        answer = judge(expectation, difference) if tells else UNSEEN
+        tells = any(_tells(*pair) for pair in pairs)
+        answer = judge(expectation, difference) if difference and tells else UNSEEN
         found.append(ExpectationOutcome(expectation, answer, difference, unit))
     return found
 
 
 def _difference(pairs: Sequence[tuple[Items, Items]], seed: int) -> Interval | None:
-    """High cell minus low cell: of one seed with the interval over items, of several with that over seeds."""
+    """High cell minus low cell: with the interval over items for one seed, and over seeds for several."""
     if any(one.value is None for pair in pairs for one in pair):
         return None
     each = [
@@ -91,12 +94,12 @@ def _difference(pairs: Sequence[tuple[Items, Items]], seed: int) -> Interval | N
 
 
 def _tells(low: Items, high: Items) -> bool:
-    """Whether a bootstrap of these items means anything: two arms that both fail at everything are not alike."""
+    """Whether a bootstrap of these items means anything: two arms that fail at everything are not alike."""
     return len(low.keys) >= FEWEST_ITEMS and (any(low.numerators) or any(high.numerators))
 
 
 def overall(answers: Sequence[Answer]) -> str:
-    """All answers in one: what none contradicts and some support agrees, in part where others are unseen."""
+    """Sums up the answers of a study; it agrees, perhaps in part, where some agree and none disagrees."""
     seen = set(answers)
     if "disagrees" in seen:
         return "disagrees in part" if "agrees" in seen else "disagrees"
@@ -106,7 +109,7 @@ def overall(answers: Sequence[Answer]) -> str:
 
 
 def sentence(study: Study, found: Sequence[ExpectationOutcome]) -> str:
-    """One sentence about a study: how many expectations hold, and each that does not with its difference."""
+    """Writes one sentence about a study: how many expectations hold, and each that does not hold."""
     word = overall([outcome.answer for outcome in found])
     opening = f"{word[0].upper()}{word[1:]}"
     if word == UNSEEN:
@@ -122,14 +125,15 @@ def sentence(study: Study, found: Sequence[ExpectationOutcome]) -> str:
 
 
 def told_expectation(study: Study, expectation: Expectation) -> str:
-    """An expectation for a reader: what is compared, in which measure."""
+    """Writes an expectation for a reader: what is compared, in which measure."""
     low, high = expectation.low, expectation.high
     relation = "above" if expectation.relation == "above" else "like"
     if low.measure == high.measure:
         labels = f"“{study.arm(high.arm).label}” {relation} “{study.arm(low.arm).label}”"
         return f"{labels} in {study.measures[low.measure]}"
     if low.arm == high.arm:
-        return f"{study.measures[high.measure]} {relation} {study.measures[low.measure]} for “{study.arm(low.arm).label}”"
+        label = study.arm(low.arm).label
+        return f"{study.measures[high.measure]} {relation} {study.measures[low.measure]} for “{label}”"
     return (
         f"{study.measures[high.measure]} of “{study.arm(high.arm).label}” {relation} "
         f"{study.measures[low.measure]} of “{study.arm(low.arm).label}”"
@@ -141,7 +145,7 @@ def _told(study: Study, outcome: ExpectationOutcome) -> str:
 
 
 def told_difference(outcome: ExpectationOutcome) -> str:
-    """The difference with its interval, in points where the measure is a share."""
+    """Writes the difference with its interval, in points where the measure is a share."""
     if outcome.difference is None:
         return "nothing to measure"
     value, low, high = outcome.difference

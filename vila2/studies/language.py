@@ -1,4 +1,4 @@
-"""Studies of how the language model is trained: frozen or not, LoRA, a visual expert, another one, deep alignment."""
+"""Studies of training the language model: freezing, LoRA, a visual expert, another model, deep alignment."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FREEZE = Study(
     name="freeze",
     title="Freezing or updating the language model",
     section="VILA section 3.1, Table 1",
-    finding="Freezing the language model while pretraining does not hurt 0-shot accuracy but 4-shot; training "
-    "nothing but the projector in SFT too is poor.",
+    finding="Freezing the language model while pretraining does not hurt 0-shot accuracy but 4-shot; "
+    "training nothing but the projector in SFT too is poor.",
     arms=(
         Arm("frozen", "frozen in pretraining and SFT (a)", _FROZEN),
         Arm("frozen-pretrain", "frozen in pretraining (b)", FROZEN_PRETRAIN),
@@ -63,8 +63,8 @@ VISUAL_EXPERT = Study(
     name="visual-expert",
     title="A frozen language model with a visual expert",
     section="VILA section 4.4, Table 8",
-    finding="Fine-tuning the language model gives better accuracy and in-context learning than freezing it beside a "
-    "visual expert, at almost half the size.",
+    finding="Fine-tuning the language model gives better accuracy and in-context learning than freezing it "
+    "beside a visual expert, at almost half the size.",
     arms=(
         Arm(
             "expert",
@@ -88,8 +88,8 @@ ANOTHER_LLM = Study(
     name="another-llm",
     title="Another language model",
     section="VILA appendix C, Table 11",
-    finding="With Vicuna 1.5 in place of Llama 2 the conclusions are the same: updating the language model matters "
-    "for in-context learning, and the two backbones are similarly accurate.",
+    finding="With Vicuna 1.5 in place of Llama 2 the conclusions are the same: updating the language model "
+    "matters for in-context learning, and the two backbones are similarly accurate.",
     arms=(
         Arm("other-frozen", "the other, frozen in pretraining", _TUNED | FROZEN_PRETRAIN),
         Arm("other-updated", "the other, updated", _TUNED),
@@ -100,15 +100,16 @@ ANOTHER_LLM = Study(
         Expectation(Cell("other-frozen", "4-shot"), Cell("other-updated", "4-shot")),
         Expectation(Cell("updated", "questions"), Cell("other-updated", "questions"), "equal"),
     ),
-    note="The other language model is the shipped one tuned on text-only exchanges, as Vicuna is Llama 2 tuned.",
+    note="The other language model is the shipped one tuned on text-only exchanges, as Vicuna is Llama 2 "
+    "tuned.",
 )
 
 ALIGNMENT = Study(
     name="alignment",
     title="Deep embedding alignment",
     section="VILA section 3.1, Figure 3",
-    finding="Updating the language model aligns image and text embeddings in deeper layers too, a linear projector "
-    "more so, and 4-shot accuracy rises with that.",
+    finding="Updating the language model aligns image and text embeddings in deeper layers too, a linear "
+    "projector more so, and 4-shot accuracy rises with that.",
     arms=(
         Arm("frozen-pretrain", "frozen in pretraining (b)", FROZEN_PRETRAIN),
         Arm("updated", "updated (c)"),

@@ -1,4 +1,4 @@
-"""Reproduces studies: trains their arms in one run folder, where alike steps are done once, and judges their numbers."""
+"""Reproduces studies: trains their arms in one run folder, measures them, and judges their numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vila2 import __version__
 from vila2.cycle.controls.catalogue import controls_of
@@ -23,6 +22,7 @@ from vila2.evaluate.measures.stored import items_of
 from vila2.model.assemble_step import starting_parts
 from vila2.nearest import did_you_mean
 from vila2.recipe.changed import changed
+from vila2.recipe.parts.stage import StageSpec
 from vila2.recipe.recipe import Recipe
 from vila2.report.studies_page import NOT_IN_SOURCE, write_studies_markdown, write_studies_page
 from vila2.run.board import Board
@@ -32,18 +32,34 @@ from vila2.sources.import_step import open_dataset
 from vila2.studies import GROUPS, STUDIES
 from vila2.studies.base import Size, base_recipe
 from vila2.studies.cycle_base import cycle_recipe, specialists
-from vila2.studies.expectations import outcomes, overall, sentence, told_difference, told_expectation
+from vila2.studies.expectations import (
+    ExpectationOutcome,
+    outcomes,
+    overall,
+    sentence,
+    told_difference,
+    told_expectation,
+)
+from vila2.studies.reproduced import (
+    CellResult,
+    ExpectationResult,
+    Reproduced,
+    SeedValues,
+    StudiesResults,
+    StudyResult,
+)
 from vila2.studies.study import Arm, Cell, Study
 
 
 def find_studies(names: Sequence[str], *, quick: bool = False) -> list[Study]:
-    """The studies of these names or groups, each once.
+    """Finds studies by their names or the names of their groups, each once.
 
     Args:
-        names: where there are none, the VILA² paper's tables; ``quick``, their smoke test.
+        names: names; without any, the tables of the VILA² paper are meant.
+        quick: whether the smoke test is meant instead, where there are no names.
 
     Raises:
-        RunError: an unknown name.
+        RunError: a name is unknown.
     """
     for name in names:
         if name not in STUDIES and name not in GROUPS:
@@ -58,30 +74,26 @@ def find_studies(names: Sequence[str], *, quick: bool = False) -> list[Study]:
 
 def reproduce(
     studies: Sequence[Study], folder: Path, *, size: Size, seeds: Sequence[int], progress: Board
-) -> dict[str, Any]:
-    """Does studies, or goes on with them.
+) -> Reproduced:
+    """Does studies, or goes on with them; writes ``results.json`` and reports of these studies alone.
 
     Args:
-        studies: to do; steps that they share, with each other or with studies done before in this folder, are
-            done once.
-        folder: of the run.
-        size: of all arms.
-        seeds: of everything random, the scenes included; every arm is trained and measured with each.
-        progress: shows what is under way.
-
-    Returns:
-        ``report`` (path of the HTML page) and ``results``, which are also written to ``results.json``: of these
-        studies alone.
+        studies: studies to do. A step that several of them share, or that an earlier call has done in this
+            folder, is done once.
+        folder: folder of the run.
+        size: size of all arms.
+        seeds: seeds of everything random, the scenes included; every arm is trained and measured with each.
+        progress: board that shows the work.
 
     Raises:
-        Vila2Error: what keeps a step from being done.
+        Vila2Error: a step cannot be done.
     """
     plan = Run.open(folder, dry=True)
     for study in studies:
         for seed in seeds:
             measured_arms(study, plan, size, seed)
     with Run.open(folder, progress=progress, planned=plan.plan) as run:
-        results = {
+        results: StudiesResults = {
             "vila2_version": __version__,
             "size": size.name,
             "seeds": list(seeds),
@@ -101,10 +113,11 @@ class MeasuredArm:
     """An arm, trained and measured.
 
     Attributes:
-        scores: its scoring steps, by benchmark.
-        captions: the layer that it was trained on, or the dataset with the original captions.
-        tokens: that it was trained on, of all stages; 0 where that is not known.
-        stopped: why its rounds ended, where its recipe says when.
+        scores: scoring steps by benchmark.
+        captions: layer that the arm was trained on, or the dataset with the original captions; None where the
+            study measures no captions.
+        tokens: number of tokens of all stages; 0 where it is not known.
+        stopped: reason why the rounds ended; empty where the recipe does not say when.
     """
 
     scores: Mapping[str, StepResult]
@@ -113,15 +126,21 @@ class MeasuredArm:
     stopped: str = ""
 
     def items(self, measure: str) -> Items:
-        """The item scores of a measure, as in :class:`vila2.studies.study.Cell`."""
+        """Reads the item scores of a measure, named as in :class:`vila2.studies.study.Cell`.
+
+        Raises:
+            RunError: there is nothing of that name.
+        """
         benchmark = measure.partition("/")[0]
         if benchmark == "layer":
+            if self.captions is None:
+                raise RunError(f"no layer for {measure!r}", hint="measure captions of whole cycles only")
             return caption_words(self.captions.folder)
         return items_of(self.scores[benchmark], measure)
 
 
 def measured_arms(study: Study, run: Run, size: Size, seed: int) -> dict[str, MeasuredArm]:
-    """Every arm of a study by its name; where ``run`` is dry, nothing is done."""
+    """Trains and measures every arm of a study, by its name; where ``run`` is dry, it only plans."""
     if study.whole_cycle:
         return {arm.name: _outcome(arm, run, size, seed) for arm in study.arms}
     wanted = dict.fromkeys(measure.partition("/")[0] for measure in study.measures)
@@ -129,14 +148,14 @@ def measured_arms(study: Study, run: Run, size: Size, seed: int) -> dict[str, Me
 
 
 def arm_recipe(arm: Arm, size: Size, seed: int) -> Recipe:
-    """The recipe of an arm that is a whole cycle."""
+    """Makes the recipe of an arm that is a whole cycle."""
     base = cycle_recipe(size.cycle, seed) | {"specialists": specialists(size.cycle, seed, *arm.specialists)}
     recipe = Recipe.model_validate(changed(base, arm.changes))
     return controls_of(recipe)[arm.control].applied_to(recipe) if arm.control else recipe
 
 
 def _outcome(arm: Arm, run: Run, size: Size, seed: int) -> MeasuredArm:
-    """The model at the end of an arm's cycle, and its newest captions."""
+    """Does the cycle of an arm, and takes the model at its end with its newest captions."""
     cycle, history = improve(arm_recipe(arm, size, seed), run)
     model = history.outcome
     captions = cycle.layers[model.layer] if model.layer else cycle.data[cycle.recipe.recaptioned]
@@ -154,7 +173,7 @@ def _why_stopped(history: History) -> str:
 
 
 def caption_words(folder: Path) -> Items:
-    """Words of every image's captions in a layer; of a dataset, of its original captions."""
+    """Counts the words of every image's captions in a layer, or in the original captions of a dataset."""
     if (folder / "layer.json").exists():
         layer: ReadLayer = Layer.open(folder)
     else:
@@ -167,7 +186,7 @@ def caption_words(folder: Path) -> Items:
 
 
 def _scores(arm: Arm, wanted: Sequence[str], run: Run, size: Size, seed: int) -> dict[str, StepResult]:
-    """The scoring steps of an arm that is a VILA_0, or the beginning of one."""
+    """Trains an arm that is a VILA_0, or the beginning of one, and scores it on these benchmarks."""
     recipe = Recipe.model_validate(changed(base_recipe(size, seed), arm.changes))
     benchmarks = [benchmark for benchmark in recipe.evaluate if benchmark.name in wanted]
     stages = _until(recipe, arm.after)
@@ -182,7 +201,7 @@ def _scores(arm: Arm, wanted: Sequence[str], run: Run, size: Size, seed: int) ->
     }
 
 
-def _until(recipe: Recipe, after: str | None) -> dict[str, Any]:
+def _until(recipe: Recipe, after: str | None) -> dict[str, StageSpec]:
     """The stages up to the one whose model is measured."""
     names = list(recipe.stages)
     if after == "parts":
@@ -191,13 +210,13 @@ def _until(recipe: Recipe, after: str | None) -> dict[str, Any]:
     return {name: recipe.stages[name] for name in kept}
 
 
-def study_results(study: Study, measured: Sequence[Mapping[str, MeasuredArm]], seed: int) -> dict[str, Any]:
-    """A study's table and verdict, as plain values.
+def study_results(study: Study, measured: Sequence[Mapping[str, MeasuredArm]], seed: int) -> StudyResult:
+    """Makes the table and the verdict of a study.
 
     Args:
-        study: done.
-        measured: its arms, of :func:`measured_arms`, for every seed.
-        seed: of the bootstrap.
+        study: study that was done.
+        measured: arms for every seed, as :func:`measured_arms` returns them.
+        seed: seed of the bootstrap.
     """
     items = {
         Cell(arm.name, measure): [arms[arm.name].items(measure) for arms in measured]
@@ -224,26 +243,42 @@ def study_results(study: Study, measured: Sequence[Mapping[str, MeasuredArm]], s
             }
             for arm in study.arms
         ],
-        "expectations": [
-            {
-                "expected": told_expectation(study, outcome.expectation),
-                "found": told_difference(outcome),
-                "answer": outcome.answer,
-                "unit": outcome.unit,
-            }
-            | dict(zip(("difference", "low", "high"), outcome.difference or (None,) * 3, strict=True))
-            for outcome in found
-        ],
+        "expectations": [_expectation(study, outcome) for outcome in found],
     }
 
 
-def _cell(study: Study, cell: Cell, items: Mapping[Cell, Sequence[Items]], seed: int) -> dict[str, Any]:
+def _expectation(study: Study, outcome: ExpectationOutcome) -> ExpectationResult:
+    difference, low, high = outcome.difference or (None, None, None)
+    return {
+        "expected": told_expectation(study, outcome.expectation),
+        "found": told_difference(outcome),
+        "answer": outcome.answer,
+        "unit": outcome.unit,
+        "difference": difference,
+        "low": low,
+        "high": high,
+    }
+
+
+def _cell(study: Study, cell: Cell, items: Mapping[Cell, Sequence[Items]], seed: int) -> CellResult:
+    """One number of the table: of one seed with its interval over items, of several with that over seeds."""
     rows = [measure_row("", cell.measure, one, seed=seed) for one in items[cell]]
-    shown = {name: rows[0][name] for name in ("value", "low", "high", "count", "unit", "higher_is_better")}
-    values = [row["value"] for row in rows]
-    if None in values:  # a mean over the other seeds would be one of easier ones
-        shown |= dict.fromkeys(("value", "low", "high"))
+    first = rows[0]
+    value, low, high = first["value"], first["low"], first["high"]
+    values = [row["value"] for row in rows if row["value"] is not None]
+    each: SeedValues = {}
+    if len(values) < len(rows):  # a mean over the other seeds would be one over easier seeds
+        value = low = high = None
     elif len(rows) > 1:
-        shown |= over_seeds(values)._asdict() | {"seeds": values}
-    shown["count"] = sum(row["count"] for row in rows)
-    return shown | {"paper": study.paper.get(cell, NOT_IN_SOURCE)}
+        value, low, high = over_seeds(values)
+        each = {"seeds": values}
+    return {
+        "value": value,
+        "low": low,
+        "high": high,
+        "count": sum(row["count"] for row in rows),
+        "unit": first["unit"],
+        "higher_is_better": first["higher_is_better"],
+        **each,
+        "paper": study.paper.get(cell, NOT_IN_SOURCE),
+    }

@@ -1,4 +1,4 @@
-"""What a study is: arms that differ in a few settings, and what the paper lets one expect of their numbers."""
+"""A study: arms that differ in a few settings, and what the paper lets one expect of their numbers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ class Arm:
     """One model of a study.
 
     Attributes:
-        name: short; the same name in two studies need not be the same model.
-        label: for a reader.
-        changes: settings of the base recipe that are different, by their place, as in ``stages.sft.epochs``; what
-            is not there is added, None takes it out; see :func:`changed`.
-        after: the stage whose model is measured, "parts" for the untrained start; by default the last stage.
-        specialists: plugins that take part; of a whole cycle only.
-        control: of :mod:`vila2.cycle.controls.catalogue`, applied to all this; of a whole cycle only.
+        name: short name; the same name in two studies need not be the same model.
+        label: name for a reader.
+        changes: settings that differ from the base recipe, by their place, such as ``stages.sft.epochs``; a
+            setting that is not there is added, and None removes one; see
+            :func:`vila2.recipe.changed.changed`.
+        after: name of the stage whose model is measured, "parts" for the untrained start; by default the last
+            stage.
+        specialists: names of the plugins that take part; only in a whole cycle.
+        control: name of the control (:mod:`vila2.cycle.controls.catalogue`) that is applied to all this; only
+            in a whole cycle.
     """
 
     name: str
@@ -30,8 +33,13 @@ class Arm:
 
 
 class Cell(NamedTuple):
-    """One number of a study's table: an arm, and a measure as ``BENCHMARK`` (all its kinds together) or
-    ``BENCHMARK/NAME``."""
+    """One number of a study's table.
+
+    Attributes:
+        arm: name of the arm.
+        measure: ``BENCHMARK/NAME``, or ``BENCHMARK`` for all its measures together; ``layer/words`` is the
+            number of words in the captions that the arm was trained on.
+    """
 
     arm: str
     measure: str
@@ -42,10 +50,11 @@ class Expectation:
     """What the paper finds of two cells.
 
     Attributes:
-        low, high: the cell expected to be lower and the one expected to be higher; of two expected to be
-            equal, any order.
-        relation: "above": high is above low; "equal": they differ by less than ``margin``.
-        margin: in the measure's own unit (0.03 are 3 points of a share).
+        low: cell expected to be lower.
+        high: cell expected to be higher; for two expected to be equal, the order does not matter.
+        relation: "above" where high is above low; "equal" where they differ by less than ``margin``.
+        margin: largest difference of two that are equal, in the unit of the measure (0.03 is 3 points of a
+            share).
     """
 
     low: Cell
@@ -59,16 +68,16 @@ class Study:
     """A study of the paper.
 
     Attributes:
-        name: as ``vila2 reproduce NAME`` knows it.
-        title: for a reader.
-        section: of the paper, with its table or figure.
-        finding: of the paper, in one sentence.
-        arms: what is trained.
-        measures: the columns of the table, as in :class:`Cell`, with a heading each.
-        expectations: of which the verdict is computed.
-        paper: the figures that the text of the paper gives; all other cells are not in our source.
-        note: what differs from the paper, besides the size.
-        whole_cycle: its arms are whole cycles, from :mod:`vila2.studies.cycle_base`, of which the outcome is
+        name: name in ``vila2 reproduce NAME``.
+        title: title for a reader.
+        section: section of the paper, with its table or figure.
+        finding: finding of the paper, in one sentence.
+        arms: arms, the rows of the table.
+        measures: headings of the table's columns, by measure as in :class:`Cell`.
+        expectations: expectations that the verdict is computed from.
+        paper: figures that the text of the paper gives; all other cells are not in our source.
+        note: differences from the paper, besides the size.
+        whole_cycle: whether the arms are whole cycles, from :mod:`vila2.studies.cycle_base`, whose outcome is
             measured; else they are VILA_0s, from :mod:`vila2.studies.base`.
     """
 
@@ -91,9 +100,9 @@ class Study:
 
     @property
     def plugins(self) -> set[str]:
-        """The specialists that take part."""
+        """Names of the specialists that take part."""
         return {name for arm in self.arms for name in arm.specialists}
 
     def arm(self, name: str) -> Arm:
-        """The arm of that name."""
+        """Finds an arm by its name."""
         return next(arm for arm in self.arms if arm.name == name)

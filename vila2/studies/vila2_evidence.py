@@ -1,4 +1,4 @@
-"""What the VILA² paper's tables leave open: controls, what else specialists could do, what captions make up; a smoke test."""
+"""Studies beside the tables of VILA²: controls, uses of specialists, hallucinations, and a smoke test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vila2.studies.vila2_rows import (
     paper_cells,
 )
 
-#: What else could have done what self-augmentation does.
+#: Other training that could explain the gain of self-augmentation.
 _OTHERWISE = tuple(
     Arm(name, label, SATURATED, control=name)
     for name, label in (
@@ -39,7 +39,8 @@ _VERIFIED = Arm(
 _UNCHECKED = Arm(
     "unchecked", "the same, nothing checked", {**SATURATED, "merge.arm": "unchecked"}, specialists=THREE
 )
-#: As in the paper (A.1): it only describes, and is not asked for what is closest and farthest, as SFT and test ask it.
+#: As in the paper (A.1), the specialist only describes. It is not asked what is closest and farthest, which
+#: SFT and test ask.
 _ONLY_DESCRIBES = Arm(
     "spatial-describes",
     "spatial specialist alone, descriptions only",
@@ -83,7 +84,8 @@ SPECIALISTS = Study(
     name="specialists",
     title="Specialists, and what else could be done with them",
     section="VILA² section 3.2",
-    finding="What specialists say about the images teaches the generalist beyond the plateau of self-augmentation.",
+    finding="What specialists say about the images teaches the generalist beyond the plateau of "
+    "self-augmentation.",
     arms=(
         PLATEAU,
         _VERIFIED,
@@ -111,20 +113,22 @@ SPECIALISTS = Study(
         *(Expectation(Cell("saturated", own), Cell("vila-squared", own)) for own in OWN.values()),
         *(Expectation(Cell("into-sft", own), Cell("vila-squared", own)) for own in OWN.values()),
     ),
-    note="The spatial specialist's recipe asks it two questions of every image, in the words of SFT and test, besides the "
-    "paper's request for a description; in the row that says so it only describes. The last two rows are matched with the "
-    "second: they train on as many tokens but for padding. The first takes fewer. Making the specialists and asking them "
-    "comes on top.",
+    note="The spatial specialist's recipe asks it two questions of every image, in the words of SFT and "
+    "test, besides the paper's request for a description; in the row that says so it only describes. The "
+    "last two rows are matched with the second: they train on as many tokens but for padding. The first "
+    "takes fewer. Making the specialists and asking them comes on top.",
     whole_cycle=True,
 )
 
-#: The miniature's counterpart of VSR: its model answers which of two, and knows no statements to call true or false.
+#: The counterpart of VSR in the miniature, whose model tells which of two, but not whether a statement is
+#: true.
 LEFT_RIGHT, IN_FRONT = "questions/left_right", "questions/front_behind"
 HALLUCINATIONS = Study(
     name="hallucinations",
     title="What captions make up",
     section="VILA² slides; Appendix A.2",
-    finding="Rounds of self-augmentation add no hallucinations (VSR rises); rules that merge what specialists say keep them out.",
+    finding="Rounds of self-augmentation add no hallucinations (VSR rises); rules that merge what "
+    "specialists say keep them out.",
     arms=(*EACH_ROUND[:4], PLATEAU, _VERIFIED, _UNCHECKED, _PLAIN),
     measures={
         MADE_UP: "hallucinated objects",
@@ -158,9 +162,9 @@ HALLUCINATIONS = Study(
             "vila3": ("84.5", "77.4 / 66.4"),
         },
     ),
-    note="The paper's two figures of VSR are its random and its zero-shot split; its POPE is that of its Table 3. Its win "
-    "rates by a closed model have no counterpart here: truth is known. Any judge, or a person, compares layers with "
-    "`vila2 judge`.",
+    note="The paper's two figures of VSR are its random and its zero-shot split; its POPE is that of its "
+    "Table 3. Its win rates by a closed model have no counterpart here: truth is known. Any judge, or a "
+    "person, compares layers with `vila2 judge`.",
     whole_cycle=True,
 )
 

@@ -6,7 +6,7 @@ from vila2.studies.study import Arm, Cell
 
 ROUNDS = 4
 WORDS, ALL, READING = "layer/words", "questions", "questions/reading"
-#: Of the three that POPE is, the hardest.
+#: The hardest of POPE's three settings.
 POPE = "pope/adversarial: accuracy"
 SURE, FOUND, MADE_UP = "captions/object precision", "captions/object recall", "captions/hallucinated objects"
 VQA = {ALL: "all questions (VQAv2)", READING: "reading (TextVQA)", POPE: "POPE, adversarial"}
@@ -14,17 +14,22 @@ ELSEWHERE = (
     "GQA, SQA, LLaVA-W, MM-Vet, MMMU, SEED and MME of the paper have no counterpart in the miniature world."
 )
 
-#: Half a point, the default, would ask for several times the scenes.
+#: The default delta of half a point would need several times the scenes.
 SATURATED = {"cycle.rounds": ROUNDS, "cycle.saturation": {"measure": "apart", "delta": 1.0}}
 EACH_ROUND = tuple(
     Arm(f"vila{number}", f"VILA_{number}", {"cycle.rounds": number}) for number in range(ROUNDS + 1)
 )
-#: The round that goes on where one gains nothing more.
+#: The last round that gains something.
 PLATEAU = Arm("saturated", "the saturated round", SATURATED)
 
 
 def paper_cells(measures: tuple[str, ...], rows: dict[str, tuple[str, ...]]) -> dict[Cell, str]:
-    """The paper's figures by cell: of every row one for each of the measures, empty where the source has none."""
+    """Lists the paper's figures by cell.
+
+    Args:
+        measures: measures of the columns.
+        rows: figures of each arm, one for each measure; empty where the source has none.
+    """
     return {
         Cell(arm, measure): figure
         for arm, figures in rows.items()
@@ -33,8 +38,8 @@ def paper_cells(measures: tuple[str, ...], rows: dict[str, tuple[str, ...]]) -> 
     }
 
 
-#: Specialists of the saturated round; what they say is appended to the original captions.
+#: The rounds, and specialists whose annotations are appended to the original captions.
 APPENDED = {**SATURATED, "merge.arm": "append"}
 THREE = ("spatial", "ocr", "grounding")
-#: The kind of question that each is there for.
+#: The kind of question that each specialist is for.
 OWN = {"spatial": "questions/closest", "ocr": READING, "grounding": "questions/count"}

@@ -1,4 +1,4 @@
-"""The tables of the VILA² paper (arXiv 2407.17453) and its slides, each a value: our rows beside the paper's."""
+"""The tables of the VILA² paper (arXiv 2407.17453) and its slides: our rows beside the paper's."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ TABLE_2 = Study(
     name="table-2",
     title="Prompts and template of one round",
     section="VILA² section 2.1.1, Table 2",
-    finding="A brief prompt does not help, long ones do, and the original text must stay beside the new caption.",
+    finding="A brief prompt does not help, long ones do, and the original text must stay beside the new "
+    "caption.",
     arms=(
         Arm("baseline", "baseline: original captions"),
         Arm("simple", "simple prompt", {"cycle.rounds": 1, "cycle.prompts": ["simple"]}),
@@ -88,7 +89,8 @@ TABLE_3 = Study(
     name="table-3",
     title="Rounds of self-augmentation, and a specialist's share",
     section="VILA² section 3.1, Table 3",
-    finding="Every round helps until the third; a twentieth of the images annotated by the spatial specialist helps again.",
+    finding="Every round helps until the third; a twentieth of the images annotated by the spatial "
+    "specialist helps again.",
     arms=(
         *EACH_ROUND,
         PLATEAU,
@@ -158,9 +160,9 @@ TABLE_4 = Study(
             "all": ("83.0 (of 82.2)", "70.9 (of 66.7)", "86.4 (of 86.5)"),
         },
     ),
-    note="Our specialists are made of the saturated round and write beside the original captions, their coordinates left "
-    "out, each exchange in a branch of its own. The paper's last row has ten times the pretraining data of the others. "
-    + ELSEWHERE,
+    note="Our specialists are made of the saturated round and write beside the original captions, their "
+    "coordinates left out, each exchange in a branch of its own. The paper's last row has ten times the "
+    "pretraining data of the others. " + ELSEWHERE,
     whole_cycle=True,
 )
 

@@ -12,7 +12,8 @@ PROJECTOR = Study(
     name="projector",
     title="The projector",
     section="VILA section 3.1, Table 1",
-    finding="A linear layer is slightly better than a Transformer block: it makes the language model learn more.",
+    finding="A linear layer is slightly better than a Transformer block: it makes the language model learn "
+    "more.",
     arms=(
         Arm("transformer", "Transformer block, 144 tokens (c)", {"model.projector": "transformer"}),
         Arm("linear", "linear, 144 tokens (d)", _LINEAR),
@@ -24,15 +25,16 @@ PROJECTOR = Study(
         Expectation(Cell("transformer", "questions"), Cell("linear", "questions")),
         Expectation(Cell("transformer", "4-shot"), Cell("linear", "4-shot")),
     ),
-    note="The shipped language model was told scenes in 36 vectors, which favours the projector of 36 tokens.",
+    note="The shipped language model was told scenes in 36 vectors, which favours the projector of 36 "
+    "tokens.",
 )
 
 RESOLUTION = Study(
     name="resolution",
     title="Resolution against tokens",
     section="VILA section 4.4, Table 7",
-    finding="A higher resolution reads text better, even when a downsampling projector leaves fewer tokens than the "
-    "low resolution has; without downsampling it is better still.",
+    finding="A higher resolution reads text better, even when a downsampling projector leaves fewer tokens "
+    "than the low resolution has; without downsampling it is better still.",
     arms=(
         Arm("low", "64 px, linear, 64 tokens", _LINEAR | _SMALL),
         Arm("high", "96 px, linear, 144 tokens", _LINEAR),

@@ -1,8 +1,11 @@
-"""The kind ``alignment``: how close a language model's states of image tokens and of text tokens lie, layer by layer (VILA section 3.1, figure 3)."""
+"""The kind ``alignment``: the distance between a language model's states of image tokens and of text tokens.
+
+It is measured layer by layer, as in VILA, section 3.1, figure 3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +13,7 @@ import torch
 from vila2.data.sample import Sample
 from vila2.engine.protocol import Engine, with_model
 from vila2.errors import DataError
-from vila2.evaluate.asking import BenchmarkOutcome, task_of
+from vila2.evaluate.asking import BenchmarkOutcome, TaskOf, task_of
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.readable import readable
@@ -23,7 +26,7 @@ from vila2.recipe.parts.evaluate import BenchmarkSpec
 def alignment(
     engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
 ) -> BenchmarkOutcome:
-    """Measures the model's states; nothing is asked."""
+    """Measures the model's hidden states; nothing is asked."""
     inner = with_model(engine, f"benchmark {benchmark.name!r}")
     return BenchmarkOutcome(
         alignment_items(inner.model, inner.processor, samples, task_of(benchmark, progress))
@@ -31,7 +34,7 @@ def alignment(
 
 
 def chamfer_distance(one: torch.Tensor, other: torch.Tensor) -> float:
-    """The mean distance from each point to the nearest of the other set, both ways added.
+    """Computes the mean distance from each point to the nearest one of the other set, summed over both ways.
 
     Args:
         one, other: points [n, d] and [m, d], at least one each.
@@ -41,9 +44,10 @@ def chamfer_distance(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def best_cosine(one: torch.Tensor, other: torch.Tensor) -> float:
-    """The mean cosine of each point with the most similar of the other set, both ways averaged, in -1..1.
+    """Computes the mean cosine of each point with the most similar one of the other set, in -1..1.
 
-    What the Chamfer distance says without the magnitudes; 1 where every point has one of its direction.
+    It is the mean over both directions. Unlike the Chamfer distance it does not depend on magnitudes: it is 1
+    where every point has another one in its direction.
 
     Args:
         one, other: points [n, d] and [m, d], at least one each.
@@ -53,21 +57,20 @@ def best_cosine(one: torch.Tensor, other: torch.Tensor) -> float:
     return float(cosines.max(1).values.mean() + cosines.max(0).values.mean()) / 2
 
 
-def alignment_items(
-    model: Any, processor: Any, samples: Sequence[Sample], task: Callable[[int], Any]
-) -> dict[str, Items]:
-    """Chamfer distance and cosine of every layer, an item for each sample.
+def alignment_items(model: Any, processor: Any, samples: Sequence[Sample], task: TaskOf) -> dict[str, Items]:
+    """Measures Chamfer distance and cosine of every layer, with one item for each sample.
 
-    The model reads image and caption as it did while it was pretrained; layer 0 is what goes into its first
-    layer. The paper does not say whether it showed images and texts together: here it is together.
+    The model reads image and caption together, as it did in pretraining; the paper does not say whether it
+    showed them together. Layer 0 is the input of the first layer.
 
     Args:
-        model: of images and text, in eval mode; processor: the model's own.
-        samples: each with an image and a text.
-        task: gives the progress's context manager for a total.
+        model: model of images and text, in evaluation mode.
+        processor: processor of the model.
+        samples: samples with an image and a text each.
+        task: function that starts the task of the progress.
 
     Raises:
-        DataError: a sample without image or text.
+        DataError: a sample has no image or no text.
     """
     encoder, collate = ConversationEncoder(processor), Collator(0)
     samples = readable(samples, encoder, lambda sample: (sample, "plain"))
@@ -93,7 +96,7 @@ def alignment_items(
 
 
 def _states(model: Any, batch: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-    """The hidden states before the first layer and after each, [tokens, hidden size], of a batch of one."""
+    """The hidden states before the first layer and after each, [tokens, hidden size], for a batch of one."""
     moved = {
         name: value.to(model.device, model.dtype if value.is_floating_point() else None)
         for name, value in batch.items()

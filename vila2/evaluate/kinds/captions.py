@@ -1,4 +1,8 @@
-"""The kind ``captions``: descriptions against the scene, evidence or people's captions, and their variety; no judge."""
+"""The kind ``captions``: a model describes each image, and what it says is checked without a judge.
+
+Captions are compared with the scene, with evidence or with people's captions, whichever the samples have.
+Their length and variety are measured in any case.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.engine.marks import mark
 from vila2.engine.protocol import Engine, Request
-from vila2.evaluate.asking import BenchmarkOutcome, ask_all
+from vila2.evaluate.asking import BenchmarkOutcome, SaidRow, ask_all
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.evidence_claims import check_against_evidence, coverage, known_labels
 from vila2.evaluate.measures.fit import FitScorer
@@ -30,14 +34,17 @@ PROMPT = "Describe the image in details."
 def captions(
     engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
 ) -> BenchmarkOutcome:
-    """Asks for a description of each image and scores all of them, usable or not; those marked are counted too."""
+    """Asks for a description of each image, and scores all of them, usable or not.
+
+    The measure "marked captions" counts those that are not usable.
+    """
     prompt = benchmark.prompt or PROMPT
     requests = [Request(sample.key, sample.images, prompt) for sample in samples]
     answers = ask_all(engine, requests, benchmark, progress)
     statuses = [mark(answer).status for answer in answers]
     said = [
-        {"key": s.key, "prompt": prompt, "text": answer.text, "status": status}
-        for s, answer, status in zip(samples, answers, statuses, strict=True)
+        SaidRow(key=sample.key, prompt=prompt, text=answer.text, status=status)
+        for sample, answer, status in zip(samples, answers, statuses, strict=True)
     ]
     marked = Items.of_means(
         [s.key for s in samples], [status != "ok" for status in statuses], higher_is_better=False
@@ -48,7 +55,7 @@ def captions(
 
 
 def claims_about(sample: Sample, text: str) -> tuple[Claim, ...]:
-    """The checked statements of a caption, by the scene or else by evidence; empty where the sample has neither."""
+    """Checks the statements of a caption by the scene, or else by evidence; none where there is neither."""
     if "scene" in sample.meta:
         from vila2.sources.world import Scene, check_caption
 
@@ -58,12 +65,20 @@ def claims_about(sample: Sample, text: str) -> tuple[Claim, ...]:
 
 
 def score_captions(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:
-    """Every measure that the samples' truth, evidence or references allow; docs/evaluation.md says what they are.
+    """Computes every measure that the samples allow; ``docs/evaluation.md`` defines them.
 
-    With a scene: precision and recall of objects, attributes, relations and read text, hallucinated objects. Else with
-    evidence (boxes of a detector, texts of an OCR): agreement, and how much of a caption it decides. With human captions
-    (``meta["references"]``): their fit, CIDEr-D, how many content words people confirm, how many captions are said of one image
-    only, and whether they tell the images apart (:mod:`vila2.evaluate.measures.looking`). Always: length and variety.
+    - With a scene: precision and recall of objects, attributes, relations and read text, and hallucinated
+      objects.
+    - Else with evidence (boxes of a detector, texts of an OCR): agreement with it, and how much of a caption
+      it decides.
+    - With human captions (``meta["references"]``): fit with them, CIDEr-D, the content words that people
+      confirm, the captions that only one image has, and whether captions tell the images apart
+      (:mod:`vila2.evaluate.measures.looking`).
+    - Always: length and variety.
+
+    Args:
+        samples: samples with images.
+        texts: captions, one for each sample.
     """
     measures: dict[str, Items] = {}
     if samples and all("scene" in sample.meta for sample in samples):
@@ -136,10 +151,11 @@ def _against_scenes(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str
 
 
 def _against_evidence(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:
-    """Agreement with what others saw, who err too.
+    """Agreement with what others saw, who make mistakes too.
 
-    Precision alone rewards silence and what is in most images anyway: beside it stand what of the evidence is named,
-    what of the caption is decided, and the agreement of the same captions with the next image's evidence.
+    Precision alone rewards silence, and naming what most images have anyway. So three measures stand beside
+    it: how much of the evidence is named, how much of a caption is decided, and the agreement of the same
+    captions with another image's evidence.
     """
     keys = [sample.key for sample in samples]
     known = [evidence for sample in samples if (evidence := Evidence.of(sample))]
@@ -171,6 +187,7 @@ def _against_evidence(samples: Sequence[Sample], texts: Sequence[str]) -> dict[s
 
 
 def _confirmed(keys: list[str], claims: Sequence[Sequence[Claim]], kinds: tuple[str, ...]) -> Items:
+    """The share of supported claims among those of these kinds that the evidence decides."""
     judged = [[c.status for c in own if c.kind in kinds and c.status != "unverified"] for own in claims]
     return Items(keys, [float(own.count("supported")) for own in judged], [float(len(own)) for own in judged])
 

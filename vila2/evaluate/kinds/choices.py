@@ -1,11 +1,11 @@
-"""The kind ``choices``: which of several texts a model finds likeliest: multiple choice without generating.
+"""The kind ``choices``: multiple choice without generating: the answer is the likeliest text.
 
-The choices of a sample are branches of one trunk, so that images and examples are read once.
+The choices of a sample are branches of one trunk, so that images and examples are read only once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +15,11 @@ from torch.nn.functional import cross_entropy
 from vila2.data.sample import Sample, assistant
 from vila2.engine.protocol import Engine, with_model
 from vila2.errors import DataError
-from vila2.evaluate.asking import BenchmarkOutcome, task_of
+from vila2.evaluate.asking import BenchmarkOutcome, TaskOf, task_of
 from vila2.evaluate.kinds.kind import BenchmarkKind
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.readable import readable
-from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.model.conversation import IGNORED, ConversationEncoder, Encoded
 from vila2.model.pieces import Style
 from vila2.packing.collate import collate_row
 from vila2.packing.isolation import Isolation
@@ -30,7 +30,10 @@ from vila2.recipe.parts.evaluate import BenchmarkSpec
 def choices(
     engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
 ) -> BenchmarkOutcome:
-    """Scores which choice is the likeliest, by ``meta["kind"]``; the baseline is choosing blindly."""
+    """Measures how often the right choice is the likeliest, for each ``meta["kind"]``.
+
+    The baseline is blind choice.
+    """
     for sample in samples:
         _check_choices(sample)
     inner = with_model(engine, f"benchmark {benchmark.name!r}")
@@ -39,15 +42,17 @@ def choices(
     scored: dict[str, list[tuple[Sample, bool]]] = {}
     outcome = BenchmarkOutcome()
     for sample, choice in zip(samples, chosen, strict=True):
-        kind, texts, right = (
-            str(sample.meta.get("kind", "all")),
-            sample.meta["choices"],
-            sample.meta["answer"],
-        )
+        kind = str(sample.meta.get("kind", "all"))
+        texts, right = sample.meta["choices"], sample.meta["answer"]
         scored.setdefault(kind, []).append((sample, choice == right))
         outcome.said.append(
-            {"item": sample.key, "kind": kind, "answer": texts[right]}
-            | {"said": texts[choice], "right": choice == right}
+            {
+                "item": sample.key,
+                "kind": kind,
+                "answer": texts[right],
+                "said": texts[choice],
+                "right": choice == right,
+            }
         )
     for kind, own in scored.items():
         blind = sum(1 / len(sample.meta["choices"]) for sample, _ in own) / len(own)
@@ -55,21 +60,25 @@ def choices(
     return outcome
 
 
-def choose(model: Any, processor: Any, samples: Sequence[Sample], task: Callable[[int], Any]) -> list[int]:
-    """The number of the likeliest choice of each sample.
+def choose(model: Any, processor: Any, samples: Sequence[Sample], task: TaskOf) -> list[int]:
+    """Finds the likeliest choice of each sample.
 
-    A choice's likelihood is that of all its tokens and of its end, after the turns before the last.
+    The likelihood of a choice is that of all its tokens and of its end, after all turns but the last.
 
     Args:
-        model: of images and text, in eval mode.
-        processor: the model's own.
-        samples: ``meta["choices"]`` are what the assistant could say in place of the last turn; ``meta["style"]`` is "chat" or
-            "plain", as of :meth:`vila2.model.conversation.ConversationEncoder.encode`.
-        task: gives the progress's context manager for a total.
+        model: model of images and text, in evaluation mode.
+        processor: processor of the model.
+        samples: samples whose ``meta["choices"]`` could stand in place of the last turn. ``meta["style"]`` is
+            "chat" (the default) or "plain", as in
+            :meth:`vila2.model.conversation.ConversationEncoder.encode`.
+        task: function that starts the task of the progress.
+
+    Returns:
+        The number of the likeliest choice of each sample, from 0.
 
     Raises:
-        DataError: a sample without two choices.
-        TrainingError: a model that cannot read branches apart.
+        DataError: a sample has fewer than two choices.
+        TrainingError: the model cannot read branches apart.
     """
     encoder = ConversationEncoder(processor)
     chosen = []
@@ -82,7 +91,7 @@ def choose(model: Any, processor: Any, samples: Sequence[Sample], task: Callable
 
 
 def log_likelihoods(model: Any, encoder: ConversationEncoder, sample: Sample) -> list[float]:
-    """The log-likelihood of each choice of one sample, in nats; see :func:`choose`."""
+    """Computes the log-likelihood of each choice of one sample, in nats; see :func:`choose`."""
     choices = _check_choices(sample)
     encoded = encoder.encode(*_shown(sample))
     row = collate_row([encoded], Isolation.of(model, max_length=encoder.max_length))
@@ -99,7 +108,7 @@ def log_likelihoods(model: Any, encoder: ConversationEncoder, sample: Sample) ->
 
 
 def _check_choices(sample: Sample) -> Sequence[str]:
-    choices = sample.meta.get("choices") or ()
+    choices: Sequence[str] = sample.meta.get("choices") or ()
     if len(choices) < 2:
         raise DataError(
             f"{sample.key!r} has {len(choices)} choices", hint='give two or more as meta["choices"]'
@@ -108,16 +117,17 @@ def _check_choices(sample: Sample) -> Sequence[str]:
 
 
 def _shown(sample: Sample) -> tuple[Sample, Style]:
-    """A sample with its choices as branches, and the style in which it is read."""
+    """The sample with its choices as branches, and the style in which it is read."""
     turns = [replace(turn, train=False) for turn in sample.turns[:-1]]
     turns += [
         assistant(choice, branch=number) for number, choice in enumerate(_check_choices(sample), start=1)
     ]
-    return sample.with_turns(tuple(turns)), sample.meta.get("style", "chat")
+    style: Style = sample.meta.get("style", "chat")
+    return sample.with_turns(tuple(turns)), style
 
 
-def _counted_branches(encoded: Any) -> torch.Tensor:
-    """The branch of each token that the loss counts; what no token comes before is predicted by nothing."""
+def _counted_branches(encoded: Encoded) -> torch.Tensor:
+    """The branch of each token that the loss counts; nothing predicts a token that has none before it."""
     branches, labels = torch.tensor(encoded.branches), torch.tensor(encoded.labels)
     counted = labels != IGNORED
     if branches[0] != 0:  # no trunk: the first token of every branch is free

@@ -1,7 +1,8 @@
 """The kind ``consistency``: a model describes each image several times; does it say the same again?
 
-What a model makes up changes from sample to sample more than what it sees (SelfCheckGPT, arXiv 2303.08896). But one
-sentence about everything is consistent too: so agreement always stands beside that with another image's captions.
+What a model makes up changes more from one answer to the next than what it sees (SelfCheckGPT, arXiv
+2303.08896). But one sentence for all images is consistent too. So the agreement with captions of another
+image is measured as well.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from itertools import combinations, product
 from vila2.data.sample import Sample
 from vila2.engine.protocol import Engine, Request
 from vila2.errors import DataError
-from vila2.evaluate.asking import BenchmarkOutcome, ask_all
+from vila2.evaluate.asking import BenchmarkOutcome, SaidRow, ask_all
 from vila2.evaluate.kinds.captions import PROMPT, claims_about
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.items import Items
@@ -24,28 +25,35 @@ from vila2.recipe.parts.evaluate import BenchmarkSpec
 def consistency(
     engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
 ) -> BenchmarkOutcome:
-    """Asks ``repeats`` times at ``temperature``, and scores the agreement of what is said.
+    """Asks for ``repeats`` captions of each image at ``temperature``, and scores their agreement.
 
     Raises:
-        DataError: fewer than two images, or two captions.
+        DataError: there are fewer than two images.
     """
     repeats, prompt = benchmark.repeats, benchmark.prompt or PROMPT
     requests = [Request(f"{s.key}#{n}", s.images, prompt) for s in samples for n in range(repeats)]
     answers = ask_all(engine, requests, benchmark, progress, temperature=benchmark.temperature)
     texts = [answer.text for answer in answers]
     grouped = [texts[start : start + repeats] for start in range(0, len(texts), repeats)]
-    said = [{"item": r.key, "prompt": prompt, "text": text} for r, text in zip(requests, texts, strict=True)]
+    said = [
+        SaidRow(item=request.key, prompt=prompt, text=text)
+        for request, text in zip(requests, texts, strict=True)
+    ]
     return BenchmarkOutcome(score_consistency(samples, grouped), said)
 
 
 def score_consistency(samples: Sequence[Sample], texts: Sequence[Sequence[str]]) -> dict[str, Items]:
-    """How much captions of one image agree, by content words; of scenes also which claims are said again.
+    """Computes how much the captions of one image agree; for scenes also how many claims are repeated.
 
-    Two captions agree by 2 x shared / (words of one + words of the other), content words counted once each.
+    The agreement of two captions is 2 x shared / (words of one + words of the other), where each different
+    content word counts once.
 
     Args:
-        samples: two or more.
-        texts: two captions or more of each.
+        samples: samples, two or more.
+        texts: captions of each sample, two or more.
+
+    Raises:
+        DataError: there is only one sample, or only one caption of a sample.
     """
     if len(samples) < 2 or any(len(own) < 2 for own in texts):
         raise DataError(
@@ -71,7 +79,7 @@ def score_consistency(samples: Sequence[Sample], texts: Sequence[Sequence[str]])
 
 
 def _claims_again(samples: Sequence[Sample], texts: Sequence[Sequence[str]]) -> dict[str, Items]:
-    """Of a caption's claims, how many another caption of the image makes too: of the true ones and of the false."""
+    """The share of a caption's claims that other captions of the image make too, for true and false ones."""
     rows: dict[str, list[tuple[str, float, float]]] = {"supported": [], "contradicted": []}
     for sample, own in zip(samples, texts, strict=True):
         claims = [

@@ -1,7 +1,8 @@
-"""The kind ``image_text``: does a caption fit its image better than other images? No truth, no people needed.
+"""The kind ``image_text``: does a caption fit its image better than other images? No truth is needed.
 
-What fits is said by a scorer: a CLIP-like model's folder (``scorer``), or else the model's own likelihood of the caption
-given one image or another. The latter says whether the model looks, not whether it is right: it is its own judge.
+A scorer measures the fit: a CLIP-like model (``scorer`` names its folder), or else the model's own likelihood
+of the caption given one image or another. The likelihood tells whether the model looks, not whether it is
+right, since the model is its own judge.
 """
 
 from __future__ import annotations
@@ -10,41 +11,49 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.engine.protocol import Engine, Request, with_model
 from vila2.errors import DataError
-from vila2.evaluate.asking import BenchmarkOutcome, ask_all, task_of
+from vila2.evaluate.asking import BenchmarkOutcome, SaidRow, TaskOf, ask_all, task_of
 from vila2.evaluate.kinds.captions import PROMPT
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.items import Items
 from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
 
-#: Images that are scored against each other's captions: each caption meets its own image and at least four others.
+#: Number of images that are scored against each other's captions, at least: the own one and four others.
 BLOCK = 5
+
+#: Scores of texts with images, [images, texts].
+Scores = NDArray[np.floating[Any]]
 
 
 class ImageTextScorer(Protocol):
-    """Anything that says how well texts fit images.
+    """A scorer of how well texts fit images.
 
     Attributes:
-        unit: of a score: "cosine", or "nats" for a log-likelihood of the whole text.
+        unit: unit of a score: "cosine", or "nats" for the log-likelihood of a whole text.
     """
 
     unit: str
 
-    def score(self, images: Sequence[bytes], texts: Sequence[str]) -> np.ndarray:
-        """Scores [images, texts], higher where they fit; comparable within a column (one text, several images)."""
+    def score(self, images: Sequence[bytes], texts: Sequence[str]) -> Scores:
+        """Scores every text with every image, [images, texts].
+
+        A higher score is a better fit. Scores are comparable within a column: one text, several images.
+        """
         ...
 
 
 class OwnLikelihood:
-    """The log-likelihood of a text as the model's answer to the prompt, given an image.
+    """A scorer by the log-likelihood of a text as the model's answer to a prompt, given an image.
 
     Args:
-        model, processor: the generalist's.
-        prompt: that the texts answer.
+        model: model that wrote the texts, in evaluation mode.
+        processor: processor of the model.
+        prompt: prompt that the texts answer.
     """
 
     unit = "nats"
@@ -55,14 +64,14 @@ class OwnLikelihood:
         self.model, self.encoder, self.prompt = model, ConversationEncoder(processor), prompt
 
     def readable(self, samples: Sequence[Sample]) -> list[Sample]:
-        """The samples whose image the model can be shown."""
+        """Selects the samples whose first image the model can read."""
         from vila2.evaluate.readable import readable
 
         turns = (user(ImagePart(), self.prompt), assistant("."))
         return readable(samples, self.encoder, lambda one: (Sample(one.key, one.images[:1], turns), "chat"))
 
-    def score(self, images: Sequence[bytes], texts: Sequence[str]) -> np.ndarray:
-        """Log-likelihoods [images, texts] in nats; an image is read once for all texts."""
+    def score(self, images: Sequence[bytes], texts: Sequence[str]) -> Scores:
+        """Computes log-likelihoods, [images, texts], in nats; each image is read once for all texts."""
         from vila2.evaluate.kinds.choices import log_likelihoods
 
         turns = (user(ImagePart(), self.prompt), assistant(""))
@@ -75,32 +84,38 @@ class OwnLikelihood:
 def image_text(
     engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
 ) -> BenchmarkOutcome:
-    """Asks for captions, and scores each with its own image and with others; people's captions too, if there are.
+    """Asks for captions, and scores each with its own image and with others.
 
-    Of a scorer, people's captions say how far it can be trusted; of the model's own likelihood, whether it looks,
-    without the advantage that it chose its own captions by this very likelihood.
+    Where samples have captions of people, these are scored too. With a scorer they tell how far it can be
+    trusted. With the model's own likelihood they tell whether the model looks; its own captions have the
+    advantage that it chose them by this very likelihood.
 
     Raises:
-        DataError: fewer than two images.
-        ModelError: the scorer can not be loaded.
+        DataError: there are fewer than two images.
+        ModelError: the scorer cannot be loaded.
     """
     prompt = benchmark.prompt or PROMPT
+    own: OwnLikelihood | None = None
     if not benchmark.scorer:
         inner = with_model(engine, f"benchmark {benchmark.name!r} without a scorer")
-        samples = OwnLikelihood(inner.model, inner.processor, prompt).readable(samples)
+        own = OwnLikelihood(inner.model, inner.processor, prompt)
+        samples = own.readable(samples)
     requests = [Request(sample.key, sample.images, prompt) for sample in samples]
     texts = [answer.text for answer in ask_all(engine, requests, benchmark, progress)]
-    said = [{"key": s.key, "prompt": prompt, "text": text} for s, text in zip(samples, texts, strict=True)]
+    said = [
+        SaidRow(key=sample.key, prompt=prompt, text=text) for sample, text in zip(samples, texts, strict=True)
+    ]
     measures: dict[str, Items] = {}
     scorer: ImageTextScorer
-    if not benchmark.scorer:
-        scorer = OwnLikelihood(inner.model, inner.processor, prompt)
+    if own:
+        scorer = own
     else:
         from vila2.evaluate.measures.dual_encoder import DualEncoder
 
-        scorer = DualEncoder(benchmark.scorer)
+        scorer = encoder = DualEncoder(str(benchmark.scorer))
+        cut = [encoder.is_cut(text) for text in texts]
         measures["captions longer than the scorer reads"] = Items.of_means(
-            [sample.key for sample in samples], [scorer.is_cut(text) for text in texts], higher_is_better=None
+            [sample.key for sample in samples], cut, higher_is_better=None
         )
     task = task_of(benchmark, progress)
     measures |= contrast(scorer, samples, texts, task)
@@ -111,22 +126,25 @@ def image_text(
 
 
 def contrast(
-    scorer: ImageTextScorer, samples: Sequence[Sample], texts: Sequence[str], task: Any
+    scorer: ImageTextScorer, samples: Sequence[Sample], texts: Sequence[str], task: TaskOf
 ) -> dict[str, Items]:
-    """How much better texts fit their own image than the others of their block.
+    """Measures how much better texts fit their own image than the other images of their block.
 
-    Blocks are neighbours in the order of the samples, so that two models meet the same other images.
+    A block is a run of samples in their order, so that the captions of two models meet the same other images.
 
     Args:
-        scorer: of images and texts.
-        samples: two or more, with an image each; the first image counts.
-        texts: one of each.
-        task: gives the progress's context manager for a total.
+        scorer: scorer of images and texts.
+        samples: samples, two or more; only the first image of each is used.
+        texts: texts, one for each sample.
+        task: function that starts the task of the progress.
 
     Returns:
-        "own image preferred": the share of other images that fit less well, ties counted half, 0.5 for captions that
-        do not look; "gain of the own image": its score less the others' mean, of nats by the word; of cosines also
-        the own image's.
+        "own image preferred" is the share of other images that fit less well; ties count half, and captions
+        that do not look get 0.5. "gain of the own image" is its score minus the mean of the others, for nats
+        per word. For cosines there is also the score of the own image itself.
+
+    Raises:
+        DataError: there are fewer than two samples.
     """
     if len(samples) < 2:
         raise DataError(f"{len(samples)} image: there is no other to compare with", hint="take two or more")
@@ -155,10 +173,14 @@ def contrast(
 
 
 def needs_image_and_scorer(spec: BenchmarkSpec, first: Sample) -> None:
-    """Refuses a dataset without images, and a scorer that is none.
+    """Refuses a dataset without images, and a ``scorer`` that is not a scorer.
+
+    Args:
+        spec: benchmark, as the recipe has it.
+        first: first sample of its dataset.
 
     Raises:
-        RecipeError: the dataset's first sample has no image.
+        RecipeError: the sample has no image.
         ModelError: the scorer's folder holds no CLIP-like model.
     """
     if spec.scorer:

@@ -1,8 +1,9 @@
 """The kind ``pope``: is there such a thing in the image? Yes or no, half of each (POPE, arXiv 2305.10355).
 
-An image is asked for three things that are there and three that are not, the latter chosen in three ways:
-*random* among all that is known not to be there, *popular*, what most images have, *adversarial*, what most often
-stands beside the things that are there. What is there comes from the samples' evidence.
+For each image the model is asked about three things that are there and three that are not. The absent ones
+are chosen in three ways, the settings: *random* among all that is known to be absent; *popular*, the things
+that most images have; *adversarial*, the things that most often occur beside those in the image. The samples'
+evidence says what is there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from vila2.engine.protocol import Engine, Request
 from vila2.errors import DataError
 from vila2.evaluate.asking import BenchmarkOutcome, ask_all
 from vila2.evaluate.kinds.kind import BenchmarkKind
-from vila2.evaluate.kinds.questions import needs_evidence_or_questions, questions_of
+from vila2.evaluate.kinds.questions import image_name, needs_evidence_or_questions, yes_no_questions
 from vila2.evaluate.measures.answers import yes_no
 from vila2.evaluate.measures.items import Items
 from vila2.progress import Progress
@@ -27,19 +28,20 @@ from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.sources.world import generator
 
 SETTINGS = ("random", "popular", "adversarial")
-#: Things asked for that are there, and as many that are not, of one image and setting.
+#: Number of things that are there, and of things that are not, for one image and setting.
 PER_IMAGE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Whether a thing is in an image.
+    """A question whether a thing is in an image.
 
     Attributes:
-        thing: with its article; the whole question where the dataset brings it.
-        present: what is right.
-        settings: those that ask for it.
-        question: as POPE asks.
+        sample: sample with the image.
+        thing: thing with its article; the whole question where the dataset brings it.
+        present: whether the thing is there.
+        settings: settings that ask for the thing.
+        question: question in POPE's words.
     """
 
     sample: Sample
@@ -50,54 +52,40 @@ class Presence:
 
     @classmethod
     def of(cls, sample: Sample, name: str, present: bool, settings: tuple[str, ...]) -> Presence:
-        """Asks for a thing by its name."""
+        """Makes the question about a thing by its name."""
         return cls(sample, article(name), present, settings, f"Is there {article(name)} in the image?")
 
     @property
     def item(self) -> str:
-        """Names the question."""
+        """Name of the question."""
         return f"{self.sample.key}#{self.thing}"
 
     @property
     def image(self) -> str:
-        """Names the image, which several samples can show."""
-        return str(self.sample.meta.get("image", self.sample.key))
+        """Name of the image, which several samples can show."""
+        return image_name(self.sample)
 
 
 def presence_questions(samples: Sequence[Sample], *, seed: int) -> list[Presence]:
-    """The questions of all images, each thing once for an image.
+    """Makes the questions about all images from their evidence, each thing once for an image.
 
-    Popularity and company are counted over these samples. An image is left out of which nothing is known to be
-    there, or nothing known not to be.
+    Popularity and company are counted over these samples. An image is left out where nothing is known to be
+    there, or nothing is known to be absent.
+
+    Args:
+        samples: samples with evidence; those without are passed over.
+        seed: seed of the choice of things.
 
     Raises:
         DataError: no image is left.
     """
     known = [(sample, evidence) for sample in samples if (evidence := Evidence.of(sample)) is not None]
-    label_of = {one.called: one.label for _, evidence in known for one in evidence.objects}
-    popular: Counter[str] = Counter()
-    company: dict[str, Counter[str]] = {name: Counter() for name in label_of}
-    for _, evidence in known:
-        there = _called(evidence)
-        popular.update(there)
-        for one, other in permutations(there, 2):
-            company[one][other] += 1
-    questions: list[Presence] = []
-    for sample, evidence in known:
-        absent = [name for name in sorted(label_of) if is_absent(evidence, name, label_of[name])]
-        there = _called(evidence)
-        random = generator("pope", seed, sample.key)
-        asked = [there[n] for n in random.permutation(len(there))[: min(PER_IMAGE, len(absent))]]
-        drawn = [absent[n] for n in random.permutation(len(absent))]
-        chosen = {
-            "random": drawn[: len(asked)],
-            "popular": _first(absent, popular, len(asked)),
-            "adversarial": _beside(asked, absent, company, popular),
-        }
-        questions += [Presence.of(sample, thing, True, SETTINGS) for thing in asked]
-        for thing in dict.fromkeys(thing for things in chosen.values() for thing in things):
-            own = tuple(name for name, things in chosen.items() if thing in things)
-            questions.append(Presence.of(sample, thing, False, own))
+    counts = _Occurrences.of([evidence for _, evidence in known])
+    questions = [
+        question
+        for sample, evidence in known
+        for question in _questions_about(sample, evidence, counts, seed)
+    ]
     if not questions:
         raise DataError(
             "no image of which evidence says both what is there and what is not",
@@ -106,25 +94,74 @@ def presence_questions(samples: Sequence[Sample], *, seed: int) -> list[Presence
     return questions
 
 
+@dataclass(frozen=True, slots=True)
+class _Occurrences:
+    """What the images of a dataset show, counted over all of them.
+
+    Attributes:
+        label_of: label of each thing, by its name.
+        popular: number of images that have a thing, by its name.
+        company: for each thing, the number of images that have another thing beside it.
+    """
+
+    label_of: Mapping[str, str]
+    popular: Counter[str]
+    company: Mapping[str, Counter[str]]
+
+    @classmethod
+    def of(cls, known: Sequence[Evidence]) -> _Occurrences:
+        label_of = {one.called: one.label for evidence in known for one in evidence.objects}
+        popular: Counter[str] = Counter()
+        company: dict[str, Counter[str]] = {name: Counter() for name in label_of}
+        for evidence in known:
+            there = _called(evidence)
+            popular.update(there)
+            for one, other in permutations(there, 2):
+                company[one][other] += 1
+        return cls(label_of, popular, company)
+
+
+def _questions_about(sample: Sample, evidence: Evidence, counts: _Occurrences, seed: int) -> list[Presence]:
+    """The questions about one image: first what is there, then what is absent in each setting."""
+    there = _called(evidence)
+    absent = [name for name in sorted(counts.label_of) if is_absent(evidence, name, counts.label_of[name])]
+    random = generator("pope", seed, sample.key)
+    asked = [there[n] for n in random.permutation(len(there))[: min(PER_IMAGE, len(absent))]]
+    drawn = [absent[n] for n in random.permutation(len(absent))]
+    chosen = {
+        "random": drawn[: len(asked)],
+        "popular": _first(absent, counts.popular, len(asked)),
+        "adversarial": _beside(asked, absent, counts),
+    }
+    questions = [Presence.of(sample, thing, True, SETTINGS) for thing in asked]
+    for thing in dict.fromkeys(thing for things in chosen.values() for thing in things):
+        own = tuple(name for name, things in chosen.items() if thing in things)
+        questions.append(Presence.of(sample, thing, False, own))
+    return questions
+
+
 def given_questions(samples: Sequence[Sample]) -> list[Presence]:
-    """The yes-or-no questions that samples carry, such as POPE's own files; a question's kind is its setting.
+    """Takes the yes-or-no questions that samples carry, such as those of POPE's own files.
+
+    The kind of a question is its setting.
 
     Raises:
-        DataError: a question that is not answered by yes or no.
+        DataError: the answer to a question is neither yes nor no.
     """
-    asked = [question for sample in samples for question in questions_of(sample)]
-    for one in asked:
-        if yes_no(one.answer) is None:
-            raise DataError(
-                f"{one.item}: the answer is {one.answer!r}", hint="pope takes questions of yes or no"
-            )
-    return [Presence(q.sample, q.question, yes_no(q.answer) == "yes", (q.kind,), q.question) for q in asked]
+    asked = yes_no_questions(samples, hint="pope takes questions that are answered by yes or no")
+    return [Presence(q.sample, q.question, present, (q.kind,), q.question) for q, present in asked]
 
 
 def is_absent(evidence: Evidence, name: str, label: str) -> bool:
-    """Whether evidence tells that no such thing is in the image.
+    """Tells whether the evidence shows that no such thing is in the image.
 
-    A "red car" is absent where every car is known by another name that neither holds the other's words.
+    A "red car" is absent where every car has a name, such as "blue car", whose words do not include the words
+    of "red car", nor the other way around.
+
+    Args:
+        evidence: evidence of the image.
+        name: name of the thing.
+        label: label of the thing.
     """
     if not evidence.all_objects or (evidence.labels and label not in evidence.labels):
         return False
@@ -146,23 +183,22 @@ def _first(names: Iterable[str], counts: Mapping[str, int], count: int) -> list[
     return sorted(names, key=lambda name: (-counts[name], name))[:count]
 
 
-def _beside(
-    there: Sequence[str], absent: Sequence[str], company: Mapping[str, Counter[str]], popular: Counter[str]
-) -> list[str]:
-    """For each thing that is there the absent one which most often stands beside it, each once."""
+def _beside(there: Sequence[str], absent: Sequence[str], counts: _Occurrences) -> list[str]:
+    """For each thing that is there, the absent one that most often occurs beside it; each once."""
     chosen: list[str] = []
     for thing in there:
         left = [name for name in absent if name not in chosen]
-        chosen.append(min(left, key=lambda name: (-company[thing][name], -popular[name], name)))
+        company = counts.company[thing]
+        chosen.append(min(left, key=lambda name: (-company[name], -counts.popular[name], name)))
     return chosen
 
 
 def pope(
     engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
 ) -> BenchmarkOutcome:
-    """Asks and scores: made questions where samples carry evidence, else those that they bring.
+    """Asks yes-or-no questions: made ones where samples have evidence, else those that they carry.
 
-    In the benchmark's prompt {question} is the question, {object} the thing with its article.
+    In the benchmark's prompt, {question} stands for the question and {object} for the thing with its article.
     """
     if any("evidence" in sample.meta for sample in samples):
         questions = presence_questions(samples, seed=benchmark.seed)
@@ -181,18 +217,28 @@ def pope(
     return BenchmarkOutcome(
         score_presence(questions, texts),
         [
-            {"item": q.item, "kind": ", ".join(q.settings), "question": r.prompt}
-            | {"answer": "yes" if q.present else "no", "said": text, "read": yes_no(text)}
+            {
+                "item": q.item,
+                "kind": ", ".join(q.settings),
+                "question": r.prompt,
+                "answer": "yes" if q.present else "no",
+                "said": text,
+                "read": yes_no(text),
+            }
             for q, r, text in zip(questions, requests, texts, strict=True)
         ],
     )
 
 
 def score_presence(questions: Sequence[Presence], texts: Sequence[str]) -> dict[str, Items]:
-    """POPE's measures of each setting, "yes" being the positive.
+    """Computes POPE's measures for each setting; "yes" is the positive answer.
 
-    An answer that is read as neither yes nor no is no yes and no no: it is wrong, a thing missed if it is there, and
-    counts in "readable answers".
+    An answer that is read as neither yes nor no is wrong. It misses a thing that is there, and lowers the
+    share of "readable answers".
+
+    Args:
+        questions: questions that were asked.
+        texts: answers, one for each question.
     """
     rows = [(q, yes_no(text)) for q, text in zip(questions, texts, strict=True)]
     measures = {"readable answers": Items.of_ratios([(q.image, said is not None, 1) for q, said in rows])}
@@ -203,16 +249,17 @@ def score_presence(questions: Sequence[Presence], texts: Sequence[str]) -> dict[
 
 
 def _confusion(rows: Sequence[tuple[str, bool, str | None]]) -> dict[str, Items]:
+    """The measures of (image, whether the thing is there, what was read) rows."""
     right = [(key, said == ("yes" if there else "no"), 1) for key, there, said in rows]
     yes = [(key, there, said == "yes") for key, there, said in rows]
-    share = sum(there for _, there, _ in rows) / len(rows)  # always yes: precision is this, recall 1
+    share = sum(there for _, there, _ in rows) / len(rows)  # precision of always saying yes; its recall is 1
     return {
         "accuracy": Items.of_ratios(right, baseline=max(share, 1 - share)),
         "precision": Items.of_ratios(
             [(key, there and said, said) for key, there, said in yes], baseline=share
         ),
         "recall": Items.of_ratios([(key, there and said, there) for key, there, said in yes]),
-        # 2 TP / (2 TP + FP + FN): the sum of what is there and what is said to be.
+        # 2 TP / (2 TP + FP + FN), whose denominator is the number of things there plus that of yeses.
         "F1": Items.of_ratios(
             [(key, 2 * (there and said), there + said) for key, there, said in yes],
             baseline=2 * share / (1 + share),

@@ -1,7 +1,8 @@
-"""The kind ``relations``: true and false statements about where two things are, in the manner of VSR (arXiv 2205.00363).
+"""The kind ``relations``: true and false statements about where two things are, as in VSR (arXiv 2205.00363).
 
-Every relation is put to the model twice, as it is and reversed, so that no fixed answer scores more than one half and
-the words alone tell nothing. What is true comes from the samples' evidence, with a margin on every side of it.
+The model judges every relation twice, as it is and reversed. So no fixed answer scores more than one half,
+and the words alone tell nothing. The samples' evidence says what is true; relations near the border are not
+asked about.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from vila2.engine.protocol import Engine, Request
 from vila2.errors import DataError
 from vila2.evaluate.asking import BenchmarkOutcome, ask_all
 from vila2.evaluate.kinds.kind import BenchmarkKind
-from vila2.evaluate.kinds.questions import needs_evidence_or_questions, questions_of
+from vila2.evaluate.kinds.questions import image_name, needs_evidence_or_questions, yes_no_questions
 from vila2.evaluate.measures.answers import yes_no
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.measures.placing import AXES, Axis, relation
@@ -24,13 +25,13 @@ from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.sources.world import generator
 
-#: Each axis' words: what the first thing is of the second one, on the axis' smaller and greater side.
+#: Words of each axis for the place of the first thing, on the smaller and on the greater side of the second.
 _WORDS = {
     "left/right": ("to the left of", "to the right of"),
     "front/behind": ("in front of", "behind"),
     "above/below": ("above", "below"),
 }
-#: Pairs of things of one image and axis.
+#: Largest number of pairs of things for one image and axis.
 PER_IMAGE = 2
 
 PROMPT = "Based on the image, is this statement true or false? {question}"
@@ -38,10 +39,14 @@ PROMPT = "Based on the image, is this statement true or false? {question}"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement about two things of an image; the true and the false one of a pair share ``pair``.
+    """A statement about two things of an image.
 
     Attributes:
-        axis: one of :data:`AXES`, or what the dataset that brings the statement calls its relation.
+        sample: sample with the image.
+        pair: name of the pair; the true and the false statement about a relation have the same one.
+        axis: one of :data:`AXES`, or the relation's name in the dataset that brings the statement.
+        text: statement in words.
+        true: whether the statement is true.
     """
 
     sample: Sample
@@ -52,17 +57,22 @@ class Statement:
 
     @property
     def image(self) -> str:
-        """Names the image, which several samples can show."""
-        return str(self.sample.meta.get("image", self.sample.key))
+        """Name of the image, which several samples can show."""
+        return image_name(self.sample)
 
 
 def statements(samples: Sequence[Sample], *, seed: int) -> list[Statement]:
-    """Two statements for each of at most two pairs of things of each axis and image.
+    """Makes two statements for each of at most :data:`PER_IMAGE` pairs of things per axis and image.
 
-    Things count that their name tells from all others, in images whose things are all known.
+    Only images whose things are all known are used, and only things whose name fits no other thing in the
+    image.
+
+    Args:
+        samples: samples with evidence; those without are passed over.
+        seed: seed of the choice of pairs.
 
     Raises:
-        DataError: nothing can be stated of any image.
+        DataError: nothing can be stated about any image.
     """
     found: list[Statement] = []
     for sample in samples:
@@ -80,29 +90,24 @@ def statements(samples: Sequence[Sample], *, seed: int) -> list[Statement]:
                 found += _both_ways(sample, one.called, other.called, axis, side)
     if not found:
         raise DataError(
-            "no two things of any image stand in a relation that evidence tells",
+            "in no image are there two things whose relation the evidence shows",
             hint='give samples meta["evidence"] with `all_objects` and objects with boxes or solids',
         )
     return found
 
 
 def given_statements(samples: Sequence[Sample]) -> list[Statement]:
-    """The statements that samples carry, such as VSR's: a question that is the statement, answered by true or false.
+    """Takes the statements that samples carry, such as VSR's: questions whose answer is true or false.
 
     Raises:
-        DataError: an answer that is neither.
+        DataError: an answer is neither true nor false.
     """
-    asked = [question for sample in samples for question in questions_of(sample)]
-    for one in asked:
-        if yes_no(one.answer) is None:
-            raise DataError(
-                f"{one.item}: the answer is {one.answer!r}", hint="answer statements by true or false"
-            )
-    return [Statement(q.sample, q.item, q.kind, q.question, yes_no(q.answer) == "yes") for q in asked]
+    asked = yes_no_questions(samples, hint="answer statements by true or false")
+    return [Statement(q.sample, q.item, q.kind, q.question, true) for q, true in asked]
 
 
 def _told_apart(evidence: Evidence) -> list[SceneObject]:
-    """Things whose name nothing else in the image can be meant by."""
+    """The things whose name fits no other thing in the image."""
     words = [set(one.called.split()) | {one.label} for one in evidence.objects]
     return [
         one
@@ -112,6 +117,7 @@ def _told_apart(evidence: Evidence) -> list[SceneObject]:
 
 
 def _both_ways(sample: Sample, one: str, other: str, axis: Axis, side: int) -> list[Statement]:
+    """The true and the false statement about two things."""
     words = _WORDS[axis] if side < 0 else _WORDS[axis][::-1]
     pair = f"{sample.key}#{axis}#{one}#{other}"
     return [
@@ -123,9 +129,9 @@ def _both_ways(sample: Sample, one: str, other: str, axis: Axis, side: int) -> l
 def relations(
     engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
 ) -> BenchmarkOutcome:
-    """Asks and scores: made statements where samples carry evidence, else those that they bring.
+    """Asks whether statements are true: made ones where samples have evidence, else those that they carry.
 
-    In the benchmark's prompt {question} is the statement.
+    In the benchmark's prompt, {question} stands for the statement.
     """
     if any("evidence" in sample.meta for sample in samples):
         made = statements(samples, seed=benchmark.seed)
@@ -140,18 +146,28 @@ def relations(
     return BenchmarkOutcome(
         score_statements(made, texts),
         [
-            {"item": r.key, "kind": one.axis, "question": r.prompt}
-            | {"answer": "true" if one.true else "false", "said": text, "read": yes_no(text)}
+            {
+                "item": r.key,
+                "kind": one.axis,
+                "question": r.prompt,
+                "answer": "true" if one.true else "false",
+                "said": text,
+                "read": yes_no(text),
+            }
             for one, r, text in zip(made, requests, texts, strict=True)
         ],
     )
 
 
 def score_statements(made: Sequence[Statement], texts: Sequence[str]) -> dict[str, Items]:
-    """Accuracy of each axis and of all, and how many pairs are right both ways.
+    """Computes the accuracy for each axis and for all, and the share of pairs that are right both ways.
 
-    A model that does not look can have half of the statements right, but none of the pairs unless it tosses a coin:
-    then a quarter.
+    A model that does not look can be right on half of the statements. It is right on none of the pairs with a
+    fixed answer, and on a quarter of them by tossing a coin.
+
+    Args:
+        made: statements that were asked about.
+        texts: answers, one for each statement.
     """
     said = [yes_no(text) for text in texts]
     right = [answer == ("yes" if one.true else "no") for one, answer in zip(made, said, strict=True)]

@@ -1,1 +1,1 @@
-"""Measures: scores of single items, their intervals, and the formulas of the field."""
+"""Measures: scores of single items, their intervals, and the formulas that make them."""

@@ -1,13 +1,11 @@
-"""Short answers: normalising, comparing, and the accuracy of VQA."""
+"""Short answers: normalizing, comparing, and reading yes or no."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Literal
 
 from vila2.engine.marks import is_refusal
-from vila2.errors import DataError
 
 _NUMBERS = {
     word: str(number)
@@ -33,18 +31,23 @@ _CONTRACTIONS = {
 _BETWEEN_DIGITS = re.compile(r"(?<=\d),(?=\d)")
 _LONE_STOP = re.compile(r"(?<!\d)\.|\.(?!\d)")
 _PUNCTUATION = re.compile(r"""[;/\[\]"{}()=+\\_\-><@`,?!:*]""")
-#: The parser of yes and no: what an answer opens with, tried in this order; see :func:`yes_no`.
+#: Openings of answers, tried in this order; see :func:`yes_no`.
 UNSURE = (
-    r"(?:i am |i'm |it is |it's )?(?:not|un) ?(?:quite |entirely |really )?(?:sure|certain|clear|possible|enough|known)\b",
-    r"(?:no idea|no way (?:to|of)|maybe|perhaps|possibly|hard to|difficult to|impossible to|unknown|unclear)\b",
-    r"(?:yes|true) (?:or|and|/) (?:no|false)\b|(?:no|false) (?:or|and|/) (?:yes|true)\b|(?:yes/no|true/false)\b",
+    r"(?:i am |i'm |it is |it's )?(?:not|un) ?(?:quite |entirely |really )?"
+    r"(?:sure|certain|clear|possible|enough|known)\b",
+    r"(?:no idea|no way (?:to|of)|maybe|perhaps|possibly)\b",
+    r"(?:hard to|difficult to|impossible to|unknown|unclear)\b",
+    r"(?:yes|true) (?:or|and|/) (?:no|false)\b|(?:no|false) (?:or|and|/) (?:yes|true)\b",
+    r"(?:yes/no|true/false)\b",
 )
 NO = (
     r"(?:no|nope|nah|not|none|false|incorrect|wrong|untrue|negative)\b",
     r"(?:certainly|definitely|absolutely|of course|obviously|clearly) not\b",
-    r"(?:there|it|he|she|they|this|that|these|those)(?: is| are| was| were| does| do| has| have)(?:n't| not| no)\b",
+    r"(?:there|it|he|she|they|this|that|these|those)"
+    r"(?: is| are| was| were| does| do| has| have)(?:n't| not| no)\b",
     r"(?:it|this|that|the statement|this statement)(?: is|'s) (?:not|false|incorrect|wrong|untrue)\b",
-    r"(?:the|this|that) (?:image|picture|photo|photograph|scene|statement)(?: is| does| has)(?:n't| not| no)\b",
+    r"(?:the|this|that) (?:image|picture|photo|photograph|scene|statement)"
+    r"(?: is| does| has)(?:n't| not| no)\b",
     r"i (?:do not|don't) see (?:an?|any|the|it|one)\b",
 )
 YES = (
@@ -56,11 +59,12 @@ YES = (
 _UNSURE, _NO, _YES = (re.compile("|".join(rules)) for rules in (UNSURE, NO, YES))
 
 
-def normalise_answer(text: str) -> str:
-    """An answer in the form in which VQA compares: lowercase, without punctuation and articles, numbers as digits.
+def normalize_answer(text: str) -> str:
+    """Brings an answer into the form in which VQA compares answers.
 
-    Follows the VQA evaluation: commas inside numbers go, stops stay only between digits ("U.S."
-    reads "us"), other punctuation becomes a space, number words up to ten become digits, and "dont" reads "don't".
+    The form is lowercase, without punctuation and articles, and with numbers as digits. As in the VQA
+    evaluation, commas inside numbers go, periods stay only between digits ("U.S." becomes "us"), other
+    punctuation becomes a space, number words up to ten become digits, and "dont" becomes "don't".
     """
     text = text.lower().replace("’", "'").replace("\n", " ").replace("\t", " ")
     text = _BETWEEN_DIGITS.sub("", text)
@@ -70,18 +74,20 @@ def normalise_answer(text: str) -> str:
 
 
 def exact_match(answer: str, truth: str) -> bool:
-    """Whether two answers are the same after normalising."""
-    return normalise_answer(answer) == normalise_answer(truth)
+    """Tells whether two answers are the same after :func:`normalize_answer`."""
+    return normalize_answer(answer) == normalize_answer(truth)
 
 
 def yes_no(text: str) -> Literal["yes", "no"] | None:
-    """What an answer to a yes-or-no question, or to "true or false?", says; None where that cannot be told.
+    """Reads the answer to a yes-or-no question, or to "true or false?"; None where it says neither.
 
-    Read from its opening only, in lower case, after quotes and asterisks. In this order: a refusal
-    (:data:`vila2.engine.marks.REFUSALS`) or an opening of :data:`UNSURE` ("not sure", "yes or no") is None; one of
-    :data:`NO` ("no", "not", "false", "there is no", "it isn't") is no; one of :data:`YES` ("yes", "true", "there is")
-    is yes; everything else is None. Nothing is guessed: an answer that does not say either way, such as a
-    description, is neither.
+    Only the opening is read, in lower case, without quotes and asterisks before it. The rules, in this order:
+
+    - A refusal (:data:`vila2.engine.marks.REFUSALS`) or an opening of :data:`UNSURE` ("not sure", "yes or
+      no") is None.
+    - An opening of :data:`NO` ("no", "not", "false", "there is no", "it isn't") is no.
+    - An opening of :data:`YES` ("yes", "true", "there is") is yes.
+    - Everything else, such as a description, is None. Nothing is guessed.
     """
     text = text.lower().replace("’", "'").lstrip(" \t\n\"'“*#`([-:.,").strip()
     if is_refusal(text) or _UNSURE.match(text):
@@ -89,25 +95,3 @@ def yes_no(text: str) -> Literal["yes", "no"] | None:
     if _NO.match(text):
         return "no"
     return "yes" if _YES.match(text) else None
-
-
-def vqa_accuracy(answer: str, references: Sequence[str]) -> float:
-    """VQA accuracy (Antol et al. 2015), in 0..1.
-
-    The mean, over leaving out each of the people's answers in turn, of min(1, matches / 3) among the
-    rest: with ten references an answer that three or more gave counts nearly or wholly as right.
-
-    Args:
-        answer: the model's.
-        references: the people's, ten in VQAv2 and TextVQA. A single one is compared as it is.
-
-    Raises:
-        DataError: no references.
-    """
-    if not references:
-        raise DataError("a question has no reference answers", hint="leave it out")
-    matches = [normalise_answer(reference) == normalise_answer(answer) for reference in references]
-    if len(matches) == 1:
-        return float(matches[0])
-    total = sum(matches)
-    return sum(min(1.0, (total - match) / 3) for match in matches) / len(matches)

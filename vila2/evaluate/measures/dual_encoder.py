@@ -1,4 +1,4 @@
-"""Scoring images against texts by a CLIP-like model: two encoders and the cosine of what they give."""
+"""Scoring images against texts by a CLIP-like model: the cosine of what its two encoders give."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from vila2.data.images import decode_image
@@ -19,21 +20,27 @@ from vila2.model.weights import load_weights
 
 
 class DualEncoder:
-    """CLIP, SigLIP and their kin, from a folder of safetensors that ``save_pretrained`` wrote.
+    """A scorer such as CLIP or SigLIP, from a folder of safetensors that ``save_pretrained`` wrote.
 
     Args:
-        folder: of model and processor.
-        device: where it goes; None is the GPU where there is one.
+        folder: folder of model and processor.
+        device: device to compute on; by default the GPU where there is one.
+
+    Attributes:
+        name: name of the folder.
+        digest: digest of the files in the folder.
+        longest: number of tokens that the text encoder reads.
 
     Raises:
-        ModelError: no such folder, pickled weights, or a model that does not encode texts and images apart.
+        ModelError: the folder does not exist, its weights are pickled, or the model has no separate encoders
+            of texts and images.
     """
 
     unit = "cosine"
 
     def __init__(self, folder: str | Path, *, device: str | torch.device | None = None) -> None:
         check_scorer(folder)
-        # What a checkpoint brings along is never run, and weights are safetensors or nothing.
+        # Code of a checkpoint is never executed, and weights are safetensors or nothing.
         model = load_weights(
             AutoModel, Location(str(folder)), what="image-text scorer", name=folder, trust_remote_code=False
         )
@@ -48,21 +55,25 @@ class DualEncoder:
         self.name = Path(folder).resolve().name
         self.digest = digest_folder(Path(folder))
 
-    def score(self, images: Sequence[bytes], texts: Sequence[str]) -> np.ndarray:
-        """Cosines [images, texts] in -1..1; CLIPScore (arXiv 2104.08718) is 2.5 times what of it is above 0."""
+    def score(self, images: Sequence[bytes], texts: Sequence[str]) -> NDArray[np.float32]:
+        """Computes the cosines, [images, texts], in -1..1.
+
+        CLIPScore (arXiv 2104.08718) is 2.5 times the cosine where that is above 0.
+        """
         pictures = [decode_image(data, where=f"image {n}") for n, data in enumerate(images)]
         seen = self._features(
             self.model.get_image_features, self.processor(images=pictures, return_tensors="pt")
         )
         read = self._features(self.model.get_text_features, self._tokens(list(texts)))
-        return (seen @ read.T).numpy()
+        cosines: NDArray[np.float32] = (seen @ read.T).numpy()
+        return cosines
 
     def is_cut(self, text: str) -> bool:
-        """Whether the model reads only the beginning of a text."""
+        """Tells whether the text is too long, so that the model reads only its beginning."""
         return len(self.processor.tokenizer(text)["input_ids"]) > self.longest
 
     def _tokens(self, texts: list[str]) -> Any:
-        # SigLIP was trained on texts padded to its longest; CLIP does not mind.
+        # SigLIP was trained on texts padded to its longest length. CLIP does not need it.
         return self.processor.tokenizer(
             texts, padding="max_length", truncation=True, max_length=self.longest, return_tensors="pt"
         )
@@ -75,10 +86,10 @@ class DualEncoder:
 
 
 def check_scorer(folder: str | Path) -> None:
-    """Whether a folder looks like a scorer, before any work.
+    """Checks that a folder holds a scorer, before any work is done.
 
     Raises:
-        ModelError: it is not there, or holds no safetensors.
+        ModelError: the folder does not exist, or holds no safetensors.
     """
     path = Path(folder)
     if not (path / "config.json").is_file() or not next(path.glob("*.safetensors"), None):

@@ -1,9 +1,10 @@
-"""A caption against evidence: what a detector saw, an OCR read, or people drew boxes about.
+"""The check of a caption against evidence: what a detector saw, an OCR read, or people drew boxes around.
 
-Where the truth is not known there is at least agreement with somebody who looked another way. What a caption claims is
-read as verify and merge read it (:mod:`vila2.claims.reading`); judged are things by the evidence's labels
-(:mod:`vila2.evaluate.measures.thing_words`), counts of them, their places to each other, and written text. Nothing else a caption says
-is judged here, which is why :func:`coverage` belongs beside every precision.
+Where the truth is not known, agreement with another look at the image stands in for it. The claims of a
+caption are read in the same way as in verify and merge (:mod:`vila2.claims.reading`). Four kinds of claims
+are checked: things, by the evidence's labels (:mod:`vila2.evaluate.measures.thing_words`); counts of things;
+their relations in space; and written text. Nothing else in a caption is checked, so every precision needs
+:func:`coverage` beside it.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from vila2.evaluate.measures.placing import Axis, relation
 from vila2.evaluate.measures.text import tokens
 from vila2.evaluate.measures.thing_words import NOT_THINGS, words_for
 
-#: A quoted text agrees with a written one from this share of equal characters on.
+#: Share of equal characters from which on a quoted text agrees with a written one.
 SAME_TEXT = 0.8
 _SIDES: Mapping[str, tuple[Axis, int]] = {
-    "left": ("left/right", -1), "right": ("left/right", 1), "above": ("above/below", -1), "below": ("above/below", 1),
-    "front": ("front/behind", -1), "behind": ("front/behind", 1),
+    "left": ("left/right", -1), "right": ("left/right", 1), "above": ("above/below", -1),
+    "below": ("above/below", 1), "front": ("front/behind", -1), "behind": ("front/behind", 1),
 }  # fmt: skip
 _SAY_WHERE = frozenset(
     ("left", "right", "above", "top", "below", "under", "underneath", "beneath", "front", "behind")
@@ -37,25 +38,25 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 def known_labels(evidence: Iterable[Evidence]) -> tuple[str, ...]:
-    """All labels that a set of evidence speaks of."""
+    """Lists all labels that occur in several images' evidence, in alphabetical order."""
     return tuple(
         sorted({label for one in evidence for label in (*one.labels, *(o.label for o in one.objects))})
     )
 
 
 def check_against_evidence(evidence: Evidence, text: str, labels: Sequence[str]) -> tuple[Claim, ...]:
-    """The claims of a text about things of these labels and about written text, in order of their first character.
+    """Checks the claims of a text about things and about written text.
 
-    A thing that is not among the objects is contradicted only where evidence lists all objects of its label, a count
-    likewise; a quoted text only where all texts are listed. The rest is unverified.
+    A missing thing or a wrong count is contradicted only where the evidence lists all objects of the label,
+    and a written text only where it lists all texts. Claims that it cannot decide are unverified.
 
     Args:
-        evidence: of the image.
-        text: the caption.
-        labels: that count as things, of :func:`known_labels`.
+        evidence: evidence of the image.
+        text: caption.
+        labels: labels that count as things, as :func:`known_labels` gives them.
 
     Returns:
-        claims whose subjects and objects are labels.
+        The claims in the order of their first characters; their subjects and objects are labels.
     """
     words = _words(tuple(labels))
     claims = []
@@ -64,15 +65,18 @@ def check_against_evidence(evidence: Evidence, text: str, labels: Sequence[str])
         for claim in read_claims(sentence, words.vocabulary):
             claims += [
                 replace(one, start=start + one.start, end=start + one.end)
-                for one in _judged(evidence, claim, sentence, words)
+                for one in _checked(evidence, claim, sentence, words)
             ]
     return tuple(sorted(claims, key=lambda claim: (claim.start, claim.end, claim.kind)))
 
 
 def coverage(claims: Sequence[Claim], text: str) -> tuple[int, int]:
-    """How many content words of a text stand in a decided claim, and how many there are.
+    """Counts the content words of a text that stand in a decided claim.
 
-    Of a relation only the words that say it: of its things nothing else than that they are there was looked at.
+    In a relation only the words that state it count, such as "left": its things are claims of their own.
+
+    Returns:
+        The number of words in decided claims, and the number of all content words.
     """
     decided = [claim for claim in claims if claim.status != "unverified"]
     words = [hit for hit in _WORD.finditer(text) if hit.group().lower() not in FUNCTION_WORDS]
@@ -88,10 +92,13 @@ def coverage(claims: Sequence[Claim], text: str) -> tuple[int, int]:
 
 
 class _Words:
-    """What means a thing: the names of labels and of their synonyms, and those that only seem to.
+    """The names that mean a thing: labels, their synonyms, and phrases that only look like one.
+
+    Args:
+        labels: labels that count as things.
 
     Attributes:
-        vocabulary: of all of them, by which bare names are found.
+        vocabulary: vocabulary of all these names, by which names without an article are found.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -103,7 +110,11 @@ class _Words:
         self.vocabulary = Vocabulary.of(self._label_of)
 
     def meant(self, called: str) -> tuple[str, Name]:
-        """The label of what a text names, "" where it has none, and the part of the name that says it: its last words."""
+        """Finds the label of what a text names.
+
+        Returns:
+            The label, "" where there is none, and the last words of the name, which mean it.
+        """
         name = name_of(called)
         for first in range(len(name)):
             if (label := self._label_of.get(name[first:])) is not None:
@@ -111,14 +122,15 @@ class _Words:
         return "", ()
 
     def is_label(self, name: Name) -> bool:
-        """Whether a name is that of a label and no synonym, which may mean only some of its things."""
+        """Tells whether a name is that of a label; a synonym may mean only some of its things."""
         return name_of(self._label_of[name]) == name
 
 
 _words = lru_cache(maxsize=16)(_Words)
 
 
-def _judged(evidence: Evidence, claim: Claim, sentence: str, words: _Words) -> Iterator[Claim]:
+def _checked(evidence: Evidence, claim: Claim, sentence: str, words: _Words) -> Iterator[Claim]:
+    """Checks a claim as it was read. A count also claims that the thing is there."""
     if claim.kind == "text":
         yield _text(evidence, claim)
         return
@@ -137,7 +149,7 @@ def _judged(evidence: Evidence, claim: Claim, sentence: str, words: _Words) -> I
 
 
 def _object(evidence: Evidence, claim: Claim, sentence: str, words: int) -> Claim:
-    """That such a thing is there: said by the last words of the phrase; of what stands before them nothing is known."""
+    """Checks that such a thing is there. Its last words say so; of the words before them nothing is known."""
     said = list(_WORD.finditer(sentence, claim.start, claim.end))[-words:]
     there = any(thing.label == claim.subject for thing in evidence.objects)
     holds = there or (False if _is_complete(evidence, claim.subject) else None)
@@ -147,7 +159,7 @@ def _object(evidence: Evidence, claim: Claim, sentence: str, words: int) -> Clai
 
 def _count(evidence: Evidence, claim: Claim, *, exact: bool) -> Claim:
     said, actual = int(claim.value), sum(thing.label == claim.subject for thing in evidence.objects)
-    # "Two men" among three people may be right: of a synonym only too few contradict.
+    # "Two men" among three people may be right, so for a synonym only a count that is too high is wrong.
     more = claim.predicate == "at least" if exact else None
     holds = actual == said if actual <= said else more
     complete = _is_complete(evidence, claim.subject)
@@ -163,7 +175,7 @@ def _relation(evidence: Evidence, claim: Claim) -> Claim:
 
 def _text(evidence: Evidence, claim: Claim) -> Claim:
     said = tokens(claim.value)
-    # What is quoted need not be writing.
+    # A quoted text need not be written in the image.
     missing = None if claim.predicate == "quoted" or not evidence.all_texts else False
     holds = (_is_written(said, evidence) or missing) if said else None
     return _decided(claim, holds, "nothing like it is written")
@@ -182,12 +194,13 @@ def _is_complete(evidence: Evidence, label: str) -> bool:
 
 
 def _only(evidence: Evidence, label: str) -> SceneObject | None:
+    """The one thing of a label; None where there are several, or perhaps others."""
     things = [thing for thing in evidence.objects if thing.label == label]
     return things[0] if len(things) == 1 and _is_complete(evidence, label) else None
 
 
 def _is_written(said: Sequence[str], evidence: Evidence) -> bool:
-    """Whether words stand in one text, or in all texts in their order, but for a few letters."""
+    """Whether the words, but for a few letters, stand in one text or in all texts one after another."""
     wanted = " ".join(said)
     written = [tokens(one.text) for one in evidence.texts]
     for words in (*written, [word for own in written for word in own]):

@@ -1,16 +1,18 @@
-"""How well a caption fits what people said of its image: words in common, and what they are about.
+"""The fit of a caption with what people said of its image: words in common, and a topic in common.
 
-Two things are seen, and both learn all they know from the human captions at hand; no model, no list of synonyms.
+Both parts learn only from the human captions at hand. There is no model and no list of synonyms.
 
-*Words*: content words without their endings, each weighing the logarithm of how rare it is among the images. Precision is
-the weight of a caption's words that anyone used; recall the weight of what people said, a word that all said counting
-more than one that one said. Their geometric mean, so that neither silence nor chatter pays.
+*Words* compares content words without their endings. Each is weighted by the logarithm of its rarity among
+the images. Precision is the weighted share of the caption's words that anyone used. Recall is the weighted
+share of what people said that the caption says; a word that all used counts more than a word that one used.
+The score is their geometric mean, so that neither silence nor chatter pays.
 
-*Topic*: people who describe one image use different words for the same things ("kid", "child"). A latent semantic space
-of the images' words puts such words side by side; the cosine there of a caption and all its references together.
+*Topic* finds different words for the same things ("kid", "child"). A latent semantic space of the images'
+words puts such words side by side. The score is the cosine there between a caption and all its references
+together.
 
-The score is 0.7 of the one and 0.3 of the other. Against 5,664 captions that three experts each rated,
-``tests/benchmarks/caption_scorer.py`` says how it compares with CIDEr-D and simpler scores.
+The fit is 0.7 times the words plus 0.3 times the topic. ``tests/benchmarks/caption_scorer.py`` compares it
+with CIDEr-D and simpler scores on 5,664 captions that three experts each rated.
 """
 
 from __future__ import annotations
@@ -19,24 +21,26 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vila2.errors import DataError
+from vila2.evaluate.measures.intervals import Floats
 from vila2.evaluate.measures.looking import FUNCTION_WORDS
 from vila2.evaluate.measures.text import tokens
 
-#: Share of the topic in the score, and dimensions of the space.
+#: Weight of the topic in the score, and number of dimensions of the semantic space.
 TOPIC, DIMENSIONS = 0.3, 30
 _ENDINGS = (
-    ("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"), ("ings", ""), ("ing", ""), ("edly", ""),
-    ("ed", ""), ("s", ""),
+    ("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"), ("ings", ""), ("ing", ""),
+    ("edly", ""), ("ed", ""), ("s", ""),
 )  # fmt: skip
 _POWER_STEPS = 6
 
 
 def stem(word: str) -> str:
-    """A word without the endings of plurals and verbs: "dogs" as "dog", "running" and "runs" as "run".
+    """Removes the endings of plurals and verbs: "dogs" becomes "dog", "running" and "runs" become "run".
 
-    Light on purpose; a final e goes too, so that "riding" meets "ride".
+    The rules are few on purpose. A final e goes too, so that "riding" and "ride" are the same.
     """
     word = word.removesuffix("'s")
     for ending, instead in _ENDINGS:
@@ -53,11 +57,11 @@ class FitScorer:
     """Scores captions against references, with word weights and topics from a corpus of references.
 
     Args:
-        references: the human captions of each image of the corpus: a hundred images or more for topics that mean
-            something. Scores with different corpora are not comparable, as with CIDEr.
+        references: human captions of each image of the corpus. Topics need a hundred images or more to mean
+            something. As with CIDEr, scores with different corpora are not comparable.
 
     Raises:
-        DataError: no images.
+        DataError: there are no images.
     """
 
     def __init__(self, references: Sequence[Sequence[str]]) -> None:
@@ -71,11 +75,14 @@ class FitScorer:
         self._space = self._topics(bags)
 
     def score(self, text: str, references: Sequence[str]) -> float:
-        """The fit of a caption, in 0..1.
+        """Computes the fit of a caption, in 0..1.
 
         Args:
-            text: the caption.
-            references: one human caption of its image, or more.
+            text: caption.
+            references: human captions of its image, one or more.
+
+        Raises:
+            DataError: there are no references.
         """
         if not references:
             raise DataError("a caption has no references", hint="leave it out")
@@ -83,38 +90,39 @@ class FitScorer:
         return (1 - TOPIC) * self.words(text, references) + TOPIC * max(0.0, topic)
 
     def words(self, text: str, references: Sequence[str]) -> float:
-        """The geometric mean of weighted precision and recall of content words."""
+        """Computes the geometric mean of weighted precision and recall of content words, in 0..1."""
         said = sorted(set(_bag(text)))
         people = Counter(word for own in references for word in set(_bag(own)))
         common = [word for word in said if word in people]
-        spoken = sum(self._of(word) for word in said)
-        told = sum(self._of(word) * count for word, count in sorted(people.items()))
+        spoken = sum(self._weight_of(word) for word in said)
+        told = sum(self._weight_of(word) * count for word, count in sorted(people.items()))
         if not common or not spoken or not told:
             return 0.0
-        precision = sum(self._of(word) for word in common) / spoken
-        recall = sum(self._of(word) * people[word] for word in common) / told
+        precision = sum(self._weight_of(word) for word in common) / spoken
+        recall = sum(self._weight_of(word) * people[word] for word in common) / told
         return float((precision * recall) ** 0.5)
 
-    def _of(self, word: str) -> float:
+    def _weight_of(self, word: str) -> float:
         return self._weight.get(word, self._unseen)
 
-    def _topics(self, bags: Sequence[Counter[str]]) -> np.ndarray:
-        """The leading right singular vectors [words, dimensions] of the images' weighted words."""
+    def _topics(self, bags: Sequence[Counter[str]]) -> NDArray[np.float32]:
+        """The leading right singular vectors, [words, dimensions], of the images' weighted words."""
         matrix = np.zeros((len(bags), len(self._place)), dtype=np.float32)
         for row, bag in enumerate(bags):
             for word, count in bag.items():
                 matrix[row, self._place[word]] = np.log1p(count) * self._weight[word]
             matrix[row] /= np.linalg.norm(matrix[row]) or 1.0
         size = min(DIMENSIONS, *matrix.shape)
-        # Subspace iteration: all that is needed of the decomposition, in seconds for thousands of images.
+        # Subspace iteration finds the part of the decomposition that is used, in seconds for thousands of
+        # images.
         start = np.random.default_rng(0).standard_normal((matrix.shape[1], size)).astype(np.float32)
         space = np.linalg.qr(start)[0]
         for _ in range(_POWER_STEPS):
             space = np.linalg.qr(matrix.T @ (matrix @ space))[0]
         return space
 
-    def _vector(self, bag: Counter[str]) -> np.ndarray:
-        """A text's direction among the topics, of length 1; zeros where it has no known word."""
+    def _vector(self, bag: Counter[str]) -> Floats:
+        """The direction of a text among the topics, with length 1; zeros where it has no known word."""
         vector = np.zeros(self._space.shape[1], dtype=np.float64)
         for word, count in sorted(bag.items()):
             if word in self._place:

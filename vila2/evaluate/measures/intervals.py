@@ -1,14 +1,18 @@
-"""Measures with confidence intervals, from a bootstrap over items."""
+"""Confidence intervals: a bootstrap over items, and Student's t over trainings with different seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vila2.errors import DataError
+
+Floats = NDArray[np.float64]
+#: Numerators and denominators, one of each per item.
+Ratios = tuple[Sequence[float], Sequence[float]]
 
 _DRAWS_AT_ONCE = 4_000_000  # bounds the memory of a bootstrap over many items
 
@@ -21,60 +25,6 @@ class Interval(NamedTuple):
     high: float
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One number of a report.
-
-    Attributes:
-        name: what is measured.
-        value: over all items.
-        low, high: ends of the confidence interval.
-        count: items.
-        unit: "share", "words", "score" or the like.
-    """
-
-    name: str
-    value: float
-    low: float
-    high: float
-    count: int
-    unit: str = ""
-
-
-def bootstrap(values: Sequence[float], *, seed: int, resamples: int = 2000, level: float = 0.95) -> Interval:
-    """The mean of the items' values with its percentile interval.
-
-    Args:
-        values: one per item.
-        seed: of the resampling.
-        resamples: how many times the items are drawn anew, with replacement.
-        level: share of the resampled means that the interval holds.
-
-    Raises:
-        DataError: no values, or one that is no finite number.
-    """
-    return ratio_bootstrap(values, np.ones(len(values)), seed=seed, resamples=resamples, level=level)
-
-
-def paired_bootstrap(
-    a: Sequence[float], b: Sequence[float], *, seed: int, resamples: int = 2000, level: float = 0.95
-) -> Interval:
-    """The mean of b - a over the same items, with its interval.
-
-    Pairing takes out what makes an item hard for both, so the interval is narrower than that of two
-    separate means; b is better than a at this level where the interval lies above 0.
-
-    Raises:
-        DataError: a and b differ in length, are empty, or hold a value that is no finite number.
-    """
-    if len(a) != len(b):
-        raise DataError(
-            f"{len(a)} and {len(b)} values can not be paired", hint="score both on the same items"
-        )
-    difference = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
-    return bootstrap(difference, seed=seed, resamples=resamples, level=level)
-
-
 def ratio_bootstrap(
     numerators: Sequence[float],
     denominators: Sequence[float],
@@ -83,20 +33,23 @@ def ratio_bootstrap(
     resamples: int = 2000,
     level: float = 0.95,
 ) -> Interval:
-    """sum(numerators) / sum(denominators) with its interval, e.g. precision: correct out of mentioned.
+    """Computes sum(numerators) / sum(denominators) with its percentile interval.
 
+    An example is precision: objects named correctly over objects named. With denominators of 1 it is a mean.
     Items are resampled whole, since the statements of one caption are not independent.
 
     Args:
-        numerators: one per item.
-        denominators: one per item, 0 or more.
-        seed, resamples, level: as of :func:`bootstrap`.
+        numerators: one value per item.
+        denominators: one value per item, 0 or more.
+        seed: seed of the resampling.
+        resamples: number of times that the items are drawn anew, with replacement.
+        level: share of the resampled ratios that the interval holds.
 
     Returns:
-        The ratio; all zeros where the denominators sum to 0, that is where nothing was measured.
+        The ratio with its interval; all zeros where the denominators sum to 0, so that nothing was measured.
 
     Raises:
-        DataError: the lengths differ, there are no items, or a value is no finite number.
+        DataError: the lengths differ, there are no items, or a value is not a finite number.
     """
     top, bottom = _items(numerators, denominators)
     if bottom.sum() == 0:
@@ -107,25 +60,26 @@ def ratio_bootstrap(
 
 
 def paired_ratio_bootstrap(
-    a: tuple[Sequence[float], Sequence[float]],
-    b: tuple[Sequence[float], Sequence[float]],
-    *,
-    seed: int,
-    resamples: int = 2000,
-    level: float = 0.95,
+    a: Ratios, b: Ratios, *, seed: int, resamples: int = 2000, level: float = 0.95
 ) -> Interval:
-    """The ratio of b minus the ratio of a over the same items, with its interval.
+    """Computes the ratio of ``b`` minus the ratio of ``a`` over the same items, with its interval.
+
+    Pairing takes out what makes an item hard for both. So the interval is narrower than that of two separate
+    ratios. ``b`` is better than ``a`` at this level where the interval lies above 0.
 
     Args:
-        a, b: numerators and denominators, as of :func:`ratio_bootstrap`, the same items in the same order.
-        seed, resamples, level: as of :func:`bootstrap`.
+        a: numerators and denominators of the first ratio.
+        b: numerators and denominators of the second ratio, for the same items in the same order.
+        seed: seed of the resampling.
+        resamples: number of times that the items are drawn anew.
+        level: share of the resampled differences that the interval holds.
 
     Raises:
-        DataError: the numbers of items differ, or as :func:`ratio_bootstrap` raises.
+        DataError: the numbers of items differ, there are no items, or a value is not a finite number.
     """
     if len(a[0]) != len(b[0]):
         raise DataError(
-            f"{len(a[0])} and {len(b[0])} items can not be paired", hint="score both on the same items"
+            f"{len(a[0])} and {len(b[0])} items cannot be paired", hint="score both on the same items"
         )
     before, after = _items(*a), _items(*b)
     difference = _ratio(*after) - _ratio(*before)
@@ -137,7 +91,7 @@ def paired_ratio_bootstrap(
     return Interval(difference, float(low), float(high))
 
 
-#: Student's t at 97.5%, by degrees of freedom from 1 to 30.
+#: Quantiles of Student's t at 97.5%, by degrees of freedom from 1 to 30.
 _T = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
@@ -145,15 +99,15 @@ _T = (
 
 
 def over_seeds(values: Sequence[float]) -> Interval:
-    """The mean over trainings with different seeds and its 95% interval by Student's t.
+    """Computes the mean over trainings with different seeds and its 95% interval by Student's t.
 
-    It holds what differs from training to training, which resampling one training's items does not.
+    The interval holds what differs from training to training. Resampling the items of one training does not.
 
     Args:
-        values: one per seed, at least two.
+        values: one value per seed, at least two.
 
     Raises:
-        DataError: fewer than two values, or one that is no finite number.
+        DataError: there are fewer than two values, or one is not a finite number.
     """
     array = _checked(values, "values")
     if len(array) < 2:
@@ -164,7 +118,7 @@ def over_seeds(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def _resampled_ratios(top: np.ndarray, bottom: np.ndarray, seed: int, resamples: int) -> np.ndarray:
+def _resampled_ratios(top: Floats, bottom: Floats, seed: int, resamples: int) -> Floats:
     """The ratio of each resample, [resamples]; NaN for a draw in which nothing was measured."""
     random = np.random.default_rng(seed)
     ratios = []
@@ -176,12 +130,12 @@ def _resampled_ratios(top: np.ndarray, bottom: np.ndarray, seed: int, resamples:
     return np.concatenate(ratios)
 
 
-def _ratio(top: np.ndarray, bottom: np.ndarray) -> float:
+def _ratio(top: Floats, bottom: Floats) -> float:
     return float(top.sum() / bottom.sum()) if bottom.sum() else 0.0
 
 
-def _items(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 [items], after checking them."""
+def _items(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[Floats, Floats]:
+    """Both as arrays [items], once they are checked."""
     top, bottom = _checked(numerators, "numerators"), _checked(denominators, "denominators")
     if len(top) != len(bottom):
         raise DataError(
@@ -192,10 +146,10 @@ def _items(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[
     return top, bottom
 
 
-def _checked(values: Sequence[float], name: str) -> np.ndarray:
+def _checked(values: Sequence[float], name: str) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     if not len(array):
         raise DataError(f"no {name} to take an interval of", hint="score at least one item")
     if not np.isfinite(array).all():
-        raise DataError(f"one of the {name} is no finite number", hint="leave unscored items out")
+        raise DataError(f"one of the {name} is not a finite number", hint="leave unscored items out")
     return array

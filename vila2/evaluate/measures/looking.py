@@ -1,4 +1,4 @@
-"""Does a caption look at its image? Its words against those of people about this image, and about the others."""
+"""Does a caption look at its image? Its words are compared with human captions of this and other images."""
 
 from __future__ import annotations
 
@@ -10,173 +10,58 @@ import numpy as np
 from vila2.errors import DataError
 from vila2.evaluate.measures.text import tokens
 
-#: Words that say nothing about an image by themselves.
+#: Words that by themselves say nothing about an image.
 FUNCTION_WORDS = frozenset(
     [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "it",
-        "its",
-        "he",
-        "she",
-        "they",
-        "them",
-        "his",
-        "her",
-        "hers",
-        "their",
-        "theirs",
-        "him",
-        "who",
-        "which",
-        "what",
-        "there",
-        "here",
-        "i",
-        "you",
-        "we",
-        "us",
-        "our",
-        "your",
-        "my",
-        "one",
-        "ones",
-        "other",
-        "others",
-        "another",
-        "some",
-        "any",
-        "each",
-        "all",
-        "both",
-        "more",
-        "most",
-        "many",
-        "much",
-        "very",
-        "so",
-        "such",
-        "too",
-        "and",
-        "or",
-        "but",
-        "as",
-        "if",
-        "while",
-        "with",
-        "without",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "to",
-        "into",
-        "onto",
-        "up",
-        "down",
-        "out",
-        "off",
-        "over",
-        "under",
-        "through",
-        "across",
-        "along",
-        "around",
-        "near",
-        "next",
-        "behind",
-        "above",
-        "below",
-        "between",
-        "against",
-        "towards",
-        "toward",
-        "beside",
-        "during",
-        "after",
-        "before",
-        "about",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "am",
-        "do",
-        "does",
-        "did",
-        "has",
-        "have",
-        "had",
-        "having",
-        "can",
-        "could",
-        "will",
-        "would",
-        "may",
-        "might",
-        "not",
-        "no",
-        "nor",
-        "image",
-        "photo",
-        "photograph",
-        "picture",
-        "scene",
-        "shown",
-        "shows",
-        "showing",
-        "show",
-        "see",
-        "seen",
-        "appears",
-        "appear",
-        "seems",
-        "seem",
-        "visible",
+        "a", "an", "the", "this", "that", "these", "those", "it", "its", "he", "she", "they", "them", "his",
+        "her", "hers", "their", "theirs", "him", "who", "which", "what", "there", "here", "i", "you", "we",
+        "us", "our", "your", "my", "one", "ones", "other", "others", "another", "some", "any", "each",
+        "all", "both", "more", "most", "many", "much", "very", "so", "such", "too", "and", "or", "but",
+        "as", "if", "while", "with", "without", "of", "in", "on", "at", "by", "for", "from", "to", "into",
+        "onto", "up", "down", "out", "off", "over", "under", "through", "across", "along", "around", "near",
+        "next", "behind", "above", "below", "between", "against", "towards", "toward", "beside", "during",
+        "after", "before", "about", "is", "are", "was", "were", "be", "been", "being", "am", "do", "does",
+        "did", "has", "have", "had", "having", "can", "could", "will", "would", "may", "might", "not", "no",
+        "nor", "image", "photo", "photograph", "picture", "scene", "shown", "shows", "showing", "show",
+        "see", "seen", "appears", "appear", "seems", "seem", "visible",
     ]
-)
+)  # fmt: skip
 
 
 def content_words(text: str) -> frozenset[str]:
-    """The different words of a text that are no function words, lowercase."""
+    """Collects the different words of a text that are not function words, in lowercase."""
     return frozenset(tokens(text)) - FUNCTION_WORDS
 
 
 def confirmed_words(text: str, references: Sequence[str]) -> tuple[int, int]:
-    """How many different content words of a caption people also use about its image, and how many it has.
+    """Counts the different content words of a caption that people use for its image too.
 
-    A lower bound on what is right: people do not name everything, and a synonym counts as unconfirmed.
+    The share is a lower bound on what is right: people do not name everything, and a synonym counts as
+    unconfirmed.
 
     Args:
-        text: the caption.
-        references: the human captions of the same image, taken together.
+        text: caption.
+        references: human captions of the same image, taken together.
+
+    Returns:
+        The number of confirmed words, and the number of all content words of the caption.
     """
     said = content_words(text)
     return len(said & frozenset().union(*map(content_words, references))), len(said)
 
 
 def told_apart(texts: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
-    """How well each caption points to its own image among all, in 0..1; blind captions give 0.5 on average.
+    """Scores how well each caption points to its own image among all, in 0..1.
 
-    For each caption: the share of the other images whose human captions it fits less well than those of its
-    own, ties counted half. It fits an image by the content words that both have, each weighing the logarithm
-    of how rare it is among the images. One sentence said of every image gives exactly 0.5 on average, however
-    well that sentence fits the images at large: what is measured is looking, not fluency.
+    A caption's score is the share of the other images whose human captions it fits less well than those of
+    its own image; ties count half. Its fit to an image is the sum over the content words that both have, each
+    weighted by the logarithm of its rarity among the images. One sentence for every image scores exactly 0.5
+    on average, however well that sentence fits the images at large: the measure is of looking, not of
+    fluency.
 
     Args:
-        texts: one caption per image.
-        references: the human captions of each image, in the same order.
+        texts: captions, one per image.
+        references: human captions of each image, in the same order.
 
     Returns:
         One score per image; the measure is their mean.

@@ -1,4 +1,4 @@
-"""Where two boxes stand to each other."""
+"""The spatial relation of two objects: left or right, in front or behind, above or below."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from vila2.data.boxes import Box
 from vila2.data.evidence import Box3D, SceneObject
 
 Axis = Literal["left/right", "front/behind", "above/below"]
-
-
 AXES: tuple[Axis, ...] = ("left/right", "front/behind", "above/below")
 
-
-#: Left and right: gap of the boxes' centres, as a share of the image's width.
+#: Smallest gap between the centers of two boxes left and right of each other, as a share of the image's
+#: width.
 SIDE_MARGIN = 0.08
 
-
-#: Front and behind: gap of the depths, in metres and as a share of the nearer one.
+#: Smallest gap in depth between two objects, in meters and as a share of the depth of the nearer one.
 DEPTH_GAP, DEPTH_SHARE = 0.10, 0.05
 
 
 def relation(one: SceneObject, other: SceneObject, axis: Axis) -> int | None:
-    """-1 where ``one`` is on the axis' first side of ``other`` (left, in front, above), 1 on the second, else None.
+    """Tells on which side of ``other`` the object ``one`` is.
 
-    Left and right are the image's; where both solids are known, space must agree. Front and behind are by depth and
-    need solids. Above and below are by boxes that are one over the other, and only where no solids are known: in an
-    image of a ground, what is farther away stands higher.
+    Left and right are those of the image; where both solids are known, their places in space must agree.
+    Front and behind compare depths and need solids. Above and below compare boxes of which one is over the
+    other, and only where no solids are known: in an image of a ground, what is farther away appears higher.
+
+    Returns:
+        -1 for the first side of the axis (left, in front, above), 1 for the second; None where it is not
+        clear.
     """
     solids = (one.solid, other.solid) if one.solid and other.solid else None
     if axis == "front/behind":
@@ -42,14 +43,14 @@ def relation(one: SceneObject, other: SceneObject, axis: Axis) -> int | None:
 
 
 def _beside(one: Box, other: Box) -> int | None:
-    """Centres apart, and neither within the other's width: a rider is not to the left of the horse."""
+    """Needs centers apart, and neither within the other's width: a rider is not to the left of the horse."""
     a, b = (one[0] + one[2]) / 2, (other[0] + other[2]) / 2
     inside = one[0] < b < one[2] or other[0] < a < other[2]
     return None if inside or abs(a - b) < SIDE_MARGIN else (1 if a > b else -1)
 
 
 def _over(one: Box, other: Box) -> int | None:
-    """Heights apart, widths overlapping by half of the narrower: beside and higher is not above."""
+    """Needs heights apart, and widths that overlap by half of the narrower: higher beside is not above."""
     shared = min(one[2], other[2]) - max(one[0], other[0])
     if shared < 0.5 * min(one[2] - one[0], other[2] - other[0]):
         return None
@@ -65,6 +66,7 @@ def _by_depth(one: Box3D, other: Box3D) -> int | None:
 
 
 def _depths(solid: Box3D) -> tuple[float, float]:
+    """The nearest and the farthest depth of a solid, in meters."""
     width, height, length = solid.dimensions
     half = sum(abs(r) * size for r, size in zip(solid.rotation[2], (length, height, width), strict=True)) / 2
     return solid.centre[2] - half, solid.centre[2] + half

@@ -1,4 +1,4 @@
-"""The item scores behind a model's measures, as its scoring step keeps them."""
+"""Reading the item scores that a scoring step kept."""
 
 from __future__ import annotations
 
@@ -10,35 +10,40 @@ from vila2.run.step_files import StepResult
 
 
 def scored_items(scores: StepResult) -> dict[str, Items]:
-    """The item scores of every measure, by BENCHMARK/MEASURE."""
+    """Reads the item scores of every measure, by BENCHMARK/MEASURE."""
     return read_items(scores.folder)
 
 
 def items_of(scores: StepResult, measure: str) -> Items:
-    """The item scores of BENCHMARK/MEASURE; of a whole BENCHMARK those of all its measures together.
+    """Reads the item scores of one measure.
+
+    Args:
+        scores: step that scored a model.
+        measure: BENCHMARK/MEASURE, or BENCHMARK for all its measures together.
 
     Raises:
-        RunError: nothing of that name was measured, or a benchmark's measures do not add up.
+        RunError: nothing of that name was measured, or the benchmark's measures do not add up.
     """
     items = scored_items(scores)
     if measure in items:
         return items[measure]
-    parts = [item for name, item in items.items() if name.startswith(f"{measure}/")]
-    if not parts:
+    own = {name: item for name, item in items.items() if name.startswith(f"{measure}/")}
+    if not own:
         raise RunError(
             f"{scores.folder}: there is no measure {measure!r} among {', '.join(items)}",
-            hint="name one of these; what nothing was asked of is not there: then measure more samples",
+            hint="name one of these; a measure is missing where no sample had anything to measure: use more",
         )
+    parts = list(own.values())
     if len({part.unit for part in parts}) > 1 or any(part.higher_is_better is not True for part in parts):
         raise RunError(
-            f"{measure} has measures that do not add up: of not all of them more is better, or their units differ",
-            hint=f"name one of {', '.join(name for name in items if name.startswith(f'{measure}/'))}",
+            f"{measure} has measures that do not add up: more is not better for each, or their units differ",
+            hint=f"name one of {', '.join(own)}",
         )
     return pooled(parts)
 
 
 def pooled(parts: Sequence[Items]) -> Items:
-    """Several measures of one unit as one: what is about the same key is added up."""
+    """Makes one measure of several with the same unit; scores with the same key are added up."""
     top: dict[str, float] = {}
     bottom: dict[str, float] = {}
     for part in parts:

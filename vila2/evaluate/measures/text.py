@@ -1,61 +1,54 @@
-"""Measures of caption text: length, variety, and agreement with human captions (CIDEr-D)."""
+"""Measures of caption text: tokens, n-grams, and agreement with human captions (CIDEr-D)."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from vila2.errors import DataError
 
 _TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_LONGEST = 4  # words of an n-gram
-_SIGMA = 6.0  # of CIDEr-D's length penalty, in words
+_LONGEST = 4  # words in the longest n-gram
+_SIGMA = 6.0  # standard deviation in CIDEr-D's length penalty, in words
+
+#: An n-gram: n words in a row.
+Gram = tuple[str, ...]
 
 
 def tokens(text: str) -> list[str]:
-    """Lowercase words without punctuation."""
+    """Splits a text into lowercase words without punctuation."""
     return _TOKEN.findall(text.lower().replace("’", "'"))
 
 
-def word_statistics(texts: Sequence[str]) -> tuple[float, float]:
-    """Mean and population deviation of the words per text, as in the paper's Table 1 ("17.1 ± 25.9").
-
-    Words are what white space separates. No texts give (0, 0).
-    """
-    counts = np.array([len(text.split()) for text in texts], dtype=np.float64)
-    return (float(counts.mean()), float(counts.std())) if len(counts) else (0.0, 0.0)
-
-
 def distinct_n(texts: Sequence[str], n: int) -> float:
-    """Share of distinct n-grams among all n-grams of the texts, in 0..1; 0 where there are none.
+    """Computes the share of distinct n-grams among all n-grams of the texts, in 0..1; 0 where there are none.
 
-    Over a whole corpus it falls as the corpus grows: compare corpora of one size.
+    It falls as a corpus grows: compare corpora of one size.
     """
-    grams: Counter[tuple[str, ...]] = Counter()
+    grams: Counter[Gram] = Counter()
     for text in texts:
-        grams.update(_grams(tokens(text), n))
+        grams.update(grams_of(tokens(text), n))
     total = grams.total()
     return len(grams) / total if total else 0.0
 
 
 def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
-    """CIDEr-D of each candidate (Vedantam et al. 2015), in 0..10.
+    """Computes CIDEr-D of each candidate (Vedantam et al. 2015), in 0..10.
 
-    A stand-in for pycocoevalcap's: the same scorer, but on lowercase words found by a regular
-    expression instead of the Penn Treebank tokenizer, which needs Java; there is no stemming. Figures
-    are comparable with each other, not with published ones to the last digit. As there, document
-    frequencies come from the references given here: scores over different sets are not comparable,
-    and with a single item every score is 0.
+    The scorer equals that of pycocoevalcap, but words are found by a regular expression instead of the Penn
+    Treebank tokenizer, which needs Java; there is no stemming. So scores are comparable with each other, but
+    not with published ones to the last digit. Document frequencies come from the references given here:
+    scores over different sets are not comparable, and with a single item every score is 0.
 
     Args:
         candidates: one text per item.
-        references: the human texts of each item.
+        references: human texts of each item.
 
     Returns:
-        One score per item; the corpus score is their mean.
+        One score per item; the score of the corpus is their mean.
 
     Raises:
         DataError: the lengths differ, or an item has no reference.
@@ -80,9 +73,9 @@ def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> lis
 
 
 class _Vector:
-    """The TF-IDF weights of one text's n-grams, n = 1..4, with their norm for each n."""
+    """The TF-IDF weights of the n-grams of a text, n = 1..4, with their norm for each n."""
 
-    def __init__(self, grams: Counter, weight: dict[tuple[str, ...], float], unseen: float) -> None:
+    def __init__(self, grams: Counter[Gram], weight: Mapping[Gram, float], unseen: float) -> None:
         self.values = {gram: count * float(weight.get(gram, unseen)) for gram, count in grams.items()}
         squares = [0.0] * _LONGEST
         for gram, value in self.values.items():
@@ -92,7 +85,7 @@ class _Vector:
         self.length = sum(count for gram, count in grams.items() if len(gram) == 2)
 
     def similarity(self, reference: _Vector) -> float:
-        """Mean over n of the clipped cosine, times the penalty on differing lengths."""
+        """Computes the mean over n of the clipped cosine, times the penalty on different lengths."""
         dots = [0.0] * _LONGEST
         for gram, value in self.values.items():
             other = reference.values.get(gram)
@@ -105,12 +98,13 @@ class _Vector:
         return total / _LONGEST * float(np.exp(-(difference**2) / (2 * _SIGMA**2)))
 
 
-def _grams(words: Sequence[str], n: int) -> zip:
-    return zip(*(words[start:] for start in range(n)), strict=False)
+def grams_of(words: Sequence[str], n: int) -> list[Gram]:
+    """Lists the n-grams of a text's words, in order."""
+    return list(zip(*(words[start:] for start in range(n)), strict=False))
 
 
-def _all_grams(words: Sequence[str]) -> Counter:
-    grams: Counter[tuple[str, ...]] = Counter()
+def _all_grams(words: Sequence[str]) -> Counter[Gram]:
+    grams: Counter[Gram] = Counter()
     for n in range(1, _LONGEST + 1):
-        grams.update(_grams(words, n))
+        grams.update(grams_of(words, n))
     return grams

@@ -1,7 +1,7 @@
-"""What people call the things that detectors know: labels of COCO and Pascal VOC with the words that mean them.
+"""Words for the things that detectors know: the labels of COCO and Pascal VOC with their synonyms.
 
-In the manner of CHAIR (arXiv 1809.02156): a caption's "girl" is a detector's "person". Only words that hardly ever mean
-anything else; a label that is not listed here stands for itself.
+As in CHAIR (arXiv 1809.02156), a caption's "girl" is a detector's "person". The lists hold only words that
+hardly ever mean anything else. A label that is not listed has no synonyms.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 WORDS: Mapping[str, tuple[str, ...]] = {
     "person": (
-        "persons", "man", "woman", "boy", "girl", "child", "kid", "baby", "toddler", "infant", "lady", "guy", "gentleman", "adult",
-        "teenager", "player", "skier", "snowboarder", "surfer", "skateboarder", "rider", "cyclist", "biker", "runner",
-        "hiker", "climber", "swimmer", "dancer", "worker", "pedestrian", "crowd", "bride", "groom", "student",
-        "policeman", "fireman", "soldier", "athlete", "batter", "pitcher", "catcher", "umpire", "goalie", "couple",
+        "persons", "man", "woman", "boy", "girl", "child", "kid", "baby", "toddler", "infant", "lady", "guy",
+        "gentleman", "adult", "teenager", "player", "skier", "snowboarder", "surfer", "skateboarder", "rider",
+        "cyclist", "biker", "runner", "hiker", "climber", "swimmer", "dancer", "worker", "pedestrian",
+        "crowd", "bride", "groom", "student", "policeman", "fireman", "soldier", "athlete", "batter",
+        "pitcher", "catcher", "umpire", "goalie", "couple",
     ),
     "bicycle": ("bike", "tricycle"),
     "motorcycle": ("motorbike", "moped", "scooter"),
@@ -25,7 +26,9 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "boat": ("ship", "canoe", "kayak", "sailboat", "ferry", "raft", "rowboat", "yacht"),
     "traffic light": ("stoplight", "traffic signal", "stop light"),
     "fire hydrant": ("hydrant",),
-    "bird": ("pigeon", "seagull", "duck", "goose", "parrot", "eagle", "owl", "chicken", "rooster", "swan", "gull"),
+    "bird": (
+        "pigeon", "seagull", "duck", "goose", "parrot", "eagle", "owl", "chicken", "rooster", "swan", "gull",
+    ),
     "cat": ("kitten", "kitty"),
     "dog": ("puppy", "poodle", "terrier", "retriever", "greyhound", "dalmatian", "collie", "bulldog"),
     "horse": ("pony", "foal"),
@@ -58,29 +61,31 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "motorbike": ("motorcycle", "moped", "scooter"),
 }  # fmt: skip
 
-#: Plurals that no rule makes.
+#: Irregular plurals.
 PLURALS: Mapping[str, str] = {
     "person": "people", "man": "men", "woman": "women", "child": "children", "policeman": "policemen",
-    "fireman": "firemen", "knife": "knives", "mouse": "mice", "goose": "geese", "calf": "calves", "sheep": "sheep",
-    "cattle": "cattle", "ox": "oxen", "skis": "skis", "scissors": "scissors", "gentleman": "gentlemen",
+    "fireman": "firemen", "knife": "knives", "mouse": "mice", "goose": "geese", "calf": "calves",
+    "sheep": "sheep", "cattle": "cattle", "ox": "oxen", "skis": "skis", "scissors": "scissors",
+    "gentleman": "gentlemen",
 }  # fmt: skip
 
-#: Words in which a label does not mean the thing.
+#: Phrases in which a label's word does not mean the thing.
 NOT_THINGS: tuple[str, ...] = (
-    "hot dog", "teddy bear", "train track", "train tracks", "train station", "bus stop", "bus station", "car park",
-    "dog house", "bird house", "boat house", "phone booth", "bow tie", "toilet paper", "toilet seat", "cat litter",
-    "table tennis", "keyboard player", "bird bath", "cow boy", "horse shoe", "chair lift", "dog leash", "cup cake",
+    "hot dog", "teddy bear", "train track", "train tracks", "train station", "bus stop", "bus station",
+    "car park", "dog house", "bird house", "boat house", "phone booth", "bow tie", "toilet paper",
+    "toilet seat", "cat litter", "table tennis", "keyboard player", "bird bath", "cow boy", "horse shoe",
+    "chair lift", "dog leash", "cup cake",
 )  # fmt: skip
 
 
 def words_for(label: str) -> tuple[str, ...]:
-    """A label and the words that mean it, each in singular and plural."""
+    """Lists a label and its synonyms, each in singular and plural."""
     words = (label, *WORDS.get(label, ()))
     return tuple(dict.fromkeys(form for word in words for form in (word, plural_of(word))))
 
 
 def plural_of(word: str) -> str:
-    """The plural of an English noun."""
+    """Makes the plural of an English noun."""
     if word in PLURALS:
         return PLURALS[word]
     head, space, last = word.rpartition(" ")

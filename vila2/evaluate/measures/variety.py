@@ -1,4 +1,4 @@
-"""How long and how varied captions are, each measure as item scores of the captions."""
+"""Length and variety of captions, each measure as item scores of the captions."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vila2.evaluate.measures.intervals import Floats
 from vila2.evaluate.measures.items import Items
-from vila2.evaluate.measures.text import distinct_n, tokens
+from vila2.evaluate.measures.text import distinct_n, grams_of, tokens
 
-_SHARED = 3  # words of the n-grams that captions share
+_SHARED = 3  # words in the n-grams that are counted as shared between captions
 
 
 def variety(keys: Sequence[str], texts: Sequence[str]) -> dict[str, Items]:
-    """Words per caption and their deviation, distinct n-grams within and across captions, vocabulary, shared trigrams.
+    """Measures words per caption and their deviation, distinct n-grams, shared trigrams and the vocabulary.
 
-    What is measured across captions falls or grows with their number: compare sets of one size. Its interval takes
-    what each caption adds to the whole as that caption's score.
+    Measures across captions fall or grow with the number of captions: compare sets of one size. The score of
+    a caption is what it adds to the whole, so these measures have intervals too.
+
+    Args:
+        keys: key of each caption's image.
+        texts: captions, one for each key.
     """
     words = np.array([len(text.split()) for text in texts], dtype=np.float64)
     measures = {
@@ -32,8 +37,8 @@ def variety(keys: Sequence[str], texts: Sequence[str]) -> dict[str, Items]:
     return measures | {"vocabulary": _vocabulary(keys, texts)}
 
 
-def _deviation_scores(values: np.ndarray) -> list[float]:
-    """Scores whose mean is the population deviation, and whose spread is the deviation's own (the delta method)."""
+def _deviation_scores(values: Floats) -> list[float]:
+    """Scores whose mean is the population deviation, with the spread of that deviation (delta method)."""
     deviation = float(values.std()) if len(values) else 0.0
     if not deviation:
         return [0.0] * len(values)
@@ -41,14 +46,9 @@ def _deviation_scores(values: np.ndarray) -> list[float]:
     return list(deviation + (squares - deviation**2) / (2 * deviation))
 
 
-def _grams(text: str, n: int) -> list[tuple[str, ...]]:
-    words = tokens(text)
-    return list(zip(*(words[start:] for start in range(n)), strict=False))
-
-
 def _distinct_across(keys: Sequence[str], texts: Sequence[str], n: int) -> Items:
-    """Different n-grams out of all: one that is said k times counts 1/k each time."""
-    grams = [_grams(text, n) for text in texts]
+    """Different n-grams out of all: one that occurs k times counts 1/k each time."""
+    grams = [grams_of(tokens(text), n) for text in texts]
     counts = Counter(gram for own in grams for gram in own)
     return Items(
         list(keys),
@@ -58,7 +58,7 @@ def _distinct_across(keys: Sequence[str], texts: Sequence[str], n: int) -> Items
 
 
 def _vocabulary(keys: Sequence[str], texts: Sequence[str]) -> Items:
-    """Different words of all captions: one that stands in k of them counts 1/k in each."""
+    """Different words of all captions: one that occurs in k of them counts 1/k in each."""
     own_words = [set(tokens(text)) for text in texts]
     captions = Counter(word for own in own_words for word in own)
     scores = [sum(1 / captions[word] for word in sorted(own)) for own in own_words]
@@ -67,7 +67,7 @@ def _vocabulary(keys: Sequence[str], texts: Sequence[str]) -> Items:
 
 def _shared(keys: Sequence[str], texts: Sequence[str]) -> Items:
     """Trigrams that another caption has too, out of all: 1 where every image gets the same sentence."""
-    grams = [_grams(text, _SHARED) for text in texts]
+    grams = [grams_of(tokens(text), _SHARED) for text in texts]
     captions = Counter(gram for own in grams for gram in set(own))
     return Items(
         list(keys),

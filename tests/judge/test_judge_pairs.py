@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from judging import colour_of, two_layers, write_layer, write_set, wrong
+from judging import color_of, two_layers, write_layer, write_set, wrong
 
 from vila2.data.layers import original_layer
 from vila2.data.sample import Sample, assistant
@@ -26,7 +26,7 @@ def test_more_pairs_begin_with_the_same_ones_and_the_seed_chooses_others(tmp_pat
     assert {pair.key for pair in other.pairs} != {pair.key for pair in some.pairs}
     pair = some.pairs[0]
     assert pair.layers == ("original", "self-1")
-    assert pair.texts == (f"a {colour_of(int(pair.key))} wall", wrong(int(pair.key)))
+    assert pair.texts == (f"a {color_of(int(pair.key))} wall", wrong(int(pair.key)))
 
 
 def test_every_image_is_compared_once_before_any_is_twice(tmp_path: Path):
@@ -77,10 +77,10 @@ def test_one_layer_is_nothing_to_compare(tmp_path: Path):
 def test_a_check_shows_an_image_with_its_own_text_and_another_ones(tmp_path: Path):
     dataset, layers = two_layers(tmp_path / "set")
     checks = choose_checks(dataset, "original", layers["original"], count=12, seed=3)
-    assert len(checks) == 12 and all(check.is_check for check in checks)
+    assert len(checks) == 12 and all(check.layers[1] == MOVED for check in checks)
     for check in checks:
         assert check.layers == ("original", MOVED)
-        assert check.texts[0] == f"a {colour_of(int(check.key))} wall"
+        assert check.texts[0] == f"a {color_of(int(check.key))} wall"
         assert check.texts[1] != check.texts[0]
     assert len(choose_checks(dataset, "original", layers["original"], count=1, seed=3)) == 1
     same = write_layer(dataset, "same", lambda number: "a wall")

@@ -139,7 +139,7 @@ def test_more_pairs_go_on_in_the_same_folder_but_another_judge_does_not(work: Wo
         judged(more, engine, tmp_path)
 
 
-def test_an_image_that_can_not_be_read_costs_its_pair_alone(tmp_path: Path):
+def test_an_image_that_cannot_be_read_costs_its_pair_alone(tmp_path: Path):
     work = chosen(tmp_path / "set", count=40, check=False, damaged=[3, 7])
     found = judged(work, Judge("looking", looking), tmp_path / "out")
     assert found["pairs"] == {"chosen": 40, "scored": 38, "kinds": {"decided": 38, "error": 2}}

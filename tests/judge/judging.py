@@ -1,4 +1,4 @@
-"""What the tests of the judge share: pictures of one colour, layers that name it or not, and judges of every kind."""
+"""Shared by the tests of the judge: pictures of one color, layers that name it or not, and judges."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.engine.protocol import Answer, GenerationSettings, Request
 
-COLOURS = {"red": (220, 20, 20), "green": (20, 220, 20), "blue": (20, 20, 220), "white": (250, 250, 250)}
+COLORS = {"red": (220, 20, 20), "green": (20, 220, 20), "blue": (20, 20, 220), "white": (250, 250, 250)}
 
 
-def colour_of(number: int) -> str:
-    return list(COLOURS)[number % len(COLOURS)]
+def color_of(number: int) -> str:
+    return list(COLORS)[number % len(COLORS)]
 
 
-def colour_image(number: int) -> bytes:
+def color_image(number: int) -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (16, 12), COLOURS[colour_of(number)]).save(file, "PNG")
+    Image.new("RGB", (16, 12), COLORS[color_of(number)]).save(file, "PNG")
     return file.getvalue()
 
 
 def write_set(folder: Path, count: int = 40) -> ShardDataset:
-    """Images of one colour whose original text names it."""
+    """Images of one color whose original text names it."""
     samples = (
         Sample(
             f"{number:04d}",
-            (colour_image(number),),
-            (user(ImagePart(0)), assistant(f"a {colour_of(number)} wall")),
+            (color_image(number),),
+            (user(ImagePart(0)), assistant(f"a {color_of(number)} wall")),
         )
         for number in range(count)
     )
@@ -47,8 +47,8 @@ def write_foreign_set(folder: Path, damaged: Sequence[int], count: int = 40) -> 
     folder.mkdir()
     with tarfile.open(folder / "walls.tar", "w") as tar:
         for number in range(count):
-            image = colour_image(number)[: 50 if number in damaged else None]
-            for ending, data in (("png", image), ("txt", f"a {colour_of(number)} wall".encode())):
+            image = color_image(number)[: 50 if number in damaged else None]
+            for ending, data in (("png", image), ("txt", f"a {color_of(number)} wall".encode())):
                 member = tarfile.TarInfo(f"{number:04d}.{ending}")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
@@ -67,8 +67,8 @@ def write_layer(dataset: ShardDataset, name: str, say, status=lambda number: "ok
 
 
 def wrong(number: int) -> str:
-    """A longer text that names another colour."""
-    return f"this is surely a large and {colour_of(number + 1)} wall of some kind"
+    """A longer text that names another color."""
+    return f"this is surely a large and {color_of(number + 1)} wall of some kind"
 
 
 def two_layers(folder: Path, count: int = 40, damaged: Sequence[int] = ()):
@@ -78,7 +78,7 @@ def two_layers(folder: Path, count: int = 40, damaged: Sequence[int] = ()):
 
 
 class Judge:
-    """A judge that answers with ``choose(image, text A, text B)``, and can stop the job after some batches."""
+    """A judge that answers with ``choose(image, text A, text B)``; it can stop the job after some batches."""
 
     digest = "0" * 64
 
@@ -115,10 +115,10 @@ class Judge:
 
 
 def looking(picture, a: str, b: str) -> str:
-    """Sees the colour, and prefers the text that names it."""
+    """Sees the color, and prefers the text that names it."""
     pixel = picture.convert("RGB").getpixel((0, 0))
-    colour = next(name for name, value in COLOURS.items() if value == pixel)
-    names = [colour in text for text in (a, b)]
+    color = next(name for name, value in COLORS.items() if value == pixel)
+    names = [color in text for text in (a, b)]
     return "tie" if names[0] == names[1] else "AB"[names[1]]
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from judging import COLOURS, two_layers
+from judging import COLORS, two_layers
 from PIL import Image
 
 from vila2.errors import RunError
@@ -56,10 +56,10 @@ class Tab:
         pixel = self.picture().getpixel((0, 0))
         distance = {
             name: sum(abs(a - b) for a, b in zip(pixel, value, strict=True))
-            for name, value in COLOURS.items()
+            for name, value in COLORS.items()
         }
-        colour = min(distance, key=distance.get)
-        return ["left", "right"][colour not in self.state["texts"][0]]
+        color = min(distance, key=distance.get)
+        return ["left", "right"][color not in self.state["texts"][0]]
 
 
 def refused(status: int, call, *arguments, **options) -> str:
@@ -158,7 +158,7 @@ def test_undo_takes_back_one_vote_after_the_other_even_of_an_earlier_sitting(wor
     assert kept[-1]["votes"][0]["pair"] == kept[0]["votes"][0]["pair"]
 
 
-def test_a_second_tab_can_not_vote_on_what_is_shown_no_more(work: Work, tmp_path: Path):
+def test_a_second_tab_cannot_vote_on_what_is_no_longer_shown(work: Work, tmp_path: Path):
     with sitting(work, tmp_path) as server:
         one, other = Tab(server), Tab(server)
         one.vote("left")
@@ -241,7 +241,7 @@ def test_only_one_command_at_a_time_and_a_taken_port_is_an_error(work: Work, tmp
     with sitting(work, tmp_path) as server:
         with pytest.raises(RunError, match="another process"), sitting(work, tmp_path):
             pass
-        with pytest.raises(RunError, match="can not be used"), serve(server.session, port=server.server_port):
+        with pytest.raises(RunError, match="cannot be used"), serve(server.session, port=server.server_port):
             pass
 
 

@@ -118,7 +118,7 @@ def test_without_any_difference_in_length_the_controlled_rate_is_the_raw_one():
     assert rate == pytest.approx(34 / 48, abs=1e-3)
 
 
-def test_length_and_layer_can_not_be_told_apart_where_one_is_always_longer():
+def test_length_and_layer_cannot_be_told_apart_where_one_is_always_longer():
     assert not can_control([5, 8, 30, 12] * 50) and overlap([5, 8, 30, 12]) == 0
     assert can_control([5, -8, 30, -12] * 50) and overlap([5, -8, 30, -12]) == 0.5
     assert can_control([0] * 40)
