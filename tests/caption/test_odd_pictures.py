@@ -16,7 +16,8 @@ from vila2.engine.protocol import GenerationSettings, Request, RequestsRefused
 from vila2.engine.transformers_engine import TransformersEngine, open_transformers
 from vila2.errors import DataError, EngineError
 from vila2.evaluate.asking import ask_all
-from vila2.report.preview import page, preview_samples, text
+from vila2.report.preview import preview_samples, text
+from vila2.report.preview_page import page
 from vila2.run.board import Board
 
 SETTINGS = GenerationSettings(max_new_tokens=5)

@@ -24,6 +24,7 @@ from vila2.merge.fate_counts import merge_results
 from vila2.report.merge_result import MergeResult
 from vila2.report.merge_tables import merge_line
 from vila2.report.page import write_report
+from vila2.report.run_facts import record_facts
 from vila2.report.summary import summary_table
 from vila2.train.left_out import LEFT_OUT_FILE, left_out_line
 
@@ -82,7 +83,7 @@ def write_results(
         ],
     }
     write_json_atomic(folder / "results.json", results)
-    write_report(results, folder / "report.html")
+    write_report(results, folder / "report.html", record_facts(folder))
     return {
         "report": str(folder / "report.html"),
         "summary": summary_table(results),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vila2.report.axis import Axis, make_axis
-from vila2.report.numbers import unit_label
+from vila2.report.numbers import places, unit_label, written
 from vila2.report.templates import filled
 
 WIDTH = 1080.0
@@ -76,12 +76,25 @@ def arms_svg(study: Mapping[str, Any]) -> str:
     return filled(
         "arms.jinja",
         title=study["title"],
+        description=_description(study),
         panels=panels,
         rows=[(_middle(top, row), label) for top in tops for row, label in enumerate(labels)],
         size=(WIDTH, len(tops) * _band_height(study)),
         height=ROW_HEIGHT * len(labels),
         names_end=_names_end(study),
     )
+
+
+def _description(study: Mapping[str, Any]) -> str:
+    """The picture in words, for who cannot see it: every arm's value of every measure."""
+    lines = []
+    for measure, heading in study["measures"].items():
+        cells = [(arm["label"], arm["cells"][measure]) for arm in study["arms"]]
+        decimals = places(cells[0][1]["unit"], [cell["value"] for _, cell in cells])
+        values = [f"{label} {written(cell['value'], cell['unit'], decimals)}" for label, cell in cells]
+        unit = unit_label(cells[0][1]["unit"])
+        lines.append(f"{heading}{f' ({unit})' if unit else ''}: {', '.join(values)}.")
+    return " ".join(lines)
 
 
 def _band_height(study: Mapping[str, Any]) -> float:

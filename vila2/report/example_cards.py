@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from vila2.report.marked_text import MarkedSpan, cut_into_segments
+from vila2.report.marked_text import MarkedSpan, claim_line, cut_into_segments
 from vila2.report.results_page import Caption, Example, LayerResult
 
 _COUNTED = (
@@ -18,7 +18,7 @@ _COUNTED = (
 
 @dataclass(frozen=True, slots=True)
 class CaptionView:
-    """A caption; ``summary`` counts what is marked in it, in words."""
+    """A caption; ``summary`` counts what is marked in it, and ``checks`` names each claim, in words."""
 
     layer: str
     written_by: str
@@ -26,6 +26,7 @@ class CaptionView:
     status: str
     segments: tuple[MarkedSpan, ...]
     summary: str
+    checks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ def _caption_view(caption: Caption, writers: dict[str, str]) -> CaptionView:
         caption.status,
         segments,
         ", ".join(words),
+        tuple(dict.fromkeys(map(claim_line, caption.claims))),
     )
 
 

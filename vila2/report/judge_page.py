@@ -30,7 +30,10 @@ def write_judge_page(results: Mapping[str, Any], path: Path) -> None:
         "judge.jinja",
         results=results,
         sentences=sentences(results),
-        tables=[match_table(results), strength_table(results)],
+        tables=[
+            ("Wins of each layer against each other", match_table(results)),
+            ("Strength among all", strength_table(results)),
+        ],
         cards=[_card(example) for example in results["examples"]],
     )
     write_text_atomic(path, for_html(page))

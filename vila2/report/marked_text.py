@@ -60,7 +60,7 @@ def cut_into_segments(text: str, claims: Sequence[ClaimMark]) -> tuple[MarkedSpa
             continue
         first = claims[shown]
         others = [c for n, c in enumerate(claims) if n != shown and c.start < end and c.end > start]
-        title = "\n".join(dict.fromkeys(_line(claim) for claim in [first, *others]))
+        title = "\n".join(dict.fromkeys(claim_line(claim) for claim in [first, *others]))
         segments.append(MarkedSpan(text[start:end], mark_of(first), title))
     return tuple(segments)
 
@@ -75,7 +75,8 @@ def _shown(claims: Sequence[ClaimMark], start: int, end: int) -> int | None:
     )
 
 
-def _line(claim: ClaimMark) -> str:
+def claim_line(claim: ClaimMark) -> str:
+    """A claim, its verdict and the reason in a line."""
     subject = f" “{claim.subject}”" if claim.subject else ""
     detail = f": {claim.detail}" if claim.detail else ""
     return f"{claim.kind}{subject} {claim.status}{detail}"

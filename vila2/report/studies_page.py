@@ -12,6 +12,7 @@ from markupsafe import Markup
 from vila2.data.atomic import write_text_atomic
 from vila2.report.arms_chart import arms_svg
 from vila2.report.numbers import places, unit_label, written, written_amount, written_half_width
+from vila2.report.page import for_html
 from vila2.report.templates import filled
 
 #: What stands where the text of the paper that we have lacks a table's cell.
@@ -29,8 +30,13 @@ def write_studies_page(results: Mapping[str, Any], path: Path) -> None:
         (study, Markup(arms_svg(study)), *study_table(study), why_stopped(study, results["seeds"]))
         for study in results["studies"]
     ]
-    page = filled("studies.jinja", results=results, studies=studies, several=len(results["seeds"]) > 1)
-    write_text_atomic(path, page)
+    expected = {
+        study["name"]: [[one["expected"], one["found"], one["answer"]] for one in study["expectations"]]
+        for study in results["studies"]
+    }
+    several = len(results["seeds"]) > 1
+    page = filled("studies.jinja", results=results, studies=studies, expected=expected, several=several)
+    write_text_atomic(path, for_html(page))
 
 
 def write_studies_markdown(results: Mapping[str, Any], path: Path) -> None:

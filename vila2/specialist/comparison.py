@@ -14,6 +14,7 @@ from vila2.data.shards import ShardDataset
 from vila2.evaluate.measures.intervals import paired_ratio_bootstrap
 from vila2.evaluate.measures.stored import scored_items
 from vila2.report.page import write_report
+from vila2.report.run_facts import record_facts
 from vila2.report.summary import summary_table
 from vila2.specialist.making_steps import HELD_OUT
 from vila2.specialist.specialist_job import recipe_text
@@ -53,7 +54,7 @@ def write_specialist_results(job: Job, made: Made, folder: Path) -> dict[str, An
         "notes": _notes(job, made),
     }
     write_json_atomic(folder / "results.json", results)
-    write_report(results, folder / "report.html")
+    write_report(results, folder / "report.html", record_facts(folder))
     return {"report": str(folder / "report.html"), "summary": summary_table(results), "results": results}
 
 

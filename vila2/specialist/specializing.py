@@ -65,7 +65,8 @@ def _preview(
 ) -> None:
     """Writes ``preview.html``: some samples of every subset as the model will read them."""
     from vila2.data.shards import ShardDataset
-    from vila2.report.preview import page, preview_samples
+    from vila2.report.preview import preview_samples
+    from vila2.report.preview_page import page
 
     target = folder / "preview.html"
     style = next(iter(job.recipe.stages.values())).style
