@@ -20,6 +20,8 @@ from vila2.report.run_facts import RunFacts
 from vila2.report.templates import filled
 from vila2.report.verdict_card import verdict
 
+#: Comparisons that stand beside the values; more of them get tables of their own.
+_PAIRS_BESIDE_VALUES = 2
 # HTML has no place for these, or (halves of surrogate pairs) UTF-8 has none. Line breaks and tabs stay.
 _NOT_FOR_HTML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -51,12 +53,14 @@ def render_page(results: Mapping[str, Any] | Results, facts: RunFacts | None = N
     defined = definitions(
         measure for shown in (*results.models, *results.layers) for measure in shown.measures
     )
+    apart = len({(change.from_, change.to) for change in results.changes}) > _PAIRS_BESIDE_VALUES
     page = filled(
         "page.jinja",
         results=results,
         finished=written_date(facts.finished) if facts is not None and facts.finished else "",
         sentences=verdict(results),
-        models=tables.model_table(results.models, results.changes),
+        models=tables.model_table(results.models, () if apart else results.changes),
+        changes=tables.change_tables(results.models, results.changes) if apart else (),
         compared=len(results.changes),
         bar=(tables.BAR_WIDTH, tables.BAR_HEIGHT),
         layers=layer_rows(results.layers),
