@@ -71,21 +71,30 @@ _ANSWERS = "share of questions of this kind that are answered right; baseline: t
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A measure's meaning; ``anchor`` is its id in the page."""
+    """What measures mean; those of one meaning, such as kinds of questions, share it.
 
-    measure: str
+    Attributes:
+        measures: names of the measures.
+        meaning: the definition, in a line.
+        anchor: id of the definition in the page.
+    """
+
+    measures: tuple[str, ...]
     meaning: str
     anchor: str
 
 
 def definitions(measures: Iterable[ShownMeasure]) -> tuple[Definition, ...]:
-    """Definitions of the measures on a page, each name once; one without a known meaning is left out."""
-    found: dict[str, Definition] = {}
+    """Definitions of the measures on a page, in their order; a measure without a known meaning has none."""
+    names: dict[str, dict[str, None]] = {}
     for measure in measures:
         meaning = _meaning(measure)
-        if meaning is not None and measure.name not in found:
-            found[measure.name] = Definition(measure.name, meaning, f"measure-{len(found) + 1}")
-    return tuple(found.values())
+        if meaning is not None:
+            names.setdefault(meaning, {})[measure.name] = None
+    return tuple(
+        Definition(tuple(own), meaning, f"measure-{number}")
+        for number, (meaning, own) in enumerate(names.items(), start=1)
+    )
 
 
 def _meaning(measure: ShownMeasure) -> str | None:

@@ -39,9 +39,7 @@ def step_rows(facts: RunFacts | None) -> tuple[StepRow, ...]:
     steps: Sequence[StepTime] = facts.steps if facts is not None else ()
     total = sum(step.seconds for step in steps) or 1.0
     return tuple(
-        StepRow(
-            step.name, duration(step.seconds), step.seconds / total, written_date(step.finished)
-        )
+        StepRow(step.name, duration(step.seconds), step.seconds / total, written_date(step.finished))
         for step in steps
     )
 

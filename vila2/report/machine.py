@@ -61,9 +61,13 @@ def installed_versions() -> dict[str, str]:
 def vila2_commit() -> str | None:
     """The commit of the installed vila2, with "+ changes" if files differ from it; None where it is unknown."""
     folder = Path(vila2.__file__).parent
-    if _git(folder, "ls-files", "--error-unmatch", "__init__.py"):  # vila2's own repository, not one around it
+    if _git(
+        folder, "ls-files", "--error-unmatch", "__init__.py"
+    ):  # vila2's own repository, not one around it
         commit = _git(folder, "rev-parse", "--short=12", "HEAD")
-        return f"{commit} + changes" if commit and _git(folder, "status", "--porcelain", "--", ".") else commit
+        return (
+            f"{commit} + changes" if commit and _git(folder, "status", "--porcelain", "--", ".") else commit
+        )
     return _commit_installed_by_pip()
 
 
@@ -71,7 +75,12 @@ def _git(folder: Path, *arguments: str) -> str | None:
     command = ["git", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_SECONDS_FOR_GIT, check=True, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS_FOR_GIT,
+            check=True,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError):
         return None

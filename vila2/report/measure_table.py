@@ -75,9 +75,7 @@ def model_table(models: Sequence[ModelResult], changes: Sequence[Change]) -> Tab
     return _table({model.name: model.measures for model in models}, changes)
 
 
-def change_tables(
-    models: Sequence[ModelResult], changes: Sequence[Change]
-) -> tuple[tuple[str, Table], ...]:
+def change_tables(models: Sequence[ModelResult], changes: Sequence[Change]) -> tuple[tuple[str, Table], ...]:
     """The changes alone, for runs with so many comparisons that one table would be too wide to read.
 
     Returns:

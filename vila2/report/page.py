@@ -9,8 +9,8 @@ from typing import Any
 
 from vila2.data.atomic import write_text_atomic
 from vila2.report import loss_chart as loss, measure_table as tables, words_chart as words
-from vila2.report.definitions import definitions
 from vila2.report.dates import written_date
+from vila2.report.definitions import definitions
 from vila2.report.example_cards import example_cards, filters
 from vila2.report.facts_table import fact_rows, step_rows
 from vila2.report.layer_rows import layer_rows
@@ -26,9 +26,7 @@ _PAIRS_BESIDE_VALUES = 2
 _NOT_FOR_HTML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-def write_report(
-    results: Mapping[str, Any] | Results, path: Path, facts: RunFacts | None = None
-) -> None:
+def write_report(results: Mapping[str, Any] | Results, path: Path, facts: RunFacts | None = None) -> None:
     """Renders the page; the same results and facts give the same bytes.
 
     Args:
@@ -73,7 +71,7 @@ def render_page(results: Mapping[str, Any] | Results, facts: RunFacts | None = N
         panel_size=(loss.WIDTH, loss.HEIGHT),
         styles=loss.STYLES,
         definitions=defined,
-        anchors={one.measure: one.anchor for one in defined},
+        anchors={name: one.anchor for one in defined for name in one.measures},
         facts=fact_rows(results, facts),
         steps=step_rows(facts),
         cards=cards,

@@ -106,9 +106,7 @@ def preview_samples(
     ]
 
 
-def _unseen(
-    sample: Sample, layers: Mapping[str, ReadLayer]
-) -> tuple[tuple[str, Annotation], ...]:
+def _unseen(sample: Sample, layers: Mapping[str, ReadLayer]) -> tuple[tuple[str, Annotation], ...]:
     """What layers say about a sample and none of its turns shows: unusable texts, and layers not in the view."""
     shown = {turn.source for turn in sample.turns}
     return tuple(

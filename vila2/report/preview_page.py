@@ -199,7 +199,7 @@ def _drawn(number: int, label: str, place: Box | Point, size: tuple[int, int]) -
     label_x = min(x + 2, width - letters)
     label_y = min(max(y + letters, letters), height - 2.0)
     values = (round(value, 1) for value in (x, y, max(across, 0), max(down, 0), label_x, label_y))
-    return DrawnPlace(number, label, place_text(place), (number - 1) % _STYLES, len(place) == 4, *values)
+    return DrawnPlace(number, label, place_text(place), number % _STYLES, len(place) == 4, *values)
 
 
 def _data_uri(image: Image.Image) -> str:

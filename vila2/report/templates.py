@@ -32,7 +32,9 @@ def content_policy(*style_sheets: str) -> Markup:
         style_sheets: names of the style sheets that the page holds.
     """
     styles = " ".join(f"'sha256-{_sha256(style_sheet(name))}'" for name in style_sheets)
-    return Markup(f"default-src 'none'; img-src data:; style-src {styles}; base-uri 'none'; form-action 'none'")
+    return Markup(
+        f"default-src 'none'; img-src data:; style-src {styles}; base-uri 'none'; form-action 'none'"
+    )
 
 
 def _sha256(text: str) -> str:
