@@ -1,4 +1,4 @@
-"""The pages' design: contrasts, colors that color-blind people tell apart, tables and charts with names, no outside."""
+"""The pages' design: contrasts, colors for the color-blind, names of tables and charts, nothing external."""
 
 from __future__ import annotations
 
@@ -218,8 +218,8 @@ def test_no_page_scrolls_sideways(name: str, width: int, tmp_path: Path) -> None
     (tmp_path / "page.html").write_text(free.replace("</body>", probe), encoding="utf-8")
     frame = (
         f"<iframe src='page.html' width={width} height=900 style='border:0'></iframe><p id=said>nothing</p>"
-        "<script>addEventListener('message', (e) => { document.getElementById('said').textContent = e.data; });"
-        "</script>"
+        "<script>addEventListener('message', (told) => "
+        "{ document.getElementById('said').textContent = told.data; });</script>"
     )
     (tmp_path / "frame.html").write_text(frame, encoding="utf-8")
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]

@@ -1,4 +1,4 @@
-"""The page: hostile text stays text, marks are where they belong, and the same results give the same bytes."""
+"""The report: hostile text stays text, marks are in place, and the same results give the same bytes."""
 
 from __future__ import annotations
 

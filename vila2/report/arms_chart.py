@@ -1,4 +1,7 @@
-"""A study as a picture: a panel for every measure, in it a row for every arm with its mean, its interval and its seeds."""
+"""A study as a picture.
+
+Every measure has a panel, and in it every arm a row with its mean, its interval and its seeds.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from vila2.report.templates import filled
 
 WIDTH = 1080.0
 ROW_HEIGHT = 26.0
-#: Panels beside each other at the most; more of them go below, in bands of like length.
+#: Largest number of panels side by side; more go below, in bands of like length.
 ABREAST = 5
 _GAP, _TOP, _BOTTOM = 40.0, 52.0, 36.0
 _LETTER = 6.6  # pixels that a letter takes, or less
@@ -37,12 +40,12 @@ class ArmsPanel:
     """One measure.
 
     Attributes:
-        heading: its name, in lines.
-        remark: its unit, and that lower is better where it is.
-        axis: of its values.
-        top: pixel below its headings, where its rows begin.
-        origin: pixel of the first arm's mean, which the others are read against; None where that has none.
-        marks: of all arms, in their order; None where there was nothing to measure.
+        heading: name of the measure, in lines.
+        remark: unit, and "lower is better" where that holds.
+        axis: axis of the values.
+        top: pixel below the headings, where the rows begin.
+        origin: pixel of the first arm's mean, to compare the others with; None where it has no mean.
+        marks: marks of all arms, in order; None where there was nothing to measure.
     """
 
     heading: tuple[str, ...]
@@ -54,7 +57,7 @@ class ArmsPanel:
 
 
 def arms_panels(study: Mapping[str, Any]) -> tuple[ArmsPanel, ...]:
-    """The panels of a study, as :func:`vila2.studies.reproduce.reproduce` gives it in ``results``."""
+    """The panels of a study from the ``results`` of :func:`vila2.studies.reproduce.reproduce`."""
     left = _names_end(study) + _GAP / 2
     measures = len(study["measures"])
     abreast = math.ceil(measures / math.ceil(measures / ABREAST))
@@ -69,7 +72,7 @@ def arms_panels(study: Mapping[str, Any]) -> tuple[ArmsPanel, ...]:
 
 
 def arms_svg(study: Mapping[str, Any]) -> str:
-    """The picture of a study, an SVG document that needs nothing around it."""
+    """The picture of a study: a complete SVG document."""
     panels = arms_panels(study)
     labels = [textwrap.shorten(arm["label"], _LONGEST, placeholder="…") for arm in study["arms"]]
     tops = list(dict.fromkeys(panel.top for panel in panels))
@@ -86,7 +89,7 @@ def arms_svg(study: Mapping[str, Any]) -> str:
 
 
 def _description(study: Mapping[str, Any]) -> str:
-    """The picture in words, for who cannot see it: every arm's value of every measure."""
+    """The picture in words: the value of every arm by measure."""
     lines = []
     for measure, heading in study["measures"].items():
         cells = [(arm["label"], arm["cells"][measure]) for arm in study["arms"]]
@@ -145,7 +148,7 @@ def _panel(
 
 
 def _reach(cells: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """From the least to the greatest value, and of the intervals what does not dwarf them."""
+    """The range of the values, widened by their intervals as long as those do not dwarf it."""
     values = [value for cell in cells for value in (cell["value"], *cell.get("seeds", ()))] or [0.0, 1.0]
     low, high = min(values), max(values)
     room = (high - low) / 2 or abs(high) or 1.0

@@ -24,7 +24,7 @@ _MEANINGS: dict[str, str] = {
     "claims that evidence confirms": "of the claims that evidence decides, the share that it confirms",
     "objects that another image's evidence confirms": "the same against the next image: what costs nothing",
     "labels in evidence that are named": "of the labels in the evidence, the share that captions name",
-    "content words that evidence decides": "share of content words that stand in a claim that evidence decides",
+    "content words that evidence decides": "share of content words within claims that evidence decides",
     "fit with people's captions": "overlap with people's captions in words, weighted by rarity, and in topic",
     "CIDEr-D": "similarity to people's captions by n-grams, weighted by rarity (Vedantam et al. 2015)",
     "content words people confirm": "share of content words that stand in any caption by people",
@@ -62,8 +62,8 @@ _MEANINGS: dict[str, str] = {
     "above/below": "share of statements on above and below that are judged right",
 }
 _BY_WORD = {
-    "cosine, layer": "mean best cosine of image and text tokens, as they leave this layer of the language model",
-    "chamfer, layer": "mean distance of image and text tokens, as they leave this layer of the language model",
+    "cosine, layer": "mean best cosine of image and text tokens in this layer of the language model",
+    "chamfer, layer": "mean distance of image and text tokens in this layer of the language model",
     "cosine": "mean cosine of the embeddings of image and caption",
 }
 _ANSWERS = "share of questions of this kind that are answered right; baseline: the commonest answer to all"

@@ -1,4 +1,4 @@
-"""The page of a judge: what it prefers, how far it can be trusted, and examples of wins and losses."""
+"""The page of a judge: what it prefers, how far to trust it, and examples of wins and losses."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def write_judge_page(results: Mapping[str, Any], path: Path) -> None:
     """Renders the page; the same results give the same bytes.
 
     Args:
-        results: what :func:`vila2.judge.judging_job.write_judged` returns.
-        path: of the HTML file; written atomically.
+        results: return value of :func:`vila2.judge.judging_job.write_judged`.
+        path: path of the HTML file; written atomically.
     """
     page = filled(
         "judge.jinja",
@@ -40,16 +40,16 @@ def write_judge_page(results: Mapping[str, Any], path: Path) -> None:
 
 
 def sentences(results: Mapping[str, Any]) -> list[str]:
-    """What came out, in words: first whether the judge can be believed, then what it prefers."""
+    """The outcome in words: first whether to believe the judge, then what it prefers."""
     return [*_trust(results), *map(_preference, results["matches"]), *_left_out(results)]
 
 
 def match_table(results: Mapping[str, Any], *, short: bool = False) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows: every two layers, their wins and ties, and the win rate raw and at equal length.
+    """Headings and rows: wins and ties of every two layers, and the win rate, raw and at equal length.
 
     Args:
-        results: see :func:`write_judge_page`.
-        short: without the counts and the words, which a terminal has no room for.
+        results: as for :func:`write_judge_page`.
+        short: leave out counts and words, which do not fit a terminal.
     """
     headings = ["", "pairs", "win rate of the first named (%)", "at equal length (%)"]
     if not short:
@@ -70,7 +70,7 @@ def match_table(results: Mapping[str, Any], *, short: bool = False) -> tuple[lis
 
 
 def strength_table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows: every layer's Bradley-Terry strength."""
+    """Headings and rows: the Bradley-Terry strength of every layer."""
     headings = ["layer", "strength", "at equal length"]
     return headings, [
         [row["layer"], _odds(row["strength"]), _odds(row["controlled"])] for row in results["strengths"]
@@ -85,9 +85,10 @@ def _trust(results: Mapping[str, Any]) -> list[str]:
             "unsure": "whether the judge can see cannot be told from so few checks",
             "yes": "the judge sees",
         }[check["sees"]]
-        asked = f"an image's own caption from one moved there from another image, in {check['scored']} of {check['count']} checks that count"
+        counted = f"{check['scored']} of {check['count']} checks that count"
         said.append(
-            f"{verdict[0].upper()}{verdict[1:]}. It told {asked}: {_share(check['right'])}% right (guessing: 50)."
+            f"{verdict[0].upper()}{verdict[1:]}. It told an image's own caption from one moved there from "
+            f"another image, in {counted}: {_share(check['right'])}% right (guessing: 50)."
         )
     elif check and set(check["kinds"]) == {"open"}:
         said.append("Whether the judge can see is not known: no check was judged yet.")
@@ -100,8 +101,8 @@ def _trust(results: Mapping[str, Any]) -> list[str]:
         said.append(f"{unread} of {trust['votes']} answers were no verdict; their pairs do not count.")
     if trust["agrees"]:
         said.append(
-            f"Asked in both orders, it agrees with itself on {_share(trust['agrees'])}% of {trust['twice']} pairs; "
-            f"the other {trust['inconsistent']} count as ties."
+            f"Asked in both orders, it agrees with itself on {_share(trust['agrees'])}% of {trust['twice']} "
+            f"pairs; the other {trust['inconsistent']} count as ties."
         )
     if trust["shown_first"]:
         said.append(

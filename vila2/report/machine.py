@@ -59,7 +59,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def vila2_commit() -> str | None:
-    """The commit of the installed vila2, with "+ changes" if files differ from it; None where it is unknown."""
+    """The commit of the installed vila2, with "+ changes" if files differ from it; None if unknown."""
     folder = Path(vila2.__file__).parent
     if _git(
         folder, "ls-files", "--error-unmatch", "__init__.py"

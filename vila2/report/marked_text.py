@@ -46,7 +46,7 @@ def cut_into_segments(text: str, claims: Sequence[ClaimMark]) -> tuple[MarkedSpa
     equals the longest, so that "a red cube" stays one piece though "red" is a claim of its own.
 
     Args:
-        text: of the caption.
+        text: text of the caption.
         claims: spans within the text (see :func:`vila2.report.results_page.parse_results`).
     """
     cuts = sorted({0, len(text)} | {claim.start for claim in claims} | {claim.end for claim in claims})
@@ -66,7 +66,7 @@ def cut_into_segments(text: str, claims: Sequence[ClaimMark]) -> tuple[MarkedSpa
 
 
 def _shown(claims: Sequence[ClaimMark], start: int, end: int) -> int | None:
-    """Number of the claim that shows between two neighbouring cuts."""
+    """Number of the claim that shows between two neighboring cuts."""
     covering = [n for n, claim in enumerate(claims) if claim.start <= start and claim.end >= end]
     return min(
         covering,

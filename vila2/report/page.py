@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,8 @@ def render_page(results: Mapping[str, Any] | Results, facts: RunFacts | None = N
     """
     results = parse_results(results)
     cards = example_cards(results.examples, results.layers)
-    defined = definitions(
-        measure for shown in (*results.models, *results.layers) for measure in shown.measures
-    )
+    measured = [one.measures for one in results.models] + [one.measures for one in results.layers]
+    defined = definitions(chain.from_iterable(measured))
     apart = len({(change.from_, change.to) for change in results.changes}) > _PAIRS_BESIDE_VALUES
     page = filled(
         "page.jinja",

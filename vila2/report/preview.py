@@ -1,4 +1,7 @@
-"""The preview of samples: turns and tokens, as lines for a terminal (:mod:`preview_page` makes a page of it)."""
+"""The preview of samples: turns and tokens as lines for a terminal.
+
+:mod:`vila2.report.preview_page` makes a page of it.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ class Preview:
 def choose_samples(
     dataset: ShardDataset, layers: Mapping[str, Any], view: str, *, start: int, count: int, key: str | None
 ) -> tuple[list[Sample], str]:
-    """The samples to show, through the view if there is one; and a line about what the view leaves out.
+    """The samples to show, through the view if there is one, and a line on what the view leaves out.
 
     Raises:
         DataError: no such key, no sample in this range, or a view that does not fit the layers.
@@ -107,7 +110,7 @@ def preview_samples(
 
 
 def _unseen(sample: Sample, layers: Mapping[str, ReadLayer]) -> tuple[tuple[str, Annotation], ...]:
-    """What layers say about a sample and none of its turns shows: unusable texts, and layers not in the view."""
+    """Annotations of a sample that its turns do not show: unusable ones, and those outside the view."""
     shown = {turn.source for turn in sample.turns}
     return tuple(
         (name, row)
@@ -177,7 +180,7 @@ def turn_text(turn: Turn) -> str:
 
 
 def _part_text(part: Part) -> str:
-    """A part as it is stored; how the model writes a box stands among its tokens."""
+    """A part as it is stored; the tokens show how the model writes a box."""
     match part:
         case TextPart(text):
             return text
@@ -188,7 +191,7 @@ def _part_text(part: Part) -> str:
 
 
 def place_text(place: Box | Point) -> str:
-    """The unit coordinates of a box or a point, with three digits: a thousandth of an image is enough to see."""
+    """The unit coordinates of a box or a point; nobody sees less than a thousandth of an image."""
     return f"[{', '.join(f'{value:.3f}' for value in place)}]"
 
 

@@ -1,4 +1,4 @@
-"""The page of studies: for each the paper's finding, a table of ours beside the paper's, and what ours says of it."""
+"""The page of studies: the paper's finding, our figures beside the paper's, and what ours say of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vila2.report.numbers import places, unit_label, written, written_amount, wr
 from vila2.report.page import for_html
 from vila2.report.templates import filled
 
-#: What stands where the text of the paper that we have lacks a table's cell.
+#: Cell of a table that is missing in our source of the paper.
 NOT_IN_SOURCE = "not in source"
 
 
@@ -23,8 +23,8 @@ def write_studies_page(results: Mapping[str, Any], path: Path) -> None:
     """Renders the page; the same results give the same bytes.
 
     Args:
-        results: what :func:`vila2.studies.reproduce.reproduce` returns as ``results``.
-        path: of the HTML file; written atomically.
+        results: ``results`` of :func:`vila2.studies.reproduce.reproduce`.
+        path: path of the HTML file; written atomically.
     """
     studies = [
         (study, Markup(arms_svg(study)), *study_table(study), why_stopped(study, results["seeds"]))
@@ -40,17 +40,17 @@ def write_studies_page(results: Mapping[str, Any], path: Path) -> None:
 
 
 def write_studies_markdown(results: Mapping[str, Any], path: Path) -> None:
-    """The same as a Markdown document, to be kept beside other documents; its pictures go to ``figures`` beside it.
+    """Writes the same as Markdown, for a folder of documents; the pictures go to ``figures`` beside it.
 
     Args:
-        results: as of :func:`write_studies_page`.
-        path: of the file; written atomically, as are the pictures.
+        results: as for :func:`write_studies_page`.
+        path: path of the file; written atomically, as are the pictures.
     """
     seeds = ", ".join(map(str, results["seeds"]))
     over = "scenes" if len(results["seeds"]) == 1 else "seeds (Student's t)"
     lines = [
-        f"Size “{results['size']}”, seeds {seeds}; ±: half the 95% interval over {over}. In pictures the small dots are "
-        "seeds, and the dashed line stands at the first row's mean."
+        f"Size “{results['size']}”, seeds {seeds}; ±: half the 95% interval over {over}. In pictures the "
+        "small dots are seeds, and the dashed line stands at the first row's mean."
     ]
     for study in results["studies"]:
         headings, rows = study_table(study)
@@ -90,12 +90,13 @@ def _markdown_row(cells: list[str]) -> str:
 
 
 def study_table(study: Mapping[str, Any], *, short: bool = False) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows: each arm with every measure, ours ± half its 95% interval, and beside it the paper's.
+    """Headings and rows: every measure of each arm, ours ± half its 95% interval, and the paper's beside it.
 
-    Where it is known, the tokens that the arm was trained on, mean over seeds, stand last.
+    The last column is the number of tokens that the arm was trained on (mean over seeds), where it is known.
 
-    The paper's column of a measure is left out where our source of the paper has no cell of it; the last line
-    says so once for all arms, unless it is to be ``short``.
+    Args:
+        study: one of the ``studies`` in the results.
+        short: leave out the last row, which names the measures that our source of the paper has no cells of.
     """
     measures = study["measures"]
     known = [m for m in measures if any(_has(arm, m) for arm in study["arms"])]
@@ -126,7 +127,7 @@ def study_table(study: Mapping[str, Any], *, short: bool = False) -> tuple[list[
 
 
 def why_stopped(study: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
-    """Why rounds ended, of each seed; arms whose rounds are the same ones are told once."""
+    """The reason why rounds ended, by seed; arms that share their rounds are named once."""
     told = [
         f"seed {seed}: {why}"
         for number, seed in enumerate(seeds)
@@ -137,7 +138,7 @@ def why_stopped(study: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
 
 
 def _has(arm: Mapping[str, Any], measure: str) -> bool:
-    return arm["cells"][measure]["paper"] != NOT_IN_SOURCE
+    return bool(arm["cells"][measure]["paper"] != NOT_IN_SOURCE)
 
 
 def _value(cell: Mapping[str, Any]) -> str:
