@@ -12,7 +12,7 @@ from vila2.report.results_page import LayerResult
 
 @dataclass(frozen=True, slots=True)
 class BarPiece:
-    """A piece of the bar: its class in the style sheet, and where it begins and how wide it is in percent."""
+    """A piece of the bar: its class in the style sheet, its start and its width in percent."""
 
     kind: str
     start: float
@@ -61,7 +61,7 @@ def _words(layer: LayerResult) -> str:
 
 
 def _shares(layer: LayerResult) -> tuple[StatusShare, ...]:
-    """Known statuses in their order, then others by name; those that no caption has are left out."""
+    """Shares of the statuses that captions have: known ones in their order, then others by name."""
     total = sum(layer.status.values())
     order = [*STATUSES, *sorted(set(layer.status) - set(STATUSES))]
     shares: list[StatusShare] = []

@@ -28,7 +28,7 @@ class ChangeCell:
     """A paired difference, and where its interval lies about zero.
 
     Attributes:
-        text, interval: written out.
+        text, interval: difference and interval in words.
         arrow: "↑" or "↓" only if the interval excludes zero.
         meaning: "better", "worse", "changed" (no direction is good), "untold" (interval includes zero)
             or "none" (not compared).
@@ -54,7 +54,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class MeasureRow:
-    """One measure; ``remark`` says its unit, that lower is better where it is, and its baseline."""
+    """One measure; ``remark`` holds its unit, its baseline, and whether lower is better."""
 
     name: str
     remark: str
@@ -71,7 +71,7 @@ class Table:
 
 
 def model_table(models: Sequence[ModelResult], changes: Sequence[Change]) -> Table:
-    """The table of VILA_i; a change stands right after the model that it leads to."""
+    """The table of models; a change stands to the right of the model that it leads to."""
     return _table({model.name: model.measures for model in models}, changes)
 
 
@@ -110,7 +110,7 @@ def _change_table(
 
 
 def layer_table(layers: Sequence[LayerResult]) -> Table:
-    """How true the captions of each layer are."""
+    """The table of layers: how true their captions are."""
     return _table({layer.name: layer.measures for layer in layers if layer.measures}, ())
 
 
@@ -167,7 +167,7 @@ def _row(
 
 
 def _best(texts: Sequence[str], own: Sequence[ShownMeasure]) -> str | None:
-    """The best value as written, so that what reads alike is bold alike; None where there is no contest."""
+    """The best value as written, so that equal texts are equally bold; None where there is no contest."""
     higher = own[0].higher_is_better
     judged = [(m.value, text) for m, text in zip(own, texts, strict=True) if m.value is not None]
     if higher is None or len({text for _, text in judged}) < 2:
