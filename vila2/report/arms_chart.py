@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vila2.report.axis import Axis, make_axis
 from vila2.report.numbers import places, unit_label, written
+from vila2.report.study_results import StudyCell, StudyResult
 from vila2.report.templates import filled
 
 WIDTH = 1080.0
@@ -56,7 +56,7 @@ class ArmsPanel:
     marks: tuple[ChartMark | None, ...]
 
 
-def arms_panels(study: Mapping[str, Any]) -> tuple[ArmsPanel, ...]:
+def arms_panels(study: StudyResult) -> tuple[ArmsPanel, ...]:
     """The panels of a study from the ``results`` of :func:`vila2.studies.reproduce.reproduce`."""
     left = _names_end(study) + _GAP / 2
     measures = len(study["measures"])
@@ -71,7 +71,7 @@ def arms_panels(study: Mapping[str, Any]) -> tuple[ArmsPanel, ...]:
     return tuple(panels)
 
 
-def arms_svg(study: Mapping[str, Any]) -> str:
+def arms_svg(study: StudyResult) -> str:
     """The picture of a study: a complete SVG document."""
     panels = arms_panels(study)
     labels = [textwrap.shorten(arm["label"], _LONGEST, placeholder="…") for arm in study["arms"]]
@@ -88,7 +88,7 @@ def arms_svg(study: Mapping[str, Any]) -> str:
     )
 
 
-def _description(study: Mapping[str, Any]) -> str:
+def _description(study: StudyResult) -> str:
     """The picture in words: the value of every arm by measure."""
     lines = []
     for measure, heading in study["measures"].items():
@@ -100,7 +100,7 @@ def _description(study: Mapping[str, Any]) -> str:
     return " ".join(lines)
 
 
-def _band_height(study: Mapping[str, Any]) -> float:
+def _band_height(study: StudyResult) -> float:
     return _TOP + ROW_HEIGHT * len(study["arms"]) + _BOTTOM
 
 
@@ -108,13 +108,11 @@ def _middle(top: float, row: int) -> float:
     return top + ROW_HEIGHT * (row + 0.5)
 
 
-def _names_end(study: Mapping[str, Any]) -> float:
+def _names_end(study: StudyResult) -> float:
     return _LETTER * max(min(len(arm["label"]), _LONGEST) for arm in study["arms"])
 
 
-def _panel(
-    heading: str, cells: Sequence[Mapping[str, Any]], start: float, end: float, top: float
-) -> ArmsPanel:
+def _panel(heading: str, cells: Sequence[StudyCell], start: float, end: float, top: float) -> ArmsPanel:
     unit = cells[0]["unit"]
     scale = 100.0 if unit == "share" else 1.0
     lowest, highest = _reach([cell for cell in cells if cell["value"] is not None])
@@ -124,18 +122,14 @@ def _panel(
         # An interval may reach beyond what is drawn; it is cut at the frame.
         return min(max(axis.pixel(scale * value), start), end)
 
-    marks = tuple(
-        None
-        if cell["value"] is None
-        else ChartMark(
-            _middle(top, row),
-            pixel(cell["value"]),
-            pixel(cell["low"]),
-            pixel(cell["high"]),
-            tuple(map(pixel, cell.get("seeds", ()))),
-        )
-        for row, cell in enumerate(cells)
-    )
+    def mark(row: int, cell: StudyCell) -> ChartMark | None:
+        value, low, high = cell["value"], cell["low"], cell["high"]
+        if value is None or low is None or high is None:
+            return None
+        seeds = tuple(map(pixel, cell.get("seeds", ())))
+        return ChartMark(_middle(top, row), pixel(value), pixel(low), pixel(high), seeds)
+
+    marks = tuple(mark(row, cell) for row, cell in enumerate(cells))
     lower = "lower is better" if cells[0].get("higher_is_better") is False else ""
     return ArmsPanel(
         tuple(textwrap.wrap(heading, max(8, int((end - start + _GAP / 2) / _LETTER)))[:2]),
@@ -147,10 +141,11 @@ def _panel(
     )
 
 
-def _reach(cells: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+def _reach(cells: Sequence[StudyCell]) -> tuple[float, float]:
     """The range of the values, widened by their intervals as long as those do not dwarf it."""
-    values = [value for cell in cells for value in (cell["value"], *cell.get("seeds", ()))] or [0.0, 1.0]
+    found = [value for cell in cells for value in (cell["value"], *cell.get("seeds", ()))]
+    values = [value for value in found if value is not None] or [0.0, 1.0]
     low, high = min(values), max(values)
     room = (high - low) / 2 or abs(high) or 1.0
-    ends = [end for cell in cells for end in (cell["low"], cell["high"])]
+    ends = [end for cell in cells for end in (cell["low"], cell["high"]) if end is not None]
     return max(low - room, min([low, *ends])), min(high + room, max([high, *ends]))

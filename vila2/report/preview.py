@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vila2.data.annotations import Annotation
 from vila2.data.boxes import Box, Point
 from vila2.data.images import decode_image
-from vila2.data.layers import ReadLayer
+from vila2.data.layers import Layer, ReadLayer
 from vila2.data.mixtures import ViewedDataset
 from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn
 from vila2.data.shards import ShardDataset
@@ -23,6 +23,9 @@ from vila2.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from vila2.model.conversation import ConversationEncoder
+    from vila2.model.pieces import Style
 
 _META_SHOWN = 300  # characters
 
@@ -58,7 +61,7 @@ class Preview:
 
 
 def choose_samples(
-    dataset: ShardDataset, layers: Mapping[str, Any], view: str, *, start: int, count: int, key: str | None
+    dataset: ShardDataset, layers: Mapping[str, Layer], view: str, *, start: int, count: int, key: str | None
 ) -> tuple[list[Sample], str]:
     """The samples to show, through the view if there is one, and a line on what the view leaves out.
 
@@ -101,7 +104,7 @@ def preview_samples(
         DataError: an unknown style.
         ModelError: no processor.
     """
-    if style not in ("chat", "plain"):
+    if style != "chat" and style != "plain":
         raise DataError(f"unknown style {style!r}", hint="use chat or plain")
     encoder = _encoder(model) if model else None
     return [
@@ -120,7 +123,7 @@ def _unseen(sample: Sample, layers: Mapping[str, ReadLayer]) -> tuple[tuple[str,
     )
 
 
-def _preview(sample: Sample, encoder: Any, style: str) -> Preview:
+def _preview(sample: Sample, encoder: ConversationEncoder | None, style: Style) -> Preview:
     try:
         stored = tuple(decode_image(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images))
     except DataError as error:
@@ -137,14 +140,14 @@ def _preview(sample: Sample, encoder: Any, style: str) -> Preview:
     return Preview(sample, seen if len(seen) == len(stored) else stored, runs, cut, stored)
 
 
-def _encoder(model: str) -> Any:
+def _encoder(model: str) -> ConversationEncoder:
     from vila2.model.conversation import ConversationEncoder
     from vila2.model.generalist import load_processor
 
     return ConversationEncoder(load_processor(model))
 
 
-def _runs(encoder: Any, ids: Sequence[int], labels: Sequence[int]) -> tuple[TokenRun, ...]:
+def _runs(encoder: ConversationEncoder, ids: Sequence[int], labels: Sequence[int]) -> tuple[TokenRun, ...]:
     """Tokens grouped by whether the loss counts them; each image's tokens stand as one piece."""
     tokenizer = encoder.tokenizer
     image = tokenizer.convert_tokens_to_ids(encoder.image_token)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -117,7 +116,7 @@ def _step_folders(folder: Path) -> list[Path]:
 
 def _step_time(folder: Path) -> StepTime | None:
     try:
-        done: dict[str, Any] = read_done(folder) or {}
+        done = read_done(folder) or {}
         _instant(done["finished"])
         return StepTime(name=done["name"], seconds=done["seconds"], finished=done["finished"])
     except (OSError, RunError, LookupError, TypeError, ValueError):
