@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vila2.model.pieces import Style
 
 _META_SHOWN = 300  # characters
+_STYLES: dict[str, Style] = {"chat": "chat", "plain": "plain"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +105,12 @@ def preview_samples(
         DataError: an unknown style.
         ModelError: no processor.
     """
-    if style != "chat" and style != "plain":
+    known = _STYLES.get(style)
+    if known is None:
         raise DataError(f"unknown style {style!r}", hint="use chat or plain")
     encoder = _encoder(model) if model else None
     return [
-        replace(_preview(sample, encoder, style), rows=_unseen(sample, layers or {})) for sample in samples
+        replace(_preview(sample, encoder, known), rows=_unseen(sample, layers or {})) for sample in samples
     ]
 
 
