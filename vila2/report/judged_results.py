@@ -59,7 +59,7 @@ class Trust(TypedDict):
     shown_first: Interval | None
 
 
-class Check(TypedDict):
+class SightCheck(TypedDict):
     """Whether the judge sees: how often it told an image's own caption from another's."""
 
     count: int
@@ -69,7 +69,7 @@ class Check(TypedDict):
     sees: str | None
 
 
-class Said(TypedDict):
+class JudgeAnswer(TypedDict):
     """One answer of the judge; ``shown`` is the number of the text shown first."""
 
     shown: int
@@ -86,7 +86,7 @@ class JudgedExample(TypedDict):
     texts: list[str]
     kind: str
     score: float
-    said: list[Said]
+    said: list[JudgeAnswer]
 
 
 class JudgedResults(TypedDict):
@@ -103,5 +103,5 @@ class JudgedResults(TypedDict):
     matches: list[Match]
     strengths: list[Strength]
     trust: Trust
-    check: Check | None
+    check: SightCheck | None
     examples: list[JudgedExample]
