@@ -119,7 +119,7 @@ def test_the_policy_lets_in_nothing_but_the_pages_own_styles(page: str) -> None:
 
 def test_runs_with_many_comparisons_get_tables_of_changes(tmp_path: Path) -> None:
     page = crowded_report(tmp_path)
-    assert "What changed to model-7" in page
+    assert "How model-7 differs from other models" in page
     assert re.findall(r'<th scope="col"[^>]*>from (.*?)</th>', page) == [f"model-{n}" for n in range(7)]
 
 
