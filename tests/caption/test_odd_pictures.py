@@ -17,7 +17,8 @@ from vila2.engine.transformers_engine import TransformersEngine, open_transforme
 from vila2.errors import DataError, EngineError
 from vila2.evaluate.asking import ask_all
 from vila2.recipe.parts.evaluate import BenchmarkSpec
-from vila2.report.preview import page, preview_samples, text
+from vila2.report.preview import preview_samples, text
+from vila2.report.preview_page import page
 from vila2.run.board import Board
 
 SETTINGS = GenerationSettings(max_new_tokens=5)

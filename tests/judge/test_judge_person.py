@@ -55,8 +55,7 @@ class Tab:
         """What a person who sees would choose."""
         pixel = self.picture().getpixel((0, 0))
         distance = {
-            name: sum(abs(a - b) for a, b in zip(pixel, value, strict=True))
-            for name, value in COLORS.items()
+            name: sum(abs(a - b) for a, b in zip(pixel, value, strict=True)) for name, value in COLORS.items()
         }
         color = min(distance, key=distance.get)
         return ["left", "right"][color not in self.state["texts"][0]]

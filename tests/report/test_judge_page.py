@@ -1,4 +1,4 @@
-"""The judge's page and sentences: the judge's trust first, a preference only beyond chance, every text escaped."""
+"""The judge's page: trust comes first, a preference only beyond chance, and every text is escaped."""
 
 from __future__ import annotations
 

@@ -173,15 +173,15 @@ def preview(
 
     For a run: by default samples of the recaptioned dataset.
     """
-    from vila2.report.preview import choose_samples, page, preview_samples, text
+    from vila2.report.preview import choose_samples, preview_samples, text
+    from vila2.report.preview_page import page
     from vila2.run.finding import find_described
 
     opened, beside = find_described(place, dataset)
-    samples, note = choose_samples(
-        opened, _layers(beside, layer or []), view, start=start, count=count, key=key
-    )
+    layers = _layers(beside, layer or [])
+    samples, note = choose_samples(opened, layers, view, start=start, count=count, key=key)
     with results_alone():
-        previews = preview_samples(samples, model, style)
+        previews = preview_samples(samples, model, style, layers)
     if html is not None:
         from vila2.data.atomic import write_text_atomic
 

@@ -135,9 +135,7 @@ def _by_engine(
 
 
 @contextmanager
-def _by_person(
-    work: Work, folder: Path, port: int, open_page: bool
-) -> Iterator[tuple[JudgeEntry, VoteBook]]:
+def _by_person(work: Work, folder: Path, port: int, open_page: bool) -> Iterator[tuple[JudgeEntry, VoteBook]]:
     from vila2.judge.judging_job import PERSON, open_votes
     from vila2.judge.person import Session
     from vila2.judge.server import serve

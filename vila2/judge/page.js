@@ -3,8 +3,8 @@
 
 const at = (id) => document.getElementById(id);
 const KEYS = { ArrowLeft: "left", ArrowRight: "right", t: "tie", s: "skip" };
-let shown = null; // what the server said last
-let busy = false; // a request is under way: keys that come meanwhile do not count
+let shown = null; // the last state from the server
+let busy = false; // a request is under way; keys pressed meanwhile do not count
 
 async function ask(path, body) {
   const options = body && {
@@ -28,7 +28,7 @@ async function go(path, body) {
   } catch (error) {
     at("message").textContent = error.status
       ? `Not counted: ${error.message}.`
-      : "Not counted: nobody answers; was the command stopped? Start it again, it goes on here.";
+      : "Not counted: the command does not answer. If it was stopped, start it again: this page goes on.";
     if (error.status === 409) {
       try {
         show(await ask("next"));
@@ -50,7 +50,7 @@ function show(state) {
   at("count").textContent = `${state.done} of ${state.total}`;
   at("pair").hidden = !state.texts;
   if (!state.texts) {
-    at("message").textContent = "All done. Finish to see what came out in the terminal.";
+    at("message").textContent = "All done. Press Finish to see the result in the terminal.";
     return;
   }
   at("left").textContent = state.texts[0];
@@ -58,7 +58,7 @@ function show(state) {
   if (!changed) return;
   const images = Array.from({ length: state.images }, (_, number) => {
     const image = new Image();
-    image.alt = "the image to be described";
+    image.alt = `image ${number + 1} of ${state.images}, to be described`;
     image.src = `image/${state.turn}/${number}`;
     return image;
   });
@@ -81,7 +81,7 @@ at("finish").addEventListener("click", async () => {
   try {
     await ask("finish", {});
     at("pair").hidden = true;
-    at("message").textContent = "Finished: what came out stands in the terminal. You can close this page.";
+    at("message").textContent = "Finished: the result is in the terminal. You can close this page.";
     for (const button of document.querySelectorAll("button")) button.disabled = true;
     shown = null;
   } catch (error) {

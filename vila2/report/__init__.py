@@ -1,1 +1,1 @@
-"""The report of a run: one self-contained HTML page, and the summary table for terminals and READMEs."""
+"""The report of a run as one self-contained HTML page, and its summary for the terminal."""

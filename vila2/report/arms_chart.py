@@ -1,20 +1,23 @@
-"""A study as a picture: a panel for every measure, in it a row for every arm with its mean, its interval and its seeds."""
+"""A study as a picture.
+
+Every measure has a panel, and in it every arm a row with its mean, its interval and its seeds.
+"""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vila2.report.axis import Axis, make_axis
-from vila2.report.numbers import unit_label
+from vila2.report.numbers import places, unit_label, written
+from vila2.report.study_results import StudyCell, StudyResult
 from vila2.report.templates import filled
 
 WIDTH = 1080.0
 ROW_HEIGHT = 26.0
-#: Panels beside each other at the most; more of them go below, in bands of like length.
+#: Largest number of panels side by side; more go below, in bands of like length.
 ABREAST = 5
 _GAP, _TOP, _BOTTOM = 40.0, 52.0, 36.0
 _LETTER = 6.6  # pixels that a letter takes, or less
@@ -37,12 +40,12 @@ class ArmsPanel:
     """One measure.
 
     Attributes:
-        heading: its name, in lines.
-        remark: its unit, and that lower is better where it is.
-        axis: of its values.
-        top: pixel below its headings, where its rows begin.
-        origin: pixel of the first arm's mean, which the others are read against; None where that has none.
-        marks: of all arms, in their order; None where there was nothing to measure.
+        heading: name of the measure, in lines.
+        remark: unit, and "lower is better" where that holds.
+        axis: axis of the values.
+        top: pixel below the headings, where the rows begin.
+        origin: pixel of the first arm's mean, to compare the others with; None where it has no mean.
+        marks: marks of all arms, in order; None where there was nothing to measure.
     """
 
     heading: tuple[str, ...]
@@ -53,8 +56,8 @@ class ArmsPanel:
     marks: tuple[ChartMark | None, ...]
 
 
-def arms_panels(study: Mapping[str, Any]) -> tuple[ArmsPanel, ...]:
-    """The panels of a study, as :func:`vila2.studies.reproduce.reproduce` gives it in ``results``."""
+def arms_panels(study: StudyResult) -> tuple[ArmsPanel, ...]:
+    """The panels of a study from the ``results`` of :func:`vila2.studies.reproduce.reproduce`."""
     left = _names_end(study) + _GAP / 2
     measures = len(study["measures"])
     abreast = math.ceil(measures / math.ceil(measures / ABREAST))
@@ -68,14 +71,15 @@ def arms_panels(study: Mapping[str, Any]) -> tuple[ArmsPanel, ...]:
     return tuple(panels)
 
 
-def arms_svg(study: Mapping[str, Any]) -> str:
-    """The picture of a study, an SVG document that needs nothing around it."""
+def arms_svg(study: StudyResult) -> str:
+    """The picture of a study: a complete SVG document."""
     panels = arms_panels(study)
     labels = [textwrap.shorten(arm["label"], _LONGEST, placeholder="…") for arm in study["arms"]]
     tops = list(dict.fromkeys(panel.top for panel in panels))
     return filled(
         "arms.jinja",
         title=study["title"],
+        description=_description(study),
         panels=panels,
         rows=[(_middle(top, row), label) for top in tops for row, label in enumerate(labels)],
         size=(WIDTH, len(tops) * _band_height(study)),
@@ -84,7 +88,19 @@ def arms_svg(study: Mapping[str, Any]) -> str:
     )
 
 
-def _band_height(study: Mapping[str, Any]) -> float:
+def _description(study: StudyResult) -> str:
+    """The picture in words: the value of every arm by measure."""
+    lines = []
+    for measure, heading in study["measures"].items():
+        cells = [(arm["label"], arm["cells"][measure]) for arm in study["arms"]]
+        decimals = places(cells[0][1]["unit"], [cell["value"] for _, cell in cells])
+        values = [f"{label} {written(cell['value'], cell['unit'], decimals)}" for label, cell in cells]
+        unit = unit_label(cells[0][1]["unit"])
+        lines.append(f"{heading}{f' ({unit})' if unit else ''}: {', '.join(values)}.")
+    return " ".join(lines)
+
+
+def _band_height(study: StudyResult) -> float:
     return _TOP + ROW_HEIGHT * len(study["arms"]) + _BOTTOM
 
 
@@ -92,13 +108,11 @@ def _middle(top: float, row: int) -> float:
     return top + ROW_HEIGHT * (row + 0.5)
 
 
-def _names_end(study: Mapping[str, Any]) -> float:
+def _names_end(study: StudyResult) -> float:
     return _LETTER * max(min(len(arm["label"]), _LONGEST) for arm in study["arms"])
 
 
-def _panel(
-    heading: str, cells: Sequence[Mapping[str, Any]], start: float, end: float, top: float
-) -> ArmsPanel:
+def _panel(heading: str, cells: Sequence[StudyCell], start: float, end: float, top: float) -> ArmsPanel:
     unit = cells[0]["unit"]
     scale = 100.0 if unit == "share" else 1.0
     lowest, highest = _reach([cell for cell in cells if cell["value"] is not None])
@@ -108,18 +122,14 @@ def _panel(
         # An interval may reach beyond what is drawn; it is cut at the frame.
         return min(max(axis.pixel(scale * value), start), end)
 
-    marks = tuple(
-        None
-        if cell["value"] is None
-        else ChartMark(
-            _middle(top, row),
-            pixel(cell["value"]),
-            pixel(cell["low"]),
-            pixel(cell["high"]),
-            tuple(map(pixel, cell.get("seeds", ()))),
-        )
-        for row, cell in enumerate(cells)
-    )
+    def mark(row: int, cell: StudyCell) -> ChartMark | None:
+        value, low, high = cell["value"], cell["low"], cell["high"]
+        if value is None or low is None or high is None:
+            return None
+        seeds = tuple(map(pixel, cell.get("seeds", ())))
+        return ChartMark(_middle(top, row), pixel(value), pixel(low), pixel(high), seeds)
+
+    marks = tuple(mark(row, cell) for row, cell in enumerate(cells))
     lower = "lower is better" if cells[0].get("higher_is_better") is False else ""
     return ArmsPanel(
         tuple(textwrap.wrap(heading, max(8, int((end - start + _GAP / 2) / _LETTER)))[:2]),
@@ -131,10 +141,11 @@ def _panel(
     )
 
 
-def _reach(cells: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """From the least to the greatest value, and of the intervals what does not dwarf them."""
-    values = [value for cell in cells for value in (cell["value"], *cell.get("seeds", ()))] or [0.0, 1.0]
+def _reach(cells: Sequence[StudyCell]) -> tuple[float, float]:
+    """The range of the values, widened by their intervals as long as those do not dwarf it."""
+    found = [value for cell in cells for value in (cell["value"], *cell.get("seeds", ()))]
+    values = [value for value in found if value is not None] or [0.0, 1.0]
     low, high = min(values), max(values)
     room = (high - low) / 2 or abs(high) or 1.0
-    ends = [end for cell in cells for end in (cell["low"], cell["high"])]
+    ends = [end for cell in cells for end in (cell["low"], cell["high"]) if end is not None]
     return max(low - room, min([low, *ends])), min(high + room, max([high, *ends]))

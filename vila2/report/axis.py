@@ -30,13 +30,13 @@ class Axis:
 def make_axis(
     low: float, high: float, start: float, end: float, *, wanted: int = 4, whole: bool = False
 ) -> Axis:
-    """An axis that holds low and high: it ends on ticks, or, if of whole numbers, just at low and high.
+    """An axis from low to high. It ends on ticks; one of whole numbers ends at low and high.
 
     Args:
         low, high: smallest and largest value; may be equal.
-        start, end: pixels.
-        wanted: about how many ticks.
-        whole: of whole numbers (steps), with ticks only at such.
+        start, end: pixels of its ends.
+        wanted: approximate number of ticks.
+        whole: whether the values are whole numbers (steps), so that ticks must be too.
     """
     if high - low <= max(1e-6 * max(abs(low), abs(high)), 1e-12):  # no ticks could tell them apart
         high = low + max(abs(low), 1.0)
@@ -59,6 +59,6 @@ def _pixel(value: float, low: float, high: float, start: float, end: float) -> f
 
 
 def _round_step(rough: float) -> float:
-    """The next of 1, 2, 5, 10, 20, ... at or above a rough step."""
+    """The smallest of 1, 2, 5, 10, 20, ... that is not below a rough step."""
     power = 10.0 ** math.floor(math.log10(rough))
     return next(size * power for size in (1, 2, 5, 10) if size * power >= rough * (1 - 1e-9))

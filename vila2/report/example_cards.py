@@ -1,4 +1,4 @@
-"""Examples as the page shows them: an image and, round by round, its captions with their marks."""
+"""Examples as the page shows them: an image and its marked captions, round by round."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from vila2.report.marked_text import MarkedSpan, cut_into_segments
+from vila2.report.marked_text import MarkedSpan, claim_line, cut_into_segments
 from vila2.report.results_page import Caption, Example, LayerResult
 
 _COUNTED = (
@@ -18,7 +18,7 @@ _COUNTED = (
 
 @dataclass(frozen=True, slots=True)
 class CaptionView:
-    """A caption; ``summary`` counts what is marked in it, in words."""
+    """A caption; ``summary`` counts its marks in words, and ``checks`` has a line for each claim."""
 
     layer: str
     written_by: str
@@ -26,6 +26,7 @@ class CaptionView:
     status: str
     segments: tuple[MarkedSpan, ...]
     summary: str
+    checks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Card:
 
     @property
     def by_layer(self) -> tuple[tuple[CaptionView, tuple[CaptionView, ...]], ...]:
-        """Of every layer the first caption, and the others, which a reader unfolds: specialists answer much."""
+        """The first caption of every layer, and its others, which a reader unfolds: specialists say much."""
         groups = [tuple(group) for _, group in groupby(self.captions, key=lambda one: one.layer)]
         return tuple((first, tuple(others)) for first, *others in groups)
 
@@ -70,7 +71,7 @@ def example_cards(examples: Sequence[Example], layers: Sequence[LayerResult]) ->
 
 
 def filters(cards: Sequence[Card]) -> tuple[Filter, ...]:
-    """What the examples can be narrowed to; nothing where that would show all or none of them alike."""
+    """The choices above the examples; one that would show none of them is left out."""
     offered = (
         ("changed", "only examples that changed"),
         ("gained", "only where a hallucination appeared"),
@@ -83,7 +84,7 @@ def filters(cards: Sequence[Card]) -> tuple[Filter, ...]:
 def _caption_view(caption: Caption, writers: dict[str, str]) -> CaptionView:
     segments = cut_into_segments(caption.text, caption.claims)
     # What a reader sees is counted: "a red cube" that is not there is one hallucination, though its shape and
-    # its colour are claims of their own.
+    # its color are claims of their own.
     counts = {mark: sum(segment.mark == mark for segment in segments) for mark, _, _ in _COUNTED}
     words = [
         f"{counts[mark]} {one if counts[mark] == 1 else many}" for mark, one, many in _COUNTED if counts[mark]
@@ -95,14 +96,15 @@ def _caption_view(caption: Caption, writers: dict[str, str]) -> CaptionView:
         caption.status,
         segments,
         ", ".join(words),
+        tuple(dict.fromkeys(map(claim_line, caption.claims))),
     )
 
 
 def _tags(example: Example) -> tuple[str, ...]:
     """How an example's captions differ from round to round.
 
-    "changed": what is said to be so differs (where nothing was checked: the text). "gained" and "lost":
-    something is stated wrongly that the round before did not state, or the reverse.
+    "changed": the claims differ (or the texts, where nothing was checked). "gained": a hallucination that the
+    round before did not have. "lost": a hallucination that only the round before had.
     """
     rounds: dict[str, list[Caption]] = {}
     for caption in example.captions:

@@ -1,12 +1,14 @@
-"""The page of a judge: what it prefers, how far it can be trusted, and examples of wins and losses."""
+"""The page of a judge: what it prefers, how far to trust it, and examples of wins and losses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vila2.data.atomic import write_text_atomic
+from vila2.report.judged_results import JudgedExample, JudgedResults, Match
 from vila2.report.numbers import MISSING, written, written_interval
 from vila2.report.page import for_html
 from vila2.report.templates import filled
@@ -23,36 +25,40 @@ def write_judge_page(results: Mapping[str, Any], path: Path) -> None:
     """Renders the page; the same results give the same bytes.
 
     Args:
-        results: what :func:`vila2.judge.judging_job.write_judged` returns.
-        path: of the HTML file; written atomically.
+        results: return value of :func:`vila2.judge.judging_job.write_judged`.
+        path: path of the HTML file; written atomically.
     """
     page = filled(
         "judge.jinja",
         results=results,
         sentences=sentences(results),
-        tables=[match_table(results), strength_table(results)],
+        tables=[
+            ("Wins of each layer against each other", match_table(results)),
+            ("Strength among all", strength_table(results)),
+        ],
         cards=[_card(example) for example in results["examples"]],
     )
     write_text_atomic(path, for_html(page))
 
 
 def sentences(results: Mapping[str, Any]) -> list[str]:
-    """What came out, in words: first whether the judge can be believed, then what it prefers."""
-    return [*_trust(results), *map(_preference, results["matches"]), *_left_out(results)]
+    """The outcome in words: first whether to believe the judge, then what it prefers."""
+    judged = cast(JudgedResults, results)
+    return [*_trust(judged), *map(_preference, judged["matches"]), *_left_out(judged)]
 
 
 def match_table(results: Mapping[str, Any], *, short: bool = False) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows: every two layers, their wins and ties, and the win rate raw and at equal length.
+    """Headings and rows: wins and ties of every two layers, and the win rate, raw and at equal length.
 
     Args:
-        results: see :func:`write_judge_page`.
-        short: without the counts and the words, which a terminal has no room for.
+        results: as for :func:`write_judge_page`.
+        short: leave out counts and words, which do not fit a terminal.
     """
     headings = ["", "pairs", "win rate of the first named (%)", "at equal length (%)"]
     if not short:
         headings += ["won", "tied", "orders disagree", "lost", "words, each"]
     rows = []
-    for match in results["matches"]:
+    for match in cast(JudgedResults, results)["matches"]:
         kinds = match["kinds"]
         name = f"{match['second']} against {match['first']}"
         row = [name, str(match["scored"]), _share(match["win_rate"]), _share(match["controlled"])]
@@ -67,24 +73,26 @@ def match_table(results: Mapping[str, Any], *, short: bool = False) -> tuple[lis
 
 
 def strength_table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows: every layer's Bradley-Terry strength."""
+    """Headings and rows: the Bradley-Terry strength of every layer."""
     headings = ["layer", "strength", "at equal length"]
     return headings, [
-        [row["layer"], _odds(row["strength"]), _odds(row["controlled"])] for row in results["strengths"]
+        [row["layer"], _odds(row["strength"]), _odds(row["controlled"])]
+        for row in cast(JudgedResults, results)["strengths"]
     ]
 
 
-def _trust(results: Mapping[str, Any]) -> list[str]:
+def _trust(results: JudgedResults) -> list[str]:
     said, trust, check = [], results["trust"], results["check"]
     if check and check["right"]:
         verdict = {
             "no": "the judge cannot see: what follows says nothing about the captions",
             "unsure": "whether the judge can see cannot be told from so few checks",
             "yes": "the judge sees",
-        }[check["sees"]]
-        asked = f"an image's own caption from one moved there from another image, in {check['scored']} of {check['count']} checks that count"
+        }[check["sees"] or "unsure"]
+        counted = f"{check['scored']} of {check['count']} checks that count"
         said.append(
-            f"{verdict[0].upper()}{verdict[1:]}. It told {asked}: {_share(check['right'])}% right (guessing: 50)."
+            f"{verdict[0].upper()}{verdict[1:]}. It told an image's own caption from one moved there from "
+            f"another image, in {counted}: {_share(check['right'])}% right (guessing: 50)."
         )
     elif check and set(check["kinds"]) == {"open"}:
         said.append("Whether the judge can see is not known: no check was judged yet.")
@@ -97,8 +105,8 @@ def _trust(results: Mapping[str, Any]) -> list[str]:
         said.append(f"{unread} of {trust['votes']} answers were no verdict; their pairs do not count.")
     if trust["agrees"]:
         said.append(
-            f"Asked in both orders, it agrees with itself on {_share(trust['agrees'])}% of {trust['twice']} pairs; "
-            f"the other {trust['inconsistent']} count as ties."
+            f"Asked in both orders, it agrees with itself on {_share(trust['agrees'])}% of {trust['twice']} "
+            f"pairs; the other {trust['inconsistent']} count as ties."
         )
     if trust["shown_first"]:
         said.append(
@@ -107,7 +115,7 @@ def _trust(results: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _preference(match: Mapping[str, Any]) -> str:
+def _preference(match: Match) -> str:
     first, second, rate = match["first"], match["second"], match["win_rate"]
     if rate is None:
         return f"{second} against {first}: too few pairs ended in a verdict."
@@ -125,7 +133,7 @@ def _preference(match: Mapping[str, Any]) -> str:
     return f"{text}. No rate at equal length: {shorter}, too few to tell length and layer apart."
 
 
-def _left_out(results: Mapping[str, Any]) -> list[str]:
+def _left_out(results: JudgedResults) -> list[str]:
     said = []
     if results["left_out"]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in results["left_out"].items())
@@ -147,7 +155,7 @@ def _share(interval: Sequence[float] | None) -> str:
     return f"{written(value, 'share', 1)} ({written_interval(low, high, 'share', 1)})"
 
 
-def _odds(interval: Sequence[float] | None) -> str:
+def _odds(interval: Sequence[float | None] | None) -> str:
     if interval is None:
         return MISSING
     value, low, high = interval
@@ -158,11 +166,26 @@ def _odds(interval: Sequence[float] | None) -> str:
     return f"{written(value, 'score', 2)} ({written_interval(low, high, 'score', 2)})"
 
 
-def _card(example: Mapping[str, Any]) -> dict[str, Any]:
-    ending = _ENDINGS[example["kind"], example["score"]].format(*example["layers"])
-    said = []
-    for vote in example["said"]:
-        shown_first = example["layers"][vote["shown"]]
-        said.append(f"{shown_first} shown first: {vote['said'] or vote['verdict']}")
-    sides = list(zip(example["layers"], example["texts"], strict=True))
-    return {"key": example["key"], "image": example["image"], "ending": ending, "sides": sides, "said": said}
+@dataclass(frozen=True, slots=True)
+class JudgedCard:
+    """An example as the page shows it: how it ended, the text of each layer, and what the judge said."""
+
+    key: str
+    image: str | None
+    ending: str
+    sides: tuple[tuple[str, str], ...]
+    said: tuple[str, ...]
+
+
+def _card(example: JudgedExample) -> JudgedCard:
+    said = (
+        f"{example['layers'][vote['shown']]} shown first: {vote['said'] or vote['verdict']}"
+        for vote in example["said"]
+    )
+    return JudgedCard(
+        example["key"],
+        example["image"],
+        _ENDINGS[example["kind"], example["score"]].format(*example["layers"]),
+        tuple(zip(example["layers"], example["texts"], strict=True)),
+        tuple(said),
+    )

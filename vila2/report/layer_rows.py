@@ -11,13 +11,22 @@ from vila2.report.results_page import LayerResult
 
 
 @dataclass(frozen=True, slots=True)
+class BarPiece:
+    """A piece of the bar: its class in the style sheet, its start and its width in percent."""
+
+    kind: str
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
 class StatusShare:
-    """One status of a layer's captions, as percent."""
+    """One status of a layer's captions: how many, their share in words, and its piece of the bar."""
 
     status: str
     count: int
-    percent: float
     text: str
+    piece: BarPiece
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +61,19 @@ def _words(layer: LayerResult) -> str:
 
 
 def _shares(layer: LayerResult) -> tuple[StatusShare, ...]:
-    """Known statuses in their order, then others by name; those that no caption has are left out."""
+    """Shares of the statuses that captions have: known ones in their order, then others by name."""
     total = sum(layer.status.values())
     order = [*STATUSES, *sorted(set(layer.status) - set(STATUSES))]
-    shares = []
+    shares: list[StatusShare] = []
+    start = 0.0
     for status in order:
         count = layer.status.get(status, 0)
         if count:
             percent = 100 * count / total
             # "100.0% ok" beside a truncated caption would be a small lie.
             rounded = 99.9 if percent > 99.9 and count < total else max(percent, 0.1)
-            shares.append(StatusShare(status, count, round(percent, 2), f"{rounded:.1f}%"))
+            kind = "ok" if status == "ok" else f"other-{len(shares) % 3}"
+            piece = BarPiece(kind, round(start, 2), round(percent, 2))
+            shares.append(StatusShare(status, count, f"{rounded:.1f}%", piece))
+            start += percent
     return tuple(shares)

@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 340.0, 230.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38.0, 66.0, 12.0, 32.0
 # Labels at the ends of curves keep this distance, in pixels.
 _LINE_HEIGHT = 13.0
-# More points than this cannot be seen at this width; neighbours are averaged.
+# More points than this cannot be seen at this width; neighbors are averaged.
 _MOST_POINTS = 300
 #: Curves and their dashes repeat after this many models.
 STYLES = 5
@@ -27,10 +27,11 @@ class Curve:
     """One model's loss in one stage, as SVG path data.
 
     Attributes:
-        style: number of its colour and dash.
-        raw, smooth: as logged, and the running mean.
+        style: number of the color and dash.
+        raw, smooth: loss as logged, and its running mean.
         label: final value of the running mean.
-        end_x, end_y: last point of the smooth path; label_y: baseline of its label.
+        end_x, end_y: last point of the smooth path.
+        label_y: baseline of the label.
     """
 
     name: str
@@ -136,7 +137,7 @@ def _path(points: _Points, x: Axis, y: Axis) -> str:
 
 
 def _apart(ends: dict[int, float]) -> dict[int, float]:
-    """Moves labels that would cover each other: each at least a line below the one above, centred as a block."""
+    """Moves labels that would cover each other a line apart, as a block around their middle."""
     blocks: list[tuple[list[int], float]] = []  # curves in order, and the height of the block's middle
     for n in sorted(ends, key=lambda n: (ends[n], n)):
         members, middle = [n], _in_frame(ends[n], 1)
@@ -144,7 +145,7 @@ def _apart(ends: dict[int, float]) -> dict[int, float]:
             members = blocks.pop()[0] + members
             middle = _in_frame(sum(ends[m] for m in members) / len(members), len(members))
         blocks.append((members, middle))
-    heights = {}
+    heights: dict[int, float] = {}
     for members, middle in blocks:
         top = middle - _LINE_HEIGHT * (len(members) - 1) / 2
         heights |= {m: round(top + _LINE_HEIGHT * place, 1) for place, m in enumerate(members)}

@@ -46,7 +46,7 @@ def cut_into_segments(text: str, claims: Sequence[ClaimMark]) -> tuple[MarkedSpa
     equals the longest, so that "a red cube" stays one piece though "red" is a claim of its own.
 
     Args:
-        text: of the caption.
+        text: text of the caption.
         claims: spans within the text (see :func:`vila2.report.results_page.parse_results`).
     """
     cuts = sorted({0, len(text)} | {claim.start for claim in claims} | {claim.end for claim in claims})
@@ -60,13 +60,13 @@ def cut_into_segments(text: str, claims: Sequence[ClaimMark]) -> tuple[MarkedSpa
             continue
         first = claims[shown]
         others = [c for n, c in enumerate(claims) if n != shown and c.start < end and c.end > start]
-        title = "\n".join(dict.fromkeys(_line(claim) for claim in [first, *others]))
+        title = "\n".join(dict.fromkeys(claim_line(claim) for claim in [first, *others]))
         segments.append(MarkedSpan(text[start:end], mark_of(first), title))
     return tuple(segments)
 
 
 def _shown(claims: Sequence[ClaimMark], start: int, end: int) -> int | None:
-    """Number of the claim that shows between two neighbouring cuts."""
+    """Number of the claim that shows between two neighboring cuts."""
     covering = [n for n, claim in enumerate(claims) if claim.start <= start and claim.end >= end]
     return min(
         covering,
@@ -75,7 +75,8 @@ def _shown(claims: Sequence[ClaimMark], start: int, end: int) -> int | None:
     )
 
 
-def _line(claim: ClaimMark) -> str:
+def claim_line(claim: ClaimMark) -> str:
+    """A claim, its verdict and the reason in a line."""
     subject = f" “{claim.subject}”" if claim.subject else ""
     detail = f": {claim.detail}" if claim.detail else ""
     return f"{claim.kind}{subject} {claim.status}{detail}"

@@ -28,7 +28,7 @@ class ChangeCell:
     """A paired difference, and where its interval lies about zero.
 
     Attributes:
-        text, interval: written out.
+        text, interval: difference and interval in words.
         arrow: "↑" or "↓" only if the interval excludes zero.
         meaning: "better", "worse", "changed" (no direction is good), "untold" (interval includes zero)
             or "none" (not compared).
@@ -54,7 +54,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class MeasureRow:
-    """One measure; ``remark`` says its unit, that lower is better where it is, and its baseline."""
+    """One measure; ``remark`` holds its unit, its baseline, and whether lower is better."""
 
     name: str
     remark: str
@@ -71,12 +71,46 @@ class Table:
 
 
 def model_table(models: Sequence[ModelResult], changes: Sequence[Change]) -> Table:
-    """The table of VILA_i; a change stands right after the model that it leads to."""
+    """The table of models; a change stands to the right of the model that it leads to."""
     return _table({model.name: model.measures for model in models}, changes)
 
 
+def change_tables(models: Sequence[ModelResult], changes: Sequence[Change]) -> tuple[tuple[str, Table], ...]:
+    """The changes alone, for runs with so many comparisons that one table would be too wide to read.
+
+    Returns:
+        For each model that others are compared with, its name and the table of its changes.
+    """
+    values = {model.name: {(m.benchmark, m.name): m for m in model.measures} for model in models}
+    tables = []
+    for to in dict.fromkeys(change.to for change in changes):
+        own = [change for change in changes if change.to == to]
+        keys = dict.fromkeys((change.benchmark, change.name) for change in own)
+        shown = [key for key in keys if any(key in measures for measures in values.values())]
+        tables.append((to, _change_table(own, shown, values)))
+    return tuple(tables)
+
+
+def _change_table(
+    changes: Sequence[Change],
+    keys: Sequence[_Key],
+    values: Mapping[str, Mapping[_Key, ShownMeasure]],
+) -> Table:
+    of_pair = {(c.from_, c.to, c.benchmark, c.name): c for c in changes if (c.benchmark, c.name) in keys}
+    order: list[str | _Key] = list(dict.fromkeys(pair[:2] for pair in of_pair))
+    scales = _scales(values, list(of_pair.values()))
+    groups = tuple(
+        (
+            benchmark,
+            tuple(_row(key, order, values, of_pair, scales) for key in keys if key[0] == benchmark),
+        )
+        for benchmark in dict.fromkeys(key[0] for key in keys)
+    )
+    return Table(tuple(Column(f"from {pair[0]}", True) for pair in order), groups)
+
+
 def layer_table(layers: Sequence[LayerResult]) -> Table:
-    """How true the captions of each layer are."""
+    """The table of layers: how true their captions are."""
     return _table({layer.name: layer.measures for layer in layers if layer.measures}, ())
 
 
@@ -133,7 +167,7 @@ def _row(
 
 
 def _best(texts: Sequence[str], own: Sequence[ShownMeasure]) -> str | None:
-    """The best value as written, so that what reads alike is bold alike; None where there is no contest."""
+    """The best value as written, so that equal texts are equally bold; None where there is no contest."""
     higher = own[0].higher_is_better
     judged = [(m.value, text) for m, text in zip(own, texts, strict=True) if m.value is not None]
     if higher is None or len({text for _, text in judged}) < 2:

@@ -17,11 +17,12 @@ class Kept(Value):
 
 
 class Rates(Value):
-    """How far claims are decided: neither share says anything without the other.
+    """How far evidence decides claims; neither share means anything without the other.
 
     Attributes:
-        coverage: of the claims, that some evidence decides.
-        contradiction_rate: of those, that it refutes.
+        claims: number of claims.
+        coverage: share of the claims that some evidence decides.
+        contradiction_rate: share of the decided claims that it refutes.
     """
 
     claims: int = Field(ge=0)
@@ -30,12 +31,13 @@ class Rates(Value):
 
 
 class MergedSource(Value):
-    """What became of what one layer said.
+    """The fate of what one layer said.
 
     Attributes:
-        verdicts: sentences by verdict.
-        before, after: the merge.
-        words_before, words_after: of answers and captions, per image.
+        exchanges, sentences: numbers kept and dropped.
+        verdicts: number of sentences by verdict.
+        before, after: rates before and after the merge.
+        words_before, words_after: words of answers and captions, per image.
     """
 
     exchanges: Kept
@@ -51,9 +53,10 @@ class MergeResult(Value):
     """A merge, as :func:`vila2.merge.fate_counts.tally_merge` counts it.
 
     Attributes:
-        images, rows: that were merged, and that were written.
-        sources: the layers by name, in the order of the merge.
-        all: of them together.
+        images: number of images merged.
+        rows: number of rows written.
+        sources: fate of each layer by name, in the order of the merge.
+        all: fate of all layers together.
     """
 
     images: int = Field(ge=0)

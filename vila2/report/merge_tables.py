@@ -14,7 +14,7 @@ _VERDICTS = ("supported", "contradicted", "unverified")
 
 
 def kept_table(merged: MergeResult, what: Literal["exchanges", "sentences"]) -> Table:
-    """By layer, how many were kept, and how many dropped by reason."""
+    """How many of each layer were kept, and how many dropped by reason."""
     counts = [(name, getattr(one, what)) for name, one in _rows(merged)]
     reasons = sorted({reason for _, one in counts for reason in one.dropped})
     rows = [
@@ -25,7 +25,7 @@ def kept_table(merged: MergeResult, what: Literal["exchanges", "sentences"]) -> 
 
 
 def verdict_table(merged: MergeResult) -> Table:
-    """By layer, what the evidence says of its sentences."""
+    """Verdicts on the sentences of each layer."""
     rows = [
         [name, *(f"{one.verdicts.get(verdict, 0):,}" for verdict in _VERDICTS)] for name, one in _rows(merged)
     ]
@@ -33,7 +33,7 @@ def verdict_table(merged: MergeResult) -> Table:
 
 
 def rate_table(merged: MergeResult) -> Table:
-    """By layer, before and after the merge: claims, coverage and contradiction rate, words."""
+    """Claims, coverage, contradiction rate and words of each layer, before and after the merge."""
     rows = [
         [
             name,

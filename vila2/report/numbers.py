@@ -13,16 +13,16 @@ _LABELS: dict[Unit, str] = {"share": "%", "percent": "%", "words": "words", "sco
 
 
 def unit_label(unit: Unit) -> str:
-    """What stands behind the name of a measure; empty for a score."""
+    """The unit to write after the name of a measure; empty for a score."""
     return _LABELS[unit]
 
 
 def places(unit: Unit, values: Iterable[float | None]) -> int:
-    """Decimal places that suit all values of a row alike.
+    """The number of decimal places for all values of a row.
 
     Args:
-        unit: of the values.
-        values: as measured (a share between 0 and 1); None is ignored.
+        unit: unit of the values.
+        values: values as measured (a share between 0 and 1); None is ignored.
     """
     if unit == "count":
         return 2

@@ -1,17 +1,20 @@
-"""The preview of samples: turns and tokens, as lines for a terminal or as a page with the images."""
+"""The preview of samples: turns and tokens as lines for a terminal.
+
+:mod:`vila2.report.preview_page` makes a page of it.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from vila2.data.annotations import Annotation
+from vila2.data.boxes import Box, Point
 from vila2.data.images import decode_image
+from vila2.data.layers import Layer, ReadLayer
 from vila2.data.mixtures import ViewedDataset
 from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn
 from vila2.data.shards import ShardDataset
@@ -21,12 +24,16 @@ from vila2.errors import DataError, ModelError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from vila2.model.conversation import ConversationEncoder
+    from vila2.model.pieces import Style
+
 _META_SHOWN = 300  # characters
+_STYLES: dict[str, Style] = {"chat": "chat", "plain": "plain"}
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRun:
-    """Neighbouring tokens that the loss treats alike: decoded text, number of tokens, whether they count."""
+    """Neighboring tokens that the loss treats alike: decoded text, number of tokens, whether they count."""
 
     text: str
     tokens: int
@@ -38,21 +45,26 @@ class Preview:
     """One sample to show.
 
     Attributes:
-        images: as the model gets them where a model was given, else as stored.
-        runs: its tokens; None where no model was given.
-        problem: why the model can not be given this sample, or why its images can not be shown.
+        sample: the sample, through its view.
+        images: images as the model gets them where a model was given, else as stored.
+        runs: tokens; None where no model was given.
+        problem: reason why the model cannot be given this sample, or why its images cannot be shown.
+        stored: images as stored; boxes and points are theirs.
+        rows: annotations of the sample that no turn shows, with the name of their layer.
     """
 
     sample: Sample
     images: tuple[Image.Image, ...]
     runs: tuple[TokenRun, ...] | None = None
     problem: str = ""
+    stored: tuple[Image.Image, ...] = ()
+    rows: tuple[tuple[str, Annotation], ...] = ()
 
 
 def choose_samples(
-    dataset: ShardDataset, layers: Mapping[str, Any], view: str, *, start: int, count: int, key: str | None
+    dataset: ShardDataset, layers: Mapping[str, Layer], view: str, *, start: int, count: int, key: str | None
 ) -> tuple[list[Sample], str]:
-    """The samples to show, through the view if there is one; and a line about what the view leaves out.
+    """The samples to show, through the view if there is one, and a line on what the view leaves out.
 
     Raises:
         DataError: no such key, no sample in this range, or a view that does not fit the layers.
@@ -75,49 +87,69 @@ def choose_samples(
     return [shown[number] for number in numbers], note
 
 
-def preview_samples(samples: Sequence[Sample], model: str | None, style: str) -> list[Preview]:
+def preview_samples(
+    samples: Sequence[Sample],
+    model: str | None,
+    style: str,
+    layers: Mapping[str, ReadLayer] | None = None,
+) -> list[Preview]:
     """Decodes samples, and encodes them where a model is given.
 
     Args:
-        samples: what to show.
+        samples: samples to show.
         model: folder or id of a model with a processor; only the processor is loaded.
         style: "chat" or "plain".
+        layers: layers by name, whose annotations are shown where no turn of the sample is theirs.
 
     Raises:
         DataError: an unknown style.
         ModelError: no processor.
     """
-    if style not in ("chat", "plain"):
+    known = _STYLES.get(style)
+    if known is None:
         raise DataError(f"unknown style {style!r}", hint="use chat or plain")
     encoder = _encoder(model) if model else None
-    return [_preview(sample, encoder, style) for sample in samples]
+    return [
+        replace(_preview(sample, encoder, known), rows=_unseen(sample, layers or {})) for sample in samples
+    ]
 
 
-def _preview(sample: Sample, encoder: Any, style: str) -> Preview:
+def _unseen(sample: Sample, layers: Mapping[str, ReadLayer]) -> tuple[tuple[str, Annotation], ...]:
+    """Annotations of a sample that its turns do not show: unusable ones, and those outside the view."""
+    shown = {turn.source for turn in sample.turns}
+    return tuple(
+        (name, row)
+        for name, layer in layers.items()
+        for row in layer.get(sample.key)
+        if row.status != "ok" or name not in shown
+    )
+
+
+def _preview(sample: Sample, encoder: ConversationEncoder | None, style: Style) -> Preview:
     try:
         stored = tuple(decode_image(data, where=f"{sample.key}[{n}]") for n, data in enumerate(sample.images))
     except DataError as error:
         return Preview(sample, (), problem=error.what)
     if encoder is None:
-        return Preview(sample, stored)
+        return Preview(sample, stored, stored=stored)
     try:
         encoded = encoder.encode(sample, style)
     except (DataError, ModelError) as error:
-        return Preview(sample, stored, problem=error.what)
+        return Preview(sample, stored, problem=error.what, stored=stored)
     seen = _as_seen(encoded.inputs.get("pixel_values"), encoder.processor)
     runs = _runs(encoder, encoded.input_ids, encoded.labels)
     cut = f"{encoded.truncated} tokens were cut off" if encoded.truncated else ""
-    return Preview(sample, seen if len(seen) == len(stored) else stored, runs, cut)
+    return Preview(sample, seen if len(seen) == len(stored) else stored, runs, cut, stored)
 
 
-def _encoder(model: str) -> Any:
+def _encoder(model: str) -> ConversationEncoder:
     from vila2.model.conversation import ConversationEncoder
     from vila2.model.generalist import load_processor
 
     return ConversationEncoder(load_processor(model))
 
 
-def _runs(encoder: Any, ids: Sequence[int], labels: Sequence[int]) -> tuple[TokenRun, ...]:
+def _runs(encoder: ConversationEncoder, ids: Sequence[int], labels: Sequence[int]) -> tuple[TokenRun, ...]:
     """Tokens grouped by whether the loss counts them; each image's tokens stand as one piece."""
     tokenizer = encoder.tokenizer
     image = tokenizer.convert_tokens_to_ids(encoder.image_token)
@@ -133,7 +165,7 @@ def _runs(encoder: Any, ids: Sequence[int], labels: Sequence[int]) -> tuple[Toke
 
 
 def _as_seen(pixels: Any, processor: Any) -> tuple[Image.Image, ...]:
-    """The images that the image processor made, with its normalisation undone; none for other layouts."""
+    """The images that the image processor made, with its normalization undone; none for other layouts."""
     import numpy
     from PIL import Image
 
@@ -147,26 +179,34 @@ def _as_seen(pixels: Any, processor: Any) -> tuple[Image.Image, ...]:
     return tuple(Image.fromarray((picture * 255).round().clip(0, 255).astype("uint8")) for picture in values)
 
 
-def _turn_text(turn: Turn) -> str:
+def turn_text(turn: Turn) -> str:
+    """The parts of a turn as one text."""
     return "".join(_part_text(part) for part in turn.parts)
 
 
 def _part_text(part: Part) -> str:
-    """A part as it is stored; how the model writes a box stands among its tokens."""
+    """A part as it is stored; the tokens show how the model writes a box."""
     match part:
         case TextPart(text):
             return text
         case ImagePart(index):
             return f"<image {index}>"
         case BoxPart(place) | PointPart(place):
-            return str(list(place))
+            return place_text(place)
 
 
-def _origin(turn: Turn) -> str:
+def place_text(place: Box | Point) -> str:
+    """The unit coordinates of a box or a point; nobody sees less than a thousandth of an image."""
+    return f"[{', '.join(f'{value:.3f}' for value in place)}]"
+
+
+def turn_origin(turn: Turn) -> str:
+    """The layer of a turn, and its branch where that is not the trunk."""
     return turn.source + (f", branch {turn.branch}" if turn.branch else "")
 
 
-def _meta(sample: Sample) -> str:
+def meta_line(sample: Sample) -> str:
+    """The sample's metadata as JSON, cut after a few hundred characters."""
     line = json.dumps(dict(sample.meta), ensure_ascii=False)
     return line if len(line) <= _META_SHOWN else line[:_META_SHOWN] + " ..."
 
@@ -179,14 +219,17 @@ def text(dataset: ShardDataset, note: str, previews: Sequence[Preview]) -> str:
         lines += ["", f"{preview.sample.key}  [{sizes or 'no image'}]"]
         for turn in preview.sample.turns:
             mark = "*" if turn.trained else " "
-            said = _turn_text(turn).replace("\n", "\n" + " " * 14)
-            lines.append(f"  {mark} {turn.role:<9} {said}  ({_origin(turn)})")
+            said = turn_text(turn).replace("\n", "\n" + " " * 14)
+            lines.append(f"  {mark} {turn.role:<9} {said}  ({turn_origin(turn)})")
+        for layer, row in preview.rows:
+            detail = f": {row.detail}" if row.detail else ""
+            lines.append(f"    {layer:<9} {row.text}  ({row.status}{detail})")
         if preview.sample.meta:
-            lines.append(f"    meta      {_meta(preview.sample)}")
+            lines.append(f"    meta      {meta_line(preview.sample)}")
         if preview.problem:
             lines.append(f"  ! {preview.problem}")
         if preview.runs is not None:
-            total, counted = _token_counts(preview.runs)
+            total, counted = token_counts(preview.runs)
             lines.append(f"  {total} tokens, {counted} of them trained:")
             lines += [
                 f"  {'*' if run.trained else ' '} {run.tokens:>5}  {run.text!r}" for run in preview.runs
@@ -194,52 +237,6 @@ def text(dataset: ShardDataset, note: str, previews: Sequence[Preview]) -> str:
     return "\n".join(lines)
 
 
-def _token_counts(runs: Sequence[TokenRun]) -> tuple[int, int]:
+def token_counts(runs: Sequence[TokenRun]) -> tuple[int, int]:
+    """How many tokens there are, and how many of them the loss counts."""
     return sum(run.tokens for run in runs), sum(run.tokens for run in runs if run.trained)
-
-
-_STYLE = """
-body { font: 16px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c2330; }
-article { display: grid; grid-template-columns: 16rem 1fr; gap: 1.5rem; border-top: 1px solid #ccd; padding: 1.5rem 0; }
-img { max-width: 100%; min-width: 8rem; border-radius: 4px; image-rendering: auto; }
-h2 { font-size: 1rem; margin: 0 0 .6rem; overflow-wrap: anywhere; } p { margin: .3rem 0; white-space: pre-wrap; }
-b { display: inline-block; min-width: 5.5rem; font-weight: 600; } small { color: #667; }
-mark { background: #cdeccf; color: inherit; padding: 0 .1em; } pre { white-space: pre-wrap; overflow-wrap: anywhere;
-background: #f4f5f8; padding: .8rem; border-radius: 4px; font-size: .85rem; } .problem { color: #a11; }
-@media (max-width: 40rem) { article { grid-template-columns: 1fr; } }
-"""
-
-
-def page(title: str, note: str, previews: Sequence[Preview]) -> str:
-    """The samples as one self-contained HTML page; what the loss counts is marked green."""
-    head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>"
-    legend = f"<h1>{escape(title)}</h1><p>{escape(note)}. <mark>The loss counts what is marked.</mark></p>"
-    return head + legend + "".join(map(_article, previews)) + "</html>\n"
-
-
-def _article(preview: Preview) -> str:
-    images = "".join(f'<img alt="image {n}" src="{_data_uri(im)}">' for n, im in enumerate(preview.images))
-    parts = [f"<h2>{escape(preview.sample.key)}</h2>"]
-    for turn in preview.sample.turns:
-        said = escape(_turn_text(turn))
-        said = f"<mark>{said}</mark>" if turn.trained else said
-        parts.append(f"<p><b>{turn.role}</b> {said} <small>{escape(_origin(turn))}</small></p>")
-    if preview.problem:
-        parts.append(f"<p class=problem>{escape(preview.problem)}</p>")
-    if preview.runs is not None:
-        total, counted = _token_counts(preview.runs)
-        runs = (
-            f"<mark>{escape(run.text)}</mark>" if run.trained else escape(run.text) for run in preview.runs
-        )
-        parts.append(
-            f"<p><small>{total} tokens, {counted} of them trained</small></p><pre>{''.join(runs)}</pre>"
-        )
-    if preview.sample.meta:
-        parts.append(f"<p><small>{escape(_meta(preview.sample))}</small></p>")
-    return f"<article><div>{images}</div><div>{''.join(parts)}</div></article>"
-
-
-def _data_uri(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,4 +1,4 @@
-"""What a finished run has to show: the typed form of RUN/results.json."""
+"""The results of a finished run: the typed form of RUN/results.json."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class RecipeText(Value):
     """The recipe as run.
 
     Attributes:
-        name: of the recipe.
-        seed: everything random follows from it.
+        name: name of the recipe.
+        seed: seed of everything random.
         text: the whole recipe as YAML, overrides applied.
     """
 
@@ -42,7 +42,7 @@ class ShownMeasure(Value):
         count: items measured.
         unit: "share" (0..1, shown as percent), "percent" (0..100), "words", "score" or "count".
         higher_is_better: None where neither direction is good in itself (length).
-        baseline: what the best answer scores that does not look at the image; None where there is none.
+        baseline: score of the best answer that ignores the image; None where there is none.
     """
 
     benchmark: str
@@ -61,9 +61,9 @@ class StageResult(Value):
 
     Attributes:
         name: "align", "pretrain", "sft", ...
-        trained: the parts of the model that were trained, e.g. ("projector",).
-        parameters_trained, samples, steps: how many.
-        tokens: read in all, padding and images included; 0 where nobody counted.
+        trained: trained parts of the model, e.g. ("projector",).
+        parameters_trained, samples, steps: numbers of each.
+        tokens: number of tokens read, padding and images included; 0 where unknown.
         loss: (step, loss) as logged; None where it was not finite.
     """
 
@@ -89,7 +89,7 @@ class Change(Value):
     """The paired difference between two models on one measure, ``to`` minus ``from_`` (JSON: ``from``).
 
     Attributes:
-        difference, low, high: with the 95% interval of a paired bootstrap, in the measure's unit.
+        difference, low, high: difference and the 95% interval of a paired bootstrap, in the measure's unit.
     """
 
     benchmark: str
@@ -109,11 +109,12 @@ class Change(Value):
 
 
 class RoundGain(Value):
-    """What a round gained over the one before it, and whether that was worth it: :mod:`vila2.cycle.saturation`.
+    """What a round gained over the one before it, and whether that is enough (:mod:`vila2.cycle.saturation`).
 
     Attributes:
-        gain, low, high: points, with the paired 95% interval; less than ``delta`` is none.
-        items_needed: how many items would have decided where ``answer`` is "undecided".
+        gain, low, high: gain in points, with its paired 95% interval.
+        delta: smallest gain that counts.
+        items_needed: number of items that would decide, where ``answer`` is "undecided".
     """
 
     round: int = Field(ge=1)
@@ -131,11 +132,11 @@ class LayerResult(Value):
     """The captions of one layer over the training images.
 
     Attributes:
-        written_by: the model that wrote them; None of the original text.
-        captions: how many.
+        written_by: model that wrote the captions; None for the original text.
+        captions: number of captions.
         words_mean, words_sd: words per caption (paper: Table 1, "Avg #Words").
         status: number of captions by status ("ok", "truncated", ...).
-        measures: how true they are, where the truth is known.
+        measures: measures of the captions, where the truth is known.
     """
 
     name: str
@@ -172,8 +173,8 @@ class Example(Value):
     """An image with the captions of every round.
 
     Attributes:
-        image: a ``data:`` URI; nothing else may stand here, the page loads nothing from outside.
-        truth: what is really to be seen, if it is known in words.
+        image: a ``data:`` URI and nothing else, since the page loads nothing from outside.
+        truth: truth about the image, if it is known in words.
     """
 
     key: str
@@ -187,17 +188,17 @@ class Results(Value):
 
     Attributes:
         title: heading of the page.
-        recipe: as run.
-        vila2_version: that ran it.
-        models: VILA_0, VILA_1, ... in order.
+        recipe: recipe as run.
+        vila2_version: version that ran it.
+        models: VILA_0, VILA_1, ... in order, then the controls.
         changes: paired differences between models.
-        gains: of every round, where the recipe says when to stop.
-        best: the round that goes on.
+        gains: gain of every round, where the recipe says when to stop.
+        best: model that goes on after the rounds.
         layers: the original text, then each round's captions.
-        merge: of these layers, where specialists take part.
+        merge: merge of these layers, where specialists take part.
         examples: images with the captions of each round.
-        examples_title: heading over them.
-        notes: honest sentences about the run, e.g. what the shipped parts were taught.
+        examples_title: heading of the examples.
+        notes: sentences on the limits of the run, e.g. what the shipped parts were taught.
     """
 
     title: str
@@ -222,11 +223,10 @@ def parse_results(data: Mapping[str, Any] | Results) -> Results:
     """Checks results and gives them their types.
 
     Args:
-        data: the content of results.json, or results that are already typed.
+        data: content of results.json, or results that are already typed.
 
     Raises:
-        DataError: a wrong, missing or unknown entry (all named at once), or a claim whose span lies outside
-            its text (names the example's key).
+        DataError: an entry is wrong, missing or unknown, or a claim's span lies outside its text.
     """
     if isinstance(data, Results):
         results = data
@@ -290,8 +290,8 @@ def _check_spans(example: Example) -> None:
         for claim in caption.claims:
             if not 0 <= claim.start < claim.end <= len(caption.text):
                 raise DataError(
-                    f"example {example.key!r}, layer {caption.layer!r}: {claim.kind} claim {claim.subject!r} spans "
-                    f"characters {claim.start} to {claim.end} of a text of {len(caption.text)}",
-                    hint="a span counts characters (not bytes or tokens) of the caption's text, end exclusive, "
-                    "and covers at least one",
+                    f"example {example.key!r}, layer {caption.layer!r}: {claim.kind} claim {claim.subject!r} "
+                    f"spans characters {claim.start} to {claim.end} of a text of {len(caption.text)}",
+                    hint="a span counts characters (not bytes or tokens) of the caption's text; it covers at "
+                    "least one, and its end is exclusive",
                 )

@@ -1,20 +1,22 @@
-"""The page of studies: for each the paper's finding, a table of ours beside the paper's, and what ours says of it."""
+"""The page of studies: the paper's finding, our figures beside the paper's, and what ours say of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, cast
 
 from markupsafe import Markup
 
 from vila2.data.atomic import write_text_atomic
 from vila2.report.arms_chart import arms_svg
 from vila2.report.numbers import places, unit_label, written, written_amount, written_half_width
+from vila2.report.page import for_html
+from vila2.report.study_results import StudiesResults, StudyArm, StudyCell, StudyResult
 from vila2.report.templates import filled
 
-#: What stands where the text of the paper that we have lacks a table's cell.
+#: Cell of a table that is missing in our source of the paper.
 NOT_IN_SOURCE = "not in source"
 
 
@@ -22,31 +24,38 @@ def write_studies_page(results: Mapping[str, Any], path: Path) -> None:
     """Renders the page; the same results give the same bytes.
 
     Args:
-        results: what :func:`vila2.studies.reproduce.reproduce` returns as ``results``.
-        path: of the HTML file; written atomically.
+        results: ``results`` of :func:`vila2.studies.reproduce.reproduce`.
+        path: path of the HTML file; written atomically.
     """
+    done = cast(StudiesResults, results)
     studies = [
-        (study, Markup(arms_svg(study)), *study_table(study), why_stopped(study, results["seeds"]))
-        for study in results["studies"]
+        (study, Markup(arms_svg(study)), *study_table(study), why_stopped(study, done["seeds"]))
+        for study in done["studies"]
     ]
-    page = filled("studies.jinja", results=results, studies=studies, several=len(results["seeds"]) > 1)
-    write_text_atomic(path, page)
+    expected = {
+        study["name"]: [[one["expected"], one["found"], one["answer"]] for one in study["expectations"]]
+        for study in done["studies"]
+    }
+    several = len(done["seeds"]) > 1
+    page = filled("studies.jinja", results=results, studies=studies, expected=expected, several=several)
+    write_text_atomic(path, for_html(page))
 
 
 def write_studies_markdown(results: Mapping[str, Any], path: Path) -> None:
-    """The same as a Markdown document, to be kept beside other documents; its pictures go to ``figures`` beside it.
+    """Writes the same as Markdown, for a folder of documents; the pictures go to ``figures`` beside it.
 
     Args:
-        results: as of :func:`write_studies_page`.
-        path: of the file; written atomically, as are the pictures.
+        results: as for :func:`write_studies_page`.
+        path: path of the file; written atomically, as are the pictures.
     """
-    seeds = ", ".join(map(str, results["seeds"]))
-    over = "scenes" if len(results["seeds"]) == 1 else "seeds (Student's t)"
+    done = cast(StudiesResults, results)
+    seeds = ", ".join(map(str, done["seeds"]))
+    over = "scenes" if len(done["seeds"]) == 1 else "seeds (Student's t)"
     lines = [
-        f"Size “{results['size']}”, seeds {seeds}; ±: half the 95% interval over {over}. In pictures the small dots are "
-        "seeds, and the dashed line stands at the first row's mean."
+        f"Size “{done['size']}”, seeds {seeds}; ±: half the 95% interval over {over}. In pictures the "
+        "small dots are seeds, and the dashed line stands at the first row's mean."
     ]
-    for study in results["studies"]:
+    for study in done["studies"]:
         headings, rows = study_table(study)
         lines += [
             "",
@@ -74,7 +83,7 @@ def write_studies_markdown(results: Mapping[str, Any], path: Path) -> None:
         ]
         if study["note"]:
             lines += ["", study["note"]]
-        if stopped := why_stopped(study, results["seeds"]):
+        if stopped := why_stopped(study, done["seeds"]):
             lines += ["", "When rounds ended:", "", *(f"- {line}" for line in stopped)]
     write_text_atomic(path, "\n".join(lines) + "\n")
 
@@ -83,14 +92,16 @@ def _markdown_row(cells: list[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def study_table(study: Mapping[str, Any], *, short: bool = False) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows: each arm with every measure, ours ± half its 95% interval, and beside it the paper's.
+def study_table(result: Mapping[str, Any], *, short: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: every measure of each arm, ours ± half its 95% interval, and the paper's beside it.
 
-    Where it is known, the tokens that the arm was trained on, mean over seeds, stand last.
+    The last column is the number of tokens that the arm was trained on (mean over seeds), where it is known.
 
-    The paper's column of a measure is left out where our source of the paper has no cell of it; the last line
-    says so once for all arms, unless it is to be ``short``.
+    Args:
+        result: one of the ``studies`` in the results.
+        short: leave out the last row, which names the measures that our source of the paper has no cells of.
     """
+    study = cast(StudyResult, result)
     measures = study["measures"]
     known = [m for m in measures if any(_has(arm, m) for arm in study["arms"])]
     headings = ["arm"]
@@ -119,8 +130,8 @@ def study_table(study: Mapping[str, Any], *, short: bool = False) -> tuple[list[
     return headings, [*rows, last] if len(known) < len(measures) and not short else rows
 
 
-def why_stopped(study: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
-    """Why rounds ended, of each seed; arms whose rounds are the same ones are told once."""
+def why_stopped(study: StudyResult, seeds: Sequence[int]) -> list[str]:
+    """The reason why rounds ended, by seed; arms that share their rounds are named once."""
     told = [
         f"seed {seed}: {why}"
         for number, seed in enumerate(seeds)
@@ -130,11 +141,11 @@ def why_stopped(study: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
     return list(dict.fromkeys(told))
 
 
-def _has(arm: Mapping[str, Any], measure: str) -> bool:
+def _has(arm: StudyArm, measure: str) -> bool:
     return arm["cells"][measure]["paper"] != NOT_IN_SOURCE
 
 
-def _value(cell: Mapping[str, Any]) -> str:
+def _value(cell: StudyCell) -> str:
     decimals = places(cell["unit"], [cell["value"]])
     half = written_half_width(cell["low"], cell["high"], cell["unit"], decimals)
     return written(cell["value"], cell["unit"], decimals) + half

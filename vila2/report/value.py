@@ -1,4 +1,4 @@
-"""What all parts of results.json have in common: frozen, nothing unknown, and numbers that may be missing."""
+"""The base of all parts of results.json: frozen, without unknown fields; numbers may be missing."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def _sentence(
     before: str, after: str, changes: Sequence[Change], measures: dict[tuple[str, str], ShownMeasure]
 ) -> str:
     def named(change: Change) -> str:
-        return f"{plain_name(change, changes)} ({_amount(change, measures.get((change.benchmark, change.name)))})"
+        measure = measures.get((change.benchmark, change.name))
+        return f"{plain_name(change, changes)} ({_amount(change, measure)})"
 
     rose = [named(change) for change in changes if change.direction > 0]
     fell = [named(change) for change in changes if change.direction < 0]
@@ -50,7 +51,10 @@ def _sentence(
         parts.append(f"{_list(fell)} fell")
     if not parts:
         names = _list(untold) if len(untold) <= _NAMED else f"any of the {len(untold)} measures"
-        return f"From {before} to {after} no change can be told from chance in {names}: every 95% interval includes zero."
+        return (
+            f"From {before} to {after} no change can be told from chance in {names}: "
+            "every 95% interval includes zero."
+        )
     if untold:
         names = _list(untold) if len(untold) <= _NAMED else f"the other {len(untold)} measures"
         parts.append(f"no change can be told from chance in {names}")

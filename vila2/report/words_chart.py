@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vila2.report.axis import Axis, make_axis
 from vila2.report.results_page import LayerResult
 
-WIDTH = 640.0
+WIDTH = 500.0
 ROW_HEIGHT = 30.0
 _LEFT, _RIGHT = 118.0, 96.0
 

@@ -12,6 +12,7 @@ from vila2.data.images import image_data_uri
 from vila2.data.shards import ShardDataset
 from vila2.evaluate.measures.stored import scored_items
 from vila2.report.page import write_report
+from vila2.report.run_facts import record_facts
 from vila2.specialist.making_steps import HELD_OUT, BuildResults
 from vila2.specialist.result_rows import (
     ChangeRow,
@@ -94,7 +95,7 @@ def write_specialist_results(job: Job, made: Made, folder: Path) -> SpecialistRe
         "notes": _notes(job, made),
     }
     write_json_atomic(folder / "results.json", results)
-    write_report(results, folder / "report.html")
+    write_report(results, folder / "report.html", record_facts(folder))
     return results
 
 

@@ -98,7 +98,8 @@ def _preview(job: Job, folder: Path, step: StepResult, start: StepResult, show: 
         start: step that prepared its model.
         show: called at the end.
     """
-    from vila2.report.preview import page, preview_samples
+    from vila2.report.preview import preview_samples
+    from vila2.report.preview_page import page
 
     target, built = folder / "preview.html", _built(step)
     style = next(iter(job.recipe.stages.values())).style
