@@ -62,7 +62,7 @@ class LayerFigures(TypedDict):
     words_mean: float
     words_sd: float
     status: dict[str, int]
-    measures: list[dict[str, Any]]
+    measures: list[MeasureResult]
 
 
 class CaptionRow(TypedDict):

@@ -32,7 +32,7 @@ class Tally(Protocol):
     def add(self, sample: Sample) -> None:
         """Counts a sample."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Mapping[str, Any]:
         """Gives the counts as JSON values."""
         ...
 
@@ -42,7 +42,7 @@ class _Piece(TypedDict):
 
     shards: dict[str, list[dict[str, Any]]]
     rejected: dict[str, int]
-    tally: dict[str, Any]
+    tally: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

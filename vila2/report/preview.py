@@ -156,10 +156,10 @@ def _runs(encoder: ConversationEncoder, ids: Sequence[int], labels: Sequence[int
     runs = []
     for trained, group in groupby(zip(ids, labels, strict=True), key=lambda pair: pair[1] != -100):
         run = [token for token, _ in group]
-        pieces = []
+        pieces: list[str] = []
         for is_image, tokens in groupby(run, key=lambda token: token == image):
             some = list(tokens)
-            pieces.append(f"{encoder.image_token}×{len(some)}" if is_image else tokenizer.decode(some))
+            pieces.append(f"{encoder.image_token}×{len(some)}" if is_image else str(tokenizer.decode(some)))
         runs.append(TokenRun("".join(pieces), len(run), trained))
     return tuple(runs)
 

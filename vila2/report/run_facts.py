@@ -116,7 +116,9 @@ def _step_folders(folder: Path) -> list[Path]:
 
 def _step_time(folder: Path) -> StepTime | None:
     try:
-        done = read_done(folder) or {}
+        done = read_done(folder)
+        if done is None:
+            return None
         _instant(done["finished"])
         return StepTime(name=done["name"], seconds=done["seconds"], finished=done["finished"])
     except (OSError, RunError, LookupError, TypeError, ValueError):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from vila2.data.sample import Sample
     from vila2.data.shards import Reject
+    from vila2.evaluate.measures.items import MeasureResult
     from vila2.specialist.build_tally import KindCount
 
 #: Name of the dataset of images that are asked about and not trained on.
@@ -124,7 +125,7 @@ class AskResults(TypedDict):
         statuses: numbers of answers by status.
     """
 
-    measures: list[dict[str, Any]]
+    measures: list[MeasureResult]
     questions: int
     statuses: dict[str, int]
 
