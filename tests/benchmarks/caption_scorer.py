@@ -1,6 +1,6 @@
 """Agreement of our caption scores with people: Kendall's tau with the expert ratings of Flickr8k.
 
-    VILA2_REALDATA=FOLDER python tests/benchmarks/caption_scorer.py
+    VILA2_REALDATA=FOLDER python -m tests.benchmarks.caption_scorer
 
 Three experts rated each caption from 1 to 4. As is usual (SPICE, CLIPScore), captions that are among the
 references of their image are left out, and each rating counts as one item. A hash splits the images into two

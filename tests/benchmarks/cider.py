@@ -1,4 +1,4 @@
-"""How long CIDEr-D takes on a benchmark of a thousand captions: python tests/benchmarks/cider.py"""
+"""How long CIDEr-D takes on a benchmark of a thousand captions: python -m tests.benchmarks.cider"""
 
 from __future__ import annotations
 

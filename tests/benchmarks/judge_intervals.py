@@ -1,6 +1,6 @@
 """How often the judge's 95% intervals hold the truth on simulated votes, and how long the statistics take.
 
-    PYTHONPATH=. python tests/benchmarks/judge_intervals.py
+    python -m tests.benchmarks.judge_intervals
 
 A judge votes by a layer's quality and by a taste for length. Images differ in how hard they are, and each is
 compared up to three times. The truth is the strengths that went in, and the win rate at equal length,

@@ -1,7 +1,7 @@
 """Useful tokens a second of training on packs, and of the usual random batches padded to their longest.
 
-    python tests/benchmarks/packed_training.py
-    python tests/benchmarks/packed_training.py --device cuda --size 1b --json packed.json
+    python -m tests.benchmarks.packed_training
+    python -m tests.benchmarks.packed_training --device cuda --size 1b --json packed.json
 
 Both ways train one model of our family with random weights on the same samples, turn about, so that a
 disturbance of the machine meets both: projector and language model learn, the vision tower is frozen. A

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_llava import build_tiny_llava
+
+from tests.caption.tiny_llava import build_tiny_llava
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from tiny_llava import picture
 
+from tests.caption.tiny_llava import picture
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.engine.protocol import GenerationSettings, Request
 from vila2.engine.transformers_engine import TransformersEngine

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 from PIL import Image
-from tiny_families import FAMILIES
 
+from tests.model.tiny_families import FAMILIES
 from vila2.caption.asked_captions import annotate
 from vila2.caption.recaption import recaption
 from vila2.data.sample import ImagePart, Sample, assistant, user

@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from scripted import Scripted, lines
-from tiny_llava import picture
 
+from tests.caption.scripted import Scripted, lines
+from tests.caption.tiny_llava import picture
 from vila2.caption.photo_files import find_photos
 from vila2.caption.photos import recaption_photos
 from vila2.caption.prompts import DEFAULT_PROMPTS

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from tiny_llava import picture
 from typer.testing import CliRunner
 
+from tests.caption.tiny_llava import picture
 from vila2.caption.photos import PhotoOutput, find_images, recaption_photos
 from vila2.caption.prompts import DEFAULT_PROMPTS
 from vila2.cli.recaption import recaption as command

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tiny_llava import picture
 
+from tests.caption.tiny_llava import picture
 from vila2.caption.attempts import Attempts
 from vila2.caption.caption_job import describe_settings
 from vila2.caption.prompts import PROMPTS

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripted import lines
-from tiny_llava import picture
 from typer.testing import CliRunner
 
+from tests.caption.scripted import lines
+from tests.caption.tiny_llava import picture
 from vila2.cli.main import app
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import write_dataset

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from scripted import Scripted, lines
-from tiny_llava import picture
 
+from tests.caption.scripted import Scripted, lines
+from tests.caption.tiny_llava import picture
 from vila2.caption.layer_redo import redo_layer
 from vila2.caption.photo_output import PhotoOutput
 from vila2.caption.photos import recaption_photos

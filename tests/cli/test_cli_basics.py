@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from plain_steps import Plain, plain_step
 from typer.testing import CliRunner
 
+from tests.run.plain_steps import Plain, plain_step
 from vila2 import __version__
 from vila2.cli.main import app
 from vila2.data.atomic import write_text_atomic

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from merge_layers import said, world, world_layers
-from plain_steps import Plain, plain_step
 from typer.testing import CliRunner
 
+from tests.merge.merge_layers import said, world, world_layers
+from tests.run.plain_steps import Plain, plain_step
 from vila2.cli.main import app
 from vila2.data.layers import Layer, write_layer
 from vila2.data.shards import ShardDataset

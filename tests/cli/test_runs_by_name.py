@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-from plain_steps import Plain, plain_step
 from typer.testing import CliRunner
 
+from tests.caption.tiny_llava import build_tiny_llava
+from tests.run.plain_steps import Plain, plain_step
 from vila2.cli.main import app
 from vila2.cli.run import read_recipe
 from vila2.data.annotations import Annotation
@@ -21,9 +21,6 @@ from vila2.run.digests import digest_path
 from vila2.run.run_model import link_model, named_model
 from vila2.run.steps import Run
 from vila2.sources.import_step import open_dataset
-
-sys.path.append(str(Path(__file__).parents[1] / "caption"))
-from tiny_llava import build_tiny_llava
 
 MINIATURE = Path(__file__).parents[2] / "examples/miniature.yaml"
 COUNT = 4

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from finding_site import finding_installed
+
+from tests.cycle.finding_site import finding_installed
 
 #: A whole cycle on tiny models; its specialist is the plugin of ``site``.
 TINY_RECIPE = """

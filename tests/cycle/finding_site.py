@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tiny_specialist import install_finding
+from tests.plugin.tiny_specialist import install_finding
 
 
 @contextmanager

@@ -4,8 +4,8 @@ import json
 import sys
 
 import pytest
-from packages import install
 
+from tests.plugin.packages import install
 from vila2.cycle.improve import run_recipe
 from vila2.data.shards import write_dataset
 from vila2.errors import PluginError, RecipeError

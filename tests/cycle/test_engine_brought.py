@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from packages import install
 from typer.testing import CliRunner
 
+from tests.plugin.packages import install
 from vila2.cli.main import app
 from vila2.cycle.improve import run_recipe
 from vila2.errors import EngineError

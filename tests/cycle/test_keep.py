@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import TINY_RECIPE
 
+from tests.cycle.conftest import TINY_RECIPE
 from vila2.cycle.improve import run_recipe
 from vila2.errors import RunError
 from vila2.model.loading import locate

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from timeless_page import timeless
+
+from tests.cycle.timeless_page import timeless
 
 ROOT = Path(__file__).parents[2]
 RECIPE = """
@@ -27,7 +28,7 @@ report: {examples: 3}
 """
 CODE = """
 import sys
-from killable_run import end_at
+from tests.run.killable_run import end_at
 from vila2.cli.main import main
 
 touch, place = sys.argv.pop(1), sys.argv.pop(1)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_llava import build_tiny_llava
 
+from tests.caption.tiny_llava import build_tiny_llava
 from vila2.cycle.improve import improve, run_recipe
 from vila2.cycle.specialist_augmentation import share_of_images, specialist_augment
 from vila2.cycle.training import Cycle

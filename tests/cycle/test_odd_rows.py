@@ -5,8 +5,8 @@ import logging
 
 import pytest
 from PIL import Image
-from tiny_families import FAMILIES
 
+from tests.model.tiny_families import FAMILIES
 from vila2.cli.tables import print_plan
 from vila2.cycle.improve import improve, run_recipe
 from vila2.cycle.usable import check_usable, unusable_line

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from timeless_page import timeless
 
+from tests.cycle.timeless_page import timeless
 from vila2.cycle.improve import improve
 from vila2.errors import DataError
 from vila2.recipe.file.recipe_file import load_recipe

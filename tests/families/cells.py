@@ -12,10 +12,10 @@ import pytest
 import torch
 import yaml
 from click.testing import Result
-from outcomes import OUTCOMES, REFUSALS
-from tiny import photo
 from typer.testing import CliRunner
 
+from tests.families.outcomes import OUTCOMES, REFUSALS
+from tests.families.tiny import photo
 from vila2.cli.main import app
 from vila2.data.sample import ImagePart, Sample, TextPart, assistant, user
 from vila2.data.shards import write_dataset

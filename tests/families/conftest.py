@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from outcomes import write_table
-from tiny import FAMILIES
 
+from tests.families.outcomes import write_table
+from tests.families.tiny import FAMILIES
 from vila2.model.generalist import Generalist, load_generalist
 
 

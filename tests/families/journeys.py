@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 import yaml
-from cells import PLAIN, Refused, captions, stage_of, vila2
 
+from tests.families.cells import PLAIN, Refused, captions, stage_of, vila2
 from vila2.data.layers import Layer
 from vila2.errors import Vila2Error
 from vila2.model.generalist import load_generalist

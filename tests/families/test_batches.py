@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from tiny import FAMILIES, photo
 
+from tests.families.tiny import FAMILIES, photo
 from vila2.data.sample import ImagePart, Sample, TextPart, assistant, user
 from vila2.model.conversation import IGNORED, ConversationEncoder
 from vila2.packing.collate import Collator

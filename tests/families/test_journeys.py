@@ -1,9 +1,10 @@
 """The matrix of families, its long cells."""
 
 import pytest
-from cells import in_matrix
-from journeys import SLOW
-from tiny import FAMILIES
+
+from tests.families.cells import in_matrix
+from tests.families.journeys import SLOW
+from tests.families.tiny import FAMILIES
 
 
 @pytest.mark.slow

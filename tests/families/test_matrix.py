@@ -1,8 +1,9 @@
 """The matrix of families: each cell works, or is refused by name before any work."""
 
 import pytest
-from cells import FAST, in_matrix
-from tiny import FAMILIES
+
+from tests.families.cells import FAST, in_matrix
+from tests.families.tiny import FAMILIES
 
 
 @pytest.mark.parametrize("cell", FAST)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 import yaml
-from cells import PLAIN, Refused, recipe, vila2
 
+from tests.families.cells import PLAIN, Refused, recipe, vila2
 from vila2.errors import TrainingError
 from vila2.model.conversation import Encoded
 from vila2.packing.collate import Collator
@@ -48,8 +48,7 @@ def test_a_chat_stage_of_a_model_without_a_template_is_refused_before_it(saved, 
 
 
 def test_adapters_hang_on_the_language_model_alone(loaded):
-    from tiny import FAMILIES
-
+    from tests.families.tiny import FAMILIES
     from vila2.train.lora import adapted_layers
 
     for family in FAMILIES:

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
-from cells import captions, stage_of, vila2
-from tiny import photo
 
+from tests.families.cells import captions, stage_of, vila2
+from tests.families.tiny import photo
 from vila2.data.branches import TakenApart, take_apart
 from vila2.data.sample import ImagePart, Sample, TextPart, Turn, assistant, user
 from vila2.data.shards import write_dataset

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import templates
-from making import (
+from transformers import AutoConfig
+
+from tests.families import templates
+from tests.families.making import (
     CHATML,
     QWEN_IMAGES,
     TOWER,
@@ -25,8 +27,6 @@ from making import (
     tokenizer_of,
     write_json,
 )
-from transformers import AutoConfig
-
 from vila2.model.assemble import assemble
 
 __all__ = ["FAMILIES", "photo"]
@@ -319,7 +319,7 @@ def save_florence2(folder: Path) -> None:
 
 def save_ours(folder: Path) -> None:
     """A model of our own family, whose large images are tiles."""
-    from tiny_models import save_language, save_tower
+    from tests.model.tiny_models import save_language, save_tower
 
     parts = folder.with_name(folder.name + "-parts")
     tower = save_tower(parts / "tower", "siglip_vision_model")

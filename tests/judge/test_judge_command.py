@@ -12,11 +12,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from judging import two_layers, write_layer, write_set, wrong
-from plain_steps import Plain, plain_step
-from tiny_llava import build_tiny_llava
 from typer.testing import CliRunner
 
+from tests.caption.tiny_llava import build_tiny_llava
+from tests.judge.judging import two_layers, write_layer, write_set, wrong
+from tests.run.plain_steps import Plain, plain_step
 from vila2.cli.main import app
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from judging import Judge, blind, first_shown, longer, looking, two_layers, write_layer
 
+from tests.judge.judging import Judge, blind, first_shown, longer, looking, two_layers, write_layer
 from vila2.data.layers import Layer, original_layer
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import GenerationSettings

@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from judging import color_of, two_layers, write_layer, write_set, wrong
 
+from tests.judge.judging import color_of, two_layers, write_layer, write_set, wrong
 from vila2.data.layers import original_layer
 from vila2.data.sample import Sample, assistant
 from vila2.data.shards import ShardDataset, write_dataset

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from judging import COLORS, two_layers
 from PIL import Image
 
+from tests.judge.judging import COLORS, two_layers
 from vila2.errors import RunError
 from vila2.judge.judging_job import PERSON, Work, open_votes, write_judged
 from vila2.judge.person import Session

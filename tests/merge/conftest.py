@@ -1,8 +1,8 @@
 """Datasets of the miniature world for the tests of the merge."""
 
 import pytest
-from merge_layers import world, world_layers
 
+from tests.merge.merge_layers import world, world_layers
 from vila2.data.shards import ShardDataset
 
 

@@ -1,7 +1,6 @@
 """Merges for tests: the settings they share, hand-made layers, and what became of them."""
 
-from merge_layers import grounded, reads, said, write_layer
-
+from tests.merge.merge_layers import grounded, reads, said, write_layer
 from vila2.data.layers import Layer, original_layer
 from vila2.merge.fates import read_fates
 from vila2.merge.merging import merge_layers

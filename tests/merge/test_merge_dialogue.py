@@ -3,7 +3,8 @@
 from collections import Counter
 
 import pytest
-from merge_jobs import (
+
+from tests.merge.merge_jobs import (
     LEFT,
     RIGHT,
     captions,
@@ -12,8 +13,7 @@ from merge_jobs import (
     hand_made,
     merged,
 )
-from merge_layers import grounded, said, write_layer
-
+from tests.merge.merge_layers import grounded, said, write_layer
 from vila2.data.annotations import Annotation
 from vila2.data.layers import original_layer
 from vila2.data.sample import BoxPart, TextPart, Turn, assistant, user

@@ -4,9 +4,9 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from merge_jobs import CAPTION, captions, everywhere, fates, hand_made, merged
-from merge_layers import said, write_layer
 
+from tests.merge.merge_jobs import CAPTION, captions, everywhere, fates, hand_made, merged
+from tests.merge.merge_layers import said, write_layer
 from vila2.data.layers import original_layer
 from vila2.data.sample import TextPart, assistant, user
 from vila2.merge.answer_sentences import Sentence

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from merge_layers import grounded, said, write_layer
 
+from tests.merge.merge_layers import grounded, said, write_layer
 from vila2.data.layers import Layer, original_layer
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset

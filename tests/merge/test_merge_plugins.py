@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from merge_jobs import (
+
+from tests.merge.merge_jobs import (
     LEFT,
     RIGHT,
     captions,
@@ -14,9 +15,8 @@ from merge_jobs import (
     fates,
     merged,
 )
-from merge_layers import grounded, reads, relates, said, write_layer
-from packages import install_specialist
-
+from tests.merge.merge_layers import grounded, reads, relates, said, write_layer
+from tests.plugin.packages import install_specialist
 from vila2.data.layers import original_layer
 from vila2.data.sample import assistant, user
 from vila2.errors import PluginError

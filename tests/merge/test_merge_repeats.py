@@ -3,9 +3,9 @@
 import time
 
 import pytest
-from merge_jobs import LEFT, everywhere, fates, hand_made, merged
-from merge_layers import said
 
+from tests.merge.merge_jobs import LEFT, everywhere, fates, hand_made, merged
+from tests.merge.merge_layers import said
 from vila2.claims.names import Vocabulary
 from vila2.claims.reading import read_claims
 from vila2.data.claims import Claim

@@ -3,8 +3,8 @@
 from collections import Counter
 
 import pytest
-from merge_jobs import Killed, captions, fates, files, hand_made, merged
 
+from tests.merge.merge_jobs import Killed, captions, fates, files, hand_made, merged
 from vila2.data.layers import Layer
 from vila2.errors import DataError
 from vila2.merge.fate_counts import tally_merge

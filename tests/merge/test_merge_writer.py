@@ -1,8 +1,8 @@
 """A model as the writer of merged paragraphs: judged, counted, and resumed after a kill."""
 
 import pytest
-from merge_jobs import Killed, files, hand_made, merged
 
+from tests.merge.merge_jobs import Killed, files, hand_made, merged
 from vila2.data.layers import Layer, original_layer
 from vila2.engine.protocol import Answer
 from vila2.errors import RunError

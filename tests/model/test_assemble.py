@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import SIZE, characters, lively, picture, save_language, save_tower
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
@@ -15,6 +14,7 @@ from transformers import (
     CLIPModel,
 )
 
+from tests.model.tiny_models import SIZE, characters, lively, picture, save_language, save_tower
 from vila2.errors import ModelError
 from vila2.model.assemble import assemble
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_models import save_language, save_tower
 
+from tests.families import tiny
+from tests.model.tiny_models import save_language, save_tower
 from vila2.errors import ModelError
 from vila2.evaluate.measures.dual_encoder import DualEncoder
 from vila2.model.assemble import assemble

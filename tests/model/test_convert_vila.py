@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tiny_models import SIZE, picture, save_language, save_tower
 from torch import nn
 from torch.nn.functional import interpolate, pad
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText
 from typer.testing import CliRunner
 
+from tests.model.tiny_models import SIZE, picture, save_language, save_tower
 from vila2.cli.main import app
 from vila2.errors import ModelError
 from vila2.model.convert_vila import convert_vila

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_families import FAMILIES
-from tiny_models import picture, save_language
 from transformers import (
     AutoModelForCausalLM,
 )
 
+from tests.model.tiny_families import FAMILIES
+from tests.model.tiny_models import picture, save_language
 from vila2.errors import ModelError
 from vila2.model.generalist import load_generalist, parts_of
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_models import PATCH, SIZE, save_language
 from torch.nn.functional import conv2d, gelu, layer_norm, linear, rms_norm
 from transformers import CLIPImageProcessorPil
 
+from tests.model.tiny_models import PATCH, SIZE, save_language
 from vila2.errors import ModelError
 from vila2.model.assemble import assemble
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_models import PATCH, SIZE, TOWERS, language_config, lively, tower_config
 
+from tests.model.tiny_models import PATCH, SIZE, TOWERS, language_config, lively, tower_config
 from vila2.errors import ModelError
 from vila2.model.configuration import Vila2Config
 from vila2.model.miniature import MiniatureVisionConfig

@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-import tiny
 from PIL import Image
 from transformers.utils import is_num2words_available, is_torchvision_available
 
+from tests.families import tiny
 from vila2.errors import ModelError
 from vila2.model.generalist import load_processor
 

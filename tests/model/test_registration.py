@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_models import save_language, save_tower
 
+from tests.model.tiny_models import save_language, save_tower
 from vila2.model.assemble import assemble
 
 LOAD = """

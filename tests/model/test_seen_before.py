@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_modeling import model_of, pixels
 
+from tests.model.test_modeling import model_of, pixels
 from vila2.model.seen_before import SeenBefore, remember_pictures
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tiny_families import FAMILIES
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
+from tests.model.tiny_families import FAMILIES
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.sample import BoxPart, PointPart, Sample, assistant, user
 from vila2.data.tokens import LOCATION_TOKENS, TokenSpec

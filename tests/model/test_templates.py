@@ -9,9 +9,9 @@ from itertools import groupby
 
 import pytest
 from PIL import Image
-from tiny_models import characters
 from transformers import CLIPImageProcessorPil, LlavaProcessor
 
+from tests.model.tiny_models import characters
 from vila2.data.sample import ImagePart, Sample, TextPart, Turn, assistant, user
 from vila2.errors import DataError, ModelError
 from vila2.model.conversation import IGNORED, ConversationEncoder

@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from PIL import Image
-from tiny_models import picture
 
+from tests.model.tiny_models import picture
 from vila2.errors import ModelError
 from vila2.model.multiscale import join_scales, put_together, take_apart
 from vila2.model.tiling import Tiling

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_registration import LOAD
-from tiny_models import SIZE, lively, picture, save_language, save_tower
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, Siglip2ImageProcessorPil
 
+from tests.model.test_registration import LOAD
+from tests.model.tiny_models import SIZE, lively, picture, save_language, save_tower
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import ModelError
 from vila2.model.assemble import assemble

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiny_models import SIZE, characters, save_language, save_tower, tower_config
 from transformers import (
     AutoModelForImageTextToText,
     CLIPImageProcessorPil,
@@ -17,6 +16,7 @@ from transformers import (
     Qwen2VLImageProcessorPil,
 )
 
+from tests.model.tiny_models import SIZE, characters, save_language, save_tower, tower_config
 from vila2.model.assemble import assemble
 
 TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -4,9 +4,9 @@ import io
 
 import pytest
 import torch
-from tiny_families import FAMILIES
-from tiny_models import SIZE, language_config, lively, picture, tower_config
 
+from tests.model.tiny_families import FAMILIES
+from tests.model.tiny_models import SIZE, language_config, lively, picture, tower_config
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import TrainingError
 from vila2.model.configuration import Vila2Config

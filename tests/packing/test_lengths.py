@@ -4,8 +4,8 @@ import io
 
 import pytest
 from PIL import Image
-from tiny_families import FAMILIES
 
+from tests.model.tiny_families import FAMILIES
 from vila2.data.images import image_size
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import DataError

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from packages import install, install_specialist
 
+from tests.plugin.packages import install, install_specialist
 from vila2.errors import DataError, EngineError, PluginError
 from vila2.plugin.checks import check_plugin
 from vila2.plugin.discovery import Switch

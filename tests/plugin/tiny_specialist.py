@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from packages import install
+from tests.plugin.packages import install
 
 CODE = """
 import vila2

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_recipe import GOOD
+
+from tests.recipe.small_recipe import GOOD
 
 
 @pytest.fixture

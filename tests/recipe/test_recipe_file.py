@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from small_recipe import GOOD, KNOWN
 
+from tests.recipe.small_recipe import GOOD, KNOWN
 from vila2.errors import RecipeError
 from vila2.recipe.checks.across import cross_problems
 from vila2.recipe.checks.problems import Problem

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
-from small_recipe import GOOD
 
+from tests.recipe.small_recipe import GOOD
 from vila2.errors import RecipeError
 from vila2.recipe.file.recipe_file import load_recipe, recipe_to_yaml
 from vila2.recipe.parts.values import LARGEST

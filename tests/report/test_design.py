@@ -15,10 +15,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from report_results import DOT, change, small
-from test_judge_page import results as judged
-from test_report_page import Page
 
+from tests.report.report_results import DOT, change, small
+from tests.report.test_judge_page import results as judged
+from tests.report.test_report_page import Page
 from vila2.data.sample import BoxPart, ImagePart, Sample, Turn, user
 from vila2.report.judge_page import write_judge_page
 from vila2.report.page import render_page

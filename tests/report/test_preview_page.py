@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import re
 
-from report_results import DOT
-from test_report_page import HOSTILE, Page
-
+from tests.report.report_results import DOT
+from tests.report.test_report_page import HOSTILE, Page
 from vila2.data.annotations import Annotation
 from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn, assistant, user
 from vila2.report.preview import preview_samples

@@ -8,8 +8,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from hypothesis import example, given, settings, strategies as st
-from report_results import small
 
+from tests.report.report_results import small
 from vila2.report import loss_chart
 from vila2.report.arms_chart import arms_panels, arms_svg
 from vila2.report.axis import make_axis

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from report_results import small
 from typer.testing import CliRunner
 
+from tests.report.report_results import small
 from vila2.cli.report import report
 from vila2.errors import DataError, RunError
 from vila2.report.results_page import Results, parse_results, read_results

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from report_results import caption, claim, example, measure, small
 
+from tests.report.report_results import caption, claim, example, measure, small
 from vila2.errors import DataError
 from vila2.report.merge_tables import merge_line
 from vila2.report.page import render_page, write_report

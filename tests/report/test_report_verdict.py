@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from report_results import change, measure, small
-
+from tests.report.report_results import change, measure, small
 from vila2.report.results_page import parse_results
 from vila2.report.summary import summary_table
 from vila2.report.verdict_card import verdict

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from report_results import small
-from test_report_page import Page
-
+from tests.report.report_results import small
+from tests.report.test_report_page import Page
 from vila2.report.dates import written_date
 from vila2.report.facts_table import fact_rows, step_rows
 from vila2.report.machine import vila2_commit

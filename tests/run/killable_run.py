@@ -7,8 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from plain_steps import Plain, plain_step
-
+from tests.run.plain_steps import Plain, plain_step
 from vila2.data.atomic import write_text_atomic
 from vila2.run.board import Board
 from vila2.run.step_files import StepResult

@@ -9,8 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from killable_run import PIECES, go
-
+from tests.run.killable_run import PIECES, go
 from vila2.run.status import status
 
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tiny_specialist import install_finding
 
+from tests.plugin.tiny_specialist import install_finding
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import write_dataset
 from vila2.engine.transformers_engine import TransformersEngine
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 CODE = """
 import json, sys
 from pathlib import Path
-from killable_run import end_at
+from tests.run.killable_run import end_at
 from vila2.evaluate.score_step import evaluate
 from vila2.run.board import Board
 from vila2.specialist.making_steps import AskSettings, ask_held_out

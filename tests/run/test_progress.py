@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from plain_steps import Plain, plain_step
 
+from tests.run.plain_steps import Plain, plain_step
 from vila2.errors import DataError, RunError
 from vila2.run import board, displays
 from vila2.run.board import Board, TaskState, duration

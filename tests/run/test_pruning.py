@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from plain_steps import Plain, plain_step
 
+from tests.run.plain_steps import Plain, plain_step
 from vila2.run.pruning import is_pruned, prune
 from vila2.run.steps import Run
 

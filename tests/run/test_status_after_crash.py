@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from plain_steps import Plain, plain_step
 from typer.testing import CliRunner
 
+from tests.run.plain_steps import Plain, plain_step
 from vila2.cli.main import app
 from vila2.run.run_model import link_model, run_model
 from vila2.run.status import status
@@ -21,7 +21,7 @@ from vila2.run.steps import Run
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from plain_steps import Plain, plain_step
+from tests.run.plain_steps import Plain, plain_step
 from vila2.run.steps import Run
 def make(folder, settings, inputs, progress):
     (folder / "half").touch()

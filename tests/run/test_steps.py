@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from killable_run import go
-from plain_steps import Plain, plain_step
 
+from tests.run.killable_run import go
+from tests.run.plain_steps import Plain, plain_step
 from vila2.errors import DataError, RunError
 from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.parts.values import Later, NotDigested, Part

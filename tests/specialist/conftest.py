@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from finding_site import finding_installed
+
+from tests.cycle.finding_site import finding_installed
 
 
 @pytest.fixture(scope="module")

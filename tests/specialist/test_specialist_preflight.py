@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tiny_families import save_llava
 from typer.testing import CliRunner
 
+from tests.model.tiny_families import save_llava
 from vila2.cli.main import app
 from vila2.cycle.improve import run_recipe
 from vila2.data.sample import ImagePart, Sample, assistant, user

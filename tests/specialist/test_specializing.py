@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from timeless_page import timeless
-from tiny_specialist import RECIPE, install_finding
 from typer.testing import CliRunner
 
+from tests.cycle.timeless_page import timeless
+from tests.plugin.tiny_specialist import RECIPE, install_finding
 from vila2.cli.main import app
 from vila2.cycle.improve import run_recipe
 from vila2.data.layers import Layer

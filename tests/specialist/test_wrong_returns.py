@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
-from packages import install_specialist
-from tiny_specialist import install_finding
 
+from tests.plugin.packages import install_specialist
+from tests.plugin.tiny_specialist import install_finding
 from vila2.data.annotations import Annotation
 from vila2.data.sample import Sample
 from vila2.data.shards import write_dataset

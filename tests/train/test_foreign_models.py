@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from tiny_families import FAMILIES
 
+from tests.model.tiny_families import FAMILIES
 from vila2.data.shards import write_dataset
 from vila2.model.generalist import load_generalist
 from vila2.recipe.parts.stage import StageSpec

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from tiny_families import FAMILIES
 
+from tests.model.tiny_families import FAMILIES
 from vila2.data.mixtures import Mixture, ViewedDataset
 from vila2.data.sample import ImagePart, Sample, Turn, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset

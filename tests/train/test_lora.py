@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_stage import changed_parts, inputs, settings, weights  # noqa: F401 - a fixture
 
+from tests.train.test_stage import changed_parts, inputs, settings, weights  # noqa: F401 - a fixture
 from vila2.data.shards import ShardDataset
 from vila2.model.conversation import ConversationEncoder
 from vila2.model.generalist import load_generalist

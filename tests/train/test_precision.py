@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from test_stage import changed_parts, inputs, settings, weights  # noqa: F401 - a fixture
 
+from tests.train.test_stage import changed_parts, inputs, settings, weights  # noqa: F401 - a fixture
 from vila2.run.board import Board
 from vila2.train.encoded_dataset import EncodedMixture
 from vila2.train.kernels import use_liger

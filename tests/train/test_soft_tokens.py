@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_families import FAMILIES
 
 import vila2.model.losses
+from tests.model.tiny_families import FAMILIES
 from vila2.data.sample import BoxPart, ImagePart, assistant, user
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import TrainingError
