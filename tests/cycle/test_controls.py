@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from vila2.cycle.captioning import recaption
-from vila2.cycle.controls.catalogue import controls_of
+from vila2.cycle.controls.catalog import controls_of
 from vila2.cycle.improve import run_recipe
 from vila2.cycle.rounds import History
 from vila2.cycle.training import Cycle, TrainedGeneralist

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vila2.cycle.controls.catalogue import Control
+from vila2.cycle.controls.catalog import Control
 from vila2.cycle.results import _changes, _pairs
 from vila2.cycle.rounds import History
 

@@ -101,7 +101,7 @@ def _options_of(source: str) -> list[str] | None:
 
 
 def _print_controls(recipe: Recipe, as_json: bool) -> None:
-    from vila2.cycle.controls.catalogue import controls_of
+    from vila2.cycle.controls.catalog import controls_of
 
     rows = []
     for control in controls_of(recipe).values():

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
-from vila2.cycle.controls.catalogue import find_controls
+from vila2.cycle.controls.catalog import find_controls
 from vila2.cycle.keeping import keep_models
 from vila2.cycle.rounds import History, self_augment
 from vila2.cycle.specialist_augmentation import specialist_augment

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from vila2 import __version__
-from vila2.cycle.controls.catalogue import Control, find_controls
+from vila2.cycle.controls.catalog import Control, find_controls
 from vila2.cycle.usable import unusable_line
 from vila2.data.atomic import write_json_atomic
 from vila2.data.claims import Claim

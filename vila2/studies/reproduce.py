@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vila2 import __version__
-from vila2.cycle.controls.catalogue import controls_of
+from vila2.cycle.controls.catalog import controls_of
 from vila2.cycle.improve import improve
 from vila2.cycle.rounds import History
 from vila2.cycle.training import Cycle

@@ -20,7 +20,7 @@ class Arm:
         after: name of the stage whose model is measured, "parts" for the untrained start; by default the last
             stage.
         specialists: names of the plugins that take part; only in a whole cycle.
-        control: name of the control (:mod:`vila2.cycle.controls.catalogue`) that is applied to all this; only
+        control: name of the control (:mod:`vila2.cycle.controls.catalog`) that is applied to all this; only
             in a whole cycle.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from vila2.cycle.controls.catalogue import find_controls
+from vila2.cycle.controls.catalog import find_controls
 from vila2.cycle.preflight.recipe_preflight import check_names
 from vila2.cycle.preflight.rounds_preflight import check_images
 from vila2.errors import RecipeError
