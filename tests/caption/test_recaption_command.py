@@ -105,7 +105,7 @@ def test_only_captions_are_thrown_away(place, tiny_folder) -> None:
         (["set", "my photos", "--layer", "a"], "one dataset at a time"),
         (["set"], "give --layer NAME"),
         (["set", "--layer", "slef-1", "--redo", "empty"], "did you mean 'self-1'?"),
-        (["set", "--layer", "a/b"], "a layer can not be named"),
+        (["set", "--layer", "a/b"], "a layer cannot be named"),
     ],
 )
 def test_what_is_wrong_is_said_before_a_model_is_loaded(place, words: list[str], said: str) -> None:

@@ -131,7 +131,7 @@ def test_the_base_of_a_run_is_the_recipes_where_it_is_among_the_layers(run_of_la
 
 def test_a_dataset_of_a_dataset_is_refused(dataset):
     found = merge(dataset, "-l", "self-1", "--dataset", "no-such")
-    assert found.exit_code == 2 and "is no run" in found.output
+    assert found.exit_code == 2 and "is not a run" in found.output
 
 
 @pytest.mark.parametrize("place", ["nowhere", "runs/nowhere"])  # the second might be an id of a hub

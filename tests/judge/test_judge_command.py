@@ -118,7 +118,7 @@ def test_layers_are_found_by_name_and_an_unknown_one_is_an_error(tmp_path: Path)
     assert "self-1" in caught.value.hint
     with pytest.raises(DataError, match="named twice"):
         open_described(tmp_path / "set", ["original", "original"])
-    with pytest.raises(RunError, match="is no run"):
+    with pytest.raises(RunError, match="is not a run"):
         open_described(tmp_path / "set", ["original"], "pretrain")
     (tmp_path / "set/layers/half").mkdir()
     with pytest.raises(DataError, match=r"no layer\.json"):

@@ -70,7 +70,7 @@ def test_shards_may_come_from_a_generator(path):
         ("None", "gave None", "give Parsed"),
         ("('a cube', 'ok')", r"gave \('a cube', 'ok'\)", "give Parsed"),
         ("Parsed((), status='nothing')", "unknown status 'nothing'", "repetition"),
-        ("Parsed((), status='ok')", "without text can not be ok", "empty"),
+        ("Parsed((), status='ok')", "without text cannot be ok", "empty"),
         ("Parsed('a cube')", "gave 'a cube'", "a list of Turn"),
         ("Parsed((), ({'kind': 'object'},))", "gave {'kind': 'object'}", "Claim"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +13,9 @@ import typer
 from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
 
 if TYPE_CHECKING:
-    from vila2.judge.judged import JudgeEntry
     from vila2.judge.judging_job import Work
     from vila2.judge.votes import VoteBook
+    from vila2.report.judged_results import Judged, JudgeEntry
 
 COUNT = 5000  # the number of images that the paper's judges saw
 
@@ -163,7 +163,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(name).name).strip("-.") or "judge"
 
 
-def _show(results: Mapping[str, Any], folder: Path, as_json: bool) -> None:
+def _show(results: Judged, folder: Path, as_json: bool) -> None:
     from vila2.report.judge_page import match_table, sentences, strength_table
 
     if as_json:

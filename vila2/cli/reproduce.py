@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
 from vila2.cli.tables import show_table
+
+if TYPE_CHECKING:
+    from vila2.report.study_results import StudyResult
 
 
 def reproduce(
@@ -92,7 +94,7 @@ def _print_list(studies: list[Any], as_json: bool) -> None:
         typer.echo(f"    {row['finding']}")
 
 
-def _print_study(study: Mapping[str, Any]) -> None:
+def _print_study(study: StudyResult) -> None:
     from vila2.report.studies_page import study_table
 
     headings, rows = study_table(study, short=True)

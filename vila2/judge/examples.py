@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from vila2.data.images import decode_image
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError
-from vila2.judge.judged import JudgedExample
 from vila2.judge.pairs import Pair
 from vila2.judge.votes import Vote, VoteOutcome, decide
+from vila2.report.judged_results import JudgedExample
 
 #: Largest number of examples for each ending of each two layers.
 EACH = 4

@@ -17,10 +17,10 @@ from vila2.engine.protocol import Engine, GenerationSettings
 from vila2.errors import DataError
 from vila2.judge.engine_votes import PROMPT
 from vila2.judge.examples import choose_examples
-from vila2.judge.judged import Judged, JudgeEntry
 from vila2.judge.pairs import Chosen, Pair, check_count, choose_checks, choose_pairs
 from vila2.judge.votes import VoteBook
 from vila2.judge.win_rates import judge_results
+from vila2.report.judged_results import Judged, JudgeEntry
 
 _HINT = "give the same judge, layers and seed, or another --out"
 #: A person as the judge.

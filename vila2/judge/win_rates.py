@@ -11,11 +11,11 @@ import numpy as np
 
 from vila2.evaluate.measures.intervals import Floats
 from vila2.judge.bradley_terry import strengths
-from vila2.judge.judged import Bounds, JudgeCheck, Match, OpenBounds, Statistics, Strength, Trust
 from vila2.judge.length_control import can_control, controlled_rate, overlap, scaled
 from vila2.judge.pairs import Pair
 from vila2.judge.resampling import LEVEL, interval, row_weights, share_interval, sign_test
 from vila2.judge.votes import Vote, VoteOutcome, decide, kinds
+from vila2.report.judged_results import Bounds, JudgeCheck, Match, OpenBounds, Statistics, Strength, Trust
 
 #: Share of right checks below which a judge cannot see; one that guesses gets half of them right.
 SEES_FROM = 0.6

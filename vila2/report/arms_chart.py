@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from vila2.report.axis import Axis, make_axis
 from vila2.report.numbers import places, unit_label, written
-from vila2.report.study_results import StudyCell, StudyResult
+from vila2.report.study_results import CellResult, StudyResult
 from vila2.report.templates import filled
 
 WIDTH = 1080.0
@@ -112,7 +112,7 @@ def _names_end(study: StudyResult) -> float:
     return _LETTER * max(min(len(arm["label"]), _LONGEST) for arm in study["arms"])
 
 
-def _panel(heading: str, cells: Sequence[StudyCell], start: float, end: float, top: float) -> ArmsPanel:
+def _panel(heading: str, cells: Sequence[CellResult], start: float, end: float, top: float) -> ArmsPanel:
     unit = cells[0]["unit"]
     scale = 100.0 if unit == "share" else 1.0
     lowest, highest = _reach([cell for cell in cells if cell["value"] is not None])
@@ -122,7 +122,7 @@ def _panel(heading: str, cells: Sequence[StudyCell], start: float, end: float, t
         # An interval may reach beyond what is drawn; it is cut at the frame.
         return min(max(axis.pixel(scale * value), start), end)
 
-    def mark(row: int, cell: StudyCell) -> ChartMark | None:
+    def mark(row: int, cell: CellResult) -> ChartMark | None:
         value, low, high = cell["value"], cell["low"], cell["high"]
         if value is None or low is None or high is None:
             return None
@@ -141,7 +141,7 @@ def _panel(heading: str, cells: Sequence[StudyCell], start: float, end: float, t
     )
 
 
-def _reach(cells: Sequence[StudyCell]) -> tuple[float, float]:
+def _reach(cells: Sequence[CellResult]) -> tuple[float, float]:
     """The range of the values, widened by their intervals as long as those do not dwarf it."""
     found = [value for cell in cells for value in (cell["value"], *cell.get("seeds", ()))]
     values = [value for value in found if value is not None] or [0.0, 1.0]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from vila2.data.atomic import write_text_atomic
-from vila2.report.judged_results import JudgedExample, JudgedResults, Match
+from vila2.report.judged_results import Judged, JudgedExample, Match
 from vila2.report.numbers import MISSING, written, written_interval
 from vila2.report.page import for_html
 from vila2.report.templates import filled
 
-_ENDINGS = {
+_ENDINGS: dict[tuple[str, float | None], str] = {
     ("decided", 1.0): "won by {1}",
     ("decided", 0.0): "won by {0}",
     ("tie", 0.5): "called equal",
@@ -21,7 +20,7 @@ _ENDINGS = {
 }
 
 
-def write_judge_page(results: Mapping[str, Any], path: Path) -> None:
+def write_judge_page(results: Judged, path: Path) -> None:
     """Renders the page; the same results give the same bytes.
 
     Args:
@@ -41,13 +40,12 @@ def write_judge_page(results: Mapping[str, Any], path: Path) -> None:
     write_text_atomic(path, for_html(page))
 
 
-def sentences(results: Mapping[str, Any]) -> list[str]:
+def sentences(results: Judged) -> list[str]:
     """The outcome in words: first whether to believe the judge, then what it prefers."""
-    judged = cast(JudgedResults, results)
-    return [*_trust(judged), *map(_preference, judged["matches"]), *_left_out(judged)]
+    return [*_trust(results), *map(_preference, results["matches"]), *_left_out(results)]
 
 
-def match_table(results: Mapping[str, Any], *, short: bool = False) -> tuple[list[str], list[list[str]]]:
+def match_table(results: Judged, *, short: bool = False) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: wins and ties of every two layers, and the win rate, raw and at equal length.
 
     Args:
@@ -58,7 +56,7 @@ def match_table(results: Mapping[str, Any], *, short: bool = False) -> tuple[lis
     if not short:
         headings += ["won", "tied", "orders disagree", "lost", "words, each"]
     rows = []
-    for match in cast(JudgedResults, results)["matches"]:
+    for match in results["matches"]:
         kinds = match["kinds"]
         name = f"{match['second']} against {match['first']}"
         row = [name, str(match["scored"]), _share(match["win_rate"]), _share(match["controlled"])]
@@ -72,16 +70,15 @@ def match_table(results: Mapping[str, Any], *, short: bool = False) -> tuple[lis
     return headings, rows
 
 
-def strength_table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+def strength_table(results: Judged) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: the Bradley-Terry strength of every layer."""
     headings = ["layer", "strength", "at equal length"]
     return headings, [
-        [row["layer"], _odds(row["strength"]), _odds(row["controlled"])]
-        for row in cast(JudgedResults, results)["strengths"]
+        [row["layer"], _odds(row["strength"]), _odds(row["controlled"])] for row in results["strengths"]
     ]
 
 
-def _trust(results: JudgedResults) -> list[str]:
+def _trust(results: Judged) -> list[str]:
     said, trust, check = [], results["trust"], results["check"]
     if check and check["right"]:
         verdict = {
@@ -133,7 +130,7 @@ def _preference(match: Match) -> str:
     return f"{text}. No rate at equal length: {shorter}, too few to tell length and layer apart."
 
 
-def _left_out(results: JudgedResults) -> list[str]:
+def _left_out(results: Judged) -> list[str]:
     said = []
     if results["left_out"]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in results["left_out"].items())

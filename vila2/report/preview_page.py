@@ -56,7 +56,7 @@ class DrawnPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownImage:
+class DrawnImage:
     """An image as a data URI, its size in pixels, and what is drawn onto it.
 
     Attributes:
@@ -110,7 +110,7 @@ class SampleCard:
     """One sample; ``tokens`` and ``counted`` are None where no model was given."""
 
     key: str
-    images: tuple[ShownImage, ...]
+    images: tuple[DrawnImage, ...]
     turns: tuple[ShownTurn, ...]
     rows: tuple[ShownRow, ...]
     problem: str
@@ -150,7 +150,7 @@ def _card(preview: Preview) -> SampleCard:
     )
 
 
-def _images(preview: Preview) -> Iterator[ShownImage]:
+def _images(preview: Preview) -> Iterator[DrawnImage]:
     """Every image; one with places is shown as stored, since a processor may have cut or padded it."""
     stored = preview.stored or preview.images
     places = list(_places(preview.sample))
@@ -160,9 +160,9 @@ def _images(preview: Preview) -> Iterator[ShownImage]:
         if own:
             size = stored[index].size
             drawn = tuple(_drawn(number, label, place, size) for _, number, label, place in own)
-            yield ShownImage(_data_uri(stored[index]), *size, "", drawn)
+            yield DrawnImage(_data_uri(stored[index]), *size, "", drawn)
         if as_seen or not own:
-            yield ShownImage(_data_uri(image), *image.size, as_seen)
+            yield DrawnImage(_data_uri(image), *image.size, as_seen)
 
 
 def _places(sample: Sample) -> Iterator[tuple[int, int, str, Box | Point]]:

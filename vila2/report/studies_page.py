@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any, cast
 
 from markupsafe import Markup
 
@@ -13,49 +12,47 @@ from vila2.data.atomic import write_text_atomic
 from vila2.report.arms_chart import arms_svg
 from vila2.report.numbers import places, unit_label, written, written_amount, written_half_width
 from vila2.report.page import for_html
-from vila2.report.study_results import StudiesResults, StudyArm, StudyCell, StudyResult
+from vila2.report.study_results import ArmResult, CellResult, StudiesResults, StudyResult
 from vila2.report.templates import filled
 
 #: Cell of a table that is missing in our source of the paper.
 NOT_IN_SOURCE = "not in source"
 
 
-def write_studies_page(results: Mapping[str, Any], path: Path) -> None:
+def write_studies_page(results: StudiesResults, path: Path) -> None:
     """Renders the page; the same results give the same bytes.
 
     Args:
         results: ``results`` of :func:`vila2.studies.reproduce.reproduce`.
         path: path of the HTML file; written atomically.
     """
-    done = cast(StudiesResults, results)
     studies = [
-        (study, Markup(arms_svg(study)), *study_table(study), why_stopped(study, done["seeds"]))
-        for study in done["studies"]
+        (study, Markup(arms_svg(study)), *study_table(study), why_stopped(study, results["seeds"]))
+        for study in results["studies"]
     ]
     expected = {
         study["name"]: [[one["expected"], one["found"], one["answer"]] for one in study["expectations"]]
-        for study in done["studies"]
+        for study in results["studies"]
     }
-    several = len(done["seeds"]) > 1
+    several = len(results["seeds"]) > 1
     page = filled("studies.jinja", results=results, studies=studies, expected=expected, several=several)
     write_text_atomic(path, for_html(page))
 
 
-def write_studies_markdown(results: Mapping[str, Any], path: Path) -> None:
+def write_studies_markdown(results: StudiesResults, path: Path) -> None:
     """Writes the same as Markdown, for a folder of documents; the pictures go to ``figures`` beside it.
 
     Args:
         results: as for :func:`write_studies_page`.
         path: path of the file; written atomically, as are the pictures.
     """
-    done = cast(StudiesResults, results)
-    seeds = ", ".join(map(str, done["seeds"]))
-    over = "scenes" if len(done["seeds"]) == 1 else "seeds (Student's t)"
+    seeds = ", ".join(map(str, results["seeds"]))
+    over = "scenes" if len(results["seeds"]) == 1 else "seeds (Student's t)"
     lines = [
-        f"Size “{done['size']}”, seeds {seeds}; ±: half the 95% interval over {over}. In pictures the "
+        f"Size “{results['size']}”, seeds {seeds}; ±: half the 95% interval over {over}. In pictures the "
         "small dots are seeds, and the dashed line stands at the first row's mean."
     ]
-    for study in done["studies"]:
+    for study in results["studies"]:
         headings, rows = study_table(study)
         lines += [
             "",
@@ -83,7 +80,7 @@ def write_studies_markdown(results: Mapping[str, Any], path: Path) -> None:
         ]
         if study["note"]:
             lines += ["", study["note"]]
-        if stopped := why_stopped(study, done["seeds"]):
+        if stopped := why_stopped(study, results["seeds"]):
             lines += ["", "When rounds ended:", "", *(f"- {line}" for line in stopped)]
     write_text_atomic(path, "\n".join(lines) + "\n")
 
@@ -92,16 +89,15 @@ def _markdown_row(cells: list[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def study_table(result: Mapping[str, Any], *, short: bool = False) -> tuple[list[str], list[list[str]]]:
+def study_table(study: StudyResult, *, short: bool = False) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: every measure of each arm, ours ± half its 95% interval, and the paper's beside it.
 
     The last column is the number of tokens that the arm was trained on (mean over seeds), where it is known.
 
     Args:
-        result: one of the ``studies`` in the results.
+        study: one of the ``studies`` in the results.
         short: leave out the last row, which names the measures that our source of the paper has no cells of.
     """
-    study = cast(StudyResult, result)
     measures = study["measures"]
     known = [m for m in measures if any(_has(arm, m) for arm in study["arms"])]
     headings = ["arm"]
@@ -141,11 +137,11 @@ def why_stopped(study: StudyResult, seeds: Sequence[int]) -> list[str]:
     return list(dict.fromkeys(told))
 
 
-def _has(arm: StudyArm, measure: str) -> bool:
+def _has(arm: ArmResult, measure: str) -> bool:
     return arm["cells"][measure]["paper"] != NOT_IN_SOURCE
 
 
-def _value(cell: StudyCell) -> str:
+def _value(cell: CellResult) -> str:
     decimals = places(cell["unit"], [cell["value"]])
     half = written_half_width(cell["low"], cell["high"], cell["unit"], decimals)
     return written(cell["value"], cell["unit"], decimals) + half

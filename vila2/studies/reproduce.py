@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from vila2 import __version__
 from vila2.cycle.controls.catalog import controls_of
@@ -25,6 +26,7 @@ from vila2.recipe.changed import changed
 from vila2.recipe.parts.stage import StageSpec
 from vila2.recipe.recipe import Recipe
 from vila2.report.studies_page import NOT_IN_SOURCE, write_studies_markdown, write_studies_page
+from vila2.report.study_results import CellResult, ExpectationResult, SeedValues, StudiesResults, StudyResult
 from vila2.run.board import Board
 from vila2.run.step_files import StepResult
 from vila2.run.steps import Run
@@ -40,15 +42,19 @@ from vila2.studies.expectations import (
     told_difference,
     told_expectation,
 )
-from vila2.studies.reproduced import (
-    CellResult,
-    ExpectationResult,
-    Reproduced,
-    SeedValues,
-    StudiesResults,
-    StudyResult,
-)
 from vila2.studies.study import Arm, Cell, Study
+
+
+class Reproduced(TypedDict):
+    """The outcome of :func:`reproduce`.
+
+    Attributes:
+        report: path of the HTML page.
+        results: results of the studies, as they stand in ``results.json``.
+    """
+
+    report: str
+    results: StudiesResults
 
 
 def find_studies(names: Sequence[str], *, quick: bool = False) -> list[Study]:
