@@ -56,8 +56,9 @@ RECEIPT = (
 
 @pytest.mark.parametrize(
     ("value", "all_texts", "status"),
-    [("Johor Bahru", True, "supported"), ("total", True, "supported"), ("81100 Johar Bahru", True, "supported"),
-     ("daya) 81100", True, "supported"), ("tot", True, "contradicted"), ("tot", False, "unverified"),
+    [("Johor Bahru", True, "supported"), ("total", True, "supported"),
+     ("81100 Johar Bahru", True, "supported"), ("daya) 81100", True, "supported"),
+     ("tot", True, "contradicted"), ("tot", False, "unverified"),
      ("toral", True, "unverified"), ("Singapore", True, "contradicted"), ("Singapore", False, "unverified")],
 )  # fmt: skip
 def test_a_quote_is_checked_against_what_is_written(value, all_texts, status):

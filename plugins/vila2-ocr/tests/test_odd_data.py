@@ -1,4 +1,7 @@
-"""Odd rows and images elsewhere: the row is a reject with its place, the others are built, and image_root is heeded."""
+"""Odd rows, and images in another folder.
+
+An odd row is a reject with its place, and the other rows are built. The readers obey ``image_root``.
+"""
 
 from __future__ import annotations
 

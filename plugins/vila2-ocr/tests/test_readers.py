@@ -56,7 +56,12 @@ def only(root: Path) -> tuple[Sample, list[str]]:
 def test_textocr_keeps_the_transcript_and_skips_what_nobody_can_read(tmp_path):
     folder = tmp_path / "textocr-gpt4v"
     image(folder, "train_images/0a.jpg")
-    row = {"filename": "0a.jpg", "caption_image": "A sign.", "caption_text": 'It says "STOP".', "caption_condensed": "A stop sign."}  # fmt: skip
+    row = {
+        "filename": "0a.jpg",
+        "caption_image": "A sign.",
+        "caption_text": 'It says "STOP".',
+        "caption_condensed": "A stop sign.",
+    }
     lines(folder / "train.jsonl", row, {**row, "caption_text": "."}, {**row, "filename": "gone.jpg"})
     sample, rejected = only(tmp_path)
     assert [answer for _, answer in said(sample)] == ['It says "STOP".', "A stop sign."]
@@ -105,7 +110,14 @@ def test_textcaps_in_both_of_its_forms(tmp_path, form):
 def test_arxivqa_labels_come_in_many_forms(tmp_path, label, options, answer):
     folder = tmp_path / "arxivqa"
     image(folder, "images/1.jpg")
-    row = {"id": "q1", "image": "images/1.jpg", "options": options, "question": "Which?", "label": label, "rationale": ""}  # fmt: skip
+    row = {
+        "id": "q1",
+        "image": "images/1.jpg",
+        "options": options,
+        "question": "Which?",
+        "label": label,
+        "rationale": "",
+    }
     lines(folder / "arxivqa.jsonl", row)
     samples, rejected = built(tmp_path)
     if answer is None:
@@ -242,7 +254,10 @@ def test_a_users_own_questions_are_taken_as_they_are(tmp_path):
 
 def test_a_users_own_text_boxes_are_asked_about(tmp_path):
     image(tmp_path, "a.png")
-    row = {"image": "a.png", "texts": [{"text": "Exit", "quad": [1, 1, 6, 2, 6, 4, 1, 3]}, {"text": ".", "box": [1, 5, 3, 7]}]}  # fmt: skip
+    row = {
+        "image": "a.png",
+        "texts": [{"text": "Exit", "quad": [1, 1, 6, 2, 6, 4, 1, 3]}, {"text": ".", "box": [1, 5, 3, 7]}],
+    }
     lines(tmp_path / "mine.jsonl", row)
     samples, rejected = built(tmp_path)
     assert {answer for _, answer in said(samples[0])} >= {"Exit"}

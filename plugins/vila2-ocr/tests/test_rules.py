@@ -118,8 +118,10 @@ def test_a_field_is_asked_where_it_can_be_read():
 
 TABLE = (
     text("Pears", 0.4, 0.1, kind="column"), text("Figs", 0.7, 0.1, kind="column"),
-    text("Oslo", 0.1, 0.3, kind="row"), text("12", 0.45, 0.3, 0.1, kind="cell"), text("7", 0.75, 0.3, 0.1, kind="cell"),
-    text("Rome", 0.1, 0.5, kind="row"), text("30", 0.45, 0.5, 0.1, kind="cell"), text("8", 0.75, 0.5, 0.1, kind="cell"),
+    text("Oslo", 0.1, 0.3, kind="row"), text("12", 0.45, 0.3, 0.1, kind="cell"),
+    text("7", 0.75, 0.3, 0.1, kind="cell"),
+    text("Rome", 0.1, 0.5, kind="row"), text("30", 0.45, 0.5, 0.1, kind="cell"),
+    text("8", 0.75, 0.5, 0.1, kind="cell"),
 )  # fmt: skip
 
 
@@ -234,8 +236,8 @@ def test_on_real_receipts_every_answer_agrees_with_the_transcript_and_the_key_fi
                 fields[fact["named"]["field"]] += 1
                 assert fact["answer"] == " ".join(row["fields"][fact["named"]["field"]].split())
     assert len(rows) == 100 and sum(asked.values()) > 1500
-    assert {"full-text", "nth-line", "text-in-box", "largest-text", "key-value", "field", "appears", "difference",
-            "count"} <= set(asked)  # fmt: skip
+    assert {"full-text", "nth-line", "text-in-box", "largest-text", "key-value", "field", "appears",
+            "difference", "count"} <= set(asked)  # fmt: skip
     assert set(fields) == {"company", "date", "address", "total"} and fields["total"] > 90
 
 

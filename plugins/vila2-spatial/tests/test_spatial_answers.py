@@ -67,8 +67,9 @@ def test_what_is_no_answer_is_not_kept():
     assert parse(said("   ")).status == "empty"
 
 
-@given(st.lists(st.sampled_from(["the cube", "a", "left of", "behind", "in front of", "on the right", ".", " and ", "is",
-                                 "closest to the camera", "[0.1,0.2", "é", "\n"]), max_size=40))  # fmt: skip
+@given(st.lists(st.sampled_from(["the cube", "a", "left of", "behind", "in front of", "on the right", ".",
+                                 " and ", "is", "closest to the camera", "[0.1,0.2", "é", "\n"]),
+                max_size=40))  # fmt: skip
 def test_any_words_are_parsed(words):
     text = " ".join(words)
     for claim in parse(said(text)).claims:
@@ -76,7 +77,11 @@ def test_any_words_are_parsed(words):
 
 
 def known(name: str, x: float, z: float) -> dict:
-    return {"label": name.split()[-1], "name": name, "solid": box3d((x, 0, z), (0.5, 0.5, 0.5), ((1, 0, 0), (0, 1, 0), (0, 0, 1)))}  # fmt: skip
+    return {
+        "label": name.split()[-1],
+        "name": name,
+        "solid": box3d((x, 0, z), (0.5, 0.5, 0.5), ((1, 0, 0), (0, 1, 0), (0, 0, 1))),
+    }
 
 
 EVIDENCE = Evidence(

@@ -1,4 +1,7 @@
-"""3D data of other tools, cut or odd: the frame is a reject that names file and line, and the others are built."""
+"""3D data of other tools, cut or odd.
+
+A bad frame is a reject that names file and line, and the other frames are built.
+"""
 
 from __future__ import annotations
 
@@ -230,13 +233,16 @@ def nuscenes(root: Path, version: str, **changes: dict) -> Path:
     frame = {"translation": [0, 0, 0], "rotation": [1, 0, 0, 0]}
     tables: dict[str, dict] = {
         "sensor": {"modality": "camera"},
-        "calibrated_sensor": frame | {"sensor_token": "sensor", "camera_intrinsic": [[700, 0, 320], [0, 700, 180], [0, 0, 1]]},
+        "calibrated_sensor": frame | {"sensor_token": "sensor",
+                                      "camera_intrinsic": [[700, 0, 320], [0, 700, 180], [0, 0, 1]]},
         "ego_pose": frame,
         "category": {"name": "vehicle.car"},
         "instance": {"category_token": "category"},
-        "sample_annotation": frame | {"sample_token": "s", "instance_token": "instance", "size": [2, 4, 2], "translation": [0, 0, 9]},
-        "sample_data": {"sample_token": "s", "calibrated_sensor_token": "calibrated_sensor", "ego_pose_token": "ego_pose",
-                        "is_key_frame": True, "filename": "samples/CAM_FRONT/a.png"},
+        "sample_annotation": frame | {"sample_token": "s", "instance_token": "instance", "size": [2, 4, 2],
+                                      "translation": [0, 0, 9]},
+        "sample_data": {"sample_token": "s", "calibrated_sensor_token": "calibrated_sensor",
+                        "ego_pose_token": "ego_pose", "is_key_frame": True,
+                        "filename": "samples/CAM_FRONT/a.png"},
     }  # fmt: skip
     (root / version).mkdir(parents=True)
     for name, row in tables.items():

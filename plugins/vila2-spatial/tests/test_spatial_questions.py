@@ -1,4 +1,7 @@
-"""SpatialRelationQA: every stored answer derived again, on all real data and with other code; words; balance; mirror."""
+"""SpatialRelationQA: words, balance and mirrored images.
+
+Other code derives every stored answer again, on all real data.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,11 @@ def facts(samples: list[Sample]):
 
 @pytest.mark.parametrize("source", ["real", "kitti", "world"])
 def test_every_stored_answer_follows_from_the_boxes(source, request):
-    samples = build(request.getfixturevalue("kitti"), draws=6) if source == "kitti" else request.getfixturevalue(f"from_{source}")  # fmt: skip
+    samples = (
+        build(request.getfixturevalue("kitti"), draws=6)
+        if source == "kitti"
+        else request.getfixturevalue(f"from_{source}")
+    )
     assert sum(len(sample.meta["facts"]) for sample in samples) > 100
     for sample in samples:
         scene = clean(Evidence.of(sample), sample.meta["domain"])

@@ -1,4 +1,7 @@
-"""ARKitScenes, Hypersim and Objectron: fixtures in the exact native layout, with poses that would show a mistake."""
+"""ARKitScenes, Hypersim and Objectron: fixtures in the exact native layout.
+
+The poses are such that a mistake shows.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,8 @@ def test_arkitscenes_frames_are_turned_upright(tmp_path, roll):
     axes = rotation_about(2, 0.4).T  # the rows are the box's axes
     rows = [
         {"uid": label, "label": label, "segments": {"obbAligned": {
-            "centroid": spot.tolist(), "axesLengths": [0.5, 0.6, 0.9], "normalizedAxes": axes.reshape(-1).tolist()}}}
+            "centroid": spot.tolist(), "axesLengths": [0.5, 0.6, 0.9],
+            "normalizedAxes": axes.reshape(-1).tolist()}}}
         for label, spot in [*spots.items(), ("bed", place - 3 * forward)]
     ]  # fmt: skip
     video = tmp_path / "Training" / "41254925"
@@ -88,7 +92,7 @@ def test_arkitscenes_frames_are_turned_upright(tmp_path, roll):
         == (evidence.camera.width, evidence.camera.height)
         == ((256, 192) if roll % 2 == 0 else (192, 256))
     )
-    # The same rays go through the same pixels: the coloured side of the image is where the roll put it.
+    # The same rays go through the same pixels: the colored side of the image is where the roll put it.
     middle = np.array(evidence.camera.K) @ np.array(chair.centre)
     u, v = middle[:2] / middle[2]
     turn = np.round(rotation_about(2, roll * np.pi / 2))
@@ -127,7 +131,7 @@ def hypersim(root, save) -> None:
         "parameter_name,parameter_value\nmeters_per_asset_unit,0.0254\n"
     )
     prefix = "metadata_semantic_instance_bounding_box_object_aligned_2d"
-    # The camera stands at (0, -100, 40) in inches and looks along +y with z up: its own x, y, z axes are columns.
+    # The camera stands at (0, -100, 40) in inches, looks along +y and has z up. Its x, y, z axes are columns.
     save(pose / "camera_keyframe_frame_indices", np.array([0, 3]))
     save(
         pose / "camera_keyframe_orientations",
@@ -203,7 +207,7 @@ def field(number: int, content: bytes) -> bytes:
 
 
 def example(features: dict) -> bytes:
-    """A serialised tf.train.Example."""
+    """A serialized tf.train.Example."""
     entries = b""
     for name, values in features.items():
         if isinstance(values[0], bytes):
@@ -221,7 +225,10 @@ def tf_record(records: list[bytes]) -> bytes:
 
 
 def objectron_example(bend: float = 0.0) -> bytes:
-    """Two cups seen by a phone held upright: in the camera's frame x is down and y right in the image, z backward."""
+    """Two cups seen by a phone held upright.
+
+    In the camera's frame, x is down and y is right in the image, and z is backward.
+    """
     points, pixels = [], []
     local = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
     for centre, turn in (((0.1, -0.12, -0.6), 0.3), ((0.12, 0.1, -0.9), -0.5)):

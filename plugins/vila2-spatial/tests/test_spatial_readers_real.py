@@ -1,4 +1,7 @@
-"""KITTI as it is, and other data sets' native layouts made from real boxes, against the same boxes in one frame."""
+"""KITTI as it is, and native layouts of other data sets made from real boxes.
+
+Both must give the same boxes in one frame.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,7 @@ def test_kitti_raw_tracklets(real, rows, tmp_path):
     for scene in scenes:
         evidence = Evidence.of(scene)
         for expected in solids(rows[f"kitti_raw_{scene.key}"]):
-            # The reference was made upright in the camera's frame; the laser is tilted by a degree against it.
+            # The reference is upright in the camera's frame. The laser is tilted by a degree against it.
             near = min(
                 evidence.objects,
                 key=lambda one: np.linalg.norm(np.subtract(one.solid.centre, expected.centre)),
@@ -109,7 +112,8 @@ def test_nuscenes(real, rows, tmp_path):
         centre = ego[0] @ (sensor[0] @ one["center_cam"] + sensor[1]) + ego[1]
         axes = ego[0] @ sensor[0] @ np.array(one["R_cam"]) @ FROM_UPRIGHT.T
         annotations.append(
-            {"token": f"a{number}", "sample_token": "s", "instance_token": one["category"], "visibility_token": "4",
+            {"token": f"a{number}", "sample_token": "s", "instance_token": one["category"],
+             "visibility_token": "4",
              "translation": centre.tolist(), "size": [width, length, height], "rotation": quaternion(axes),
              "num_lidar_pts": 0 if number == 0 else 9, "num_radar_pts": 0}
         )  # fmt: skip
@@ -118,12 +122,18 @@ def test_nuscenes(real, rows, tmp_path):
         "token": "b",
         "translation": (ego[1] - ego[0] @ sensor[0] @ [0, 0, 9]).tolist(),
     }
-    names = {"pedestrian": "human.pedestrian.adult", "traffic_cone": "movable_object.trafficcone",
-             "barrier": "movable_object.barrier", "construction_vehicle": "vehicle.construction", "bus": "vehicle.bus.rigid"}  # fmt: skip
+    names = {
+        "pedestrian": "human.pedestrian.adult",
+        "traffic_cone": "movable_object.trafficcone",
+        "barrier": "movable_object.barrier",
+        "construction_vehicle": "vehicle.construction",
+        "bus": "vehicle.bus.rigid",
+    }
     categories = {one["category"] for one in row["boxes"]}
     file = "samples/CAM_FRONT/front.jpg"
     tables = {
-        "sensor": [{"token": "cam", "modality": "camera", "channel": "CAM_FRONT"}, {"token": "lid", "modality": "lidar"}],
+        "sensor": [{"token": "cam", "modality": "camera", "channel": "CAM_FRONT"},
+                   {"token": "lid", "modality": "lidar"}],
         "calibrated_sensor": [{"token": "c", "sensor_token": "cam", "camera_intrinsic": row["K"],
                                "translation": sensor[1].tolist(), "rotation": quaternion(sensor[0])},
                               {"token": "l", "sensor_token": "lid"}],
@@ -204,10 +214,27 @@ def test_sun_rgbd(real, rows, tmp_path):
 def test_omni3d(real, rows, tmp_path):
     """Omni3D's JSON with its marks for what is unknown, made from a real frame."""
     row = rows["kitti_object_000008"]
-    image = {"id": 7, "dataset_id": 0, "width": row["width"], "height": row["height"], "K": row["K"],
-             "file_path": "KITTI_object/training/image_2/000008.jpg", "src_90_rotate": 0, "src_flagged": False}  # fmt: skip
-    unknown = {"bbox2D_tight": [-1] * 4, "bbox2D_trunc": [-1] * 4, "visibility": -1, "truncation": -1,
-               "segmentation_pts": -1, "lidar_pts": -1, "depth_error": -1, "behind_camera": False, "valid3D": True}  # fmt: skip
+    image = {
+        "id": 7,
+        "dataset_id": 0,
+        "width": row["width"],
+        "height": row["height"],
+        "K": row["K"],
+        "file_path": "KITTI_object/training/image_2/000008.jpg",
+        "src_90_rotate": 0,
+        "src_flagged": False,
+    }
+    unknown = {
+        "bbox2D_tight": [-1] * 4,
+        "bbox2D_trunc": [-1] * 4,
+        "visibility": -1,
+        "truncation": -1,
+        "segmentation_pts": -1,
+        "lidar_pts": -1,
+        "depth_error": -1,
+        "behind_camera": False,
+        "valid3D": True,
+    }
     annotations = [
         {"id": n, "image_id": 7, "category_id": 1, "category_name": "car", **unknown,
          "center_cam": one["center_cam"], "dimensions": one["dimensions"], "R_cam": one["R_cam"]}

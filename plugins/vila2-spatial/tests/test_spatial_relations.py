@@ -1,4 +1,4 @@
-"""Relations and cleaning: margins, dead bands, what makes an answer the only one, and why things are refused."""
+"""Relations and cleaning: margins, dead bands, unique answers, and reasons of refusals."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_left_in_the_image_but_right_in_space_is_neither():
 def test_in_front_needs_intervals_that_lie_apart():
     assert relations.depth(*pair(thing("a", 0, 2), thing("b", 1, 4))).relation == "front"
     assert relations.depth(*pair(thing("b", 1, 4), thing("a", 0, 2))).relation == "behind"
-    # 0.5 m deep each: centres 0.55 m apart leave 5 cm.
+    # 0.5 m deep each: centers 0.55 m apart leave 5 cm.
     assert relations.depth(*pair(thing("a", 0, 2), thing("b", 1, 2.55))) is None
-    # At 20 m a tenth of a metre is not enough: five per cent are a metre.
+    # At 20 m a tenth of a meter is not enough: five per cent are a meter.
     assert relations.depth(*pair(thing("a", 0, 20, size=1.5), thing("b", 3, 22, size=1.5))) is None
 
 

@@ -8,10 +8,11 @@ __version__ = "0.1.0"
 
 #: Asked of every image in the specialist augmentation (paper A.1).
 PROMPTS = (
-    "Your task is to recognize and describe the text in the image. Please provide a brief description that focuses "
+    "Your task is to recognize and describe the text in the image. "
+    "Please provide a brief description that focuses "
     "on the textual content.",
 )
-#: In merged conversations: other words than those the text was generated with.
+#: Questions in merged conversations. Their words differ from those that the text was generated with.
 QUESTIONS = (
     "What text is in the image?",
     "Describe what is written in this picture.",
@@ -22,7 +23,7 @@ QUESTIONS = (
 
 @hookimpl
 def vila2_specialists() -> list[Specialist]:
-    """The one specialist of this package."""
+    """The only specialist of this package."""
     return [
         Specialist(
             name="ocr",
@@ -40,9 +41,10 @@ def vila2_specialists() -> list[Specialist]:
             parser="vila2_ocr.parser:parse",
             metrics="vila2_ocr.metrics:score",
             verifier="vila2_ocr.verifier:verify",
-            # Most images hold no text; that there is none is worth saying now and then only.
+            # Most images hold no text. The conversation says so only now and then.
             merge=MergePolicy(priority=20, exchanges=1, empty_share=0.02),
-            licence="of the data that it is trained on: see the table of sources in vila2_ocr.readers; TextOCR-GPT4V "
+            licence="of the data that it is trained on: see the table of sources in vila2_ocr.readers; "
+            "TextOCR-GPT4V "
             "and others are for non-commercial use",
         )
     ]

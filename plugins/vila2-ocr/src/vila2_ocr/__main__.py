@@ -1,7 +1,7 @@
-"""``python -m vila2_ocr DATA [KEY=VALUE ...]``: what the builder makes of data, in counts.
+"""``python -m vila2_ocr DATA [KEY=VALUE ...]``: counts of what the builder makes of data.
 
-DATA is what ``vila2 specialize --plugin ocr --data`` takes; ``documents:COUNT`` draws so many documents instead.
-KEY=VALUE are settings of the builder, VALUE as JSON or text.
+DATA is what ``vila2 specialize --plugin ocr --data`` takes. ``documents:COUNT`` draws COUNT
+documents instead. Each KEY=VALUE is a setting of the builder; VALUE is JSON or text.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from vila2_ocr.documents import read
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints what is built; 1 where something is wrong."""
+    """Prints what the builder makes. Returns 1 where something is wrong."""
     return told(_run, arguments, __doc__)
 
 
 def _run(arguments: Sequence[str]) -> int:
-    """Builds everything, checks every answer by rule, and prints counts; 1 if one is wrong."""
+    """Builds everything, checks every answer by rule and prints counts. Returns 1 if an answer is wrong."""
     data, _, number = arguments[0].partition(":")
     drawn = int(number) if data == "documents" and number.isdecimal() else None
     builder = OcrBuilder(config_from(OcrConfig, arguments))
@@ -46,7 +46,7 @@ def _run(arguments: Sequence[str]) -> int:
 def tally(
     items: Iterator[Sample | Reject], rejects: RejectTally
 ) -> tuple[dict[str, Counter[str]], int, list[str]]:
-    """Counts of what was built; how many answers by rule were checked; what is wrong with which."""
+    """Counts of what was built, the number of answers by rule that were checked, and the faults found."""
     counts: dict[str, Counter[str]] = {
         title: Counter()
         for title in ("images", "rejected", "questions", "not asked", "yes or no", "answers given most often")

@@ -1,4 +1,4 @@
-"""The builder: data sets about text as they are, and questions by rule about every image with known texts."""
+"""The builder: data sets about text as they are, and questions by rule about images with known texts."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class OcrConfig(BuilderConfig):
     """Settings of the builder, besides ``data`` and ``seed``.
 
     Attributes:
-        dataset: that ``data`` holds, a name of :data:`vila2_ocr.readers.SOURCES`; "" to see by the names of its
-            folders, and to read anything else with :func:`vila2.open_evidence`.
-        questions: by rule, of one image, at the most.
-        weights: of the kinds of questions when they are drawn; 1 for those not named, 0 for none.
-        empty_share: of images where nothing is written, how many are asked about all the same.
+        dataset: name of the data set in ``data``, from :data:`vila2_ocr.readers.SOURCES`. With "", the
+            names of the folders tell it, and :func:`vila2.open_evidence` reads anything else.
+        questions: the most questions by rule about one image.
+        weights: weights of the kinds of questions when they are drawn. A kind not named has 1; 0 means never.
+        empty_share: share of the images without text that still get a question.
     """
 
     dataset: str = ""
@@ -49,13 +49,14 @@ class OcrConfig(BuilderConfig):
 
 
 class OcrBuilder:
-    """Samples of one image each, its questions in isolated branches.
+    """Samples of one image each, with each question in a branch of its own.
 
-    ``meta["facts"]`` holds, question by question, what an answer by rule rests on: the numbers of the texts in the
-    evidence and, where it is reckoned, the computation. ``meta["refused"]`` counts what could not be asked, and why.
+    ``meta["facts"]`` holds for each question what an answer by rule rests on: the numbers of the texts in the
+    evidence and, for a computed answer, the computation. ``meta["refused"]`` counts the refused questions by
+    reason.
 
     Raises:
-        DataError: a weight of a kind that does not exist.
+        DataError: a weight names a kind that does not exist.
     """
 
     version: ClassVar[int] = 2
@@ -74,18 +75,18 @@ class OcrBuilder:
 
     @cached_property
     def files(self) -> dict[str, SourceFile]:
-        """Files of known data sets by the name of their shard; none for a user's own data."""
+        """Files of known data sets by the name of their shard. A user's own data has none."""
         config = self.config
         return {file.name: file for file in source_files(config.data, config.dataset, config.image_root)}
 
     def shards(self) -> Sequence[str]:
-        """One for each file of a known data set; one for a user's own data."""
+        """One shard for each file of a known data set; one shard for a user's own data."""
         if not self.config.data.exists():
             raise DataError(f"{self.config.data}: no such file or folder", hint="check the path")
         return list(self.files) or [_USER]
 
     def build(self, shard: str) -> Iterator[Sample | Reject]:
-        """Samples of one shard; a ``Reject`` for whatever gives no question."""
+        """Samples of one shard, and a ``Reject`` for each row that gives no question."""
         config = self.config
         known = self.files.get(shard)
         read = known.samples() if known else open_evidence(config.data, config.image_root)
@@ -98,7 +99,7 @@ class OcrBuilder:
                 yield self.ask(item)
 
     def ask(self, sample: Sample) -> Sample | Reject:
-        """An image's sample: what the rules find in its evidence, in words."""
+        """A sample of one image: the facts that the rules find in its evidence, in words."""
         where = str(self.config.data)
         try:
             evidence = Evidence.of(sample)

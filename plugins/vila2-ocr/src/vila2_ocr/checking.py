@@ -1,4 +1,7 @@
-"""Checks a stored answer against the evidence by another way than the rule that made it: no layout, no geometry."""
+"""A check of a stored answer against the evidence.
+
+The check uses neither layout nor geometry, so it is independent of the rule that made the answer.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,15 @@ _TERM = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def faults(fact: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
-    """What is wrong with a stored fact; nothing where it is right.
+    """What is wrong with a stored fact; nothing where the fact is right.
 
-    What is read must be put together from the very texts that it says it rests on; a key's value must stand in them,
-    behind or beside the key; a field must be the evidence's own; a word must be written, or not; a computation must
-    come out, and its numbers must stand in the texts, or be counted in them.
+    A right fact meets these conditions:
+
+    - The answer consists of the very texts that the fact names.
+    - The value of a key stands in those texts, behind or beside the key.
+    - A field is a field of the evidence.
+    - A word is written in the image, or is not, as the answer says.
+    - A computation gives its result, and its numbers stand in the texts or are counts of them.
     """
     kind, answer, named = fact["kind"], fact["answer"], fact.get("named", {})
     texts = [evidence.texts[number].text for number in fact.get("texts", ())]

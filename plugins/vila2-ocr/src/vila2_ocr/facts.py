@@ -1,4 +1,4 @@
-"""Facts: what can be asked of an image's texts with one right answer, and what that answer rests on."""
+"""Facts: each is a question about the texts of an image with one right answer, and its grounds."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from vila2_ocr.scoring import plain
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A question's content.
+    """The content of a question.
 
     Attributes:
-        kind: of the question, a key of :data:`RULES`.
-        answer: as it is trained.
-        texts: the numbers in ``Evidence.texts`` that it rests on.
-        named: what fills the question's template.
-        box: that the question gives, where it gives one.
-        computation: of a reckoned answer, "10.00 - 9.00 = 1.00"; "" of one that is read.
+        kind: kind of the question, a key of :data:`RULES`.
+        answer: text that is trained.
+        texts: places in ``Evidence.texts`` of the texts that the answer rests on.
+        named: values that fill the template of the question.
+        box: box that the question gives, where it gives one.
+        computation: computation of a computed answer, "10.00 - 9.00 = 1.00"; "" for one that is read.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Fact:
     computation: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """For ``Sample.meta``; what is empty is left out."""
+        """The fact for ``Sample.meta``, without its empty values."""
         return {name: value for name, value in asdict(self).items() if value not in ((), {}, None, "")}
 
 
@@ -49,7 +49,7 @@ class Refusal:
 
 
 class Page:
-    """What rules look at: an image's evidence, and its layout."""
+    """The input of the rules: the evidence of an image, and its layout."""
 
     def __init__(self, evidence: Evidence, random: Random) -> None:
         self.evidence = evidence
@@ -57,12 +57,12 @@ class Page:
 
     @cached_property
     def layout(self) -> Layout:
-        """Of the texts."""
+        """The layout of the texts."""
         return layout_of(self.evidence)
 
     @cached_property
     def scene(self) -> bool:
-        """Whether the texts stand on things in a scene, and not on a page."""
+        """Whether the texts stand on things in a scene, rather than on a page."""
         return bool(self.evidence.texts) and all(text.on for text in self.evidence.texts)
 
     @cached_property
@@ -72,10 +72,13 @@ class Page:
 
     @cached_property
     def words(self) -> Counter[str]:
-        """How often each word is written; the parts of a text are not counted again."""
+        """How often each word is written. The parts of a text count only once, with the whole."""
         return Counter(
-            word for piece in self.layout.pieces for token in plain(piece.text).split() if (word := token.strip(PUNCTUATION))
-        )  # fmt: skip
+            word
+            for piece in self.layout.pieces
+            for token in plain(piece.text).split()
+            if (word := token.strip(PUNCTUATION))
+        )
 
 
 PUNCTUATION = ".,:;!?\"'()[]{}*#-/&"

@@ -1,7 +1,7 @@
-"""Where texts stand: which are parts of others, which overlap, and the lines that they make.
+"""The places of texts: which texts are parts of others, which overlap, and the lines that they make.
 
-The reading order is declared: lines from top to bottom, within a line from left to right, after the page has been set
-straight. Where boxes do not decide it, the line is unclear, and nothing is asked of it.
+The reading order is fixed: the page is set straight, then lines go from top to bottom, and the texts of
+a line from left to right. Where the boxes do not decide it, the line is unclear, and no rule asks about it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from vila2.plugin import Box, Evidence
 
 from vila2_ocr.scoring import plain
 
-#: A text lies in another one where so much of it does.
+#: A text lies in another one where at least this share of its area does.
 INSIDE = 0.8
-#: Texts share a line where they overlap in height by so much of the lower one, and do not below the second.
+#: Overlap of two heights, as a share of the lower one: from the first on, texts share a line; below the
+#: second, they do not.
 SAME_LINE, OTHER_LINE = 0.5, 0.25
-_STEEPEST = 0.6  # of a page's slope; text that runs down the page has no lines of this kind
+_STEEPEST = 0.6  # slope of a page; text that runs down the page has no lines of this kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,10 @@ class Piece:
     """A text with its place.
 
     Attributes:
-        number: of the text in the evidence.
-        outline: unit coordinates of the image.
-        level: the same with the page's slope taken out.
-        clear: False where it lies over another text.
+        number: place of the text in the evidence.
+        outline: outline in unit coordinates of the image.
+        level: outline with the slope of the page taken out.
+        clear: False where the piece lies over another text.
     """
 
     number: int
@@ -50,7 +51,7 @@ class Piece:
 
     @property
     def height(self) -> float:
-        """Of the letters: from the upper to the lower edge of the outline set straight, unit coordinates."""
+        """The height of the letters: from the upper to the lower edge of ``level``, unit coordinates."""
         return float(self.level.bounds[3] - self.level.bounds[1])
 
 
@@ -63,7 +64,7 @@ class Line:
 
     @property
     def text(self) -> str:
-        """What it reads."""
+        """The text of the line."""
         return " ".join(piece.text for piece in self.pieces)
 
 
@@ -104,7 +105,10 @@ def _polygon(points: Sequence[tuple[float, float]]) -> Polygon:
 
 
 def _slope(outlines: Sequence[Sequence[tuple[float, float]]]) -> float:
-    """Of the page: the median slope of the texts' upper edges, in unit coordinates; inf where text runs down."""
+    """The slope of the page: the median slope of the upper edges of the texts, in unit coordinates.
+
+    The slope is inf where text runs down the page.
+    """
     slopes = []
     for (x0, y0), (x1, y1), *_ in outlines:
         slopes.append((y1 - y0) / (x1 - x0) if x1 > x0 else float("inf"))
@@ -113,7 +117,10 @@ def _slope(outlines: Sequence[Sequence[tuple[float, float]]]) -> float:
 
 
 def _largest(pieces: Sequence[Piece]) -> list[Piece]:
-    """Pieces that are part of no other one; those that lie over a text that they are no part of are unclear."""
+    """The pieces that are part of no other one.
+
+    A piece that lies over a text without being part of it is unclear.
+    """
     if not pieces:
         return []
     tree = shapely.STRtree([piece.outline for piece in pieces])
@@ -123,7 +130,7 @@ def _largest(pieces: Sequence[Piece]) -> list[Piece]:
         if one == other or _share(pieces[one].outline, pieces[other].outline) < INSIDE:
             continue
         small, large = plain(pieces[one].text), plain(pieces[other].text)
-        if small == large:  # the same text twice: the smaller box goes, of equal ones the later
+        if small == large:  # the same text twice: the smaller box goes, or the later of two equal ones
             areas = pieces[one].outline.area, pieces[other].outline.area
             gone.add(one if (areas[0], -one) < (areas[1], -other) else other)
         elif small in large:
@@ -142,14 +149,17 @@ def _share(part: Polygon, whole: Polygon) -> float:
 
 
 def _overlap(one: Piece, other: Piece) -> float:
-    """Of their heights, as a share of the lower one's."""
+    """The overlap of two heights, as a share of the lower one."""
     (_, top, _, bottom), (_, upper, _, lower) = one.level.bounds, other.level.bounds
     shared = max(0.0, min(bottom, lower) - max(top, upper))
     return float(shared / (min(bottom - top, lower - upper) or 1.0))
 
 
 def _lines(pieces: Sequence[Piece]) -> list[Line]:
-    """Pieces that overlap in height, together; a line is clear where all of its pieces and no others do."""
+    """Lines of the pieces that overlap in height.
+
+    A line is clear where all of its pieces overlap, and no other piece does.
+    """
     group = list(range(len(pieces)))
 
     def root(number: int) -> int:

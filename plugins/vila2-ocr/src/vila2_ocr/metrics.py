@@ -1,4 +1,7 @@
-"""How well a model answers questions about text: right answers, ANLS, relaxed accuracy, containment, by kind."""
+"""How well a model answers questions about text.
+
+The measures are right answers, ANLS, relaxed accuracy and containment, each also by kind.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,17 @@ from vila2.plugin import Asked, Items
 from vila2_ocr.parser import quoted
 from vila2_ocr.scoring import anls, bare, contains, number_of, relaxed_match
 
-#: A reference of more words is a text or a description: no answer equals it, ANLS tells how near it comes.
+#: A longer reference, in words, is a text or a description: no answer equals it, so ANLS measures it.
 SHORT = 8
 _YES_NO = re.compile(r"\b(yes|no)\b")
 
 
 def score(asked: Sequence[Asked]) -> dict[str, Items]:
-    """Measures of answers to the builder's questions.
+    """Measures of answers to the questions of the builder.
 
-    "read right" leaves out yes and no, which a coin gets half right, and texts that are too long to be got exactly;
-    of a description it wants just the texts quoted that the reference quotes. Numbers that are reckoned, not read,
-    count as right within 5%. Answers about one image go together into one item, since they are not independent.
+    "read right" leaves out yes and no, because a coin gets half of them right, and texts too long to repeat
+    exactly. A description is right where it quotes exactly the texts that the reference quotes. A computed
+    number is right within 5%. Answers about one image make one item, because they are not independent.
     """
     own = [one for one in asked if _is_short(one)]
     measures = {
@@ -37,7 +40,7 @@ def score(asked: Sequence[Asked]) -> dict[str, Items]:
 
 
 def is_right(one: Asked) -> float:
-    """1 where a short answer is the reference."""
+    """1 where a short answer is right, else 0; see :func:`score`."""
     said, references = one.said.text, references_of(one)
     if _is_yes_no(one):
         found = _YES_NO.search(said.lower())
@@ -50,12 +53,12 @@ def is_right(one: Asked) -> float:
     return float(any(bare(said) == bare(reference) for reference in references))
 
 
-#: Kinds whose answer is reckoned with numbers of the image, and data sets that are scored so.
+#: Kinds whose answer is computed from numbers of the image, and data sets that are scored in this way.
 RECKONED = frozenset({"sum", "difference", "count", "chartqa", "plotqa", "dvqa"})
 
 
 def references_of(one: Asked) -> tuple[str, ...]:
-    """All that would be right: the reference, and what else a data set accepts (``meta["references"]``)."""
+    """All right answers: the reference, and the others that a data set accepts (``meta["references"]``)."""
     given = one.sample.meta.get("references") or ()
     number = max(one.question.branch - 1, 0)
     more = given[number] if number < len(given) else ()

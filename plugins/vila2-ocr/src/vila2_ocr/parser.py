@@ -6,12 +6,14 @@ import re
 
 from vila2.plugin import Claim, Parsed, Said, Turn, user
 
-# Straight or typographic quotes; an apostrophe inside a word is none.
+# Straight or typographic quotes. An apostrophe inside a word is not one of them.
 _QUOTED = re.compile(r"\"([^\"\n]{1,300})\"|“([^”\n]{1,300})”|(?<!\w)'([^'\n]{1,300})'(?!\w)")
 _SUBJECT = re.compile(
-    r"(?P<what>sign|label|plate|poster|banner|sticker|screen|text|word|logo)s?\s+(?:on|of|above)\s+(?:the|an?)\s+"
+    r"(?P<what>sign|label|plate|poster|banner|sticker|screen|text|word|logo)s?\s+"
+    r"(?:on|of|above)\s+(?:the|an?)\s+"
     r"(?P<on>[\w -]{1,60}?)\s+(?:says?|reads?|is|shows?)\b[^.]{0,20}$|"
-    r"\b(?:the|an?)\s+(?P<carrier>[\w -]{1,60}?)\s+(?:has|have|with|carries|bears)\s+(?:a|the)\s+(?:small\s+)?"
+    r"\b(?:the|an?)\s+(?P<carrier>[\w -]{1,60}?)\s+"
+    r"(?:has|have|with|carries|bears)\s+(?:a|the)\s+(?:small\s+)?"
     r"(?:sign|label|plate|word|text)\b[^.]{0,30}$",
     re.IGNORECASE,
 )
@@ -39,7 +41,7 @@ def parse(said: Said) -> Parsed:
 
 
 def quoted(text: str) -> tuple[Claim, ...]:
-    """A claim for every text in quotes: its ``value``, and as ``subject`` what it stands on, where that is said."""
+    """A claim for each quoted text: ``value`` is the text, ``subject`` the thing that is said to carry it."""
     claims = []
     for found in _QUOTED.finditer(text):
         value = next(group for group in found.groups() if group is not None).strip()

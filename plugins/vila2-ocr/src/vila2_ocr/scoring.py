@@ -9,19 +9,19 @@ from decimal import Decimal
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?")
 _SIGNS = re.compile(r"^(?:rm|usd|eur|gbp|[$€£¥])\s*", re.IGNORECASE)
 
-#: ANLS gives nothing for an answer that is further from every reference than this.
+#: ANLS gives 0 to an answer that is further from every reference than this.
 LEAST_SIMILARITY = 0.5
-#: Relaxed accuracy takes a number as right that is off by at most this share (ChartQA).
+#: Relaxed accuracy accepts a number that is off by at most this share (ChartQA).
 TOLERANCE = Decimal("0.05")
 
 
 def plain(text: str) -> str:
-    """Lower case, white space collapsed: as answers are compared."""
+    """Text for comparison: lower case, with white space collapsed."""
     return " ".join(text.lower().split())
 
 
 def bare(text: str) -> str:
-    """Plain, and without the quotes and the full stop around a short answer."""
+    """Plain text without the quotes and the full stop around a short answer."""
     return plain(text).strip("\"'“”‘’ ").rstrip(". ").strip("\"'“”‘’ ")
 
 
@@ -41,17 +41,17 @@ def distance(one: str, other: str) -> int:
 
 
 def similarity(one: str, other: str) -> float:
-    """1 minus the distance over the longer length, in 0..1; of plain texts. Two empty texts are alike."""
+    """1 minus the distance of plain texts over the longer length, in 0..1. Two empty texts are alike."""
     one, other = plain(one), plain(other)
     longest = max(len(one), len(other))
     return 1 - distance(one, other) / longest if longest else 1.0
 
 
 def anls(answer: str, references: Sequence[str]) -> float:
-    """ANLS of one answer (Biten et al. 2019): the greatest similarity to a reference, 0 below one half.
+    """ANLS of one answer (Biten et al. 2019): the greatest similarity to a reference; below one half it is 0.
 
     Raises:
-        ValueError: no references.
+        ValueError: there are no references.
     """
     best = max(similarity(answer, reference) for reference in references)
     return best if best >= LEAST_SIMILARITY else 0.0
@@ -60,7 +60,7 @@ def anls(answer: str, references: Sequence[str]) -> float:
 def number_of(text: str) -> Decimal | None:
     """The number that a text is: "1,000", "50%" (0.5), "$ 3.50"; None for anything else.
 
-    "1.234,56" and "3 500" are none: what their marks mean depends on the country.
+    "1.234,56" and "3 500" give None, because the meaning of their marks depends on the country.
     """
     text = _SIGNS.sub("", text.strip().rstrip("."))
     percent = text.endswith("%")
@@ -76,8 +76,8 @@ def number_of(text: str) -> Decimal | None:
 def relaxed_match(answer: str, reference: str) -> bool:
     """Relaxed accuracy of one answer (ChartQA): numbers within 5% of the reference, other texts equal.
 
-    A reference of 0 allows 0 only. "50%" equals 0.5, and "50" where the reference is "50%": data sets leave the
-    sign out of one of the two.
+    A reference of 0 allows 0 only. "50%" equals 0.5. It also equals "50" where the reference is "50%":
+    data sets leave out the sign on one side.
     """
     said, true = number_of(answer), number_of(reference)
     if said is None or true is None:

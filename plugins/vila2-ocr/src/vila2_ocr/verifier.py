@@ -1,4 +1,4 @@
-"""Checks quoted texts, whoever quotes them, against what is known to be written in an image."""
+"""Checks quoted texts from any author against the known text of an image."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from vila2.plugin import Claim, Evidence
 
 from vila2_ocr.scoring import similarity
 
-#: A quote is what a text says where they are alike so much: the text may itself come from an OCR engine.
+#: A quote matches a text that is at least this similar, because the text may itself come from an OCR engine.
 ALIKE = 0.8
-#: Below so many characters one wrong letter makes another word ("map", "mop"): only equality counts.
+#: In a text with fewer characters, one wrong letter makes another word ("map", "mop"): only equality counts.
 FUZZY_FROM = 8
 _WORD = re.compile(r"\w+")
 
@@ -20,9 +20,9 @@ _WORD = re.compile(r"\w+")
 def verify(claims: Sequence[Claim], evidence: Evidence) -> tuple[Claim, ...]:
     """Judges claims of kind "text".
 
-    Supported: the words quoted stand in the image, one after the other, or nearly so. Contradicted: nothing like them
-    does, and the evidence says that it lists all there is; or they stand on another thing than is claimed. A quote
-    that is nearly a short text stays unverified.
+    A claim is supported where the image holds the quoted words, one after the other, or nearly so. A claim
+    is contradicted where the image holds nothing like them and the evidence is complete, or where the words
+    stand on another thing than the claim says. A quote that is nearly a short text stays unverified.
     """
     return tuple(_judged(claim, evidence) if claim.kind == "text" else claim for claim in claims)
 
@@ -54,7 +54,7 @@ def _words(text: str) -> list[str]:
 
 
 def _follows(quote: list[str], words: list[str]) -> bool:
-    """Whether the quoted words stand among others one after the other, however they are spaced."""
+    """Whether the quoted words follow each other among the words, whatever their spacing."""
     if any(words[start : start + len(quote)] == quote for start in range(len(words) - len(quote) + 1)):
         return True
     return len("".join(quote)) >= FUZZY_FROM and "".join(quote) in "".join(words)

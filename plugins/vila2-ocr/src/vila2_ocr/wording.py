@@ -1,6 +1,6 @@
-"""The words of questions: several templates for every kind, and the exchange that a fact becomes.
+"""The words of questions: several templates for each kind, and the exchange that a fact becomes.
 
-Questions about signs keep to plain words, which the miniature world's language model knows.
+Questions about signs use plain words that the language model of the miniature world knows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from vila2.plugin import BoxPart, Part, TextPart, Turn, assistant, user
 
 from vila2_ocr.facts import Fact
 
-#: By kind; a template is taken where a fact fills all of its places.
+#: Templates by kind. A template is usable where a fact fills all of its places.
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "description": (
         "Read the text in the image.",

@@ -6,12 +6,13 @@ from vila2.plugin import MergePolicy, Specialist, hookimpl
 
 __version__ = "0.1.0"
 
-#: Asked of every image in the specialist augmentation, evenly (paper 2.2.1; the first is the one of A.1).
+#: Questions about every image in the specialist augmentation, used evenly (paper 2.2.1; A.1 gives the first).
 PROMPTS = (
-    "Elaborate on the visual and narrative elements of the image in detail, with a focus on spatial relations.",
+    "Elaborate on the visual and narrative elements of the image in detail, "
+    "with a focus on spatial relations.",
     "Can you explain the content of the image and their spatial relations in detail?",
 )
-#: In merged conversations: other words than those the text was generated with.
+#: Questions in merged conversations. Their words differ from those that the text was generated with.
 QUESTIONS = (
     "Describe where the things in the image are in relation to each other.",
     "How are the objects in this image arranged in space?",
@@ -23,7 +24,7 @@ QUESTIONS = (
 
 @hookimpl
 def vila2_specialists() -> list[Specialist]:
-    """The one specialist of this package."""
+    """The only specialist of this package."""
     return [
         Specialist(
             name="spatial",

@@ -1,4 +1,4 @@
-"""``python -m vila2_spatial DATA [KEY=VALUE ...]``: what the builder makes of data, in counts."""
+"""``python -m vila2_spatial DATA [KEY=VALUE ...]``: counts of what the builder makes of data."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vila2_spatial.facts import Fact, answer_of
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints what is built; 1 where something is wrong."""
+    """Prints what the builder makes. Returns 1 where something is wrong."""
     return told(_run, arguments, __doc__)
 
 
 def _run(arguments: Sequence[str]) -> int:
-    """Builds everything, derives every answer again, and prints counts; 1 if one is derived differently."""
+    """Builds everything, derives every answer again and prints counts. Returns 1 if an answer differs."""
     rejects = RejectTally()
     counts, wrong = count(SpatialBuilder(config_from(SpatialConfig, arguments)), rejects)
     for title, counter in counts.items():
@@ -34,7 +34,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def count(builder: SpatialBuilder, rejects: RejectTally) -> tuple[dict[str, Counter[str]], int]:
-    """Counts of what a builder makes, and how many stored answers the boxes do not give again."""
+    """Counts of what a builder makes, and the number of stored answers that the boxes do not confirm."""
     titles = (
         "samples",
         "rejected scenes",

@@ -21,13 +21,13 @@ def exchange(
     """A question and its answer.
 
     Args:
-        fact: what is asked.
-        scene: that it is about.
+        fact: the content of the question.
+        scene: the scene of the fact.
         wording: the words to choose from.
-        rng: chooses them.
-        box_share: how often a thing that its name tells carries its box all the same. One that its name does not
-            tell always does.
-        branch: of both turns.
+        rng: source of the choice.
+        box_share: share of the things identified by their name that carry their box all the same. Any other
+            thing always carries its box.
+        branch: branch of both turns.
     """
     things = {thing.number: thing for thing in scene.present}
     options = wording.templates[GROUPS[fact.predicate], fact.form]
@@ -79,7 +79,7 @@ def _capital(parts: Sequence[Part]) -> list[Part]:
 
 
 def _filled(template: str, fill: dict[str, Sequence[Part]]) -> list[Part]:
-    """The template's text and what fills its places, texts joined."""
+    """The template with its places filled; neighboring texts are joined."""
     parts: list[Part] = []
     for number, piece in enumerate(_PLACEHOLDER.split(template)):
         for part in fill[piece] if number % 2 else [TextPart(piece)]:

@@ -1,4 +1,7 @@
-"""The builder: scenes with 3D boxes to SpatialRelationQA, one sample per image with a branch for each question."""
+"""The builder: SpatialRelationQA from scenes with 3D boxes.
+
+Each image gives one sample, with a branch for each question.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +27,20 @@ class SpatialConfig(BuilderConfig):
     """Settings of the builder, besides ``data`` and ``seed``.
 
     Attributes:
-        format: of the data, one of the readers' names; "auto" to see which fits.
-        domain: decides what is close and far; "auto" takes what the reader says, or else how far the things are.
-        draws: relations that are sampled for each box.
-        questions: of one image, at the most.
-        weights: of the relations when they are sampled; 1 for those not named. The paper samples evenly.
-        forms: weights of the forms of answers ("box", "name", "choice", "yes-no", "sentence") where several are
-            possible; by default box and name 3, the others 1.
-        box_share: how often a thing that its name tells carries its box in a question all the same. In the
-            miniature, whose language model reads numbers digit by digit, there are no boxes.
+        format: format of the data, one of the readers' names; "auto" finds the one that fits.
+        domain: domain of the data, which decides what is close and far. With "auto" the reader tells it, or
+            else the distance of the things does.
+        draws: number of relations that are sampled for each box.
+        questions: the most questions about one image.
+        weights: weights of the relations when they are sampled. A relation not named has 1. The paper samples
+            evenly.
+        forms: weights of the forms of answers ("box", "name", "choice", "yes-no", "sentence") where several
+            are possible. By default box and name have 3, the others 1.
+        box_share: share of the things identified by their name that carry their box in a question all the
+            same. The miniature uses no boxes, because its language model reads numbers digit by digit.
         mirror: "every" adds a mirrored copy of each image, so that left and right are asked equally often;
-            "half" mirrors every other image instead; "none".
-        truncation, visibility, height: see :mod:`vila2_spatial.cleaning`.
+            "half" mirrors every other image instead; "none" mirrors nothing.
+        truncation, visibility, height: limits of :mod:`vila2_spatial.cleaning`.
     """
 
     format: str = "auto"
@@ -54,11 +59,11 @@ class SpatialConfig(BuilderConfig):
 class SpatialBuilder:
     """SpatialRelationQA from any data that :mod:`vila2_spatial.readers` knows.
 
-    A sample's ``meta["facts"]`` holds, question by question in the order of the branches, what its answer rests on:
-    predicate, margin, runner-up and the numbers of the things in its evidence.
+    ``meta["facts"]`` of a sample holds what each answer rests on, in the order of the branches: predicate,
+    margin, runner-up and the numbers of the things in its evidence.
 
     Raises:
-        DataError: a weight of a relation or form that does not exist, or none above 0.
+        DataError: a weight names a relation or form that does not exist, or no weight is above 0.
     """
 
     version: ClassVar[int] = 2
@@ -71,17 +76,17 @@ class SpatialBuilder:
 
     @cached_property
     def reader(self) -> SceneReader:
-        """Of the data."""
+        """The reader of the data."""
         config = self.config
         form = None if config.format == "auto" else config.format
         return open_scenes(config.data, form, config.image_root)
 
     def shards(self) -> Sequence[str]:
-        """Names of the reader's pieces."""
+        """The names of the pieces of the reader."""
         return self.reader.pieces()
 
     def build(self, shard: str) -> Iterator[Sample | Reject]:
-        """Samples of one piece; a ``Reject`` for a scene that gives no question."""
+        """Samples of one piece, and a ``Reject`` for each scene that gives no question."""
         for scene in self.reader.scenes(shard):
             if isinstance(scene, Reject):
                 yield scene
@@ -99,7 +104,7 @@ class SpatialBuilder:
                 yield mirrored(sample)
 
     def ask(self, scene: Sample) -> Sample | Reject:
-        """A scene's sample: what :mod:`vila2_spatial.facts` draws, in words."""
+        """A sample of one scene: the facts that :mod:`vila2_spatial.facts` draws, in words."""
         config = self.config
         where = str(config.data)
         evidence = Evidence.of(scene)

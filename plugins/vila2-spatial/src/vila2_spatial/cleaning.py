@@ -1,7 +1,9 @@
-"""Cleaning a scene: of what can be asked, and what only competes for an answer; every refusal with its reason.
+"""The cleaning of a scene.
 
-Omni3D's own rule of what to ignore (truncation of .99, visibility of .01) is made for detectors. A question needs a
-thing that a person would find at once.
+It separates things to ask about from things that only compete for an answer. Every refusal has its reason.
+
+Omni3D's own rule of what to ignore (truncation of .99, visibility of .01) is made for detectors. A question
+needs a thing that a person finds at once.
 """
 
 from __future__ import annotations
@@ -15,29 +17,30 @@ from vila2.plugin import Box, Evidence, SceneObject, iou
 
 from vila2_spatial.geometry import clipped_silhouette, contains, cut_off, extent, projected_box
 
-#: More than this share outside of the image, and a thing is not asked of.
+#: A thing with more than this share outside of the image is not asked about.
 MOST_TRUNCATED = 0.5
-#: Less than this share visible, and it is not asked of.
+#: A thing with less than this share visible is not asked about.
 LEAST_VISIBLE = 0.3
-#: Lower than this, in pixels, and it is not asked of; in images of less than 240 lines the same share of them.
+#: A thing lower than this, in pixels, is not asked about. In images of less than 240 lines the limit shrinks
+#: with the image.
 LEAST_HEIGHT, FULL_LINES = 25.0, 240.0
-#: Two boxes with a greater overlap are one thing labelled twice, or cannot be told apart by their boxes.
+#: Two boxes with a greater overlap are one thing labeled twice, or their boxes cannot tell them apart.
 DUPLICATE_IOU = 0.9
-#: A solid that holds this share of another one is a container (a room, a shelf): left of it says nothing.
+#: A solid that holds this share of another one is a container (a room, a shelf). "Left of it" means nothing.
 CONTAINED = 0.9
-#: A labelled and a projected box that overlap less than this: one of the labels is wrong.
+#: A labeled and a projected box with less overlap than this show that one of the labels is wrong.
 LEAST_AGREEMENT = 0.3
-#: Overlap of silhouettes in depth, in metres, below which neither solid hides the other.
+#: Overlap of silhouettes in depth, in meters, below which neither solid hides the other.
 _SAME_DEPTH = 0.05
 
-#: What a scene stands in rather than holds.
-BACKGROUND = frozenset({"wall", "floor", "ceiling", "room", "floor mat", "carpet", "rug", "stairs", "building",
-                        "road", "sidewalk", "ground", "grass", "terrain", "sky", "parking lot",
+#: Surroundings of a scene rather than things in it.
+BACKGROUND = frozenset({"wall", "floor", "ceiling", "room", "floor mat", "carpet", "rug", "stairs",
+                        "building", "road", "sidewalk", "ground", "grass", "terrain", "sky", "parking lot",
                         "other structure", "otherstructure"})  # fmt: skip
 #: Labels that name nothing a person would say.
-VAGUE = frozenset({"misc", "void", "other", "other furniture", "other prop", "otherfurniture", "otherprop", "unknown",
-                   "object", "debris", "animal or other"})  # fmt: skip
-#: A region where things may stand that nobody labelled.
+VAGUE = frozenset({"misc", "void", "other", "other furniture", "other prop", "otherfurniture", "otherprop",
+                   "unknown", "object", "debris", "animal or other"})  # fmt: skip
+#: A region where unlabeled things may stand.
 UNLABELLED = frozenset({"unlabelled", "dontcare", "dont care", "ignore"})
 
 
@@ -46,11 +49,11 @@ class Thing:
     """An object as relations see it.
 
     Attributes:
-        number: its place in ``Evidence.objects``.
-        label, called: its category, and how to speak of it.
-        box: the projection of its solid, clipped, unit xyxy.
-        centre: metres, camera frame.
-        near, far: the depth interval of its solid, metres.
+        number: place in ``Evidence.objects``.
+        label, called: category, and name in a sentence.
+        box: projection of its solid, clipped, unit xyxy.
+        centre: center of its solid in meters, camera frame.
+        near, far: ends of the depth interval of its solid, in meters.
     """
 
     number: int
@@ -63,22 +66,22 @@ class Thing:
 
     @property
     def u(self) -> float:
-        """Horizontal centre of the box, in unit image coordinates."""
+        """Horizontal center of the box, in unit image coordinates."""
         return (self.box[0] + self.box[2]) / 2
 
     @property
     def distance(self) -> float:
-        """From the camera to the centre, metres."""
+        """Distance from the camera to the center, in meters."""
         return float(np.linalg.norm(self.centre))
 
     def distance_to(self, other: Thing) -> float:
-        """Between the centres, metres."""
+        """Distance between the centers, in meters."""
         return float(np.linalg.norm(np.subtract(self.centre, other.centre)))
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An object that nothing is asked of, and why."""
+    """An object that is not asked about, and the reason."""
 
     number: int
     reason: str
@@ -89,12 +92,12 @@ class CleanScene:
     """A scene to ask about.
 
     Attributes:
-        things: of which can be asked.
-        others: of which cannot, but which a viewer may count as an answer all the same.
+        things: things to ask about.
+        others: things not to ask about that a viewer may still count as an answer.
         unlabelled: boxes of regions in which anything may stand.
         refusals: every object that is not in ``things``.
-        complete: whether everything in the image is labelled, so that "which object" can be asked.
-        domain: decides what is close and far, and the words.
+        complete: whether everything in the image is labeled, so that "which object" can be asked.
+        domain: domain of the scene, which decides what is close and far, and the words.
     """
 
     things: tuple[Thing, ...]
@@ -106,17 +109,17 @@ class CleanScene:
 
     @property
     def present(self) -> tuple[Thing, ...]:
-        """Things and others."""
+        """Things and others together."""
         return self.things + self.others
 
     def named_alone(self, thing: Thing) -> bool:
-        """Whether its name alone says which thing is meant."""
+        """Whether the name of a thing alone tells which thing is meant."""
         return not self.unlabelled and sum(one.called == thing.called for one in self.present) == 1
 
 
 @dataclass(frozen=True, slots=True)
 class CleaningLimits:
-    """The limits that a user may set; see the constants of this module."""
+    """Limits that a user may set; the constants of this module explain them."""
 
     truncation: float = MOST_TRUNCATED
     visibility: float = LEAST_VISIBLE
@@ -124,7 +127,7 @@ class CleaningLimits:
 
 
 def thing_of(evidence: Evidence, number: int) -> Thing | None:
-    """An object with its projection; None where it has no solid or none of it is in the image."""
+    """An object with its projection; None where it has no solid or lies wholly outside of the image."""
     one = evidence.objects[number]
     if one.solid is None or evidence.camera is None:
         return None
@@ -139,9 +142,9 @@ def clean(evidence: Evidence, domain: str, limits: CleaningLimits | None = None)
     """Sorts the objects of a scene.
 
     Args:
-        evidence: with solids and a camera.
-        domain: kept for later.
-        limits: by default those of this module.
+        evidence: evidence with solids and a camera.
+        domain: domain of the result.
+        limits: limits of what to ask about; by default those of this module.
     """
     limits = limits or CleaningLimits()
     things: list[Thing] = []
@@ -157,7 +160,7 @@ def clean(evidence: Evidence, domain: str, limits: CleaningLimits | None = None)
             if reason is None:
                 things.append(thing)
                 continue
-        assert reason is not None  # what is no thing is unusable
+        assert reason is not None  # an object without a thing is unusable
         refusals.append(Refusal(number, reason))
         if thing is not None and reason not in ("background", "duplicate", "bad-solid", "behind-camera"):
             others.append(thing)
@@ -175,7 +178,7 @@ def clean(evidence: Evidence, domain: str, limits: CleaningLimits | None = None)
 
 
 def _unusable(one: SceneObject, thing: Thing | None) -> str | None:
-    """Why nothing can be known of an object."""
+    """The reason why nothing is known of an object; None where there is no such reason."""
     if one.label in UNLABELLED:
         return "unlabelled"
     if one.label in BACKGROUND:
@@ -192,7 +195,7 @@ def _unusable(one: SceneObject, thing: Thing | None) -> str | None:
 
 
 def _hard_to_find(evidence: Evidence, one: SceneObject, thing: Thing, limits: CleaningLimits) -> str | None:
-    """Why a person would not find an object at once, or not where its solid says."""
+    """The reason why a person would not find an object at once where its solid is; None if there is none."""
     assert one.solid is not None and evidence.camera is not None
     truncation = one.truncation if one.truncation is not None else cut_off(one.solid, evidence.camera)
     if truncation > limits.truncation:
@@ -211,7 +214,7 @@ def _hard_to_find(evidence: Evidence, one: SceneObject, thing: Thing, limits: Cl
 def seen_share(evidence: Evidence, number: int) -> float:
     """Share of a solid's silhouette in the image that no nearer solid's silhouette covers, 0..1.
 
-    Silhouettes are those of the boxes, so this is a lower bound: used where the data set does not say.
+    Silhouettes are those of the boxes, so this is a lower bound. It serves data sets that give no visibility.
     """
     one = evidence.objects[number]
     assert one.solid is not None and evidence.camera is not None

@@ -1,7 +1,7 @@
-"""SpatialRelationQA, first two steps (VILA² section 2.2.1): sample relations box by box, and see whether they match.
+"""SpatialRelationQA, first two steps (VILA² section 2.2.1): sample relations for each box, then match boxes.
 
-A fact says what is asked, of whom, and what the answer rests on; it is stored with every question, and
-:func:`answer_of` derives its answer anew from the boxes.
+A fact holds the content of a question and the grounds of its answer. Every question is stored with its fact,
+and :func:`answer_of` derives the answer anew from the boxes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from vila2_spatial.cleaning import CleanScene, Thing
 from vila2_spatial.relations import CAMERA_RELATIONS, OBJECT_RELATIONS, OPPOSITE, RELATIONS, Finding
 from vila2_spatial.wording import GROUPS
 
-#: How often a form is drawn against the others, where the scene allows several: the paper's own example asks for the
-#: thing itself.
+#: Weights of the forms where a scene allows several. The paper's own example asks for the thing itself.
 FORM_WEIGHTS = {"box": 3.0, "name": 3.0, "choice": 1.0, "yes-no": 1.0, "sentence": 1.0}
 _SUPERLATIVE = ("closest", "camera_closest", "camera_farthest")
 
@@ -30,15 +29,16 @@ class Fact:
     """What a question rests on. Numbers are places in ``Evidence.objects``.
 
     Attributes:
-        form: of the answer: "box", "name", "choice", "yes-no" or "sentence".
-        predicate: the relation that the question names, one of ``RELATIONS``.
-        answer: the number of a thing ("box", "name", and comparisons of two), a relation, "yes" or "no".
-        margin: by how much it holds: share of the width, metres, or the ratio to the runner-up.
-        subject: the thing asked of; of "box" and "name" the answer.
-        anchor: what the relation is to; None for the camera.
-        other: whom the subject is compared with.
-        label: among whom the answer is the only one; None for all, or where the subject is named.
-        runner_up: the next one to the extreme.
+        form: form of the answer: "box", "name", "choice", "yes-no" or "sentence".
+        predicate: relation that the question names, one of ``RELATIONS``.
+        answer: number of a thing ("box", "name", and comparisons of two), a relation, "yes" or "no".
+        margin: amount by which the relation holds: share of the width, meters, or the ratio to the runner-up.
+        subject: thing that the question is about; for "box" and "name" it is the answer.
+        anchor: thing that the relation refers to; None for the camera.
+        other: thing that the subject is compared with.
+        label: category in which the answer is unique; None for all things, or where the question names the
+            subject.
+        runner_up: thing that comes next to the extreme.
     """
 
     form: str
@@ -52,20 +52,21 @@ class Fact:
     runner_up: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values; what is None is left out."""
+        """The fact as JSON values, without those that are None."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Fact:
-        """Reads what :meth:`to_json` wrote; other keys are left aside."""
+        """Reads what :meth:`to_json` wrote and ignores other keys."""
         return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
 
     @property
     def question(self) -> tuple[object, ...]:
-        """What makes two questions one: a choice between left and right names no predicate."""
+        """The identity of the question. A choice between left and right names no predicate."""
         pair = tuple(sorted((self.predicate, OPPOSITE.get(self.predicate, ""))))
         named = self.predicate if self.form in ("box", "name", "yes-no") else pair
-        return self.form, named, self.subject if self.form not in ("box", "name") else None, self.anchor, self.other, self.label  # fmt: skip
+        subject = self.subject if self.form not in ("box", "name") else None
+        return self.form, named, subject, self.anchor, self.other, self.label
 
 
 def draw_facts(
@@ -77,22 +78,22 @@ def draw_facts(
     sayable: Collection[tuple[str, str]],
     boxes: bool,
 ) -> Iterator[Fact]:
-    """Facts of a scene in random order, each question once.
+    """Facts of a scene in random order, with each question once.
 
     Args:
-        scene: cleaned.
-        rng: decides everything random.
-        draws: relations that are sampled for each box.
-        weights: of the relations; those not named weigh 1.
-        forms: weights of the forms; those of ``FORM_WEIGHTS`` for those not named. 0: never.
-        sayable: group and form, as far as there are words for them.
-        boxes: whether a thing can be told by its box, where its name does not tell it.
+        scene: a cleaned scene.
+        rng: source of every random decision.
+        draws: number of relations that are sampled for each box.
+        weights: weights of the relations; a relation not named has 1.
+        forms: weights of the forms; a form not named has that of ``FORM_WEIGHTS``, and 0 means never.
+        sayable: pairs of group and form that have words.
+        boxes: whether a box may tell a thing whose name does not.
     """
     weight = np.array([weights.get(name, 1.0) for name in RELATIONS])
     odds = FORM_WEIGHTS | dict(forms)
     seen: set[tuple[object, ...]] = set()
     found: list[Fact] = []
-    for anchor in scene.things:  # step 1: all boxes, a few relations for each
+    for anchor in scene.things:  # step 1: a few relations for each box
         order = rng.choice(
             len(RELATIONS), size=min(draws, int((weight > 0).sum())), replace=False, p=weight / weight.sum()
         )
@@ -142,7 +143,7 @@ def _matches(
 def _unique(
     scene: CleanScene, relation: str, target: Thing | None, labels: list[str], boxes: bool
 ) -> Iterator[Fact]:
-    """ "box" of the first category with a single match, and "name" where a single one of all things matches."""
+    """ "box" for the first category with a single match; "name" where one thing of all matches."""
     by_box = (
         _fact("box", relation, found[0].number, found[1], found[0], target, label=label)
         for label in (labels if boxes else ())
@@ -167,8 +168,10 @@ def _single(
     )
 
 
-def _compared(scene: CleanScene, relation: str, anchor: Thing, rest: list[Thing], rng: np.random.Generator, sayable: Any) -> Iterator[Fact]:  # fmt: skip
-    """Which of two is nearer to the anchor, or of the anchor and another to the camera."""
+def _compared(
+    scene: CleanScene, relation: str, anchor: Thing, rest: list[Thing], rng: np.random.Generator, sayable: Any
+) -> Iterator[Fact]:
+    """Which of two is nearer to the anchor, or which of the anchor and another is nearer to the camera."""
     target = anchor if relation in OBJECT_RELATIONS else None
     pairs = [(anchor, other) for other in rest] if target is None else list(pairwise(rest))
     for one, other in pairs:
@@ -176,7 +179,7 @@ def _compared(scene: CleanScene, relation: str, anchor: Thing, rest: list[Thing]
         if found is None or not sayable(one, other, *([target] if target else [])):
             continue
         wins = found.relation == relation
-        if rng.random() < 0.5:  # which is named first must not tell the answer
+        if rng.random() < 0.5:  # the order of the names must not tell the answer
             one, other, wins = other, one, not wins
         winner = one if wins else other
         for form in ("choice", "sentence"):
@@ -204,11 +207,11 @@ def answer_of(fact: Fact, scene: CleanScene) -> int | str | None:
     """The answer to a fact's question, derived from the boxes alone; None where they do not decide it.
 
     Args:
-        fact: its ``answer`` is not looked at.
-        scene: of :func:`vila2_spatial.cleaning.clean`, from the sample's evidence and domain.
+        fact: the fact; its ``answer`` is ignored.
+        scene: result of :func:`vila2_spatial.cleaning.clean` for the sample's evidence and domain.
 
     Raises:
-        DataError: the fact speaks of things that the scene does not have.
+        DataError: the fact names things that the scene does not have.
     """
     anchor, other = _thing(scene, fact.anchor), _thing(scene, fact.other)
     one = _thing(scene, fact.subject)

@@ -12,8 +12,8 @@ import numpy as np
 import shapely
 from vila2.plugin import Box, Box3D, Camera
 
-#: Nothing nearer than this along the viewing direction is projected, in metres. A corner behind the camera would
-#: come out mirrored, one beside it near infinity: the edges are cut at this plane instead.
+#: Distance of the near plane along the viewing direction, in meters. Edges are cut at this plane. A corner
+#: behind the camera would come out mirrored, and one beside the camera near infinity.
 NEAR_PLANE = 0.2
 
 _SIGNS = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))  # [8, 3]
@@ -29,7 +29,7 @@ _kept = lru_cache(maxsize=4096)
 
 @_kept
 def corners(solid: Box3D) -> np.ndarray:
-    """The 8 corners, [8, 3] in metres; the local axes are X = length, Y = height, Z = width (Omni3D)."""
+    """The 8 corners, [8, 3] in meters; the local axes are X = length, Y = height, Z = width (Omni3D)."""
     width, height, length = solid.dimensions
     local = _SIGNS * np.array([length, height, width])
     points: np.ndarray = local @ np.array(solid.rotation).T + np.array(solid.centre)
@@ -39,13 +39,13 @@ def corners(solid: Box3D) -> np.ndarray:
 
 @_kept
 def extent(solid: Box3D) -> tuple[tuple[float, float], ...]:
-    """From where to where it reaches in x, y and z, metres."""
+    """The intervals of a solid in x, y and z, in meters."""
     points = corners(solid)
     return tuple(zip(points.min(axis=0).tolist(), points.max(axis=0).tolist(), strict=True))
 
 
 def visible_points(solid: Box3D, near: float = NEAR_PLANE) -> np.ndarray:
-    """What of the 12 edges lies beyond the near plane: their end points after clipping, [n, 3]; n may be 0."""
+    """The end points of the 12 edges after clipping at the near plane, [n, 3]; n may be 0."""
     points = corners(solid)
     kept = [points[points[:, 2] >= near]]
     for a, b in _EDGES:
@@ -57,7 +57,7 @@ def visible_points(solid: Box3D, near: float = NEAR_PLANE) -> np.ndarray:
 
 
 def project(points: np.ndarray, camera: Camera) -> np.ndarray:
-    """Points [n, 3] before the camera to unit image coordinates [n, 2]; those outside of the image too."""
+    """Points [n, 3] before the camera in unit image coordinates [n, 2], even outside of the image."""
     pixels = points @ np.array(camera.K).T
     unit: np.ndarray = pixels[:, :2] / pixels[:, 2:] / np.array([camera.width, camera.height])
     return unit
@@ -65,7 +65,10 @@ def project(points: np.ndarray, camera: Camera) -> np.ndarray:
 
 @_kept
 def silhouette(solid: Box3D, camera: Camera) -> shapely.Geometry:
-    """The outline of a solid's image in unit coordinates, not clipped to the image; empty behind the camera."""
+    """The outline of a solid's image in unit coordinates, not clipped to the image.
+
+    The outline is empty for a solid behind the camera.
+    """
     points = visible_points(solid)
     return (
         shapely.convex_hull(shapely.MultiPoint(project(points, camera))) if len(points) else shapely.Polygon()
@@ -74,14 +77,14 @@ def silhouette(solid: Box3D, camera: Camera) -> shapely.Geometry:
 
 @_kept
 def clipped_silhouette(solid: Box3D, camera: Camera) -> shapely.Geometry:
-    """What of :func:`silhouette` lies in the image."""
+    """The part of :func:`silhouette` inside the image."""
     return shapely.intersection(silhouette(solid, camera), _IMAGE)
 
 
 def projected_box(solid: Box3D, camera: Camera) -> Box | None:
-    """The box around what of a solid's silhouette lies in the image; None where nothing does.
+    """The box around the part of a solid's silhouette inside the image; None where there is no such part.
 
-    Clipping the silhouette, and not the box around all of it, keeps the box of a near solid tight.
+    The silhouette is clipped before the box is taken, which keeps the box of a near solid tight.
     """
     seen = clipped_silhouette(solid, camera)
     if seen.area <= 0:
@@ -98,7 +101,7 @@ def cut_off(solid: Box3D, camera: Camera) -> float:
 
 @_kept
 def footprint(solid: Box3D) -> shapely.Geometry:
-    """The solid from above: the hull of its corners in x and z, metres."""
+    """The solid from above: the hull of its corners in x and z, meters."""
     return shapely.convex_hull(shapely.MultiPoint(corners(solid)[:, [0, 2]]))
 
 

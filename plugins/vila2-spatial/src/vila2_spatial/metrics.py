@@ -12,10 +12,10 @@ from vila2_spatial.facts import Fact
 from vila2_spatial.relations import RELATIONS
 from vila2_spatial.wording import FORMS
 
-#: A box is right where it overlaps the true one at least so much (REC accuracy).
+#: A box is right where its IoU with the true one is at least this (REC accuracy).
 RIGHT_IOU = 0.5
 
-#: What says a relation in a short answer or in a sentence.
+#: Words of a relation in a short answer or in a sentence.
 _WORDS = {
     "left": "left",
     "right": "right",
@@ -31,13 +31,15 @@ _OPPOSED |= {opposite: word for word, opposite in _OPPOSED.items()}
 
 
 def score(asked: Sequence[Asked]) -> dict[str, Items]:
-    """Measures of answers to the builder's questions.
+    """Measures of answers to the questions of the builder.
 
-    "answers right" is the share of all questions answered rightly; then the same by relation, for those questions of
-    it that any thing in the image may answer by its name ("named"; there is nothing to guess from), and by the form of
-    the answer. A box is right from an IoU of
-    one half on, a name where it is said and no other thing of the scene, a word where it is said and not its
-    opposite. Answers about one image go together into one item, since they are not independent.
+    "answers right" is the share of all questions with a right answer. The measures by relation cover only the
+    questions that any thing in the image may answer by its name ("named"), because nothing helps to guess
+    them. The other measures go by the form of the answer.
+
+    A box is right from an IoU of one half on. A name, and yes or no, is right where the answer says it first.
+    A word for a relation is right where the answer says it and not its opposite. Answers about one image make
+    one item, because they are not independent.
     """
     judged = [(one, fact, float(is_right(one, fact))) for one in asked if (fact := _fact(one)) is not None]
     measures = {"answers right": _items(judged)}
@@ -67,14 +69,14 @@ def _items(judged: list[tuple[Asked, Fact, float]]) -> Items:
 
 
 def _fact(one: Asked) -> Fact | None:
-    """What a question rests on: the facts of a sample are in the order of its branches."""
+    """The fact of a question: the facts of a sample are in the order of its branches."""
     facts = one.sample.meta.get("facts", ())
     number = one.question.branch - 1
     return Fact.from_json(facts[number]) if 0 <= number < len(facts) else None
 
 
 def is_right(one: Asked, fact: Fact) -> bool:
-    """Whether an answer is the stored one."""
+    """Whether an answer equals the stored one."""
     said = one.said.text.lower()
     if fact.form == "box":
         found = [part.box for part in one.said.parts if isinstance(part, BoxPart)]
@@ -97,13 +99,13 @@ def _says(word: str, text: str) -> bool:
 
 
 def _first_of(words: Sequence[str], text: str) -> str | None:
-    """The one of some words (alternatives in each) that a text says first."""
+    """The word that a text says first; each word may hold alternatives."""
     places = {word: found.start() for word in words if (found := re.search(rf"\b(?:{word})\b", text))}
     return min(places, key=lambda word: places[word]) if places else None
 
 
 def _names(one: Asked, fact: Fact, said: str) -> bool:
-    """Whether the right thing is named, by its name or its box, and first among those it might be."""
+    """Whether the answer names the right thing, by its name or its box, before any other thing."""
     evidence = Evidence.of(one.sample)
     if evidence is None or not isinstance(fact.answer, int):
         return False

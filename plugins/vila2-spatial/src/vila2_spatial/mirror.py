@@ -38,7 +38,7 @@ def mirrored(sample: Sample) -> Sample:
     ``meta["facts"]`` change their words with the turns.
 
     Raises:
-        DataError: the image can not be decoded.
+        DataError: the image cannot be decoded.
     """
     picture = ImageOps.mirror(decode_image(sample.images[0], where=sample.key))
     image = encoded(picture, like=sample.images[0])
@@ -53,7 +53,7 @@ def mirrored(sample: Sample) -> Sample:
 
 
 def mirrored_evidence(evidence: Evidence) -> Evidence:
-    """Objects and camera on the other side; texts left out."""
+    """Objects and camera on the other side, without the texts."""
     return Evidence(
         objects=tuple(map(_object, evidence.objects)),
         all_objects=evidence.all_objects,
@@ -63,13 +63,16 @@ def mirrored_evidence(evidence: Evidence) -> Evidence:
 
 
 def mirrored_camera(seen_by: Camera) -> Camera:
-    """The camera that takes mirrored points to mirrored pixels: u becomes width - u, x becomes -x."""
+    """The camera that projects mirrored points to mirrored pixels: u becomes width - u, x becomes -x."""
     pixels = np.array([[-1.0, 0.0, seen_by.width], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     return camera(pixels @ np.array(seen_by.K) @ _ACROSS, seen_by.width, seen_by.height)
 
 
 def mirrored_solid(solid: Box3D) -> Box3D:
-    """The box on the other side. Its own length axis is turned about as well, or the turn would be no rotation."""
+    """The box on the other side.
+
+    Its own length axis turns around as well, because the turn would be no rotation otherwise.
+    """
     return box3d(
         _ACROSS @ np.array(solid.centre), solid.dimensions, _ACROSS @ np.array(solid.rotation) @ _ACROSS
     )
@@ -81,7 +84,7 @@ def mirrored_box(box: Box) -> Box:
 
 
 def mirrored_words(text: str) -> str:
-    """ "left" for "right" and the other way round, in the case they are written in."""
+    """ "left" for "right" and "right" for "left", in the case of the original."""
 
     def swap(found: re.Match[str]) -> str:
         word = _SWAPPED[found.group().lower()]

@@ -10,7 +10,7 @@ from vila2_spatial.statements import Phrase, statements
 def parse(said: Said) -> Parsed:
     """Keeps an answer as it is; every spatial statement in it becomes a claim.
 
-    A claim's boxes are those that directly follow the things it names, if they all have one.
+    The boxes of a claim are those that directly follow its things, if each thing has one.
     """
     if said.status != "ok":
         return Parsed((), status=said.status)
@@ -37,7 +37,10 @@ def parse(said: Said) -> Parsed:
 
 
 def _spoken(said: Said) -> tuple[str, dict[int, tuple[float, float, float, float]]]:
-    """The text with coordinates blanked out, every character in its place, and the boxes by where they begin."""
+    """The text with its coordinates blanked out, and the boxes by where they begin.
+
+    Every character of the text keeps its place.
+    """
     text, boxes, place = said.text, {}, 0
     blanked = list(text)
     for number, part in enumerate(said.parts):
@@ -54,8 +57,10 @@ def _spoken(said: Said) -> tuple[str, dict[int, tuple[float, float, float, float
     return "".join(blanked), boxes
 
 
-def _box_after(phrase: Phrase, text: str, boxes: dict[int, tuple[float, float, float, float]]) -> tuple[float, float, float, float] | None:  # fmt: skip
-    """The box that stands behind a phrase, with nothing but a space between."""
+def _box_after(
+    phrase: Phrase, text: str, boxes: dict[int, tuple[float, float, float, float]]
+) -> tuple[float, float, float, float] | None:
+    """The box that follows a phrase after nothing but a space."""
     for start, box in boxes.items():
         if phrase.end <= start and not text[phrase.end : start].strip():
             return box

@@ -1,7 +1,7 @@
 """Spatial relations from the camera's view, each with a margin below which it is neither true nor false.
 
-Every question rests on these functions, and so does its re-derivation. Values are words; ``None`` is "too near to
-call". Distances are between centres, and from the camera to a centre, everywhere.
+Every question rests on these functions, and so does the check of its answer. Values are words; ``None`` is
+"too near to call". All distances are between centers, or from the camera to a center.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from vila2_spatial.cleaning import CleanScene, Thing
 
-#: Left and right: gap of the boxes' centres, as a share of the image's width. Image and space must agree.
+#: Left and right: gap of the boxes' centers, as a share of the image's width. Image and space must agree.
 SIDE_GAP = 0.08
-#: In front and behind: gap of the depth intervals, in metres and as a share of the nearer one's centre.
+#: In front and behind: gap of the depth intervals, in meters and as a share of the nearer center's depth.
 DEPTH_GAP, DEPTH_SHARE = 0.10, 0.05
-#: Closest and farthest: by how much the runner-up differs, as a ratio and in metres.
+#: Closest and farthest: gap to the runner-up, as a ratio of the distances and in meters.
 EXTREME_RATIO, EXTREME_GAP = 1.2, 0.10
-#: Left and right of the camera: gap of the box's centre and the middle, as a share of the image's width.
+#: Left and right of the camera: gap of the box's center and the middle, as a share of the image's width.
 CAMERA_SIDE_GAP = 0.10
-#: Close to and far from the camera, metres: below the first, above the second; between them nothing is asked.
+#: Close to and far from the camera, in meters: below the first, above the second. Nothing is asked between.
 #: "miniature" is the world of vila2's demonstration; "tabletop" is Objectron's.
 DOMAINS: dict[str, tuple[float, float]] = {
     "indoor": (2.0, 4.0),
@@ -27,7 +27,7 @@ DOMAINS: dict[str, tuple[float, float]] = {
     "tabletop": (0.5, 1.2),
     "miniature": (3.8, 4.9),
 }
-#: A scene whose domain nobody told, with something beyond this many metres, is outdoor.
+#: A scene of unknown domain with something beyond this distance, in meters, is outdoor.
 _INDOOR_DEPTH = 12.0
 
 OBJECT_RELATIONS = ("closest", "front", "behind", "left", "right")
@@ -56,9 +56,9 @@ class Finding:
 
     Attributes:
         relation: one of :data:`RELATIONS`.
-        margin: by how much: a share of the width (left, right), metres (front, behind, close, far), or the ratio
-            to the runner-up (closest, farthest).
-        runner_up: who came next, in ``Evidence.objects``; None where there is none.
+        margin: amount by which it holds: a share of the width (left, right), meters (front, behind, close,
+            far), or the ratio to the runner-up (closest, farthest).
+        runner_up: thing that came next, as a place in ``Evidence.objects``; None where there is none.
     """
 
     relation: str
@@ -110,7 +110,7 @@ def between(one: Thing, other: Thing | None, relation: str, domain: str) -> bool
 
 
 def _looked_for(one: Thing, other: Thing | None, relation: str, domain: str) -> Finding | None:
-    """The relation of the same kind that holds; None where it is too near to call."""
+    """The relation that holds among those of the same kind; None where it is too near to call."""
     match relation:
         case "left" | "right" if other:
             return side(one, other)
@@ -126,9 +126,10 @@ def nearer(one: Thing, other: Thing, to: Thing | None) -> Finding | None:
     """Whether ``one`` is clearly nearer ("closest") or farther ("farthest") than ``other``.
 
     Args:
-        one: compared with ``other``.
-        to: the thing that the distances are measured from; None for the camera, for which the nearest corners must
-            agree with the centres: a long lorry may begin before a car and have its middle behind it.
+        one: thing that is compared with ``other``.
+        to: thing that the distances are measured from; None for the camera. For the camera, the nearest
+            corners must agree with the centers: a long truck may begin before a car and have its middle
+            behind it.
     """
     here, there = (x.distance_to(to) if to else x.distance for x in (one, other))
     low, high = min(here, there), max(here, there)
@@ -162,21 +163,21 @@ def only_one(
     """The only thing of a label in a relation, where it is clear of all others of that label.
 
     Args:
-        scene: all that competes for the answer.
-        label: None for anything, where the scene is known completely.
+        scene: scene with all that competes for the answer.
+        label: category of the thing; None for any thing of a scene that is known completely.
         relation: one of :data:`RELATIONS`.
-        anchor: what it is related to; None for the camera.
+        anchor: thing that the relation refers to; None for the camera.
 
     Returns:
-        the thing and why; None where there is none, more than one, one that is too near to call, one that nothing
-        should be asked of, or a region nobody labelled that may hold another.
+        The thing and the finding. None where no thing or more than one is in the relation, one is too near to
+        call or not to be asked about, or an unlabeled region may hold another.
     """
     if label is None and not scene.complete:
         return None
     group = [one for one in scene.present if one is not anchor and (label is None or one.label == label)]
     if relation in ("closest", "camera_closest", "camera_farthest"):
         found = extreme(group, anchor, relation)
-        # KITTI leaves out what is too far to label: it may be the farthest, but not the closest to the camera.
+        # KITTI leaves out things too far to label: one may be the farthest from the camera, not the closest.
         if scene.unlabelled and relation != "camera_closest":
             return None
     else:
@@ -196,7 +197,7 @@ def finding(one: Thing, other: Thing | None, relation: str, domain: str) -> Find
 
 
 def domain_of(told: str | None, depths: Sequence[float]) -> str:
-    """A known domain as it is told; otherwise by how far the things are."""
+    """The domain that is told, if it is known; otherwise the one that the distances of the things suggest."""
     if told in DOMAINS:
         return told
     return "outdoor" if any(value > _INDOOR_DEPTH for value in depths) else "indoor"

@@ -1,7 +1,7 @@
-"""Spatial statements in running text: who is where, against whom, and the characters that say it.
+"""Spatial statements in running text: two things, their relation, and the characters that state it.
 
-Rules for what captions say ("the dog is to the left of a car", "behind the sofa there is a lamp", "the chair closest to
-the camera"). A sentence that they do not understand makes no statement.
+The rules cover what captions say ("the dog is to the left of a car", "behind the sofa there is a lamp", "the
+chair closest to the camera"). A sentence outside of these rules makes no statement.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ from dataclasses import dataclass
 
 
 def _side(word: str) -> str:
-    """ "on the left", "at the left side of the image", "left of the camera"; not "on the left of the cube"."""
+    """A pattern for a side of the image.
+
+    It fits "on the left", "at the left side of the image" and "left of the camera".
+    It does not fit "on the left of the cube".
+    """
     place = rf"(?:far\s+)?{word}(?:[\s-]+hand)?(?:\s+side)?"
     whole = r"\s+of\s+the\s+(?:image|picture|photo|scene|frame|camera)"
     return rf"(?:(?:on|to|at)\s+the\s+)?{place}{whole}|(?:on|to|at)\s+the\s+{place}(?!\s+(?:hand|side|of)\b)"
 
 
-#: Predicates by what says them.
+#: Predicates by the words that state them.
 _CAMERA = r"(?:\s+(?:the\s+)?(?:camera|viewer))"
 _RELATION = re.compile(
     r"\b(?:"
@@ -38,9 +42,12 @@ _RELATION = re.compile(
 )
 #: A noun phrase: a determiner and the words up to one that cannot belong to it. A box may follow.
 _STOPS = (
-    "is|are|was|were|be|has|have|stands?|sits?|lies?|appears?|seems?|that|which|who|and|or|but|while|with|without|on|in|"
-    "at|to|of|from|by|for|near|behind|beside|between|above|below|under|over|left|right|closest|nearest|farthest|"
-    "furthest|closer|farther|close|far|there|than|as|it|its|also|just|directly|standing|sitting|lying|parked|walking|"
+    "is|are|was|were|be|has|have|stands?|sits?|lies?|appears?|seems?|that|which|who|and|or|but|while|"
+    "with|without|on|in|"
+    "at|to|of|from|by|for|near|behind|beside|between|above|below|under|over|left|right|"
+    "closest|nearest|farthest|"
+    "furthest|closer|farther|close|far|there|than|as|it|its|also|just|directly|"
+    "standing|sitting|lying|parked|walking|"
     "located|placed|positioned|facing|looking|wearing|holding|seen|visible"
 )
 _PHRASE = re.compile(
@@ -49,14 +56,18 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[^.!?;\n]+")
-#: Nothing that a relation could be to.
-_NO_THING = re.compile(r"^(?:image|picture|photo|scene|frame|camera|viewer|left|right|foreground|background|middle|center|centre)\b", re.I)  # fmt: skip
+#: Nouns that nothing relates to.
+_NO_THING = re.compile(
+    r"^(?:image|picture|photo|scene|frame|camera|viewer|left|right|foreground|background|middle|center|centre)"
+    r"\b",
+    re.I,
+)
 _NEGATED = re.compile(r"\b(?:not|never|no\s+longer|isn't|aren't|neither)\b[^,]*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A thing as a text names it: its words without the determiner, and where they stand."""
+    """A noun phrase for a thing: its words without the determiner, and their place."""
 
     name: str
     start: int
@@ -69,8 +80,8 @@ class Statement:
 
     Attributes:
         predicate: one of ``relations.RELATIONS``.
-        subject, object: whom it speaks of; the object is None for the camera.
-        start, end: the characters from the first thing to the last.
+        subject, object: things of the statement; the object is None for the camera.
+        start, end: range of the characters from the first thing to the last.
     """
 
     predicate: str
@@ -106,13 +117,17 @@ def _statement(
     after = [one for one in phrases if one.start >= hit.end()]
     other: Phrase | None = None
     if not predicate.startswith("camera_"):
-        # What it is related to follows at once; anything between makes another sentence of it.
+        # The object follows at once. Anything between makes another sentence of it.
         if not after or text[hit.end() : after[0].start].strip():
             return None
         other, after = after[0], after[1:]
     if before:
         subject = before[0]
-    elif last is not None and spent < hit.start() and re.fullmatch(r"[\s,]*(?:and|but)?\s*(?:it\s+)?(?:is\s+|stands\s+)?", text[spent : hit.start()]):  # fmt: skip
+    elif (
+        last is not None
+        and spent < hit.start()
+        and re.fullmatch(r"[\s,]*(?:and|but)?\s*(?:it\s+)?(?:is\s+|stands\s+)?", text[spent : hit.start()])
+    ):
         subject = last  # "... is left of the cube and behind the ball"
     elif after and not text[spent : hit.start()].strip(" ,") and spent == _begin(text, hit.start()):
         subject = after[0]  # "Behind the sofa there is a lamp"
@@ -124,5 +139,5 @@ def _statement(
 
 
 def _begin(text: str, place: int) -> int:
-    """Where the sentence at ``place`` begins."""
+    """The beginning of the sentence at ``place``."""
     return max(text.rfind(mark, 0, place) for mark in ".!?;\n") + 1

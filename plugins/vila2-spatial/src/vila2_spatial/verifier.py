@@ -1,4 +1,4 @@
-"""Checks spatial claims, whoever makes them, against what is known of an image."""
+"""Checks spatial claims from any author against the evidence of an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vila2_spatial import relations
 from vila2_spatial.cleaning import BACKGROUND, UNLABELLED, Thing, thing_of
 from vila2_spatial.relations import CAMERA_RELATIONS, OPPOSITE, RELATIONS
 
-#: How other annotators call a relation.
+#: Names of a relation in other annotations.
 _CALLED = {
     "left of": "left",
     "to the left of": "left",
@@ -21,20 +21,21 @@ _CALLED = {
     "closest to": "closest",
     "nearest to": "closest",
 }
-#: A claim's box must overlap a known one at least so much to mean it.
+#: A claim's box means a known one where their overlap is at least this.
 _SAME = 0.5
-#: Sizes are no part of names here.
+#: Words for sizes, which are no part of a name here.
 _SIZES = {"small", "large", "big", "little", "tiny", "huge"}
 _SUPERLATIVE = ("closest", "camera_closest", "camera_farthest")
 _JUDGED = frozenset(RELATIONS) - {"camera_close", "camera_far"}
 
 
 def verify(claims: Sequence[Claim], evidence: Evidence) -> tuple[Claim, ...]:
-    """Judges relations; other claims, and what the evidence cannot decide, stay as they are.
+    """Judges relations. Other claims, and those that the evidence cannot decide, stay as they are.
 
     A name may stand for several things. A claim is supported where it holds for one reading of its names, and
-    contradicted where it is clearly wrong for all of them. Left and right need boxes; the others need solids. What is
-    close or far is left alone: that depends on what kind of scene it is, which the evidence does not say.
+    contradicted where it is clearly wrong for all readings. Left and right need boxes; the others need
+    solids. Close and far stay unjudged, because they depend on the domain of the scene, which the evidence
+    does not give.
     """
     return tuple(_judged(claim, evidence) for claim in claims)
 
@@ -64,7 +65,7 @@ def _judged(claim: Claim, evidence: Evidence) -> Claim:
 
 
 def _meant(name: str, box: Box | None, evidence: Evidence) -> list[int]:
-    """The objects that a name, and a box where there is one, can stand for."""
+    """The objects that a name can mean, together with a box where there is one."""
     words = set(name.lower().split()) - _SIZES
     return [
         number
@@ -76,7 +77,10 @@ def _meant(name: str, box: Box | None, evidence: Evidence) -> list[int]:
 
 
 def _fits(words: set[str], one: SceneObject) -> bool:
-    """Whether words can mean a thing: "cube" the "red cube", "green cube" not; "parked car" a thing labelled "car"."""
+    """Whether words can mean a thing.
+
+    "cube" can mean the "red cube", but "green cube" cannot. "parked car" can mean a thing labeled "car".
+    """
     label, own = set(one.label.lower().split()), set(one.called.lower().split())
     return bool(words) and (words <= own | label or (own == label and label <= words))
 
@@ -92,7 +96,11 @@ def _holds(one: int, other: int | None, predicate: str, evidence: Evidence) -> b
 
 
 def _superlative(first: Thing, target: Thing | None, predicate: str, evidence: Evidence) -> bool | None:
-    """Wrong as soon as one thing is clearly further to the extreme; right where all are known and none is."""
+    """Whether a superlative holds.
+
+    It is wrong where one thing is clearly further to the extreme, and right where all things are known and
+    none is. Otherwise the result is None.
+    """
     rivals = [
         thing
         for number, known in enumerate(evidence.objects)

@@ -1,18 +1,19 @@
 """The words of questions and answers: several templates for every relation and form of answer.
 
-Placeholders: ``{t}`` the thing asked of, ``{a}`` its anchor, ``{o}`` another one (each with its box, where it has
-one); ``{label}`` a category; ``{rel}``, ``{word}`` a relation; ``{box}`` the answer's box.
+Placeholders: ``{t}`` is the thing asked about, ``{a}`` its anchor and ``{o}`` another thing (each with its
+box, where it has one). ``{label}`` is a category, ``{rel}`` and ``{word}`` are relations, and ``{box}`` is
+the answer's box.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Forms of answers. "box": the target's box; "name": its name; "choice": one of two words, or of two things;
-#: "yes-no"; "sentence": the choice, said in full.
+#: Forms of answers. "box": the target's box. "name": its name. "choice": one of two words, or of two things.
+#: "yes-no": yes or no. "sentence": the choice in a full sentence.
 FORMS = ("box", "name", "choice", "yes-no", "sentence")
 
-#: Which templates speak of a relation.
+#: Relations of each group of templates.
 GROUPS = {
     "left": "side",
     "right": "side",
@@ -41,10 +42,10 @@ class Wording:
     """A way to speak.
 
     Attributes:
-        templates: by group and form.
-        phrases: how a relation may be put into a question.
-        words: the one word that answers a choice.
-        yes, no: as they are answered.
+        templates: templates by group and form.
+        phrases: phrases for a relation in a question.
+        words: the single word that answers a choice.
+        yes, no: words of these answers.
     """
 
     templates: dict[tuple[str, str], tuple[Template, ...]]
@@ -181,7 +182,10 @@ FULL = Wording(
         ),
         ("camera_extreme", "sentence"): (
             ("Compare how far {t} and {o} are from the camera.", "{W} is {comparative} the camera."),
-            ("Which of {t} and {o} is {comparative} the camera? Answer in a sentence.", "{W} is {comparative} the camera."),
+            (
+                "Which of {t} and {o} is {comparative} the camera? Answer in a sentence.",
+                "{W} is {comparative} the camera.",
+            ),
         ),
     }),
     phrases={
@@ -203,8 +207,8 @@ FULL = Wording(
     no="No",
 )  # fmt: skip
 
-#: The words of the miniature world's tokenizer and no others, in the manner of its own questions. There are no
-#: boxes: its language model reads numbers digit by digit.
+#: The words of the miniature world's tokenizer and no others, in the manner of its own questions. Its
+#: language model reads numbers digit by digit, so there are no boxes.
 PLAIN = Wording(
     templates=_templates({
         ("side", "name"): (("Which object is {rel} {a}?", "{name}"), ("What is {rel} {a}?", "{name}")),
@@ -212,7 +216,10 @@ PLAIN = Wording(
             ("Is {t} left or right of {a}?", "{word}"),
             ("Is {t} on the left or on the right of {a}?", "{word}"),
         ),
-        ("side", "yes-no"): (("Is {t} {rel} {a}?", "{word}"), ("Is it true that {t} is {rel} {a}?", "{word}")),
+        ("side", "yes-no"): (
+            ("Is {t} {rel} {a}?", "{word}"),
+            ("Is it true that {t} is {rel} {a}?", "{word}"),
+        ),
         ("side", "sentence"): (
             ("Describe the position of {t} and {a}, left or right.", "{T} is {rel} {a}."),
             ("On which side of {a} is {t}?", "{T} is {rel} {a}."),
@@ -222,7 +229,10 @@ PLAIN = Wording(
             ("Is {t} in front of or behind {a}?", "{word}"),
             ("Is {t} in front of {a} or behind it?", "{word}"),
         ),
-        ("depth", "yes-no"): (("Is {t} {rel} {a}?", "{word}"), ("Is it true that {t} is {rel} {a}?", "{word}")),
+        ("depth", "yes-no"): (
+            ("Is {t} {rel} {a}?", "{word}"),
+            ("Is it true that {t} is {rel} {a}?", "{word}"),
+        ),
         ("depth", "sentence"): (
             ("Describe the depth of {t} and {a}.", "{T} is {rel} {a}."),
             ("Describe the position of {t} and {a}, in front or behind.", "{T} is {rel} {a}."),
@@ -277,8 +287,14 @@ PLAIN = Wording(
             ("Is it true that {t} is {comparative} the camera than {o}?", "{word}"),
         ),
         ("camera_extreme", "sentence"): (
-            ("Describe which of {t} and {o} is {comparative} the camera.", "{W} is {comparative} the camera."),
-            ("Of {t} and {o}, describe which one is {comparative} the camera.", "{W} is {comparative} the camera."),
+            (
+                "Describe which of {t} and {o} is {comparative} the camera.",
+                "{W} is {comparative} the camera.",
+            ),
+            (
+                "Of {t} and {o}, describe which one is {comparative} the camera.",
+                "{W} is {comparative} the camera.",
+            ),
         ),
     }),
     phrases={

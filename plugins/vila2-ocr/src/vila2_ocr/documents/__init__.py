@@ -1,7 +1,7 @@
-"""Drawn documents: receipts, tables, bar charts and signs, each with all that is written in it as evidence.
+"""Drawn documents: receipts, tables, bar charts and signs, each with all its text as evidence.
 
-What is drawn is the label: every text is recorded as it is drawn, word by word and as a whole, and its corners go
-through every change that the picture goes through.
+The drawing itself gives the labels. The sheet records every text as it is drawn, word by word and as a whole,
+and the corners of a text go through every change that the picture goes through.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ def read(
     """Documents as samples with evidence; the same numbers give the same documents.
 
     Args:
-        path: unused, documents are made, not read.
-        count, start, seed: which documents of the stream.
-        kinds: of documents, in turn.
-        rotation: of the page, in degrees at the most.
-        perspective: how far a corner is moved, as a share of the side, at the most.
-        texture: how strongly the ground under the page varies, 0..1.
-        noise: standard deviation of the pixels' noise at the most, of 255.
-        blur: radius of the blur at the most, in pixels.
-        jpeg: from which to which quality the file is written.
+        path: unused, because documents are made, not read.
+        count, start, seed: numbers that select the documents of the stream.
+        kinds: kinds of documents, drawn in turn.
+        rotation: largest rotation of the page, in degrees.
+        perspective: largest shift of a corner, as a share of the side.
+        texture: strength of the pattern of the ground under the page, 0..1.
+        noise: largest standard deviation of the noise of the pixels, of 255.
+        blur: largest radius of the blur, in pixels.
+        jpeg: lowest and highest quality of the file.
 
     Raises:
-        DataError: an unknown kind, or an effect out of its range.
+        DataError: a kind is unknown, or an effect is out of its range.
     """
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds:
@@ -57,7 +57,7 @@ def read(
 
 
 def draw_document(kind: str, key: str, effects: Effects) -> Sample:
-    """One document; all that is random in it follows from its key."""
+    """One document; its key decides everything random in it."""
     random = python_generator("document", key)
     sheet, fields = KINDS[kind](random)
     data, outlines, (width, height) = photographed(sheet, effects, random)

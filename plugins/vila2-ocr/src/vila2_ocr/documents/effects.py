@@ -1,4 +1,7 @@
-"""From a sheet to a photograph of it: ground, rotation, perspective, blur, noise, JPEG; texts keep their places."""
+"""From a sheet to a photograph of it: ground, rotation, perspective, blur, noise and JPEG.
+
+The texts keep their places through all of them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class Effects:
     """How strong each effect may be; see :func:`vila2_ocr.documents.read`.
 
     Raises:
-        DataError: a value out of its range.
+        DataError: a value is out of its range.
     """
 
     rotation: float = 0.0
@@ -44,7 +47,7 @@ class Effects:
 def photographed(
     sheet: Sheet, effects: Effects, random: Random
 ) -> tuple[bytes, list[np.ndarray], tuple[int, int]]:
-    """The JPEG file, the corners [4, 2] of every text in it in pixels, and its width and height."""
+    """The JPEG file, the corners [4, 2] of every text in pixels, and the width and height."""
     corners = _page_corners(sheet, effects, random)
     margin = _MARGIN * max(sheet.width, sheet.height)
     corners += margin - corners.min(axis=0)
@@ -84,7 +87,7 @@ def moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def _page_corners(sheet: Sheet, effects: Effects, random: Random) -> np.ndarray:
-    """Where the corners of the page come to lie, [4, 2], anywhere in the plane."""
+    """The places of the corners of the page, [4, 2], anywhere in the plane."""
     angle = math.radians(random.uniform(-effects.rotation, effects.rotation))
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     sides = np.array([sheet.width, sheet.height], float)
@@ -95,7 +98,7 @@ def _page_corners(sheet: Sheet, effects: Effects, random: Random) -> np.ndarray:
 
 
 def _ground(width: int, height: int, texture: float, random: Random) -> Image.Image:
-    """What the page lies on: one colour, with smooth patches where there is texture."""
+    """The ground under the page: one color, with smooth patches where there is texture."""
     colour = np.array([random.randint(60, 200) for _ in range(3)], float)
     coarse = np.random.Generator(np.random.PCG64(random.getrandbits(64))).normal(size=(12, 12))
     smooth = Image.fromarray(coarse.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)

@@ -1,4 +1,4 @@
-"""The kinds of documents: each gives a sheet with all that is drawn on it, and a document's named fields."""
+"""The kinds of documents: each gives a sheet with its texts, and the named fields of the document."""
 
 from __future__ import annotations
 

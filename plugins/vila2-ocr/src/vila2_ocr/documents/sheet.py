@@ -1,4 +1,4 @@
-"""A sheet that is drawn on: an image, and every text on it with its corners."""
+"""A sheet to draw on: an image, and every text on it with its corners."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Drawn:
 
 @dataclass(slots=True)
 class Sheet:
-    """An image and the texts on it, wholes first and then each one's words, in the order of drawing."""
+    """An image and its texts in the order of drawing: each whole text, then its words."""
 
     width: int
     height: int
@@ -42,7 +42,7 @@ class Sheet:
 
     @property
     def pen(self) -> ImageDraw.ImageDraw:
-        """For lines and areas."""
+        """A pen for lines and areas."""
         return ImageDraw.Draw(self.image)
 
     def write(
@@ -59,9 +59,10 @@ class Sheet:
         """Draws a text on one line and records it.
 
         Args:
-            x, y: its upper left corner; with anchor "right" the upper right one, with "middle" the upper middle.
-            size: of the letters, in pixels.
-            kind: of the text, for the evidence.
+            x, y: the upper left corner; with anchor "right" the upper right one, with "middle" the upper
+                middle.
+            size: size of the letters, in pixels.
+            kind: kind of the text, for the evidence.
         """
         font, pen = font_of(size), self.pen
         length = pen.textlength(text, font=font)

@@ -58,10 +58,10 @@ COLOURS = tuple(
     ]
 )
 ITEMS = (
-    "Apple juice", "Bath soap", "Black tea", "Bread roll", "Butter", "Candles", "Cheese slices", "Cotton wool",
-    "Dish brush", "Egg tray", "Fish fillet", "Garden hose", "Green beans", "Hand cream", "Honey jar", "Ink pen",
-    "Lamp oil", "Milk powder", "Notebook A5", "Olive oil", "Paper bag", "Rice 5 kg", "Sea salt", "Tomato paste",
-    "Umbrella", "Yoghurt",
+    "Apple juice", "Bath soap", "Black tea", "Bread roll", "Butter", "Candles", "Cheese slices",
+    "Cotton wool", "Dish brush", "Egg tray", "Fish fillet", "Garden hose", "Green beans", "Hand cream",
+    "Honey jar", "Ink pen", "Lamp oil", "Milk powder", "Notebook A5", "Olive oil", "Paper bag", "Rice 5 kg",
+    "Sea salt", "Tomato paste", "Umbrella", "Yoghurt",
 )  # fmt: skip
 SHOPS = ("Bakery", "Books", "Foods", "Hardware", "Market", "Pharmacy", "Stationery", "Trading", "Wholesale")
 STREETS = (
@@ -75,6 +75,7 @@ STREETS = (
 )
 TOPICS = ("Sales", "Orders", "Visits", "Output", "Points", "Stock", "Exports", "Members", "Tickets", "Pages")
 NOTICES = (
-    "Bus stop", "Closed today", "Exit", "Fire exit", "Keep left", "Library", "Mind the step", "Museum", "No entry",
-    "No parking", "Open", "Platform", "Push", "Reception", "School", "Slow", "Stop", "Taxi", "Tickets", "Way out",
+    "Bus stop", "Closed today", "Exit", "Fire exit", "Keep left", "Library", "Mind the step", "Museum",
+    "No entry", "No parking", "Open", "Platform", "Push", "Reception", "School", "Slow", "Stop", "Taxi",
+    "Tickets", "Way out",
 )  # fmt: skip

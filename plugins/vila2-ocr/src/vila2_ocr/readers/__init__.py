@@ -1,8 +1,8 @@
-"""Readers: the data sets of the paper's OCR specialist, in one table, each as its authors publish it.
+"""Readers: one table of the data sets of the paper's OCR specialist, each as its authors publish it.
 
-Data lies in one folder with a subfolder for each data set, named as in :data:`SOURCES`, holding the files as they are
-downloaded: Parquet, JSON or JSON lines, and images beside them or in ``images``. The Cauldron has a subfolder of its
-own for each of its subsets.
+The data lies in one folder with a subfolder for each data set, named as in :data:`SOURCES`. A subfolder holds
+the files as downloaded: Parquet, JSON or JSON lines, with the images beside them or in ``images``. The
+Cauldron has a subfolder of its own for each of its subsets.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ class Source:
     """A data set.
 
     Attributes:
-        hub: where it is published: a dataset of the Hugging Face hub, or an address.
-        fields: that a row must have.
-        image: the fields that may hold its image, or name it.
-        reader: reference to a :data:`~vila2_ocr.readers.exchanges.RowReader`; "llava" for files that vila2's own source reads.
-        licence: as its authors state it; "see ..." where they leave it to others.
-        note: what is peculiar about it.
+        hub: place of publication: a data set of the Hugging Face hub, or an address.
+        fields: fields that a row must have.
+        image: fields that may hold the image of a row, or name it.
+        reader: reference to a :data:`~vila2_ocr.readers.exchanges.RowReader`; "llava" for files that vila2's
+            own source reads.
+        licence: license as the authors state it; "see ..." where they leave it to others.
+        note: a peculiarity of the data set.
     """
 
     hub: str
@@ -65,7 +66,8 @@ SOURCES: dict[str, Source] = {
         "naver-clova-ix/synthdog-en", ("image", "ground_truth"), ("image",), f"{_ROWS}:synthdog", "MIT",
     ),
     "ocr-vqa": Source(
-        "howard-hou/OCR-VQA", ("questions", "answers"), ("image",), f"{_ROWS}:ocr_vqa", "see ocr-vqa.github.io",
+        "howard-hou/OCR-VQA", ("questions", "answers"), ("image",), f"{_ROWS}:ocr_vqa",
+        "see ocr-vqa.github.io",
     ),
     "textcaps": Source(
         "lmms-lab/TextCaps", ("caption_str",), ("image", "image_path", "image_id"), f"{_ROWS}:textcaps",
@@ -97,7 +99,8 @@ SOURCES: dict[str, Source] = {
     ),
     CAULDRON: Source(
         "HuggingFaceM4/the_cauldron", ("images", "texts"), ("images",), "vila2_ocr.readers.cauldron:read",
-        "of each subset's own data set", "35 of its subsets; those that stand in this table as well are left out",
+        "of each subset's own data set",
+        "35 of its subsets; those that stand in this table as well are left out",
     ),
 }  # fmt: skip
 
@@ -107,12 +110,12 @@ class SourceFile:
     """A file of a data set.
 
     Attributes:
-        name: of its shard: data set, subset and file.
+        name: name of its shard: data set, subset and file.
         source: name of the data set.
-        subset: of The Cauldron, "" otherwise.
-        path: of the file.
-        root: the folder that the names of images are relative to.
-        duplicate: a data set of its own that its rows stand in as well; "" for none.
+        subset: subset of The Cauldron; "" for any other data set.
+        path: place of the file.
+        root: folder that the names of images are relative to.
+        duplicate: name of the data set that its rows are read from instead; "" where there is none.
     """
 
     name: str
@@ -123,7 +126,10 @@ class SourceFile:
     duplicate: str = ""
 
     def samples(self) -> Iterator[Sample | Reject]:
-        """What its rows ask and answer, kinds named after the data set; a ``Reject`` for each that is unfit."""
+        """Samples of the questions and answers in its rows, and a ``Reject`` for each unfit row.
+
+        The kind of a question is the name of the data set.
+        """
         kind = self.subset or self.source
         if self.duplicate:
             yield Reject(str(self.path), "", "duplicate-source", f"{kind} is read from {self.duplicate}/")
@@ -158,30 +164,30 @@ class SourceFile:
             read = reader(row.fields, len(images))
         except UnfitConversation as error:
             return Reject(row.where, key, error.reason, error.detail)
-        # A row may hold anything in the place of a list or a text; it must not end the build.
+        # A row may hold anything where a list or a text belongs. It must not end the build.
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             detail = f"not of {self.source}'s form ({type(error).__name__}: {error})"
             return Reject(row.where, key, "bad-row", f"{detail:.200}")
         meta: dict[str, Any] = {"where": row.where}
         if read.references:
             meta["references"] = [list(own) for own in read.references]
-        # Rows about one image share its name, so that none of them is held out while another is trained on.
+        # Rows about one image share its name, so that a split never separates them.
         meta["image"] = f"{self.source}/{without_suffix(name)}" if name else f"{self.name}/{key}"
         return Sample(key, images, read.turns, meta)
 
 
 def source_files(path: Path, dataset: str = "", image_root: Path | None = None) -> list[SourceFile]:
-    """The files of known data sets in a folder, by name; none where it holds no folder of such a name.
+    """The files of known data sets in a folder, by name; none where no folder has such a name.
 
     Args:
         path: a folder with a subfolder for each data set, or the data of one.
-        dataset: which one ``path`` is; "" to see by the names of folders.
-        image_root: the folder of the images of ``dataset``, or one with a subfolder for each data set; by default they
-            lie beside the rows.
+        dataset: name of the data set at ``path``; "" where the names of folders tell it.
+        image_root: the folder of the images of ``dataset``, or a folder with a subfolder for each data set.
+            By default the images lie beside the rows.
 
     Raises:
-        DataError: an unknown data set, or a subset of The Cauldron that is none of the 35, or a folder of images that is
-            not there.
+        DataError: a data set is unknown, a subset of The Cauldron is none of the 35, or the folder of images
+            does not exist.
     """
     check_image_root(image_root)
     if dataset and dataset not in SOURCES:
@@ -209,7 +215,7 @@ def source_files(path: Path, dataset: str = "", image_root: Path | None = None) 
 
 
 def _images(image_root: Path | None, name: str, dataset: str) -> Path | None:
-    """The folder of a data set's images: its own in ``image_root`` where there is one, else ``image_root``."""
+    """The images of a data set: its subfolder of ``image_root`` if there is one, else ``image_root``."""
     if image_root is None or dataset or not (image_root / name).is_dir():
         return image_root
     return image_root / name

@@ -1,7 +1,7 @@
-"""The Cauldron: the 35 subsets with text in their images, and what their rows say.
+"""The Cauldron: the 35 subsets with text in their images, and a reader for their rows.
 
-The paper names the number, not the subsets; these are those of its OCR, document, chart, table and diagram groups and
-the others whose images are mostly text.
+The paper gives the number of subsets, not their names. These are the subsets of the groups OCR, documents,
+charts, tables and diagrams, and the others whose images are mostly text.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ CAULDRON = "the_cauldron"
 
 SUBSETS: tuple[str, ...] = (
     # text
-    "rendered_text", "docvqa", "textcaps", "textvqa", "st_vqa", "ocrvqa", "visualmrc", "iam", "infographic_vqa",
-    "diagram_image_to_text",
+    "rendered_text", "docvqa", "textcaps", "textvqa", "st_vqa", "ocrvqa", "visualmrc", "iam",
+    "infographic_vqa", "diagram_image_to_text",
     # charts
     "chart2text", "dvqa", "vistext", "chartqa", "plotqa", "figureqa", "mapqa",
     # tables
@@ -28,7 +28,7 @@ SUBSETS: tuple[str, ...] = (
     "geomverse",
 )  # fmt: skip
 
-#: Subsets that the paper lists as data sets of their own too, by the name of those; read once, from there.
+#: Subsets that the paper also lists as data sets of their own, by those names. They are read only from there.
 OWN_SOURCE: dict[str, str] = {
     "docvqa": "docvqa",
     "dvqa": "dvqa",
@@ -40,7 +40,7 @@ OWN_SOURCE: dict[str, str] = {
 
 
 def read(fields: Mapping[str, Any], images: int) -> Read:
-    """A row: ``texts`` holds independent exchanges about its images."""
+    """Reads a row: ``texts`` holds independent exchanges about its images."""
     if not all(isinstance(one, Mapping) for one in fields["texts"]):
         raise UnfitConversation("bad-row", "texts hold something else than exchanges")
     return branches([(one.get("user"), one.get("assistant")) for one in fields["texts"]], images)

@@ -1,4 +1,4 @@
-"""What a row of a data set asks and answers, as a conversation with an isolated branch for each question."""
+"""The questions and answers of a row, as a conversation with a branch of its own for each question."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from vila2.plugin import ImagePart, Turn, UnfitConversation, assistant, user
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a row says.
+    """The content of a row.
 
     Attributes:
-        turns: the conversation; the user's first shows the images.
-        references: all answers that a data set accepts, question by question.
+        turns: the conversation; the first turn of the user shows the images.
+        references: all answers that a data set accepts, for each question.
     """
 
     turns: tuple[Turn, ...]
     references: tuple[tuple[str, ...], ...] = ()
 
 
-#: Reads the fields of a row that has so many images; raises ``UnfitConversation`` with a reject's reason.
+#: A reader takes the fields of a row and its number of images. It raises ``UnfitConversation`` with the
+#: reason for a reject.
 RowReader = Callable[[Mapping[str, Any], int], Read]
 
 
 def branches(
     pairs: Sequence[tuple[Any, Any]], images: int, references: tuple[tuple[str, ...], ...] = ()
 ) -> Read:
-    """Questions of one image that have nothing to do with each other, each in its own branch.
+    """Independent questions about one image, each in a branch of its own.
 
     Raises:
-        UnfitConversation: no question, or one without text or answer.
+        UnfitConversation: there is no question, or a question or its answer has no text.
     """
     turns: list[Turn] = [user(*(ImagePart(number) for number in range(images)))]
     for branch, (question, answer) in enumerate(pairs, start=1):
@@ -43,10 +44,10 @@ def branches(
 
 
 def text_of(value: Any) -> str:
-    """A text of a row without white space around it; numbers as text.
+    """A text of a row without the white space around it. A number becomes text.
 
     Raises:
-        UnfitConversation: no text.
+        UnfitConversation: there is no text.
     """
     text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not text.strip():

@@ -1,4 +1,4 @@
-"""Files of rows as they are downloaded, and the images that rows hold or name."""
+"""Downloaded files of rows, and the images that rows hold or name."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _FOLDERS = ("", "images", "train_images", "train")
 
 
 def row_files(path: Path) -> list[Path]:
-    """The files of rows in a folder and its subfolders, by name; of a file, itself."""
+    """The files of rows in a folder and its subfolders, by name. A file gives itself."""
     if path.is_file():
         return [path]
-    # What begins with a dot is a downloader's own.
+        # A name that begins with a dot belongs to the downloader.
     return sorted(
         file
         for file in path.rglob("*")
@@ -26,7 +26,7 @@ def row_files(path: Path) -> list[Path]:
 
 
 def file_rows(path: Path) -> Iterator[Row | Reject]:
-    """The rows of a file; of ``{"data": [...]}`` (TextCaps, DocVQA) those in the list."""
+    """The rows of a file. A file ``{"data": [...]}`` (TextCaps, DocVQA) gives those in the list."""
     if path.suffix == ".json":
         try:
             document = json.loads(path.read_bytes())
@@ -46,10 +46,10 @@ def file_rows(path: Path) -> Iterator[Row | Reject]:
 def images_of(
     fields: Mapping[str, Any], names: tuple[str, ...], root: Path, *, where: str, key: str
 ) -> tuple[tuple[bytes, ...], str] | Reject:
-    """The images of a row, and the name of the first, "" where it has none.
+    """The images of a row, and the name of the first; "" where it has no name.
 
-    A field holds the Hub's ``{"bytes", "path"}``, a list of those, or a file's name, which is looked for in ``root``
-    and in the folders in it that data sets use.
+    A field holds the Hub's ``{"bytes", "path"}``, a list of those, or the name of a file. The file lies in
+    ``root`` or in one of the subfolders that data sets use.
     """
     value = next((fields[name] for name in names if fields.get(name)), None)
     if value is None:

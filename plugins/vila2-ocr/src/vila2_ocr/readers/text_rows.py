@@ -1,4 +1,4 @@
-"""What the rows of each data set ask and answer."""
+"""Readers for the rows of each data set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vila2.plugin import UnfitConversation
 
 from vila2_ocr.readers.exchanges import Read, branches, text_of
 
-#: What data sets write where nobody could read the text (TextOCR).
+#: Marks of data sets for a text that nobody could read (TextOCR).
 UNREADABLE = frozenset({"", ".", "###", "n/a", "none"})
 _LETTER = re.compile(r"\(?([A-Za-z])(?:[).:]+\s*|$)")
 _LETTERED = re.compile(r"\s*\(?[A-Za-z][).:]\s*")
@@ -19,7 +19,7 @@ _SHORT = "\nAnswer with the letter of the right option."
 
 
 def textocr(fields: Mapping[str, Any], images: int) -> Read:
-    """TextOCR-GPT4V: the transcript, and the description that ``caption_condensed`` gives, where there is one."""
+    """TextOCR-GPT4V: the transcript, and the description in ``caption_condensed`` where there is one."""
     text = text_of(fields["caption_text"])
     if text.strip().lower() in UNREADABLE:
         raise UnfitConversation("unreadable-text", f"caption_text {text!r:.40}")
@@ -49,7 +49,7 @@ def ocr_vqa(fields: Mapping[str, Any], images: int) -> Read:
 
 
 def textcaps(fields: Mapping[str, Any], images: int) -> Read:
-    """TextCaps: one caption, or a list of them, of which the first is trained on and all are references."""
+    """TextCaps: one caption, or a list. Training uses the first; all of them are references."""
     captions = fields["caption_str"]
     captions = [captions] if isinstance(captions, str) else list(captions)
     if not captions:
@@ -66,7 +66,7 @@ def arxivqa(fields: Mapping[str, Any], images: int) -> Read:
 
 
 def ai2d(fields: Mapping[str, Any], images: int) -> Read:
-    """AI2D: a choice between options; the answer is the number of one, from 0."""
+    """AI2D: a choice between options; the answer is the number of an option, from 0."""
     options = [str(option).strip() for option in fields["options"]]
     answer = str(fields["answer"]).strip()
     if not answer.isdecimal() or int(answer) >= len(options):
@@ -75,7 +75,7 @@ def ai2d(fields: Mapping[str, Any], images: int) -> Read:
 
 
 def docvqa(fields: Mapping[str, Any], images: int) -> Read:
-    """DocVQA: several answers count as right; the first is trained on."""
+    """DocVQA: several answers count as right; training uses the first."""
     answers = [answer for answer in fields["answers"] if isinstance(answer, str) and answer.strip()]
     if not answers:
         raise UnfitConversation("missing-text", "no answer")
@@ -104,7 +104,7 @@ def _choice(question: Any, options: Sequence[str]) -> str:
 
 
 def _labelled(label: str, options: Sequence[str]) -> int:
-    """Which option a label means: a letter alone is a letter, anything else first of all an option's text."""
+    """The option that a label means: a letter counts as a letter, anything else first as an option's text."""
     letter = _LETTER.match(label)
     number = ord(letter[1].upper()) - ord("A") if letter else len(options)
     if letter is None or letter.end() < len(label):

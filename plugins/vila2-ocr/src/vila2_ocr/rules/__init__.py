@@ -16,12 +16,14 @@ def rules() -> dict[str, Rule]:
 
 
 def draw_facts(page: Page, weights: Mapping[str, float], count: int) -> tuple[list[Fact], Counter[str]]:
-    """Different facts of a page: kinds drawn by weight, so that those with many facts do not crowd out the others.
+    """Different facts of a page.
+
+    Kinds are drawn by weight, so that kinds with many facts do not crowd out the others.
 
     Args:
-        page: what is asked about; its ``random`` decides.
-        weights: by kind, 1 where nothing is said.
-        count: at the most.
+        page: the page of the questions; its ``random`` decides.
+        weights: weights by kind; a kind not named has 1.
+        count: the largest number of facts.
 
     Returns:
         The facts, and how often each kind was refused, by "kind: reason".

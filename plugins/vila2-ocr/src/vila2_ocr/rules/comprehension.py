@@ -1,4 +1,4 @@
-"""Comprehension: values of keys and fields, cells of tables, the highest bar, and whether a word appears."""
+"""Comprehension: values of keys and fields, table cells, the highest bar, and whether a word appears."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vila2_ocr.scoring import number_of, plain
 
 _KEY = r"(?P<key>[A-Za-z][A-Za-z .#/()&-]{1,30}?)"
 _ONLY_KEY = re.compile(rf"{_KEY}\s*:")
-#: A value of more words in one text is likely to go on below.
+#: A value with more words than this in one text probably continues below.
 LONGEST_VALUE = 5
 _KEY_AND_VALUE = re.compile(rf"{_KEY}\s*:\s*(?P<value>[^:\s/].*)")
-#: A bar is the highest where it is higher than the next by so much.
+#: A bar is the highest where it exceeds the next one by at least this ratio.
 CLEARLY_HIGHER = Decimal("1.05")
-#: Shortest word that is asked about, and whether its letters are all there is to it.
+#: A word that is asked about: 4 to 12 letters and nothing else.
 _WORD = re.compile(r"[a-z]{4,12}")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -33,7 +33,7 @@ class KeyValue:
 
 
 def key_values(page: Page) -> Iterator[KeyValue | Refusal]:
-    """Keys with a colon and their values: in one text, or the only other text to the right on the line."""
+    """Keys with a colon and their values. The value is in the same text or the only text to its right."""
     found: list[KeyValue] = []
     for line in page.layout.lines:
         for place, piece in enumerate(line.pieces):
@@ -91,7 +91,7 @@ def key_value(page: Page) -> Iterator[Fact | Refusal]:
 
 
 def field(page: Page) -> Iterator[Fact | Refusal]:
-    """A document's named value, where it can be read in the image."""
+    """The value of a named field of a document, where the image shows it."""
     everything = _marks("".join(text.text for text in page.evidence.texts))
     for name, value in sorted(page.evidence.fields.items()):
         if not value.strip():
@@ -117,7 +117,10 @@ class Table:
 
 
 def table_of(page: Page) -> Table | None:
-    """The table that pieces of the kinds "row", "column" and "cell" make; None where cells have not one place each."""
+    """The table of the pieces of the kinds "row", "column" and "cell".
+
+    The result is None where two cells share a place, or a cell has none.
+    """
     kinds = {
         kind: tuple(p for p in page.layout.pieces if p.kind == kind) for kind in ("row", "column", "cell")
     }
@@ -137,7 +140,7 @@ def table_of(page: Page) -> Table | None:
 
 
 def cell(page: Page) -> Iterator[Fact | Refusal]:
-    """What stands in a row and a column."""
+    """The content of the cell in a row and a column."""
     table = table_of(page)
     if table is None:
         return
@@ -147,7 +150,10 @@ def cell(page: Page) -> Iterator[Fact | Refusal]:
 
 
 def bars_of(page: Page) -> dict[str, tuple[Decimal, Piece, Piece]]:
-    """A bar chart's values by category: number, the value's piece, the category's; {} where they do not pair off."""
+    """The values of a bar chart by category: number, piece of the value, piece of the category.
+
+    The result is {} where values and categories do not pair off.
+    """
     categories = [piece for piece in page.layout.pieces if piece.kind == "category"]
     values = [piece for piece in page.layout.pieces if piece.kind == "value"]
     bars: dict[str, tuple[Decimal, Piece, Piece]] = {}
@@ -180,7 +186,7 @@ def bar(page: Page) -> Iterator[Fact | Refusal]:
 
 
 def appears(page: Page) -> Iterator[Fact | Refusal]:
-    """Whether a word is written: one that is, and one that is a letter off from one that is."""
+    """Whether a word is written: asked of a word in the image, and of a word with one letter changed."""
     words = sorted(word for word in page.words if _WORD.fullmatch(word))
     if not words:
         return
@@ -190,7 +196,7 @@ def appears(page: Page) -> Iterator[Fact | Refusal]:
     if not page.evidence.all_texts:
         return
     model = page.random.choice(words)
-    for _ in range(20):  # nearly every change of a letter gives a word that is nowhere
+    for _ in range(20):  # nearly every change of a letter gives a word that is not in the image
         place = page.random.randrange(len(model))
         near = model[:place] + page.random.choice(_LETTERS) + model[place + 1 :]
         if near not in page.everything.replace(" ", ""):
@@ -200,12 +206,12 @@ def appears(page: Page) -> Iterator[Fact | Refusal]:
 
 
 def _letters(text: str) -> str:
-    """A key for comparison: "TOTAL (RM)" and "Total rm" are one."""
+    """A key for comparison: "TOTAL (RM)" and "Total rm" are equal."""
     return re.sub(r"[^a-z]", "", text.lower())
 
 
 def _marks(text: str) -> str:
-    """Letters and digits only: spaces and punctuation differ between transcripts of one text."""
+    """Letters and digits only, because transcripts of one text differ in spaces and punctuation."""
     return re.sub(r"[\W_]", "", text.lower())
 
 

@@ -11,15 +11,15 @@ from vila2_ocr.facts import Fact, Page, Refusal, Rule
 from vila2_ocr.rules.comprehension import KeyValue, bars_of, key_values, table_of
 from vila2_ocr.scoring import number_of, plain
 
-#: An amount of money as receipts write it: two decimals, so that dates and quantities are none.
+#: An amount of money on a receipt: two decimals, which excludes dates and quantities.
 _AMOUNT = re.compile(r"(?:rm|usd|eur|gbp|[$€£¥])?\s*\d{1,3}(?:,?\d{3})*\.\d{2}", re.IGNORECASE)
 _WORD = re.compile(r"[a-z]{3,}")
-#: More than so many are no longer counted by eye.
+#: Larger numbers are not counted by eye.
 MOST_TIMES = 6
 
 
 def total_of(page: Page) -> Iterator[Fact | Refusal]:
-    """The sum of a table's column, and of all bars."""
+    """The sum of a table column, and the sum of all bars."""
     table = table_of(page)
     for column in table.columns if table else ():
         own = [piece for (_, name), piece in table.cells.items() if name == column.text] if table else []
@@ -37,7 +37,7 @@ def total_of(page: Page) -> Iterator[Fact | Refusal]:
 
 
 def difference(page: Page) -> Iterator[Fact | Refusal]:
-    """By how much two bars differ, or two amounts that have keys."""
+    """The difference of two bars, or of two amounts that have keys."""
     bars = bars_of(page)
     names = sorted(bars)
     for name, other in pairwise(names):
@@ -61,7 +61,7 @@ def difference(page: Page) -> Iterator[Fact | Refusal]:
 
 
 def count(page: Page) -> Iterator[Fact | Refusal]:
-    """How often a word is written; how many rows, and bars, there are."""
+    """How often a word is written, and the number of rows or bars."""
     if not page.evidence.all_texts or page.scene:
         return
     written = "\n".join(plain(piece.text) for piece in page.layout.pieces)

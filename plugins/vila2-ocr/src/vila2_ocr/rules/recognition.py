@@ -1,4 +1,4 @@
-"""Recognition: what is written, all of it, in a box, on a line, in the largest letters, on a thing."""
+"""Recognition: all text, or the text in a box, on a line, in the largest letters or on a thing."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from shapely import box as rectangle
 from vila2_ocr.facts import Fact, Page, Refusal, Rule
 from vila2_ocr.layout import Piece
 
-#: A whole text of more characters is no answer to train on at once.
+#: A longer text, in characters, is too long to train on as one answer.
 LONGEST = 1200
-#: The largest text is larger than the next by so much.
+#: The largest text exceeds the next one by at least this ratio.
 CLEARLY_LARGER = 1.25
-#: A box is asked about where no other text has more than this share in it.
+#: A box is asked about where no other text has more than this share of its area in it.
 ALONE = 0.2
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
 def description(page: Page) -> Iterator[Fact | Refusal]:
-    """All that is written in a scene, and on what; or that there is nothing."""
+    """All text in a scene with the things that carry it; or the answer that there is none."""
     if not page.evidence.all_texts:
         return
     if not page.evidence.texts:
@@ -38,7 +38,7 @@ def description(page: Page) -> Iterator[Fact | Refusal]:
 
 
 def sign(page: Page) -> Iterator[Fact | Refusal]:
-    """What stands on a thing that its name tells from all others."""
+    """The text on a thing whose name tells it from all others."""
     if not page.scene:
         return
     texts = page.evidence.texts
@@ -123,7 +123,7 @@ def _readable(text: str) -> bool:
 
 
 def _is_chart(page: Page) -> bool:
-    """Whether texts stand where bars end: those make no lines."""
+    """Whether texts stand at the ends of bars. Such texts make no lines."""
     return any(piece.kind == "value" for piece in page.layout.pieces)
 
 

@@ -1,7 +1,8 @@
 """Readers: data sets with 3D boxes, each in its native layout, as samples with evidence.
 
-A reader gives names of pieces, in order, and the scenes of each. :func:`open_scenes` finds the one that fits a path.
-A scene's sample carries its evidence, ``meta["dataset"]``, ``meta["image"]`` and, where it is known, ``meta["domain"]``.
+A reader gives the names of its pieces in order, and the scenes of each piece. :func:`open_scenes` finds the
+reader that fits a path. The sample of a scene carries its evidence, ``meta["dataset"]``, ``meta["image"]``
+and, where it is known, ``meta["domain"]``.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class SceneReader(Protocol):
     """Scenes of one data set.
 
-    ``fits`` says whether a path looks like it, without reading much; ``takes_images`` whether its images may lie in a
-    folder of their own.
+    ``fits`` tells whether a path looks like the data set, without reading much. ``takes_images`` tells
+    whether its images may lie in a folder of their own.
     """
 
     takes_images: ClassVar[bool]
@@ -36,7 +37,7 @@ class SceneReader(Protocol):
     def scenes(self, piece: str) -> Iterator[Sample | Reject]: ...
 
 
-#: In the order in which they are tried.
+#: Readers in the order of the attempts.
 FORMATS: dict[str, str] = {
     "vila2": "vila2_spatial.readers.dataset:Dataset",
     "omni3d": "vila2_spatial.readers.omni3d:Omni3D",
@@ -55,13 +56,13 @@ def open_scenes(path: Path, form: str | None = None, images: Path | None = None)
     """The reader for a file or folder.
 
     Args:
-        path: the data.
-        form: one of :data:`FORMATS`; None to see which fits.
-        images: the folder of the images, where they do not lie beside the annotations.
+        path: place of the data.
+        form: one of :data:`FORMATS`; None finds the one that fits.
+        images: folder of the images, where they do not lie beside the annotations.
 
     Raises:
-        DataError: nothing there, an unknown format, none that fits, or a folder of images that is not there or that
-            the format has no use for.
+        DataError: the path does not exist, the format is unknown, no format fits, or the folder of images
+            does not exist or has no use in the format.
     """
     path = Path(path)
     if not path.exists():

@@ -32,7 +32,7 @@ from vila2_spatial.readers.reading import (
     text_lines,
 )
 
-#: How far, in seconds, a frame may be from the pose that is taken for it (Apple's own loader allows as much).
+#: Largest gap between a frame and its pose, in seconds (the same as in Apple's own loader).
 _SLACK = 0.005
 
 
@@ -80,7 +80,7 @@ class ArkitScenes(KeyedReader):
         if pose is None:
             return Reject(str(frames), key, "no-pose", f"no pose within {_SLACK} seconds")
         turn, shift = pose
-        # The phone was held in any way: up in the world is made up in the image.
+        # People held the phone in any way. The image is turned so that up in the world is up in it.
         data, K, rotated, size = turned(data, K, size, quarter_turns(turn @ [0.0, 0.0, 1.0]))
         turn, shift = rotated @ turn, rotated @ shift
         seen_by = camera(K, *size)
@@ -105,7 +105,7 @@ def _objects(file: Path, turn: np.ndarray, shift: np.ndarray) -> list[SceneObjec
         obb = segments.get("obbAligned") if isinstance(segments, Mapping) else None
         if not isinstance(row.get("label"), str) or not isinstance(obb, Mapping):
             raise BadFrame(where, "bad-annotation", "no label with segments.obbAligned, as 3DOD has")
-        # The rows are the box's axes in the world; the lengths are whole ones.
+        # The rows are the axes of the box in the world. The lengths are full lengths, not halves.
         axes = turn @ array(obb.get("normalizedAxes"), (9,), where, "normalizedAxes").reshape(3, 3).T
         centre = turn @ array(obb.get("centroid"), (3,), where, "centroid") + shift
         length, width, height = map(float, array(obb.get("axesLengths"), (3,), where, "axesLengths"))
@@ -115,7 +115,7 @@ def _objects(file: Path, turn: np.ndarray, shift: np.ndarray) -> list[SceneObjec
 
 
 def _intrinsics(folder: Path, video: str, stamp: float) -> np.ndarray | None:
-    """K of a frame; the file's time may differ by a millisecond."""
+    """K of a frame. The time of its file may differ by a millisecond."""
     for moment in (stamp, stamp - 0.001, stamp + 0.001):
         file = folder / f"{video}_{moment:.3f}.pincam"
         if file.is_file():

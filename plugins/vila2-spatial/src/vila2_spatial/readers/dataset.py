@@ -1,4 +1,4 @@
-"""Samples that carry evidence already: a vila2 data set, such as the miniature world's."""
+"""Samples that already carry evidence: a vila2 data set, such as that of the miniature world."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ class Dataset(KeyedReader):
         sample = self._dataset[int(key)]
         if len(sample.images) != 1:
             return Reject(str(self.path), sample.key, "not-one-image", f"{len(sample.images)} images")
-        # Only what this plugin keeps true when it mirrors an image.
+        # Only values that stay true when this plugin mirrors an image.
         known = {name: sample.meta[name] for name in (EVIDENCE_KEY, "image", "domain") if name in sample.meta}
         return replace(sample, turns=(), meta={"dataset": self._dataset.name, "image": sample.key} | known)

@@ -1,4 +1,7 @@
-"""Any other data that vila2 reads as evidence: rows with 3D boxes in Omni3D's fields, or with evidence of their own."""
+"""Any other data that vila2 reads as evidence.
+
+The rows hold 3D boxes in the fields of Omni3D, or evidence of their own.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _ROWS = (".json", ".jsonl", ".ndjson", ".parquet")
 
 
 class UserEvidence:
-    """A file or folder for :func:`vila2.open_evidence`, read in one go."""
+    """A file or folder for :func:`vila2.open_evidence`, read as one piece."""
 
     takes_images: ClassVar[bool] = True
 
@@ -38,7 +41,7 @@ class UserEvidence:
 
 
 def _prepared(sample: Sample) -> Sample:
-    """With labels as words, and only that ``meta`` which this plugin keeps true when it mirrors an image."""
+    """The sample with labels as words, and only the ``meta`` that stays true when its image is mirrored."""
     evidence = Evidence.of(sample)
     meta = {name: sample.meta[name] for name in ("dataset", "image", "domain") if name in sample.meta}
     if "dataset" in meta and (domain := domain_of_dataset(str(meta["dataset"]))):

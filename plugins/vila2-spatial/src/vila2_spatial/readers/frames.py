@@ -21,12 +21,12 @@ from vila2.plugin import (
     image_header,
 )
 
-#: From a solid's own axes here (X = length, Y down, Z = width) to those of most data sets: x forward (length),
-#: y left (width), z up (height). Columns are the own axes; the determinant is 1.
+#: The turn from a solid's own axes here (X = length, Y down, Z = width) to those of most data sets: x forward
+#: (length), y left (width), z up (height). Columns are the own axes; the determinant is 1.
 FROM_UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
-#: Data sets by what they show; those of Omni3D and of this package.
+#: Data sets by their domain: those of Omni3D and of this package.
 _DOMAINS = {
     "kitti": "outdoor",
     "nuscenes": "outdoor",
@@ -38,13 +38,16 @@ _DOMAINS = {
 
 
 def domain_of_dataset(name: str) -> str | None:
-    """ "outdoor", "indoor" or "tabletop" for a data set's name ("KITTI", "Omni3D_SUNRGBD"); None where unknown."""
+    """The domain of a data set with this name ("KITTI", "Omni3D_SUNRGBD"); None where it is unknown.
+
+    Domains are "outdoor", "indoor" and "tabletop".
+    """
     plain = name.lower().replace("omni3d", "").lstrip("_-")
     return next((domain for start, domain in _DOMAINS.items() if plain.startswith(start)), None)
 
 
 def box3d(centre: Any, dimensions: Any, rotation: Any) -> Box3D:
-    """A solid from arrays: [3] metres, [3] width, height, length, [3, 3] object to camera."""
+    """A solid from arrays: [3] meters, [3] width, height, length, [3, 3] object to camera."""
     return Box3D(centre=_floats(centre), dimensions=_floats(dimensions), rotation=_rows(rotation))
 
 
@@ -57,9 +60,9 @@ def upright_box(centre: Any, length: float, width: float, height: float, axes: A
     """A solid whose own x is forward (length), y left (width) and z up (height).
 
     Args:
-        centre: metres, camera frame.
-        length, width, height: in metres.
-        axes: [3, 3], the columns are those axes in the camera frame.
+        centre: center in meters, camera frame.
+        length, width, height: sizes in meters.
+        axes: matrix [3, 3] whose columns are those axes in the camera frame.
     """
     return box3d(centre, (width, height, length), np.asarray(axes) @ FROM_UPRIGHT)
 
@@ -74,7 +77,7 @@ def _rows(matrix: Any) -> tuple[tuple[float, float, float], ...]:
 
 
 def rotation_about(axis: int, angle: float) -> np.ndarray:
-    """A right-handed turn by ``angle`` radians about x, y or z (0, 1, 2), [3, 3]."""
+    """A right-handed rotation by ``angle`` radians about x, y or z (0, 1, 2), [3, 3]."""
     cos, sin = np.cos(angle), np.sin(angle)
     a, b = [n for n in range(3) if n != axis]
     turn = np.eye(3)
@@ -84,7 +87,7 @@ def rotation_about(axis: int, angle: float) -> np.ndarray:
 
 
 def rotation_of_quaternion(w: float, x: float, y: float, z: float) -> np.ndarray:
-    """A unit quaternion, scalar first, as [3, 3]."""
+    """The rotation [3, 3] of a unit quaternion, scalar first."""
     w, x, y, z = np.array([w, x, y, z]) / np.linalg.norm([w, x, y, z])
     return np.array(
         [
@@ -96,7 +99,7 @@ def rotation_of_quaternion(w: float, x: float, y: float, z: float) -> np.ndarray
 
 
 def rotation_of_vector(vector: Any) -> np.ndarray:
-    """An axis times an angle in radians, [3], as [3, 3] (Rodrigues)."""
+    """The rotation [3, 3] of an axis times an angle in radians, [3] (Rodrigues)."""
     angle = float(np.linalg.norm(vector))
     if angle == 0:
         return np.eye(3)
@@ -115,14 +118,14 @@ def plain_label(name: str) -> str:
 def unit_box(
     pixels: Sequence[float], width: float, height: float
 ) -> tuple[float, float, float, float] | None:
-    """Pixel corners as a unit box within the image; None where nothing of it is there."""
+    """Pixel corners as a unit box within the image; None for a box outside of the image."""
     x0, y0, x1, y1 = (float(value) for value in pixels)
     box = (max(x0 / width, 0.0), max(y0 / height, 0.0), min(x1 / width, 1.0), min(y1 / height, 1.0))
     return box if box[0] < box[2] and box[1] < box[3] else None
 
 
 def find_image(folder: Path, stem: str) -> Path | None:
-    """The image file of that name in a folder, whatever its kind."""
+    """The image file with that name in a folder, whatever its suffix."""
     for suffix in (".png", ".jpg", ".jpeg"):
         if (path := folder / f"{stem}{suffix}").is_file():
             return path
@@ -137,7 +140,10 @@ def load_image(path: Path | None, key: str, where: str) -> tuple[bytes, tuple[in
         data = path.read_bytes()
         header = image_header(data)
         if header is not None and header[1] != 1:
-            detail = f"{path.name} is turned by its EXIF orientation {header[1]}, its camera is not: save it upright"
+            detail = (
+                f"{path.name} is turned by its EXIF orientation {header[1]}, "
+                "its camera is not: save it upright"
+            )
             return Reject(where, key, "rotated-image", detail)
         return data, decode_image(data, where=str(path)).size
     except OSError as error:
@@ -159,11 +165,11 @@ def sample_of(
     """A scene as a sample.
 
     Args:
-        key, image: of the sample.
-        objects: what is labelled in it; nothing says that this is all there is.
-        seen_by: the camera.
-        dataset, domain: for its ``meta``.
-        image_name: what samples of one image share; by default the key.
+        key, image: key and image of the sample.
+        objects: labeled objects; there may be more in the image.
+        seen_by: camera of the image.
+        dataset, domain: values for its ``meta``.
+        image_name: name that samples of one image share; by default the key.
     """
     evidence = Evidence(objects=tuple(objects), camera=seen_by)
     meta = {"dataset": dataset, "image": image_name or key} | ({"domain": domain} if domain else {})
@@ -172,24 +178,29 @@ def sample_of(
 
 
 def quarter_turns(up: np.ndarray) -> int:
-    """How many clockwise quarter turns of the image bring the direction ``up`` [3], camera frame, to its top."""
+    """The number of clockwise quarter turns of the image that bring the direction ``up`` to its top.
+
+    ``up`` [3] is in the camera frame.
+    """
     x, y = float(up[0]), float(up[1])
     if abs(x) > abs(y):
         return 1 if x < 0 else 3
     return 0 if y < 0 else 2
 
 
-def turned(image: bytes, K: np.ndarray, size: tuple[int, int], turns: int) -> tuple[bytes, np.ndarray, np.ndarray, tuple[int, int]]:  # fmt: skip
+def turned(
+    image: bytes, K: np.ndarray, size: tuple[int, int], turns: int
+) -> tuple[bytes, np.ndarray, np.ndarray, tuple[int, int]]:
     """An image turned clockwise by quarters.
 
     Args:
-        image: encoded.
-        K: [3, 3] in pixels.
+        image: encoded image.
+        K: camera matrix [3, 3] in pixels.
         size: width and height.
-        turns: 0 to 3.
+        turns: number of quarters, 0 to 3.
 
     Returns:
-        the image, its K, the turn of the camera frame [3, 3] to apply to every solid, and its size.
+        The image, its K, the turn of the camera frame [3, 3] to apply to every solid, and its size.
     """
     frame = np.eye(3)
     for _ in range(turns):

@@ -14,12 +14,13 @@ from vila2_spatial.geometry import projected_box
 from vila2_spatial.readers.frames import camera, load_image, sample_of, upright_box
 from vila2_spatial.readers.keyed import KeyedReader
 
-#: The categories of NYU40, in the order of their numbers, from 1 on.
+#: The categories of NYU40 in the order of their numbers, which begin at 1.
 NYU40 = (
-    "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture", "counter",
-    "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes", "ceiling", "books",
-    "refrigerator", "television", "paper", "towel", "shower curtain", "box", "whiteboard", "person", "night stand",
-    "toilet", "sink", "lamp", "bathtub", "bag", "other structure", "other furniture", "other prop",
+    "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture",
+    "counter", "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes",
+    "ceiling", "books", "refrigerator", "television", "paper", "towel", "shower curtain", "box", "whiteboard",
+    "person", "night stand", "toilet", "sink", "lamp", "bathtub", "bag", "other structure", "other furniture",
+    "other prop",
 )  # fmt: skip
 
 #: Camera and own frames have y up and look along -z.
@@ -30,9 +31,9 @@ _PREFIX = "metadata_semantic_instance_bounding_box_object_aligned_2d"
 class Hypersim(KeyedReader):
     """Scene folders, or one of them.
 
-    ``metadata_camera_parameters.csv`` (ml-hypersim/contrib/mikeroberts3000), where it lies in the path, gives every
-    scene its own projection: some use a tilt-shift lens. Arrays are read from ``NAME.hdf5`` with h5py, or from
-    ``NAME.npy`` beside it.
+    ``metadata_camera_parameters.csv`` (ml-hypersim/contrib/mikeroberts3000) in the path gives every scene its
+    own projection, because some scenes use a tilt-shift lens. Arrays come from ``NAME.hdf5`` with h5py, or
+    from ``NAME.npy`` beside it.
     """
 
     @staticmethod
@@ -41,7 +42,8 @@ class Hypersim(KeyedReader):
 
     def keys(self) -> Sequence[str]:
         return [
-            f"{scene.name}/{folder.name.removeprefix('scene_').removesuffix('_final_preview')}/{image.name.split('.')[1]}"
+            f"{scene.name}/{folder.name.removeprefix('scene_').removesuffix('_final_preview')}/"
+            f"{image.name.split('.')[1]}"
             for scene in _scenes(self.path)
             for folder in sorted((scene / "images").glob("scene_cam_*_final_preview"))
             for image in sorted(folder.glob("frame.*.tonemap.jpg"))
@@ -103,7 +105,7 @@ def _objects(root: Path, turn: np.ndarray, origin: np.ndarray) -> list[SceneObje
 
 
 def _labels(mesh: Path) -> dict[int, str]:
-    """The category of every semantic instance; one whose parts have several is left out."""
+    """The category of every semantic instance, except instances whose parts have several."""
     kinds: dict[int, set[int]] = {}
     parts, classes = (_array(mesh / f"mesh_objects_{name}").reshape(-1) for name in ("sii", "si"))
     for instance, kind in zip(parts.tolist(), classes.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""What readers with one key per image share: pieces of some hundred scenes, read in any order."""
+"""The base of readers with one key for each image: pieces of some hundred scenes, read in any order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vila2.plugin import DataError, Evidence, Reject, Sample, unsound
 
 from vila2_spatial.readers.reading import BadFrame
 
-#: Scenes of a piece.
+#: Number of scenes in a piece.
 PIECE = 200
 
 
@@ -22,7 +22,7 @@ class KeyedReader(ABC):
 
     Attributes:
         takes_images: whether the images may lie in a folder of their own.
-        images: that folder; None where they lie beside the annotations.
+        images: folder of the images; None where they lie beside the annotations.
     """
 
     takes_images: ClassVar[bool] = False
@@ -33,19 +33,19 @@ class KeyedReader(ABC):
 
     @abstractmethod
     def keys(self) -> Sequence[str]:
-        """Of all scenes, in order; cheap."""
+        """The keys of all scenes in order; cheap."""
 
     @abstractmethod
     def scene(self, key: str) -> Sample | Reject:
         """The scene of a key.
 
         Raises:
-            BadFrame: its annotations can not be used.
-            DataError: a file that it shares with others can not be read.
+            BadFrame: its annotations are unusable.
+            DataError: a file that it shares with others is unreadable.
         """
 
     def lost(self) -> Sequence[Reject]:
-        """What is annotated of no scene; it comes with the first piece."""
+        """The annotations that belong to no scene; they come with the first piece."""
         return ()
 
     @cached_property
@@ -56,7 +56,7 @@ class KeyedReader(ABC):
         """Names of the pieces.
 
         Raises:
-            DataError: there is no scene at all.
+            DataError: there is no scene.
         """
         number = -(-len(self._keys) // PIECE)
         if not number and not (lost := self.lost()):
@@ -70,11 +70,11 @@ class KeyedReader(ABC):
         return [f"{number:05d}" for number in range(number)]
 
     def place(self, key: str) -> str:
-        """Where a scene is annotated, for its reject."""
+        """The place of a scene's annotations, for its reject."""
         return f"{self.path}#{key}"
 
     def scenes(self, piece: str) -> Iterator[Sample | Reject]:
-        """The scenes of a piece; one that can not be used is a ``Reject`` and stops no other."""
+        """The scenes of a piece. An unusable one is a ``Reject`` and does not stop the others."""
         first = int(piece) * PIECE
         if first == 0:
             yield from self.lost()
@@ -95,7 +95,7 @@ class KeyedReader(ABC):
             return Reject(
                 error.filename or self.place(key), key, "unreadable-file", error.strerror or str(error)
             )
-        # What people and tools write into annotations has no end; it must not end the build.
+        # People and tools write anything into annotations. It must not end the build.
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ShapelyError) as error:
             first_line = str(error).partition("\n")[0]
             return Reject(

@@ -25,9 +25,9 @@ from vila2_spatial.readers.reading import BadFrame, intrinsics, numbers, text_li
 #: Occlusion as KITTI grades it (fully visible, partly, largely occluded) as a visible share; 3 is unknown.
 OCCLUSION: dict[int | None, float | None] = {0: 0.95, 1: 0.6, 2: 0.2, 3: None}
 
-#: A region that nobody labelled. It stays in the evidence, without a solid: what stands there may be anything.
+#: A region that nobody labeled. It stays in the evidence without a solid, because anything may stand there.
 UNLABELLED = "unlabelled"
-_NOWHERE = 999  # metres; -1000 says that the place is not known
+_NOWHERE = 999  # meters; -1000 says that the place is not known
 _NO_NUMBERS = ("nan", "inf", "-inf")
 
 
@@ -44,10 +44,10 @@ class KittiObject(KeyedReader):
         return any((root / "label_2").is_dir() for root in (path, path / "training"))
 
     def keys(self) -> Sequence[str]:
-        """Of all frames with labels.
+        """The keys of all frames with labels.
 
         Raises:
-            DataError: there is no calibration at all: without a camera nothing is known of space.
+            DataError: there is no calibration; without a camera nothing is known of space.
         """
         if not (self.path / "calib").is_dir():
             hint = "KITTI's calibration (data_object_calib.zip) belongs beside label_2/"
@@ -77,10 +77,10 @@ class KittiObject(KeyedReader):
 
 
 def projection_of(path: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """K and shift of :func:`split_projection`, of a camera of a calibration file.
+    """K and shift of :func:`split_projection` for a camera of a calibration file.
 
     Raises:
-        BadFrame: no such file, or no projection of 3 x 4 numbers in it.
+        BadFrame: the file does not exist, or has no projection of 3 x 4 numbers.
     """
     matrix = calibrated(read_calibration(path), path, name, (3, 4))
     intrinsics(matrix, str(path))
@@ -107,7 +107,7 @@ def calibrated(
 
 
 def split_projection(P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """K, and where the reference camera's origin lies from this camera: labels are relative to camera 0."""
+    """K, and the origin of the reference camera as seen from this camera. Labels are relative to camera 0."""
     K = P[:, :3]
     return K, np.linalg.solve(K, P[:, 3])
 
@@ -116,7 +116,7 @@ def read_calibration(path: Path) -> dict[str, tuple[str, list[str]]]:
     """The lines "NAME: values" of a calibration file: place and values by name.
 
     Raises:
-        BadFrame: no such file, or one that can not be read.
+        BadFrame: the file does not exist or is unreadable.
     """
     values = {}
     for where, line in text_lines(path, "calibration"):
@@ -148,7 +148,7 @@ def _object(line: str, shift: np.ndarray, width: int, height: int, where: str) -
 
 
 def _odd(fields: Sequence[str]) -> str:
-    """Why a line is none of KITTI's object labels, "" where it is one: 15 fields, or 16 with a score."""
+    """The reason why a line is no KITTI object label; "" where it is one: 15 fields, or 16 with a score."""
     if len(fields) in (17, 18) and fields[0].isdecimal() and fields[1].lstrip("-").isdecimal():
         return (
             "a label of KITTI's tracking (frame, track, then the object), which is not read; take the two off"

@@ -24,12 +24,15 @@ from vila2_spatial.readers.keyed import KeyedReader
 from vila2_spatial.readers.kitti import OCCLUSION, calibrated, projection_of, read_calibration
 from vila2_spatial.readers.reading import BadFrame, numbers
 
-#: A tracklet's pose outside of the image; labelled all the same.
+#: A tracklet's pose outside of the image; labeled all the same.
 _OUT_OF_IMAGE = 2
 
 
 class KittiRaw(KeyedReader):
-    """A drive's folder with ``tracklet_labels.xml``; the calibration lies there or in the folder above (the day)."""
+    """A drive's folder with ``tracklet_labels.xml``.
+
+    The calibration lies there or in the folder above (the day).
+    """
 
     takes_images = True
 
@@ -39,7 +42,7 @@ class KittiRaw(KeyedReader):
 
     @cached_property
     def _poses(self) -> dict[int, list[tuple[ElementTree.Element, ElementTree.Element]]]:
-        """Tracklet and pose of everything labelled, by frame."""
+        """Tracklets and poses of all labeled things, by frame."""
         file = self.path / "tracklet_labels.xml"
         frames: dict[int, list[tuple[ElementTree.Element, ElementTree.Element]]] = defaultdict(list)
         try:
@@ -53,7 +56,7 @@ class KittiRaw(KeyedReader):
 
     @cached_property
     def _calibration(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Of camera 2: K, and the turn and shift from the laser's frame; its width and height in pixels."""
+        """Camera 2: K, the turn and shift from the laser's frame, and the width and height in pixels."""
         folder = self.path if (self.path / "calib_cam_to_cam.txt").is_file() else self.path.parent
         files = [folder / f"calib_{name}.txt" for name in ("cam_to_cam", "velo_to_cam")]
         try:
@@ -61,22 +64,22 @@ class KittiRaw(KeyedReader):
             K, shift = projection_of(files[0], "P_rect_02")
             rectify, size = calibrated(*cameras, "R_rect_00", (3, 3)), calibrated(*cameras, "S_rect_02", (2,))
             turn, moved = calibrated(*laser, "R", (3, 3)), calibrated(*laser, "T", (3,))
-        except BadFrame as error:  # it is the calibration of all frames
+        except BadFrame as error:  # all frames share this calibration
             hint = "the calibration of the drive's day belongs beside its tracklets, or a folder above"
             raise DataError(str(error), hint=hint) from error
         return K, rectify @ turn, rectify @ moved + shift, size
 
     def keys(self) -> Sequence[str]:
-        """Of all frames with labels.
+        """The keys of all frames with labels.
 
         Raises:
-            DataError: the calibration or the tracklets can not be read.
+            DataError: the calibration or the tracklets are unreadable.
         """
         _ = self._calibration
         return [f"{frame:010d}" for frame in sorted(self._poses)]
 
     def objects(self, key: str) -> list[SceneObject]:
-        """What the tracklets say about a frame."""
+        """The objects of a frame, from the tracklets."""
         _, turn, shift, _ = self._calibration
         return [_object(*labelled, turn, shift, self.place(key)) for labelled in self._poses[int(key)]]
 

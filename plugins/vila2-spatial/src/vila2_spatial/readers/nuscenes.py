@@ -28,7 +28,10 @@ _LABELS = {
 
 
 class NuScenes(KeyedReader):
-    """The data root, a folder ``v1.0-*`` of tables beside ``samples/``; or that folder, where there are several."""
+    """The data root, a folder ``v1.0-*`` of tables beside ``samples/``.
+
+    Where there are several such folders, the path is one of them.
+    """
 
     takes_images = True
 
@@ -41,7 +44,7 @@ class NuScenes(KeyedReader):
         """The folder of the tables.
 
         Raises:
-            DataError: there are those of several versions.
+            DataError: there are tables of several versions.
         """
         versions = _versions(self.path)
         if len(versions) != 1:
@@ -111,7 +114,7 @@ class NuScenes(KeyedReader):
         K = intrinsics(array(frame.sensor.get("camera_intrinsic"), (3, 3), where, "camera_intrinsic"), where)
         seen_by = camera(K, width, height)
         found = [self._object(row, frame) for row in frame.labels]
-        # The labels go all around the car; this camera is concerned with what is before it.
+        # The labels surround the car. Only those before this camera matter.
         objects = [one for one in found if one.solid and projected_box(one.solid, seen_by)]
         return sample_of(key, data, objects, seen_by, dataset="nuscenes", domain="outdoor")
 

@@ -15,8 +15,8 @@ from vila2_spatial.readers.frames import box3d, camera, plain_label, sample_of
 from vila2_spatial.readers.keyed import KeyedReader
 from vila2_spatial.readers.tf_example import parse_example
 
-#: Frames are stored upright while the camera lay on its side: right in the image is +y of its frame, down is +x,
-#: forward is -z.
+#: Frames are stored upright while the camera lay on its side: in the camera's frame, right in the image is
+#: +y, down is +x and forward is -z.
 _UPRIGHT = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
 #: How far, in pixels, a record's 3D points may be from its own 2D points under the best camera.
 _TOLERANCE = 2.0
@@ -77,7 +77,7 @@ class Objectron(KeyedReader):
 
 
 def _object(name: str, keypoints: np.ndarray, shown: Any) -> SceneObject:
-    """Keypoints [9, 3]: the centre, then the corners with x slowest and z fastest, each from - to +."""
+    """Keypoints [9, 3]: the center, then the corners with x slowest and z fastest, each from - to +."""
     edges = np.stack(
         [keypoints[5] - keypoints[1], keypoints[3] - keypoints[1], keypoints[2] - keypoints[1]], axis=1
     )
@@ -93,7 +93,7 @@ def _object(name: str, keypoints: np.ndarray, shown: Any) -> SceneObject:
 def _fitted(points: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, float]:
     """The camera that takes the points [n, 3] to the pixels [n, 2], and the largest miss in pixels.
 
-    The record's own matrices speak of the sensor as it lay; its points cannot be misunderstood.
+    The record's own matrices describe the sensor as it lay. Its points are unambiguous.
     """
     K, miss = np.eye(3), 0.0
     for axis in range(2):

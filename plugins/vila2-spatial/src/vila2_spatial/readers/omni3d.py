@@ -1,4 +1,4 @@
-"""Omni3D's JSON (also LV3D's in that form): COCO-like, metres, the frame used everywhere here."""
+"""Omni3D's JSON (also LV3D's in that form): COCO-like, meters, the frame used everywhere here."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from vila2_spatial.readers.frames import (
 from vila2_spatial.readers.keyed import KeyedReader
 from vila2_spatial.readers.reading import BadFrame, array, intrinsics, json_of
 
-#: How Omni3D's own files begin: KITTI_train.json, ...
+#: Beginnings of the names of Omni3D's own files: KITTI_train.json, ...
 _PUBLISHED = ("KITTI", "nuScenes", "SUNRGBD", "Hypersim", "ARKitScenes", "Objectron")
-_DEPTH_ERROR = 0.5  # metres off the measured depth; Omni3D's own limit
+_DEPTH_ERROR = 0.5  # meters off the measured depth; Omni3D's own limit
 
 
 class Omni3D(KeyedReader):
@@ -42,7 +42,7 @@ class Omni3D(KeyedReader):
             head = handle.read(1)
         if head not in (b"{", b"\xef"):
             return False
-        # Omni3D is one object with "annotations"; other objects are for whoever reads evidence.
+        # Omni3D is one object with "annotations". The evidence reader takes other objects.
         return path.is_dir() or _is_omni3d(file)
 
     @cached_property
@@ -110,7 +110,7 @@ class Omni3D(KeyedReader):
 
 
 class _Entry(NamedTuple):
-    """An image of a file, its place there, its data set, and its annotations with theirs."""
+    """An image of a file, its place there, its data set, and its annotations with their places."""
 
     file: Path
     where: str
@@ -120,10 +120,10 @@ class _Entry(NamedTuple):
 
 
 def scene_object(one: Mapping[str, Any], width: int, height: int, where: str) -> SceneObject:
-    """An annotation in Omni3D's fields; what it gives as -1, or calls invalid, is unknown.
+    """An annotation in the fields of Omni3D. A value of -1, or one marked invalid, is unknown.
 
     Raises:
-        BadFrame: a field that is needed is missing, or is of another form.
+        BadFrame: a required field is missing or has another form.
     """
     label = one.get("category_name")
     if not isinstance(label, str) or not label.strip():
@@ -135,7 +135,7 @@ def scene_object(one: Mapping[str, Any], width: int, height: int, where: str) ->
         box=unit_box(array(known[1], (4,), where, known[0]).tolist(), width, height) if known else None,
         solid=_solid(one, where),
         truncation=_share(one.get("truncation")),
-        # What no laser point and no pixel of the segmentation shows is hidden, whatever else is written.
+        # A thing with neither laser points nor pixels in the segmentation is hidden, whatever its fields say.
         visibility=0.0
         if 0 in (one.get("lidar_pts"), one.get("segmentation_pts"))
         else _share(one.get("visibility")),

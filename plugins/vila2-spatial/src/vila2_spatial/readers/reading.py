@@ -1,4 +1,7 @@
-"""Files of annotations, read with a clear word about what is wrong: a frame that can not be used is a reject."""
+"""Files of annotations, read with a clear message about every fault.
+
+A frame that cannot be used is a reject.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,12 @@ _COMMA = re.compile(r"-?\d+,\d+")
 
 
 class BadFrame(Exception):
-    """A frame that can not be used.
+    """A frame that cannot be used.
 
     Args:
         where: file and line, or place in the file.
-        reason: a word for the count.
-        detail: for a reader.
+        reason: short reason for the count.
+        detail: explanation for a person.
     """
 
     def __init__(self, where: str, reason: str, detail: str) -> None:
@@ -32,14 +35,14 @@ class BadFrame(Exception):
 
 
 def text_lines(path: Path, what: str) -> Iterator[tuple[str, str]]:
-    """The lines of a text file that are not empty, each with its place; a byte order mark is no part of the first.
+    """The lines of a text file that are not empty, each with its place, without a byte order mark.
 
     Args:
-        path: of the file.
-        what: the file is, for the reject where it is missing.
+        path: place of the file.
+        what: kind of the file, for the reject where it is missing.
 
     Raises:
-        BadFrame: no such file, or one that is no UTF-8.
+        BadFrame: the file does not exist or is not UTF-8.
     """
     try:
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
@@ -62,7 +65,7 @@ def numbers(texts: Sequence[str], where: str) -> list[float]:
     """Texts as finite numbers.
 
     Raises:
-        BadFrame: one of them is none.
+        BadFrame: one of them is no finite number.
     """
     return [_number(text, where) for text in texts]
 
@@ -82,7 +85,7 @@ def array(value: Any, shape: tuple[int, ...], where: str, name: str) -> np.ndarr
     """A value of a JSON file as an array of finite numbers.
 
     Raises:
-        BadFrame: it has another shape, or holds something else.
+        BadFrame: the array has another shape, or holds something else.
     """
     try:
         found = np.array(value, dtype=float)
@@ -97,10 +100,10 @@ def array(value: Any, shape: tuple[int, ...], where: str, name: str) -> np.ndarr
 
 
 def intrinsics(K: np.ndarray, where: str) -> np.ndarray:
-    """A camera's matrix [3, 3], looked at.
+    """A camera's matrix [3, 3] after a check.
 
     Raises:
-        BadFrame: it belongs to no camera.
+        BadFrame: the matrix belongs to no camera.
     """
     if min(K[0, 0], K[1, 1]) <= 0:
         raise BadFrame(
@@ -110,10 +113,10 @@ def intrinsics(K: np.ndarray, where: str) -> np.ndarray:
 
 
 def json_of(path: Path, hint: str) -> Any:
-    """What a JSON file holds.
+    """The content of a JSON file.
 
     Raises:
-        DataError: it can not be read, or is no JSON.
+        DataError: the file is unreadable or is no JSON.
     """
     try:
         return json.loads(path.read_bytes())
@@ -125,7 +128,7 @@ def objects_in(values: Any, where: str) -> list[tuple[str, Mapping[str, Any]]]:
     """The objects of a list, each with its place.
 
     Raises:
-        BadFrame: it is no list, or one of them is no object.
+        BadFrame: the value is no list, or one of its items is no object.
     """
     if not isinstance(values, list):
         raise BadFrame(where, "bad-annotation", f"{repr(values)[:60]} instead of a list")

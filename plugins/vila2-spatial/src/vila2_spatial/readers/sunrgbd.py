@@ -69,7 +69,7 @@ def _object(line: str, tilt: np.ndarray, width: int, height: int, where: str) ->
     x, y, w, h, *solid = numbers(rest, where)
     centre, (half_width, half_length, half_height), (ox, oy) = solid[:3], solid[3:6], solid[6:8]
     to_camera = _FLIP @ tilt.T
-    # The orientation is the direction of the own x axis, from above.
+    # The orientation is the direction of the box's own x axis, seen from above.
     axes = to_camera @ rotation_about(2, np.arctan2(oy, ox))
     return SceneObject(
         label=plain_label(name),

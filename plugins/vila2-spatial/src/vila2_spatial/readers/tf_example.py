@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from vila2.plugin import DataError
 
-_BYTES, _FLOATS, _INTEGERS = 1, 2, 3  # which kind of list a feature holds
+_BYTES, _FLOATS, _INTEGERS = 1, 2, 3  # kinds of lists that a feature holds
 
 
 def parse_example(data: bytes, where: str) -> dict[str, list[Any]]:
     """The features of a record.
 
     Args:
-        data: a serialised ``tf.train.Example``.
+        data: serialized ``tf.train.Example``.
         where: file and place, for the error.
 
     Raises:
@@ -51,7 +51,7 @@ def _values(feature: bytes) -> list[Any]:
 
 
 def _fields(data: bytes, only: int | None = None) -> Iterator[tuple[int, Any]]:
-    """Number and content of a message's fields; of the number ``only``, if it is given."""
+    """Numbers and contents of a message's fields; with ``only``, those of the fields with that number."""
     place = 0
     while place < len(data):
         tag, place = _varint(data, place)
