@@ -64,8 +64,9 @@ class Recipe(Part):
     )
     engine: Text = Field(
         default=DEFAULT_ENGINE,
-        description="engine that generates captions, answers to benchmarks, annotations of specialists and merged "
-        "paragraphs; a plugin may bring others. `cycle.engine` and `merge.engine` override it",
+        description="Name of the engine that generates captions, answers to benchmarks, annotations of "
+        "specialists and merged paragraphs. A plugin may bring more engines. `cycle.engine` and "
+        "`merge.engine` override it",
     )
     controls: tuple[Text, ...] = Field(
         default=(),
