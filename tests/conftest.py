@@ -1,6 +1,7 @@
-"""What all tests share: one thread per process, and examples that depend on neither chance nor the machine's speed.
+"""Settings of all tests.
 
-Two processes with two spinning threads each on two cores are not twice but twenty times as slow.
+Each process has one thread: on two cores, two processes with two spinning threads each are twenty times as
+slow. Hypothesis's examples depend neither on chance nor on the machine's speed.
 """
 
 import os

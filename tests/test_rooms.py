@@ -1,4 +1,8 @@
-"""The house: what each room may import, no circles between files, one name for one thing, one face for authors."""
+"""The structure of the package.
+
+A room may import only some others, files import each other in no circle, a thing has one name, and authors of
+plugins import from one module.
+"""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ _ERROR = {"shape": 0.03, "colour": 0.01, "size": 0.02, "letter": 0.02}
 class Batch:
     """Lessons as tensors; T counts the trunk and all branches.
 
-    cells [B, 144, features]; ids, labels, weights, positions [B, T]; mask [B, 1, T, T] boolean; first [B]: slot of the
-    first image vector.
+    The shapes are: cells [B, 144, features]; ids, labels, weights and positions [B, T]; mask [B, 1, T, T],
+    boolean; first [B], the slot of the first image vector.
     """
 
     cells: torch.Tensor
@@ -54,11 +54,11 @@ class Batch:
 
 
 class ToldImage(nn.Module):
-    """36 prefix vectors from told cells: plain sums of the language model's own word vectors, and where they are.
+    """36 prefix vectors from told cells: sums of the language model's own word vectors, and their places.
 
-    Attributes of the four small cells are averaged; letters keep their corner, since two letters share a vector. The
-    place is the mean place of the small cells that show something, in vectors about as long as a word's: weaker ones
-    drown in the sum of words.
+    A vector averages the attributes of its four small cells. Letters keep their corner, since two letters
+    share a vector. The place is the mean place of the small cells that show something. Its vectors are about
+    as long as a word's: shorter ones drown in the sum of words.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int) -> None:
@@ -89,14 +89,20 @@ class ToldImage(nn.Module):
 
 
 def told_cells(told: dict[str, np.ndarray], rng: np.random.Generator | None) -> np.ndarray:
-    """[144, features] shares of every word and of the centre mark; with ``rng`` some of it wrong or missing."""
+    """[144, features] shares of every word and of the center mark.
+
+    With ``rng`` some of them are wrong or missing.
+    """
     parts = []
     for name in _WORDS:
         shares = told[name][:, 1:]
         if rng is not None:
             # An error holds for the whole object, as the eye's errors do.
-            mapping = np.where(rng.random(shares.shape[1]) < _ERROR[name], rng.integers(0, shares.shape[1], shares.shape[1]),
-                               np.arange(shares.shape[1]))  # fmt: skip
+            mapping = np.where(
+                rng.random(shares.shape[1]) < _ERROR[name],
+                rng.integers(0, shares.shape[1], shares.shape[1]),
+                np.arange(shares.shape[1]),
+            )
             swapped = np.zeros_like(shares)
             np.add.at(swapped.T, mapping, shares.T)
             shares = swapped * (0.8 + 0.4 * rng.random((len(shares), 1), dtype=np.float32))
@@ -120,7 +126,7 @@ def assemble(lessons: list[Lesson], tokenizer: PreTrainedTokenizerFast, noise: b
             )
             said = [*tokenizer.encode(answer, add_special_tokens=False), end]
             ids += asked + said
-            # The first word of a second plain text has no token of its own branch before it to be foretold from.
+            # The first word of a second plain text cannot be predicted: its branch has no token before it.
             labels += [-100] * len(asked) + (said if one.chat or number == 1 else [-100, *said[1:]])
             weights += [_ANSWER_WEIGHT if len(said) <= _SHORT else 1.0] * (len(asked) + len(said))
             positions += range(len(trunk), len(trunk) + len(asked) + len(said))
@@ -182,11 +188,15 @@ def answer_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
 
 
 def _pupil(tokenizer: PreTrainedTokenizerFast, start: Path | None) -> tuple[LlamaForCausalLM, ToldImage, int]:
-    """The model to teach, its told image, and the steps in which a new told image first learns to speak to it."""
+    """The model to teach, its told image, and the number of steps that train the told image alone.
+
+    A new told image needs those steps to learn to speak to the model.
+    """
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=128, intermediate_size=384, num_hidden_layers=5, num_attention_heads=4,
-        num_key_value_heads=4, max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        vocab_size=len(tokenizer), hidden_size=128, intermediate_size=384, num_hidden_layers=5,
+        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=1024, tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     told = ToldImage(tokenizer, config.hidden_size)
     if start is None:
@@ -199,8 +209,8 @@ def _pupil(tokenizer: PreTrainedTokenizerFast, start: Path | None) -> tuple[Llam
 
 
 def make_language(
-    out: Path, minutes: float, seed: int = 0, start: Path | None = None, captions: float = 0.2, size: int = 24,
-    rate: float = 1e-3, focus: str | None = None,
+    out: Path, minutes: float, seed: int = 0, start: Path | None = None, captions: float = 0.2,
+    size: int = 24, rate: float = 1e-3, focus: str | None = None,
 ) -> None:  # fmt: skip
     """Train the language model for ``minutes`` and write it to ``out`` in Hugging Face form, fp16.
 
@@ -228,11 +238,17 @@ def make_language(
         save_half(copy.deepcopy(model), out)
         save_model(told, str(out / TOLD_IMAGE))
         tokenizer.save_pretrained(out)
-        GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-                         pad_token_id=tokenizer.pad_token_id, do_sample=False, max_new_tokens=120).save_pretrained(out)  # fmt: skip
+        generation = GenerationConfig(
+            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id, do_sample=False, max_new_tokens=120,
+        )  # fmt: skip
+        generation.save_pretrained(out)
         earlier = json.loads((start / "teaching.json").read_text()) if start is not None else None
-        record = {"scenes": step * size, "steps": step, "batch": size, "minutes": minutes, "seed": seed, "rate": rate,
-                  "captions": captions, "focus": focus, "told_scene_accuracy": scores, "after": earlier}  # fmt: skip
+        record = {
+            "scenes": step * size, "steps": step, "batch": size, "minutes": minutes, "seed": seed,
+            "rate": rate, "captions": captions, "focus": focus, "told_scene_accuracy": scores,
+            "after": earlier,
+        }  # fmt: skip
         (out / "teaching.json").write_text(json.dumps(record, indent=2) + "\n")
 
     begin, step, coming = time.monotonic(), 0, ahead.submit(prepare, 0)

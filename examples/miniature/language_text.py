@@ -44,9 +44,9 @@ def lesson(seed: int, index: int, captions: bool, questions: int = 8, focus: str
     """The lesson number ``index``: questions only, or descriptions only (three in four after a prompt).
 
     Args:
-        focus: a kind of question to ask nearly alone. What a model can answer half right without looking where it
-            is asked to look ("what color is the cube": some color that is there) it may go on answering half right;
-            a minute of that question alone ends it, and the other kinds come back in the next minutes.
+        focus: Kind of question to ask nearly alone. A model can answer some questions half right without a
+            look at the right place ("what color is the cube": any color in the image), and it may get stuck
+            there. A minute of that question alone ends this. The other kinds come back in the next minutes.
     """
     rng = generator("lesson", seed, index)
     scene = _respell(sample_scene("language", seed, index), rng)
@@ -93,9 +93,10 @@ def _respell(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def _locations(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
-    """Where two of the objects are, as tenths of the image: column of the middle, row of the foot.
+    """Questions for the places of two objects, as tenths of the image: column of the middle, row of the foot.
 
-    Nobody asks so later. It teaches to find what a question names, without which relations stay at chance for long.
+    Nobody asks such questions later. They teach the model to find what a question names. Without them its
+    answers about relations stay at chance for long.
     """
     known = [thing for thing in scene.objects if is_unique(scene, thing)]
     told = [(thing.name, thing) for thing in (known[i] for i in rng.permutation(len(known))[:2])]
@@ -108,7 +109,10 @@ def _locations(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
 
 
 def _listing(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
-    """All objects across the image, and which one follows another: what a caption needs to name each just once."""
+    """A list of all objects from left to right, and questions for the neighbor of an object.
+
+    A caption needs both to name each object just once.
+    """
     across = sorted(scene.objects, key=centre_u)
     exercises = [
         ("List all objects from left to right.", ", ".join(f"{t.size} {t.name}" for t in across) + ".")

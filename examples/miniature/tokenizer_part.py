@@ -24,12 +24,13 @@ PROMPTS: dict[str, tuple[str, ...]] = {
     "long": (
         "Describe the image in details.",
         "Elaborate on the visual and narrative elements of the image in detail.",
-        "Instead of describing the imaginary content, only describing the content one can determine confidently from "
-        "the image. Do not describe the contents by itemizing them in list form. Minimize aesthetic descriptions as "
-        "much as possible.",
+        "Instead of describing the imaginary content, only describing the content one can determine "
+        "confidently from the image. Do not describe the contents by itemizing them in list form. Minimize "
+        "aesthetic descriptions as much as possible.",
     ),
     "spatial": (
-        "Elaborate on the visual and narrative elements of the image in detail, with a focus on spatial relations.",
+        "Elaborate on the visual and narrative elements of the image in detail, with a focus on spatial "
+        "relations.",
         "Can you explain the content of the image and their spatial relations in detail?",
     ),
     "located": (
@@ -37,19 +38,20 @@ PROMPTS: dict[str, tuple[str, ...]] = {
         "[xmin,ymin,xmax,ymax].",
     ),
     "text": (
-        "Your task is to recognize and describe the text in the image. Please provide a brief description that "
-        "focuses on the textual content.",
+        "Your task is to recognize and describe the text in the image. Please provide a brief description "
+        "that focuses on the textual content.",
     ),
 }
 
-_MORE_WORDS = """
-the a an is are was of to in on at and or not no yes with from that this it its there which what where who how many
-most only one two three near far close closer closest farther farthest nearest away above below beside between next
-front behind left right middle center side top bottom corner foreground background camera ground floor image picture
-photo scene object objects text word words letter letters sign signs says say reads read written color shape size
-number count located location visible shown seems appears has have does do can you please describe briefly same
-different other another both than its stands sits lies distance depth position background answer question true false
-"""
+_MORE_WORDS = (
+    "\nthe a an is are was of to in on at and or not no yes with from that this it its there which what "
+    "where who how many\nmost only one two three near far close closer closest farther farthest nearest "
+    "away above below beside between next\nfront behind left right middle center side top bottom corner "
+    "foreground background camera ground floor image picture\nphoto scene object objects text word words "
+    "letter letters sign signs says say reads read written color shape size\nnumber count located location "
+    "visible shown seems appears has have does do can you please describe briefly same\ndifferent other "
+    "another both than its stands sits lies distance depth position background answer question true false\n"
+)
 
 _TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' }}"
@@ -95,8 +97,9 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     inner.add_special_tokens(list(SPECIAL))
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=inner, pad_token=PAD, bos_token=BOS, eos_token=END, unk_token=UNKNOWN,
-        additional_special_tokens=[USER, ASSISTANT, SYSTEM, IMAGE], model_max_length=1024, padding_side="right",
-        clean_up_tokenization_spaces=False, model_input_names=["input_ids", "attention_mask"],
+        additional_special_tokens=[USER, ASSISTANT, SYSTEM, IMAGE], model_max_length=1024,
+        padding_side="right", clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "attention_mask"],
     )  # fmt: skip
     tokenizer.chat_template = _TEMPLATE
     unspelled = [word for word in SIGN_WORDS if len(tokenizer.tokenize(word)) != len(word)]

@@ -47,8 +47,8 @@ IMAGE_SETTINGS = {
 def cell_targets(scene: Scene) -> dict[str, np.ndarray]:
     """What each cell of a scene shows: name -> shares [GRID * GRID, classes] that sum to one.
 
-    Shape, colour and size are shares of the cell's pixels; the letter is the one whose middle lies in the cell;
-    centre marks the one cell that holds the middle of an object's box.
+    Shape, color and size are shares of the cell's pixels. The letter is the one whose middle lies in the
+    cell. ``centre`` marks the one cell that holds the middle of an object's box.
     """
     owner, _ = owners(scene.objects)
     tiles = owner.reshape(GRID, CELL, GRID, CELL).transpose(0, 2, 1, 3).reshape(GRID * GRID, CELL * CELL)
@@ -131,7 +131,10 @@ def save_half(model: PreTrainedModel, out: Path) -> None:
 
 
 def make_vision(out: Path, minutes: float, seed: int = 0, batch: int = 48, rate: float = 3e-3) -> None:
-    """Train the tower for ``minutes`` and write it to ``out`` in Hugging Face form, fp16, with its probe scores."""
+    """Train the tower for ``minutes`` and write it to ``out`` with its probe scores.
+
+    The form is Hugging Face's, in fp16.
+    """
     torch.manual_seed(seed)
     model = MiniatureVisionModel(MiniatureVisionConfig(frozen_statistics=False)).to(
         memory_format=torch.channels_last

@@ -1,4 +1,7 @@
-"""Real packages for the tests: a module and its metadata in a folder, found by Python as if pip had put them there."""
+"""Real packages for the tests.
+
+A package is a module and its metadata in a folder. Python finds it as if pip had installed it.
+"""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ def test_a_broken_plugin_that_nobody_asked_for_is_a_warning(site, caplog):
     install(
         site,
         "vila2-maps",
-        "from vila2.plugin import hookimpl\n\n@hookimpl\ndef vila2_sources():\n    return {'maps': 'maps_read:read'}\n",
+        "from vila2.plugin import hookimpl\n\n"
+        "@hookimpl\ndef vila2_sources():\n    return {'maps': 'maps_read:read'}\n",
         entry="maps",
     )
     assert "maps" in Host().sources()
@@ -155,7 +156,10 @@ def test_what_goes_wrong_inside_a_hook_carries_the_plugins_name(site):
     ],
 )  # fmt: skip
 def test_a_specialist_that_is_none_is_refused(site, given, message):
-    code = f"from vila2.plugin import Specialist, hookimpl\n\n@hookimpl\ndef vila2_specialists():\n    return [{given}]\n"
+    code = (
+        "from vila2.plugin import Specialist, hookimpl\n\n"
+        f"@hookimpl\ndef vila2_specialists():\n    return [{given}]\n"
+    )
     install(site, "vila2-odd", code, entry="odd")
     with pytest.raises(PluginError, match=message):
         Host().specialist("odd")
@@ -198,7 +202,8 @@ def test_a_plugin_brings_a_source(site):
         "from vila2.plugin import hookimpl\n\n"
         "@hookimpl\ndef vila2_sources():\n    return {'dots': 'vila2_dots:read'}\n\n"
         "def read(path=None, *, count=None):\n"
-        "    for n in range(count):\n        yield Sample(f'dot-{n}', (), (user('what?'), assistant('a dot')))\n"
+        "    for n in range(count):\n"
+        "        yield Sample(f'dot-{n}', (), (user('what?'), assistant('a dot')))\n"
     )
     install(site, "vila2-dots", code, entry="dots")
     from vila2.sources import open_source
@@ -229,7 +234,10 @@ def test_a_plugin_brings_an_engine(site):
 
 
 def test_one_name_from_two_plugins_is_an_error_naming_both(site):
-    code = "from vila2.plugin import hookimpl\n\n@hookimpl\ndef vila2_sources():\n    return {'maps': 'm:read'}\n"
+    code = (
+        "from vila2.plugin import hookimpl\n\n"
+        "@hookimpl\ndef vila2_sources():\n    return {'maps': 'm:read'}\n"
+    )
     install(site, "vila2-a", code, entry="a")
     install(site, "vila2-b", code, entry="b")
     with pytest.raises(PluginError, match=r"'maps' is brought by .*vila2-a.* and by .*vila2-b"):

@@ -30,11 +30,13 @@ def installed(folder: Path, site: Path) -> None:
 def run_its_tests(folder: Path, site: Path) -> subprocess.CompletedProcess:
     places = [str(site), str(folder / "src"), os.environ.get("PYTHONPATH", "")]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "vila2.testing.fixtures", "-p", "no:cacheprovider", str(folder)],
+        [sys.executable, "-m", "pytest", "-q", "-p", "vila2.testing.fixtures", "-p", "no:cacheprovider",
+         str(folder)],
         capture_output=True,
         text=True,
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places)), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(filter(None, places)), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         check=False,
     )  # fmt: skip
 
@@ -61,10 +63,10 @@ def break_builder(folder: Path, old: str, new: str) -> None:
     [
         ("builder.py", "sorted({thing.called for thing in evidence.objects})",
          "list({thing.called for thing in evidence.objects})", "same_in_another_process"),
-        ("builder.py", "        names = sorted", "        open('built.txt', 'a').close()\n        names = sorted",
-         "writes_nothing"),
-        ("builder.py", "from collections.abc import Iterator", "from collections.abc import Iterator\nimport pickle",
-         "does_not_unpickle"),
+        ("builder.py", "        names = sorted",
+         "        open('built.txt', 'a').close()\n        names = sorted", "writes_nothing"),
+        ("builder.py", "from collections.abc import Iterator",
+         "from collections.abc import Iterator\nimport pickle", "does_not_unpickle"),
         ("answers.py", "    if said.status", "    said.text[3]\n    if said.status", "takes_any_answer"),
         ("answers.py", "len(there & named), len(there))", "1, 1)", "score_better_than_none"),
         ("__init__.py", "answers:parse", "answers:parsed", "every_reference_resolves"),

@@ -17,7 +17,8 @@ from vila2.plugin import BuilderConfig, MergePolicy, Parsed, Specialist, hookimp
 def vila2_specialists():
     return [Specialist(
         name="finding", summary="Finds things and counts them.",
-        builder="vila2_finding:Builder", config="vila2_finding:Config", recipe="vila2_finding_files/recipe.yaml",
+        builder="vila2_finding:Builder", config="vila2_finding:Config", \
+recipe="vila2_finding_files/recipe.yaml",
         prompts=("Where is each thing?", "Find all the things."),
         parser="vila2_finding:parse", metrics="vila2_finding:score",
         coordinates=COORDINATES, merge=MergePolicy(priority=1), licence="none",
@@ -56,14 +57,16 @@ class Builder:
         meta = {"image": sample.meta.get("image", sample.key)}
         number = str(len(evidence.objects))
         turns = (user(ImagePart(), "How many things are there?"), assistant(number))
-        yield Sample(sample.key + "/count", sample.images, turns, meta | {"subset": "howmany", "kind": "count"})
+        yield Sample(sample.key + "/count", sample.images, turns, \
+meta | {"subset": "howmany", "kind": "count"})
         if not self.config.places:
             return
         turns = [user(ImagePart())]
         for branch, thing in enumerate(evidence.objects, 1):
             turns.append(user(f"Where is the {thing.called}?", branch=branch))
             turns.append(assistant(BoxPart(thing.box), branch=branch))
-        yield Sample(sample.key + "/where", sample.images, tuple(turns), meta | {"subset": "where", "kind": "where"})
+        yield Sample(sample.key + "/where", sample.images, tuple(turns), \
+meta | {"subset": "where", "kind": "where"})
 
 
 def parse(said):
@@ -77,7 +80,8 @@ def parse(said):
 def score(asked):
     counted = [one for one in asked if one.kind == "count"]
     right = [float(one.said.text.strip() == one.reference.text) for one in counted]
-    boxes = [float(any(isinstance(part, BoxPart) for part in one.said.parts)) for one in asked if one.kind == "where"]
+    boxes = [float(any(isinstance(part, BoxPart) for part in one.said.parts)) \
+for one in asked if one.kind == "where"]
     keys = [one.said.key for one in asked]
     return {
         "box given": Items.of_means([one.said.key for one in asked if one.kind == "where"], boxes),

@@ -1,4 +1,4 @@
-"""Whether a plugin can be used: everything that can be told without its data and without a model."""
+"""Checks of a plugin that need neither its data nor a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vila2.recipe.specialist_recipe import SpecialistRecipe, read_specialist_rec
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """One check and its result."""
 
     what: str
     passed: bool
@@ -27,7 +27,10 @@ class Check:
 
 
 def check_plugin(host: Host, name: str) -> list[Check]:
-    """Looks at everything that a specialist's plugin names; the first failure of loading ends it."""
+    """Checks everything that a specialist's plugin names.
+
+    A plugin that does not load gets no further checks.
+    """
     checks: list[Check] = []
     specialist = _tried(checks, f"{name} is installed and loads", lambda: host.specialist(name))
     if specialist is None:
@@ -49,8 +52,8 @@ def read_recipe(specialist: Specialist, *, of: str) -> SpecialistRecipe:
     """A specialist's packaged recipe.
 
     Raises:
-        PluginError: it is not there.
-        RecipeError: what is wrong in it, line by line.
+        PluginError: The recipe is missing.
+        RecipeError: The recipe has faults. The message lists them line by line.
     """
     text, where = read_packaged(specialist.recipe, of=of), f"{of}, {specialist.recipe}"
     read_specialist_recipe(text, where=where, miniature=True)
@@ -62,7 +65,7 @@ def _reference_fits(field: str, reference: str, of: str) -> None:
 
 
 def _fits(field: str, loaded: Any, of: str) -> Any:
-    """Whether what a reference names is of the right kind, as far as that can be seen from outside."""
+    """Refuses an object of the wrong kind, as far as its kind can be seen from outside."""
     if field == "config":
         if not (isinstance(loaded, type) and issubclass(loaded, BuilderConfig)):
             raise PluginError(f"{of}: {loaded!r} is no BuilderConfig", hint="derive it from BuilderConfig")

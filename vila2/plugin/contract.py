@@ -1,18 +1,18 @@
-"""The contract: what a specialist's plugin supplies. The host does everything else.
+"""The contract: everything that a specialist's plugin supplies. The host does everything else.
 
-A specialist is a frozen value. Its heavy parts are references ("package.module:name") that are imported when they
-are used, so that listing plugins imports none of them. A builder is pure: it yields samples and writes nothing;
-files, resume, progress, preview, held-out data and training are the host's.
+A specialist is a frozen value. Its heavy parts are references ("package.module:name"). The host imports them
+when it uses them, so a list of plugins imports none of them. A builder is pure: it yields samples and writes
+nothing. Files, resume, progress, preview, held-out data and training are the host's business.
 
     builder  ->  Builder(config)                     what to train on, from the user's data
     recipe   ->  the stages, as YAML in the package  how to train
-    prompts  ->  what the trained specialist is asked about every image
+    prompts  ->  the questions for every image       what the trained specialist is asked
     parser   ->  parse(said: Said) -> Parsed         its answers as turns and claims
     metrics  ->  score(asked: Sequence[Asked])       how good it is at its own skill, {measure: Items}
-    verifier ->  verify(claims, evidence) -> claims  what can be checked of anybody's claims (optional)
+    verifier ->  verify(claims, evidence) -> claims  a check of anybody's claims (optional)
 
-Boxes are unit xyxy of the original image on every side of this contract. How a model writes a coordinate is the
-host's business: it renders the box and point parts of turns, and reads coordinates back into parts.
+Boxes are unit xyxy of the original image on every side of this contract. The host decides how a model writes
+a coordinate. It renders the box and point parts of turns, and it reads coordinates back into parts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from vila2.data.tokens import TokenSpec
 if TYPE_CHECKING:
     from vila2.data.shards import Reject
 
-#: Raised when a plugin written for an older contract would no longer work.
+#: Version of the contract. It rises when a plugin written for an older contract would no longer work.
 API_VERSION = 1
 
 Reference = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -45,12 +45,13 @@ class _Value(BaseModel):
 
 
 class MergePolicy(_Value):
-    """How a specialist's exchanges enter the merged conversation of an image (VILA² section 2.2.2).
+    """The way of a specialist's exchanges into the merged conversation of an image (VILA² section 2.2.2).
 
     Attributes:
-        priority: where two specialists contradict each other and nothing else decides, the higher one stays.
-        exchanges: of one image at the most; None: all.
-        empty_share: share of images whose "there is nothing of that kind" answer is trained on all the same.
+        priority: Rank among specialists. Where two contradict each other and nothing else decides, the one
+            with the higher priority stays.
+        exchanges: Largest number of exchanges of one image, or None for all of them.
+        empty_share: Share of the "there is nothing of that kind" answers that stay in the training data.
     """
 
     priority: int = 0
@@ -62,25 +63,27 @@ class Specialist(_Value):
     """A specialist, as its plugin describes it.
 
     Attributes:
-        name: as on the command line; equal to the entry point's name.
-        summary: one line for ``vila2 plugins list``.
-        reads: the data that the builder reads, for a user who has named none: what, and where to get it.
-        api_version: :data:`API_VERSION` of the contract it was written for.
-        builder: reference to a :class:`Builder` class.
-        config: reference to its :class:`BuilderConfig` class.
-        recipe: the packaged YAML file with its stages, as "package/file.yaml"; its form is
+        name: Name on the command line, equal to the entry point's name.
+        summary: One line for ``vila2 plugins list``.
+        reads: Data that the builder reads, and the place to get it, for a user who has named no data.
+        api_version: Version of the contract that the plugin was written for (:data:`API_VERSION`).
+        builder: Reference to a :class:`Builder` class.
+        config: Reference to its :class:`BuilderConfig` class.
+        recipe: Packaged YAML file with the stages, as "package/file.yaml". Its form is
             :class:`vila2.recipe.specialist_recipe.SpecialistRecipe`.
-        prompts: asked of every image by ``vila2 annotate``; one by hash of key and seed for each image.
-        questions: in the merged conversation, in place of the prompts (the paper trains on other words than it
-            generates with); by default the prompts.
-        parser: reference to ``parse(said: Said) -> Parsed``.
-        metrics: reference to ``score(asked: Sequence[Asked]) -> dict[str, Items]``; its first measure is the one
-            that ``vila2 specialize`` compares with the generalist.
-        verifier: reference to ``verify(claims, evidence) -> tuple[Claim, ...]``, where it has one.
-        tokens: special tokens that the model must have.
-        coordinates: how the model should write coordinates: "text", "tokens", or None where it does not matter.
-        merge: how its exchanges enter merged conversations.
-        licence: of the data it was made for, where that binds the user ("" where nothing does).
+        prompts: Prompts for ``vila2 annotate``. Each image gets one of them, chosen by a hash of key and
+            seed.
+        questions: Questions that replace the prompts in the merged conversation, since the paper trains on
+            other words than it generates with. By default they are the prompts.
+        parser: Reference to ``parse(said: Said) -> Parsed``.
+        metrics: Reference to ``score(asked: Sequence[Asked]) -> dict[str, Items]``. ``vila2 specialize``
+            compares the specialist with the generalist on its first measure.
+        verifier: Reference to ``verify(claims, evidence) -> tuple[Claim, ...]``, or None.
+        tokens: Special tokens that the model must have.
+        coordinates: Form in which the model should write coordinates: "text", "tokens", or None where any
+            will do.
+        merge: Policy for its exchanges in merged conversations.
+        licence: Terms of the data that the specialist was made for, where they bind the user, or "".
     """
 
     name: Name
@@ -102,16 +105,17 @@ class Specialist(_Value):
 
 
 class BuilderConfig(BaseModel):
-    """Base of a builder's settings: a key that does not exist is an error.
+    """Base of a builder's settings. An unknown key is an error.
 
-    ``vila2 specialize --data PATH`` sets ``data``, ``--set KEY=VALUE`` or the recipe's ``build`` everything else.
-    Most builders read ``vila2.open_evidence(config.data, config.image_root)``. What is built is kept as long as
-    builder, settings and the content of every path among them stay the same; where they lie does not matter.
+    ``vila2 specialize --data PATH`` sets ``data``. ``--set KEY=VALUE`` and the recipe's ``build`` set the
+    other keys. Most builders read ``vila2.open_evidence(config.data, config.image_root)``. The host keeps
+    what a builder built as long as the builder, its settings and the content of every path among them stay
+    the same. A path itself may change.
 
     Attributes:
-        data: file or folder that the samples are built from.
-        image_root: folder of the images that ``data`` names, where they do not lie beside it.
-        seed: of everything random in building.
+        data: File or folder that the samples are built from.
+        image_root: Folder of the images that ``data`` names, where they do not lie beside it.
+        seed: Seed of everything random in the builder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -122,14 +126,15 @@ class BuilderConfig(BaseModel):
 
 
 class Builder(Protocol):
-    """Makes training samples from a user's data: pure, deterministic, writing nothing.
+    """Maker of training samples from a user's data. It is pure and deterministic, and it writes nothing.
 
-    Made as ``Builder(config)``. Equal configs give equal samples, whatever order the shards are built in.
+    The host calls ``Builder(config)``. Equal configs give equal samples, in whatever order the shards are
+    built.
 
     Attributes:
-        version: of what it builds; a higher one makes the host build again.
-        subsets: the datasets it fills, by the names that the recipe's mixtures use. A sample says in
-            ``meta["subset"]`` which it belongs to; with one subset it need not.
+        version: Version of the samples. A higher version makes the host build again.
+        subsets: Names of the datasets that the builder fills, as the recipe's mixtures use them. A sample's
+            ``meta["subset"]`` names the one it belongs to. With only one subset it may be left out.
     """
 
     version: ClassVar[int]
@@ -138,35 +143,36 @@ class Builder(Protocol):
     def __init__(self, config: Any) -> None: ...
 
     def shards(self) -> Iterable[str]:
-        """Names of independent pieces of the work, in order; cheap.
+        """Names of independent pieces of the work, in order. The call must be cheap.
 
         Raises:
-            DataError: the data is not there, or in no form that the builder knows.
+            DataError: The data is missing, or the builder does not know its form.
         """
         ...
 
     def build(self, shard: str) -> Iterator[Sample | Reject]:
-        """The samples of one piece: images, turns with box parts, and in ``meta`` what each answer rests on.
+        """The samples of one piece.
 
-        Keys are unique over all shards. Samples of one image share ``meta["image"]`` where their keys differ, so
-        that none of them is held out while another is trained on. ``meta["kinds"]`` names the kind of each
-        exchange in order ("left", "count", ...), or ``meta["kind"]`` that of all: the host counts answers by
-        kind, so that a lopsided data set is seen before anything is trained on it. What the user's data holds
-        and the builder has no use for is a ``Reject``, never passed over.
+        A sample has images, turns with box parts, and in ``meta`` what each answer rests on. Keys are unique
+        over all shards. Samples of one image with different keys share ``meta["image"]``, so that none of
+        them is held out while another is trained on. ``meta["kinds"]`` names the kind of each exchange in
+        order ("left", "count", ...). ``meta["kind"]`` names one kind for all of them. The host counts answers
+        by kind, so that a user sees a lopsided data set before anything is trained on it. The builder yields
+        a ``Reject`` for all data that it has no use for, and never skips it silently.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a specialist answered.
+    """A specialist's answer.
 
     Attributes:
-        key: of the sample.
-        prompt: what was asked.
-        text: as generated.
-        parts: the same with every well-formed coordinate as a box or point part.
-        status: the host's own mark: "ok", or why this is no answer.
+        key: Key of the sample.
+        prompt: Question that was asked.
+        text: Answer as the model generated it.
+        parts: Answer with every well-formed coordinate as a box or point part.
+        status: Mark of the host: "ok", or the reason why this is no answer.
     """
 
     key: str
@@ -181,10 +187,11 @@ class Parsed:
     """An answer as the host keeps it.
 
     Attributes:
-        turns: the exchange (or exchanges) to train on; empty where there is nothing to keep.
-        claims: what it states, each with its span in ``Said.text``.
-        status: "ok", "empty" (it says that there is nothing of that kind), or why it is no answer.
-        detail: one line for a reader.
+        turns: Exchange (or exchanges) to train on, empty where there is nothing to keep.
+        claims: Claims that the answer makes, each with its span in ``Said.text``.
+        status: "ok", "empty" (the answer says that there is nothing of that kind), or the reason why it is no
+            answer.
+        detail: One line for a reader.
     """
 
     turns: tuple[Turn, ...]
@@ -195,13 +202,13 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One held-out question with its reference and what a model said.
+    """One held-out question with its reference and a model's answer.
 
     Attributes:
-        sample: it belongs to, with the builder's meta.
-        question, reference: the builder's user and assistant turn; the question without the image.
-        said: the model's answer. ``said.key`` names the exchange.
-        kind: of the question, "" where the builder does not say.
+        sample: Sample of the question, with the builder's meta.
+        question, reference: User turn and assistant turn of the builder. The question has no image.
+        said: Answer of the model. ``said.key`` names the exchange.
+        kind: Kind of the question, or "" where the builder does not say.
     """
 
     sample: Sample

@@ -1,4 +1,4 @@
-"""Which plugins are installed, and which of them may be used; nothing of theirs is imported here."""
+"""The plugins that are installed, and the ones of them that may be used. No plugin is imported here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from importlib.metadata import EntryPoint, entry_points
 from vila2.errors import PluginError
 from vila2.plugin.hookspecs import GROUP
 
-#: "ocr,spatial" uses only these, "-ocr" all but that one, "none" uses none.
+#: Variable that chooses plugins: "ocr,spatial" uses only these two, "-ocr" all but that one, "none" no
+#: plugin.
 SWITCH = "VILA2_PLUGINS"
 
 
@@ -19,10 +20,10 @@ class Installed:
     """A plugin as its package's metadata describes it.
 
     Attributes:
-        name: of the entry point.
-        module: that it names.
-        package, version, summary: of the distribution that brings it.
-        allowed: whether it may be imported.
+        name: Name of the entry point.
+        module: Module that the entry point names.
+        package, version, summary: Metadata of the distribution that brings the plugin.
+        allowed: Whether the plugin may be imported.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Which plugins may be used."""
+    """The choice of the plugins that may be used."""
 
     only: frozenset[str] | None
     never: frozenset[str]
@@ -49,7 +50,7 @@ class Switch:
         """Reads the form of :data:`SWITCH`.
 
         Raises:
-            PluginError: names to use and names to leave out, both at once.
+            PluginError: The text has both names to use and names to leave out.
         """
         names = [name.strip() for name in (text or "").split(",") if name.strip()]
         never = frozenset(name[1:] for name in names if name.startswith("-"))
@@ -69,7 +70,7 @@ class Switch:
 
 
 def installed_plugins(switch: Switch | None = None) -> tuple[Installed, ...]:
-    """Every plugin that is installed, by name; a name may occur twice (see :func:`clashes`)."""
+    """Every installed plugin, in order of the names. A name may occur twice (see :func:`clashes`)."""
     switch = switch or Switch.read(os.environ.get(SWITCH))
     found: dict[tuple[str, str, str], Installed] = {}
     for entry in entry_points(group=GROUP):
@@ -85,7 +86,7 @@ def installed_plugins(switch: Switch | None = None) -> tuple[Installed, ...]:
 
 
 def clashes(plugins: Iterable[Installed]) -> dict[str, str]:
-    """Names that several packages claim: name -> what to tell the user."""
+    """Names that several packages claim: name -> message for the user."""
     by_name: dict[str, list[Installed]] = {}
     for plugin in plugins:
         if plugin.allowed:

@@ -1,8 +1,8 @@
-"""Every hook there is. A plugin implements those it has something for, with ``hookimpl``.
+"""All hooks. A plugin implements the ones it needs, with ``hookimpl``.
 
-A plugin is a module named by an entry point in the group ``vila2.specialists``; each hook is called once and may
-take fewer arguments than stand here. Names are the plugin's own business only as long as they are unique: two
-plugins that bring the same name are an error that names both.
+A plugin is a module that an entry point in the group ``vila2.specialists`` names. The host calls each hook
+once. An implementation may take fewer arguments than its hook here. A plugin chooses its names freely, but
+they must be unique: the same name from two plugins is an error that names both.
 """
 
 from __future__ import annotations
@@ -24,28 +24,40 @@ hookimpl = pluggy.HookimplMarker("vila2")
 
 @hookspec
 def vila2_specialists() -> Sequence[Specialist]:
-    """Specialists: what each supplies is described in :class:`vila2.plugin.contract.Specialist`."""
+    """Specialists, each described by a :class:`vila2.plugin.contract.Specialist`."""
     return []
 
 
 @hookspec
 def vila2_sources() -> Mapping[str, str]:
-    """Sources: name -> "package.module:read", a function like those in :mod:`vila2.sources`."""
+    """Sources: name -> "package.module:read", a function like the ones in :mod:`vila2.sources`."""
     return {}
 
 
 @hookspec
 def vila2_engines() -> Mapping[str, str]:
-    """Engines: name -> "package.module:open", called with (model, **options), giving a :class:`vila2.plugin.Engine`."""
+    """Engines: name -> "package.module:open".
+
+    The function takes (model, **options) and returns a :class:`vila2.plugin.Engine`.
+    """
     return {}
 
 
 @hookspec
 def vila2_benchmarks() -> Mapping[str, str]:
-    """Benchmarks: name -> "package.module:score", called with the ``Asked`` questions, giving items by measure."""
+    """Benchmarks: name -> "package.module:score".
+
+    The function takes the ``Asked`` questions and returns items by measure.
+    """
     return {}
 
 
 @hookspec
 def vila2_after_stage(folder: Path, stage: str, results: Mapping[str, Any]) -> None:
-    """Called when a stage is trained: ``folder`` holds ``model/``; ``results`` is what the report shows of it."""
+    """Call after a stage is trained.
+
+    Args:
+        folder: Folder that holds the stage's ``model/``.
+        stage: Name of the stage.
+        results: Results of the stage that the report shows.
+    """

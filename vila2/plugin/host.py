@@ -1,6 +1,7 @@
-"""The host: finds plugins, imports those that are asked for, and puts a plugin's name on whatever goes wrong in it.
+"""The host. It finds plugins and imports the ones that are asked for.
 
-A broken plugin that nobody asked for is a warning; one that was asked for is an error.
+An error in a plugin becomes an error that names the plugin. A broken plugin that nobody asked for is a
+warning. A broken plugin that was asked for is an error.
 """
 
 from __future__ import annotations
@@ -28,26 +29,26 @@ HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("vila2_"))
 
 @dataclass(frozen=True, slots=True)
 class Provided:
-    """Something a plugin brings under a name: a source, an engine, a benchmark."""
+    """A source, an engine or a benchmark that a plugin brings under a name."""
 
     name: str
     reference: str
     plugin: Installed
 
     def load(self) -> Any:
-        """Imports it.
+        """Imports the source, engine or benchmark.
 
         Raises:
-            PluginError: that fails.
+            PluginError: The import fails.
         """
         return load_reference(self.reference, of=f"{self.plugin}, {self.name!r}")
 
 
 class Host:
-    """The plugins of this environment. Cheap to make: nothing is imported before it is asked for.
+    """The plugins of this environment. A host is cheap to make: it imports a plugin only when asked for it.
 
     Args:
-        switch: which plugins may be used; by default what ``VILA2_PLUGINS`` says.
+        switch: Choice of the plugins that may be used, by default the one in ``VILA2_PLUGINS``.
     """
 
     def __init__(self, switch: Switch | None = None) -> None:
@@ -59,10 +60,10 @@ class Host:
         self._broken: dict[str, PluginError] = {}
 
     def specialist(self, name: str) -> Specialist:
-        """A specialist by its name; imports only the plugin that is called so.
+        """A specialist by its name. Only the plugin of that name is imported.
 
         Raises:
-            PluginError: none is installed under that name, it may not be used, or it is broken.
+            PluginError: No plugin of that name is installed, it may not be used, or it is broken.
         """
         plugin = self.plugin(name)
         found = self._specialists_of(plugin)
@@ -78,7 +79,7 @@ class Host:
         """An installed plugin that may be used.
 
         Raises:
-            PluginError: there is none of that name, two packages claim it, or it is switched off.
+            PluginError: No plugin has that name, two packages claim it, or it is switched off.
         """
         if name in self.clashes:
             raise PluginError(self.clashes[name], hint="uninstall one of the two")
@@ -109,7 +110,7 @@ class Host:
         """Tells the named plugins that a stage is trained.
 
         Raises:
-            PluginError: one of them fails, by name.
+            PluginError: One of them fails. The error names it.
         """
         for name in names:
             plugin = self.plugin(name)
@@ -119,7 +120,7 @@ class Host:
         """Imports a plugin and registers its hooks, once.
 
         Raises:
-            PluginError: it cannot be imported, or implements a hook that does not exist.
+            PluginError: The plugin cannot be imported, or it implements an unknown hook.
         """
         if plugin.name in self._broken:
             raise self._broken[plugin.name]
@@ -217,7 +218,8 @@ def _validated(given: Any, plugin: Installed) -> Specialist:
         ) from error
     if specialist.api_version != API_VERSION:
         raise PluginError(
-            f"{plugin} was written for version {specialist.api_version} of the contract, this is {API_VERSION}",
+            f"{plugin} was written for version {specialist.api_version} of the contract, "
+            f"this is {API_VERSION}",
             hint=f"upgrade {plugin.package if specialist.api_version < API_VERSION else 'vila2'}",
         )
     return specialist

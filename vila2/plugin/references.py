@@ -1,4 +1,4 @@
-"""References: "package.module:name" strings that a plugin gives, imported when they are used."""
+"""References: "package.module:name" strings of a plugin. They are imported when they are used."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from vila2.errors import PluginError, Vila2Error
 
 
 def load_reference(reference: str, *, of: str) -> Any:
-    """What a reference names.
+    """The object that a reference names.
 
     Args:
-        reference: "package.module:name".
-        of: who gave it, for the error: "plugin 'ocr' (vila2-ocr 0.1.0), parser".
+        reference: Text of the form "package.module:name".
+        of: Origin of the reference, for errors: "plugin 'ocr' (vila2-ocr 0.1.0), parser".
 
     Raises:
-        PluginError: the module cannot be imported, or has no such name.
+        PluginError: The module cannot be imported, or it has no such name.
     """
     module, _, name = reference.partition(":")
     try:
@@ -40,7 +40,7 @@ def read_packaged(path: str, *, of: str) -> str:
     """The text of a file inside a package, named as "package/folder/file.yaml".
 
     Raises:
-        PluginError: no such package or file.
+        PluginError: The package or the file does not exist.
     """
     package, *inside = PurePosixPath(path).parts
     try:
@@ -54,11 +54,11 @@ def read_packaged(path: str, *, of: str) -> str:
 
 
 def call(function: Callable[..., Any], *arguments: Any, of: str, gives: type | UnionType = object) -> Any:
-    """Calls a plugin's function; an error that is not deliberate comes back with the plugin's name on it.
+    """Calls a plugin's function. An unexpected error becomes one that names the plugin.
 
     Raises:
-        PluginError: around whatever the function raised, or it gave something that is no ``gives``.
-        Vila2Error: raised by the function on purpose, as it is, with a note that names the plugin.
+        PluginError: The function raised an unexpected error, or it returned something that is no ``gives``.
+        Vila2Error: The function raised it on purpose. It gets a note that names the plugin.
     """
     try:
         given = function(*arguments)
@@ -73,10 +73,10 @@ def call(function: Callable[..., Any], *arguments: Any, of: str, gives: type | U
 
 
 def checked(given: Any, kind: type | UnionType, *, of: str) -> Any:
-    """What a plugin gave.
+    """Returns what a plugin gave, if it is of the right kind.
 
     Raises:
-        PluginError: it is of another kind.
+        PluginError: It is of another kind.
     """
     if not isinstance(given, kind):
         raise PluginError(f"{of}: gave {shortened(given)}", hint=f"give {_called(kind)}")
@@ -84,12 +84,12 @@ def checked(given: Any, kind: type | UnionType, *, of: str) -> Any:
 
 
 def listed(given: Any, kind: type | UnionType, *, of: str) -> list[Any]:
-    """What a plugin gave, as a list: any number of things of one kind, from a generator too.
+    """What a plugin gave, as a list of things of one kind. The plugin may give a generator.
 
     Raises:
-        PluginError: it is something else, one of them is of another kind, or the generator fails.
+        PluginError: It is no list, one thing is of another kind, or the generator fails.
     """
-    # A text gives its letters, and a mapping its keys: neither is meant.
+    # A plugin never means the letters of a text or the keys of a mapping.
     if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
         raise PluginError(f"{of}: gave {shortened(given)}", hint=f"give a list of {_called(kind)}")
     return [checked(one, kind, of=of) for one in call(list, given, of=of)]

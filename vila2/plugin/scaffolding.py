@@ -1,4 +1,4 @@
-"""A new plugin to start from: a complete package that passes its tests as it stands."""
+"""A new plugin to start from. It is a complete package that passes its own tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from string import Template
 
 from vila2.errors import PluginError
 
-#: The package's files, by the template that each is made from.
+#: Template of each of the package's files.
 FILES = {
     "pyproject.toml": "pyproject.toml",
     "README.md": "README.md",
@@ -27,15 +27,15 @@ def new_plugin(name: str, parent: Path, *, summary: str = "") -> list[Path]:
     """Writes the package ``vila2-NAME``.
 
     Args:
-        name: of the specialist, as on the command line.
-        parent: the folder that the package's folder goes into.
-        summary: one line on what it does.
+        name: Name of the specialist on the command line.
+        parent: Folder that gets the package's folder.
+        summary: One line about what the specialist does.
 
     Returns:
-        The files.
+        The files of the package.
 
     Raises:
-        PluginError: a name that is none, or a folder that is there already.
+        PluginError: The name is not valid, or the folder exists already.
     """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise PluginError(

@@ -1,4 +1,4 @@
-"""Trying a plugin's builder on data from a command line: ``python -m vila2_ocr DATA KEY=VALUE``."""
+"""A trial of a plugin's builder from the command line: ``python -m vila2_ocr DATA KEY=VALUE``."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def config_from(kind: type[Config], arguments: Sequence[str]) -> Config:
     """A builder's settings from arguments.
 
     Args:
-        kind: of the settings.
-        arguments: the data, then ``KEY=VALUE``, a value as JSON or as text.
+        kind: Class of the settings.
+        arguments: Path of the data, then ``KEY=VALUE`` pairs. A value is JSON or text.
 
     Raises:
-        RecipeError: an argument of another form, a setting that does not exist, or a value that it does not take.
+        RecipeError: An argument has another form, a setting does not exist, or it does not take the value.
     """
     data, *rest = arguments
     given: dict[str, Any] = {}
@@ -46,10 +46,10 @@ def config_from(kind: type[Config], arguments: Sequence[str]) -> Config:
 
 
 def told(main: Callable[[Sequence[str]], int], arguments: Sequence[str], usage: str | None) -> int:
-    """Runs a plugin's command: help without arguments, and an error as its message.
+    """Runs a plugin's command. It prints the usage without arguments, and the message of an error.
 
     Returns:
-        What ``main`` does; 1 where it raises an error of ours.
+        The exit code of ``main``, or 1 where it raises a :class:`Vila2Error`.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage)

@@ -64,8 +64,9 @@ class Recipe(Part):
     )
     engine: Text = Field(
         default=DEFAULT_ENGINE,
-        description="Name of the engine that writes captions, answers of benchmarks, annotations of specialists "
-        "and merged paragraphs; plugins bring others. `cycle.engine` and `merge.engine` override it",
+        description="Name of the engine that generates captions, answers to benchmarks, annotations of "
+        "specialists and merged paragraphs. A plugin may bring more engines. `cycle.engine` and "
+        "`merge.engine` override it",
     )
     controls: tuple[Text, ...] = Field(
         default=(),

@@ -1,4 +1,7 @@
-"""For plugin authors: fixtures, and :class:`SpecialistConformance`, which a plugin's tests derive from in one line."""
+"""Test tools for authors of plugins: fixtures and :class:`SpecialistConformance`.
+
+A plugin's test class derives from :class:`SpecialistConformance` and so gets all of its checks.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ __all__ = ["SpecialistConformance"]
 
 
 def __getattr__(name: str) -> Any:
-    # pytest imports this room at every start; the checks bring numpy and pyarrow along.
+    # pytest imports this package at every start, and the checks would import numpy and pyarrow.
     if name == "SpecialistConformance":
         from vila2.testing.conformance import SpecialistConformance
 

@@ -1,4 +1,4 @@
-"""The checks that every specialist passes; a plugin's tests get all of them by deriving from one class.
+"""The checks that every specialist passes. A plugin's test class gets all of them from one base class.
 
     from vila2.testing import SpecialistConformance
 
@@ -36,11 +36,11 @@ _FORBIDDEN = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloud
 
 
 class SpecialistConformance:
-    """Derive from it and give the specialist's ``name``.
+    """Base of a plugin's test class. The class gives the specialist's ``name``.
 
     Attributes:
-        name: of the specialist, as its entry point says it.
-        scheme: how the model at hand writes coordinates, in the parser's checks.
+        name: Name of the specialist, equal to its entry point's name.
+        scheme: Form of coordinates in the answers that the parser's checks use.
     """
 
     name: ClassVar[str]
@@ -48,12 +48,12 @@ class SpecialistConformance:
 
     @pytest.fixture
     def data(self, vila2_world: Path) -> Path:
-        """What the builder reads."""
+        """The data that the builder reads."""
         return vila2_world
 
     @pytest.fixture
     def specialist(self) -> Specialist:
-        """The specialist, through the host, as the command line finds it."""
+        """The specialist as the command line gets it from the host."""
         return Host().specialist(self.name)
 
     @pytest.fixture
@@ -63,12 +63,12 @@ class SpecialistConformance:
 
     @pytest.fixture
     def built(self, specialist: Specialist, config: Any) -> list[Sample | Reject]:
-        """All that the builder makes of the data."""
+        """Everything that the builder makes of the data."""
         return _build(specialist, config)
 
     @pytest.fixture
     def samples(self, built: list[Sample | Reject]) -> list[Sample]:
-        """The samples among it."""
+        """The samples among everything that was built."""
         return [item for item in built if isinstance(item, Sample)]
 
     def test_it_is_installed_and_every_reference_resolves(self) -> None:
@@ -198,7 +198,7 @@ class SpecialistConformance:
 
 
 def fingerprint(built: Iterable[Sample | Reject]) -> str:
-    """A digest of samples, images and all, that does not depend on the process."""
+    """A digest of samples with their images. It is the same in every process."""
     import hashlib
     import json
     from dataclasses import asdict
@@ -273,9 +273,7 @@ def _unpickles(tree: ast.AST) -> list[int]:
 
 
 def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(
-        filter(None, sys.path)
-    )  # what pytest put on the path counts for the other process too
+    path = os.pathsep.join(filter(None, sys.path))  # the other process needs what pytest put on the path
     return subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Fixtures that every project with vila2 installed has in its tests (pytest finds them by entry point)."""
+"""Fixtures for the tests of every project that installs vila2. pytest finds them by an entry point."""
 
 from __future__ import annotations
 

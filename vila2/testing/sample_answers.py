@@ -1,4 +1,4 @@
-"""What a model might answer: a plugin's own answers, the same damaged, and plain nonsense."""
+"""Answers that a model might give: a plugin's own answers, damaged copies of them, and nonsense."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ _NONSENSE = (
 
 
 def generated_answers(answers: Sequence[str], count: int, *, seed: int = 0) -> Iterator[str]:
-    """``count`` answers: every one of ``answers`` as it is, nonsense, and damaged answers up to the number asked.
+    """``count`` answers: first correct ones, then nonsense, then damaged copies of correct ones.
+
+    At most half of them are correct.
 
     Args:
-        answers: as a model that has learned everything would give them.
-        count: how many in all.
-        seed: of the damage.
+        answers: Correct answers, as a perfect model would give them.
+        count: Number of answers to yield.
+        seed: Seed of the damage.
     """
     random_ = random.Random(seed)
     whole = [*answers[: count // 2], *_NONSENSE][:count]

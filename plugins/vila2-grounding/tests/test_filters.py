@@ -49,7 +49,9 @@ def test_a_box_that_no_coordinate_can_tell_is_dropped():
 
 
 unit = st.floats(0, 1)
-box = st.tuples(unit, unit, unit, unit).map(lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3])))  # fmt: skip
+box = st.tuples(unit, unit, unit, unit).map(
+    lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
+)
 
 
 @given(

@@ -1,4 +1,7 @@
-"""Boxes of other tools: VOC and GRIT with odd sizes, turned pictures and broken entries; what fits is used, the rest is said."""
+"""Boxes of other tools: VOC and GRIT with odd sizes, turned pictures and broken entries.
+
+The readers use what fits and report the rest.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ def parse(said: Said) -> Parsed:
 def verify(claims: Sequence[Claim], evidence: Evidence) -> tuple[Claim, ...]:
     """Counts against distinct labelled things.
 
-    More things than are claimed contradict a count in any case; fewer do only where all of the kind are listed.
+    More things than the claim says always contradict it. Fewer things contradict it only where the evidence
+    lists all of the kind.
     """
     there = Counter(thing.label for thing in evidence.objects)
     return tuple(_verified(claim, there, evidence) if claim.kind == "count" else claim for claim in claims)

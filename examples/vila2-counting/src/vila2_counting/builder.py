@@ -1,4 +1,7 @@
-"""Counting questions from labelled things: how many of each kind, of one kind, and of one that is not there."""
+"""Counting questions from labeled things.
+
+They ask for the number of things of each kind, of one kind, and of a kind that is not in the image.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,8 +24,9 @@ class Config(BuilderConfig):
     """Settings beside ``data`` and ``seed``.
 
     Attributes:
-        most: things of one kind; a crowd is nothing to count by eye.
-        absent: whether to ask about kinds that are not there, where the data says that all of a kind are listed.
+        most: Largest number of things of one kind to ask about. Nobody counts a crowd by eye.
+        absent: Whether to ask about kinds that are not in the image, where the data lists all things of a
+            kind.
     """
 
     most: int = 10

@@ -1,4 +1,8 @@
-"""Exchanges from a grounded caption: its narration, boxes of phrases (referring), phrases of boxes (regions)."""
+"""Exchanges from a grounded caption, of three kinds.
+
+A narration gives the caption with its boxes. A referring question gives a phrase and asks for its box. A
+region question gives a box and asks for its phrase.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +24,18 @@ REFERRING = (
     "Specify the location of {phrase} in the image.",
     "Provide the location of {phrase} with [xmin,ymin,xmax,ymax].",
 )
-#: Of one thing only.
+#: A question for singular phrases only.
 WHERE = "Where is {phrase} in the image?"
 REGIONS = ("What is at {box}?", "What does the image show at {box}?", "Describe the object at {box}.")
 
 
 def narrate(grounded: Grounded, phrases: tuple[Phrase, ...], draw: random.Random) -> Exchange:
-    """The caption with boxes, asked for in the paper's words."""
+    """The caption with its boxes, as the answer to the paper's prompt."""
     return "narration", (TextPart(draw.choice(PROMPTS)),), narration(grounded, phrases)
 
 
 def refer(grounded: Grounded, count: int, draw: random.Random) -> Iterator[Exchange]:
-    """At most ``count`` phrases that mean exactly one box, each with its box for an answer."""
+    """At most ``count`` questions about a phrase that means exactly one box. The answer is that box."""
     boxes: defaultdict[str, set[Box]] = defaultdict(set)
     for phrase in (*grounded.expressions, *grounded.phrases):
         boxes[normal(grounded.words(phrase))].update(phrase.boxes)
@@ -45,7 +49,7 @@ def refer(grounded: Grounded, count: int, draw: random.Random) -> Iterator[Excha
 
 
 def describe_regions(grounded: Grounded, count: int, draw: random.Random) -> Iterator[Exchange]:
-    """At most ``count`` boxes that one phrase has to itself, each with that phrase for an answer."""
+    """At most ``count`` questions about a box that exactly one phrase names. The answer is that phrase."""
     named: defaultdict[Box, dict[str, str]] = defaultdict(dict)
     for phrase in grounded.instances:
         if len(phrase.boxes) == 1:
@@ -59,7 +63,10 @@ def describe_regions(grounded: Grounded, count: int, draw: random.Random) -> Ite
 
 
 def _in_sentence(grounded: Grounded, phrase: Phrase) -> str:
-    """A phrase in the middle of a sentence; a name that begins the caption loses its capital, too."""
+    """A phrase as it reads in the middle of a sentence.
+
+    The phrase that begins the caption loses its capital, even where it is a name.
+    """
     said = grounded.words(phrase)
     first = not grounded.caption[: phrase.start].strip()
     return said[0].lower() + said[1:] if first and not said[1:2].isupper() else said

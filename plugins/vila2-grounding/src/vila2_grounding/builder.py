@@ -1,4 +1,7 @@
-"""The builder: grounded captions, filtered as in the paper, to exchanges about one image on branches of their own."""
+"""The builder. It filters grounded captions as the paper does and makes exchanges of them.
+
+A sample holds all exchanges about one image, each on a branch of its own.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,21 @@ class GroundingConfig(BuilderConfig):
     """Settings of the builder, besides ``data`` and ``seed``.
 
     Attributes:
-        images: the same as ``image_root``: the folder of the images, where they do not lie beside the rows.
-        resized: what to do with images that img2dataset gave another shape: "reject" them, move the boxes with the
-            "border" of its default mode, or "keep" the boxes as they are.
-        largest_box: share of the image that a box may cover; a larger one is dropped (the paper's first filter).
-        most_of_a_category: instances; an image with more is rejected (the paper's second filter).
-        spans: the phrases that boxes follow in narrations. GRIT's "noun_chunks" end at the noun, its "ref_exps"
-            ("a dog on the grass") may nest.
-        split: sort samples into the subsets "short" and "long"; without it all are "grounded".
-        long_words, long_boxes: a sample is long from so many words of its caption and so many boxes on. The paper
-            gives sizes (3M short, 838K long), not what it splits by.
-        narrations: whether to ask for the narration.
-        referring, regions: of one image at the most.
+        images: Folder of the images, where they do not lie beside the rows; the same as ``image_root``.
+        resized: Treatment of images that img2dataset gave another shape. "reject" drops them. "border" moves
+            the boxes, for images with the border of img2dataset's default mode. "keep" leaves the boxes as
+            they are.
+        largest_box: Largest share of the image that a box may cover. The builder drops a larger box (the
+            paper's first filter).
+        most_of_a_category: Largest number of instances of a category in one image. The builder rejects an
+            image with more (the paper's second filter).
+        spans: Kind of phrase that has boxes in narrations. GRIT's "noun_chunks" end at the noun. Its
+            "ref_exps" ("a dog on the grass") may nest.
+        split: Whether samples go into the subsets "short" and "long". Without it all samples are "grounded".
+        long_words, long_boxes: Smallest numbers of words and of boxes of a "long" sample. The paper gives the
+            sizes of the two subsets (3M short, 838K long), but not the rule.
+        narrations: Whether the builder asks for the narration.
+        referring, regions: Largest numbers of referring and of region questions about one image.
     """
 
     images: Path | None = None
@@ -51,10 +57,10 @@ class GroundingConfig(BuilderConfig):
 
 
 class GroundingBuilder:
-    """Grounded narration, referring and region exchanges from any data that :mod:`vila2_grounding.readers` knows.
+    """Maker of narrations, referring questions and region questions.
 
-    A sample's ``meta`` holds the caption as it was and its phrases with their spans, boxes and categories, which
-    every answer rests on.
+    It reads any data that :mod:`vila2_grounding.readers` knows. A sample's ``meta`` holds what the answers
+    rest on: the original caption, and its phrases with their spans, boxes and categories.
     """
 
     version: ClassVar[int] = 2
@@ -64,11 +70,11 @@ class GroundingBuilder:
         self.config = config
 
     def shards(self) -> Sequence[str]:
-        """Files that can be read by themselves, or "all"."""
+        """Names of the files that can be read one by one, or "all"."""
         return readers.pieces(self.config.data)
 
     def build(self, shard: str) -> Iterator[Sample | Reject]:
-        """Samples of one piece; a ``Reject`` for every box and every image that is dropped."""
+        """Samples of one piece, and a ``Reject`` for every box and every image that the filters drop."""
         config = self.config
         found = readers.read(
             config.data,
@@ -87,7 +93,7 @@ class GroundingBuilder:
                 yield self.ask(left)
 
     def ask(self, grounded: Grounded) -> Sample | Reject:
-        """The exchanges about one image."""
+        """A sample with the exchanges about one image, or a ``Reject`` where there are none."""
         config = self.config
         draw = python_generator(config.seed, grounded.key)
         phrases, expressions = grounded.phrases, grounded.expressions
@@ -111,7 +117,7 @@ class GroundingBuilder:
         return Sample(grounded.key, (grounded.image,), tuple(turns), meta)
 
     def subset(self, grounded: Grounded) -> str:
-        """Which stage a caption belongs to."""
+        """The subset that a caption belongs to."""
         if not self.config.split:
             return "grounded"
         words = len(grounded.caption.split())

@@ -10,24 +10,27 @@ from vila2.plugin import Box, Reject, area
 
 from vila2_grounding.grounded import SHORTEST, Grounded, Phrase
 
-#: A box may cover so much of the image, and an image may show so many instances of a category.
+#: Largest share of the image that a box may cover, and largest number of a category's instances in it.
 LARGEST, MOST = 0.70, 3
 
 
 def filtered(
     grounded: Grounded, *, largest: float = LARGEST, most: int = MOST
 ) -> tuple[Grounded | None, tuple[Reject, ...]]:
-    """Drops boxes over 70% of the image and images left without one; then images with more than 3 of a category.
+    """Applies the two filters to a grounded caption.
 
-    A box of exactly 70% and a category of exactly three stay. An instance is a box: two phrases of one category
-    with the same box are one instance. Boxes too small to be written are dropped as well.
+    The first filter drops boxes over 70% of the image, and then an image without any box. The second drops an
+    image with more than three instances of a category. A box of exactly 70% and a category of exactly three
+    stay. An instance is a box: two phrases of one category with the same box are one instance. A box that is
+    too small to be written as text is dropped, too.
 
     Args:
-        largest: share of the image.
-        most: instances of one category.
+        grounded: Caption to filter.
+        largest: Largest share of the image that a box may cover.
+        most: Largest number of instances of one category.
 
     Returns:
-        What is left, None for an image that is not to be used, and every refusal.
+        The filtered caption (None where the image is dropped), and everything that was refused.
     """
     where, key = str(grounded.meta.get("image", grounded.key)), grounded.key
     dropped: dict[Box, Reject] = {}
@@ -57,7 +60,7 @@ def filtered(
 
 
 def _reason(box: Box, largest: float) -> str | None:
-    """Why a box is dropped."""
+    """The reason to drop a box, or None where it stays."""
     if area(box) > largest + 1e-9:  # 0.8 - 0.1 is a little more than 0.7
         return "large-box"
     return "tiny-box" if min(box[2] - box[0], box[3] - box[1]) < SHORTEST else None

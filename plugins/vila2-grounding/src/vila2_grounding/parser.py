@@ -1,4 +1,7 @@
-"""A specialist's answer as an exchange to train on, and one claim for each box that follows a phrase."""
+"""The parser of a specialist's answers.
+
+It turns an answer into an exchange to train on, and each box that follows a phrase into a claim.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,9 @@ _SCHEMES = (CoordinateScheme("text"), CoordinateScheme("tokens"))
 def parse(said: Said) -> Parsed:
     """Keeps an answer's text and its well-formed boxes.
 
-    Boxes that are not well formed (cut off, swapped, out of range, without area) are taken out and counted in the
-    detail; an answer with none but such is an "error", and one without a box where boxes were asked for "empty".
+    A malformed box is cut off, swapped, out of range or without area. The parser removes it, and the detail
+    says how many were removed. An answer with malformed boxes only is an "error". An answer without boxes is
+    "empty" where it is blank or the prompt asked for boxes.
     """
     if said.status != "ok":
         return Parsed((), status=said.status)
@@ -35,7 +39,7 @@ def _boxes(number: int) -> str:
 
 
 def _cleaned(parts: tuple[Part, ...]) -> tuple[tuple[Part, ...], int]:
-    """The parts without coordinates that were left as text, and how many those were."""
+    """The parts without the malformed boxes, which are still text, and the number of those boxes."""
     kept: list[Part] = []
     broken = 0
     for part in parts:
@@ -55,7 +59,7 @@ def _cleaned(parts: tuple[Part, ...]) -> tuple[tuple[Part, ...], int]:
 
 
 def _claims(said: Said) -> tuple[Claim, ...]:
-    """Claims with spans in the text as it was said: from the phrase to the end of its box."""
+    """Claims with their spans in the original text. A span goes from a phrase to the end of its box."""
     starts, ends = _places(said)
     return tuple(
         Claim(
@@ -72,7 +76,10 @@ def _claims(said: Said) -> tuple[Claim, ...]:
 
 
 def _places(said: Said) -> tuple[list[int], list[int]]:
-    """Where each part begins and ends in the text; boxes with nothing between them all end with the last one."""
+    """The places in the text where each part begins and where it ends.
+
+    Boxes with no text between them all end where the last of them ends.
+    """
     text, place = said.text, 0
     starts, ends = [], []
     for number, part in enumerate(said.parts):

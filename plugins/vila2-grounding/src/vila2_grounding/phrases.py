@@ -1,8 +1,9 @@
-"""Noun phrases by rule: their category (the head noun's lemma), and where one ends that a box follows.
+"""Noun phrases, found by rules. The rules give a phrase's category, and the phrase in front of a box.
 
-The rules are for English captions and know no grammar. They take the last noun before the first preposition or
-relative word, so that an adjective behind the noun ("the people present"), a participle that is not listed ("a man
-eating pizza": head "pizza") and a name ("Tower Bridge": "bridge") are read as written; "glasses" and "glass" are two.
+The category is the lemma of the head noun. The rules are for English captions and know no grammar. They take
+the last noun before the first preposition or relative word. So three kinds of phrase are read literally: an
+adjective behind the noun ("the people present"), a participle that is not in the list ("a man eating pizza"
+has the head "pizza"), and a name ("Tower Bridge" is a "bridge"). "glasses" and "glass" are two categories.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
 def lemma(noun: str) -> str:
-    """The singular of a noun, in lower case, by rule and a list of irregular ones."""
+    """The singular of a noun in lower case, by rules and a list of irregular nouns."""
     noun = noun.lower().replace("’", "'")
     noun = noun.removesuffix("'s").removesuffix("s'")
     if noun in IRREGULAR:
@@ -30,9 +31,9 @@ def lemma(noun: str) -> str:
 
 
 def category(phrase: str) -> str:
-    """The lemma of a phrase's head noun; "" for one without a word.
+    """The lemma of a phrase's head noun, or "" for a phrase without a word.
 
-    "a pair of brown dogs" is a dog: what only tells how much is passed over.
+    Words that only tell a quantity do not count: the category of "a pair of brown dogs" is "dog".
     """
     words = [word.lower() for word in _WORD.findall(phrase)]
     while len(words) > 1 and words[0] in DETERMINERS:
@@ -47,7 +48,10 @@ def category(phrase: str) -> str:
 
 
 def normal(phrase: str) -> str:
-    """A phrase to compare with others: lower case, without determiners in front, its last word in the singular."""
+    """The form of a phrase in which it is compared with others.
+
+    It is in lower case, has no determiners in front, and has its last word in the singular.
+    """
     words = [word.lower() for word in _WORD.findall(phrase)]
     while len(words) > 1 and words[0] in DETERMINERS:
         words = words[1:]
@@ -55,7 +59,7 @@ def normal(phrase: str) -> str:
 
 
 def definite(phrase: str) -> str:
-    """How a question speaks of what a phrase names: "a red cube" as "the red cube", "his dog" as it is."""
+    """A phrase as a question uses it: "a red cube" becomes "the red cube", "his dog" stays as it is."""
     first, _, rest = phrase.strip().partition(" ")
     if first.lower() in ARTICLES and rest:
         return "the " + rest
@@ -88,9 +92,10 @@ def plural(name: str) -> str:
 
 
 def phrase_before(text: str, end: int, start: int = 0) -> tuple[int, int] | None:
-    """The noun phrase at the end of ``text[start:end]``: its span, None where no word stands there.
+    """The span of the noun phrase at the end of ``text[start:end]``, or None where no word stands there.
 
-    It goes back to a determiner, and not over punctuation, a preposition, a conjunction or a common verb.
+    The phrase goes back to a determiner at most. It never crosses punctuation, a preposition, a conjunction
+    or a common verb.
     """
     found = [match for match in _WORD.finditer(text, start, end)]
     if not found or text[found[-1].end() : end].strip():

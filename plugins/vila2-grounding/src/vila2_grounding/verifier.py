@@ -1,4 +1,4 @@
-"""Claims about things and their places against what is known of the image."""
+"""The verifier. It checks claims about things and their places against the evidence of the image."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from vila2.plugin import Box, Claim, Evidence, SceneObject, iou
 
 from vila2_grounding.phrases import lemma, normal
 
-#: From this overlap on a box is the thing's; below the other nothing of the kind stands there.
+#: Overlap from which on a box is on a thing, and overlap under which nothing of the kind is at a box.
 SAME, ELSEWHERE = 0.5, 0.1
 
 
 def verify(claims: Sequence[Claim], evidence: Evidence) -> tuple[Claim, ...]:
-    """Every claim of kind "object"; others stay as they are.
+    """Checks every claim of kind "object". Other claims stay as they are.
 
-    Supported is one whose box lies on a thing of its label, unless the thing's name says something else of it.
-    Contradicted is one only where all things of the label are known to be listed: when there is none of them, or
-    none where the box is. Everything else stays unverified.
+    A claim is supported when its box is on a thing of its label and the thing's name does not disagree. A
+    claim is contradicted when the evidence lists all things of the label and has none of them, or none at the
+    box. Every other claim stays unverified.
     """
     return tuple(_verified(claim, evidence) if claim.kind == "object" else claim for claim in claims)
 
@@ -51,12 +51,15 @@ def _verified(claim: Claim, evidence: Evidence) -> Claim:
 
 
 def _overlap(boxes: Sequence[Box], box: Box) -> float:
-    """Of the worst placed box."""
+    """The smallest overlap of any of the boxes with ``box``."""
     return min((iou(one, box) for one in boxes), default=0.0)
 
 
 def _agrees(words: Sequence[str], thing: SceneObject) -> bool:
-    """Whether one of phrase and name says no more than the other does; "cube" and "large red cube" are red cubes."""
+    """Whether the phrase and the thing's name agree.
+
+    They agree when all words of one are in the other. "cube" and "large red cube" both agree with "red cube".
+    """
     name = set(normal(thing.called).split())
     return set(words) <= name or name <= set(words)
 

@@ -9,43 +9,44 @@ def _words(text: str) -> frozenset[str]:
 
 ARTICLES = _words("a an the")
 DETERMINERS = ARTICLES | _words(
-    "this that these those some any each every another both all several many few no my your his her its our their "
-    "one two three four five six seven eight nine ten"
+    "this that these those some any each every another both all several many few no my your his her its "
+    "our their one two three four five six seven eight nine ten"
 )
-#: Nouns that only say how much there is of what follows their "of".
+#: Nouns that only tell a quantity of what follows their "of".
 QUANTITIES = _words(
-    "group pair bunch couple lot number piece set row pile stack crowd bit slice herd flock team variety collection "
-    "kind type sort"
+    "group pair bunch couple lot number piece set row pile stack crowd bit slice herd flock team variety "
+    "collection kind type sort"
 )
-#: Words that end a noun phrase's head: prepositions, relatives, conjunctions, participles that captions are full of.
+#: Words that end the head of a noun phrase: prepositions, relatives, conjunctions, frequent participles.
 ENDS = _words(
-    "of in on at by with without from to into onto over under above below behind beside between near against "
-    "through across around along off for as during inside outside toward towards up down "
+    "of in on at by with without from to into onto over under above below behind beside between near "
+    "against through across around along off for as during inside outside toward towards up down "
     "that which who whom whose where while and or but "
-    "wearing holding standing sitting walking running riding playing looking lying jumping carrying covered filled "
-    "made dressed seen"
+    "wearing holding standing sitting walking running riding playing looking lying jumping carrying "
+    "covered filled made dressed seen"
 )
-#: Common verbs of captions, behind which a phrase begins.
+#: Common verbs of captions. A phrase begins after them.
 VERBS = _words(
-    "is are was were be been being has have had does do can shows show see sees sit sits stand stands hold holds "
-    "wear wears look looks run runs walk walks ride rides jump jumps play plays lie lies appear appears contain "
-    "contains help helps join joins there here"
+    "is are was were be been being has have had does do can shows show see sees sit sits stand stands hold "
+    "holds wear wears look looks run runs walk walks ride rides jump jumps play plays lie lies appear "
+    "appears contain contains help helps join joins there here"
 )
-#: Plural to singular, where no rule gives it.
+#: Singular of each plural that no rule covers.
 IRREGULAR = dict(
     pair.split("=")
     for pair in _words(
-        "men=man women=woman children=child people=person feet=foot teeth=tooth mice=mouse geese=goose oxen=ox "
-        "firemen=fireman policemen=policeman policewomen=policewoman fishermen=fisherman snowmen=snowman "
-        "gentlemen=gentleman grandchildren=grandchild knives=knife wives=wife lives=life leaves=leaf loaves=loaf "
-        "wolves=wolf shelves=shelf calves=calf halves=half scarves=scarf thieves=thief hooves=hoof potatoes=potato "
-        "tomatoes=tomato heroes=hero buses=bus gases=gas lenses=lens axes=axe shoes=shoe movies=movie "
-        "cookies=cookie brownies=brownie hoodies=hoodie ties=tie pies=pie"
+        "men=man women=woman children=child people=person feet=foot teeth=tooth mice=mouse geese=goose "
+        "oxen=ox firemen=fireman policemen=policeman policewomen=policewoman fishermen=fisherman "
+        "snowmen=snowman gentlemen=gentleman grandchildren=grandchild knives=knife wives=wife lives=life "
+        "leaves=leaf loaves=loaf wolves=wolf shelves=shelf calves=calf halves=half scarves=scarf "
+        "thieves=thief hooves=hoof potatoes=potato tomatoes=tomato heroes=hero buses=bus gases=gas "
+        "lenses=lens axes=axe shoes=shoe movies=movie cookies=cookie brownies=brownie hoodies=hoodie "
+        "ties=tie pies=pie"
     )
 )
-#: The same in singular and plural, or no plural although they end in s.
+#: Nouns with one form for both numbers, and singular nouns that end in s.
 INVARIANT = _words(
-    "sheep deer fish aircraft series species moose bison salmon trout shrimp glasses sunglasses scissors pants "
-    "trousers jeans shorts binoculars headphones goggles tongs tights pajamas clothes stairs gymnastics news tennis "
-    "lens gas canvas atlas chess"
+    "sheep deer fish aircraft series species moose bison salmon trout shrimp glasses sunglasses scissors "
+    "pants trousers jeans shorts binoculars headphones goggles tongs tights pajamas clothes stairs "
+    "gymnastics news tennis lens gas canvas atlas chess"
 )

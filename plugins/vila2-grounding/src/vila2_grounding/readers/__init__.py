@@ -30,10 +30,10 @@ _ROWS = (".parquet", ".jsonl", ".ndjson", ".json")
 
 
 def pieces(path: Path) -> list[str]:
-    """The files of a data set that can be read by themselves, or ``["all"]``.
+    """The names of a data set's files that can be read one by one, or ``["all"]``.
 
     Raises:
-        DataError: nothing there.
+        DataError: The path does not exist.
     """
     if not path.exists():
         raise DataError(f"{path}: no such file or folder", hint="check the path")
@@ -47,7 +47,7 @@ def read(
     """The grounded captions of one piece.
 
     Raises:
-        DataError: in no form that is known.
+        DataError: The data has no known form.
     """
     files = _files(path)
     check_image_root(images)
@@ -65,7 +65,7 @@ def read(
 
 
 def _files(path: Path) -> list[Path]:
-    """Tars of others, or files of GRIT's rows; none of what is read as a whole."""
+    """The tars or the files of GRIT's rows in a data set. Data that is read as a whole has none."""
     if path.is_file():
         return [path] if path.suffix == ".tar" or _holds_grit(path) else []
     if is_voc(path) or (path / "dataset.json").is_file():
@@ -84,7 +84,7 @@ def _holds_grit(path: Path) -> bool:
     try:
         row = next((row for row in islice(read_rows(path), 100) if isinstance(row, Row)), None)
     except DataError:
-        return False  # a JSON object, such as COCO's, or broken: whoever reads it says what is wrong
+        return False  # a JSON object, such as COCO's, or a broken file: its reader reports the fault
     return row is not None and is_grit(row.fields)
 
 

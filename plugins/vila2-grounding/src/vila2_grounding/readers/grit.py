@@ -1,4 +1,4 @@
-"""GRIT: rows (Parquet, JSONL) with images in a folder, or the tars that img2dataset made of it."""
+"""GRIT, as rows (Parquet, JSONL) with a folder of images, or as the tars that img2dataset makes."""
 
 from __future__ import annotations
 
@@ -31,16 +31,17 @@ _SUFFIXES = (".jpg", ".png", ".webp", ".jpeg")
 def read_grit_rows(
     path: Path, images: Path | None, resized: Resized, prefix: str = ""
 ) -> Iterator[Grounded | Reject]:
-    """The rows of a file.
+    """The grounded captions of a file's rows.
 
-    A row's image is the file that ``image`` (or ``file_name``) names, or ``KEY.jpg`` (``.png``, ``.webp``), in the
-    folder of images or in a folder there named with the key's first five digits, as img2dataset writes files.
+    The field ``image`` (or ``file_name``) of a row names its image. A row without it has the image
+    ``KEY.jpg`` (``.jpeg``, ``.png``, ``.webp``). That file is in the folder of images, or, as img2dataset
+    writes files, in a folder there that is named with the first five digits of the key.
 
     Args:
-        path: of Parquet or JSONL.
-        images: the folder of images; by default the file's own, or ``images`` in it.
-        resized: see :data:`~vila2_grounding.readers.resizing.Resized`.
-        prefix: of all keys, where another file may have the same ones.
+        path: File of Parquet or JSONL.
+        images: Folder of images. By default it is the file's own folder, or ``images`` in it.
+        resized: Treatment of resized images, see :data:`~vila2_grounding.readers.resizing.Resized`.
+        prefix: Text in front of all keys, where another file may have the same keys.
     """
     roots = [images] if images else [path.parent, path.parent / "images"]
     keys = Keys()
@@ -61,9 +62,10 @@ def read_grit_rows(
 
 
 def read_grit_sample(sample: Sample, resized: Resized, where: str) -> Iterator[Grounded | Reject]:
-    """A sample of img2dataset's tars, or of a dataset that was imported from them; its meta is GRIT's row.
+    """The grounded caption of a sample of img2dataset's tars, or of a dataset imported from them.
 
-    The caption is the one of the ``.json``: that of the ``.txt`` may have lost its outer white space.
+    The sample's meta is GRIT's row. The caption comes from the ``.json``, since the ``.txt`` may lack the
+    white space at the ends.
     """
     said = next((turn.text for turn in sample.turns if turn.role == "assistant"), None)
     fields = {"caption": said, **sample.meta}
@@ -77,7 +79,7 @@ def read_grit_sample(sample: Sample, resized: Resized, where: str) -> Iterator[G
 def grounded_row(
     row: Row, key: str, image: bytes, name: str, resized: Resized
 ) -> Iterator[Grounded | Reject]:
-    """A row's caption with its phrases, after a ``Reject`` for each annotation that can not be used."""
+    """A row's caption with its phrases, after a ``Reject`` for each annotation that cannot be used."""
     caption = row.fields.get("caption")
     if not isinstance(caption, str) or not caption.strip():
         yield Reject(row.where, key, "no-caption", f"caption is {caption!r:.40}")
@@ -100,7 +102,10 @@ def grounded_row(
 def _move(
     fields: Mapping[str, Any], image: bytes, name: str, resized: Resized
 ) -> Callable[[Box], Box] | tuple[str, str] | None:
-    """How to move boxes to the image at hand, None where they fit; reason and detail where that is not known."""
+    """A function that moves boxes to the image at hand, or None where they fit.
+
+    Where neither is known, it is the reason and the detail of a refusal.
+    """
     original = original_size(fields)
     seen = _seen(fields, image, name, original)
     if not isinstance(seen[1], Frame):
@@ -114,15 +119,19 @@ def _move(
         return fit if turn is None else lambda box: turn(fit(box))
     return (
         "reshaped-image",
-        f"{size[0]}x{size[1]}, but the original is {original[0]}x{original[1]}: img2dataset letterboxed or cropped "
-        "it and its boxes are the original's. Fetch it with resize_mode=keep_ratio, or build with resized=border",
+        f"{size[0]}x{size[1]}, but the original is {original[0]}x{original[1]}: img2dataset letterboxed or "
+        "cropped it and its boxes are the original's. Fetch it with resize_mode=keep_ratio, or build with "
+        "resized=border",
     )
 
 
 def _seen(
     fields: Mapping[str, Any], image: bytes, name: str, original: Size | None
 ) -> tuple[Size, Frame] | tuple[str, str]:
-    """The size of the image that boxes are parts of, and how it is turned; reason and detail where nothing tells."""
+    """The size of the image that the boxes refer to, and the turn of that image.
+
+    Where they are not known, it is the reason and the detail of a refusal.
+    """
     header = image_header(image)
     if header is None:
         return "corrupt-image", "no image that can be read"
@@ -142,7 +151,7 @@ def _turn(frame: Frame) -> Callable[[Box], Box]:
 
 
 def _find(roots: list[Path], name: Any, key: str) -> tuple[Path, str]:
-    """Folder and name of a row's image; where it is nowhere, the place where it should be."""
+    """The folder and the name of a row's image. A missing image has the place where it should be."""
     names = [name] if name else [key + suffix for suffix in _SUFFIXES]
     names += [] if name else [f"{key[:5]}/{one}" for one in names]
     for root in roots:
@@ -150,6 +159,6 @@ def _find(roots: list[Path], name: Any, key: str) -> tuple[Path, str]:
             try:
                 if isinstance(one, str) and (root / one).is_file():
                     return root, one
-            except (OSError, ValueError):  # far too long a name, or one with a NUL
+            except (OSError, ValueError):  # a name that is far too long or has a NUL
                 continue
     return roots[0], names[0]

@@ -1,4 +1,7 @@
-"""What img2dataset did to an image: its default letterboxes, and GRIT's boxes are those of the original."""
+"""Images that img2dataset resized.
+
+Its default mode adds a border, but GRIT's boxes are those of the original image.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ from typing import Any, Literal
 
 from vila2.plugin import Box, is_number
 
-#: What to do with images of another shape than their originals. "reject" them; "border": they were letterboxed
-#: (``resize_mode=border``, the default), so move the boxes; "keep": the boxes are right as they are.
+#: Treatment of images whose shape differs from the original's. "reject" drops them. "border" moves the boxes:
+#: the images have a border (``resize_mode=border``, the default). "keep" leaves the boxes as they are.
 Resized = Literal["reject", "border", "keep"]
-_TOLERANCE = 0.02  # of the aspect ratio: small images are rounded to whole pixels
+_TOLERANCE = 0.02  # of the aspect ratio: small sides are rounded to whole pixels
 
 
 def original_size(fields: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The size before img2dataset resized an image, where its metadata tells."""
+    """The size of an image before img2dataset resized it, or None where the metadata does not say."""
     size: tuple[Any, Any] = fields.get("original_width"), fields.get("original_height")
     return size if all(is_number(side) and side > 0 for side in size) else None
 
@@ -25,7 +28,10 @@ def same_shape(size: tuple[float, float], original: tuple[float, float]) -> bool
 
 
 def letterboxed(original: tuple[float, float]) -> Callable[[Box], Box]:
-    """Moves boxes from an original to the square that it was padded to, with the image in the middle."""
+    """A function that moves boxes of an original image to its letterboxed copy.
+
+    The copy is a square with the image in the middle.
+    """
     side = max(original)
     scale = original[0] / side, original[1] / side
     shift = (1 - scale[0]) / 2, (1 - scale[1]) / 2

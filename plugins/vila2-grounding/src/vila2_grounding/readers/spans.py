@@ -13,7 +13,7 @@ from vila2_grounding.phrases import category
 
 #: The fields of a GRIT row.
 CHUNKS, EXPRESSIONS = "noun_chunks", "ref_exps"
-_ROUNDING = 1e-3  # how far GRIT's clipping lets a box stand out of the image
+_ROUNDING = 1e-3  # largest distance that GRIT's clipped boxes reach out of the image
 
 
 def is_grit(fields: Mapping[str, Any]) -> bool:
@@ -24,16 +24,16 @@ def is_grit(fields: Mapping[str, Any]) -> bool:
 def read_phrases(
     entries: Any, caption: str, refuse: Callable[[str, str], None], move: Callable[[Box], Box] | None = None
 ) -> tuple[Phrase, ...]:
-    """The phrases of one list, in order of start and end; entries with one span are one phrase.
+    """The phrases of one list, in order of start and end.
 
-    Spans count the characters of the raw caption; Parquet has them as floats. A span that begins or ends inside a
-    word shows that the caption was changed since.
+    Entries with the same span are one phrase. Spans count the characters of the raw caption; Parquet stores
+    them as floats. A span that begins or ends inside a word shows that the caption was changed later.
 
     Args:
-        entries: the list, or its JSON.
-        caption: as it is in the row.
-        refuse: called with reason and detail of every entry that can not be used.
-        move: from the original image to the one at hand, where they differ.
+        entries: List, or its JSON.
+        caption: Caption as the row has it.
+        refuse: Function that takes the reason and the detail of every entry that cannot be used.
+        move: Function that moves a box of the original image to the image at hand, where the two differ.
     """
     if isinstance(entries, str):
         try:
@@ -63,7 +63,7 @@ def read_phrases(
 
 
 def _entry(entry: Any, caption: str) -> tuple[tuple[int, int], Box] | tuple[str, str]:
-    """Span and box, or reason and detail."""
+    """The span and the box of an entry, or the reason and the detail of its refusal."""
     numbers = list(entry) if isinstance(entry, list | tuple) else []
     if len(numbers) not in (6, 7) or not all(map(is_number, numbers[:6])):
         return "bad-annotation", f"{str(entry)[:80]} is no [start, end, x1, y1, x2, y2, score]"

@@ -1,4 +1,4 @@
-"""Any boxes with names as grounded captions: what evidence lists, in one sentence."""
+"""Grounded captions from boxes with names: one sentence that lists the things of the evidence."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _OPENINGS = ("The image shows ", "There is ", "We can see ")
 
 
 def read_things(sample: Sample, seed: int = 0) -> Iterator[Grounded | Reject]:
-    """The sentence that lists the things of a sample's evidence: "There is a red cube, two ...", from left to right.
+    """A sentence that lists the things of a sample's evidence from left to right.
 
-    Things of one name are one phrase with several boxes. The category is the label.
+    It reads "There is a red cube, two ...". Things of the same name are one phrase with several boxes. The
+    category of a phrase is the label.
     """
     where = str(sample.meta.get("image", sample.key))
     try:

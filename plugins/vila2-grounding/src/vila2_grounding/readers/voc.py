@@ -1,4 +1,7 @@
-"""Pascal VOC: ``Annotations/*.xml`` beside ``JPEGImages``, or XML files beside their images as LabelImg saves them."""
+"""Pascal VOC: ``Annotations/*.xml`` beside ``JPEGImages``.
+
+LabelImg's form is known, too: XML files beside their images.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +47,11 @@ def _annotations(path: Path) -> Path | None:
 
 
 def read_voc(root: Path, images: Path | None = None) -> Iterator[Sample | Reject]:
-    """One sample per XML file, by name, with its objects as evidence.
+    """One sample per XML file, in order of their names, with the file's objects as evidence.
 
-    Boxes are pixels from 1 to width, or from 0 on in a file that has a 0; of the size that the file gives, or else of
-    the image. That VOC lists every object of its labels is known of VOC's own files only, so absence is left open.
+    Boxes are in pixels. The first pixel is 1, or 0 in a file with a 0 in it. The size is the one that the
+    file gives, or else the image's own. Only VOC's own files are known to list every object of their labels,
+    so the evidence does not say that an object is absent.
     """
     folder = _annotations(root) or root / "Annotations"
     roots = [images] if images else [root / "JPEGImages", root / "images", folder]
@@ -99,20 +103,23 @@ def _sample(tree: ElementTree.Element, file: Path, roots: Sequence[Path]) -> Ite
 
 
 def _image(roots: Sequence[Path], name: str, stem: str) -> tuple[Path, str]:
-    """Folder and name of the image: as the file says, or of the XML file's own name, as VOC pairs them."""
+    """The folder and the name of the image.
+
+    The name is the one in the file, or the XML file's own name, as VOC pairs the two.
+    """
     names = [name, *(base + suffix for base in filter(None, (name, stem)) for suffix in _SUFFIXES)]
     for one in filter(None, names):
         for root in roots:
             try:
                 if (root / one).is_file():
                     return root, one
-            except (OSError, ValueError):  # far too long, or with a NUL
+            except (OSError, ValueError):  # a name that is far too long or has a NUL
                 continue
     return roots[0], name or f"{stem}.jpg"
 
 
 def _pixels(entry: ElementTree.Element) -> Pixels | str:
-    """A box as the file has it, or what is wrong with it."""
+    """A box in the file's own numbers, or the fault in it."""
     if entry.find("bndbox") is None:
         return "no bndbox"
     values = []
@@ -132,9 +139,10 @@ def _reach(boxes: Sequence[Pixels]) -> Size | None:
 
 
 def _object(entry: ElementTree.Element, box: Pixels | str, frame: Frame, first: int) -> SceneObject | str:
-    """The object, or what is wrong with it; ``first`` is the number of an image's first pixel.
+    """The object, or the fault in it.
 
-    VOC's xmin and ymin are the first pixels inside, its xmax and ymax the last.
+    VOC's xmin and ymin are the first pixels inside the box, its xmax and ymax the last. ``first`` is the
+    number of the image's first pixel.
     """
     label = " ".join((entry.findtext("name") or "").lower().split())
     if not label:
@@ -147,5 +155,8 @@ def _object(entry: ElementTree.Element, box: Pixels | str, frame: Frame, first: 
     unit = frame.box(x0 - first, y0 - first, x1, y1)
     if unit is None:
         size = f"{frame.width:g}x{frame.height:g}"
-        return f"{label}: [{x0:g}, {y0:g}, {x1:g}, {y1:g}] (xmin, ymin, xmax, ymax) has no area in the image ({size})"
+        return (
+            f"{label}: [{x0:g}, {y0:g}, {x1:g}, {y1:g}] (xmin, ymin, xmax, ymax) has no area in the image "
+            f"({size})"
+        )
     return SceneObject(label=label, box=unit)
