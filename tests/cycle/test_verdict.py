@@ -37,7 +37,7 @@ def test_equal_needs_an_interval_within_the_margin(found):
     answer = judge(EQUAL, found)
     assert (answer == "agrees") == all(abs(end) < 0.1 for end in (found.low, found.high))
     assert answer != "disagrees" or abs(found.value) > 0.1
-    # No effect that can not be told from zero is called a difference.
+    # No effect that cannot be told from zero is called a difference.
     assert answer != "disagrees" or not found.low <= 0 <= found.high
 
 

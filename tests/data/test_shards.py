@@ -326,7 +326,7 @@ def test_a_foreign_tar_that_changed_is_indexed_again(tmp_path, picture):
     index.write_bytes(index.read_bytes()[:-3])
     assert ShardDataset.open(tar)[0].turns[1].text == "two"
     index.unlink()
-    index.mkdir()  # the index can not be kept: it then lives in memory
+    index.mkdir()  # the index cannot be kept: it then lives in memory
     assert ShardDataset.open(tar)[0].turns[1].text == "two"
 
 

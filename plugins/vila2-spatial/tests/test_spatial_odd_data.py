@@ -289,7 +289,7 @@ def test_nuscenes_rows_that_do_not_fit_refuse_their_frame(tmp_path, changes, whe
 def test_a_table_of_nuscenes_that_is_cut_is_an_error(tmp_path):
     root = nuscenes(tmp_path, "v1.0-mini")
     (root / "v1.0-mini" / "ego_pose.json").write_text("[{")
-    with pytest.raises(DataError, match=r"ego_pose.json: can not be read"):
+    with pytest.raises(DataError, match=r"ego_pose.json: cannot be read"):
         open_scenes(root).pieces()
 
 

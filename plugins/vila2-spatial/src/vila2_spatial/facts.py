@@ -245,5 +245,5 @@ def _thing(scene: CleanScene, number: int | None) -> Thing | None:
         return None
     found = next((thing for thing in scene.present if thing.number == number), None)
     if found is None:
-        raise DataError(f"object {number} can not be seen in the scene", hint="build the data again")
+        raise DataError(f"object {number} cannot be seen in the scene", hint="build the data again")
     return found

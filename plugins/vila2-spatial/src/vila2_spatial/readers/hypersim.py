@@ -149,7 +149,7 @@ def _array(stem: Path) -> np.ndarray:
             loaded: np.ndarray = np.load(plain, allow_pickle=False)
             return loaded
         except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{plain}: can not be read ({error})", hint="save the array again") from error
+            raise DataError(f"{plain}: cannot be read ({error})", hint="save the array again") from error
     if not packed.is_file():
         raise DataError(f"{packed}: no such file", hint="fetch the scene's _detail folder")
     try:
@@ -162,4 +162,4 @@ def _array(stem: Path) -> np.ndarray:
             content: np.ndarray = file["dataset"][:]
             return content
     except (OSError, KeyError) as error:
-        raise DataError(f"{packed}: can not be read ({error})", hint="fetch the file again") from error
+        raise DataError(f"{packed}: cannot be read ({error})", hint="fetch the file again") from error

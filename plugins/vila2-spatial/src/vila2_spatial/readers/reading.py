@@ -121,7 +121,7 @@ def json_of(path: Path, hint: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: can not be read ({error})", hint=hint) from error
+        raise DataError(f"{path}: cannot be read ({error})", hint=hint) from error
 
 
 def objects_in(values: Any, where: str) -> list[tuple[str, Mapping[str, Any]]]:
