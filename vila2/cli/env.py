@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -72,6 +71,7 @@ def _shown(value: Any) -> str:
 def describe_machine() -> dict[str, Any]:
     """Versions of packages (None: not installed), the hardware, the disk, and environment variables."""
     from vila2 import __version__
+    from vila2.report.machine import gpus, memory
 
     return {
         "vila2": __version__,
@@ -82,9 +82,9 @@ def describe_machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": _threads(),
-        "memory": _memory(),
+        "memory": memory(),
         "memory_available": _memory_available(),
-        "gpus": _gpus(),
+        "gpus": list(gpus()),
         "cuda": _cuda(),
         "disk": _disk(Path.cwd()),
         "hub_cache": _hub_cache(),
@@ -117,14 +117,6 @@ def _threads() -> int | None:
     return torch.get_num_threads()
 
 
-def _memory() -> str:
-    count = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = Path("/sys/fs/cgroup/memory.max")  # a container may have less than the machine
-    if sys.platform == "linux" and limit.is_file() and (text := limit.read_text().strip()).isdigit():
-        count = min(count, int(text))
-    return f"{count / 2**30:.1f} GiB"
-
-
 def _memory_available() -> str:
     """The memory that is available without swapping, if the system reports it."""
     table = Path("/proc/meminfo")
@@ -133,19 +125,6 @@ def _memory_available() -> str:
             if line.startswith("MemAvailable:"):
                 return f"{int(line.split()[1]) / 2**20:.1f} GiB"
     return "unknown"
-
-
-def _gpus() -> list[str]:
-    if _version("torch") is None:
-        return []
-    import torch
-
-    found = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
-    gpus = [
-        f"{gpu.name} ({gpu.total_memory / 2**30:.0f} GiB, capability {gpu.major}.{gpu.minor})"
-        for gpu in found
-    ]
-    return [*gpus, "Apple MPS"] if torch.backends.mps.is_available() else gpus
 
 
 def _cuda() -> str:

@@ -26,7 +26,7 @@ class Machine(Value):
         cpu: model of the processor.
         cores: number of cores that the process may use.
         memory: memory of the machine, or of its container where that is less.
-        gpus: names of the GPUs, with their memory.
+        gpus: names of the GPUs, with their memory and capability.
     """
 
     system: str
@@ -42,8 +42,8 @@ def this_machine() -> Machine:
         system=f"{platform.system()} {platform.machine()}",
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory=_memory(),
-        gpus=_gpus(),
+        memory=memory(),
+        gpus=gpus(),
     )
 
 
@@ -107,19 +107,24 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _memory() -> str:
+def memory() -> str:
+    """Returns the memory of the machine, or of its container if that has less."""
     count = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = Path("/sys/fs/cgroup/memory.max")  # a container may be given less than the machine has
+    limit = Path("/sys/fs/cgroup/memory.max")
     if sys.platform == "linux" and limit.is_file() and (text := limit.read_text().strip()).isdigit():
         count = min(count, int(text))
     return f"{count / 2**30:.1f} GiB"
 
 
-def _gpus() -> tuple[str, ...]:
+def gpus() -> tuple[str, ...]:
+    """Returns the GPUs that torch sees, each with its memory and capability; none without torch."""
     try:
         import torch
     except ImportError:
         return ()
     found = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
-    names = [f"{gpu.name} ({gpu.total_memory / 2**30:.0f} GiB)" for gpu in found]
+    names = [
+        f"{gpu.name} ({gpu.total_memory / 2**30:.0f} GiB, capability {gpu.major}.{gpu.minor})"
+        for gpu in found
+    ]
     return (*names, "Apple MPS") if torch.backends.mps.is_available() else tuple(names)
