@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vila2.cli.options import AsJson, EngineName, Quiet, Verbose, quoted, results_alone
+from vila2.cli.options import AsJson, EngineName, Quiet, RunDataset, Verbose, quoted, results_alone
+
+if TYPE_CHECKING:
+    from vila2.specialist.annotating import LayerSummary
 
 
 def annotate(
@@ -19,10 +22,7 @@ def annotate(
         str,
         typer.Option("--plugin", "-p", help="Name of the plugin whose specialist `vila2 specialize` made."),
     ],
-    dataset: Annotated[
-        str | None,
-        typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one."),
-    ] = None,
+    dataset: RunDataset = None,
     specialist: Annotated[
         Path | None,
         typer.Option("--specialist", help="Folder of the specialist; by default RUN/specialists/PLUGIN."),
@@ -74,7 +74,10 @@ def annotate(
             select=None if chosen is None else chosen.__contains__,
             progress=live_progress(quiet=quiet),
         )
-    found = summarize_layer(layer)
+    _show(summarize_layer(layer), as_json)
+
+
+def _show(found: LayerSummary, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return

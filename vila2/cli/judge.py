@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
+from vila2.cli.options import (
+    AsJson,
+    Device,
+    Dtype,
+    ModelEngine,
+    Quiet,
+    RunDataset,
+    Verbose,
+    given,
+    quoted,
+    results_alone,
+)
 
 if TYPE_CHECKING:
     from vila2.judge.judging_job import Work
@@ -30,9 +41,7 @@ def judge(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Model that judges: hub id or folder.")
     ] = None,
-    engine_name: Annotated[
-        str, typer.Option("--engine", help="Engine that runs the model; plugins bring others.")
-    ] = "transformers",
+    engine_name: ModelEngine = None,
     human: Annotated[bool, typer.Option("--human", help="Judge yourself, on a local page.")] = False,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of pairs at most.")] = COUNT,
     check: Annotated[
@@ -45,9 +54,7 @@ def judge(
             "--out", "-o", help="Folder of the results; by default DATASET_OR_RUN/judge/JUDGE/LAYERS."
         ),
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one.")
-    ] = None,
+    dataset: RunDataset = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed for the choice of images, pairs and sides.")] = 0,
     batch_size: Annotated[
         int, typer.Option("--batch-size", "-b", min=1, help="Number of pairs to judge at a time.")
@@ -60,10 +67,8 @@ def judge(
             help="Number of tokens of an answer at most; give more to a model that thinks first.",
         ),
     ] = 64,
-    device: Annotated[str | None, typer.Option("--device", help="Device: cpu, cuda, cuda:1 or mps.")] = None,
-    dtype: Annotated[
-        str | None, typer.Option("--dtype", help="Type of the weights: float32, bfloat16 or float16.")
-    ] = None,
+    device: Device = None,
+    dtype: Dtype = None,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port of the page; 0: any free one.")
     ] = 0,
@@ -80,6 +85,7 @@ def judge(
     """
     from vila2.errors import RecipeError
     from vila2.judge.judging_job import Work, write_judged
+    from vila2.recipe.parts.values import DEFAULT_ENGINE
     from vila2.report.judge_page import write_judge_page
     from vila2.run.finding import open_described
 
@@ -92,8 +98,17 @@ def judge(
     if human:
         voting = _by_person(work, folder, port, open_page)
     else:
-        options = {"device": device, "dtype": dtype}
-        voting = _by_engine(work, folder, engine_name, str(model), options, max_new_tokens, batch_size, quiet)
+        options = given(device=device, dtype=dtype)
+        voting = _by_engine(
+            work,
+            folder,
+            engine_name or DEFAULT_ENGINE,
+            str(model),
+            options,
+            max_new_tokens,
+            batch_size,
+            quiet,
+        )
     with results_alone(), voting as (described, book):
         results = write_judged(folder, work, described, book)
         write_judge_page(results, folder / "report.html")
@@ -119,7 +134,7 @@ def _by_engine(
 
     settings = GenerationSettings(max_new_tokens)
     check_votes(folder, work)
-    engine = open_engine(engine_name, model, **{name: value for name, value in options.items() if value})
+    engine = open_engine(engine_name, model, **options)
     described = describe_engine(engine, settings)
     with open_votes(folder, work, described) as book:
         ask_pairs(

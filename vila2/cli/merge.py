@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, EngineName, Quiet, Verbose, quoted, results_alone
+from vila2.cli.options import AsJson, EngineName, Quiet, RunDataset, Verbose, quoted, results_alone
 
 
 def merge(
@@ -28,10 +28,7 @@ def merge(
         ),
     ],
     name: Annotated[str, typer.Option("--name", help="Name of the new layer.")] = "merged",
-    dataset: Annotated[
-        str | None,
-        typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one."),
-    ] = None,
+    dataset: RunDataset = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,12 +32,31 @@ EngineName = Annotated[
     str | None,
     typer.Option(
         "--engine",
-        help="What generates; a plugin may bring others. Default: as the run says, else transformers.",
+        help="Engine that generates; plugins bring others. By default the run's, else transformers.",
     ),
+]
+ModelEngine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine", help="Engine that runs the model; plugins bring others. By default transformers."
+    ),
+]
+Device = Annotated[str | None, typer.Option("--device", help="Device: cpu, cuda, cuda:1 or mps.")]
+Dtype = Annotated[
+    str | None, typer.Option("--dtype", help="Type of the weights: float32, bfloat16 or float16.")
+]
+RunDataset = Annotated[
+    str | None,
+    typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one."),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Check everything and show the steps, but do nothing.")
 ]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Options that were given. An engine need not know the others, so they are not passed to it."""
+    return {name: value for name, value in options.items() if value not in (None, False)}
 
 
 @contextlib.contextmanager

@@ -6,17 +6,21 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from vila2.cli.options import Quiet, Stopped, Verbose, quoted, results_alone
-
-if TYPE_CHECKING:
-    from vila2.cli.recaption_jobs import RecaptionJob, Summary
-    from vila2.engine.protocol import Engine
-
-_DEFAULT_OUT = Path("captions.jsonl")
+from vila2.cli.options import (
+    Device,
+    Dtype,
+    ModelEngine,
+    Quiet,
+    RunDataset,
+    Stopped,
+    Verbose,
+    given,
+    results_alone,
+)
 
 
 def recaption(
@@ -56,9 +60,7 @@ def recaption(
     layer: Annotated[
         str | None, typer.Option("--layer", help="Name of the layer to write, for a dataset.")
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one.")
-    ] = None,
+    dataset: RunDataset = None,
     prompt: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,13 +85,9 @@ def recaption(
         typer.Option("--repetition-penalty", help="Penalty on tokens that were used before; 1 is none."),
     ] = 1.0,
     seed: Annotated[int, typer.Option("--seed", help="Seed for the choice of prompts and for sampling.")] = 0,
-    device: Annotated[str | None, typer.Option("--device", help="Device: cpu, cuda, cuda:1 or mps.")] = None,
-    dtype: Annotated[
-        str | None, typer.Option("--dtype", help="Type of the weights: float32, bfloat16 or float16.")
-    ] = None,
-    engine_name: Annotated[
-        str, typer.Option("--engine", help="Engine that generates; plugins bring others.")
-    ] = "transformers",
+    device: Device = None,
+    dtype: Dtype = None,
+    engine_name: ModelEngine = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -125,22 +123,26 @@ def recaption(
     written. By default each image gets one of the paper's three long prompts, chosen by its name and the
     seed.
     """
-    from vila2.cli.recaption_jobs import Asking, open_job
+    from vila2.cli.asking import Asking
+    from vila2.cli.recaption_jobs import open_job
+    from vila2.cli.recaption_summary import summary_text
+    from vila2.engine.registry import open_engine
+    from vila2.recipe.parts.values import DEFAULT_ENGINE
     from vila2.run.displays import live_progress
 
-    given = {
+    asked = {
         name: context.params[name]
         for name in ("prompt", "max_new_tokens", "temperature", "top_p", "repetition_penalty", "seed")
         if context.get_parameter_source(name).name != "DEFAULT"  # type: ignore[union-attr]
     }
-    asking = Asking.of(given, batch_size, limit, redo)
+    asking = Asking.of(asked, batch_size, limit, redo)
     job = open_job(photos or [], lists or [], asking, out=out, layer=layer, dataset=dataset, restart=restart)
     job.check()
     stdout, started = sys.stdout, time.perf_counter()
     try:
         with results_alone():
-            options = {"device": device, "dtype": dtype, "trust_remote_code": trust_remote_code}
-            engine = _load_engine(engine_name, model, **options)
+            options = given(device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+            engine = open_engine(engine_name or DEFAULT_ENGINE, model, **options)
             started = time.perf_counter()
             summary = job.do(engine, live_progress(quiet=quiet), stdout)
     except KeyboardInterrupt:
@@ -148,49 +150,9 @@ def recaption(
     summary["seconds"] = round(time.perf_counter() - started, 2)
     summary["model"] = engine.name
     summary["next"] = job.next_command(summary)
-    text = json.dumps(summary, ensure_ascii=False) if as_json else _as_text(summary, job)
+    text = (
+        json.dumps(summary, ensure_ascii=False)
+        if as_json
+        else summary_text(summary, job.asking, is_stream=job.is_stream)
+    )
     typer.echo(text, err=job.is_stream)
-
-
-def _load_engine(name: str, model: str, **options: Any) -> Engine:
-    from vila2.engine.registry import open_engine
-
-    if name != "transformers":  # other engines need not know options that are not given
-        options = {key: value for key, value in options.items() if value not in (None, False)}
-    return open_engine(name, model, **options)
-
-
-def _as_text(summary: Summary, job: RecaptionJob) -> str:
-    new = summary["new"] + summary["redone"]
-    rate = new / summary["seconds"] if summary["seconds"] else 0.0
-    statuses = ", ".join(f"{count} {status}" for status, count in summary["statuses"].items()) or "none"
-    lines = [
-        f"captions   {summary['captions']} ({statuses})",
-        f"words      {summary['words_mean']:.1f} ± {summary['words_sd']:.1f} per usable caption",
-        f"rate       {rate:.2f} images/s ({new} in {summary['seconds']:.1f} s)",
-    ]
-    if job.asking.redo:
-        lines.append(f"redone     {summary['redone']} captions that were {' or '.join(job.asking.redo)}")
-    if summary.get("rejected"):
-        named = quoted(summary["rejected_file"]) if summary["rejected_file"] else "named above"
-        lines.append(f"rejected   {summary['rejected']} images could not be read: {named}")
-    if summary.get("without_image"):
-        lines.append(f"left alone {summary['without_image']} samples without an image")
-    if summary.get("other_files"):
-        lines.append(f"left out   {summary['other_files']} files that are no images")
-    if summary.get("repeated"):
-        lines.append(f"met twice  {summary['repeated']} links or lines that lead to images read already")
-    if summary.get("left"):
-        why = "--limit" if job.asking.limit and not job.asking.redo else "--redo"
-        lines.append(
-            f"to do      {summary['left']} images have no caption yet; the command without {why} goes on"
-        )
-    faulty = {mark: count for mark, count in summary["statuses"].items() if mark not in ("ok", "error")}
-    if faulty and not job.asking.redo and not job.is_stream:
-        marks = ",".join(faulty)
-        count = sum(faulty.values())
-        lines.append(
-            f"again      add --redo {marks} (and, say, --max-new-tokens) to ask again for {count} of them"
-        )
-    lines.append(f"written    {quoted(summary['written'])}")
-    return "\n".join([*lines, f"next       {summary['next']}"] if summary["next"] else lines)

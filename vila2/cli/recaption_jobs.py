@@ -4,127 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import typer
 
-from vila2.caption.caption_job import describe_settings
-from vila2.caption.prompts import DEFAULT_PROMPTS
+from vila2.cli.asking import Asking
 from vila2.cli.options import quoted
-from vila2.data.annotations import STATUSES, Status
-from vila2.engine.protocol import GenerationSettings
+from vila2.cli.recaption_summary import Summary, photo_summary
 from vila2.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from vila2.caption.photo_files import PhotoList
-    from vila2.caption.photos import PhotoSummary
     from vila2.data.shards import ShardDataset
     from vila2.engine.protocol import Engine
     from vila2.progress import Progress
 
 _DEFAULT_OUT = Path("captions.jsonl")
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """How a job asks about images.
-
-    Attributes:
-        given: options on the command line; in a redo, the others are as before.
-        prompts: names or texts of the prompts.
-        settings: settings of the generation.
-        seed: seed for the choice of prompts.
-        batch_size: number of images to caption at a time.
-        limit: number of images at most; None: all.
-        redo: marks of the captions to ask again for.
-        unchanged: note for the reader if a redo asks exactly as before.
-    """
-
-    given: Mapping[str, Any]
-    prompts: tuple[str, ...]
-    settings: GenerationSettings
-    seed: int
-    batch_size: int
-    limit: int | None
-    redo: tuple[Status, ...]
-    unchanged: str = ""
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any], batch_size: int, limit: int | None, redo: str | None) -> Asking:
-        """Makes an asking of the options, without reading any file.
-
-        Raises:
-            EngineError: a setting is outside its range.
-            RecipeError: a prompt or mark is unknown.
-        """
-        prompts, settings, seed = _settings(given, {})
-        describe_settings(prompts, settings, seed)  # raises for an unknown prompt
-        return cls(given, prompts, settings, seed, batch_size, limit, _marks(redo))
-
-    def as_before(self, earlier: Mapping[str, Any]) -> Asking:
-        """The same, with the options that are not given taken from an earlier job."""
-        prompts, settings, seed = _settings(self.given, earlier)
-        same = prompts == tuple(earlier.get("prompts", ())) and asdict(settings) == earlier.get("settings")
-        told = (
-            "this asks as before, so the answers are as before unless the model is another; "
-            "give other settings"
-        )
-        return replace(self, prompts=prompts, settings=settings, seed=seed, unchanged=told if same else "")
-
-    def tell(self) -> None:
-        """Prints the note, if any, before a model is loaded."""
-        if self.unchanged:
-            typer.echo(f"note: {self.unchanged}", err=True)
-
-    @property
-    def known(self) -> dict[str, Any]:
-        """The settings to compare with those of an earlier job, before a model is loaded."""
-        return describe_settings(self.prompts, self.settings, self.seed)
-
-
-class Summary(TypedDict, total=False):
-    """The result of a job, as ``--json`` prints it; photos and layers have some counts of their own.
-
-    Attributes:
-        written: file, folder or stream of the captions.
-        photos: number of photos.
-        samples: number of samples in the dataset.
-        captions: number of captions, earlier ones included.
-        new, redone: number of captions that this command wrote, and wrote again.
-        left: number of images that have no caption yet.
-        without_image: number of samples without an image.
-        statuses: number of captions by their mark.
-        words_mean, words_sd: words of a usable caption, mean and standard deviation.
-        rejected: number of images that could not be read.
-        rejected_file: file that names them; None: they were named on the terminal.
-        other_files: number of files that are no images.
-        repeated: number of links or lines that lead to an image again.
-        seconds: time of the job.
-        model: name of the model.
-        next: command that is the next step, or an empty text.
-    """
-
-    written: str
-    photos: int
-    samples: int
-    captions: int
-    new: int
-    redone: int
-    left: int
-    without_image: int
-    statuses: Mapping[str, int]
-    words_mean: float
-    words_sd: float
-    rejected: int
-    rejected_file: str | None
-    other_files: int
-    repeated: int
-    seconds: float
-    model: str
-    next: str
 
 
 class RecaptionJob(Protocol):
@@ -190,7 +88,7 @@ class PhotoFileJob:
             redo=self.asking.redo,
             progress=progress,
         )
-        return _photo_summary(summary, str(self.out))
+        return photo_summary(summary, str(self.out))
 
     def when_stopped(self) -> str:
         less = " without --restart" if self.restart else ""
@@ -238,7 +136,7 @@ class PhotoStreamJob:
             tell=lambda line: typer.echo(f"rejected: {line}", err=True),
             progress=progress,
         )
-        return _photo_summary(summary, str(self.out))
+        return photo_summary(summary, str(self.out))
 
     def when_stopped(self) -> str:
         return "nothing is kept of a stream; with --out FILE the same command goes on where it was stopped"
@@ -402,49 +300,3 @@ def is_stream(out: Path) -> bool:
 
 def _has_tars(place: Path) -> bool:
     return place.is_dir() and any(place.glob("*.tar"))
-
-
-def _marks(text: str | None) -> tuple[Status, ...]:
-    from vila2.nearest import did_you_mean
-
-    if text is None:
-        return ()
-    allowed = [status for status in STATUSES if status != "ok"]
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in allowed:
-            raise RecipeError(f"--redo {text}: there is no mark {name!r}", hint=did_you_mean(name, allowed))
-    if not names:
-        raise RecipeError("--redo names no mark", hint=f"give some of {','.join(allowed)}")
-    return tuple(status for status in allowed if status in names)
-
-
-def _settings(
-    given: Mapping[str, Any], earlier: Mapping[str, Any]
-) -> tuple[tuple[str, ...], GenerationSettings, int]:
-    before = dict(earlier.get("settings", {}))
-    names = ("max_new_tokens", "temperature", "top_p", "repetition_penalty")
-    chosen = before | {name: given[name] for name in names if name in given}
-    seed = given.get("seed", earlier.get("seed", 0))
-    if "seed" in given or not before:
-        chosen["seed"] = seed
-    prompts = tuple(given.get("prompt") or earlier.get("prompts") or DEFAULT_PROMPTS)
-    return prompts, GenerationSettings(**chosen), seed
-
-
-def _photo_summary(summary: PhotoSummary, written: str) -> Summary:
-    return {
-        "written": written,
-        "photos": summary.photos,
-        "captions": summary.count,
-        "new": summary.new,
-        "redone": summary.redone,
-        "left": summary.left,
-        "statuses": summary.statuses,
-        "words_mean": round(summary.words_mean, 2),
-        "words_sd": round(summary.words_sd, 2),
-        "rejected": summary.rejected,
-        "rejected_file": str(summary.rejected_file) if summary.rejected_file else None,
-        "other_files": summary.other_files,
-        "repeated": summary.repeated,
-    }
