@@ -20,7 +20,7 @@ from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.run.board import Board
 
 if TYPE_CHECKING:
-    from vila2.progress import Progress
+    from vila2.progress import Progress, Task
 
 __all__ = ["PhotoOutput", "PhotoSummary", "find_images", "recaption_photos", "stream_captions"]
 
@@ -117,27 +117,23 @@ def recaption_photos(
         again.adopt_other(lock)
         rows = output.rows()
         output.follow(listed, rows, lock)
-        new = redone = 0
         if redo:
             due = again.due(chosen, rows)
             with board.task(f"redo {listed.name}", len(due)) as task:
-                for batch in _batches(due, batch_size):
-                    described, unread = work.describe(batch, out)
+                for described, unread in work.batches(due, batch_size, out, task):
                     again.keep(described)
                     output.reject(unread)
-                    task.advance(len(batch))
             redone, new = again.finish(lock)
         else:
             done = {row.key for row in rows}
             pending = [photo for photo in chosen if photo.key not in done]
+            redone = new = 0
             with board.task(f"caption {listed.name}", len(chosen)) as task:
                 task.advance(len(chosen) - len(pending))
-                for batch in _batches(pending, batch_size):
-                    described, unread = work.describe(batch, out)
+                for described, unread in work.batches(pending, batch_size, out, task):
                     output.add(described)
                     output.reject(unread)
                     new += len(described)
-                    task.advance(len(batch))
             output.reject([{"key": key, "file": key, "reason": reason} for key, reason in listed.unread])
         return _summarize(output, listed, new, redone)
 
@@ -169,8 +165,7 @@ def stream_captions(
     for key, reason in photos.unread:
         tell(f"{key}: {reason}")
     with (progress or Board()).task(f"caption {photos.name}", len(chosen)) as task:
-        for batch in _batches(chosen, batch_size):
-            described, unread = work.describe(batch, None)
+        for described, unread in work.batches(chosen, batch_size, None, task):
             for row in described:
                 stream.write(as_json(row) + "\n")
             stream.flush()
@@ -178,7 +173,6 @@ def stream_captions(
             for reject in unread:
                 tell(f"{reject['key']}: {reject['reason']}")
             unread_count += len(unread)
-            task.advance(len(batch))
     found = summarize(annotations)
     return PhotoSummary(
         out=None,
@@ -216,6 +210,15 @@ class _Work:
     settings: GenerationSettings
     seed: int
 
+    def batches(
+        self, photos: Sequence[Photo], size: int, out: Path | None, task: Task
+    ) -> Iterator[tuple[list[Row], list[Mapping[str, str]]]]:
+        """Yields what :meth:`describe` gives of each batch; a batch counts once its results are used."""
+        for start in range(0, len(photos), size):
+            batch = photos[start : start + size]
+            yield self.describe(batch, out)
+            task.advance(len(batch))
+
     def describe(
         self, photos: Sequence[Photo], out: Path | None
     ) -> tuple[list[Row], list[Mapping[str, str]]]:
@@ -223,8 +226,9 @@ class _Work:
         requests: list[Request] = []
         unread: dict[str, Annotation] = {}
         digests: dict[str, str] = {}
+        prompts = {photo.key: choose_prompt(self.prompts, photo.key, self.seed) for photo in photos}
         for photo in photos:
-            prompt = choose_prompt(self.prompts, photo.key, self.seed).text
+            prompt = prompts[photo.key].text
             try:
                 data = photo.path.read_bytes()
             except OSError as error:
@@ -236,7 +240,7 @@ class _Work:
         rows: list[Row] = []
         rejected: list[Mapping[str, str]] = []
         for photo in photos:
-            row, name = described[photo.key], choose_prompt(self.prompts, photo.key, self.seed).name
+            row, name = described[photo.key], prompts[photo.key].name
             line = row_of(
                 photo, row, out, digest=digests.get(photo.key, ""), prompt_name=name, model=self.engine.name
             )
@@ -245,11 +249,6 @@ class _Work:
             else:
                 rows.append(line)
         return rows, rejected
-
-
-def _batches(photos: Sequence[Photo], size: int) -> Iterator[Sequence[Photo]]:
-    for start in range(0, len(photos), size):
-        yield photos[start : start + size]
 
 
 def _summarize(output: PhotoOutput, listed: PhotoList, new: int, redone: int) -> PhotoSummary:

@@ -104,19 +104,24 @@ def recaption(
             dataset, engine, writer, *asked, settings, seed, batch_size, select, read, attempts
         )
         selected, images = job["selection"]["count"], work.images()
-        if selected and not images:
-            raise DataError(
-                f"{dataset.folder}: none of the {selected} samples has an image, so there is nothing to "
-                "describe",
-                hint="recaption a dataset with images",
-            )
-        bare = {"without_image": selected - images} if selected > images else {}
-        if bare:
-            log.info("layer %s: %d samples without an image stay as they are", layer, selected - images)
+        bare = _without_image(dataset, layer, selected, images)
         work.describe(layer, images, progress or Board())
         finished = writer.finish(job | bare)
         (folder / "job.json").unlink(missing_ok=True)
         return finished
+
+
+def _without_image(dataset: ShardDataset, layer: str, selected: int, images: int) -> dict[str, int]:
+    """What a layer's info says of selected samples without an image: their number; nothing where none is."""
+    if selected and not images:
+        raise DataError(
+            f"{dataset.folder}: none of the {selected} samples has an image, so there is nothing to describe",
+            hint="recaption a dataset with images",
+        )
+    if selected == images:
+        return {}
+    log.info("layer %s: %d samples without an image stay as they are", layer, selected - images)
+    return {"without_image": selected - images}
 
 
 def _more_of_the_job(also: Sequence[str], attempts: Attempts | None) -> dict[str, Any]:

@@ -38,7 +38,7 @@ EngineName = Annotated[
 ModelEngine = Annotated[
     str | None,
     typer.Option(
-        "--engine", help="Engine that runs the model; plugins bring others. By default transformers."
+        "--engine", help="Engine that runs the model, by default transformers; plugins bring others."
     ),
 ]
 Device = Annotated[str | None, typer.Option("--device", help="Device: cpu, cuda, cuda:1 or mps.")]
