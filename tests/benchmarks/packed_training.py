@@ -23,7 +23,7 @@ import torch
 from transformers import LlamaConfig, SiglipVisionConfig
 
 from vila2.model.configuration import Vila2Config
-from vila2.model.conversation import IGNORED, Encoded
+from vila2.model.encoded import IGNORED, Encoded
 from vila2.model.modeling import Vila2ForConditionalGeneration
 from vila2.packing.collate import Collator, PackCollator
 from vila2.packing.plan import plan_packs

@@ -7,7 +7,8 @@ from vila2.data.sample import Sample, assistant
 from vila2.errors import DataError
 from vila2.evaluate.kinds.choices import log_likelihoods
 from vila2.model.assemble import assemble
-from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.encoded import IGNORED
 from vila2.sources import open_source
 
 

@@ -5,7 +5,8 @@ import torch
 
 from tests.families.tiny import FAMILIES, photo
 from vila2.data.sample import ImagePart, Sample, TextPart, assistant, user
-from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.encoded import IGNORED
 from vila2.packing.collate import Collator
 
 TRAINED = [family for family in FAMILIES if family != "florence2"]

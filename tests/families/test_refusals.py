@@ -6,7 +6,7 @@ import yaml
 
 from tests.families.cells import PLAIN, Refused, recipe, vila2
 from vila2.errors import TrainingError
-from vila2.model.conversation import Encoded
+from vila2.model.encoded import Encoded
 from vila2.packing.collate import Collator
 
 

@@ -10,7 +10,8 @@ from tests.families.tiny import photo
 from vila2.data.branches import TakenApart, take_apart
 from vila2.data.sample import ImagePart, Sample, TextPart, Turn, assistant, user
 from vila2.data.shards import write_dataset
-from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.encoded import IGNORED
 from vila2.packing.collate import Collator
 from vila2.packing.trial import isolate
 from vila2.run.board import Board

@@ -97,7 +97,8 @@ def test_the_caption_is_what_was_asked_for(small, tmp_path, caption, original, b
 
 def test_both_views_give_conversations_that_train(small, tmp_path):
     from vila2.model.assemble import assemble
-    from vila2.model.conversation import IGNORED, ConversationEncoder
+    from vila2.model.conversation import ConversationEncoder
+    from vila2.model.encoded import IGNORED
 
     layer = merged(small, hand_made(small), tmp_path / "m")
     sample = small[0]

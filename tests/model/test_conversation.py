@@ -11,7 +11,8 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 from vila2.data.sample import BoxPart, ImagePart, Sample, TextPart, Turn, assistant, user
 from vila2.errors import DataError
-from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.encoded import IGNORED
 from vila2.packing.collate import Collator
 
 TEMPLATE = (

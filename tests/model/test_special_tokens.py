@@ -9,8 +9,9 @@ from vila2.data.coordinates import CoordinateScheme
 from vila2.data.sample import BoxPart, PointPart, Sample, assistant, user
 from vila2.data.tokens import LOCATION_TOKENS, TokenSpec
 from vila2.errors import ModelError
-from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.model.conversation import ConversationEncoder
 from vila2.model.coordinate_scheme import scheme_of, set_coordinates
+from vila2.model.encoded import IGNORED
 from vila2.model.generalist import load_generalist
 from vila2.model.special_tokens import add_token_groups, token_groups
 

@@ -14,7 +14,8 @@ from transformers import CLIPImageProcessorPil, LlavaProcessor
 from tests.model.tiny_models import characters
 from vila2.data.sample import ImagePart, Sample, TextPart, Turn, assistant, user
 from vila2.errors import DataError, ModelError
-from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.encoded import IGNORED
 
 IMAGE = ImagePart(0)
 PARTS = (

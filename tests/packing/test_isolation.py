@@ -10,7 +10,8 @@ from tests.model.tiny_models import SIZE, language_config, lively, picture, towe
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import TrainingError
 from vila2.model.configuration import Vila2Config
-from vila2.model.conversation import IGNORED, ConversationEncoder, Encoded
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.encoded import IGNORED, Encoded
 from vila2.model.generalist import load_generalist
 from vila2.model.modeling import Vila2ForConditionalGeneration
 from vila2.packing.collate import Collator, PackCollator, collate_row

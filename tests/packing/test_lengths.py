@@ -48,8 +48,9 @@ def test_lengths_that_are_not_measured_one_by_one_are_right_too(tmp_path, family
     FAMILIES[family][0](tmp_path / "model")
     encoder = ConversationEncoder(load_processor(tmp_path / "model"))
     processed = []
-    process = encoder._process
-    encoder._process = lambda pictures: processed.append(len(pictures)) or process(pictures)
+    reader = encoder._pictures
+    process = reader._process
+    reader._process = lambda pictures: processed.append(len(pictures)) or process(pictures)
     sizes = [(64 + 7 * n, 64 + 5 * (n * n % 13)) for n in range(60)]
     samples = [
         Sample(str(n), (picture(*size),), (user(ImagePart()), assistant("b"))) for n, size in enumerate(sizes)

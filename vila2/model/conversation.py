@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from PIL import Image
-
-from vila2.data.images import MAX_PIXELS, decode_image, image_size
+from vila2.data.images import decode_image, image_size
 from vila2.data.sample import ImagePart, Sample
-from vila2.errors import DataError, ModelError, one_line
+from vila2.errors import DataError, ModelError
 from vila2.model.coordinate_scheme import scheme_of
+from vila2.model.encoded import IGNORED, MEDIA, Encoded, Measured
+from vila2.model.image_tokens import ImageTokens
 from vila2.model.pieces import Piece, PieceMaker, Style
 from vila2.model.special_tokens import text_tokenizer
 
@@ -26,64 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
-IGNORED = -100  # the label that the loss does not count
-_MEDIA = "mm_token_type_ids"  # name of the media types in most processors
-_TYPES = "token_type_ids"  # their name in Gemma 3; in PaliGemma it marks what is read in both directions
-_ENOUGH_SIZES = 32  # number of image sizes after which a processor's own count is trusted
-# Outputs that processors make of a whole prompt. A conversation in pieces has no whole prompt.
-_OF_THE_PROMPT = (
-    "cross_attention_mask",
-    "image_attention_mask",
-    "images_seq_mask",
-    "images_emb_mask",
-    "qformer_input_ids",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """One sample as the model sees it.
-
-    Attributes:
-        input_ids: token ids, length L.
-        labels: token ids, with ``IGNORED`` where the loss does not count, length L.
-        branches: branch of each token, length L, with 0 for the trunk; None for a conversation without
-            branches.
-        inputs: image tensors of the processor (``pixel_values`` ...); empty for text-only samples.
-        media: type of each token (0 text, 1 image), length L, for models whose positions or attention need it
-            (Qwen-VL, Gemma 3). For a prefix language model (PaliGemma) it is 0 up to the first trained token,
-            since it reads this part in both directions, and 1 after that. None for other models.
-        truncated: number of tokens that were cut at ``max_length``.
-        media_name: name of ``media`` in the model's forward pass.
-    """
-
-    input_ids: list[int]
-    labels: list[int]
-    branches: list[int] | None = None
-    inputs: Mapping[str, Tensor] = field(default_factory=dict)
-    media: list[int] | None = None
-    truncated: int = 0
-    media_name: str = _MEDIA
-
-    @property
-    def position_ids(self) -> list[int]:
-        """Positions of the tokens, length L; every branch restarts at the end of the trunk."""
-        if self.branches is None:
-            return list(range(len(self.input_ids)))
-        return _branch_positions(self.branches)
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """The length that :meth:`ConversationEncoder.encode` will give a sample.
-
-    Attributes:
-        tokens: length in tokens, after cutting at ``max_length``.
-        truncated: number of tokens that are cut.
-    """
-
-    tokens: int
-    truncated: int = 0
+_TYPES = "token_type_ids"  # media types of Gemma 3; in PaliGemma it marks what is read in both directions
 
 
 class _Span(NamedTuple):
@@ -153,12 +96,10 @@ class ConversationEncoder:
         self.coordinates = scheme_of(processor)
         self._maker = PieceMaker(processor, image_token=self.image_token, coordinates=self.coordinates)
         self._text_tokenizer = text_tokenizer(self.tokenizer)
+        self._pictures = ImageTokens(processor, image_token=self.image_token)
         self._template_ids: dict[str, list[int]] = {}
-        self._image_lengths: dict[tuple[tuple[int, int], bool], int] = {}
-        self._agreed = 0  # number of sizes for which the processor's own count was right; -1 after an error
         # A processor that takes an answer besides the prompt reads the prompt in both directions.
         self._prefix_model = "suffix" in inspect.signature(processor.__call__).parameters
-        self._prompt_end: list[int] = []
 
     def encode(self, sample: Sample, style: Style = "chat") -> Encoded:
         """Encodes one sample.
@@ -183,12 +124,12 @@ class ConversationEncoder:
         inputs = self._cut(row, sample, images)
         if all(label == IGNORED for label in row.labels):
             raise self._nothing_left(sample)
-        name, media = self._media(row, {_MEDIA, _TYPES} & inputs.keys())
+        name, media = self._media(row, {MEDIA, _TYPES} & inputs.keys())
         return Encoded(
             row.ids,
             row.labels,
             row.branches if any(row.branches) else None,
-            {name: value for name, value in inputs.items() if name not in (_MEDIA, _TYPES)},
+            {name: value for name, value in inputs.items() if name not in (MEDIA, _TYPES)},
             media,
             length - len(row.ids),
             name,
@@ -197,7 +138,7 @@ class ConversationEncoder:
     def _row(self, sample: Sample, style: Style, images: _Images) -> _Row:
         """The tokens of the whole conversation, before cutting."""
         row = _Row()
-        prompt_end = self._prompt_end if images.tokens else []
+        prompt_end = self._pictures.prompt_end if images.tokens else []
         pieces = self._pieces(sample, style, images.sizes)
         for piece, text_ids in zip(pieces, self._ids(pieces), strict=True):
             tokens = images.tokens[int(piece.text)] if piece.kind == "image" else text_ids
@@ -226,7 +167,7 @@ class ConversationEncoder:
         for name in names:
             processor: Any = self.processor  # not every processor has this method
             return name, list(processor.create_mm_token_type_ids([ids])[0])
-        return _MEDIA, None
+        return MEDIA, None
 
     def length(self, sample: Sample, style: Style = "chat") -> int:
         """The number of tokens that :meth:`encode` will give; see :meth:`measure`."""
@@ -258,10 +199,12 @@ class ConversationEncoder:
             if piece.kind == "image":
                 number = int(piece.text)
                 where = f"{sample.key}[{number}]"
-                tokens = self._image_length(sizes[number], several=len(sizes) > 1, where=where, exact=exact)
+                tokens = self._pictures.length(
+                    sizes[number], several=len(sizes) > 1, where=where, exact=exact
+                )
                 spans.append(_Span(total, total + tokens, number))
             if piece.trained and tokens and first_trained < 0:
-                total += len(self._prompt_end) if sizes else 0
+                total += len(self._pictures.prompt_end) if sizes else 0
                 first_trained = total
             total += tokens
         end = self._end(total, spans)
@@ -274,43 +217,6 @@ class ConversationEncoder:
             f"sample {sample.key!r}: nothing to train on is left within max_length={self.max_length}",
             hint="raise the stage's max_length, or shorten the sample's prompts",
         )
-
-    def _image_length(self, size: tuple[int, int], *, several: bool, where: str, exact: bool) -> int:
-        """The number of tokens of an image.
-
-        Args:
-            size: width and height in pixels.
-            several: whether the sample has other images too.
-            where: name of the image for error messages.
-            exact: see :meth:`measure`.
-        """
-        if (size, several) not in self._image_lengths:
-            told = self._told_length(size) if _is_usual(size) and not several else None
-            if told is not None and not exact and self._agreed >= _ENOUGH_SIZES:
-                return told
-            if size[0] * size[1] > MAX_PIXELS:
-                raise DataError(
-                    f"{where}: the image has {size[0] * size[1]} pixels, more than {MAX_PIXELS}",
-                    hint="scale the image down, or leave this sample out",
-                )
-            # The number depends on the size alone, so any image of that size will do.
-            pictures = [Image.new("RGB", size)] * (2 if several else 1)
-            rows, _ = self._processed(pictures, where=(where,) * len(pictures))
-            self._image_lengths[size, several] = len(rows[0])
-            if told is not None and self._agreed >= 0:
-                self._agreed = self._agreed + 1 if told == len(rows[0]) else -1
-        return self._image_lengths[size, several]
-
-    def _told_length(self, size: tuple[int, int]) -> int | None:
-        """The processor's own count of an image's tokens, without processing one; None if it has none."""
-        count = getattr(self.processor, "_get_num_multimodal_tokens", None)
-        if count is None or self._agreed < 0:
-            return None
-        try:
-            found: int = count(image_sizes=[(size[1], size[0])])["num_image_tokens"][0]
-            return found
-        except Exception:  # a processor without it, or of another version
-            return None
 
     def _end(self, length: int, images: Sequence[_Span]) -> int:
         """The number of tokens that fit. An image that would be cut in two is left out with all that follows.
@@ -365,7 +271,7 @@ class ConversationEncoder:
         # The processor wants images in the order of their placeholders.
         ordered = [pictures[index] for index in used]
         names = [f"{sample.key}[{index}]" for index in used]
-        rows, batch = self._processed(ordered, where=names)
+        rows, batch = self._pictures.read(ordered, where=names)
         tokens: list[list[int]] = [[] for _ in used]
         for row, index in zip(rows, used, strict=True):
             tokens[index] = row
@@ -386,7 +292,7 @@ class ConversationEncoder:
         """
         pictures = [decode_image(sample.images[n], where=f"{sample.key}[{n}]") for n in kept]
         names = [f"{sample.key}[{n}]" for n in kept]
-        rows, batch = self._processed(pictures, where=names) if pictures else ([], {})
+        rows, batch = self._pictures.read(pictures, where=names) if pictures else ([], {})
         if rows != list(tokens):
             raise DataError(
                 f"sample {sample.key!r} has more images than fit within max_length={self.max_length}, and "
@@ -394,77 +300,6 @@ class ConversationEncoder:
                 hint="raise the stage's max_length, or leave the sample out",
             )
         return batch
-
-    def _processed(
-        self, pictures: Sequence[Image.Image], *, where: Sequence[str]
-    ) -> tuple[list[list[int]], dict[str, Tensor]]:
-        """Processes pictures by :meth:`_process` and names the picture that the processor refuses.
-
-        Args:
-            pictures: images of one sample.
-            where: name of each picture for error messages.
-
-        Raises:
-            DataError: the processor refuses a picture.
-            ModelError: the processor makes something of the whole prompt.
-        """
-        try:
-            return self._process([*pictures])
-        except (MemoryError, ModelError):
-            raise
-        except Exception as error:  # processors raise errors of any kind
-            if len(pictures) > 1:  # find out which picture it is
-                for picture, name in zip(pictures, where, strict=True):
-                    self._processed([picture], where=(name,))
-            width, height = pictures[0].size
-            what = f"the image of {width}x{height} pixels" if len(pictures) == 1 else "these images together"
-            raise DataError(
-                f"{' and '.join(dict.fromkeys(where))}: the processor refuses {what} ({one_line(error)})",
-                hint="cut or scale the image, or leave this sample out",
-            ) from error
-
-    def _process(self, pictures: list[Image.Image]) -> tuple[list[list[int]], dict[str, Tensor]]:
-        """Makes the token ids of each image, and the image tensors of all.
-
-        All images are processed together, with a token between them, since an image's tokens may depend on
-        the number of images (LLaVA-OneVision cuts only a single one into tiles). What follows the last image
-        is the end that the processor gives every prompt, whatever its text, such as PaliGemma's line break.
-
-        Raises:
-            ModelError: the processor makes something of the whole prompt.
-        """
-        apart = str(self.tokenizer.eos_token)
-        batch: dict[str, Tensor] = dict(
-            self.processor(
-                text=[(self.image_token + apart) * len(pictures)],
-                images=[pictures],
-                add_special_tokens=False,
-                return_tensors="pt",
-            )
-        )
-        for name in _OF_THE_PROMPT:
-            if name in batch:
-                raise ModelError(
-                    f"{type(self.processor).__name__} makes {name} of a whole prompt: the model reads images"
-                    " by cross-attention, or depending on the question",
-                    hint="train a model that reads images as tokens among others; this one can only caption",
-                )
-        rows = _split(batch.pop("input_ids")[0].tolist(), cast(int, self.tokenizer.eos_token_id))
-        if len(rows) != len(pictures) + 1:
-            raise ModelError(
-                f"{type(self.processor).__name__} does not keep {apart!r} as one token between images",
-                hint="give the tokenizer an end token (eos_token) that is a special token",
-            )
-        self._prompt_end = rows.pop()
-        return rows, {name: value for name, value in batch.items() if name not in _NOT_OF_IMAGES}
-
-
-_NOT_OF_IMAGES = ("attention_mask", "labels")
-
-
-def _is_usual(size: tuple[int, int]) -> bool:
-    """Whether every processor treats an image of this size in the usual way."""
-    return min(size) >= 64 and max(size) <= 8 * min(size) and size[0] * size[1] <= 16_000_000
 
 
 def _check_trained(sample: Sample) -> None:
@@ -503,26 +338,3 @@ def check_style(processor: ProcessorMixin, style: Style) -> None:
 def has_chat_template(processor: ProcessorMixin) -> bool:
     """Whether a processor, or its tokenizer, has a chat template."""
     return bool(getattr(processor, "chat_template", None) or processor.tokenizer.chat_template)
-
-
-def _split(ids: Sequence[int], separator: int) -> list[list[int]]:
-    """Splits token ids at separators."""
-    rows: list[list[int]] = [[]]
-    for token in ids:
-        if token == separator:
-            rows.append([])
-        else:
-            rows[-1].append(token)
-    return rows
-
-
-def _branch_positions(branches: Sequence[int]) -> list[int]:
-    """The positions of tokens by the branch of each."""
-    trunk = sum(1 for branch in branches if branch == 0)
-    positions, place, current = [], 0, 0
-    for branch in branches:
-        if branch != current:
-            current, place = branch, trunk
-        positions.append(place)
-        place += 1
-    return positions

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from vila2.errors import TrainingError
-from vila2.model.conversation import IGNORED, Encoded
+from vila2.model.encoded import IGNORED, Encoded
 from vila2.packing.isolation import Isolation, cannot_isolate
 from vila2.packing.segments import attention_bounds, attention_mask, predicting_places, segments_of
 

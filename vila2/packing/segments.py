@@ -12,7 +12,7 @@ from itertools import groupby
 
 import torch
 
-from vila2.model.conversation import Encoded
+from vila2.model.encoded import Encoded
 
 
 @dataclass(frozen=True, slots=True)

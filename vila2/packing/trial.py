@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from transformers import PreTrainedModel
 
-from vila2.model.conversation import Encoded
+from vila2.model.encoded import Encoded
 from vila2.packing.attention import SEGMENTS
 from vila2.packing.collate import collate_row
 from vila2.packing.isolation import Isolation, cannot_isolate

@@ -15,7 +15,8 @@ from typing import Any
 from PIL import Image
 
 from vila2.data.sample import ImagePart, Sample, TextPart, Turn
-from vila2.model.conversation import IGNORED, ConversationEncoder, Encoded
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.encoded import IGNORED, Encoded
 from vila2.model.pieces import Style
 
 _SIDE = 64  # pixels; every processor resizes it to its own size

@@ -9,7 +9,8 @@ from torch.utils.data import Dataset
 from vila2.data.mixtures import Mixture
 from vila2.data.sample import Sample
 from vila2.errors import DataError, ModelError, TrainingError
-from vila2.model.conversation import ConversationEncoder, Encoded
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.encoded import Encoded
 from vila2.model.pieces import Style
 from vila2.packing.plan import Packs
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vila2.data.branches import take_apart
 from vila2.data.sample import Sample
-from vila2.model.conversation import ConversationEncoder, Measured
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.encoded import Measured
 from vila2.model.pieces import Style
 
 

@@ -74,7 +74,7 @@ def token_text(encoder: ConversationEncoder, processor: Any, sample: Sample, sty
         sample: sample to encode.
         style: style of the stage.
     """
-    from vila2.model.conversation import IGNORED
+    from vila2.model.encoded import IGNORED
 
     encoded = encoder.encode(sample, style)
     labels = zip(encoded.input_ids, encoded.labels, strict=True)

@@ -27,7 +27,7 @@ from torch.nn.functional import log_softmax
 from vila2.data.sample import Sample, TextPart
 from vila2.errors import TrainingError
 from vila2.model.configuration import pair
-from vila2.model.conversation import IGNORED
+from vila2.model.encoded import IGNORED
 
 #: Makes tokens that are sure of their word about as long as an embedding, as a language model expects its
 #: input; with 1.0 they would grow several times as long.

@@ -17,7 +17,8 @@ from vila2.evaluate.asking import BenchmarkOutcome, TaskOf, task_of
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.readable import readable
-from vila2.model.conversation import IGNORED, ConversationEncoder
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.encoded import IGNORED
 from vila2.packing.collate import Collator
 from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec

@@ -19,7 +19,8 @@ from vila2.evaluate.asking import BenchmarkOutcome, TaskOf, task_of
 from vila2.evaluate.kinds.kind import BenchmarkKind
 from vila2.evaluate.measures.items import Items
 from vila2.evaluate.readable import readable
-from vila2.model.conversation import IGNORED, ConversationEncoder, Encoded
+from vila2.model.conversation import ConversationEncoder
+from vila2.model.encoded import IGNORED, Encoded
 from vila2.model.pieces import Style
 from vila2.packing.collate import collate_row
 from vila2.packing.isolation import Isolation
