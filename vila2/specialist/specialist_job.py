@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from pydantic import ValidationError
 
@@ -97,11 +97,7 @@ def prepare_job(
     """
     host = Host()
     installed, specialist = host.plugin(plugin), host.specialist(plugin)
-    if recipe is None:
-        where = specialist.recipe
-        text = read_packaged(where, of=f"{installed}, recipe")
-    else:
-        where, text = str(recipe), _read(recipe, f"{installed}, --recipe")
+    where, text = _where_and_text(recipe, installed, specialist)
     builder = load_reference(specialist.builder, of=f"{installed}, builder")
     subsets = tuple(builder.subsets)
     read = read_specialist_recipe(
@@ -114,34 +110,33 @@ def prepare_job(
     )
     data = data or read.data
     images = None if data else origin.images_under_way
-    wrong: list[Vila2Error] = []
     engine = engine or origin.engine
-    checks: list[Callable[[], object]] = [
+    _, found, *_ = _check_all(
         lambda: find_engine(engine),
-        lambda: _check_data(data or _own_data(origin, installed, specialist), images, specialist),
+        lambda: _checked_data(data, images, origin, installed, specialist),
         lambda: origin.start(read.start),
         lambda: _check_mixtures(read, origin, mix),
-    ]
-    for check in checks:
-        try:
-            check()
-        except Vila2Error as error:
-            wrong.append(error)
-    _raise_all(wrong)
-    data = data or _own_data(origin, installed, specialist)
+    )
     return Job(
         installed,
         specialist,
         read,
         where,
         origin,
-        data,
+        cast(DatasetSpec, found),
         tuple(mix),
         subsets,
         builder.version,
         images,
         engine,
     )
+
+
+def _where_and_text(recipe: Path | None, plugin: Installed, specialist: Specialist) -> tuple[str, str]:
+    """The place of the recipe, the user's or else the plugin's own, and its text."""
+    if recipe is None:
+        return specialist.recipe, read_packaged(specialist.recipe, of=f"{plugin}, recipe")
+    return str(recipe), _read(recipe, f"{plugin}, --recipe")
 
 
 def builder_config(job: Job, data: Path) -> Any:
@@ -223,12 +218,26 @@ def _own_data(origin: Origin, plugin: Installed, specialist: Specialist) -> Data
     )
 
 
-def _check_data(data: DatasetSpec, images: StepResult | None, specialist: Specialist) -> None:
+def _checked_data(
+    data: DatasetSpec | None,
+    images: StepResult | None,
+    origin: Origin,
+    plugin: Installed,
+    specialist: Specialist,
+) -> DatasetSpec:
+    """The data that is named, or else the generalist's own images.
+
+    Raises:
+        RecipeError: no data is named, and the generalist has no images with evidence.
+        DataError: there is no such file or folder.
+    """
+    data = data or _own_data(origin, plugin, specialist)
     if data.source == "path" and not images and not os.path.exists(str(data.path)):
         raise DataError(
             f"{data.path}: no such file or folder to build from",
             hint=f"check the path; {what_it_reads(specialist)}",
         )
+    return data
 
 
 def _check_mixtures(recipe: SpecialistRecipe, origin: Origin, mix: Sequence[Path]) -> None:
@@ -245,6 +254,23 @@ def _check_mixtures(recipe: SpecialistRecipe, origin: Origin, mix: Sequence[Path
         for key, path in paths.items():
             if key.startswith("data.") and isinstance(path, Path):
                 ShardDataset.open(path)
+
+
+def _check_all(*checks: Callable[[], object]) -> list[object]:
+    """Makes all checks, and returns what they return.
+
+    Raises:
+        Vila2Error: one or more checks failed; a single error names all that is wrong.
+    """
+    results: list[object] = []
+    wrong: list[Vila2Error] = []
+    for check in checks:
+        try:
+            results.append(check())
+        except Vila2Error as error:
+            wrong.append(error)
+    _raise_all(wrong)
+    return results
 
 
 def _raise_all(wrong: Sequence[Vila2Error]) -> None:

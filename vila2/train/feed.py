@@ -109,33 +109,65 @@ def feed(
         largest=stage.max_left_out,
         progress=progress,
     )
-    mixture, lengths = fitting.mixture, fitting.lengths
-    samples = EncodedMixture(mixture, encoder, stage.style)
     if stage.objective == "words":
-        padded = partial(collate_padded, pad_token_id=processor.tokenizer.pad_token_id)
-        return Feed(samples, padded, stage, fitting)
-    if not stage.pack_length:
-        apart: dict[str, Any] = {}
-        if problem:
-            # A mixture is read by number, as a sequence is.
-            alone = TakenApart.of(cast(Sequence[Sample], mixture), folder / "branches.npz", progress)
-            samples = EncodedMixture(alone, encoder, stage.style)
-            apart = {"trees": alone.trees, "samples": len(alone), "why": problem}
-            log.info("%d trees were taken apart into %d samples: %s", alone.trees, len(alone), problem)
-        collate = Collator(processor.tokenizer.pad_token_id, isolation=isolation)
-        whole = _with_an_image_for_all(collate, processor, stage, processes)
-        return Feed(samples, whole, stage, fitting, apart=apart)
+        return _in_words(stage, fitting, encoder)
+    if stage.pack_length:
+        return _in_rows(stage, fitting, encoder, isolation, seed=seed, processes=processes)
+    if problem:
+        samples, apart = _taken_apart(stage, fitting, encoder, folder, problem, progress)
+    else:
+        samples, apart = EncodedMixture(fitting.mixture, encoder, stage.style), {}
+    collate = Collator(processor.tokenizer.pad_token_id, isolation=isolation)
+    with_images = _with_an_image_for_all(collate, processor, stage, processes)
+    return Feed(samples, with_images, stage, fitting, apart=apart)
+
+
+def _in_words(stage: StageSpec, fitting: Fitting, encoder: ConversationEncoder) -> Feed:
+    """Samples in padded batches, for the objective ``words``."""
+    samples = EncodedMixture(fitting.mixture, encoder, stage.style)
+    collate = partial(collate_padded, pad_token_id=encoder.processor.tokenizer.pad_token_id)
+    return Feed(samples, collate, stage, fitting)
+
+
+def _taken_apart(
+    stage: StageSpec,
+    fitting: Fitting,
+    encoder: ConversationEncoder,
+    folder: Path,
+    problem: str,
+    progress: Progress,
+) -> tuple[EncodedMixture, dict[str, Any]]:
+    """The samples with each tree taken apart because of the problem, and what the report shows of it."""
+    # A mixture is read by number, as a sequence is.
+    alone = TakenApart.of(cast(Sequence[Sample], fitting.mixture), folder / "branches.npz", progress)
+    log.info("%d trees were taken apart into %d samples: %s", alone.trees, len(alone), problem)
+    apart = {"trees": alone.trees, "samples": len(alone), "why": problem}
+    return EncodedMixture(alone, encoder, stage.style), apart
+
+
+def _in_rows(
+    stage: StageSpec,
+    fitting: Fitting,
+    encoder: ConversationEncoder,
+    isolation: Isolation,
+    *,
+    seed: int,
+    processes: int,
+) -> Feed:
+    """Samples packed into rows, and the stage with its batch size in packs."""
+    assert stage.pack_length
     packs = plan_packs(
-        lengths.tokens,
-        lengths.images,
+        fitting.lengths.tokens,
+        fitting.lengths.images,
         capacity=stage.pack_length,
         max_images=stage.pack_images,
         seed=seed,
     )
     counted = stage_in_packs(stage, packs, processes)
     results = {"packs": len(packs), "fill": packs.fill, "packs_per_step": counted.batch_size}
-    in_rows = _with_an_image_for_all(PackCollator(isolation), processor, stage, processes)
-    return Feed(PackedMixture(samples, packs), in_rows, counted, fitting, results)
+    samples = EncodedMixture(fitting.mixture, encoder, stage.style)
+    collate = _with_an_image_for_all(PackCollator(isolation), encoder.processor, stage, processes)
+    return Feed(PackedMixture(samples, packs), collate, counted, fitting, results)
 
 
 def _holds_trees(mixture: Mixture) -> bool:
