@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from vila2.data.layers import ReadLayer
 from vila2.data.shards import ShardDataset
 from vila2.errors import RecipeError, RunError
-from vila2.nearest import did_you_mean
+from vila2.recipe.file.part_settings import checked_part, with_overrides
 from vila2.recipe.file.recipe_file import load_recipe
-from vila2.recipe.file.yaml import read_setting
 from vila2.recipe.parts.specialists import MergeSpec
 from vila2.run.finding import open_described
 
@@ -51,22 +48,10 @@ def merge_settings(start: MergeSpec, overrides: Sequence[str], layers: Mapping[s
         RecipeError: a setting that does not exist, an invalid value, or an ambiguous base.
     """
     values = start.model_dump(exclude=set() if start.base in layers else {"base"})
-    for override in overrides:
-        name, equals, text = override.partition("=")
-        if not equals or name not in MergeSpec.model_fields:
-            raise RecipeError(
-                f"--set {override}: no such setting", hint=did_you_mean(name, MergeSpec.model_fields)
-            )
-        values[name] = read_setting(text, where=f"--set {override}").value
+    values = with_overrides(MergeSpec, values, overrides)
     if "base" not in values:
         values["base"] = _base(layers)
-    try:
-        return MergeSpec.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RecipeError(
-            f"--set {first['loc'][0]}: {first['msg']}", hint="see `MergeSpec` in the recipe"
-        ) from error
+    return checked_part(MergeSpec, values, hint="docs/recipes.md describes the settings of `merge`")
 
 
 def _base(layers: Mapping[str, ReadLayer]) -> str | None:

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from pydantic import ValidationError
-
 from vila2.caption.caption_job import describe_settings
 from vila2.caption.recaption import check_layer, recaption
 from vila2.data.annotations import Annotation
@@ -18,14 +16,14 @@ from vila2.data.layers import Layer
 from vila2.data.sample import Sample, Turn
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import Engine, GenerationSettings, Request
-from vila2.errors import DataError, PluginError, RecipeError, RunError
+from vila2.errors import DataError, PluginError, RunError
 from vila2.evaluate.held_out import read_answer, scheme_of_engine
 from vila2.nearest import did_you_mean
 from vila2.plugin.contract import Parsed
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, listed, load_reference
 from vila2.progress import Progress
-from vila2.recipe.file.yaml import read_setting
+from vila2.recipe.file.part_settings import checked_part, with_overrides
 from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.run.step_files import StepResult
 from vila2.specialist.made import MadeSpecialist
@@ -173,21 +171,8 @@ def annotate_settings(specialist: MadeSpecialist, overrides: Sequence[str]) -> A
     Raises:
         RecipeError: a setting does not exist, or does not take the value.
     """
-    values = dict(specialist.provenance["annotate"])
-    for override in overrides:
-        name, equals, text = override.partition("=")
-        if not equals or name not in AnnotateSpec.model_fields:
-            raise RecipeError(
-                f"--set {override}: no such setting", hint=did_you_mean(name, AnnotateSpec.model_fields)
-            )
-        values[name] = read_setting(text, where=f"--set {override}").value
-    try:
-        return AnnotateSpec.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RecipeError(
-            f"--set {first['loc'][0]}: {first['msg']}", hint="see the plugin's recipe"
-        ) from error
+    values = with_overrides(AnnotateSpec, specialist.provenance["annotate"], overrides)
+    return checked_part(AnnotateSpec, values, hint="see the plugin's recipe")
 
 
 def find_dataset(origin: Origin, name: str | None) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vila2.studies.cycle_base import CycleSize
+from vila2.studies.cycle_base import MINIATURE, CycleSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,7 @@ def base_recipe(size: Size, seed: int) -> dict[str, Any]:
         "name": f"studies-{size.name}",
         "seed": seed,
         "data": _data(size, seed),
-        "model": {
-            "vision": "builtin:world/vision",
-            "language": "builtin:world/language",
-            "vision_feature_layer": -1,
-        },
+        "model": MINIATURE,
         "stages": {
             "align": {"mixture": [{"dataset": "pairs"}], "learning_rate": 2e-3, "batch_size": 16},
             "pretrain": {"mixture": [{"dataset": "documents"}], "learning_rate": 1e-3, "batch_size": 4},

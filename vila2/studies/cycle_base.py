@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+#: The ``model`` of all studies, as a recipe says it.
+MINIATURE = {
+    "vision": "builtin:world/vision",
+    "language": "builtin:world/language",
+    "vision_feature_layer": -1,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class CycleSize:
@@ -34,11 +41,7 @@ def cycle_recipe(size: CycleSize, seed: int) -> dict[str, Any]:
         "name": "vila2-tables",
         "seed": seed,
         "data": _data(size, seed),
-        "model": {
-            "vision": "builtin:world/vision",
-            "language": "builtin:world/language",
-            "vision_feature_layer": -1,
-        },
+        "model": MINIATURE,
         "stages": {
             "align": {"mixture": [{"dataset": "pretrain"}], "learning_rate": 2e-3, "batch_size": 16},
             # The style of SFT: what the model learns from conversations in another style is lost to SFT.
