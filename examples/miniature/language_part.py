@@ -187,6 +187,25 @@ def answer_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     return (losses * weights).sum() / weights.sum()
 
 
+@torch.no_grad()
+def set_letters_apart(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Move the letters' vectors as far apart as those of the words for shapes, colors and sizes.
+
+    A model that cannot spell says every letter equally often. So its letters share nearly one vector, and then
+    there is hardly anything left by which spelling could be learned. A letter has one direction, at the
+    beginning of a word and inside it. What the letters of a group have in common stays.
+    """
+    vectors = model.get_input_embeddings().weight
+    told = [word for name, group in _WORDS.items() if name != "letter" for word in group]
+    words = vectors[tokenizer.convert_tokens_to_ids(told)]
+    length = (words - words.mean(0)).norm(dim=1).mean()
+    letters = _WORDS["letter"]
+    own = torch.linalg.qr(torch.randn(vectors.shape[1], len(letters)))[0].T
+    for form in ("{}", "##{}"):
+        ids = tokenizer.convert_tokens_to_ids([form.format(letter) for letter in letters])
+        vectors[ids] = vectors[ids].mean(0) + length * own
+
+
 def _pupil(tokenizer: PreTrainedTokenizerFast, start: Path | None) -> tuple[LlamaForCausalLM, ToldImage, int]:
     """The model to teach, its told image, and the number of steps that train the told image alone.
 
@@ -210,7 +229,7 @@ def _pupil(tokenizer: PreTrainedTokenizerFast, start: Path | None) -> tuple[Llam
 
 def make_language(
     out: Path, minutes: float, seed: int = 0, start: Path | None = None, captions: float = 0.2,
-    size: int = 24, rate: float = 1e-3, focus: str | None = None,
+    size: int = 24, rate: float = 1e-3, focus: str | None = None, letters_apart: bool = False,
 ) -> None:  # fmt: skip
     """Train the language model for ``minutes`` and write it to ``out`` in Hugging Face form, fp16.
 
@@ -218,10 +237,13 @@ def make_language(
         start: a folder that an earlier call wrote, to go on from it; None begins from random weights.
         captions: share of steps spent on descriptions, the others are spent on questions.
         focus: a kind of question to ask nearly alone, see ``lesson``.
+        letters_apart: whether the letters' vectors are moved apart before, see ``set_letters_apart``.
     """
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()
     model, told, alone = _pupil(tokenizer, start)
+    if letters_apart:
+        set_letters_apart(model, tokenizer)
     parameters = [*model.parameters(), *told.parameters()]
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
     optimiser = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.02)
@@ -246,7 +268,8 @@ def make_language(
         earlier = json.loads((start / "teaching.json").read_text()) if start is not None else None
         record = {
             "scenes": step * size, "steps": step, "batch": size, "minutes": minutes, "seed": seed,
-            "rate": rate, "captions": captions, "focus": focus, "told_scene_accuracy": scores,
+            "rate": rate, "captions": captions, "focus": focus,
+            "letters_apart": letters_apart, "told_scene_accuracy": scores,
             "after": earlier,
         }  # fmt: skip
         (out / "teaching.json").write_text(json.dumps(record, indent=2) + "\n")

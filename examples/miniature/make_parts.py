@@ -39,6 +39,9 @@ def main() -> None:
     parser.add_argument(
         "--focus", choices=KINDS, help="language: ask this kind nearly alone, off its plateau"
     )
+    parser.add_argument(
+        "--letters-apart", action="store_true", help="language: move the letters' vectors apart before"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     out = options.out or PARTS / options.part
@@ -54,6 +57,7 @@ def main() -> None:
             options.batch,
             options.rate,
             options.focus,
+            options.letters_apart,
         )
 
 

@@ -1,6 +1,7 @@
 """A run made before steps had declared names: it is found finished, and nothing of it is done again.
 
 ``fixtures/run-of-0609ffc.tar.xz`` was made at that commit from the recipe below, with a step of every kind.
+Its projector was that time's default, which hands image tokens over column by column.
 Weights and shards that a finished run does not read are left out.
 """
 
@@ -30,7 +31,7 @@ def old(tmp_path) -> Path:
 
 
 def test_nothing_of_an_old_run_is_done_again(old, recipe_file):
-    recipe = load_recipe(recipe_file, [f"controls={json.dumps(CONTROLS)}"])
+    recipe = load_recipe(recipe_file, [f"controls={json.dumps(CONTROLS)}", "model.projector=mlp_downsample"])
     planned = run_recipe(recipe, old, dry_run=True, progress=Board())["plan"]
     assert {step.state for step in planned} == {"done"}
     before = {path: path.stat().st_mtime_ns for path in old.glob("steps/*/done.json")}

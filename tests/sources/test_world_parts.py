@@ -101,3 +101,23 @@ def test_the_language_model_speaks_of_the_world(tokenizer):
     with torch.no_grad():
         after_colour = tokenizer.decode(model(**told).logits[0, -1].argmax())
     assert after_colour in ("cube", "ball", "cylinder", "cone", "diamond")
+
+
+def test_the_language_part_reads_images_row_by_row(monkeypatch, tokenizer):
+    """It was told of images in this order, and is lost when their rows and columns are exchanged."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples/miniature"))
+    from language_part import TOLD_IMAGE, ToldImage, exam
+    from safetensors.torch import load_model
+
+    class Transposed(ToldImage):
+        def forward(self, cells, embedding):
+            return super().forward(cells, embedding).unflatten(1, (6, 6)).transpose(1, 2).flatten(1, 2)
+
+    model = AutoModelForCausalLM.from_pretrained(PARTS / "language")
+    scores = []
+    for kind in (ToldImage, Transposed):
+        told = kind(tokenizer, model.config.hidden_size)
+        load_model(told, PARTS / "language" / TOLD_IMAGE)
+        scores.append(exam(model, told, tokenizer, 80))
+    rows, columns = scores
+    assert rows["closest"] > columns["closest"] + 0.15 and rows["count"] > 0.9 > columns["count"]

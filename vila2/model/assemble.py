@@ -40,7 +40,7 @@ def assemble(
     vision: str | Path,
     language: str | Path,
     *,
-    projector: str = "mlp_downsample",
+    projector: str = "mlp_downsample_2x2_fix",
     vision_feature_layer: int = -2,
     max_tiles: int = 1,
     s2_scales: Sequence[int] = (1,),

@@ -19,7 +19,7 @@ class Vila2Config(PreTrainedConfig):
     Attributes:
         vision_config: configuration of any vision tower that has ``image_size`` and ``patch_size``.
         text_config: configuration of any causal language model.
-        projector: name in :data:`vila2.model.projectors.PROJECTORS`.
+        projector: name in :data:`vila2.model.projectors.PROJECTORS`; every saved model names its own.
         vision_feature_layer: hidden state of the tower that the projector reads. 0 is the embedding, -2 the
             output of the last layer but one (VILA), -1 the tower's own output, after its last norm.
         image_size: height and width in pixels of an image, or of its tiles, as the processor makes them; None
@@ -41,7 +41,7 @@ class Vila2Config(PreTrainedConfig):
 
     vision_config: dict[str, Any] | PreTrainedConfig | None = None
     text_config: dict[str, Any] | PreTrainedConfig | None = None
-    projector: str = "mlp_downsample"
+    projector: str = "mlp_downsample_2x2_fix"
     vision_feature_layer: int = -2
     image_size: list[int] | tuple[int, ...] | None = None
     max_tiles: int = 1

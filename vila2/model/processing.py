@@ -62,7 +62,7 @@ class Vila2Processor(ProcessorMixin):
         tokenizer: Any = None,
         chat_template: str | None = None,
         patch_size: int | list[int] = 14,
-        projector: str = "mlp_downsample",
+        projector: str = "mlp_downsample_2x2_fix",
         image_token: str = IMAGE_TOKEN,
         image_size: int | list[int] | tuple[int, ...] | None = None,
         max_tiles: int = 1,

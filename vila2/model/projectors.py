@@ -74,7 +74,11 @@ class Transformer(Projector):
 
 
 class MlpDownsample2x2(Projector):
-    """Joins blocks of 2x2 patches, then applies an MLP: a quarter of the tokens, row by row (NVILA)."""
+    """Joins blocks of 2x2 patches, then applies an MLP: a quarter of the tokens, row by row (NVILA).
+
+    The default of a recipe. An odd side is padded with zeros: 27x27 patches of 384 px at patch size 14 become
+    14x14 = 196 tokens.
+    """
 
     side = 2
     by_column = False
@@ -95,12 +99,13 @@ class MlpDownsample2x2(Projector):
 
 
 class MlpDownsample(MlpDownsample2x2):
-    """Does the same, with the tokens column by column (VILA², section 3; VILA-1.5).
+    """Does the same, with the tokens column by column, as VILA-1.5's code does by mistake.
 
-    An odd side is padded with zeros: 27x27 patches of 384 px at patch size 14 become 14x14 = 196 tokens.
+    Its published checkpoints were trained with this order, so a converted one keeps it. A language model that
+    has learned to read an image row by row reads it transposed through this projector.
     """
 
-    by_column = True  # as in VILA-1.5's code, with which its published checkpoints were trained
+    by_column = True
 
 
 class MlpDownsample3x3(MlpDownsample2x2):

@@ -53,11 +53,12 @@ class ModelSpec(Part):
         "mlp_downsample_3x3_fix",
         "transformer",
     ] = Field(
-        default="mlp_downsample",
-        description="Kind of the projector. `linear`: one layer. `mlp2x_gelu`: two layers. `mlp_downsample`: "
-        "joins 2x2 patches, then two layers; the tokens stand column by column, as in VILA-1.5. "
-        "`mlp_downsample_2x2_fix`: the same row by row, as in NVILA. `mlp_downsample_3x3_fix`: joins 3x3 "
-        "patches, then three layers. `transformer`: a Transformer block, then one layer",
+        default="mlp_downsample_2x2_fix",
+        description="Kind of the projector. `linear`: one layer. `mlp2x_gelu`: two layers. "
+        "`mlp_downsample_2x2_fix`: joins 2x2 patches, then two layers; the tokens stand row by row, as in "
+        "NVILA. `mlp_downsample`: the same column by column, as in VILA-1.5's published checkpoints. "
+        "`mlp_downsample_3x3_fix`: joins 3x3 patches, then three layers. `transformer`: a Transformer block, "
+        "then one layer",
     )
     vision_feature_layer: Whole = Field(
         default=-2,
