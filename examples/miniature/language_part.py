@@ -191,8 +191,8 @@ def answer_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
 def set_letters_apart(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
     """Move the letters' vectors as far apart as those of the words for shapes, colors and sizes.
 
-    A model that cannot spell says every letter equally often. So its letters share nearly one vector, and then
-    there is hardly anything left by which spelling could be learned. A letter has one direction, at the
+    A model that cannot spell says every letter equally often. So its letters share nearly one vector, and
+    there is hardly anything left by which spelling could be learned. A letter gets one direction, at the
     beginning of a word and inside it. What the letters of a group have in common stays.
     """
     vectors = model.get_input_embeddings().weight

@@ -36,9 +36,7 @@ def banded(size: int, top: int, height: int, *, upright: bool = False) -> Image.
 def strength(model, processor, picture: Image.Image) -> Iterator[torch.Tensor]:
     """How much a picture changes each token of a plain one, as [rows, columns] read row by row."""
     plain = banded(picture.width, 0, 0)
-    for seen, nothing in zip(
-        shown(model, processor, picture), shown(model, processor, plain), strict=True
-    ):
+    for seen, nothing in zip(shown(model, processor, picture), shown(model, processor, plain), strict=True):
         across = round(len(seen) ** 0.5)
         yield (seen - nothing).norm(dim=-1).view(across, across)
 
