@@ -119,11 +119,11 @@ def test_whatever_can_not_be_taken_is_named_and_counted(tmp_path, pair, picture)
     assert info.rejected == {
         "bad-json": 1,
         "bad-key": 1,
+        "bad-place": 1,
         "corrupt-image": 1,
         "duplicate-key": 1,
         "image-mismatch": 2,
         "missing-text": 3,
-        "not-json": 1,
         "not-unicode": 2,
     }
     lines = rejects(tmp_path)

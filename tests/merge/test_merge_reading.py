@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 from vila2.claims.names import Vocabulary, agree, clash, name_of
 from vila2.claims.reading import read_claims
 from vila2.data.claims import Claim
+from vila2.data.coordinates import CoordinateScheme
 from vila2.data.sample import BoxPart, TextPart
 from vila2.merge.answer_sentences import Sentence, joined, sentences_of, without_coordinates
 from vila2.merge.judging import judged, verdict_of
@@ -314,9 +315,27 @@ def test_claims_are_found_again_where_a_parser_took_something_out():
     assert [[c.subject for c in one.claims] for one in answer] == [[], ["dog"]]
 
 
-def test_a_claim_of_words_that_are_gone_is_every_sentences():
-    (answer,) = sentences_of([[TextPart("One. Two.")]], "xxxxx yyyyy", [Claim("object", 0, 5, "unverified")])
-    assert [len(one.claims) for one in answer] == [1, 1]
+@pytest.mark.parametrize(("word", "sentence"), [("cube", 0), ("seven", 1), ("dog", 1), ("cat", 2)])
+def test_a_claim_belongs_to_the_sentence_of_its_span_and_to_no_other(word, sentence):
+    """Also where the parser took its words out, as it did with "seven"."""
+    said = "A cube stands here. There are seven a dog. A cat sleeps."
+    claim = Claim("object", said.index(word), said.index(word) + len(word), "unverified", subject=word)
+    (answer,) = sentences_of([[TextPart(said.replace("seven ", ""))]], said, [claim])
+    assert [len(one.claims) for one in answer] == [int(number == sentence) for number in range(3)]
+
+
+@given(
+    st.data(), st.lists(st.sampled_from(["A cat.", "One dog! ", "Two? ", "[0.1,0.2,0.3,0.4] "]), min_size=1)
+)
+def test_every_claim_is_in_one_sentence_whatever_the_parser_left(data, pieces):
+    said = " ".join(pieces)
+    left = " ".join(piece for piece in pieces if data.draw(st.booleans()))
+    start = data.draw(st.integers(0, len(said)))
+    claim = Claim("object", start, data.draw(st.integers(start, len(said))), "unverified")
+    (answer,) = sentences_of([CoordinateScheme().to_parts(left)], said, [claim])
+    held = [(one, found) for one in answer for found in one.claims]
+    assert len(held) == bool(answer)
+    assert all(0 <= found.start <= found.end <= len(one.text) for one, found in held)
 
 
 PIECES = st.lists(

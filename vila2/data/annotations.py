@@ -21,6 +21,7 @@ Status = Literal["ok", "empty", "refusal", "truncated", "repetition", "contradic
 STATUSES: tuple[Status, ...] = get_args(Status)
 _PLAIN = ("key", "prompt", "text", "status", "detail", "tokens")
 _NESTED = ("turns", "claims")
+_LATER = ("mark",)  # a column only where a row has a value
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Annotation:
         tokens: number of generated tokens; 0 where unknown.
         turns: the exchanges themselves, where they are more than ``prompt`` and ``text``.
         claims: statements of the text as a specialist's parser read them; spans count characters of ``text``.
+        mark: status that the answer had before a parser gave it another; None where it gave none.
 
     Raises:
         DataError: the status is unknown, or an annotation without text is "ok".
@@ -49,6 +51,7 @@ class Annotation:
     tokens: int = 0
     turns: tuple[Turn, ...] | None = None
     claims: tuple[Claim, ...] = ()
+    mark: Status | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Gives the annotation as JSON values; turns and claims stand only where there are any."""
@@ -57,6 +60,8 @@ class Annotation:
             data["turns"] = [turn.to_json() for turn in self.turns]
         if self.claims:
             data["claims"] = [asdict(claim) for claim in self.claims]
+        if self.mark is not None:
+            data["mark"] = self.mark
         return data
 
     @classmethod
@@ -70,14 +75,15 @@ class Annotation:
         parsed = None if turns is None else tuple(map(Turn.from_json, turns))
         claims = tuple(map(_claim, data.get("claims") or ()))
         said = data["key"], data["prompt"], data["text"], data["status"], data["detail"], data["tokens"]
-        return cls(*said, parsed, claims)
+        return cls(*said, parsed, claims, data.get("mark"))
 
     def __post_init__(self) -> None:
-        if self.status not in STATUSES:
-            raise DataError(
-                f"{self.key}: unknown status {self.status!r} of an annotation",
-                hint=f"use one of {', '.join(STATUSES)}",
-            )
+        for status in (self.status, self.mark or "ok"):
+            if status not in STATUSES:
+                raise DataError(
+                    f"{self.key}: unknown status {status!r} of an annotation",
+                    hint=f"use one of {', '.join(STATUSES)}",
+                )
         if self.status == "ok" and not (self.text.strip() or self.turns):
             raise DataError(f"{self.key}: an annotation without text cannot be ok", hint="mark it as empty")
 
@@ -136,6 +142,9 @@ def to_table(rows: Sequence[Annotation]) -> pa.Table:
     for name in _NESTED:
         texts = [json.dumps(value[name]) if name in value else None for value in values]
         columns[name] = pa.array(texts, pa.string())
+    for name in _LATER:
+        if any(name in value for value in values):
+            columns[name] = pa.array([value.get(name) for value in values], pa.string())
     return pa.table(columns)
 
 
@@ -161,7 +170,7 @@ def read_rows(path: Path) -> Iterator[Annotation]:
 def _present(path: Path) -> list[str]:
     import pyarrow.parquet as pq
 
-    return [name for name in _NESTED if name in pq.read_schema(path).names]
+    return [name for name in (*_NESTED, *_LATER) if name in pq.read_schema(path).names]
 
 
 def _claim(data: Mapping[str, Any]) -> Claim:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+#: How far float arithmetic may push a coordinate out of the image.
+ROUNDING = 1e-6
+
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
@@ -16,3 +22,23 @@ def iou(a: Box, b: Box) -> float:
     inter = area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
     union = area(a) + area(b) - inter
     return inter / union if union > 0 else 0.0
+
+
+def place_fault(place: Sequence[object], arity: int) -> str:
+    """Says why a place cannot be drawn in an image; "" where it can.
+
+    Args:
+        place: numbers of a box (xmin, ymin, xmax, ymax) or of a point (x, y), in unit coordinates.
+        arity: number of numbers that there must be: 4 for a box, 2 for a point.
+    """
+    called = "box" if arity == 4 else "point"
+    if not isinstance(place, Sequence) or isinstance(place, str | bytes):
+        return f"a {called} of {place!r} instead of {arity} numbers"
+    values = [one for one in place if isinstance(one, int | float) and not isinstance(one, bool)]
+    if len(place) != arity or len(values) != arity:
+        return f"a {called} of {list(place)} instead of {arity} numbers"
+    if not all(math.isfinite(one) and -ROUNDING <= one <= 1 + ROUNDING for one in values):
+        return f"{called} {tuple(place)} is not within the image"
+    if arity == 4 and (values[0] > values[2] or values[1] > values[3]):
+        return f"box {tuple(place)} has swapped corners"
+    return ""

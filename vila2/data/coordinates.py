@@ -13,14 +13,13 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from vila2.data.boxes import Box, Point
+from vila2.data.boxes import ROUNDING, Box, Point, place_fault
 from vila2.data.coordinate_text import Written, number_template, written_lists, written_tokens
 from vila2.data.sample import BoxPart, Part, PointPart, TextPart
 from vila2.errors import DataError
 
 Status = Literal["ok", "swapped", "out-of-range", "degenerate", "wrong-arity"]
 Size = tuple[int, int]  # width and height of the original image in pixels
-_ROUNDING = 1e-6  # how far float arithmetic may push a coordinate out of the image
 _Number = TypeVar("_Number", bound=float)
 
 
@@ -204,12 +203,8 @@ class CoordinateScheme:
 
     def _numbers(self, place: Box | Point, size: Size | None) -> Sequence[float]:
         """Converts a box or point to the numbers that are written, in the scheme's order."""
-        if not all(-_ROUNDING <= value <= 1 + _ROUNDING for value in place):
-            raise DataError(
-                f"{tuple(place)} is not within the image", hint="give unit coordinates of the original image"
-            )
-        if len(place) == 4 and (place[0] > place[2] or place[1] > place[3]):
-            raise DataError(f"box {tuple(place)} has swapped corners", hint="give (xmin, ymin, xmax, ymax)")
+        if fault := place_fault(place, 2 if len(place) == 2 else 4):
+            raise DataError(fault, hint="give (xmin, ymin, xmax, ymax), or (x, y), from 0 to 1")
         scale, shift = self._frame(size)
         framed = [min(max(value, 0.0), 1.0) * scale[n % 2] + shift[n % 2] for n, value in enumerate(place)]
         if self.in_bins:
@@ -244,7 +239,7 @@ class CoordinateScheme:
         for n, value in enumerate(self._reorder(values)):
             unit = (value - shift[n % 2]) / scale[n % 2]
             # The center of a bin may lie half a step beyond the edge of a padded image.
-            slack = self.half_step / scale[n % 2] + _ROUNDING if self.frame == "padded" else 0.0
+            slack = self.half_step / scale[n % 2] + ROUNDING if self.frame == "padded" else 0.0
             if not -slack <= unit <= 1 + slack:
                 return None, "out-of-range"
             place.append(min(max(unit, 0.0), 1.0))

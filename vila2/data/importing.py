@@ -21,7 +21,7 @@ from vila2.data.images import UnknownFormat, decode_image, image_extension
 from vila2.data.locks import hold_folder
 from vila2.data.plain_meta import plain_meta
 from vila2.data.rejects import Reject
-from vila2.data.sample import ImagePart, Sample
+from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, part_fault
 from vila2.data.shard_writer import ShardInfo, ShardWriter
 from vila2.data.tar_sample import has_text, pack_sample, says_something
 from vila2.errors import DataError
@@ -89,9 +89,10 @@ def write_dataset(
     """Writes samples as a dataset, in their order, with only a few of them in memory at a time.
 
     Every image is decoded once. What cannot be taken (a :class:`Reject` of the source, a corrupt image, a
-    missing text, a key that was there before) goes to rejected.jsonl with its reason; nothing takes its
-    place. Equal samples give equal bytes. What an interrupted call left behind is thrown away and written
-    again. A finished dataset in the folder stays as it is until the new one is complete.
+    missing text, a box that does not lie in the image, a key that was there before) goes to rejected.jsonl
+    with its reason; nothing takes its place. Equal samples give equal bytes. What an interrupted call left
+    behind is thrown away and written again. A finished dataset in the folder stays as it is until the new
+    one is complete.
 
     Args:
         folder: folder of the dataset.
@@ -318,6 +319,9 @@ def _check(sample: Sample) -> Packed | Reject:
         return reject("bad-key", "a key must not be empty or hold a NUL character")
     if not sample.turns or not (sample.images or has_text(sample)):
         return reject("missing-text", "nothing to train on and no image to describe")
+    for part in (part for turn in sample.turns for part in turn.parts):
+        if fault := part_fault(part):
+            return reject("bad-place" if isinstance(part, BoxPart | PointPart) else "bad-part", fault)
     for turn in sample.turns:
         if turn.role == "assistant" and not says_something(turn):
             return reject("missing-text", "an assistant turn is empty")

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from vila2.data.boxes import Box, Point
+from vila2.data.boxes import Box, Point, place_fault
 from vila2.errors import DataError
 
 Role = Literal["system", "user", "assistant"]
@@ -152,6 +152,20 @@ class Sample:
     def with_turns(self, turns: tuple[Turn, ...]) -> Sample:
         """Copies the sample with another conversation."""
         return replace(self, turns=turns)
+
+
+def part_fault(part: object) -> str:
+    """Says what is wrong with a part: an unknown type, or a place that no image holds; "" for nothing."""
+    match part:
+        case BoxPart(box):
+            return place_fault(box, 4)
+        case PointPart(point):
+            return place_fault(point, 2)
+        case TextPart(text):
+            return "" if isinstance(text, str) else f"a text of {text!r}"
+        case ImagePart(index):
+            return "" if isinstance(index, int) and index >= 0 else f"an image of number {index!r}"
+    return f"{part!r} is no part"
 
 
 def user(*parts: str | Part, source: str = "original", branch: int = 0) -> Turn:

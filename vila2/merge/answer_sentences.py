@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
@@ -15,6 +15,7 @@ from vila2.data.sample import BoxPart, Part, PointPart, TextPart
 
 #: Stands for a box or a point: no other text holds it, and it is no word, digit or full stop.
 _PLACE = "\ufffc"
+Span = tuple[int, int]
 _SCHEMES = (CoordinateScheme("text"), CoordinateScheme("tokens"))
 
 
@@ -91,8 +92,8 @@ def sentences_of(
     Args:
         answers: parts of each answer.
         said: the same answers as they were generated, in which the spans of ``claims`` are.
-        claims: claims of the answers. One that cannot be located goes to every sentence: if it is wrong, none
-            may stay.
+        claims: claims of the answers. Each goes to the one sentence that its span lies in. Where a parser
+            took the span's words out, that is the sentence in whose place they stood.
     """
     flats = [_flat(parts) for parts in answers]
     flat = "\n".join(text for text, _ in flats)
@@ -107,29 +108,21 @@ def sentences_of(
     return found
 
 
-def _held(
-    claims: Sequence[Claim], spans: Sequence[tuple[int, int]], moved: Callable[[int], int | None]
-) -> list[list[Claim]]:
-    """The claims of every sentence, with spans in it; a claim over two sentences goes to the first."""
+def _held(claims: Sequence[Claim], spans: Sequence[Span], moved: Callable[[Span], Span]) -> list[list[Claim]]:
+    """The claims of every sentence, with spans in it. A claim goes to the sentence that holds most of it."""
     held: list[list[Claim]] = [[] for _ in spans]
-    for claim in claims:
-        start, end = moved(claim.start), moved(claim.end)
-        located = None if start is None or end is None else _first_overlap(spans, start, end)
-        if located is None:
-            for number, (a, b) in enumerate(spans):
-                held[number].append(replace(claim, start=0, end=b - a))
-        else:
-            number, start, end = located
-            held[number].append(replace(claim, start=start, end=end))
+    for claim in claims if spans else ():
+        span = moved((claim.start, claim.end))
+        number = max(range(len(spans)), key=lambda number: _overlap(spans[number], span))
+        first, last = spans[number]
+        start, end = (min(max(place, first), last) - first for place in span)
+        held[number].append(replace(claim, start=start, end=end))
     return held
 
 
-def _first_overlap(spans: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int, int] | None:
-    """The number of the first span that a range overlaps, and the range in it; None where there is none."""
-    for number, (a, b) in enumerate(spans):
-        if a < end and start < b:
-            return number, max(start, a) - a, min(end, b) - a
-    return None
+def _overlap(one: Span, other: Span) -> int:
+    """The length that two spans share; where they share nothing, the gap between them, below zero."""
+    return min(one[1], other[1]) - max(one[0], other[0])
 
 
 def with_claims(sentence: Sentence, claims: Sequence[Claim]) -> Sentence:
@@ -180,16 +173,19 @@ def _in_text(parts: Sequence[Part], claims: Sequence[Claim]) -> tuple[Claim, ...
     return tuple(replace(one, start=shown_before(one.start), end=shown_before(one.end)) for one in claims)
 
 
-def _mover(said: str, flat: str) -> Callable[[int], int | None]:
-    """Maps a character's place in an answer as it was generated to its place in the flat text, or to None."""
-    spans = {(one.start, one.end) for scheme in _SCHEMES for one in scheme.parse(said) if one.status == "ok"}
-    spans |= {
+def _mover(said: str, flat: str) -> Callable[[Span], Span]:
+    """Maps a span in an answer as it was generated to one in the flat text.
+
+    Of a span that a parser took out, nothing is left but the place where it was.
+    """
+    found = {(one.start, one.end) for scheme in _SCHEMES for one in scheme.parse(said) if one.status == "ok"}
+    found |= {
         (one.start, one.end) for scheme in _SCHEMES for one in scheme.parse_points(said) if one.status == "ok"
     }
     pieces: list[str] = []
-    origin: list[int] = []
+    origin: list[int] = []  # where each character of the spoken text stands in the answer
     place = 0
-    for start, end in sorted(spans):
+    for start, end in sorted(found):
         pieces += [said[place:start], _PLACE]
         origin += [*range(place, start), start]
         place = end
@@ -200,10 +196,18 @@ def _mover(said: str, flat: str) -> Callable[[int], int | None]:
     if spoken != flat:  # a parser took something out
         blocks = SequenceMatcher(None, spoken, flat, autojunk=False).get_matching_blocks()
 
-    def moved(at: int) -> int | None:
-        # The end of a claim may be the end of a coordinate, which is one character in the flat text.
-        index = next((n for n, place in enumerate(origin) if place >= at), len(spoken))
-        found = [(a, b, size) for a, b, size in blocks if a <= index <= a + size and size]
-        return index - found[0][0] + found[0][1] if found else None
+    def moved(span: Span) -> Span:
+        # A coordinate is one character of the spoken text, wherever in it the span begins or ends.
+        start, end = bisect_right(origin, span[0]) - 1, bisect_left(origin, span[1])
+        left = [
+            (max(start, a) - a + b, min(end, a + size) - a + b)
+            for a, b, size in blocks
+            if max(start, a) < min(end, a + size)
+        ]
+        if left:
+            return left[0][0], left[-1][1]
+        before = [b + min(start - a, size) for a, b, size in blocks if size and a <= start]
+        place = before[-1] if before else 0
+        return place, place
 
     return moved

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from vila2.caption.caption_job import describe_settings
 from vila2.caption.recaption import check_layer, recaption
-from vila2.data.annotations import Annotation
-from vila2.data.claims import Claim
 from vila2.data.layers import Layer
-from vila2.data.sample import Sample, Turn
 from vila2.data.shards import ShardDataset
-from vila2.engine.protocol import Engine, GenerationSettings, Request
-from vila2.errors import DataError, PluginError, RunError
-from vila2.evaluate.held_out import read_answer, scheme_of_engine
+from vila2.engine.protocol import Engine, GenerationSettings
+from vila2.errors import RunError
+from vila2.evaluate.held_out import scheme_of_engine
 from vila2.nearest import did_you_mean
-from vila2.plugin.contract import Parsed
 from vila2.plugin.host import Host
-from vila2.plugin.references import call, listed, load_reference
+from vila2.plugin.references import load_reference
 from vila2.progress import Progress
 from vila2.recipe.file.part_settings import checked_part, with_overrides
 from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.run.step_files import StepResult
+from vila2.specialist.answer_reading import AnswerReader
 from vila2.specialist.made import MadeSpecialist
 from vila2.specialist.origin import Origin
 
@@ -79,10 +75,13 @@ def annotate_dataset(
 
     Raises:
         DataError: a layer of this name was begun with other settings.
-        PluginError: the parser fails, or returns something else than a ``Parsed``.
+        PluginError: the parser fails on too many answers (:mod:`vila2.specialist.answer_reading`).
     """
     spec = settings or specialist.annotate
     plugin, described = Host().plugin(specialist.plugin), Host().specialist(specialist.plugin)
+    images = len(dataset) if select is None else sum(map(select, dataset.keys()))
+    scheme = scheme_of_engine(engine)
+    reader = AnswerReader(specialist.plugin, scheme, images * (1 + len(spec.prompts)))
     return recaption(
         dataset,
         engine,
@@ -94,7 +93,7 @@ def annotate_dataset(
         seed=seed,
         batch_size=spec.batch_size,
         select=select,
-        read=answer_reader(engine, specialist.plugin),
+        read=reader,
         about={"plugin": {"name": plugin.name, "package": plugin.package, "version": plugin.version}},
         progress=progress,
     )
@@ -128,37 +127,6 @@ def _generation(spec: AnnotateSpec, seed: int) -> GenerationSettings:
         repetition_penalty=spec.repetition_penalty,
         seed=seed,
     )
-
-
-def answer_reader(engine: Engine, plugin: str) -> Callable[[Sample, Annotation], Annotation]:
-    """Returns a function that adds turns and claims to an answer, by a plugin's parser.
-
-    Args:
-        engine: engine that gives the answers.
-        plugin: name of the plugin.
-    """
-    of = f"{Host().plugin(plugin)}, parser"
-    parse = load_reference(Host().specialist(plugin).parser, of=of)
-    scheme = scheme_of_engine(engine)
-
-    def read(sample: Sample, row: Annotation) -> Annotation:
-        if row.status == "error":  # there is no answer
-            return row
-        request = Request(row.key, sample.images, row.prompt)
-        said = read_answer(scheme, sample, request, row.text, row.status)
-        about = f"{of}, on the answer about {row.key}"
-        parsed: Parsed = call(parse, said, of=about, gives=Parsed)
-        turns = listed(parsed.turns or (), Turn, of=about)
-        claims = listed(parsed.claims or (), Claim, of=about)
-        detail = parsed.detail or (row.detail if parsed.status == row.status else "")
-        try:
-            return replace(
-                row, status=parsed.status, detail=detail, turns=tuple(turns) or None, claims=tuple(claims)
-            )
-        except DataError as error:
-            raise PluginError(f"{about}: {error.what}", hint=error.hint) from error
-
-    return read
 
 
 def annotate_settings(specialist: MadeSpecialist, overrides: Sequence[str]) -> AnnotateSpec:
