@@ -115,12 +115,13 @@ def test_two_processes_train_as_one(inputs, tmp_path, changes):
 @pytest.mark.parametrize(
     ("zero", "changes"),
     [
-        (3, MIXED | ALL),
+        (3, MIXED),  # while one process sees a picture again, the other has a new one
+        pytest.param(3, MIXED | ALL, marks=pytest.mark.slow),
         pytest.param(2, MIXED | ALL, marks=pytest.mark.slow),
         pytest.param(2, LORA, marks=pytest.mark.slow),
         pytest.param(3, LORA, marks=pytest.mark.slow),
     ],
-    ids=["3-everything", "2-everything", "2-lora", "3-lora"],
+    ids=["3-frozen-tower", "3-everything", "2-everything", "2-lora", "3-lora"],
 )
 def test_deepspeed_trains_as_one_process_and_leaves_a_plain_model(inputs, tmp_path, zero, changes):
     alone = train(tmp_path / "one", inputs, 1, **changes)

@@ -101,9 +101,10 @@ def _train(folder: Path, settings: TrainSettings, inputs: Inputs, progress: Prog
     )
     mixture = fed.fitting.mixture
     frozen = frozen_modules(generalist.model, stage.train)
-    if "vision" not in stage.train:
-        remember_pictures(generalist.model)
     zero = zero_stage(stage, processes)
+    # Under ZeRO-3 all processes gather the tower's weights together, so none may skip what it has seen.
+    if "vision" not in stage.train and zero != 3:
+        remember_pictures(generalist.model)
     model, states = ready_to_learn(generalist.model, stage, seed=seed, name=settings.name, zero=zero)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     steps = optimizer_steps(len(fed.dataset), fed.stage)
