@@ -39,6 +39,7 @@ ORDER = (
     "evaluate",
     "judge",
     "merge",
+    "export",
     "specialist",
     "cycle",
     "studies",

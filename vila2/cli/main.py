@@ -16,6 +16,7 @@ from vila2.cli import (
     config,
     data,
     env,
+    export,
     judge,
     merge,
     model,
@@ -87,6 +88,7 @@ app.command()(specialize.specialize)
 app.command()(annotate.annotate)
 app.command()(judge.judge)
 app.command()(merge.merge)
+app.command()(export.export)
 app.command()(report.report)
 app.command()(reproduce.reproduce)
 app.command()(env.env)

@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vila2.errors import DataError
 
 if TYPE_CHECKING:
     from PIL import Image
+
+_Loaded = TypeVar("_Loaded")
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "jpg"),
@@ -196,6 +198,19 @@ def image_size(data: bytes, *, where: str) -> tuple[int, int]:
     return (image.height, image.width) if turned else (image.width, image.height)
 
 
+def is_upright(data: bytes, *, where: str) -> bool:
+    """Whether an image file shows its pixels as they are stored, without a rotation by the camera (EXIF).
+
+    Args:
+        data: content of an image file.
+        where: name of the file or key of the sample, for the error.
+
+    Raises:
+        DataError: the bytes are not an image.
+    """
+    return bool(_opened(data, where, _orientation) == 1)
+
+
 def image_data_uri(data: bytes) -> str:
     """Makes a data URI of an image for a web page; a format that browsers do not show is converted to PNG.
 
@@ -235,7 +250,7 @@ def open_image(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=_formats())
 
 
-def _opened(data: bytes, where: str, load: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _opened(data: bytes, where: str, load: Callable[[Image.Image], _Loaded]) -> _Loaded:
     """Opens an image, refuses one that is too large, and applies ``load`` to it."""
     from PIL import Image, UnidentifiedImageError
 

@@ -7,6 +7,7 @@ own beside the layer, ``fates/000000.parquet``, which any tool can query.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -116,3 +117,26 @@ def read_fates(folder: Path) -> Iterator[Fate]:
                 yield Fate(**row)
         except (pa.ArrowException, OSError, TypeError) as error:
             raise DataError(f"{path}: cannot be read ({error})", hint="merge again") from error
+
+
+def count_fates(folder: Path) -> dict[str, int]:
+    """Counts the sentences of a merged layer by their fate: "kept", or the reason why one was dropped.
+
+    Args:
+        folder: folder of the layer; one without fates counts nothing.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    counts: Counter[str] = Counter()
+    for path in sorted((folder / "fates").glob("[0-9]*.parquet")):
+        try:
+            table = pq.read_table(path, columns=["kept", "reason"], filters=[("sentence", ">=", 0)])
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{path}: cannot be read ({error})", hint="merge again") from error
+        kept, reasons = table.column("kept").to_pylist(), table.column("reason").to_pylist()
+        counts.update("kept" if stays else reason for stays, reason in zip(kept, reasons, strict=True))
+    return dict(counts)

@@ -1,0 +1,109 @@
+"""``vila2 export``: a dataset and its layers in the format of another trainer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vila2.cli.options import AsJson, Quiet, RunDataset, quoted, results_alone
+
+if TYPE_CHECKING:
+    from vila2.export.exporting import Exported
+
+
+def export(
+    place: Annotated[
+        Path,
+        typer.Argument(metavar="DATASET_OR_RUN", help="Folder of a dataset or of a run.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="Format: llava, sharegpt, trl, llama-factory, ms-swift, huggingface, webdataset, csv or "
+            "text.",
+            show_default=False,
+        ),
+    ],
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layer",
+            help="Layer to export, such as self-1, ocr or merged; by default the original text. May be "
+            "repeated: the exchanges of all of them follow each other.",
+            show_default=False,
+        ),
+    ] = None,
+    view: Annotated[
+        str, typer.Option("--view", help="View in place of --layer, such as 'tree(original,merged)'.")
+    ] = "",
+    dataset: RunDataset = None,
+    coordinates: Annotated[
+        str | None,
+        typer.Option(
+            "--coordinates",
+            help="How boxes and points are written: unit (default), thousandths, pixels, resized-pixels, "
+            "tokens or paligemma.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--for", help="Model whose coordinates are used: name on the hub, or folder."),
+    ] = None,
+    question: Annotated[str, typer.Option("--question", help="Question before texts that have none.")] = "",
+    license: Annotated[str, typer.Option("--license", help="License of the data, for the card.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier export.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a dataset and its layers as files that another trainer reads, with a card of their provenance.
+
+    OUT/left_out.jsonl names every row that the format cannot hold.
+    """
+    from vila2.data.layers import Layer
+    from vila2.data.views import View
+    from vila2.errors import DataError
+    from vila2.export.conventions import choose_convention
+    from vila2.export.exporting import default_view, export_dataset
+    from vila2.export.formats import find_format
+    from vila2.run.displays import live_progress
+    from vila2.run.finding import open_described
+
+    find_format(to)  # before the layers are read
+    if layer and view:
+        raise DataError("--layer and --view both choose texts", hint="give one of them")
+    shown = View.parse(view) if view else default_view(layer or [])
+    convention = choose_convention(coordinates, model)
+    opened, described = open_described(place, shown.layers, dataset)
+    layers = {name: found for name, found in described.items() if isinstance(found, Layer)}
+    with results_alone(), live_progress(quiet=quiet).task(f"export {to}", len(opened)) as task:
+        exported = export_dataset(
+            opened,
+            layers,
+            shown,
+            out,
+            to=to,
+            convention=convention,
+            question=question,
+            license=license,
+            replace_old=replace,
+            progress=task,
+        )
+    typer.echo(json.dumps(exported.to_json(), ensure_ascii=False) if as_json else _text(exported))
+
+
+def _text(exported: Exported) -> str:
+    lines = [
+        f"{quoted(exported.folder)}: {exported.rows} rows of {exported.samples} samples, {exported.view}"
+    ]
+    if exported.converted:
+        lines.append(f"{exported.converted} images were turned upright or written as PNG")
+    for title, counts in (("left out", exported.left_out), ("without a usable text", exported.dropped)):
+        if counts:
+            told = ", ".join(f"{reason} {count}" for reason, count in counts.items())
+            lines.append(f"{title}: {told}")
+    return "\n".join([*lines, f"open it: {exported.use}"])

@@ -1,0 +1,1 @@
+"""Export: a dataset and its layers as files that other trainers and tools read."""

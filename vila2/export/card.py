@@ -1,0 +1,152 @@
+"""The dataset card of an export: provenance, prompts, digests, licenses, and counts by status and fate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vila2.data.layers import Layer
+from vila2.merge.fates import count_fates
+
+if TYPE_CHECKING:
+    from vila2.export.exporting import Exported
+
+_SIZES = (
+    (10**3, "n<1K"),
+    (10**4, "1K<n<10K"),
+    (10**5, "10K<n<100K"),
+    (10**6, "100K<n<1M"),
+    (10**7, "1M<n<10M"),
+)
+_LONGEST = 300  # characters of a prompt
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """What is known of a layer's making.
+
+    Attributes:
+        name: name of the layer.
+        annotations: number of annotations.
+        statuses: number of annotations by status.
+        engine: engine that wrote it; "" where none did.
+        model: digest of the model.
+        plugin: plugin that asked and read, with package and version.
+        prompts: prompts that the annotator was given.
+        fates: for a merged layer, the number of sentences by fate: "kept", or why one was dropped.
+        license: license that the layer states.
+        digest: digest of the layer's content.
+    """
+
+    name: str
+    annotations: int
+    statuses: dict[str, int]
+    engine: str = ""
+    model: str = ""
+    plugin: str = ""
+    prompts: list[str] = field(default_factory=list)
+    fates: dict[str, int] = field(default_factory=dict)
+    license: str = ""
+    digest: str = ""
+
+
+def layer_facts(layer: Layer) -> LayerFacts:
+    """Collects what is known of a layer's making."""
+    info = layer.info
+    plugin = info.get("plugin") or {}
+    named = f"{plugin.get('package', '')} {plugin.get('version', '')}" if isinstance(plugin, dict) else plugin
+    return LayerFacts(
+        layer.name,
+        layer.count,
+        dict(layer.statuses),
+        str(info.get("engine") or ""),
+        str(info.get("digest") or ""),
+        str(named).strip(),
+        [str(prompt) for prompt in _listed(info.get("prompt_texts") or info.get("prompts"))],
+        count_fates(layer.folder),
+        str(info.get("license") or ""),
+        layer.digest,
+    )
+
+
+def card_text(exported: Exported, hub_files: str, license: str) -> str:
+    """Writes the card as Markdown with the hub's metadata in front.
+
+    Args:
+        exported: facts of the export.
+        hub_files: pattern of the files that the hub shows as a table; "" where it shows none.
+        license: license of the data; "" where it is not known.
+    """
+    from huggingface_hub import DatasetCardData
+
+    machine = any(layer.engine or layer.plugin for layer in exported.layers)
+    data = DatasetCardData(
+        license=license or None,
+        annotations_creators=["machine-generated"] if machine else None,
+        task_categories=["image-text-to-text"],
+        size_categories=[_size(exported.rows)],
+        tags=["vila2"],
+        configs=[{"config_name": "default", "data_files": hub_files}] if hub_files else None,
+    )
+    return f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(_body(exported, license)) + "\n"
+
+
+def _body(exported: Exported, license: str) -> list[str]:
+    lines = [
+        f"# {exported.dataset}: {exported.view}",
+        "",
+        f"{exported.rows} rows of {exported.samples} samples (`vila2 export --to {exported.format}`).",
+        "",
+        f"    {exported.use.replace(str(exported.folder), 'FOLDER')}",
+        "",
+        f"- Dataset `{exported.dataset}`, digest `{exported.digest[:16]}`.",
+        f"- License: {license or 'not stated'}.",
+        f"- Boxes and points: {_places(exported)}.",
+    ]
+    if exported.converted:
+        lines.append(f"- {exported.converted} images were turned upright or written as PNG.")
+    for title, counts in (("Left out", exported.left_out), ("Without a usable text", exported.dropped)):
+        if counts:
+            lines.append(
+                f"- {title}: {_told(counts)}." + (" See `left_out.jsonl`." if title == "Left out" else "")
+            )
+    for layer in exported.layers:
+        lines += ["", *_layer(layer)]
+    return lines
+
+
+def _places(exported: Exported) -> str:
+    if exported.format == "ms-swift":
+        return "`<bbox>` in the text, unit coordinates (`norm1`) in `objects`"
+    return f"`{exported.coordinates}`"
+
+
+def _layer(layer: LayerFacts) -> list[str]:
+    lines = [f"## Layer `{layer.name}`", "", f"- {layer.annotations} annotations: {_told(layer.statuses)}."]
+    if layer.engine:
+        lines.append(f"- Engine `{layer.engine}`, model digest `{layer.model[:16]}`.")
+    if layer.plugin:
+        lines.append(f"- Plugin {layer.plugin}.")
+    if layer.license:
+        lines.append(f"- License: {layer.license}.")
+    if layer.fates:
+        lines.append(f"- Sentences of the merge: {_told(layer.fates)}.")
+    lines.append(f"- Digest `{layer.digest[:16]}`.")
+    if layer.prompts:
+        lines += ["- Prompts:", *(f"  - {' '.join(prompt.split())[:_LONGEST]}" for prompt in layer.prompts)]
+    return lines
+
+
+def _told(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in Counter(counts).most_common()) or "none"
+
+
+def _size(rows: int) -> str:
+    return next((name for limit, name in _SIZES if rows < limit), "n>10M")
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else [value] if value else []
