@@ -11,7 +11,7 @@ import typer
 from vila2.cli.options import AsJson, Quiet, RunDataset, quoted, results_alone
 
 if TYPE_CHECKING:
-    from vila2.export.exporting import Exported
+    from vila2.export.facts import Exported
 
 
 def export(

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
-from vila2.data.layers import Layer
-from vila2.merge.fates import count_fates
-
-if TYPE_CHECKING:
-    from vila2.export.exporting import Exported
+from vila2.export.facts import Exported, LayerFacts
 
 _SIZES = (
     (10**3, "n<1K"),
@@ -20,54 +14,6 @@ _SIZES = (
     (10**7, "1M<n<10M"),
 )
 _LONGEST = 300  # characters of a prompt
-
-
-@dataclass(frozen=True, slots=True)
-class LayerFacts:
-    """What is known of a layer's making.
-
-    Attributes:
-        name: name of the layer.
-        annotations: number of annotations.
-        statuses: number of annotations by status.
-        engine: engine that wrote it; "" where none did.
-        model: digest of the model.
-        plugin: plugin that asked and read, with package and version.
-        prompts: prompts that the annotator was given.
-        fates: for a merged layer, the number of sentences by fate: "kept", or why one was dropped.
-        license: license that the layer states.
-        digest: digest of the layer's content.
-    """
-
-    name: str
-    annotations: int
-    statuses: dict[str, int]
-    engine: str = ""
-    model: str = ""
-    plugin: str = ""
-    prompts: list[str] = field(default_factory=list)
-    fates: dict[str, int] = field(default_factory=dict)
-    license: str = ""
-    digest: str = ""
-
-
-def layer_facts(layer: Layer) -> LayerFacts:
-    """Collects what is known of a layer's making."""
-    info = layer.info
-    plugin = info.get("plugin") or {}
-    named = f"{plugin.get('package', '')} {plugin.get('version', '')}" if isinstance(plugin, dict) else plugin
-    return LayerFacts(
-        layer.name,
-        layer.count,
-        dict(layer.statuses),
-        str(info.get("engine") or ""),
-        str(info.get("digest") or ""),
-        str(named).strip(),
-        [str(prompt) for prompt in _listed(info.get("prompt_texts") or info.get("prompts"))],
-        count_fates(layer.folder),
-        str(info.get("license") or ""),
-        layer.digest,
-    )
 
 
 def card_text(exported: Exported, hub_files: str, license: str) -> str:
@@ -144,9 +90,3 @@ def _told(counts: dict[str, int]) -> str:
 
 def _size(rows: int) -> str:
     return next((name for limit, name in _SIZES if rows < limit), "n>10M")
-
-
-def _listed(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, list | tuple) else [value] if value else []

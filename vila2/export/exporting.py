@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from vila2.data.atomic import sync_folder, write_json_atomic, write_text_atomic
 from vila2.data.layers import Layer
@@ -27,8 +26,9 @@ from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
 from vila2.errors import DataError
-from vila2.export.card import LayerFacts, card_text, layer_facts
+from vila2.export.card import card_text
 from vila2.export.conventions import Convention
+from vila2.export.facts import Exported, layer_facts
 from vila2.export.formats import find_format
 from vila2.export.image_files import readable_image
 from vila2.export.rows import rows_of
@@ -37,45 +37,6 @@ from vila2.progress import Task
 
 FACTS = "export.json"
 LEFT_OUT = "left_out.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What an export wrote.
-
-    Attributes:
-        folder: folder of the export.
-        format: name of the format.
-        view: view that made the conversations.
-        coordinates: name of the convention of places.
-        samples: number of samples that the view shows.
-        rows: number of rows written; a tree gives one for each branch.
-        left_out: number of rows or samples that were left out, by reason.
-        dropped: number of samples without a usable text, by the status of their annotation.
-        converted: number of images that were turned upright, or written in a format that others read.
-        dataset: name of the dataset.
-        digest: digest of the dataset.
-        layers: what is known of the layers.
-        use: how to open the export.
-    """
-
-    folder: Path
-    format: str
-    view: str
-    coordinates: str
-    samples: int
-    rows: int
-    left_out: dict[str, int]
-    dropped: dict[str, int]
-    converted: int
-    dataset: str
-    digest: str
-    layers: list[LayerFacts]
-    use: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Gives the facts as JSON values."""
-        return asdict(self) | {"folder": str(self.folder)}
 
 
 @dataclass(slots=True)
