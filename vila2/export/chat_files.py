@@ -7,9 +7,9 @@ from typing import Any
 
 from vila2.data.atomic import write_json_atomic
 from vila2.data.sample import BoxPart, ImagePart, PointPart, TextPart, Turn
-from vila2.export.image_files import ImageFiles
-from vila2.export.rows import ExportRow
-from vila2.export.writer import JsonLines, Unfit, check_no_marks
+from vila2.export.export_rows import ExportRow
+from vila2.export.writer import JsonLines, UnfitRow, check_no_marks
+from vila2.export.written_images import WrittenImages
 
 _IMAGE = "<image>"
 _MEDIA = (_IMAGE, "<video>", "<audio>")
@@ -23,7 +23,7 @@ class LlavaWriter:
 
     def __init__(self, folder: Path) -> None:
         self._rows = JsonLines(folder / "data.json", array=True)
-        self._images = ImageFiles(folder)
+        self._images = WrittenImages(folder)
 
     def add(self, row: ExportRow) -> None:
         """Writes a row; several images stand in a list."""
@@ -43,7 +43,7 @@ class ShareGptWriter:
 
     def __init__(self, folder: Path) -> None:
         self._rows = JsonLines(folder / "data.json", array=True)
-        self._images = ImageFiles(folder)
+        self._images = WrittenImages(folder)
 
     def add(self, row: ExportRow) -> None:
         """Writes a row."""
@@ -63,7 +63,7 @@ class LlamaFactoryWriter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._rows = JsonLines(folder / "data.json", array=True)
-        self._images = ImageFiles(folder)
+        self._images = WrittenImages(folder)
 
     def add(self, row: ExportRow) -> None:
         """Writes a row."""
@@ -100,14 +100,14 @@ class SwiftWriter:
 
     def __init__(self, folder: Path) -> None:
         self._rows = JsonLines(folder / "data.jsonl", array=False)
-        self._images = ImageFiles(folder)
+        self._images = WrittenImages(folder)
 
     def add(self, row: ExportRow) -> None:
         """Writes a row."""
         check_no_marks(row, self._MARKS)
         places = [place for turn in row.turns for place in _places(turn)]
         if places and len(row.images) != 1:
-            raise Unfit("bad-place", f"a place in {len(row.images)} images belongs to none of them")
+            raise UnfitRow("bad-place", f"a place in {len(row.images)} images belongs to none of them")
         said = [self._message(row, turn) for turn in row.turns]
         written: dict[str, Any] = {
             "messages": said,

@@ -28,11 +28,11 @@ from vila2.data.views import View
 from vila2.errors import DataError
 from vila2.export.card import card_text
 from vila2.export.conventions import Convention
+from vila2.export.export_rows import rows_of
 from vila2.export.facts import Exported, layer_facts
 from vila2.export.formats import find_format
-from vila2.export.image_files import readable_image
-from vila2.export.rows import rows_of
-from vila2.export.writer import RowWriter, Unfit, unwritable_is_unfit
+from vila2.export.writer import RowWriter, UnfitRow, unwritable_is_unfit
+from vila2.export.written_images import readable_image
 from vila2.progress import Task
 
 FACTS = "export.json"
@@ -40,7 +40,7 @@ LEFT_OUT = "left_out.jsonl"
 
 
 @dataclass(slots=True)
-class _Counts:
+class _RowCounts:
     rows: int = 0
     converted: int = 0
     left_out: RejectTally = field(default_factory=RejectTally)
@@ -124,9 +124,9 @@ def _write(
     convention: Convention,
     question: str,
     progress: Task | None,
-) -> _Counts:
+) -> _RowCounts:
     """Writes the rows of all samples, and lists what is left out."""
-    counts = _Counts()
+    counts = _RowCounts()
     with (folder / LEFT_OUT).open("w", encoding="utf-8") as left_out:
         for sample in viewed:
             for reject in _add(writer, sample, convention, question, counts):
@@ -139,7 +139,7 @@ def _write(
 
 
 def _add(
-    writer: RowWriter, sample: Sample, convention: Convention, question: str, counts: _Counts
+    writer: RowWriter, sample: Sample, convention: Convention, question: str, counts: _RowCounts
 ) -> Iterator[Reject]:
     """Adds the rows of a sample, and yields a reject for each that cannot be written."""
     try:
@@ -153,7 +153,7 @@ def _add(
             with unwritable_is_unfit():
                 writer.add(row)
             counts.rows += 1
-        except Unfit as unfit:
+        except UnfitRow as unfit:
             yield Reject(sample.where, row.key, unfit.reason, unfit.detail)
 
 

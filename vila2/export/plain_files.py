@@ -11,9 +11,9 @@ from pathlib import Path
 from vila2.data.images import image_extension
 from vila2.data.member_names import member_base
 from vila2.data.tar_members import forget_members
-from vila2.export.image_files import ImageFiles
-from vila2.export.rows import ExportRow
-from vila2.export.writer import Unfit
+from vila2.export.export_rows import ExportRow
+from vila2.export.writer import UnfitRow
+from vila2.export.written_images import WrittenImages
 
 _SHARD_ROWS = 10_000
 _SHARD_BYTES = 2**30
@@ -66,7 +66,7 @@ class CsvWriter:
         self._file = (folder / "data.csv").open("w", encoding="utf-8", newline="")
         self._rows = csv.writer(self._file)
         self._rows.writerow(("key", "image", "question", "answer"))
-        self._images = ImageFiles(folder)
+        self._images = WrittenImages(folder)
 
     def add(self, row: ExportRow) -> None:
         """Writes a row for each answer that counts."""
@@ -90,12 +90,12 @@ class TextFilesWriter:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._images = ImageFiles(folder, below="")
+        self._images = WrittenImages(folder, below="")
 
     def add(self, row: ExportRow) -> None:
         """Writes the answers beside the image; a tree's branches go into one file."""
         if len(row.images) != 1:
-            raise Unfit("not-one-image", f"{len(row.images)} images; a text file stands beside one")
+            raise UnfitRow("not-one-image", f"{len(row.images)} images; a text file stands beside one")
         answers = "".join(f"{answer}\n" for answer in row.answers)
         image = self._folder / self._images.place(row.image_key, row.images)[0]
         with image.with_suffix(".txt").open("a", encoding="utf-8", newline="\n") as file:

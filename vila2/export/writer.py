@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from vila2.export.rows import ExportRow
+from vila2.export.export_rows import ExportRow
 
 
-class Unfit(Exception):
+class UnfitRow(Exception):
     """A row that a format cannot hold.
 
     Attributes:
@@ -32,7 +32,7 @@ class RowWriter(Protocol):
         """Writes a row and its images.
 
         Raises:
-            Unfit: the format cannot hold the row; nothing of it was written.
+            UnfitRow: the format cannot hold the row; nothing of it was written.
         """
         ...
 
@@ -45,12 +45,12 @@ def check_no_marks(row: ExportRow, marks: Collection[str]) -> None:
     """Refuses a row whose text holds what the format's readers take for an image or a place.
 
     Raises:
-        Unfit: it holds one. A changed text would be another text, so the row is left out and counted.
+        UnfitRow: it holds one. A changed text would be another text, so the row is left out and counted.
     """
     for turn in row.turns:
         found = next((mark for mark in marks if mark in turn.text), None)
         if found is not None:
-            raise Unfit("mark-in-text", f"the text holds {found!r}, which readers of this format replace")
+            raise UnfitRow("mark-in-text", f"the text holds {found!r}, which readers of this format replace")
 
 
 class JsonLines:
@@ -88,6 +88,6 @@ def unwritable_is_unfit() -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise Unfit("bad-place", error.what) from error
+        raise UnfitRow("bad-place", error.what) from error
     except UnicodeError as error:
-        raise Unfit("not-unicode", str(error)) from error
+        raise UnfitRow("not-unicode", str(error)) from error

@@ -38,7 +38,7 @@ def readable_image(data: bytes, *, where: str) -> bytes:
     return buffer.getvalue()
 
 
-class ImageFiles:
+class WrittenImages:
     """The images of an export as files below its folder.
 
     Args:
