@@ -8,7 +8,7 @@ from typing import Any
 from vila2.data.atomic import write_json_atomic
 from vila2.data.sample import BoxPart, ImagePart, PointPart, TextPart, Turn
 from vila2.export.export_rows import ExportRow
-from vila2.export.writer import JsonLines, UnfitRow, check_no_marks
+from vila2.export.writer import JsonLines, CannotHold, check_no_marks
 from vila2.export.written_images import WrittenImages
 
 _IMAGE = "<image>"
@@ -107,7 +107,7 @@ class SwiftWriter:
         check_no_marks(row, self._MARKS)
         places = [place for turn in row.turns for place in _places(turn)]
         if places and len(row.images) != 1:
-            raise UnfitRow("bad-place", f"a place in {len(row.images)} images belongs to none of them")
+            raise CannotHold("bad-place", f"a place in {len(row.images)} images belongs to none of them")
         said = [self._message(row, turn) for turn in row.turns]
         written: dict[str, Any] = {
             "messages": said,

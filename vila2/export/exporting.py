@@ -31,7 +31,7 @@ from vila2.export.conventions import Convention
 from vila2.export.export_rows import rows_of
 from vila2.export.facts import Exported, layer_facts
 from vila2.export.formats import find_format
-from vila2.export.writer import RowWriter, UnfitRow, unwritable_is_unfit
+from vila2.export.writer import RowWriter, CannotHold, unwritable_is_unfit
 from vila2.export.written_images import readable_image
 from vila2.progress import Task
 
@@ -153,7 +153,7 @@ def _add(
             with unwritable_is_unfit():
                 writer.add(row)
             counts.rows += 1
-        except UnfitRow as unfit:
+        except CannotHold as unfit:
             yield Reject(sample.where, row.key, unfit.reason, unfit.detail)
 
 

@@ -12,7 +12,7 @@ from vila2.data.images import image_extension
 from vila2.data.member_names import member_base
 from vila2.data.tar_members import forget_members
 from vila2.export.export_rows import ExportRow
-from vila2.export.writer import UnfitRow
+from vila2.export.writer import CannotHold
 from vila2.export.written_images import WrittenImages
 
 _SHARD_ROWS = 10_000
@@ -95,7 +95,7 @@ class TextFilesWriter:
     def add(self, row: ExportRow) -> None:
         """Writes the answers beside the image; a tree's branches go into one file."""
         if len(row.images) != 1:
-            raise UnfitRow("not-one-image", f"{len(row.images)} images; a text file stands beside one")
+            raise CannotHold("not-one-image", f"{len(row.images)} images; a text file stands beside one")
         answers = "".join(f"{answer}\n" for answer in row.answers)
         image = self._folder / self._images.place(row.image_key, row.images)[0]
         with image.with_suffix(".txt").open("a", encoding="utf-8", newline="\n") as file:

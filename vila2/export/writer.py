@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from vila2.export.export_rows import ExportRow
 
 
-class UnfitRow(Exception):
+class CannotHold(Exception):
     """A row that a format cannot hold.
 
     Attributes:
@@ -32,7 +32,7 @@ class RowWriter(Protocol):
         """Writes a row and its images.
 
         Raises:
-            UnfitRow: the format cannot hold the row; nothing of it was written.
+            CannotHold: the format cannot hold the row; nothing of it was written.
         """
         ...
 
@@ -45,12 +45,12 @@ def check_no_marks(row: ExportRow, marks: Collection[str]) -> None:
     """Refuses a row whose text holds what the format's readers take for an image or a place.
 
     Raises:
-        UnfitRow: it holds one. A changed text would be another text, so the row is left out and counted.
+        CannotHold: it holds one. A changed text would be another text, so the row is left out and counted.
     """
     for turn in row.turns:
         found = next((mark for mark in marks if mark in turn.text), None)
         if found is not None:
-            raise UnfitRow("mark-in-text", f"the text holds {found!r}, which readers of this format replace")
+            raise CannotHold("mark-in-text", f"the text holds {found!r}, which readers of this format replace")
 
 
 class JsonLines:
@@ -88,6 +88,6 @@ def unwritable_is_unfit() -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise UnfitRow("bad-place", error.what) from error
+        raise CannotHold("bad-place", error.what) from error
     except UnicodeError as error:
-        raise UnfitRow("not-unicode", str(error)) from error
+        raise CannotHold("not-unicode", str(error)) from error
