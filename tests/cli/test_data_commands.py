@@ -54,7 +54,9 @@ def test_import_says_what_was_taken_and_what_not(photos, tmp_path):
     assert "rejected 1: corrupt-image 1" in said
     (line,) = (tmp_path / "d" / "rejected.jsonl").read_text().splitlines()
     assert json.loads(line)["key"] == "broken"
-    said = vila2("import", "folder", photos, "--out", tmp_path / "d", code=2)
+    again = vila2("import", "folder", photos, "--out", tmp_path / "d")  # as after a late Ctrl-C
+    assert "was done before; --replace" in again and "3 samples in 1 shards" in again
+    said = vila2("import", "folder", photos, "--out", tmp_path / "d", "--option", "count=1", code=2)
     assert "a dataset is there already" in said and "--replace" in said
     said = vila2(
         "import", "folder", photos, "--out", tmp_path / "d", "--replace", "--json", "--option", "count=2"

@@ -208,6 +208,21 @@ def test_a_finished_dataset_stays_until_its_replacement_is_complete(tmp_path, pa
     assert everything(tmp_path) == other
 
 
+def test_a_dataset_that_is_being_recaptioned_is_not_replaced(tmp_path, pair):
+    write_dataset(tmp_path, [pair("old")], name="old")
+
+    def source():
+        yield pair("new")
+        (tmp_path / "layers" / "self-1").mkdir(parents=True)
+        (tmp_path / "layers" / "self-1" / "job.json").write_text("{}")  # it began meanwhile
+
+    with pytest.raises(DataError, match="with layers, finished or not"):
+        write_dataset(tmp_path, source(), name="new")
+    assert ShardDataset.open(tmp_path).keys() == ["old"]
+    with pytest.raises(DataError, match="with layers, finished or not"):
+        write_dataset(tmp_path, [pair("new")], name="new")
+
+
 def test_a_finished_dataset_is_refused_where_it_may_not_be_replaced(tmp_path, pair):
     write_dataset(tmp_path, [pair("k")], name="d", replace=False)
     with pytest.raises(DataError, match="a dataset is there already"):

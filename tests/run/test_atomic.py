@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,20 @@ def test_folders_are_made_and_files_are_readable_as_usual(tmp_path: Path):
 def test_the_temporary_file_has_the_final_suffix(tmp_path: Path):
     with atomic_path(tmp_path / "model.safetensors") as temporary:
         assert temporary.suffix == ".safetensors" and temporary.parent == tmp_path
+
+
+def test_files_of_killed_writers_are_removed_and_those_of_living_ones_are_not(tmp_path: Path):
+    path = tmp_path / "a.json"
+    kill = "import os, sys; from vila2.data.atomic import atomic_path\n"
+    kill += "with atomic_path(sys.argv[1]) as file: file.write_text('half'); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", kill, path])
+    mine = tmp_path / ".b.abcdefgh.tmp.json"  # another file's
+    mine.touch()
+    assert len(list(tmp_path.glob(".a.*.tmp.json"))) == 1
+    with atomic_path(path) as living:
+        living.write_text("{}")
+        write = "import sys; from vila2.data.atomic import write_json_atomic as w; w(sys.argv[1], 1)"
+        subprocess.run([sys.executable, "-c", write, path], check=True)
+        assert living.exists()
+    assert path.read_text() == "{}"
+    assert sorted(os.listdir(tmp_path)) == [mine.name, "a.json"]

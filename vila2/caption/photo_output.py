@@ -221,7 +221,7 @@ class PhotoOutput:
 
     def replace_rows(self, change: Callable[[Row], Row], lock: OutputLock, more: Sequence[Row] = ()) -> None:
         """Rewrites the file with lines changed and added; a kill leaves the old file or the new one."""
-        with atomic_path(self.path) as temporary:
+        with atomic_path(self.path, locked=False) as temporary:  # the output's own lock takes it over
             with self.path.open("rb") as old, temporary.open("w", encoding="utf-8") as new:
                 for line in old:
                     new.write(_line(change(json.loads(line))))

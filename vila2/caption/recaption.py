@@ -97,6 +97,7 @@ def recaption(
         if (folder / "layer.json").exists():
             finished = Layer.open(folder)
             check_same_job(finished.info, job, where=folder, hint=_HINT)
+            (folder / "job.json").unlink(missing_ok=True)  # left where a kill came before its removal
             return finished
         keep_job(folder / "job.json", job, where=folder, hint=_HINT)
         asked = tuple(prompts), tuple(also)

@@ -71,9 +71,17 @@ def import_(
     from vila2.run.displays import live_progress
     from vila2.sources import open_source
 
-    if not replace:
-        check_vacant(out)
     options = _options(source, option or [])
+    origin = {
+        "source": source,
+        "path": str(Path(path).absolute()) if path and Path(path).exists() else path,
+        "options": options,
+        "name": name,
+        "shard_size": shard_size,
+    }
+    was_there = not replace and (out / "dataset.json").exists()
+    if was_there:
+        check_vacant(out, origin)
     samples = open_source(source, **({"path": path} | options))
     with results_alone(), live_progress(quiet=quiet).task(f"import {source}", options.get("count")) as task:
         info = write_dataset(
@@ -83,7 +91,10 @@ def import_(
             shard_size=shard_size,
             progress=task,
             replace=replace,
+            origin=origin,
         )
+    if was_there:
+        typer.echo("note: this command was done before; --replace imports the source again", err=True)
     typer.echo(_import_json(info) if as_json else _import_text(info))
 
 

@@ -8,19 +8,20 @@ import json
 import os
 import shutil
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vila2.data.atomic import sync_folder, write_json_atomic
+from vila2.data.atomic import write_json_atomic
 from vila2.data.files import readable_name
 from vila2.data.images import UnknownFormat, decode_image, image_extension
 from vila2.data.locks import hold_folder
 from vila2.data.plain_meta import plain_meta
 from vila2.data.rejects import Reject
+from vila2.data.replacement import BESIDE, SHARD_FILES, UNFINISHED, has_layers, settle_replacement
 from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, part_fault
 from vila2.data.shard_writer import ShardInfo, ShardWriter
 from vila2.data.tar_sample import has_text, pack_sample, says_something
@@ -28,10 +29,6 @@ from vila2.errors import DataError
 from vila2.progress import Task
 
 VERSION = 1
-#: Stands in a dataset's folder while it is being written.
-UNFINISHED = ".unfinished"
-#: Folder, in that of a finished dataset, where its replacement is written.
-_BESIDE = ".replacement"
 
 
 def reject_line(reject: Reject) -> str:
@@ -67,13 +64,24 @@ def dataset_digest(shards: Iterable[ShardInfo]) -> str:
     return hashlib.sha256("\n".join(shard.sha256 for shard in shards).encode()).hexdigest()
 
 
-def check_vacant(folder: Path) -> None:
-    """Refuses a folder that holds a finished dataset.
+def check_vacant(folder: Path, origin: Mapping[str, Any] | None = None) -> None:
+    """Refuses a folder that holds a finished dataset, unless it was made of the same.
+
+    Args:
+        folder: folder of a dataset.
+        origin: what the new dataset is to be made of; by default any other is refused.
 
     Raises:
         DataError: it holds one.
     """
-    if (folder / "dataset.json").exists():
+    file = folder / "dataset.json"
+    if not file.exists():
+        return
+    try:
+        earlier = json.loads(file.read_bytes()).get("origin")
+    except (ValueError, AttributeError):
+        earlier = None
+    if not origin or earlier != dict(origin):
         raise DataError(f"{folder}: a dataset is there already", hint="add --replace, or give another --out")
 
 
@@ -85,6 +93,7 @@ def write_dataset(
     shard_size: int = 1000,
     progress: Task | None = None,
     replace: bool = True,
+    origin: Mapping[str, Any] | None = None,
 ) -> DatasetInfo:
     """Writes samples as a dataset, in their order, with only a few of them in memory at a time.
 
@@ -101,6 +110,8 @@ def write_dataset(
         shard_size: number of samples per shard.
         progress: task that advances by one for every input.
         replace: whether a finished dataset in the folder may be replaced.
+        origin: what the samples come from, as JSON values. A finished dataset of the same origin that may not
+            be replaced is left as it is.
 
     Raises:
         DataError: no sample was taken; the folder holds a finished dataset that has layers or may not be
@@ -109,41 +120,66 @@ def write_dataset(
     """
     folder = Path(folder)
     with _only_writer(folder):
+        settle_replacement(folder)  # of an interrupted call
         if not replace:
-            check_vacant(folder)
+            check_vacant(folder, origin)
+            if (folder / "dataset.json").exists():
+                (folder / UNFINISHED).unlink(missing_ok=True)
+                return _read_info(folder)
         _check_replaceable(folder)
-        shutil.rmtree(folder / _BESIDE, ignore_errors=True)  # of an interrupted call
-        if not (folder / "dataset.json").exists():
-            _clear(folder)
-            return _write(folder, samples, readable_name(name), shard_size, progress)
-        return _write_beside(folder, samples, readable_name(name), shard_size, progress)
+        write = _write_beside if (folder / "dataset.json").exists() else _write_first
+        return write(folder, samples, readable_name(name), shard_size, progress, dict(origin or {}))
+
+
+def _read_info(folder: Path) -> DatasetInfo:
+    """Reads what a finished import has written."""
+    content: dict[str, Any] = json.loads((folder / "dataset.json").read_bytes())
+    shards = tuple(ShardInfo(**shard) for shard in content["shards"])
+    told = content["rejected"], content.get("nulled", {})
+    return DatasetInfo(content["name"], folder, content["count"], content["digest"], shards, *told)
+
+
+def _write_first(
+    folder: Path,
+    samples: Iterable[Sample | Reject],
+    name: str,
+    shard_size: int,
+    progress: Task | None,
+    origin: Mapping[str, Any],
+) -> DatasetInfo:
+    """Writes a dataset into a folder that holds none, or what an interrupted call left of one."""
+    _clear(folder)
+    return _write(folder, samples, name, shard_size, progress, origin)
 
 
 def _write_beside(
-    folder: Path, samples: Iterable[Sample | Reject], name: str, shard_size: int, progress: Task | None
+    folder: Path,
+    samples: Iterable[Sample | Reject],
+    name: str,
+    shard_size: int,
+    progress: Task | None,
+    origin: Mapping[str, Any],
 ) -> DatasetInfo:
     """Writes a dataset within the folder of the one that it then replaces."""
-    beside = folder / _BESIDE
+    beside = folder / BESIDE
     _clear(beside)
     try:
-        info = _write(beside, samples, name, shard_size, progress)
+        info = _write(beside, samples, name, shard_size, progress, origin)
     except BaseException:
         shutil.rmtree(beside / "shards", ignore_errors=True)  # the list of rejects stays for the reader
         raise
-    _clear(folder)
-    for path in sorted((beside / "shards").iterdir()):
-        os.replace(path, folder / "shards" / path.name)
-    os.replace(beside / "rejected.jsonl", folder / "rejected.jsonl")
-    sync_folder(folder / "shards")
-    os.replace(beside / "dataset.json", folder / "dataset.json")
-    sync_folder(folder)
-    (folder / UNFINISHED).unlink(missing_ok=True)
-    shutil.rmtree(beside, ignore_errors=True)
+    if not settle_replacement(folder):
+        _check_replaceable(folder)  # says which layers came meanwhile
     return dataclasses.replace(info, folder=folder)
 
 
 def _write(
-    folder: Path, samples: Iterable[Sample | Reject], name: str, shard_size: int, progress: Task | None
+    folder: Path,
+    samples: Iterable[Sample | Reject],
+    name: str,
+    shard_size: int,
+    progress: Task | None,
+    origin: Mapping[str, Any],
 ) -> DatasetInfo:
     rejected: Counter[str] = Counter()
     nulled: Counter[str] = Counter()
@@ -169,9 +205,8 @@ def _write(
         lines.flush()
         os.fsync(lines.fileno())
     os.replace(rejects, folder / "rejected.jsonl")
-    return finish_dataset(
-        folder, name, shards, dict(sorted(rejected.items())), nulled=dict(sorted(nulled.items()))
-    )
+    told = dict(sorted(rejected.items()))
+    return finish_dataset(folder, name, shards, told, nulled=dict(sorted(nulled.items())), origin=origin)
 
 
 def finish_dataset(
@@ -181,6 +216,7 @@ def finish_dataset(
     rejected: dict[str, int],
     *,
     nulled: dict[str, int] | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> DatasetInfo:
     """Writes dataset.json for complete shards, after which the dataset can be opened.
 
@@ -190,6 +226,7 @@ def finish_dataset(
         shards: the shards, in order.
         rejected: number of inputs that were not taken, by reason.
         nulled: number of samples in whose meta a value became null, by field.
+        origin: what the dataset was made of, as JSON values.
 
     Raises:
         DataError: there are no shards.
@@ -215,6 +252,8 @@ def finish_dataset(
     }
     if info.nulled:
         content["nulled"] = info.nulled
+    if origin:
+        content["origin"] = dict(origin)
     write_json_atomic(folder / "dataset.json", content)
     (folder / UNFINISHED).unlink(missing_ok=True)
     return info
@@ -236,9 +275,9 @@ def _only_writer(folder: Path) -> Iterator[None]:
 def _check_replaceable(folder: Path) -> None:
     """Refuses a folder in which a new dataset would destroy something that others depend on."""
     shards, finished = folder / "shards", folder / "dataset.json"
-    if finished.exists() and any((folder / "layers").glob("*/layer.json")):
+    if finished.exists() and has_layers(folder):
         raise DataError(
-            f"{folder}: holds a finished dataset with layers, which belong to its shards",
+            f"{folder}: holds a dataset with layers, finished or not, which belong to its shards",
             hint="write to another folder, or delete this one first",
         )
     if not (finished.exists() or (folder / UNFINISHED).exists()) and any(shards.glob("*.tar")):
@@ -254,7 +293,7 @@ def _clear(folder: Path) -> None:
     shards.mkdir(parents=True, exist_ok=True)
     (folder / UNFINISHED).touch()
     (folder / "dataset.json").unlink(missing_ok=True)
-    stale = [path for path in shards.iterdir() if path.suffix in (".tar", ".index", ".partial")]
+    stale = [path for path in shards.iterdir() if path.suffix in SHARD_FILES]
     stale += folder.glob(".dataset.*.tmp.json")
     for path in (*stale, folder / "rejected.jsonl", folder / ".rejected.jsonl.partial"):
         path.unlink(missing_ok=True)

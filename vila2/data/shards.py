@@ -20,10 +20,11 @@ import numpy.typing as npt
 from vila2.data.atomic import write_bytes_atomic
 from vila2.data.files import readable_name
 from vila2.data.images import IMAGE_EXTENSIONS
-from vila2.data.importing import UNFINISHED, VERSION, DatasetInfo, dataset_digest, write_dataset
+from vila2.data.importing import VERSION, DatasetInfo, dataset_digest, write_dataset
 from vila2.data.offset_index import OffsetIndex, index_tar
 from vila2.data.packed_tars import is_tar_name
 from vila2.data.rejects import Reject
+from vila2.data.replacement import UNFINISHED
 from vila2.data.sample import Sample
 from vila2.data.shard_writer import ShardInfo
 from vila2.data.tar_members import LeftAlone, read_members

@@ -81,6 +81,7 @@ def merge_layers(
         if (folder / "layer.json").exists():
             finished = Layer.open(folder)
             check_same_job(finished.info, work.job, where=folder, hint=_HINT)
+            (folder / "job.json").unlink(missing_ok=True)  # left where a kill came before its removal
             return finished
         keep_job(folder / "job.json", work.job, where=folder, hint=_HINT)
         with (progress or Board()).task(f"merge {name}", len(dataset)) as task:

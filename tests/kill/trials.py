@@ -1,0 +1,234 @@
+"""A trial: a job is broken in a child process, once or several times, and then done again undisturbed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import random
+import shutil
+import signal
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from tests.kill.faults import KINDS, Injector, Kind, attempts
+
+#: Where an engine of the tests notes what it was asked, beside the folder that counts.
+ASKED = "asked.txt"
+
+
+def nothing_to_lose(folder: Path) -> str:
+    """The check of a job that begins with nothing."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that is broken.
+
+    Attributes:
+        name: name on the command line.
+        prepare: makes the inputs in a folder.
+        do: does the job there; called again, it goes on.
+        out: the folder, below that, whose file operations count, and whose files are compared.
+        lost: what is lost after a fault, before the job is done again: "" where nothing is.
+        batch: number of answers that one fault may cost.
+        kinds: the faults that make sense.
+    """
+
+    name: str
+    prepare: Callable[[Path], None]
+    do: Callable[[Path], None]
+    out: str = "out"
+    lost: Callable[[Path], str] = nothing_to_lose
+    batch: int = 2
+    kinds: tuple[Kind, ...] = KINDS
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a call in a child process ended.
+
+    Attributes:
+        state: "done", "ended" by a signal, "refused" by an error that names its cause, or "raised" another.
+        said: the error.
+        operations: number of file operations.
+    """
+
+    state: str
+    said: str = ""
+    operations: int = 0
+
+
+@dataclass
+class Found:
+    """What the trials of a job found.
+
+    Attributes:
+        operations: file operations of the undisturbed job.
+        trials: number of trials; a chain of faults counts once.
+        faults: number of faults.
+        lost: trials after which something that was there before, or more answers than a batch, was gone.
+        different: trials whose second call gave other files than the undisturbed job.
+        refused: trials whose second call did not end well.
+        left_over: trials after which files were there that the undisturbed job does not leave.
+        unnamed: trials whose fault gave an error that does not say what is wrong.
+        examples: the first few of these.
+    """
+
+    operations: int = 0
+    trials: int = 0
+    faults: int = 0
+    lost: int = 0
+    different: int = 0
+    refused: int = 0
+    left_over: int = 0
+    unnamed: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no trial went wrong."""
+        return not (self.lost or self.different or self.refused or self.left_over or self.unnamed)
+
+    def count(self, what: str, chain: Sequence[tuple[int, Kind]], detail: str) -> None:
+        """Counts a trial that went wrong."""
+        setattr(self, what, getattr(self, what) + 1)
+        if len(self.examples) < 20:
+            faults = ", ".join(f"{kind} at {at}" for at, kind in chain)
+            self.examples.append(f"{what.replace('_', ' ')} after {faults}: {detail}")
+
+
+def in_child(job: Job, folder: Path, at: int = 0, kind: Kind = "kill") -> Ending:
+    """Does a job in a forked child, with a fault at one of its operations."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        injector = Injector(folder / job.out, at, kind)
+        ending = _do(job, folder, injector)
+        os.write(writing, pickle.dumps(ending))
+        os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        told = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return Ending("ended")
+    ending: Ending = pickle.loads(told)  # of our own child
+    return ending
+
+
+def _do(job: Job, folder: Path, injector: Injector) -> Ending:
+    from vila2.errors import Vila2Error
+
+    state, said = "done", ""
+    try:
+        injector.install()
+        job.do(folder)
+    except KeyboardInterrupt:
+        state = "ended"
+    except Vila2Error as error:
+        state, said = "refused", str(error)
+    except OSError as error:
+        # The command line writes such an error as "FILE: reason", if it knows the file.
+        state, said = "refused" if error.filename else "raised", "".join(traceback.format_exception(error))
+    except BaseException as error:
+        state, said = "raised", "".join(traceback.format_exception(error))
+    return Ending(state, said, len(injector.done))
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """The digest of every file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def run_trials(job: Job, work: Path, count: int | None = None, seed: int = 0) -> Found:
+    """Breaks a job at its operations and compares what a second call makes of it with an undisturbed job.
+
+    Args:
+        job: the job.
+        work: an empty folder for it.
+        count: number of trials, drawn by chance; by default every operation with every kind of fault, and a
+            quarter as many chains of two or three faults.
+        seed: seed of the choice.
+    """
+    inputs, place = work / "inputs", work / "trial"
+    inputs.mkdir(parents=True)
+    # Prepared in the place of the trials, since some inputs hold their own path, and in a process of its own.
+    place.mkdir()
+    made = in_child(replace(job, do=job.prepare), place)
+    assert made.state == "done", f"{job.name}, preparation: {made.state} {made.said}"
+    place.rename(inputs / "0")
+    shutil.copytree(inputs / "0", place, symlinks=True)
+    plain = in_child(job, place)
+    assert plain.state == "done", f"{job.name}, undisturbed: {plain.state} {plain.said}"
+    wanted, asked = snapshot(place / job.out), _asked(place)
+    found = Found(operations=plain.operations)
+    for chain in _chains(job, plain.operations, count, seed):
+        shutil.rmtree(place)
+        shutil.copytree(inputs / "0", place, symlinks=True)
+        _try(job, place, chain, wanted, asked, found)
+    return found
+
+
+def _chains(
+    job: Job, operations: int, count: int | None, seed: int
+) -> Iterator[tuple[tuple[int, Kind], ...]]:
+    chance = random.Random(f"{job.name} {seed}")
+    single = attempts(operations, job.kinds)
+    number = len(single) + len(single) // 4 if count is None else count
+    chosen = single if number >= len(single) else chance.sample(single, number)
+    yield from ((one,) for one in chosen)
+    for _ in range(number - len(chosen)):
+        yield tuple(chance.choice(single) for _ in range(chance.choice((2, 3))))
+
+
+def _try(
+    job: Job,
+    place: Path,
+    chain: Sequence[tuple[int, Kind]],
+    wanted: dict[str, str],
+    asked: int,
+    found: Found,
+) -> None:
+    found.trials += 1
+    for at, kind in chain:
+        found.faults += 1
+        ending = in_child(job, place, at, kind)
+        if ending.state == "raised":
+            found.count("unnamed", chain, ending.said)
+        if gone := job.lost(place):
+            found.count("lost", chain, gone)
+            return
+    ending = in_child(job, place)
+    if ending.state != "done":
+        found.count("refused", chain, ending.said)
+        return
+    if (more := _asked(place) - asked) > job.batch * len(chain):
+        found.count("lost", chain, f"{more} answers were asked for again")
+    here = snapshot(place / job.out)
+    if other := sorted(name for name in wanted if here.get(name) != wanted[name]):
+        found.count("different", chain, ", ".join(other))
+    if more_files := sorted(here.keys() - wanted.keys()):
+        found.count("left_over", chain, ", ".join(more_files))
+
+
+def _asked(place: Path) -> int:
+    file = place / ASKED
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+def as_json(results: dict[str, Found]) -> str:
+    """The results as JSON."""
+    return json.dumps({name: asdict(found) for name, found in results.items()}, indent=2)
