@@ -18,13 +18,6 @@ from vila2.sources import open_source
 
 CODE = """
 from vila2 import Items
-from vila2.plugin import hookimpl
-
-@hookimpl
-def vila2_benchmarks():
-    score, nothing, guess = (f"vila2_wordy:{name}" for name in ("score", "nothing", "guess"))
-    return {"wordiness": score, "broken": nothing, "numberless": guess}
-
 def score(asked):
     keys = [one.said.key for one in asked]
     said = [len(one.said.text.split()) for one in asked]
@@ -53,7 +46,12 @@ evaluate:
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     folder = tmp_path / "site"
-    install(folder, "vila2-wordy", CODE, entry="wordy", version="1.5")
+    install(
+        folder, "vila2-wordy", CODE, entry="wordiness", version="1.5", kind="benchmarks", function="score"
+    )
+    (entries,) = folder.glob("*.dist-info/entry_points.txt")
+    others = "broken = vila2_wordy:nothing\nnumberless = vila2_wordy:guess\n"
+    entries.write_text(entries.read_text() + others)
     monkeypatch.syspath_prepend(str(folder))
     yield folder
     sys.modules.pop("vila2_wordy", None)
@@ -85,7 +83,7 @@ def test_what_a_plugin_scores_is_measured_with_intervals_and_kept(site, tmp_path
         assert measures[name]["value"] == pytest.approx(sum(words) / len(words))
         assert measures[name]["low"] <= measures[name]["value"] <= measures[name]["high"]
     assert json.loads((tmp_path / "items.json").read_text())["wordiness/said"]["unit"] == "words"
-    with pytest.raises(PluginError, match=r"vila2-wordy 1\.5.*'numberless'.* gives no items by measure"):
+    with pytest.raises(PluginError, match=r"'numberless' \(vila2-wordy 1\.5\): gives no items by"):
         other = settings.model_copy(update={"benchmarks": tuple(specs[1:])})
         evaluate(tmp_path, other, inputs, Board())
 

@@ -20,11 +20,7 @@ from vila2.specialist.annotate_step import AnnotateSettings
 from vila2.specialist.making_steps import AskSettings
 
 PARROT = """
-from vila2.plugin import Answer, hookimpl
-
-@hookimpl
-def vila2_engines():
-    return {"parrot": "vila2_parrot:Parrot"}
+from vila2.plugin import Answer
 
 class Parrot:
     name = digest = "parrot"
@@ -39,7 +35,7 @@ class Parrot:
 
 @pytest.fixture(scope="module")
 def parrot(site: Path):
-    install(site, "vila2-parrot", PARROT, entry="parrot")
+    install(site, "vila2-parrot", PARROT, entry="parrot", kind="engines", function="Parrot")
     yield "parrot"
     sys.modules.pop("vila2_parrot", None)
 

@@ -40,16 +40,31 @@ RECIPE = "start: sft\nstages:\n  count:\n    mixture: [{dataset: built}]\n"
 
 
 def install(
-    site: Path, package: str, code: str, *, entry: str, version: str = "1.0", module: str | None = None
+    site: Path,
+    package: str,
+    code: str,
+    *,
+    entry: str,
+    version: str = "1.0",
+    module: str | None = None,
+    kind: str = "specialists",
+    function: str = "",
+    requires: str = "vila2>=0.1,<0.2",
 ) -> Path:
-    """Puts a package with one plugin into ``site``, a folder on Python's path; returns its module's file."""
+    """Puts a package with one plugin into ``site``, a folder on Python's path; returns its module's file.
+
+    ``kind`` is what the entry point brings: "specialists", or "engines", "sources" or "benchmarks" with the
+    name of the ``function``.
+    """
     module = module or package.replace("-", "_")
     metadata = site / f"{package.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\nSummary: About {package}.\n"
+        + (f"Requires-Dist: {requires}\n" if requires else "")
     )
-    (metadata / "entry_points.txt").write_text(f"[vila2.specialists]\n{entry} = {module}\n")
+    value = f"{module}:{function}" if function else module
+    (metadata / "entry_points.txt").write_text(f"[vila2.{kind}]\n{entry} = {value}\n")
     (site / f"{module}.py").write_text(code)
     return site / f"{module}.py"
 

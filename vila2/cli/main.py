@@ -115,9 +115,9 @@ def _check_switch(text: str) -> None:
     """Checks that the plugins in --plugins are installed, because a misspelled name would change nothing."""
     from vila2.errors import PluginError
     from vila2.nearest import did_you_mean
-    from vila2.plugin.discovery import installed_plugins
+    from vila2.plugin.discovery import everything_installed
 
-    known = [plugin.name for plugin in installed_plugins()]
+    known = [name for one in everything_installed() for name in (one.name, one.package)]
     for name in filter(None, (part.strip().removeprefix("-") for part in text.split(","))):
         if name not in (*known, "none"):
             raise PluginError(

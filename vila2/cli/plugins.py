@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from vila2.cli.options import AsJson, quoted, results_alone
 app = typer.Typer(
     cls=Commands,
     name="plugins",
-    help="List, show, check and write plugins: specialists, sources and engines.",
+    help="List, show, check and write plugins: specialists, engines, sources, benchmarks.",
     no_args_is_help=True,
 )
 
@@ -23,20 +24,21 @@ PluginName = Annotated[str, typer.Argument(metavar="NAME", help="Name of an inst
 
 @app.command("list")
 def list_plugins(as_json: AsJson = False) -> None:
-    """List the installed plugins, without importing them."""
-    from vila2.plugin.discovery import clashes, installed_plugins
+    """List what the installed plugins bring, without importing them."""
+    from vila2.plugin.discovery import clashes, everything_installed
 
-    found = installed_plugins()
+    found = everything_installed()
     twice = clashes(found)
     rows = [
         {
-            "name": plugin.name,
-            "package": plugin.package,
-            "version": plugin.version,
-            "state": "clash" if plugin.name in twice else "on" if plugin.allowed else "off",
-            "summary": plugin.summary,
+            "kind": one.kind,
+            "name": one.name,
+            "package": one.package,
+            "version": one.version,
+            "state": "clash" if (one.kind, one.name) in twice else "on" if one.allowed else "off",
+            "summary": one.summary,
         }
-        for plugin in found
+        for one in found
     ]
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False))
@@ -45,29 +47,27 @@ def list_plugins(as_json: AsJson = False) -> None:
         typer.echo(
             "no plugin is installed; `pip install` the package of one, `vila2 plugins new NAME` starts one"
         )
-    widths = {key: max((len(row[key]) for row in rows), default=0) for key in ("name", "package", "version")}
+    columns = ("name", "kind", "package", "version")
+    widths = {key: max((len(row[key]) for row in rows), default=0) for key in columns}
     for row in rows:
         cells = [row[key].ljust(width) for key, width in widths.items()]
         typer.echo("  ".join([*cells, row["state"].ljust(5), row["summary"]]).rstrip())
     for clash in twice.values():
-        typer.echo(f"error: {clash}\nhint: uninstall one of the two", err=True)
-    if twice:
-        raise typer.Exit(2)
+        typer.echo(f"warning: {clash}; neither can be used until one is uninstalled", err=True)
 
 
 @app.command()
 def show(name: PluginName, as_json: AsJson = False) -> None:
-    """Show what a plugin supplies."""
+    """Show what a plugin supplies: what it reads, its settings, hooks, engines, sources and benchmarks."""
+    from vila2.plugin.describing import describe_plugin
     from vila2.plugin.host import Host
 
-    host = Host()
     with results_alone():
-        plugin, specialist = host.plugin(name), host.specialist(name)
-    found = {"package": plugin.package, "version": plugin.version, "module": plugin.module}
-    found |= specialist.model_dump(mode="json")
+        found = describe_plugin(Host(), name).to_json()
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
+    found["settings"] = [_setting(one) for one in found["settings"]]
     width = max(map(len, found))
     for key, value in found.items():
         for line, shown in enumerate(_lines(value)):
@@ -79,12 +79,15 @@ def check(
     name: PluginName,
     as_json: AsJson = False,
 ) -> None:
-    """Check that a plugin works: it loads, its references and recipe are valid, its names are free."""
+    """Check that a plugin works: it loads, its recipe and mixtures are valid, its names are free."""
+    from vila2.engine.registry import ENGINES
+    from vila2.evaluate.benchmarks import KINDS
     from vila2.plugin.checks import check_plugin
     from vila2.plugin.host import Host
+    from vila2.sources import SOURCES
 
     with results_alone():
-        checks = check_plugin(Host(), name)
+        checks = check_plugin(Host(), name, {"engine": ENGINES, "source": SOURCES, "benchmark": KINDS})
     if as_json:
         typer.echo(json.dumps([check.to_json() for check in checks], ensure_ascii=False))
     else:
@@ -114,6 +117,12 @@ def new(
         typer.echo(json.dumps({"folder": str(folder), "next": [install, test]}, ensure_ascii=False))
     else:
         typer.echo(f"{quoted(folder)} is written. Next:\n  {install}\n  {test}")
+
+
+def _setting(one: Mapping[str, str | None]) -> str:
+    kind, default = one["type"], one["default"]
+    told = "must be given" if default is None else f"default {default}"
+    return f"{one['name']}: {kind}, {told}" if kind else f"{one['name']}: {told}"
 
 
 def _lines(value: Any) -> list[str]:

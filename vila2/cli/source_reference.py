@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from vila2.plugin.host import Host
-from vila2.plugin.references import load_reference
-from vila2.sources import SOURCES
+from vila2.errors import PluginError
+from vila2.sources import find_source
+
+log = logging.getLogger("vila2.plugin")
 
 _HEAD = """\
 <!-- `vila2 config reference --write docs` makes this file from the docstrings in vila2/sources. -->
@@ -45,12 +47,18 @@ class SourceText:
 
 
 def source_reference(names: Iterable[str]) -> str:
-    """The given sources and their options, as Markdown."""
-    return "\n".join([_HEAD, *(_section(name) for name in names)])
+    """The given sources and their options, as Markdown. A plugin's source that is broken is a warning."""
+    sections = [_HEAD]
+    for name in names:
+        try:
+            sections.append(_section(name))
+        except PluginError as error:
+            log.warning("source %r is left out: %s", name, error)
+    return "\n".join(sections)
 
 
 def _section(name: str) -> str:
-    read = _reader(name)
+    read = find_source(name)
     parameters, kinds = inspect.signature(read).parameters, _kinds(read)
     text = read_docstring(inspect.getdoc(read) or "")
     lines = [f"## {name}", "", text.summary, "", "| option | type | default | meaning |", "|---|---|---|---|"]
@@ -62,14 +70,6 @@ def _section(name: str) -> str:
         defaults = _joined(_default(parameters[option]) for option in known)
         lines.append(f"| {shown} | {types_} | {defaults} | {_cell(text.options.get(names, ''))} |")
     return "\n".join([*lines, ""])
-
-
-def _reader(name: str) -> Callable[..., Any]:
-    brought = None if name in SOURCES else Host().sources()[name]
-    read: Callable[..., Any] = (
-        brought.load() if brought else load_reference(SOURCES[name], of=f"source {name!r}")
-    )
-    return read
 
 
 def read_docstring(text: str) -> SourceText:

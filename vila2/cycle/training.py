@@ -16,6 +16,7 @@ from vila2.evaluate.score_step import ScoredBenchmark, ScoreSettings, evaluate
 from vila2.model.assemble_step import starting_parts
 from vila2.recipe.checks.learning import sees_the_original_alone
 from vila2.sources.import_step import open_dataset
+from vila2.train.after_stage import tell_plugins
 from vila2.train.stage_step import train
 from vila2.train.train_settings import EqualCompute, TrainSettings
 
@@ -161,12 +162,13 @@ class Cycle:
                     stage=stage,
                     seed=self.recipe.seed,
                     dtype=self.recipe.model.dtype,
-                    plugins=self.recipe.plugins,
                     equal_compute=equal_compute,
                     processes=self.processes,
                 ),
                 inputs={"model": model, **inputs},
             )
+            if not self.run.dry:
+                tell_plugins(self.recipe.plugins, name, model)
         return stages
 
     def score(self, step: str, model: StepResult, benchmarks: Sequence[BenchmarkSpec]) -> StepResult:

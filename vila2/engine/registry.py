@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from vila2.engine.guarded_engine import guarded_opener
 from vila2.engine.protocol import Engine
 from vila2.errors import EngineError
 from vila2.model.loading import locate
@@ -27,7 +28,7 @@ def open_engine(name: str, model: Any, **options: Any) -> Engine:
     Raises:
         EngineError: no engine of that name.
         ModelError: there is no such model; found before torch is imported.
-        PluginError: the plugin that brings the engine is broken.
+        PluginError: the plugin that brings the engine is broken, or two bring it.
     """
     if name == DEFAULT_ENGINE:
         locate(model)
@@ -38,11 +39,11 @@ def engine_names() -> list[str]:
     """The names of all engines, those of plugins included."""
     from vila2.plugin.host import Host
 
-    return [*ENGINES, *Host().engines()]
+    return list(dict.fromkeys([*ENGINES, *Host().names("engine")]))
 
 
 def find_engine(name: str) -> Callable[..., Engine]:
-    """The function that opens the engine of a name.
+    """The function that opens the engine of a name. Of the plugins, only the one that brings it is imported.
 
     Raises:
         EngineError: no engine of that name.
@@ -52,7 +53,8 @@ def find_engine(name: str) -> Callable[..., Engine]:
         return cast(Callable[..., Engine], load_reference(ENGINES[name], of=f"engine {name!r}"))
     from vila2.plugin.host import Host
 
-    brought = Host().engines()
-    if name not in brought:
-        raise EngineError(f"unknown engine {name!r}", hint=did_you_mean(name, [*ENGINES, *brought]))
-    return cast(Callable[..., Engine], brought[name].load())
+    host = Host()
+    brought = host.brought("engine", name)
+    if brought is None:
+        raise EngineError(f"unknown engine {name!r}", hint=did_you_mean(name, engine_names()))
+    return guarded_opener(host.load_function(brought), str(brought))

@@ -34,7 +34,8 @@ from vila2.evaluate.measures.items import (
     write_items,
 )
 from vila2.nearest import did_you_mean
-from vila2.plugin.host import Host, Provided
+from vila2.plugin.discovery import Installed
+from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference
 from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
@@ -65,7 +66,7 @@ class ScoredMeasures(TypedDict):
 
 def benchmark_kinds() -> list[str]:
     """Lists the names of all kinds, those of plugins included."""
-    return [*KINDS, *Host().benchmarks()]
+    return list(dict.fromkeys([*KINDS, *Host().names("benchmark")]))
 
 
 def find_kind(name: str) -> BenchmarkKind:
@@ -84,16 +85,17 @@ def find_kind(name: str) -> BenchmarkKind:
     return _brought_kind(brought_benchmark(name))
 
 
-def brought_benchmark(kind: str) -> Provided:
-    """Finds the plugin's benchmark of this name.
+def brought_benchmark(kind: str) -> Installed:
+    """Finds the plugin's benchmark of this name, without importing it.
 
     Raises:
         RecipeError: no plugin brings it.
+        PluginError: two plugins bring it.
     """
-    brought = Host().benchmarks()
-    if kind not in brought:
-        raise RecipeError(f"no kind of benchmark {kind!r}", hint=did_you_mean(kind, [*KINDS, *brought]))
-    return brought[kind]
+    brought = Host().brought("benchmark", kind)
+    if brought is None:
+        raise RecipeError(f"no kind of benchmark {kind!r}", hint=did_you_mean(kind, benchmark_kinds()))
+    return brought
 
 
 def more_is_better(kind: str, measure: str) -> bool | None:
@@ -163,9 +165,9 @@ def _row(measure: str, item: Items, seed: int) -> MeasureResult:
     return measure_row(benchmark, name, item, seed=seed)
 
 
-def _brought_kind(provided: Provided) -> BenchmarkKind:
+def _brought_kind(brought: Installed) -> BenchmarkKind:
     """Makes a kind of a plugin's function, which scores the answers to the exchanges of conversations."""
-    score = provided.load()
+    score = Host().load_function(brought)
 
     def run(
         engine: Engine, samples: Sequence[Sample], spec: BenchmarkSpec, progress: Progress
@@ -184,7 +186,7 @@ def _brought_kind(provided: Provided) -> BenchmarkKind:
             progress=progress,
             label=f"benchmark {spec.name}",
         )
-        items = score_asked(score, asked, of=f"{provided.plugin}, benchmark {provided.name!r}")
+        items = score_asked(score, asked, of=str(brought))
         return BenchmarkOutcome(items, said_rows(engine, asked))
 
     return BenchmarkKind(run, _needs_image_and_no_prompt)

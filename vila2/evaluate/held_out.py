@@ -15,6 +15,7 @@ from vila2.engine.marks import mark
 from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.errors import PluginError
 from vila2.evaluate.asking import SaidRow, ask_in_batches
+from vila2.evaluate.measures.item_checks import wrong_items
 from vila2.evaluate.measures.items import Items
 from vila2.plugin.contract import Asked, Said
 from vila2.plugin.references import call
@@ -95,11 +96,22 @@ def score_asked(score: Callable[..., Any], asked: Sequence[Asked], *, of: str) -
         Items by measure.
 
     Raises:
-        PluginError: the function fails, or returns something else than items.
+        PluginError: the function fails, or returns something else than sound items; the error names the
+            measure.
     """
     found = call(score, asked, of=of)
     if not isinstance(found, Mapping) or not all(isinstance(item, Items) for item in found.values()):
         raise PluginError(f"{of}: gives no items by measure", hint="return {measure: vila2.Items(...), ...}")
+    if not found:
+        raise PluginError(f"{of}: gives no measure", hint="return {measure: vila2.Items(...), ...}")
+    known = {
+        key for one in asked for key in (one.said.key, one.sample.key, str(one.sample.meta.get("image")))
+    }
+    for measure, items in found.items():
+        if not isinstance(measure, str) or not measure:
+            raise PluginError(f"{of}: a measure is called {measure!r}", hint="name it with a text")
+        if wrong := wrong_items(items, known):
+            raise PluginError(f"{of}, measure {measure!r}: {wrong}", hint="see vila2.plugin.Items")
     return dict(found)
 
 

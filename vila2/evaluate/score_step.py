@@ -33,7 +33,7 @@ class ScoredBenchmark(BenchmarkSpec):
 
         values = dict(spec)
         if spec.kind not in KINDS:
-            plugin = brought_benchmark(spec.kind).plugin
+            plugin = brought_benchmark(spec.kind)
             values |= {"plugin": plugin.package, "plugin_version": plugin.version}
         if spec.scorer:
             values |= {"scorer_digest": digest_folder(Path(spec.scorer))}

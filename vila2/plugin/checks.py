@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
+
+from packaging.specifiers import SpecifierSet
 
 from vila2.errors import PluginError, Vila2Error
+from vila2.nearest import did_you_mean
 from vila2.plugin.contract import BuilderConfig, Specialist
+from vila2.plugin.discovery import Installed, Kind
 from vila2.plugin.host import Host
-from vila2.plugin.references import load_reference, read_packaged
-from vila2.recipe.specialist_recipe import SpecialistRecipe, read_specialist_recipe
+from vila2.plugin.references import call, load_reference, read_packaged
+from vila2.plugin.versions import has_ceiling, stated_range
+from vila2.recipe.specialist_recipe import RUN, SpecialistRecipe, read_specialist_recipe
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +34,66 @@ class Check:
         return asdict(self)
 
 
-def check_plugin(host: Host, name: str) -> list[Check]:
-    """Checks everything that a specialist's plugin names.
+def check_plugin(host: Host, name: str, taken: Mapping[Kind, Collection[str]] | None = None) -> list[Check]:
+    """Checks what plugins bring under a name: a plugin with hooks, an engine, a source, a benchmark.
 
-    A plugin that does not load gets no further checks.
+    What does not load gets no further checks.
+
+    Args:
+        host: host of the plugins.
+        name: name of an entry point.
+        taken: names that vila2 itself has, by kind.
     """
     checks: list[Check] = []
-    specialist = _tried(checks, f"{name} is installed and loads", lambda: host.specialist(name))
+    kinds: list[Kind] = list(dict.fromkeys(one.kind for one in host.everything if one.name == name))
+    for kind in kinds or ["plugin"]:
+        _check_kind(checks, host, kind, name, (taken or {}).get(kind, ()))
+    return checks
+
+
+def _check_kind(checks: list[Check], host: Host, kind: Kind, name: str, taken: Collection[str]) -> None:
+    """Checks what plugins bring of one kind under a name."""
+
+    def found() -> Installed:
+        return (host.brought(kind, name) if kind != "plugin" else None) or host.plugin(name)
+
+    brought = _tried(checks, f"{kind} {name!r} is installed, by one package", found)
+    if brought is None:
+        return
+    if kind != "plugin":
+        _tried(checks, "its name is free", lambda: _check_free(brought, taken))
+        function = _tried(checks, f"it loads: {brought.module}", lambda: host.load_function(brought))
+        if function is not None:
+            _tried(checks, f"it takes {_TAKES[kind]}", lambda: _check_arguments(kind, function, brought))
+    else:
+        hooks = _tried(checks, f"it loads: {brought.module}", lambda: host.hooks(brought))
+        if hooks is not None and "vila2_specialists" in hooks:
+            _check_specialist(checks, host, name)
+    if all(check.passed for check in checks):
+        from vila2 import __version__
+
+        wanted = stated_range(brought)
+        checks.append(Check(f"it fits vila2 {__version__}", True, _missing_ceiling(wanted)))
+
+
+def _check_specialist(checks: list[Check], host: Host, name: str) -> None:
+    """Checks a specialist: everything that it names, and that its recipe trains on what its builder makes."""
+    specialist = _tried(checks, f"specialist {name!r}", lambda: host.specialist(name))
     if specialist is None:
-        return checks
+        return
     of = str(host.plugin(name))
+    loaded = {}
     for field in ("builder", "config", "parser", "metrics", "verifier"):
         reference = getattr(specialist, field)
         if reference:
-            _tried(
-                checks,
-                f"{field}: {reference}",
-                partial(_reference_fits, field, reference, of),
-            )
-    _tried(checks, f"recipe: {specialist.recipe}", lambda: read_recipe(specialist, of=of))
-    return checks
+            what = f"{field}: {reference}"
+            loaded[field] = _tried(checks, what, partial(_reference_fits, field, reference, of))
+    recipe = _tried(checks, f"recipe: {specialist.recipe}", lambda: read_recipe(specialist, of=of))
+    builder = loaded.get("builder")
+    if recipe is not None and builder is not None:
+        subsets = builder.subsets
+        what = f"mixtures: {', '.join(recipe.datasets())}"
+        _tried(checks, what, lambda: _check_mixtures(recipe, subsets, of))
 
 
 def read_recipe(specialist: Specialist, *, of: str) -> SpecialistRecipe:
@@ -60,8 +108,58 @@ def read_recipe(specialist: Specialist, *, of: str) -> SpecialistRecipe:
     return read_specialist_recipe(text, where=where)
 
 
-def _reference_fits(field: str, reference: str, of: str) -> None:
-    _fits(field, load_reference(reference, of=f"{of}, {field}"), of)
+#: What the functions of each kind are called with.
+_TAKES: dict[Kind, str] = {
+    "engine": "a model and options",
+    "source": "`start` and `count`",
+    "benchmark": "the answers",
+}
+
+
+def _check_free(brought: Installed, taken: Collection[str]) -> None:
+    if brought.name in taken:
+        raise PluginError(
+            f"{brought}: vila2 itself has the {brought.kind} {brought.name!r}, and that one is used",
+            hint="choose another name for the entry point",
+        )
+
+
+def _check_arguments(kind: Kind, function: Callable[..., Any], brought: Installed) -> None:
+    """Checks that a function can be called as the host calls it."""
+    signature: inspect.Signature = call(inspect.signature, function, of=str(brought))
+    try:
+        if kind == "source":
+            signature.bind_partial(start=0, count=1)
+        elif kind == "engine":
+            signature.bind("model", dtype="float32")
+        else:
+            signature.bind([])
+    except TypeError as error:
+        raise PluginError(
+            f"{brought}: {brought.module}{signature} cannot be called with {_TAKES[kind]}: {error}",
+            hint="see docs/plugins.md for a complete one",
+        ) from error
+
+
+def _check_mixtures(recipe: SpecialistRecipe, subsets: Collection[str], of: str) -> None:
+    for name in recipe.datasets():
+        if not name.startswith(RUN) and name not in subsets:
+            raise PluginError(
+                f"{of}: the recipe trains on {name!r}, which the builder does not make",
+                hint=did_you_mean(name, [*subsets, f"{RUN}sft"]),
+            )
+
+
+def _missing_ceiling(wanted: SpecifierSet | None) -> str:
+    if wanted is None:
+        return 'it states no range: write dependencies = ["vila2>=A,<B"] in its pyproject.toml'
+    return (
+        "" if has_ceiling(wanted) else f"it states vila2{wanted}, without a version from which it may break"
+    )
+
+
+def _reference_fits(field: str, reference: str, of: str) -> Any:
+    return _fits(field, load_reference(reference, of=f"{of}, {field}"), of)
 
 
 def _fits(field: str, loaded: Any, of: str) -> Any:
@@ -75,16 +173,21 @@ def _fits(field: str, loaded: Any, of: str) -> Any:
             raise PluginError(
                 f"{of}: the builder has no {', '.join(missing)}", hint="see vila2.plugin.Builder"
             )
+        subsets = loaded.subsets
+        if isinstance(subsets, str) or not subsets or not all(isinstance(one, str) for one in subsets):
+            raise PluginError(f"{of}: the builder's subsets are {subsets!r}", hint='give ("built",) or more')
+        if not isinstance(loaded.version, int):
+            raise PluginError(f"{of}: the builder's version is {loaded.version!r}", hint="give a number")
     elif not callable(loaded):
         raise PluginError(f"{of}: {field} cannot be called", hint="name a function")
     return loaded
 
 
-def _tried(checks: list[Check], what: str, attempt: Callable[[], Any]) -> Any:
+def _tried(checks: list[Check], what: str, attempt: Callable[[], T]) -> T | None:
     try:
         result = attempt()
     except Vila2Error as error:
-        checks.append(Check(what, False, str(error)))
+        checks.append(Check(what, False, "\n".join([str(error), *getattr(error, "__notes__", ())])))
         return None
     checks.append(Check(what, True))
     return result

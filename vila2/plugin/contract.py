@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from vila2.data.shards import Reject
 
 #: Version of the contract. It rises when a plugin written for an older contract would no longer work.
-API_VERSION = 1
+API_VERSION = 2
 
 Reference = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]

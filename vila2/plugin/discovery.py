@@ -1,15 +1,25 @@
-"""The plugins that are installed, and the ones of them that may be used. No plugin is imported here."""
+"""What plugins bring and which of it may be used, as the packages' metadata say. Nothing is imported here."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
+from typing import Literal, get_args
 
 from vila2.errors import PluginError
-from vila2.plugin.hookspecs import GROUP
 
+log = logging.getLogger("vila2.plugin")
+
+#: What an entry point brings. A "plugin" is a module with hooks, which brings specialists.
+Kind = Literal["plugin", "engine", "source", "benchmark"]
+#: Group of the entry points of each kind, such as "vila2.specialists".
+GROUPS: dict[Kind, str] = {
+    kind: ".".join(("vila2", name))
+    for kind, name in zip(get_args(Kind), ("specialists", "engines", "sources", "benchmarks"), strict=True)
+}
 #: Variable that chooses plugins: "ocr,spatial" uses only these two, "-ocr" all but that one, "none" no
 #: plugin.
 SWITCH = "VILA2_PLUGINS"
@@ -17,15 +27,17 @@ SWITCH = "VILA2_PLUGINS"
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A plugin as its package's metadata describes it.
+    """An entry point of a plugin's package, as the package's metadata describe it.
 
     Attributes:
+        kind: What it brings.
         name: Name of the entry point.
-        module: Module that the entry point names.
-        package, version, summary: Metadata of the distribution that brings the plugin.
-        allowed: Whether the plugin may be imported.
+        module: Module that the entry point names; of an engine, a source or a benchmark "module:function".
+        package, version, summary: Metadata of the distribution that brings it.
+        allowed: Whether it may be imported.
     """
 
+    kind: Kind
     name: str
     module: str
     package: str
@@ -35,7 +47,7 @@ class Installed:
     entry_point: EntryPoint
 
     def __str__(self) -> str:
-        return f"plugin {self.name!r} ({self.package} {self.version})"
+        return f"{self.kind} {self.name!r} ({self.package} {self.version})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +76,68 @@ class Switch:
             )
         return cls(only or None, never)
 
-    def allows(self, name: str) -> bool:
-        """Whether the plugin of this name may be imported."""
-        return name not in self.never and (self.only is None or name in self.only)
+    def allows(self, *names: str) -> bool:
+        """Whether something may be imported that goes by these names."""
+        return self.never.isdisjoint(names) and (self.only is None or not self.only.isdisjoint(names))
 
 
 def installed_plugins(switch: Switch | None = None) -> tuple[Installed, ...]:
-    """Every installed plugin, in order of the names. A name may occur twice (see :func:`clashes`)."""
+    """Every installed plugin with hooks, in order of the names. A name may occur twice (:func:`clashes`)."""
+    return tuple(one for one in everything_installed(switch) if one.kind == "plugin")
+
+
+def everything_installed(switch: Switch | None = None) -> tuple[Installed, ...]:
+    """Everything that plugins' packages bring, by kind and name.
+
+    A name in the switch stands for the entry point of that name. The name of a package, or of a plugin with
+    hooks, also stands for the engines, sources and benchmarks of the package.
+    """
     switch = switch or Switch.read(os.environ.get(SWITCH))
-    found: dict[tuple[str, str, str], Installed] = {}
-    for entry in entry_points(group=GROUP):
-        package = entry.dist.name if entry.dist else "an unknown package"
-        version = entry.dist.version if entry.dist else ""
+    entries = _entries()
+    plugins: dict[str, list[str]] = {}
+    for kind, entry in entries:
+        if kind == "plugin":
+            plugins.setdefault(_package(entry), []).append(entry.name)
+    found: dict[tuple[Kind, str, str, str], Installed] = {}
+    for kind, entry in entries:
+        package, module = _package(entry), entry.value.partition("[")[0].strip()
+        names = [entry.name, package, *(plugins.get(package, ()) if kind != "plugin" else ())]
+        version = (entry.dist.version if entry.dist else None) or "of unknown version"
         summary = (entry.dist.metadata["Summary"] if entry.dist else None) or ""
-        plugin = Installed(
-            entry.name, entry.value, package, version, summary, switch.allows(entry.name), entry
-        )
+        one = Installed(kind, entry.name, module, package, version, summary, switch.allows(*names), entry)
         # An editable package can lie on the path twice, and is still one.
-        found.setdefault((entry.name, entry.value, package), plugin)
-    return tuple(sorted(found.values(), key=lambda plugin: (plugin.name, plugin.package)))
+        found.setdefault((kind, entry.name, module, package), one)
+    order = list(GROUPS)
+    return tuple(sorted(found.values(), key=lambda one: (order.index(one.kind), one.name, one.package)))
 
 
-def clashes(plugins: Iterable[Installed]) -> dict[str, str]:
-    """Names that several packages claim: name -> message for the user."""
-    by_name: dict[str, list[Installed]] = {}
-    for plugin in plugins:
-        if plugin.allowed:
-            by_name.setdefault(plugin.name, []).append(plugin)
+def clashes(plugins: Iterable[Installed]) -> dict[tuple[Kind, str], str]:
+    """Names of one kind that several packages claim: (kind, name) -> message for the user."""
+    by_name: dict[tuple[Kind, str], list[Installed]] = {}
+    for one in plugins:
+        if one.allowed:
+            by_name.setdefault((one.kind, one.name), []).append(one)
     return {
-        name: f"plugin {name!r} is brought by " + " and by ".join(f"{p.package} {p.version}" for p in several)
-        for name, several in by_name.items()
+        (kind, name): f"{kind} {name!r} is brought by "
+        + " and by ".join(f"{one.package} {one.version}" for one in several)
+        for (kind, name), several in by_name.items()
         if len(several) > 1
     }
+
+
+def _entries() -> list[tuple[Kind, EntryPoint]]:
+    kinds = {group: kind for kind, group in GROUPS.items()}
+    try:
+        return [(kind, entry) for group, kind in kinds.items() for entry in entry_points(group=group)]
+    except ValueError:  # a package's list cannot be read; the others' can
+        found = []
+        for dist in distributions():
+            try:
+                found += [(kinds[entry.group], entry) for entry in dist.entry_points if entry.group in kinds]
+            except ValueError as error:
+                log.warning("the entry points of %s cannot be read (%s); install it again", dist.name, error)
+        return found
+
+
+def _package(entry: EntryPoint) -> str:
+    return (entry.dist.name if entry.dist else None) or "an unknown package"

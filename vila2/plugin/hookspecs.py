@@ -1,8 +1,10 @@
 """All hooks. A plugin implements the ones it needs, with ``hookimpl``.
 
-A plugin is a module that an entry point in the group ``vila2.specialists`` names. The host calls each hook
-once. An implementation may take fewer arguments than its hook here. A plugin chooses its names freely, but
-they must be unique: the same name from two plugins is an error that names both.
+A plugin is a module that an entry point in the group ``vila2.specialists`` names. An implementation may take
+fewer arguments than its hook here.
+
+Engines, sources and benchmarks need no hook. Each is a function that an entry point in the group
+``vila2.engines``, ``vila2.sources`` or ``vila2.benchmarks`` names, and is found without an import.
 """
 
 from __future__ import annotations
@@ -13,13 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from vila2.plugin.discovery import Kind
+
 if TYPE_CHECKING:
     from vila2.plugin.contract import Specialist
 
-GROUP = "vila2.specialists"
-
 hookspec = pluggy.HookspecMarker("vila2")
 hookimpl = pluggy.HookimplMarker("vila2")
+
+#: Hooks of the contract's first version, and the kind of entry point that took the place of each.
+REPLACED: dict[str, Kind] = {
+    "vila2_engines": "engine",
+    "vila2_sources": "source",
+    "vila2_benchmarks": "benchmark",
+}
 
 
 @hookspec
@@ -29,32 +38,11 @@ def vila2_specialists() -> Sequence[Specialist]:
 
 
 @hookspec
-def vila2_sources() -> Mapping[str, str]:
-    """Sources: name -> "package.module:read", a function like the ones in :mod:`vila2.sources`."""
-    return {}
-
-
-@hookspec
-def vila2_engines() -> Mapping[str, str]:
-    """Engines: name -> "package.module:open".
-
-    The function takes (model, **options) and returns a :class:`vila2.plugin.Engine`.
-    """
-    return {}
-
-
-@hookspec
-def vila2_benchmarks() -> Mapping[str, str]:
-    """Benchmarks: name -> "package.module:score".
-
-    The function takes the ``Asked`` questions and returns items by measure.
-    """
-    return {}
-
-
-@hookspec
 def vila2_after_stage(folder: Path, stage: str, results: Mapping[str, Any]) -> None:
-    """Call after a stage is trained.
+    """Call after a stage is trained, for the plugins that the recipe lists under ``plugins``.
+
+    The stage is finished by then. What the hook does changes no model, and where it fails, the next run calls
+    it again.
 
     Args:
         folder: Folder that holds the stage's ``model/``.

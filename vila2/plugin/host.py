@@ -1,47 +1,31 @@
 """The host. It finds plugins and imports the ones that are asked for.
 
-An error in a plugin becomes an error that names the plugin. A broken plugin that nobody asked for is a
-warning. A broken plugin that was asked for is an error.
+An error in a plugin becomes an error that names the plugin. What nobody asked for is not imported, and so
+stops nobody.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pluggy
 from pydantic import ValidationError
 
-from vila2.errors import PluginError, Vila2Error
-from vila2.nearest import did_you_mean
+from vila2.errors import PluginError
+from vila2.nearest import did_you_mean, nearest
 from vila2.plugin import hookspecs
 from vila2.plugin.contract import API_VERSION, Specialist
-from vila2.plugin.discovery import SWITCH, Installed, Switch, clashes, installed_plugins
-from vila2.plugin.references import call, checked, listed, load_reference
+from vila2.plugin.discovery import GROUPS, SWITCH, Installed, Kind, Switch, clashes, everything_installed
+from vila2.plugin.guard import UPGRADE, field_hint, guarded
+from vila2.plugin.references import LIGHT, call, listed, load_reference
+from vila2.plugin.versions import check_range
 
 log = logging.getLogger("vila2.plugin")
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("vila2_"))
-
-
-@dataclass(frozen=True, slots=True)
-class Provided:
-    """A source, an engine or a benchmark that a plugin brings under a name."""
-
-    name: str
-    reference: str
-    plugin: Installed
-
-    def load(self) -> Any:
-        """Imports the source, engine or benchmark.
-
-        Raises:
-            PluginError: The import fails.
-        """
-        return load_reference(self.reference, of=f"{self.plugin}, {self.name!r}")
 
 
 class Host:
@@ -52,12 +36,17 @@ class Host:
     """
 
     def __init__(self, switch: Switch | None = None) -> None:
-        self.installed = installed_plugins(switch)
-        self.clashes = clashes(self.installed)
+        self.everything = everything_installed(switch)
+        self.clashes = clashes(self.everything)
         self._manager = pluggy.PluginManager("vila2")
         self._manager.add_hookspecs(hookspecs)
         self._modules: dict[str, Any] = {}
         self._broken: dict[str, PluginError] = {}
+
+    @property
+    def installed(self) -> tuple[Installed, ...]:
+        """The installed plugins with hooks."""
+        return tuple(one for one in self.everything if one.kind == "plugin")
 
     def specialist(self, name: str) -> Specialist:
         """A specialist by its name. Only the plugin of that name is imported.
@@ -79,42 +68,79 @@ class Host:
         """An installed plugin that may be used.
 
         Raises:
-            PluginError: No plugin has that name, two packages claim it, or it is switched off.
+            PluginError: No plugin of that name is installed, several are, or it may not be used.
         """
-        if name in self.clashes:
-            raise PluginError(self.clashes[name], hint="uninstall one of the two")
-        named = [plugin for plugin in self.installed if plugin.name == name]
-        if not named:
+        plugin = self.brought("plugin", name)
+        if plugin is None:
             known = [plugin.name for plugin in self.installed]
             hint = did_you_mean(name, known) if known else "none is; `pip install` the package that brings it"
             raise PluginError(f"no plugin {name!r} is installed", hint=hint)
-        if not named[0].allowed:
-            raise PluginError(f"{named[0]} is switched off", hint=f"change {SWITCH} or --plugins")
-        return named[0]
+        return plugin
 
-    def sources(self) -> dict[str, Provided]:
-        """Every source that a plugin brings."""
-        return self._provided("vila2_sources")
-
-    def engines(self) -> dict[str, Provided]:
-        """Every engine that a plugin brings."""
-        return self._provided("vila2_engines")
-
-    def benchmarks(self) -> dict[str, Provided]:
-        """Every benchmark that a plugin brings."""
-        return self._provided("vila2_benchmarks")
-
-    def after_stage(
-        self, names: tuple[str, ...], *, folder: Path, stage: str, results: Mapping[str, Any]
-    ) -> None:
-        """Tells the named plugins that a stage is trained.
+    def brought(self, kind: Kind, name: str) -> Installed | None:
+        """What plugins bring under a name; None where none brings it. Nothing is imported.
 
         Raises:
-            PluginError: One of them fails. The error names it.
+            PluginError: Several packages bring it, or it may not be used.
         """
-        for name in names:
-            plugin = self.plugin(name)
-            self._call(plugin, "vila2_after_stage", folder=folder, stage=stage, results=results)
+        if (kind, name) in self.clashes:
+            hint = f"uninstall one of the two, or switch its package off: {SWITCH}=-PACKAGE"
+            raise PluginError(self.clashes[kind, name], hint=hint)
+        named = [one for one in self.everything if (one.kind, one.name) == (kind, name)]
+        allowed = [one for one in named if one.allowed]
+        if named and not allowed:
+            raise PluginError(f"{named[0]} is switched off", hint=f"change {SWITCH} or --plugins")
+        return allowed[0] if allowed else None
+
+    def names(self, kind: Kind) -> list[str]:
+        """The names of everything of a kind that may be used. Nothing is imported."""
+        return list(dict.fromkeys(one.name for one in self.everything if one.kind == kind and one.allowed))
+
+    def load_function(self, brought: Installed) -> Callable[..., Any]:
+        """Imports the function of an engine, a source or a benchmark.
+
+        Raises:
+            PluginError: The import fails, it is no function, or its package does not fit this vila2.
+        """
+        check_range(brought)
+        hint = _switch_off(brought)
+        function: Callable[..., Any] = load_reference(brought.module, of=str(brought), hint=hint)
+        if not callable(function):
+            raise PluginError(
+                f"{brought}: {brought.module} cannot be called",
+                hint='name a function in pyproject.toml: NAME = "package.module:function"',
+            )
+        return function
+
+    def hooks(self, plugin: Installed) -> list[str]:
+        """The hooks that a plugin implements.
+
+        Raises:
+            PluginError: It cannot be loaded.
+        """
+        return [hook for hook in _marked(self.load(plugin), plugin) if hook in HOOKS]
+
+    def check_after_stage(self, name: str) -> None:
+        """Checks that a plugin can be told of trained stages.
+
+        Raises:
+            PluginError: It cannot be loaded, or does not implement the hook.
+        """
+        plugin = self.plugin(name)
+        if "vila2_after_stage" not in self.hooks(plugin):
+            raise PluginError(
+                f"{plugin} does not implement vila2_after_stage, so listing it under `plugins` has no effect",
+                hint="leave it out; specialists and engines are named where they are used",
+            )
+
+    def after_stage(self, name: str, *, folder: Path, stage: str, results: Mapping[str, Any]) -> None:
+        """Tells a plugin that a stage is trained.
+
+        Raises:
+            PluginError: It fails. The error names it.
+        """
+        plugin = self.plugin(name)
+        self._call(plugin, "vila2_after_stage", folder=folder, stage=stage, results=results)
 
     def load(self, plugin: Installed) -> Any:
         """Imports a plugin and registers its hooks, once.
@@ -133,31 +159,24 @@ class Host:
         return self._modules[plugin.name]
 
     def _register(self, plugin: Installed) -> Any:
-        try:
-            module = plugin.entry_point.load()
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"{plugin} cannot be imported: {type(error).__name__}: {error}",
-                hint=f"fix it, uninstall {plugin.package}, or switch it off: {SWITCH}=-{plugin.name}",
-            ) from error
-        hooks = [name for name in dir(module) if hasattr(getattr(module, name), "vila2_impl")]
-        for hook in hooks:
+        check_range(plugin)
+        module = load_reference(plugin.module, of=str(plugin), seconds=LIGHT, hint=_switch_off(plugin))
+        marked = _marked(module, plugin)
+        for hook, mark in marked.items():
             if hook not in HOOKS:
-                raise PluginError(
-                    f"{plugin} implements the hook {hook!r}, which does not exist",
-                    hint=did_you_mean(hook, HOOKS),
-                )
-        if not hooks:
+                _refuse_hook(plugin, hook, optional=bool(mark.get("optionalhook")))
+        if not marked:
             raise PluginError(
                 f"{plugin}: {plugin.module} implements no hook", hint=f"implement one of {', '.join(HOOKS)}"
             )
-        try:
-            if not self._manager.is_registered(module):
-                self._manager.register(module, plugin.name)
-        except pluggy.PluginValidationError as error:
-            raise PluginError(
-                f"{plugin}: {error}", hint="take only arguments that the hook is given"
-            ) from error
+        with guarded(str(plugin)):
+            try:
+                if not self._manager.is_registered(module):
+                    self._manager.register(module, plugin.name)
+            except pluggy.PluginValidationError as error:
+                raise PluginError(
+                    f"{plugin}: {error}", hint=f"take only arguments that the hook is given, or {UPGRADE}"
+                ) from error
         return module
 
     def _call(self, plugin: Installed, hook: str, **arguments: Any) -> list[Any]:
@@ -179,32 +198,36 @@ class Host:
                 found[specialist.name] = specialist
         return found
 
-    def _provided(self, hook: str) -> dict[str, Provided]:
-        """What every plugin that may be used brings; what is wrong with one of them is a warning."""
-        found: dict[str, Provided] = {}
-        for plugin in self.installed:
-            if plugin.name in self.clashes:
-                raise PluginError(self.clashes[plugin.name], hint="uninstall one of the two")
-            try:
-                brought = self._brought_by(plugin, hook) if plugin.allowed else {}
-            except Vila2Error as error:  # nobody asked for this plugin
-                log.warning("%s", "\n".join([str(error), *getattr(error, "__notes__", ())]))
-                continue
-            for name, reference in brought.items():
-                if name in found:
-                    raise PluginError(
-                        f"{name!r} is brought by {found[name].plugin} and by {plugin}",
-                        hint=f"switch one of the two off with {SWITCH}",
-                    )
-                found[name] = Provided(name, reference, plugin)
-        return found
 
-    def _brought_by(self, plugin: Installed, hook: str) -> dict[str, str]:
-        brought: dict[str, str] = {}
-        for given in self._call(plugin, hook):
-            brought |= checked(given, Mapping, of=f"{plugin}, {hook}")
-        listed([*brought, *brought.values()], str, of=f"{plugin}, {hook}")
-        return brought
+def _marked(module: Any, plugin: Installed) -> dict[str, Mapping[str, Any]]:
+    """The implementations of hooks in a plugin: their names, and what pluggy knows of each."""
+    with guarded(str(plugin)):
+        marks = {name: getattr(getattr(module, name, None), "vila2_impl", None) for name in dir(module)}
+    return {name: mark for name, mark in marks.items() if isinstance(mark, dict)}
+
+
+def _switch_off(plugin: Installed) -> str:
+    return f"fix it, uninstall {plugin.package}, or switch it off: {SWITCH}=-{plugin.name}"
+
+
+def _refuse_hook(plugin: Installed, hook: str, *, optional: bool) -> None:
+    """Reports a hook that does not exist.
+
+    Raises:
+        PluginError: The hook is not optional.
+    """
+    if kind := hookspecs.REPLACED.get(hook):
+        raise PluginError(
+            f"{plugin} implements the hook {hook!r}, whose place entry points have taken",
+            hint=f'write [project.entry-points."{GROUPS[kind]}"] and NAME = "package.module:function" in the '
+            f"pyproject.toml of {plugin.package}, remove the hook, and install it again",
+        )
+    what = f"{plugin} implements the hook {hook!r}, which this vila2 does not have"
+    if optional:
+        log.warning("%s; it is not called. To use it, %s", what, UPGRADE)
+        return
+    near = nearest(hook, HOOKS)
+    raise PluginError(what, hint=f"did you mean {near!r}? Otherwise {UPGRADE}" if near else UPGRADE)
 
 
 def _validated(given: Any, plugin: Installed) -> Specialist:
@@ -213,13 +236,14 @@ def _validated(given: Any, plugin: Installed) -> Specialist:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "its specialist"
+        unknown = [str(one["loc"][-1]) for one in error.errors() if one["type"] == "extra_forbidden"]
         raise PluginError(
-            f"{plugin}: {where}: {first['msg'].lower()}", hint="see vila2.plugin.Specialist"
+            f"{plugin}: {where}: {first['msg'].lower()}", hint=field_hint(unknown, Specialist.model_fields)
         ) from error
     if specialist.api_version != API_VERSION:
         raise PluginError(
             f"{plugin} was written for version {specialist.api_version} of the contract, "
             f"this is {API_VERSION}",
-            hint=f"upgrade {plugin.package if specialist.api_version < API_VERSION else 'vila2'}",
+            hint=f"upgrade {plugin.package}" if specialist.api_version < API_VERSION else UPGRADE,
         )
     return specialist

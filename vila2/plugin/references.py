@@ -4,36 +4,48 @@ from __future__ import annotations
 
 import importlib
 import importlib.resources
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from reprlib import repr as shortened
 from types import UnionType
 from typing import Any, get_args
 
-from vila2.errors import PluginError, Vila2Error
+from vila2.errors import PluginError
+from vila2.plugin.guard import guarded, watched
+
+#: Seconds after which an import is named to the user: of what describes a plugin, which should be light, and
+#: of what it then uses, which may import torch.
+LIGHT, HEAVY = 2.0, 30.0
 
 
-def load_reference(reference: str, *, of: str) -> Any:
+def load_reference(reference: str, *, of: str, seconds: float = HEAVY, hint: str = "") -> Any:
     """The object that a reference names.
 
     Args:
-        reference: Text of the form "package.module:name".
+        reference: Text of the form "package.module:name". Without ":name" it names the module.
         of: Origin of the reference, for errors: "plugin 'ocr' (vila2-ocr 0.1.0), parser".
+        seconds: Time after which the user is told whose import it is that takes so long.
+        hint: Advice where the module cannot be imported.
 
     Raises:
         PluginError: The module cannot be imported, or it has no such name.
     """
     module, _, name = reference.partition(":")
-    try:
+    told = f"{of}: {module} cannot be imported"
+    slow = watched(f"{of}: the import of {module}", seconds, hint="Ctrl-C stops it")
+    with slow, guarded(told, hint=hint or "install what it needs, or fix the plugin"):
         loaded = importlib.import_module(module)
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{of}: {module} cannot be imported: {type(error).__name__}: {error}",
-            hint="install what it needs, or fix the plugin",
-        ) from error
-    if not hasattr(loaded, name):
-        raise PluginError(f"{of}: {module} has no {name!r}", hint="fix the reference in the plugin")
-    return getattr(loaded, name)
+    for part in filter(None, name.split(".")):
+        try:
+            with guarded(f"{of}, {reference}"):
+                loaded = getattr(loaded, part)
+        except PluginError as error:
+            if not isinstance(error.__cause__, AttributeError):
+                raise
+            raise PluginError(
+                f"{of}: {module} has no {name!r}", hint="fix the reference in the plugin"
+            ) from error
+    return loaded
 
 
 def read_packaged(path: str, *, of: str) -> str:
@@ -43,14 +55,15 @@ def read_packaged(path: str, *, of: str) -> str:
         PluginError: The package or the file does not exist.
     """
     package, *inside = PurePosixPath(path).parts
-    try:
-        file = importlib.resources.files(package).joinpath(*inside)
-        return file.read_text(encoding="utf-8")
-    except (ModuleNotFoundError, OSError, UnicodeError) as error:
-        raise PluginError(
-            f"{of}: {path} cannot be read ({error})",
-            hint="ship the file as package data: see the plugin's pyproject.toml",
-        ) from error
+    with guarded(of):
+        try:
+            file = importlib.resources.files(package).joinpath(*inside)
+            return file.read_text(encoding="utf-8")
+        except (ModuleNotFoundError, OSError, UnicodeError) as error:
+            raise PluginError(
+                f"{of}: {path} cannot be read ({error})",
+                hint="ship the file as package data: see the plugin's pyproject.toml",
+            ) from error
 
 
 def call(function: Callable[..., Any], *arguments: Any, of: str, gives: type | UnionType = object) -> Any:
@@ -60,15 +73,8 @@ def call(function: Callable[..., Any], *arguments: Any, of: str, gives: type | U
         PluginError: The function raised an unexpected error, or it returned something that is no ``gives``.
         Vila2Error: The function raised it on purpose. It gets a note that names the plugin.
     """
-    try:
+    with guarded(of):
         given = function(*arguments)
-    except Vila2Error as error:
-        error.add_note(f"in {of}")
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{of}: {type(error).__name__}: {error}", hint="report it to the plugin's author, with --debug"
-        ) from error
     return checked(given, gives, of=of)
 
 
@@ -93,6 +99,19 @@ def listed(given: Any, kind: type | UnionType, *, of: str) -> list[Any]:
     if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
         raise PluginError(f"{of}: gave {shortened(given)}", hint=f"give a list of {_called(kind)}")
     return [checked(one, kind, of=of) for one in call(list, given, of=of)]
+
+
+def each(given: Any, kind: type | UnionType, *, of: str) -> Iterator[Any]:
+    """The things that a plugin's iterator gives, one after the other.
+
+    Raises:
+        PluginError: It is no iterator, it fails, or one thing is of another kind.
+    """
+    checked(given, Iterable, of=of)
+    done = object()
+    things = call(iter, given, of=of)
+    while (one := call(next, things, done, of=of)) is not done:
+        yield checked(one, kind, of=of)
 
 
 def _called(kind: type | UnionType) -> str:

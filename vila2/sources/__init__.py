@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, cast
 
 from vila2.errors import DataError
-from vila2.plugin.references import load_reference
+from vila2.plugin.references import call, load_reference
 
 if TYPE_CHECKING:
     from vila2.data.rejects import Reject
@@ -44,7 +45,7 @@ def open_source(name: str, **options: object) -> Iterator[Sample | Reject]:
         DataError: the source or an option is unknown, or an option is missing.
         PluginError: the plugin that brings the source is broken.
     """
-    read = _find(name)
+    read = find_source(name)
     parameters = inspect.signature(read).parameters
     for option in options:
         if option not in parameters:
@@ -61,7 +62,7 @@ def source_names() -> list[str]:
     """Lists the names of all sources, including those of plugins."""
     from vila2.plugin.host import Host
 
-    return [*SOURCES, *Host().sources()]
+    return list(dict.fromkeys([*SOURCES, *Host().names("source")]))
 
 
 def source_options(name: str) -> dict[str, inspect.Parameter]:
@@ -70,18 +71,38 @@ def source_options(name: str) -> dict[str, inspect.Parameter]:
     Raises:
         DataError: the source is unknown.
     """
-    return dict(inspect.signature(_find(name)).parameters)
+    return dict(inspect.signature(find_source(name)).parameters)
 
 
-def _find(name: str) -> Reader:
+def find_source(name: str) -> Reader:
+    """The function that reads a source. Of the plugins, only the one that brings it is imported.
+
+    Raises:
+        DataError: the source is unknown.
+        PluginError: the plugin that brings it is broken, or two bring it.
+    """
     if name in SOURCES:
         return cast("Reader", load_reference(SOURCES[name], of=f"source {name!r}"))
     from vila2.plugin.host import Host
 
-    brought = Host().sources()
-    if name not in brought:
+    host = Host()
+    brought = host.brought("source", name)
+    if brought is None:
         raise DataError(f"unknown source {name!r}", hint=_nearest(name, source_names()))
-    return cast("Reader", brought[name].load())
+    return _guarded(host.load_function(brought), str(brought))
+
+
+def _guarded(read: Callable[..., object], of: str) -> Reader:
+    """A plugin's function, so that whatever goes wrong in it names the plugin."""
+
+    @functools.wraps(read)
+    def guarded(**options: object) -> Iterator[Sample | Reject]:
+        from vila2.plugin.samples import samples_from
+
+        return samples_from(call(functools.partial(read, **options), of=of), of=of)
+
+    call(inspect.signature, read, of=of)
+    return guarded
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
 from vila2.data.atomic import write_json_atomic
 from vila2.errors import DataError, PluginError
 from vila2.plugin.host import Host
-from vila2.plugin.references import call, checked, listed, load_reference
+from vila2.plugin.references import call, listed, load_reference
+from vila2.plugin.samples import samples_from
 from vila2.progress import Progress
 from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.values import DEFAULT_ENGINE, Later, Part
@@ -24,7 +27,7 @@ from vila2.run.step_files import read_results
 from vila2.run.step_kinds import Inputs, step_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from transformers import PreTrainedModel
 
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Name of the dataset of images that are asked about and not trained on.
 HELD_OUT = "held-out"
+#: Most shards that a builder may have.
+_MOST_SHARDS = 100_000
 #: Number of rejects that an error shows, and of their letters.
 _SHOWN_REJECTS, _SHOWN_LETTERS = 2, 300
 
@@ -195,7 +200,7 @@ def build(folder: Path, settings: BuildSettings, inputs: Inputs, progress: Progr
 
 
 def shards_of(builder: Any, of: str) -> list[str]:
-    """Returns the names of a builder's shards.
+    """Returns the names of a builder's shards, of which there may be a hundred thousand.
 
     Args:
         builder: builder of a plugin.
@@ -204,7 +209,18 @@ def shards_of(builder: Any, of: str) -> list[str]:
     Raises:
         PluginError: the builder fails, or returns something else.
     """
-    return listed(call(builder.shards, of=of), str, of=f"{of}, shards()")
+    given = call(builder.shards, of=of)
+    some = islice(given, _MOST_SHARDS + 1) if isinstance(given, Iterator) else given
+    shards = listed(some, str, of=f"{of}, shards()")
+    if len(shards) > _MOST_SHARDS:
+        raise PluginError(
+            f"{of}: shards() gives more than {_MOST_SHARDS:,} names",
+            hint="end it, and let a shard stand for more of the data",
+        )
+    if len(set(shards)) < len(shards):
+        twice = next(name for name, count in Counter(shards).items() if count > 1)
+        raise PluginError(f"{of}: shards() names {twice!r} twice", hint="give each shard a name of its own")
+    return shards
 
 
 def samples_of(builder: Any, shard: str, of: str) -> Iterator[Sample | Reject]:
@@ -218,13 +234,8 @@ def samples_of(builder: Any, shard: str, of: str) -> Iterator[Sample | Reject]:
     Raises:
         PluginError: the builder fails, or gives something else.
     """
-    from vila2.data.sample import Sample
-    from vila2.data.shards import Reject
-
-    of, done = f"{of}, shard {shard!r}", object()
-    samples = iter(call(builder.build, shard, of=of, gives=Iterable))
-    while (item := call(next, samples, done, of=of)) is not done:
-        yield checked(item, Sample | Reject, of=of)
+    of = f"{of}, shard {shard!r}"
+    return samples_from(call(builder.build, shard, of=of, gives=Iterable), of=of)
 
 
 def _check_built(folder: Path, results: BuildResults, held_out: float) -> None:
@@ -322,8 +333,6 @@ def ask_held_out(folder: Path, settings: AskSettings, inputs: Inputs, progress: 
     Raises:
         PluginError: the metrics fail, or return something else than scores.
     """
-    from collections import Counter
-
     from vila2.data.journal import Journal
     from vila2.data.shards import ShardDataset
     from vila2.engine.journalled import JournalledEngine

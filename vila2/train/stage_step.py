@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vila2.plugin.host import Host
 from vila2.progress import Progress
 from vila2.run.step_kinds import Inputs, step_kind
 from vila2.train.train_settings import TrainSettings
@@ -13,7 +12,7 @@ from vila2.train.train_settings import TrainSettings
 
 @step_kind("train", TrainSettings, digested_as="vila2.cycle.work.train")
 def train(folder: Path, settings: TrainSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
-    """Trains one stage, on several processes if the settings say so, and notifies plugins that ask for it.
+    """Trains one stage, on several processes if the settings say so.
 
     See :func:`vila2.train.stage.train_stage`.
     """
@@ -21,8 +20,5 @@ def train(folder: Path, settings: TrainSettings, inputs: Inputs, progress: Progr
     from vila2.train.stage import train_stage
 
     if settings.processes > 1:
-        results = train_in_processes(folder, settings, inputs, progress)
-    else:
-        results = train_stage(folder, settings, inputs, progress)
-    Host().after_stage(settings.plugins, folder=folder, stage=settings.name, results=results)
-    return results
+        return train_in_processes(folder, settings, inputs, progress)
+    return train_stage(folder, settings, inputs, progress)

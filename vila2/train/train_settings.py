@@ -32,7 +32,8 @@ class TrainSettings(Part):
         stage: its part of the recipe.
         seed: seed of order, adapters and dropout.
         dtype: type of the weights.
-        plugins: names of the plugins that are notified of the trained stage.
+        plugins: always empty; kept since it stands in the digests of runs that users have. The plugins that
+            are told of a stage do not change it (:mod:`vila2.train.after_stage`).
         equal_compute: compute that part of the mixture makes up for, in controls.
         processes: number of processes that train together. It changes no result beyond rounding.
     """
@@ -41,6 +42,6 @@ class TrainSettings(Part):
     stage: StageSpec
     seed: int
     dtype: Dtype
-    plugins: tuple[str, ...] = ()
+    plugins: tuple[()] = ()
     equal_compute: Annotated[EqualCompute | None, Later] = None
     processes: Annotated[int, NotDigested] = 1

@@ -2,8 +2,9 @@
 
 import pytest
 from vila2.data.shards import write_dataset
-from vila2.sources import open_source
 from vila2.testing import SpecialistConformance
+
+from vila2_ocr.documents import read
 
 
 class TestOcr(SpecialistConformance):
@@ -16,5 +17,5 @@ class TestOcrOnDocuments(SpecialistConformance):
     @pytest.fixture
     def data(self, tmp_path_factory):
         folder = tmp_path_factory.mktemp("ocr") / "documents"
-        write_dataset(folder, open_source("documents", count=12), name="documents", shard_size=16)
+        write_dataset(folder, read(count=12), name="documents", shard_size=16)
         return folder

@@ -11,10 +11,10 @@ from vila2 import BoxPart, Evidence, Sample
 from vila2.data.evidence import WrittenText
 from vila2.errors import DataError
 from vila2.plugin import python_generator
-from vila2.sources import open_source
 
 from vila2_ocr.builder import OcrBuilder, OcrConfig
 from vila2_ocr.checking import faults
+from vila2_ocr.documents import read
 from vila2_ocr.facts import Fact, Page, Refusal
 from vila2_ocr.layout import layout_of
 from vila2_ocr.rules import rules
@@ -194,7 +194,7 @@ def test_signs_in_a_scene():
 def test_every_answer_by_rule_on_drawn_documents_is_checked_in_another_way():
     builder = OcrBuilder(OcrConfig(data=Path("."), questions=30))
     kinds = Counter()
-    for sample in open_source("documents", count=24, rotation=4):
+    for sample in read(count=24, rotation=4):
         asked = builder.ask(sample)
         for fact in asked.meta["facts"]:
             kinds[fact["kind"]] += 1

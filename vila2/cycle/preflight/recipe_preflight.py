@@ -105,7 +105,7 @@ def check_names(recipe: Recipe) -> None:
     The models are the captioner, and the merge's writer and tokenizer.
 
     Raises:
-        PluginError: a plugin is missing.
+        PluginError: a plugin is missing, broken, or cannot be told of trained stages.
         EngineError: an engine is missing.
         ModelError: a model is missing.
     """
@@ -115,7 +115,7 @@ def check_names(recipe: Recipe) -> None:
     from vila2.recipe.parts.values import DEFAULT_ENGINE
 
     for name in recipe.plugins:
-        Host().plugin(name)
+        Host().check_after_stage(name)
     find_engine(recipe.engine)
     find_engine(recipe.cycle.engine)
     if recipe.specialists and recipe.merge.writer == "model":

@@ -48,9 +48,3 @@ def vila2_specialists() -> list[Specialist]:
             "and others are for non-commercial use",
         )
     ]
-
-
-@hookimpl
-def vila2_sources() -> dict[str, str]:
-    """Drawn receipts, tables, bar charts and signs: ``source: documents``."""
-    return {"documents": "vila2_ocr.documents:read"}
