@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vila2.cycle.training import Cycle, TrainedGeneralist
 from vila2.errors import RecipeError, Vila2Error
+from vila2.plugin.code_version import code_version
 from vila2.plugin.host import Host
 from vila2.recipe.checks.learning import within
 from vila2.recipe.parts.data import MixtureEntry
@@ -138,7 +139,7 @@ def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
         annotate_step,
         settings=AnnotateSettings(
             plugin=name,
-            plugin_version=Host().plugin(name).version,
+            plugin_version=code_version(Host().plugin(name)),
             annotate=specialist.settings,
             select=asked_about(cycle, name),
             seed=recipe.seed,

@@ -30,11 +30,12 @@ class ScoredBenchmark(BenchmarkSpec):
         """Looks up what the scores of a benchmark depend on."""
         from vila2.evaluate.benchmarks import KINDS, brought_benchmark
         from vila2.model.digest import digest_folder
+        from vila2.plugin.code_version import code_version
 
         values = dict(spec)
         if spec.kind not in KINDS:
             plugin = brought_benchmark(spec.kind)
-            values |= {"plugin": plugin.package, "plugin_version": plugin.version}
+            values |= {"plugin": plugin.package, "plugin_version": code_version(plugin)}
         if spec.scorer:
             values |= {"scorer_digest": digest_folder(Path(spec.scorer))}
         return cls(**values)

@@ -63,6 +63,7 @@ class Tried:
         whole: whether all inputs that were taken were looked at.
         imported: number of inputs that were taken from a source; None where the data lies ready.
         total: number of inputs that the source has; None where it does not say.
+        shards: numbers of the builder's shards that were finished, and of all.
     """
 
     where: str
@@ -74,6 +75,7 @@ class Tried:
     whole: bool = False
     imported: int | None = None
     total: int | None = None
+    shards: tuple[int, int] = (0, 0)
 
     @property
     def looked_at(self) -> int:
@@ -82,10 +84,14 @@ class Tried:
 
     @property
     def times(self) -> float | None:
-        """The size of all the data, in multiples of what was tried; None where it is unknown."""
+        """The size of all the data, in multiples of what was tried; None where it is unknown.
+
+        Shards count as equally large, which is all that is known of a builder's data before they are built.
+        """
         if self.imported:
             return self.total / self.imported if self.total else None
-        return 1.0 if self.whole else None
+        finished, all_shards = self.shards
+        return 1.0 if self.whole else all_shards / finished if finished else None
 
     def take(self, item: Sample | Reject, subset: str) -> None:
         """Counts a sample or a reject.
@@ -183,7 +189,7 @@ def _build_some(job: Job, data: Path, found: Tried, count_on: bool) -> None:
     builder = call(load_reference(job.specialist.builder, of=of), builder_config(job, data), of=of)
     needed = {name for name in job.recipe.datasets() if not name.startswith(RUN)}
     end = time.monotonic() + (_SECONDS if count_on else 0)
-    for item in _items(builder, of):
+    for item in _items(builder, of, found):
         if isinstance(item, Reject) and found.imported is not None:
             item = replace(item, where=item.where.replace(str(data), found.where))
         found.take(item, job.subsets[0])
@@ -194,8 +200,10 @@ def _build_some(job: Job, data: Path, found: Tried, count_on: bool) -> None:
     found.whole = True
 
 
-def _items(builder: Any, of: str) -> Iterator[Sample | Reject]:
-    for shard in shards_of(builder, of):
+def _items(builder: Any, of: str, found: Tried) -> Iterator[Sample | Reject]:
+    shards = shards_of(builder, of)
+    for number, shard in enumerate(shards):
+        found.shards = number, len(shards)
         yield from samples_of(builder, shard, of)
 
 

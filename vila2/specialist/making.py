@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vila2.errors import DataError
+from vila2.plugin.code_version import code_version
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import StageSpec
 from vila2.recipe.specialist_recipe import RUN
@@ -24,6 +25,7 @@ from vila2.run.digests import digest_value
 from vila2.run.step_files import StepResult
 from vila2.run.steps import Run, checkpoint
 from vila2.sources.import_step import open_dataset
+from vila2.specialist.changed_code import notice_changed_code
 from vila2.specialist.making_steps import (
     HELD_OUT,
     AskSettings,
@@ -79,6 +81,7 @@ def make(
         before_training: called with the built data and the prepared model.
     """
     built, start = _build(job, run), _prepare(job, run, steps)
+    notice_changed_code(job.plugin, built, dry=run.dry)
     if before_training is not None:
         before_training(built, start)
     stages = _train(job, run, steps, processes, built, start)
@@ -134,7 +137,7 @@ def _ask(job: Job, run: Run, step: str, model: StepResult | Path | str, built: S
         ask_held_out,
         settings=AskSettings(
             plugin=job.name,
-            plugin_version=job.plugin.version,
+            plugin_version=code_version(job.plugin),
             **dict(job.recipe.evaluate),
             seed=job.recipe.seed,
             dtype=job.origin.dtype,

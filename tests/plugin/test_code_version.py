@@ -1,0 +1,64 @@
+"""A plugin under development: its code counts as its version. An import that takes long is named."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+import pytest
+
+from tests.plugin.packages import install, install_specialist
+from vila2.plugin import host as host_module
+from vila2.plugin.code_version import code_version
+from vila2.plugin.host import Host
+from vila2.run.step_files import StepResult
+from vila2.specialist.changed_code import notice_changed_code
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    yield folder
+    for name in ("vila2_tallying", "vila2_slow"):
+        sys.modules.pop(name, None)
+
+
+def test_only_the_code_of_an_editable_install_counts(site):
+    install_specialist(site, "vila2-tallying", entry="tallying")
+    assert code_version(Host().plugin("tallying")) == "1.0"
+    origin = {"url": site.as_uri(), "dir_info": {"editable": True}}
+    (site / "vila2_tallying-1.0.dist-info" / "direct_url.json").write_text(json.dumps(origin))
+    before = code_version(Host().plugin("tallying"))
+    assert before.startswith("1.0+") and code_version(Host().plugin("tallying")) == before
+    module = site / "vila2_tallying.py"
+    module.write_text(module.read_text().replace("return {}", "return None"))
+    assert code_version(Host().plugin("tallying")) != before
+    assert "vila2_tallying" not in sys.modules, "nothing is imported for it"
+
+
+def test_data_that_other_code_built_are_noticed(site, tmp_path, caplog):
+    install_specialist(site, "vila2-tallying", entry="tallying")
+    origin = {"url": site.as_uri(), "dir_info": {"editable": True}}
+    (site / "vila2_tallying-1.0.dist-info" / "direct_url.json").write_text(json.dumps(origin))
+    built = StepResult("build", "0", tmp_path, {}, True)
+    for _ in range(2):
+        notice_changed_code(Host().plugin("tallying"), built, dry=False)
+    assert caplog.text == ""
+    (site / "vila2_tallying.py").write_text("# another\n")
+    notice_changed_code(Host().plugin("tallying"), built, dry=False)
+    assert "'tallying' (vila2-tallying 1.0) has changed since its data were built" in caplog.text
+
+
+def test_an_import_that_takes_long_is_named_while_it_goes_on(site, caplog, monkeypatch):
+    monkeypatch.setattr(host_module, "LIGHT", 0.2)
+    code = "import time; time.sleep(1.5); END = time.time()\nfrom vila2.plugin import hookimpl\n\n"
+    code += "@hookimpl\ndef vila2_specialists():\n    return []\n"
+    install(site, "vila2-slow", code, entry="slow")
+    with caplog.at_level(logging.WARNING):
+        module = Host().load(Host().plugin("slow"))
+    (told,) = [record for record in caplog.records if "takes more than" in record.getMessage()]
+    assert "'slow' (vila2-slow 1.0): the import of vila2_slow" in told.getMessage()
+    assert told.created < module.END, "before the import ended"
