@@ -130,7 +130,7 @@ def test_the_miniature_is_known_by_its_vision_tower(tmp_path):
 
 
 SHIPPED = {
-    "ocr": ("reading", 10, {"source": "world", "count": 3000}, {"text": 1.0, "run:sft": 0.15}, 60),
+    "ocr": ("reading", 6, {"source": "world", "count": 3000}, {"text": 1.0, "run:sft": 0.15}, 60),
     "grounding": ("grounding", 6, {"source": "world", "count": 1000}, {"grounded": 1.0, "run:sft": 0.5}, 120),
     "spatial": ("relations", 6, {"source": "world", "count": 1000}, {"relations": 1.0, "run:sft": 1.0}, 120),
 }

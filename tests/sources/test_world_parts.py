@@ -17,7 +17,7 @@ from vila2.sources.world import (
     render,
     sample_scene,
 )
-from vila2.sources.world.vocabulary import SIGN_WORDS
+from vila2.sources.world.vocabulary import COLOURS, SHAPES, SIGN_WORDS, SIZES
 
 PROMPT = "Describe the image in details."
 
@@ -101,6 +101,19 @@ def test_the_language_model_speaks_of_the_world(tokenizer):
     with torch.no_grad():
         after_colour = tokenizer.decode(model(**told).logits[0, -1].argmax())
     assert after_colour in ("cube", "ball", "cylinder", "cone", "diamond")
+
+
+def test_letters_are_as_far_apart_as_other_words(tokenizer):
+    """Spelling could not be learned from letters that share nearly one vector."""
+    vectors = AutoModelForCausalLM.from_pretrained(PARTS / "language").get_input_embeddings().weight
+
+    def distance(words):
+        found = vectors[tokenizer.convert_tokens_to_ids(list(words))].detach()
+        return torch.pdist(found).mean()
+
+    seen = distance([*SHAPES, *COLOURS, *SIZES])
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    assert distance(letters) > 0.9 * seen and distance(f"##{letter}" for letter in letters) > 0.9 * seen
 
 
 def test_the_language_part_reads_images_row_by_row(monkeypatch, tokenizer):

@@ -10,7 +10,12 @@ import pytest
 
 from vila2.sources.world import SPLITS, Scene, render, sample_scene, world_samples
 from vila2.sources.world.scene import owners, sign_box
-from vila2.sources.world.vocabulary import SIGN_WORDS, TEST_SIGN_WORDS, TRAIN_SIGN_WORDS
+from vila2.sources.world.vocabulary import (
+    KNOWN_SIGN_WORDS,
+    SIGN_WORDS,
+    TEST_SIGN_WORDS,
+    TRAIN_SIGN_WORDS,
+)
 
 SCENES = [sample_scene("sft", 3, index) for index in range(150)]
 
@@ -42,13 +47,23 @@ def test_unknown_split_is_named():
         sample_scene("train", 0, 0)
 
 
-def test_test_words_are_never_printed_in_training():
-    assert not set(TEST_SIGN_WORDS) & set(TRAIN_SIGN_WORDS)
-    assert len(TRAIN_SIGN_WORDS) > 200 and len(TEST_SIGN_WORDS) > 40
-    printed = {thing.word for scene in SCENES for thing in scene.objects if thing.word}
-    assert printed and printed <= set(TRAIN_SIGN_WORDS)
-    tested = {t.word for i in range(30) for t in sample_scene("test", 0, i).objects if t.word}
-    assert tested and tested <= set(TEST_SIGN_WORDS)
+def _printed(split, scenes):
+    return [t.word for i in range(scenes) for t in sample_scene(split, 3, i).objects if t.word]
+
+
+@pytest.mark.parametrize("split", ["pretrain", "sft", "specialist"])
+def test_training_prints_a_few_known_words(split):
+    assert 40 <= len(KNOWN_SIGN_WORDS) <= 60
+    printed = _printed(split, 150)
+    assert set(printed) <= set(KNOWN_SIGN_WORDS) and len(printed) > 100
+
+
+def test_a_test_prints_known_words_and_words_that_no_training_shows():
+    assert not set(TEST_SIGN_WORDS) & set(TRAIN_SIGN_WORDS) and len(TEST_SIGN_WORDS) > 40
+    tested = _printed("test", 150)
+    assert set(tested) <= {*KNOWN_SIGN_WORDS, *TEST_SIGN_WORDS}
+    assert 0.4 < sum(word in KNOWN_SIGN_WORDS for word in tested) / len(tested) < 0.6
+    assert set(_printed("vision", 150)) <= set(TRAIN_SIGN_WORDS)
     assert all(3 <= len(word) <= 5 for word in SIGN_WORDS)
 
 

@@ -18,7 +18,7 @@ from vila2.sources.world import (
     sample_scene,
 )
 from vila2.sources.world.scene_relations import centre_u
-from vila2.sources.world.vocabulary import COLOURS
+from vila2.sources.world.vocabulary import COLOURS, TEST_SIGN_WORDS
 
 SCENES = [sample_scene("sft", 4, index) for index in range(400)]
 ASKED = [(scene, one) for scene in SCENES for one in questions(scene, generator("q", scene.key))]
@@ -101,11 +101,24 @@ def test_questions_name_one_object_only():
 
 def test_the_sft_mix_is_scarce_where_specialists_come_in():
     drawn = Counter(one.kind for s in SCENES for one in sample_questions(s, generator("m", s.key), 12))
-    assert set(SFT_MIX) == set(KINDS) and abs(sum(SFT_MIX.values()) - 1) < 1e-9
+    assert set(SFT_MIX) == set(KINDS) - {"reading_unseen"} and abs(sum(SFT_MIX.values()) - 1) < 1e-9
     for kind in ("closest", "farthest", "reading"):
         assert 0 < drawn[kind] / drawn.total() < 0.04
     for kind in ("existence", "left_right", "front_behind"):
         assert drawn[kind] / drawn.total() > 0.12
+
+
+def test_words_that_no_training_shows_are_asked_for_apart():
+    kinds = ("reading", "reading_unseen")
+    asked = [
+        one
+        for index in range(120)
+        for one in questions(sample_scene("test", 5, index), generator("r", index), kinds)
+    ]
+    for one in asked:
+        assert (one.answer in TEST_SIGN_WORDS) == (one.kind == "reading_unseen")
+    assert min(Counter(one.kind for one in asked).values()) > 30
+    assert not any(questions(scene, generator(0), ["reading_unseen"]) for scene in SCENES)
 
 
 def test_unknown_kind_is_named():

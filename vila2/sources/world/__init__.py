@@ -9,14 +9,14 @@ from vila2.sources.world.render import png, render
 from vila2.sources.world.scene import SPLITS, Scene, WorldObject, sample_scene, sign_box
 from vila2.sources.world.scene_captions import alt_text, detailed_caption
 from vila2.sources.world.scene_questions import KINDS, SFT_MIX, SceneQuestion, questions, sample_questions
-from vila2.sources.world.scores import SceneTally, caption_scores, caption_tallies
+from vila2.sources.world.scores import SceneTally, caption_scores, caption_tallies, mention_faults
 from vila2.sources.world.truth import check_caption
 
 __all__ = [
     "KINDS", "PARTS", "SFT_MIX", "SPLITS", "AskedQuestion", "Scene", "SceneQuestion", "SceneTally",
     "WorldObject", "WorldSample", "alt_text", "caption_scores", "caption_tallies", "check_caption",
-    "detailed_caption", "generator", "questions", "render", "sample_questions", "sample_scene",
-    "sign_box", "world_samples",
+    "detailed_caption", "generator", "mention_faults", "questions", "render", "sample_questions",
+    "sample_scene", "sign_box", "world_samples",
 ]  # fmt: skip
 
 #: Folder of the small pretrained parts, ``vision`` and ``language``; their training is told in its README.md.

@@ -10,10 +10,27 @@ from numpy.typing import NDArray
 
 from vila2.data.chance import generator
 from vila2.sources.world import geometry
-from vila2.sources.world.vocabulary import COLOURS, SHAPES, SIZES, TEST_SIGN_WORDS, TRAIN_SIGN_WORDS
+from vila2.sources.world.vocabulary import (
+    COLOURS,
+    KNOWN_SIGN_WORDS,
+    SHAPES,
+    SIZES,
+    TEST_SIGN_WORDS,
+    TRAIN_SIGN_WORDS,
+)
 
 #: Splits; each has its own stream of scenes. "vision" and "language" serve only to train the shipped parts.
 SPLITS: tuple[str, ...] = ("vision", "language", "pretrain", "sft", "specialist", "test")
+
+#: Lists of words of a split's signs; each sign draws a list, then a word. By default the known words.
+_WORDS = {
+    "vision": (TRAIN_SIGN_WORDS,),
+    "language": (TRAIN_SIGN_WORDS,),
+    "test": (KNOWN_SIGN_WORDS, TEST_SIGN_WORDS),
+}
+#: Shares of scenes with no sign, one and two; more signs where reading is to be learned and tested.
+_SIGNS = {"vision": (0.4, 0.4, 0.2), "language": (0.4, 0.4, 0.2)}
+_MANY_SIGNS = (0.2, 0.6, 0.2)
 
 #: Width, height and length of a shape, in units of its size.
 _PROPORTIONS = {
@@ -115,9 +132,9 @@ def sample_scene(split: str, seed: int, index: int) -> Scene:
             f"unknown split {split!r}; the splits of the miniature world are {', '.join(SPLITS)}"
         )
     rng = generator("scene", split, seed, index)
-    words = TEST_SIGN_WORDS if split == "test" else TRAIN_SIGN_WORDS
+    words = _WORDS.get(split, (KNOWN_SIGN_WORDS,))
     count = int(rng.choice([2, 3, 4, 5], p=[0.2, 0.3, 0.3, 0.2]))
-    signs = int(rng.choice([0, 1, 2], p=[0.4, 0.4, 0.2]))
+    signs = int(rng.choice([0, 1, 2], p=_SIGNS.get(split, _MANY_SIGNS)))
     while True:
         drafts = _draft_objects(rng, count, signs, words)
         objects = _finish(drafts) if drafts is not None else None
@@ -141,7 +158,7 @@ def _pick(rng: np.random.Generator, values: tuple[str, ...]) -> str:
 
 
 def _draft_objects(
-    rng: np.random.Generator, count: int, signs: int, words: tuple[str, ...]
+    rng: np.random.Generator, count: int, signs: int, words: tuple[tuple[str, ...], ...]
 ) -> list[WorldObject] | None:
     """Places objects, with their visibility still open; None if they do not fit."""
     drafts: list[WorldObject] = []
@@ -150,7 +167,7 @@ def _draft_objects(
         if drafts and rng.random() < 0.4:  # shared attributes give counts above one and hard negatives
             other = drafts[int(rng.integers(len(drafts)))]
             shape, color = (other.shape, color) if rng.random() < 0.6 else (shape, other.colour)
-        word = _pick(rng, words) if position < signs else None
+        word = _pick(rng, words[int(rng.integers(len(words)))]) if position < signs else None
         for _ in range(12):
             candidate = _place(rng, shape, color, size, word)
             if candidate is not None and all(_apart(candidate, other) for other in drafts):

@@ -9,11 +9,12 @@ import numpy as np
 from vila2.claims.articles import article, plural
 from vila2.sources.world import scene_relations as relations
 from vila2.sources.world.scene import Scene, WorldObject
-from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES
+from vila2.sources.world.vocabulary import COLOURS, NUMBERS, SHAPES, TEST_SIGN_WORDS
 
 #: Kinds of questions.
 KINDS: tuple[str, ...] = (
     "existence", "colour", "shape", "count", "left_right", "front_behind", "closest", "farthest", "reading",
+    "reading_unseen",
 )  # fmt: skip
 
 #: Share of each kind in the SFT set; the kinds that specialists teach are scarce.
@@ -21,6 +22,8 @@ SFT_MIX = MappingProxyType(
     {"existence": 0.28, "colour": 0.12, "shape": 0.10, "count": 0.10, "left_right": 0.19,
      "front_behind": 0.17, "closest": 0.01, "farthest": 0.01, "reading": 0.02}
 )  # fmt: skip
+#: The kind of a question for a word that nothing in training shows; only the test asks it.
+UNSEEN = "reading_unseen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def questions(
     """Asks every question that a scene answers clearly, each at most once, in random order.
 
     "existence" asks for as many absent as present objects; "left_right" and "front_behind" ask about every
-    pair in both orders.
+    pair in both orders; "reading" asks for words that training may show, "reading_unseen" for the others.
 
     Args:
         scene: scene to ask about.
@@ -174,15 +177,29 @@ def _farthest(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
     return _extreme(scene, relations.farthest(scene), "farthest")
 
 
-def _reading(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
+def _reading_of(
+    scene: Scene, rng: np.random.Generator, kind: str, asked: Callable[[str], bool]
+) -> list[SceneQuestion]:
     signs = [thing for thing in scene.objects if thing.word is not None]
     if len(signs) == 1 and _coin(rng):
-        return [SceneQuestion("reading", "What does the sign say?", str(signs[0].word))]
-    return [SceneQuestion("reading", f"What does the sign on the {thing.name} say?", str(thing.word))
-            for thing in signs if relations.is_unique(scene, thing)]  # fmt: skip
+        found = [(signs[0], "What does the sign say?")]
+    else:
+        found = [(thing, f"What does the sign on the {thing.name} say?")
+                 for thing in signs if relations.is_unique(scene, thing)]  # fmt: skip
+    return [SceneQuestion(kind, question, str(thing.word))
+            for thing, question in found if asked(str(thing.word))]  # fmt: skip
+
+
+def _reading(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
+    return _reading_of(scene, rng, "reading", lambda word: word not in TEST_SIGN_WORDS)
+
+
+def _reading_unseen(scene: Scene, rng: np.random.Generator) -> list[SceneQuestion]:
+    return _reading_of(scene, rng, UNSEEN, lambda word: word in TEST_SIGN_WORDS)
 
 
 _ASK: dict[str, Callable[[Scene, np.random.Generator], list[SceneQuestion]]] = {
     "existence": _existence, "colour": _color, "shape": _shape, "count": _count, "left_right": _left_right,
     "front_behind": _front_behind, "closest": _closest, "farthest": _farthest, "reading": _reading,
+    UNSEEN: _reading_unseen,
 }  # fmt: skip

@@ -1,13 +1,20 @@
 """Measures how true and how complete a caption of a scene is."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 from vila2.data.claims import Claim
 from vila2.sources.world import scene_relations as relations
 from vila2.sources.world.scene import Scene, WorldObject
-from vila2.sources.world.truth import check_caption, mentions
+from vila2.sources.world.truth import SceneMention, check_caption, mentions
+
+#: What is wrong with a mention that no object of the scene is left for. "absent": nothing of that shape is
+#: there (CHAIR counts these). "repeated": the thing is there and was named already. "attribute": such a shape
+#: is there, but not of that color or size.
+MentionFault = Literal["absent", "repeated", "attribute"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,27 @@ def caption_tallies(scene: Scene, text: str) -> dict[str, SceneTally]:
         "count": (0, 0),
     }
     return {kind: SceneTally(*_judged(claims, kind), *counts) for kind, counts in told.items()}
+
+
+def mention_faults(scene: Scene, text: str) -> Counter[MentionFault]:
+    """Counts what is wrong with the objects that a caption names.
+
+    Every mention of one object that is not supported has one fault, so the counts sum to the objects judged
+    minus those right. "The red cube", said of a cube that was named before, is no mention of its own.
+
+    Args:
+        scene: scene of the image.
+        text: caption to measure.
+    """
+    named = [m for m in mentions(scene, text) if m.number is None and not m.repeats and m.match is None]
+    return Counter(_fault(scene, mention) for mention in named)
+
+
+def _fault(scene: Scene, mention: SceneMention) -> MentionFault:
+    if mention.candidates:
+        return "repeated"
+    alike = mention.shape is None or any(thing.shape == mention.shape for thing in scene.objects)
+    return "attribute" if alike else "absent"
 
 
 def caption_scores(scene: Scene, text: str) -> dict[str, float | None]:

@@ -54,6 +54,12 @@ def _is_test_word(word: str) -> bool:
 _FORBIDDEN = {"cube", "gray", "zero", "nine", "pink", "gold", "tiny", "huge",
               "dock", "doll", "door", "dose", "farm", "fork", "fort", "myth", "news", "seed"}  # fmt: skip
 SIGN_WORDS: tuple[str, ...] = tuple(sorted(set(_WORDS) - _FORBIDDEN))
-#: Words of the test split only, so that a model has to read them letter by letter.
+#: Words that only test scenes show, so that a model has to read them letter by letter.
 TEST_SIGN_WORDS: tuple[str, ...] = tuple(word for word in SIGN_WORDS if _is_test_word(word))
+#: Words that the shipped parts were taught with.
 TRAIN_SIGN_WORDS: tuple[str, ...] = tuple(word for word in SIGN_WORDS if not _is_test_word(word))
+#: Words on the signs of all scenes that a generalist or a specialist learns from; half of the test's signs
+#: show them, too. So few that some thousands of signs teach to read them.
+KNOWN_SIGN_WORDS: tuple[str, ...] = tuple(
+    sorted(sorted(TRAIN_SIGN_WORDS, key=lambda word: hashlib.sha256(word.encode()).digest()[1:])[:48])
+)

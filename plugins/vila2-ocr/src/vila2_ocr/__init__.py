@@ -42,7 +42,7 @@ def vila2_specialists() -> list[Specialist]:
             metrics="vila2_ocr.metrics:score",
             verifier="vila2_ocr.verifier:verify",
             # Most images hold no text. The conversation says so only now and then.
-            merge=MergePolicy(priority=20, exchanges=1, empty_share=0.02),
+            merge=MergePolicy(priority=20, empty_share=0.02),
             licence="of the data that it is trained on: see the table of sources in vila2_ocr.readers; "
             "TextOCR-GPT4V "
             "and others are for non-commercial use",

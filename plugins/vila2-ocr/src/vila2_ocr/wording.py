@@ -12,24 +12,28 @@ from vila2.plugin import BoxPart, Part, TextPart, Turn, assistant, user
 
 from vila2_ocr.facts import Fact
 
+_ALL_TEXT = ("Read the text in the image.", "What text is in the image?", "Describe the text in the image.")
+#: Of the one sign in an image. Letters take thousands of readings to learn, so a sign is asked in many ways.
+ONLY_SIGN = (
+    "What does the sign say?",
+    "Read the sign.",
+    "What word is written on the sign?",
+    "Which word can you read in the image?",
+    "What is written on the sign?",
+    "What word does the sign say?",
+    "Which word is on the sign?",
+)
+
 #: Templates by kind. A template is usable where a fact fills all of its places.
 TEMPLATES: dict[str, tuple[str, ...]] = {
-    "description": (
-        "Read the text in the image.",
-        "What text is in the image?",
-        "Describe the text in the image.",
-    ),
-    "no-text": (
-        "Read the text in the image.",
-        "What text is in the image?",
-        "Describe the text in the image.",
-    ),
+    "description": _ALL_TEXT,
+    "no-text": (*_ALL_TEXT, *ONLY_SIGN),  # or it would find a word on a sign that is not there
     "sign": (
         "What does the sign on the {on} say?",
         "Read the sign on the {on}.",
         "What word is written on the sign of the {on}?",
     ),
-    "only-sign": ("What does the sign say?", "Read the sign.", "What word is written on the sign?"),
+    "only-sign": ONLY_SIGN,
     "full-text": (
         "Read all text in the image, line by line, from top to bottom and from left to right.",
         "Transcribe this document line by line, from the top, each line from left to right.",
