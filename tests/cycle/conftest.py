@@ -21,7 +21,7 @@ stages:
   pretrain: {mixture: [{dataset: pairs}], batch_size: 8, learning_rate: 5.0e-4, style: chat}
   sft: {mixture: [{dataset: instructions}], train: [projector, language], batch_size: 4,
         learning_rate: 1.0e-3}
-cycle: {rounds: 1, max_new_tokens: 40}
+cycle: {rounds: 1, max_new_tokens: 90}
 specialists:
   finding: {data: {source: world, options: {split: specialist, count: 16}}, set: {stages.tune.epochs: 1}}
 evaluate:

@@ -118,6 +118,8 @@ def test_a_control_that_would_change_nothing_says_so(recipe_file):
         ("plain-append", ["merge.arm=append"], "changes nothing"),
         ("merged-by-model", ["merge.writer=model"], "changes nothing"),
         ("specialist-data-in-sft", ["specialist_data=sft"], "changes nothing"),
+        ("specialist-data-equal-passes", ["specialist_data=sft-equal-passes"], "changes nothing"),
+        ("specialist-data-equal-total", ["stages.sft.max_steps=9"], "longer by tokens"),
         ("shuffled-captions", ["cycle.captions=shuffled", "specialists={}"], "changes nothing"),
         ("unchecked-merge", ["specialist_data=share"], "no merged caption is trained on"),
         ("unchecked-merge", ["merge.arm=append"], "which checks nothing"),

@@ -21,6 +21,8 @@ from vila2.specialist.origin import find_origin
 CONTROLS = [
     "twice-sft",
     "specialist-data-in-sft",
+    "specialist-data-equal-passes",
+    "specialist-data-equal-total",
     "more-sft",
     "plain-append",
     "unchecked-merge",
@@ -192,7 +194,11 @@ def test_a_specialist_made_before_can_teach_another_model(folder, recipe_file, t
 
 @pytest.mark.parametrize(
     ("changes", "layer"),
-    [([], "merged"), (["specialist_data=sft"], "self-1"), (["cycle.rounds=0", "specialists={}"], None)],
+    [
+        ([], "merged"),
+        (["specialist_data=sft-equal-passes"], "self-1"),
+        (["cycle.rounds=0", "specialists={}"], None),
+    ],
 )
 def test_a_model_knows_which_captions_it_learned_from(recipe_file, tmp_path, changes, layer):
     _, history = improve(load_recipe(recipe_file, changes), Run.open(tmp_path / "run", dry=True))
@@ -207,6 +213,25 @@ def test_a_control_takes_about_the_tokens_of_the_captions_that_it_replaces(folde
 
     spent, replaced = (tokens(name) - tokens("VILA_1") for name in (control, "VILA²"))
     assert spent == pytest.approx(replaced, abs=450), "up to one step of four samples"
+
+
+def test_specialists_data_go_into_sft_as_often_or_for_as_many_tokens_as_the_specialists_took(folder):
+    def trained(name: str) -> dict:
+        model = next(one for one in results(folder)["models"] if one["name"] == name)
+        return model["stages"][-1]
+
+    def tokens(name: str) -> int:
+        return trained(name)["tokens"]
+
+    specialist = json.loads(next(folder.glob("steps/finding-train-tune-*/done.json")).read_text())
+    rows = list(Layer.open(next(folder.glob("steps/finding-layer-*"))).rows())
+    more = tokens("specialist-data-equal-total") - tokens("specialist-data-in-sft")
+    least = specialist["results"]["tokens"] + 36 * len(rows)
+    assert least < more < least + 40 * len(rows) + 900, "the training, and an image, prompt and text per row"
+    beside = [one for one in settings(folder, "final-sft") if one.get("equal_compute", {}).get("passes")]
+    entries = [one for one in beside[0]["stage"]["mixture"] if one["dataset"].startswith("finding-")]
+    epochs = specialist["settings"]["stage"]["epochs"]
+    assert entries and all(entry["weight"] == epochs for entry in entries)
 
 
 def test_what_a_specialist_made_before_was_trained_on_can_not_go_into_sft(folder, recipe_file, tmp_path):

@@ -18,6 +18,8 @@ from vila2.recipe.file.recipe_file import load_recipe
 from vila2.run.board import Board
 
 OLD = Path(__file__).parent / "fixtures/run-of-0609ffc.tar.xz"
+#: What the recipe said, and a default, at that time.
+AS_THEN = ["model.projector=mlp_downsample", "cycle.max_new_tokens=40"]
 CONTROLS = ["shuffled-captions", "true-captions", "unchecked-merge", "twice-sft", "specialist-share"]
 
 pytestmark = pytest.mark.usefixtures("site")
@@ -31,7 +33,7 @@ def old(tmp_path) -> Path:
 
 
 def test_nothing_of_an_old_run_is_done_again(old, recipe_file):
-    recipe = load_recipe(recipe_file, [f"controls={json.dumps(CONTROLS)}", "model.projector=mlp_downsample"])
+    recipe = load_recipe(recipe_file, [*AS_THEN, f"controls={json.dumps(CONTROLS)}"])
     planned = run_recipe(recipe, old, dry_run=True, progress=Board())["plan"]
     assert {step.state for step in planned} == {"done"}
     before = {path: path.stat().st_mtime_ns for path in old.glob("steps/*/done.json")}

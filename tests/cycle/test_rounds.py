@@ -221,8 +221,8 @@ def test_rounds_stop_when_they_gain_nothing_more(recipe, finished, tmp_path):
 
 def test_a_measure_of_which_less_is_better_is_refused_before_a_round(recipe, finished):
     # Not done yet is all of the round; a plugin's measures are known no earlier than with VILA_0's scores.
-    until = ["cycle.max_new_tokens=21", "cycle.saturation.measure=captions/hallucinated objects"]
-    with pytest.raises(DataError, match="hallucinated objects: more of it is not better"):
+    until = ["cycle.max_new_tokens=21", "cycle.saturation.measure=captions/repeated objects"]
+    with pytest.raises(DataError, match="repeated objects: more of it is not better"):
         improve(load_recipe(recipe, until), Run.open(finished, dry=True))
 
 

@@ -68,7 +68,7 @@ def test_captions_that_nothing_is_trained_on_are_told(data, caplog):
 @pytest.mark.parametrize(
     ("kind", "measure", "why"),
     [
-        ("captions", "it/hallucinated objects", "more of it is not better"),
+        ("captions", "it/wrong attributes", "more of it is not better"),
         ("captions", "it", "the measures of kind captions do not add up"),
         ("pope", "it/random: said yes", "more of it is not better"),
         ("pope", "it/random: accuracy", None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from vila2.cycle.preflight.recipe_preflight import check_benchmark
 from vila2.data.sample import Sample
 from vila2.data.shards import write_dataset
+from vila2.engine.protocol import Answer
 from vila2.errors import ModelError, RecipeError
 from vila2.evaluate.benchmarks import KINDS, find_kind, more_is_better
-from vila2.evaluate.kinds.captions import score_captions
+from vila2.evaluate.kinds.captions import captions, score_captions
 from vila2.evaluate.score_step import ScoredBenchmark, ScoreSettings, evaluate
 from vila2.model.assemble import assemble
 from vila2.model.saving import save_model
@@ -20,6 +22,7 @@ from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.run.board import Board
 from vila2.sources import open_source
 from vila2.sources.world import Scene, detailed_caption, generator
+from vila2.sources.world.vocabulary import COLOURS, SHAPES
 
 ASKING = ("captions", "questions", "pope", "relations", "consistency", "image_text")
 
@@ -90,15 +93,37 @@ def test_true_captions_are_precise_and_what_they_leave_out_is_not_recalled():
     assert all(
         found[f"{kind} precision"] == 1 for kind in ("object", "attribute", "relation", "read-text", "count")
     )
-    assert found["hallucinated objects"] == found["captions with a hallucinated object"] == 0
+    assert found["absent objects"] == found["repeated objects"] == found["wrong attributes"] == 0
     recalls = ("object recall", "attribute recall", "relation recall", "read-text recall")
     assert all(0.1 < found[name] < 1 for name in recalls)
     first = [text.split(".")[0] + "." for text in true]
     less = {name: items.value for name, items in score_captions(samples, first).items()}
     assert all(less[name] < found[name] for name in recalls)
     swapped = {name: items.value for name, items in score_captions(samples, true[1:] + true[:1]).items()}
-    assert swapped["captions with a hallucinated object"] > 0.9
+    assert swapped["captions with an absent object"] > 0.4 and swapped["wrong attributes"] > 0.5
     assert all(swapped[name] < found[name] for name in recalls)
+
+
+def test_a_stutter_an_invention_and_a_wrong_color_are_counted_apart():
+    samples = list(open_source("world", split="test", count=40, content="test", questions=1))
+    faults = ("absent objects", "repeated objects", "wrong attributes")
+    texts: dict[str, list[str]] = {fault: [] for fault in faults}
+    for sample in samples:
+        scene = Scene.from_json(sample.meta["scene"])
+        things = Counter(f"{thing.size} {thing.name}" for thing in scene.objects)
+        thing = scene.objects[0]
+        true = f"There is a {thing.size} {thing.name}."
+        unseen = next((one for one in SHAPES if all(t.shape != one for t in scene.objects)), None)
+        absent = f" There is a {thing.colour} {unseen}." if unseen else ""
+        color = next(one for one in COLOURS if all(t.colour != one for t in scene.objects))
+        texts["absent objects"].append(true + absent)
+        texts["repeated objects"].append(true * (things[f"{thing.size} {thing.name}"] + 1))
+        texts["wrong attributes"].append(f"There is a {color} {thing.shape}.")
+    for fault in faults:
+        found = score_captions(samples, texts[fault])
+        assert found[fault].value > 0.9, fault
+        assert all(found[other].value == 0 for other in faults if other != fault), fault
+        assert found["object recall"].value > 0.15 or fault == "wrong attributes"
 
 
 def test_what_a_kind_needs_is_looked_for_before_any_work(tmp_path):
@@ -124,3 +149,22 @@ def test_people_s_captions_are_contrasted_too_where_there_are_any(inputs, tmp_pa
     for name in ("own image preferred", "gain of the own image, nats per word"):
         assert {name, f"people's captions: {name}"} <= measures.keys()
     assert measures["people's captions: own image preferred"]["baseline"] == 0.5
+
+
+def test_a_caption_that_contradicts_itself_is_asked_again_and_the_first_consistent_one_is_scored():
+    class Stutters:
+        """Contradicts itself until its answers are sampled with the second seed."""
+
+        name = digest = "stutters"
+
+        def generate(self, requests, settings):
+            said = "A red cube." if settings.seed == 2 else "There is a red cube. There is a red cube."
+            return [Answer(said, "stop", 9) for _ in requests]
+
+    samples = list(open_source("world", split="test", count=4, content="test", questions=1))
+    spec = BenchmarkSpec(name="c", kind="captions", dataset="d", batch_size=3)
+    for attempts, text, marked in ((1, "There is", 0), (2, "There is", 1), (9, "A red cube.", 0)):
+        asked = spec.model_copy(update={"attempts": attempts})
+        outcome = captions(Stutters(), samples, asked, Board())
+        assert all(row["text"].startswith(text) for row in outcome.said)
+        assert outcome.items["marked captions"].value == marked

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from vila2.data.shards import write_dataset
+from vila2.data.annotations import Annotation
+from vila2.data.layers import write_layer
+from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import TrainingError
 from vila2.model.assemble import assemble
 from vila2.model.conversation import ConversationEncoder
@@ -12,7 +14,7 @@ from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
 from vila2.run.board import Board
 from vila2.sources import open_source
-from vila2.train.equal_compute import _repeated, _so_many, with_equal_compute
+from vila2.train.equal_compute import _so_many, repeated, with_equal_compute
 from vila2.train.mixture import open_mixture
 from vila2.train.train_settings import EqualCompute
 
@@ -74,6 +76,40 @@ def test_without_other_samples_the_own_ones_take_the_tokens(inputs, processor):
     assert gained == pytest.approx(wanted[0] - wanted[1], rel=0.01)
 
 
+def test_equal_passes_read_the_other_samples_as_often_as_their_weight_says(inputs, processor):
+    sft = stage("sft", "instructions", {"dataset": "special", "weight": 2.5}, epochs=3)
+    longer = stage("pretrain", "long")
+    told = EqualCompute(datasets=("special",), more=longer, less=longer, passes=True)
+    spec = with_equal_compute(sft, told, inputs, processor, 0, Board())
+    alone = {name: stage("sft", name) for name in ("instructions", "special")}
+    once = {name: tokens(one, inputs, processor) for name, one in alone.items()}
+    assert tokens(spec, inputs, processor, "special") == pytest.approx(2.5 * once["special"], rel=0.02)
+    assert tokens(spec, inputs, processor, "instructions") == 3 * once["instructions"]
+
+
+def test_equal_total_also_takes_the_tokens_of_other_trainings_and_of_what_was_written(inputs, processor):
+    data = ShardDataset.open(inputs["data.short"])
+    folder = inputs["data.short"].parent / "said"
+    write_layer(
+        data,
+        lambda key: [Annotation(key, "What is there?", "a red cube.", "ok")] * (key in data.keys()[:100]),
+        folder=folder,
+        name="said",
+        info={},
+    )
+    more, less = stage("pretrain", "long"), stage("pretrain", "short")
+    other = stage("sft", "special", epochs=2)
+    written = {"images": "short", "asked": ("said",)}
+    told = EqualCompute(datasets=("special",), more=more, less=less, also=(other,), **written)
+    sft, read = stage("sft", "instructions", "special"), inputs | {"layer.short.said": folder}
+    spec = with_equal_compute(sft, told, read, processor, 0, Board())
+    asked = 36 + len(processor.tokenizer("What is there? a red cube.").input_ids)
+    wanted = tokens(more, inputs, processor) - tokens(less, inputs, processor)
+    wanted += tokens(other, inputs, processor)
+    found = tokens(spec, inputs, processor, "special")
+    assert wanted + 100 * asked < found < wanted + 100 * (asked + 8)
+
+
 def test_nothing_to_match_is_said(inputs, processor):
     with pytest.raises(TrainingError, match="no compute to match"):
         matched(stage("sft", "instructions", "special"), inputs, processor, more="short", less="long")
@@ -84,8 +120,8 @@ def test_nothing_to_match_is_said(inputs, processor):
 def test_an_entry_that_reads_so_many_is_repeated_as_it_is():
     entry = MixtureEntry(dataset="d", count=500)
     assert _so_many(entry, 500, 1250) == [entry, entry, entry.model_copy(update={"count": 250})]
-    assert _repeated(entry, 0.5) == [entry.model_copy(update={"count": 250})]
-    assert _repeated(entry, 2.0) == [entry, entry]
+    assert repeated(entry, 0.5) == [entry.model_copy(update={"count": 250})]
+    assert repeated(entry, 2.0) == [entry, entry]
     # Without a count, whole passes are a weight.
     free = MixtureEntry(dataset="d")
     assert [(one.weight, one.count) for one in _so_many(free, 500, 1250)] == [(2.0, None), (1.0, 250)]

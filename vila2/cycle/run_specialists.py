@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vila2.cycle.training import Cycle, TrainedGeneralist
+from vila2.cycle.training import Cycle, OtherTraining, TrainedGeneralist
 from vila2.errors import RecipeError, Vila2Error
 from vila2.plugin.code_version import code_version
 from vila2.plugin.host import Host
 from vila2.recipe.checks.learning import within
 from vila2.recipe.parts.data import MixtureEntry
+from vila2.recipe.parts.stage import StageSpec
 from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.run.step_files import StepResult
 from vila2.run.steps import checkpoint
@@ -42,12 +43,15 @@ class RunSpecialist:
         model: checkpoint of the specialist.
         settings: how it is asked.
         trained_on: the plugin's data that this run trained it on; none where it was made before.
+        trainings: stages that this run trained it in. The plugin's own datasets have their names in the run,
+            as :func:`name_in_run` gives them.
     """
 
     plugin: str
     model: StepResult
     settings: AnnotateSpec
     trained_on: tuple[TrainingData, ...] = ()
+    trainings: tuple[OtherTraining, ...] = ()
 
 
 def prepare_specialists(cycle: Cycle, best: TrainedGeneralist) -> dict[str, Job]:
@@ -64,7 +68,7 @@ def prepare_specialists(cycle: Cycle, best: TrainedGeneralist) -> dict[str, Job]
         Vila2Error: the recipe or the data of a plugin is wrong.
     """
     brought = [name for name, use in cycle.recipe.specialists.items() if use.made]
-    if brought and cycle.recipe.specialist_data == "sft":
+    if brought and cycle.recipe.specialist_data.startswith("sft"):
         raise RecipeError(
             f"specialists.{brought[0]} was made before, so the data it was trained on is not here to go "
             "straight into SFT",
@@ -124,7 +128,8 @@ def specialize(cycle: Cycle, plugin: str, job: Job | None) -> RunSpecialist:
         return RunSpecialist(plugin, model, found.annotate)
     made = make(job, cycle.run, steps=f"{plugin}-", processes=cycle.processes)
     trained_on = tuple(_training_data(job, made.built))
-    return RunSpecialist(plugin, checkpoint(made.saved), job.recipe.annotate, trained_on)
+    trainings = tuple(_training(plugin, job, stage, made.built) for stage in job.recipe.stages.values())
+    return RunSpecialist(plugin, checkpoint(made.saved), job.recipe.annotate, trained_on, trainings)
 
 
 def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
@@ -182,6 +187,23 @@ def origin_of(cycle: Cycle, generalist: TrainedGeneralist) -> Origin:
         recipe.data,
         starts_from_the_miniature(recipe.model),
         recipe.engine,
+    )
+
+
+def name_in_run(plugin: str, dataset: str) -> str:
+    """Returns the name that a dataset of a plugin's builder has among those of the run."""
+    return f"{plugin}-{dataset}"
+
+
+def _training(plugin: str, job: Job, stage: StageSpec, built: StepResult) -> OtherTraining:
+    entries, inputs = mixture_of(job, stage, built)
+    names = {entry.dataset: entry.dataset for entry in entries}
+    names |= {own: name_in_run(plugin, own) for own in job.subsets}
+    mixture = tuple(one.model_copy(update={"dataset": names[one.dataset]}) for one in entries)
+    renamed = {f"data.{own}": f"data.{names[own]}" for own in job.subsets}
+    return OtherTraining(
+        stage.model_copy(update={"mixture": mixture}),
+        {renamed.get(key, key): value for key, value in inputs.items()},
     )
 
 

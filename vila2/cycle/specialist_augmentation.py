@@ -15,6 +15,7 @@ from vila2.cycle.run_specialists import (
     RunSpecialist,
     annotate,
     asked_about,
+    name_in_run,
     prepare_specialists,
     specialize,
 )
@@ -26,6 +27,7 @@ from vila2.recipe.parts.cycle import MERGED
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.run.run_model import named_model
 from vila2.run.steps import checkpoint
+from vila2.train.equal_compute import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,10 +73,19 @@ def _lesson(
     view = recipe.merge.view.format(layer=merged)
     if recipe.specialist_data == "merged":
         return Lesson(merged, view)
-    # The last stage takes the tokens that the merged captions would have taken.
-    given = specialists if recipe.specialist_data == "sft" else []
-    own = [entry for specialist in given for entry in _own_data(cycle, specialist)]
-    return replace(as_best, beside={list(recipe.stages)[-1]: own}, in_place_of=view)
+    # The last stage takes the tokens that the merged captions would have taken, or more.
+    last = list(recipe.stages)[-1]
+    if recipe.specialist_data == "more-sft":
+        return replace(as_best, beside={last: []}, in_place_of=view)
+    own = [entry for specialist in specialists for entry in _own_data(cycle, specialist)]
+    lesson = replace(as_best, beside={last: own}, in_place_of=view)
+    if recipe.specialist_data == "sft-equal-passes":
+        passes = [entry for specialist in specialists for entry in _as_often(specialist)]
+        return replace(lesson, beside={last: passes}, passes=True)
+    if recipe.specialist_data == "sft-equal-total":
+        also = [training for specialist in specialists for training in specialist.trainings]
+        return replace(lesson, also=also, asked=layers)
+    return lesson
 
 
 def share_of_images(cycle: Cycle) -> list[MixtureEntry]:
@@ -144,11 +155,34 @@ def _check_layers(cycle: Cycle) -> None:
             )
 
 
+def _as_often(specialist: RunSpecialist) -> list[MixtureEntry]:
+    """Returns entries with a specialist's own data, read as often as its trainings read them.
+
+    Raises:
+        RunError: a training counts steps, not passes.
+    """
+    own = {name_in_run(specialist.plugin, entry.dataset) for entry, _ in specialist.trained_on}
+    stages = [training.stage for training in specialist.trainings]
+    if any(stage.max_steps is not None for stage in stages):
+        raise RunError(
+            f"specialist {specialist.plugin} is trained for a number of steps (max_steps), so it is not "
+            "known how often it reads its data",
+            hint="give its stages epochs, or take specialist_data: sft-equal-total",
+        )
+    return [
+        again
+        for stage in stages
+        for entry in stage.mixture
+        if entry.dataset in own
+        for again in repeated(entry, stage.epochs)
+    ]
+
+
 def _own_data(cycle: Cycle, specialist: RunSpecialist) -> list[MixtureEntry]:
     """Adds what a specialist was trained on to the datasets of the cycle; returns entries with it."""
     entries = []
     for entry, built in specialist.trained_on:
-        name = f"{specialist.plugin}-{entry.dataset}"
+        name = name_in_run(specialist.plugin, entry.dataset)
         cycle.data[name] = built
         entries.append(entry.model_copy(update={"dataset": name}))
     return entries

@@ -57,6 +57,19 @@ class TrainedGeneralist:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherTraining:
+    """A training of another model, whose tokens a control matches.
+
+    Attributes:
+        stage: its stage.
+        inputs: datasets and layers that it reads, by name of the input.
+    """
+
+    stage: StageSpec
+    inputs: Mapping[str, StepResult | Path]
+
+
+@dataclass(frozen=True, slots=True)
 class Lesson:
     """The difference between a training and VILA_0's: what it reads besides what the recipe's stages say.
 
@@ -67,12 +80,18 @@ class Lesson:
         in_place_of: view of captions that this training does not see. The stages of ``beside`` take as many
             tokens more as that view would have taken: from their further entries, or from their own mixture
             where there are none.
+        passes: whether the further entries are read as often as their weights say, in whatever tokens.
+        also: other trainings whose tokens are matched too.
+        asked: layers whose writing is matched too.
     """
 
     layer: str | None = None
     view: str | None = None
     beside: Mapping[str, Sequence[MixtureEntry]] = field(default_factory=dict)
     in_place_of: str | None = None
+    passes: bool = False
+    also: Sequence[OtherTraining] = ()
+    asked: Sequence[str] = ()
 
 
 #: What VILA_0 learns: the recipe's stages as they stand.
@@ -150,7 +169,8 @@ class Cycle:
         for name in self.recipe.stages:
             changed = changed or self._changes(lesson, name)
             stage = self._with_entries(name, lesson)
-            inputs, equal_compute = self._inputs_of(stage), None
+            inputs: dict[str, StepResult | Path] = {**self._inputs_of(stage)}
+            equal_compute = None
             if name in lesson.beside and lesson.in_place_of:
                 equal_compute, measured = self._equal_compute(name, lesson, lesson.in_place_of)
                 inputs = measured | inputs
@@ -232,7 +252,7 @@ class Cycle:
 
     def _equal_compute(
         self, stage: str, lesson: Lesson, unseen: str
-    ) -> tuple[EqualCompute, dict[str, StepResult]]:
+    ) -> tuple[EqualCompute, dict[str, StepResult | Path]]:
         """Prepares :mod:`vila2.train.equal_compute`.
 
         Args:
@@ -246,9 +266,22 @@ class Cycle:
         more, less = (
             self.stage_seen_through(self.recipe.cycle.stage, view) for view in (unseen, lesson.view)
         )
-        spent = tuple(entry.dataset for entry in lesson.beside[stage])
-        setting = EqualCompute(datasets=spent, more=more, less=less)
-        return setting, self._inputs_of(less) | self._inputs_of(more)
+        setting = EqualCompute(
+            datasets=tuple(dict.fromkeys(entry.dataset for entry in lesson.beside[stage])),
+            more=more,
+            less=less,
+            passes=lesson.passes,
+            also=tuple(training.stage for training in lesson.also),
+            images=self.recipe.recaptioned if lesson.asked else "",
+            asked=tuple(lesson.asked),
+        )
+        inputs: dict[str, StepResult | Path] = {**self._inputs_of(less), **self._inputs_of(more)}
+        for training in lesson.also:
+            inputs |= training.inputs
+        for layer in lesson.asked:
+            images = self.recipe.recaptioned
+            inputs |= {f"data.{images}": self.images, f"layer.{images}.{layer}": self.layer(images, layer)}
+        return setting, inputs
 
     def _inputs_of(self, stage: StageSpec) -> dict[str, StepResult]:
         """The datasets and layers that a stage reads, by name of the input."""

@@ -21,6 +21,10 @@ from vila2.recipe.parts.values import DEFAULT_ENGINE, Count, Name, Part, Text, W
 CHECKED_ACROSS = "checked across parts"
 
 
+#: Uses of the specialists; all but "merged" and "share" are controls.
+SpecialistData = Literal["merged", "share", "sft", "sft-equal-passes", "sft-equal-total", "more-sft"]
+
+
 class Recipe(Part):
     """A whole run."""
 
@@ -54,13 +58,15 @@ class Recipe(Part):
     merge: MergeSpec = Field(
         default_factory=MergeSpec, description="Merge of the specialists' answers into the captions"
     )
-    specialist_data: Literal["merged", "share", "sft", "more-sft"] = Field(
+    specialist_data: SpecialistData = Field(
         default="merged",
         description="Use of the specialists. `merged`: their answers are merged into the captions. `share`: "
         "a twentieth of the images that each would annotate is trained on once more, with its answers "
         "(paper, Table 3). `sft`: no answers; the specialists' own training data joins the last stage, as "
-        "many tokens of it as the merged captions would have (a control). `more-sft`: no answers; the last "
-        "stage trains on as many more tokens of its own mixture (a control)",
+        "many tokens of it as the merged captions would have (a control). `sft-equal-passes`: the same, as "
+        "often as the specialists read it. `sft-equal-total`: the same, for as many tokens as the merged "
+        "captions, the specialists' trainings and their answers take together. `more-sft`: no answers; the "
+        "last stage trains on as many more tokens of its own mixture (a control)",
     )
     engine: Text = Field(
         default=DEFAULT_ENGINE,

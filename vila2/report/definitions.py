@@ -11,6 +11,11 @@ from vila2.report.results_page import ShownMeasure
 _MEANINGS: dict[str, str] = {
     "object precision": "of the objects that captions name, the share that is in the image",
     "object recall": "of the objects in the images, the share that captions name",
+    "absent objects": "objects named of which the image shows nothing of that shape, per caption (CHAIR)",
+    "captions with an absent object": "share of captions that name such an object (CHAIR_s)",
+    "repeated objects": "objects named once more as if they were others, per caption",
+    "wrong attributes": "objects named with a color or size that no such object has, per caption",
+    # Of results that are older than the three above, which this one adds up.
     "hallucinated objects": "mentions of an object that is not in the image, per caption",
     "captions with a hallucinated object": "share of captions that name an object that is not in the image",
     "attribute precision": "of the attributes stated (such as colors), the share that is right",

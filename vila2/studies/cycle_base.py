@@ -106,12 +106,28 @@ def _texts(prompts: list[str]) -> list[str]:
     return [PROMPTS[name] for name in prompts]
 
 
+def captions_benchmark(**changes: Any) -> dict[str, Any]:
+    """Makes the benchmark of captions, by default decoded greedily, with some settings changed.
+
+    Args:
+        changes: settings of the benchmark.
+    """
+    return {
+        "name": "captions",
+        "kind": "captions",
+        "dataset": "test",
+        "prompt": "Describe the image in details.",
+        "max_new_tokens": 120,
+        "batch_size": 125,
+        **changes,
+    }
+
+
 def _benchmarks() -> list[dict[str, Any]]:
-    captions = {"kind": "captions", "prompt": "Describe the image in details.", "max_new_tokens": 120}
     briefly = {"max_new_tokens": 6, "batch_size": 125}
     questions = {"kind": "questions", **briefly}
     return [
-        {"name": "captions", "dataset": "test", "batch_size": 125, **captions},
+        captions_benchmark(),
         {"name": "questions", "dataset": "test", **questions},
         {"name": "pope", "kind": "pope", "dataset": "test", "prompt": "Is there {object}?", **briefly},
         {"name": "apart", "dataset": "apart", **questions, "rounds_only": True},

@@ -6,18 +6,20 @@ from vila2.studies.study import Arm, Cell, Expectation, Study
 from vila2.studies.vila2_rows import (
     ALL,
     APPENDED,
+    CAPTIONS,
     EACH_ROUND,
     FOUND,
-    MADE_UP,
     OWN,
     PLATEAU,
     POPE,
     READING,
+    REPEATED,
     SATURATED,
     SURE,
     THREE,
     VQA,
     WORDS,
+    WRONG,
     paper_cells,
 )
 
@@ -47,6 +49,16 @@ _ONLY_DESCRIBES = Arm(
     {**APPENDED, "specialists.spatial.set[annotate.prompts]": []},
     specialists=("spatial",),
 )
+#: The specialists' own training data in SFT: as many tokens as the last training of VILA² takes; as often as
+#: the specialists read it; as many tokens as all trainings and the specialists' answers take.
+_INTO_SFT = tuple(
+    Arm(name, label, {**SATURATED, "specialist_data": how}, specialists=THREE)
+    for name, label, how in (
+        ("into-sft", "the specialists' data straight into SFT", "sft"),
+        ("into-sft-passes", "the same, as often as specialists read it", "sft-equal-passes"),
+        ("into-sft-total", "the same, for the tokens of all trainings", "sft-equal-total"),
+    )
+)
 _PLAIN = Arm("append", "the paper's: appended to the original captions", APPENDED, specialists=THREE)
 
 CONTROLS = Study(
@@ -58,15 +70,15 @@ CONTROLS = Study(
     measures={
         **VQA,
         SURE: "object precision",
-        FOUND: "object recall",
-        MADE_UP: "hallucinated objects",
+        **CAPTIONS,
     },
     expectations=tuple(
         expectation
         for name in ("vila0", *(arm.name for arm in _OTHERWISE))
         for expectation in (
             Expectation(Cell(name, ALL), Cell("saturated", ALL)),
-            Expectation(Cell("saturated", MADE_UP), Cell(name, MADE_UP)),
+            Expectation(Cell("saturated", REPEATED), Cell(name, REPEATED)),
+            Expectation(Cell("saturated", WRONG), Cell(name, WRONG)),
         )
     ),
     paper=paper_cells(
@@ -92,12 +104,7 @@ SPECIALISTS = Study(
         _UNCHECKED,
         _PLAIN,
         _ONLY_DESCRIBES,
-        Arm(
-            "into-sft",
-            "the specialists' data straight into SFT",
-            {**SATURATED, "specialist_data": "sft"},
-            specialists=THREE,
-        ),
+        *_INTO_SFT,
         Arm(
             "more-sft",
             "SFT for as many tokens, nothing new",
@@ -108,15 +115,20 @@ SPECIALISTS = Study(
     measures={ALL: "all questions"} | {own: own.partition("/")[2] for own in OWN.values()},
     expectations=(
         Expectation(Cell("saturated", ALL), Cell("vila-squared", ALL)),
-        Expectation(Cell("into-sft", ALL), Cell("vila-squared", ALL)),
+        *(Expectation(Cell(arm.name, ALL), Cell("vila-squared", ALL)) for arm in _INTO_SFT),
         Expectation(Cell("more-sft", ALL), Cell("vila-squared", ALL)),
         *(Expectation(Cell("saturated", own), Cell("vila-squared", own)) for own in OWN.values()),
-        *(Expectation(Cell("into-sft", own), Cell("vila-squared", own)) for own in OWN.values()),
+        *(
+            Expectation(Cell(arm.name, own), Cell("vila-squared", own))
+            for arm in _INTO_SFT
+            for own in OWN.values()
+        ),
     ),
     note="The spatial specialist's recipe asks it two questions of every image, in the words of SFT and "
     "test, besides the paper's request for a description; in the row that says so it only describes. The "
-    "last two rows are matched with the second: they train on as many tokens but for padding. The first "
-    "takes fewer. Making the specialists and asking them comes on top.",
+    "first row with data in SFT and the last row are matched with the second: their last training takes as "
+    "many tokens but for padding, and making the specialists and asking them comes on top. The row of all "
+    "trainings counts these, too.",
     whole_cycle=True,
 )
 
@@ -131,9 +143,8 @@ HALLUCINATIONS = Study(
     "specialists say keep them out.",
     arms=(*EACH_ROUND[:4], PLATEAU, _VERIFIED, _UNCHECKED, _PLAIN),
     measures={
-        MADE_UP: "hallucinated objects",
+        **CAPTIONS,
         SURE: "object precision",
-        FOUND: "object recall",
         "captions/attribute precision": "attribute precision",
         "captions/relation precision": "relation precision",
         POPE: VQA[POPE],
@@ -141,14 +152,16 @@ HALLUCINATIONS = Study(
         IN_FRONT: "in front or behind",
     },
     expectations=(
-        Expectation(Cell("saturated", MADE_UP), Cell("vila0", MADE_UP)),
+        Expectation(Cell("saturated", REPEATED), Cell("vila0", REPEATED)),
+        Expectation(Cell("saturated", WRONG), Cell("vila0", WRONG)),
         Expectation(Cell("vila0", LEFT_RIGHT), Cell("vila3", LEFT_RIGHT)),
         Expectation(Cell("vila0", IN_FRONT), Cell("vila3", IN_FRONT)),
         *(
             expectation
             for name in ("unchecked", "append")
             for expectation in (
-                Expectation(Cell("vila-squared", MADE_UP), Cell(name, MADE_UP)),
+                Expectation(Cell("vila-squared", REPEATED), Cell(name, REPEATED)),
+                Expectation(Cell("vila-squared", WRONG), Cell(name, WRONG)),
                 Expectation(Cell(name, FOUND), Cell("vila-squared", FOUND), "equal"),
             )
         ),
@@ -190,7 +203,7 @@ SMOKE = Study(
         ALL: "all questions",
         "questions/closest": "closest",
         SURE: "object precision",
-        MADE_UP: "hallucinated objects",
+        **CAPTIONS,
     },
     expectations=(
         Expectation(Cell("vila0", ALL), Cell("vila1", ALL)),

@@ -6,10 +6,26 @@ from vila2.studies.study import Arm, Cell
 
 ROUNDS = 4
 WORDS, ALL, READING = "layer/words", "questions", "questions/reading"
+#: Words that no training shows: a model that has learned words, and not letters, reads none of them.
+UNSEEN = "questions/reading_unseen"
 #: The hardest of POPE's three settings.
 POPE = "pope/adversarial: accuracy"
-SURE, FOUND, MADE_UP = "captions/object precision", "captions/object recall", "captions/hallucinated objects"
-VQA = {ALL: "all questions (VQAv2)", READING: "reading (TextVQA)", POPE: "POPE, adversarial"}
+SURE, FOUND = "captions/object precision", "captions/object recall"
+ABSENT, REPEATED = "captions/absent objects", "captions/repeated objects"
+WRONG = "captions/wrong attributes"
+#: What is wrong with captions, and what they find: always shown together.
+CAPTIONS = {
+    ABSENT: "absent objects (CHAIR)",
+    REPEATED: "repeated objects",
+    WRONG: "wrong attributes",
+    FOUND: "object recall",
+}
+VQA = {
+    ALL: "all questions (VQAv2)",
+    READING: "reading, known words (TextVQA)",
+    UNSEEN: "reading, unseen words",
+    POPE: "POPE, adversarial",
+}
 ELSEWHERE = (
     "GQA, SQA, LLaVA-W, MM-Vet, MMMU, SEED and MME of the paper have no counterpart in the miniature world."
 )

@@ -2,7 +2,7 @@
 
 This is a control of the paper's experiment: is it worth letting specialists write about the images, or would
 their training data have helped as much in SFT? Tokens are those of the samples, image tokens included,
-without padding.
+without padding. What is matched is the last training alone, or also the specialists' trainings and answers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from vila2.data.layers import Layer
+from vila2.data.sample import ImagePart, Sample, assistant, user
+from vila2.data.shards import ShardDataset
 from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder
 from vila2.packing.lengths import measure_lengths
@@ -53,14 +56,19 @@ def with_equal_compute(
             hint="give it epochs instead",
         )
 
+    others = [entry for entry in stage.mixture if entry.dataset in told.datasets]
+    own = [entry for entry in stage.mixture if entry.dataset not in told.datasets]
+    if told.passes:
+        mixture = [again for entry in own for again in repeated(entry, stage.epochs)]
+        return stage.model_copy(update={"mixture": (*mixture, *others), "epochs": 1.0})
     more, less = (_measured(one, inputs, processor, seed, progress) for one in (told.more, told.less))
     budget = more.sum() - less.sum()
+    budget += sum(_spent(one, inputs, processor, seed, progress) for one in told.also)
+    budget += sum(_written(layer, told, inputs, processor) for layer in told.asked)
     if budget <= 0:
         raise TrainingError(
             f"there is no compute to match: {budget:.0f} tokens", hint="leave the control out"
         )
-    others = [entry for entry in stage.mixture if entry.dataset in told.datasets]
-    own = [entry for entry in stage.mixture if entry.dataset not in told.datasets]
     if not others:
         times = 1 + budget / _measured(stage, inputs, processor, seed, progress).sum()
         return stage.model_copy(update={"epochs": stage.epochs * times})
@@ -70,7 +78,7 @@ def with_equal_compute(
     sizes = open_mixture(once, inputs, seed).counts
     tokens = [part.sum() for part in np.split(lengths, np.cumsum(sizes)[:-1])]
     share = budget / sum(entry.weight * count for entry, count in zip(others, tokens, strict=True))
-    mixture = [again for entry in own for again in _repeated(entry, stage.epochs)]
+    mixture = [again for entry in own for again in repeated(entry, stage.epochs)]
     for entry, size in zip(others, sizes, strict=True):
         mixture += _so_many(entry, size, round(size * entry.weight * share))
     return stage.model_copy(update={"mixture": tuple(mixture), "epochs": 1.0})
@@ -85,7 +93,34 @@ def _measured(
     return lengths.tokens * spec.epochs
 
 
-def _repeated(entry: MixtureEntry, times: float) -> list[MixtureEntry]:
+def _spent(
+    spec: StageSpec, inputs: Mapping[str, Path], processor: Any, seed: int, progress: Progress
+) -> float:
+    """Tokens of a whole training."""
+    lengths = _measured(spec, inputs, processor, seed, progress)
+    if spec.max_steps is None:
+        return float(lengths.sum())
+    return float(lengths.mean() / spec.epochs * spec.batch_size * spec.max_steps)
+
+
+def _written(layer: str, told: EqualCompute, inputs: Mapping[str, Path], processor: Any) -> int:
+    """Tokens that the writer of a layer read and wrote: for every row the image, the prompt and the text."""
+    dataset = ShardDataset.open(inputs[f"data.{told.images}"])
+    encoder, tokens = ConversationEncoder(processor), 0
+    for row in Layer.open(inputs[f"layer.{told.images}.{layer}"]).rows():
+        image = dataset[dataset.find(row.key)].images[:1]
+        turns = (user(ImagePart(), row.prompt), assistant(row.text or "."))
+        tokens += encoder.measure(Sample(row.key, image, turns)).tokens
+    return tokens
+
+
+def repeated(entry: MixtureEntry, times: float) -> list[MixtureEntry]:
+    """Entries that read an entry's samples so many times, whatever the epochs of its stage.
+
+    Args:
+        entry: entry of a mixture.
+        times: number of passes; the rest beyond whole ones reads a part.
+    """
     if entry.count is not None:
         return _so_many(entry, entry.count, round(entry.count * times))
     return [entry.model_copy(update={"weight": entry.weight * times})]

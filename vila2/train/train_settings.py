@@ -17,11 +17,19 @@ class EqualCompute(Part):
             more often.
         more: stage whose tokens are matched.
         less: stage that it is compared with; the tokens of ``more`` beyond those of this one are spent.
+        passes: whether no tokens are matched: the additional datasets are read as often as their weights say.
+        also: other trainings whose tokens are spent too, each with all of its epochs.
+        images: name of the dataset that the layers of ``asked`` are about; empty where there are none.
+        asked: names of layers whose writing is spent too: what the writer read and what it wrote.
     """
 
     datasets: tuple[str, ...]
     more: StageSpec
     less: StageSpec
+    passes: Annotated[bool, Later] = False
+    also: Annotated[tuple[StageSpec, ...], Later] = ()
+    images: Annotated[str, Later] = ""
+    asked: Annotated[tuple[str, ...], Later] = ()
 
 
 class TrainSettings(Part):

@@ -163,8 +163,19 @@ _OF_SPECIALISTS = tuple(
     for name, shows, changes in (
         (
             "specialist-data-in-sft",
-            "the specialists' training data straight into SFT: is recaptioning worth it?",
-            change.into_sft,
+            "the specialists' training data straight into SFT, for the tokens of the last training: is "
+            "recaptioning worth it?",
+            change.into_sft("specialist-data-in-sft", "sft"),
+        ),
+        (
+            "specialist-data-equal-passes",
+            "the same, as often as the specialists read it",
+            change.into_sft("specialist-data-equal-passes", "sft-equal-passes"),
+        ),
+        (
+            "specialist-data-equal-total",
+            "the same, for the tokens of all trainings and of the specialists' answers",
+            change.into_sft("specialist-data-equal-total", "sft-equal-total"),
         ),
         (
             "specialist-share",

@@ -103,16 +103,25 @@ def more_sft(recipe: Recipe) -> Mapping[str, Any]:
     return one_round(captions=MORE_SFT)(recipe)
 
 
-def into_sft(recipe: Recipe) -> Mapping[str, Any]:
-    """Puts the specialists' training data straight into SFT."""
-    _check_matched(recipe, "specialist-data-in-sft")
-    if brought := [name for name, use in recipe.specialists.items() if use.made]:
-        raise RecipeError(
-            f"controls: specialist-data-in-sft needs what specialists.{brought[0]} was trained on, and it "
-            "was made before",
-            hint=f"leave the control out, or specialists.{brought[0]}.made",
-        )
-    return {"specialist_data": "sft"}
+def into_sft(name: str, how: str) -> Changes:
+    """Puts the specialists' training data straight into SFT.
+
+    Args:
+        name: name of the control, for errors.
+        how: value of ``specialist_data``, which says how much of it.
+    """
+
+    def changes(recipe: Recipe) -> Mapping[str, Any]:
+        _check_matched(recipe, name)
+        if brought := [plugin for plugin, use in recipe.specialists.items() if use.made]:
+            raise RecipeError(
+                f"controls: {name} needs what specialists.{brought[0]} was trained on, and it was made "
+                "before",
+                hint=f"leave the control out, or specialists.{brought[0]}.made",
+            )
+        return {"specialist_data": how}
+
+    return changes
 
 
 def _check_matched(recipe: Recipe, control: str) -> None:

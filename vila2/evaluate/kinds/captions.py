@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from vila2.caption.attempts import Attempts, annotate_in_attempts
+from vila2.claims.self_consistency import contradiction
+from vila2.data.annotations import Status
 from vila2.data.claims import Claim
 from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
 from vila2.engine.marks import mark
 from vila2.engine.protocol import Engine, Request
-from vila2.evaluate.asking import BenchmarkOutcome, SaidRow, ask_all
+from vila2.evaluate.asking import BenchmarkOutcome, SaidRow, ask_all, generation, task_of
 from vila2.evaluate.kinds.kind import BenchmarkKind, needs_image
 from vila2.evaluate.measures.evidence_claims import check_against_evidence, coverage, known_labels
 from vila2.evaluate.measures.fit import FitScorer
@@ -40,18 +43,34 @@ def captions(
     """
     prompt = benchmark.prompt or PROMPT
     requests = [Request(sample.key, sample.images, prompt) for sample in samples]
-    answers = ask_all(engine, requests, benchmark, progress)
-    statuses = [mark(answer).status for answer in answers]
+    described = _described(engine, requests, benchmark, progress)
     said = [
-        SaidRow(key=sample.key, prompt=prompt, text=answer.text, status=status)
-        for sample, answer, status in zip(samples, answers, statuses, strict=True)
+        SaidRow(key=sample.key, prompt=prompt, text=text, status=status)
+        for sample, (text, status) in zip(samples, described, strict=True)
     ]
     marked = Items.of_means(
-        [s.key for s in samples], [status != "ok" for status in statuses], higher_is_better=False
+        [s.key for s in samples], [status != "ok" for _, status in described], higher_is_better=False
     )
     return BenchmarkOutcome(
-        score_captions(samples, [answer.text for answer in answers]) | {"marked captions": marked}, said
+        score_captions(samples, [text for text, _ in described]) | {"marked captions": marked}, said
     )
+
+
+def _described(
+    engine: Engine, requests: Sequence[Request], benchmark: BenchmarkSpec, progress: Progress
+) -> list[tuple[str, Status]]:
+    """The caption of each request with its mark: the only answer, or the first that is consistent."""
+    if benchmark.attempts == 1:
+        return [(one.text, mark(one).status) for one in ask_all(engine, requests, benchmark, progress)]
+    attempts = Attempts(benchmark.attempts, benchmark.temperature, contradiction)
+    found: list[tuple[str, Status]] = []
+    with task_of(benchmark, progress)(len(requests)) as task:
+        for start in range(0, len(requests), benchmark.batch_size):
+            batch = requests[start : start + benchmark.batch_size]
+            rows = annotate_in_attempts(engine, batch, generation(benchmark), attempts)
+            found += [(row.text, row.status) for row in rows]
+            task.advance(len(batch))
+    return found
 
 
 def claims_about(sample: Sample, text: str) -> tuple[Claim, ...]:
@@ -67,8 +86,8 @@ def claims_about(sample: Sample, text: str) -> tuple[Claim, ...]:
 def score_captions(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:
     """Computes every measure that the samples allow; ``docs/evaluation.md`` defines them.
 
-    - With a scene: precision and recall of objects, attributes, relations and read text, and hallucinated
-      objects.
+    - With a scene: precision and recall of objects, attributes, relations and read text. What is
+      wrong with the objects named is told apart: absent ones, repeated ones, wrong attributes.
     - Else with evidence (boxes of a detector, texts of an OCR): agreement with it, and how much of a caption
       it decides.
     - With human captions (``meta["references"]``): fit with them, CIDEr-D, the content words that people
@@ -116,13 +135,14 @@ def _against_people(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str
 
 
 def _against_scenes(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str, Items]:
-    from vila2.sources.world import Scene, caption_tallies
+    from vila2.sources.world import Scene, caption_tallies, mention_faults
 
     keys = [sample.key for sample in samples]
-    rows = [
-        caption_tallies(Scene.from_json(sample.meta["scene"]), text)
-        for sample, text in zip(samples, texts, strict=True)
+    told = [
+        (Scene.from_json(sample.meta["scene"]), text) for sample, text in zip(samples, texts, strict=True)
     ]
+    rows = [caption_tallies(scene, text) for scene, text in told]
+    faults = [mention_faults(scene, text) for scene, text in told]
 
     def precision(kind: str) -> Items:
         return Items(
@@ -132,14 +152,15 @@ def _against_scenes(samples: Sequence[Sample], texts: Sequence[str]) -> dict[str
     def recall(kind: str) -> Items:
         return Items(keys, [float(row[kind].told) for row in rows], [float(row[kind].there) for row in rows])
 
-    false = [row["object"].judged - row["object"].right for row in rows]
     return {
         "object precision": precision("object"),
         "object recall": recall("object"),
-        "hallucinated objects": Items.of_means(keys, false, "count", False),
-        "captions with a hallucinated object": Items.of_means(
-            keys, [count > 0 for count in false], higher_is_better=False
+        "absent objects": Items.of_means(keys, [own["absent"] for own in faults], "count", False),
+        "captions with an absent object": Items.of_means(
+            keys, [own["absent"] > 0 for own in faults], higher_is_better=False
         ),
+        "repeated objects": Items.of_means(keys, [own["repeated"] for own in faults], "count", False),
+        "wrong attributes": Items.of_means(keys, [own["attribute"] for own in faults], "count", False),
         "attribute precision": precision("attribute"),
         "attribute recall": recall("attribute"),
         "relation precision": precision("relation"),
@@ -197,8 +218,10 @@ KIND = BenchmarkKind(
     needs_image,
     frozenset(
         {
-            "hallucinated objects",
-            "captions with a hallucinated object",
+            "absent objects",
+            "captions with an absent object",
+            "repeated objects",
+            "wrong attributes",
             "marked captions",
             "objects that another image's evidence confirms",
             "trigrams also said of other images",

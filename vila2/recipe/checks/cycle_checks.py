@@ -106,7 +106,7 @@ def _specialist_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
         yield from range_problems(("specialists", plugin, "select"), mapping(use).get("select"))
     how, stages = recipe.get("specialist_data"), mapping(recipe.get("stages"))
     given = []
-    if is_merged(recipe) and how in ("sft", "more-sft"):
+    if is_merged(recipe) and how in ("sft", "sft-equal-passes", "sft-equal-total", "more-sft"):
         given.append(f"specialist_data: {how}")
     if number_of_rounds(recipe) and cycle_setting(recipe, "captions") == MORE_SFT:
         given.append(f"cycle.captions: {MORE_SFT}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vila2.recipe.parts.values import Count, Name, NotDigested, Number, Part, Text, Whole
+from vila2.recipe.parts.values import Count, Later, Name, NotDigested, Number, Part, Text, Whole
 
 
 class BenchmarkSpec(Part):
@@ -43,7 +43,13 @@ class BenchmarkSpec(Part):
         default=4, description="Number of captions of one image; for `consistency`"
     )
     temperature: Annotated[Number, Field(gt=0)] = Field(
-        default=0.7, description="Sampling temperature; for `consistency`"
+        default=0.7,
+        description="Sampling temperature; for `consistency`, and for the later `attempts` of `captions`",
+    )
+    attempts: Annotated[Count, Later] = Field(
+        default=1,
+        description="Number of attempts at a caption that does not contradict itself, as in "
+        "`cycle.attempts`; for `captions`. Where every attempt does, the first one is scored",
     )
     scorer: Text | None = Field(
         default=None,
