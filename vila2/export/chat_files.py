@@ -8,7 +8,7 @@ from typing import Any
 from vila2.data.atomic import write_json_atomic
 from vila2.data.sample import BoxPart, ImagePart, PointPart, TextPart, Turn
 from vila2.export.export_rows import ExportRow
-from vila2.export.writer import JsonLines, CannotHold, check_no_marks
+from vila2.export.writer import CannotHold, JsonLines, check_no_marks
 from vila2.export.written_images import WrittenImages
 
 _IMAGE = "<image>"

@@ -31,7 +31,7 @@ from vila2.export.conventions import Convention
 from vila2.export.export_rows import rows_of
 from vila2.export.facts import Exported, layer_facts
 from vila2.export.formats import find_format
-from vila2.export.writer import RowWriter, CannotHold, unwritable_is_unfit
+from vila2.export.writer import CannotHold, RowWriter, unwritable_is_unfit
 from vila2.export.written_images import readable_image
 from vila2.progress import Task
 

@@ -50,7 +50,9 @@ def check_no_marks(row: ExportRow, marks: Collection[str]) -> None:
     for turn in row.turns:
         found = next((mark for mark in marks if mark in turn.text), None)
         if found is not None:
-            raise CannotHold("mark-in-text", f"the text holds {found!r}, which readers of this format replace")
+            raise CannotHold(
+                "mark-in-text", f"the text holds {found!r}, which readers of this format replace"
+            )
 
 
 class JsonLines:
