@@ -31,6 +31,8 @@ from vila2.errors import TrainingError, Vila2Error
 from vila2.progress import Progress
 from vila2.run.step_kinds import Inputs
 from vila2.train.checkpoints import latest_checkpoint_number
+from vila2.train.meeting import meeting_place, own_interface
+from vila2.train.sign_of_life import Place, SignsOfLife, Trouble, longest_stand, pause_between_beats
 from vila2.train.train_settings import TrainSettings
 
 log = logging.getLogger("vila2.train")
@@ -67,14 +69,14 @@ def train_in_processes(
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # the processes need what an earlier step still holds
-    # The processes meet at this store, so that no port is chosen that another program may take meanwhile.
-    distributed: Any = torch.distributed  # its types leave TCPStore out
-    store = distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    store = meeting_place()
     count = settings.processes
+    life = SignsOfLife(settings.stage.process_timeout)
     orders = {
         "folder": str(folder),
         "settings": settings.model_dump(mode="json"),
         "inputs": {name: str(path) for name, path in inputs.items()},
+        "pause_between_beats": pause_between_beats(life.timeout),
     }
     (folder / "processes").mkdir(exist_ok=True)
     with ExitStack() as stack:
@@ -82,7 +84,8 @@ def train_in_processes(
         stack.callback(_end, workers)
         for worker in workers:
             worker.start(orders, _environment(worker.rank, count, store.port))
-        _listen(workers, progress, stack)
+        if trouble := _listen(workers, life, progress, stack):
+            raise _named(trouble, workers, settings, folder)
         failed = [worker for worker in workers if worker.process.returncode or worker.error]
         if failed:
             raise _cause(failed, count, folder)
@@ -100,6 +103,7 @@ class _Worker:
     error: Vila2Error | None = None
     results: dict[str, Any] = field(default_factory=dict)
     tasks: list[Any] = field(default_factory=list)
+    place: Place = field(default_factory=lambda: Place("its beginning", 0))
 
     def start(self, orders: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         with self.log.open("wb") as log:
@@ -131,6 +135,8 @@ class _Worker:
                     logging.getLogger(name).log(level, message)
                 case {"error": kind, "what": what, "hint": hint}:
                     self.error = getattr(errors, kind, TrainingError)(what, hint=hint)
+                case {"alive": line, "calls": calls}:
+                    self.place = Place(line, calls)
                 case {"results": results}:
                     self.results = results
 
@@ -146,22 +152,33 @@ class _Worker:
 
 def _environment(rank: int, count: int, port: int) -> dict[str, str]:
     """The variables that torchrun would set, and the path of this package."""
+    interface = own_interface()
     path = [str(Path(vila2.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(count),
-        "LOCAL_WORLD_SIZE": str(count),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",
-        "OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // count)),
-        "PYTHONPATH": os.pathsep.join(filter(None, path)),
-    }
+    return (
+        interface
+        | os.environ
+        | {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(count),
+            "LOCAL_WORLD_SIZE": str(count),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "TORCHELASTIC_USE_AGENT_STORE": "True",
+            "OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // count)),
+            "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        }
+    )
 
 
-def _listen(workers: list[_Worker], progress: Progress, stack: ExitStack) -> None:
-    """Takes reports until all processes have ended, or one has failed and its grace is over."""
+def _listen(
+    workers: list[_Worker], life: SignsOfLife, progress: Progress, stack: ExitStack
+) -> Trouble | None:
+    """Takes reports until all processes have ended, or one has failed and its grace is over.
+
+    Returns:
+        What is wrong with processes that are still there and will not go on; None where nothing is.
+    """
     deadline = None
     with selectors.DefaultSelector() as selector:
         for worker in workers:
@@ -171,13 +188,17 @@ def _listen(workers: list[_Worker], progress: Progress, stack: ExitStack) -> Non
                 data = os.read(key.fd, 1 << 16)
                 if data:
                     key.data.take(data, progress, stack)
+                    life.hear(key.data.rank, key.data.place)
                 else:
                     selector.unregister(key.fileobj)
-            codes = [worker.process.poll() for worker in workers]
-            if all(code is not None for code in codes) and not selector.get_map():
-                return
-            if deadline is None and any(codes):
+            running = [worker for worker in workers if worker.process.poll() is None]
+            if not running and not selector.get_map():
+                break
+            if deadline is None and any(worker.process.returncode for worker in workers):
                 deadline = time.monotonic() + _GRACE_SECONDS
+            if deadline is None and (found := life.trouble((w.rank, w.process.pid) for w in running)):
+                return found
+    return None
 
 
 def _end(workers: list[_Worker]) -> None:
@@ -193,6 +214,20 @@ def _end(workers: list[_Worker]) -> None:
         process.stdout.close()
 
 
+def _named(trouble: Trouble, workers: list[_Worker], settings: TrainSettings, folder: Path) -> TrainingError:
+    """The error about processes that give no sign of life, or do not move."""
+    timeout, key = settings.stage.process_timeout, f"stages.{settings.name}.process_timeout"
+    if trouble.stuck:
+        what = f"the {len(workers)} processes have not moved for {longest_stand(timeout):g} seconds"
+        hint = f"a process, a disk or the network does not answer; {key} says how long to wait"
+    else:
+        named = " and ".join(f"process {rank}" for rank in trouble.ranks)
+        what = f"{named} of {len(workers)} gave no sign of life for {timeout:g} seconds"
+        hint = f"if nobody stopped it, a disk or the machine does not answer; {key} says how long to wait"
+    why = f": {trouble.why}" if trouble.why else ""
+    return TrainingError(what + why, hint=f"{hint}; {_what_next(workers[trouble.ranks[0]], folder)}")
+
+
 def _cause(failed: list[_Worker], count: int, folder: Path) -> Vila2Error:
     """The failure that caused the others: a signal, else an error raised on purpose, else the first."""
     killed = [worker for worker in failed if (worker.process.returncode or 0) < 0]
@@ -200,13 +235,18 @@ def _cause(failed: list[_Worker], count: int, folder: Path) -> Vila2Error:
     worker = (killed or meant or failed)[0]
     if worker.error and not killed:
         return worker.error
-    code = worker.process.returncode
+    code, hint = worker.process.returncode, ""
     if killed:
         what = f"process {worker.rank} of {count} was killed by {signal.Signals(-code).name}"
-        hint = "most often there was too little memory: lower device_batch_size; "
+        if code == -signal.SIGKILL:
+            hint = "most often there was too little memory: lower device_batch_size; "
     else:
         what = f"process {worker.rank} of {count} failed: {worker.last_words()}"
-        hint = ""
+    return TrainingError(what, hint=hint + _what_next(worker, folder))
+
+
+def _what_next(worker: _Worker, folder: Path) -> str:
+    """The hint on where to look, and from where a resume goes on."""
     step = latest_checkpoint_number(folder)
     where = f"from step {step}" if step else "from the stage's beginning"
-    return TrainingError(what, hint=f"{hint}look in {worker.log}; the same command trains on {where}")
+    return f"look in {worker.log}; the same command trains on {where}"

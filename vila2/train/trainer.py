@@ -19,6 +19,7 @@ from vila2.model.weights import Fit, decide
 from vila2.progress import Task
 from vila2.train.order import StageLoader, StepOrder
 from vila2.train.precision import computed_in
+from vila2.train.sign_of_life import longest_stand
 from vila2.train.zero import deepspeed_settings, zero_stage
 
 if TYPE_CHECKING:
@@ -247,6 +248,8 @@ def training_arguments(
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=stage.save_steps or 500,
+        # Longer than vila2.train.processes waits, which says where each process stands.
+        ddp_timeout=math.ceil(2 * longest_stand(stage.process_timeout)),
         seed=seed,
         data_seed=seed,
         use_cpu=not cuda,

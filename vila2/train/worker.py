@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 
 from vila2.errors import Vila2Error
 from vila2.progress import Progress
+from vila2.train.sign_of_life import Place
 
 
 class Reports:
@@ -21,11 +23,21 @@ class Reports:
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
+        self._one_at_a_time = threading.Lock()
 
     def send(self, **report: Any) -> None:
         """Sends one report."""
-        self.file.write(json.dumps(report).encode() + b"\n")
-        self.file.flush()
+        line = json.dumps(report).encode() + b"\n"
+        with self._one_at_a_time:
+            self.file.write(line)
+            self.file.flush()
+
+    def beat(self, pause: float) -> None:
+        """Sends a sign of life every ``pause`` seconds, without end."""
+        while True:
+            place = Place.of_main_thread()
+            self.send(alive=place.line, calls=place.calls)
+            time.sleep(pause)
 
     @contextmanager
     def task(self, label: str, total: int | None = None) -> Iterator[Reports]:
@@ -57,6 +69,7 @@ def main() -> None:
     os.dup2(2, 1)
     orders = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_starter, daemon=True).start()
+    threading.Thread(target=reports.beat, args=(orders["pause_between_beats"],), daemon=True).start()
     first = os.environ["RANK"] == "0"
     if first:
         log = logging.getLogger("vila2")

@@ -130,6 +130,11 @@ class StageSpec(Part):
         "within `max_length`, an image that the processor refuses, ...). A larger share is an error before "
         "the training",
     )
+    process_timeout: Annotated[Number, Field(gt=0), NotDigested] = Field(
+        default=300,
+        description="Number of seconds without a sign of life of a process, where several train, after which "
+        "the stage ends and names it. Processes that answer but do not move get six times as long",
+    )
 
 
 def with_stage_defaults(raw: Any) -> Any:
