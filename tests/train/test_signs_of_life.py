@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,16 +117,18 @@ def test_processes_that_answer_but_do_not_move_are_ended_and_say_where_they_stan
 
 
 def test_nobody_is_silent_while_the_listener_itself_slept():
-    life, place = SignsOfLife(timeout=1.0), Place("a.py:1", 1)
-    running = [(0, os.getpid()), (1, os.getpid())]
-    life.hear(0, place)
-    assert not life.trouble(running)
-    time.sleep(1.2)
-    assert not life.trouble(running), "the listener slept"
-    for number in range(30):
-        time.sleep(0.05)
-        life.hear(0, Place("a.py:1", number))
-        trouble = life.trouble(running)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        life = SignsOfLife(timeout=1.0)
+        running = [(0, os.getpid()), (1, other.pid)]
+        life.hear(0, Place("a.py:1", 1))
+        assert not life.trouble(running)
+        time.sleep(1.2)
+        assert not life.trouble(running), "the listener slept"
+        for number in range(30):
+            time.sleep(0.05)
+            life.hear(0, Place("a.py:1", number))
+            trouble = life.trouble(running)
+        other.kill()
     assert trouble is not None and trouble.ranks == (1,) and not trouble.stuck
 
 

@@ -41,7 +41,7 @@ def atomic_path(path: str | os.PathLike[str], *, durable: bool = True, locked: b
         yield temporary
         if durable:
             _sync(temporary)
-        os.chmod(temporary, _file_mode())  # mkstemp makes files that only their owner can read
+        os.chmod(temporary, file_mode())  # mkstemp makes files that only their owner can read
         os.replace(temporary, final)
     except BaseException:
         with suppress(OSError):  # gone already, or the disk has become read-only
@@ -151,7 +151,8 @@ def _remove_abandoned(path: Path) -> None:
         os.close(handle)
 
 
-def _file_mode() -> int:
+def file_mode() -> int:
+    """The mode that a file made by this process usually has."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from vila2.data.atomic import file_mode
 from vila2.model.weights import check_finite
 
 
@@ -29,6 +30,9 @@ def save_model(model: Any, processor: Any, folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     processor.save_pretrained(partial)
+    for path in partial.rglob("*"):
+        if path.is_file():
+            path.chmod(file_mode())  # safetensors makes files that only their owner can read
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)

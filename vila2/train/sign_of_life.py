@@ -20,6 +20,7 @@ _LONGEST_PAUSE = 5.0  # seconds between two of them
 #: A process may stand in one call for long and yet be sound, for example while it writes a large file.
 _WAITS = 6
 
+_RUNS = "R"
 _STATES = {
     "T": "it is stopped",
     "t": "a debugger stopped it",
@@ -110,11 +111,12 @@ class SignsOfLife:
             self._heard, self._moved = dict.fromkeys(self._heard, now), dict.fromkeys(self._moved, now)
         self._looked = now
         processes = dict(running)
-        silent = [rank for rank in processes if now - self._heard.setdefault(rank, now) > self.timeout]
-        if silent:
-            return Trouble(
-                tuple(silent), ", ".join(sorted({*map(_state, map(processes.get, silent))} - {""}))
-            )
+        late = [rank for rank in processes if now - self._heard.setdefault(rank, now) > self.timeout]
+        # A process that would run, if it got a core, is only slow.
+        states = {rank: state for rank in late if (state := _state(processes[rank])) != _RUNS}
+        if states:
+            said = sorted({_STATES[state] for state in states.values() if state in _STATES})
+            return Trouble(tuple(states), ", ".join(said))
         longest = longest_stand(self.timeout)
         if processes and all(now - self._moved.setdefault(rank, now) > longest for rank in processes):
             stand = [f"process {rank} in {place.line}" for rank, place in sorted(self._places.items())]
@@ -122,9 +124,10 @@ class SignsOfLife:
         return None
 
 
-def _state(process: int | None) -> str:
+def _state(process: int) -> str:
+    """The letter that the system gives to the state of a process; empty where it is not known."""
     try:
         text = Path(f"/proc/{process}/stat").read_text()
-    except OSError:  # a system without /proc, or it ends just now
+    except OSError:  # a system without /proc, or the process ends just now
         return ""
-    return _STATES.get(text.rpartition(")")[2].split()[0], "")
+    return text.rpartition(")")[2].split()[0]
