@@ -21,7 +21,7 @@ from vila2.model.saving import save_model
 from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
 from vila2.sources import open_source
 from vila2.train.processes import train_in_processes
-from vila2.train.sign_of_life import Place, SignsOfLife
+from vila2.train.sign_of_life import SignsOfLife, Standing
 from vila2.train.train_settings import TrainSettings
 
 STUCK = """
@@ -120,13 +120,13 @@ def test_nobody_is_silent_while_the_listener_itself_slept():
     with subprocess.Popen(["sleep", "60"]) as other:
         life = SignsOfLife(timeout=1.0)
         running = [(0, os.getpid()), (1, other.pid)]
-        life.hear(0, Place("a.py:1", 1))
+        life.hear(0, Standing("a.py:1", 1))
         assert not life.trouble(running)
         time.sleep(1.2)
         assert not life.trouble(running), "the listener slept"
         for number in range(30):
             time.sleep(0.05)
-            life.hear(0, Place("a.py:1", number))
+            life.hear(0, Standing("a.py:1", number))
             trouble = life.trouble(running)
         other.kill()
     assert trouble is not None and trouble.ranks == (1,) and not trouble.stuck
@@ -137,6 +137,6 @@ def test_one_process_that_moves_is_waited_for():
     running = [(0, os.getpid()), (1, os.getpid())]
     for number in range(60):
         time.sleep(0.03)
-        life.hear(0, Place("waiting.py:1", 1))
-        life.hear(1, Place("saving.py:1", number))
+        life.hear(0, Standing("waiting.py:1", 1))
+        life.hear(1, Standing("saving.py:1", number))
         assert not life.trouble(running)

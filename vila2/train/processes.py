@@ -32,7 +32,7 @@ from vila2.progress import Progress
 from vila2.run.step_kinds import Inputs
 from vila2.train.checkpoints import latest_checkpoint_number
 from vila2.train.meeting import meeting_place, own_interface
-from vila2.train.sign_of_life import Place, SignsOfLife, Trouble, longest_stand, pause_between_beats
+from vila2.train.sign_of_life import SignsOfLife, Standing, Trouble, longest_stand, pause_between_beats
 from vila2.train.train_settings import TrainSettings
 
 log = logging.getLogger("vila2.train")
@@ -103,7 +103,7 @@ class _Worker:
     error: Vila2Error | None = None
     results: dict[str, Any] = field(default_factory=dict)
     tasks: list[Any] = field(default_factory=list)
-    place: Place = field(default_factory=lambda: Place("its beginning", 0))
+    place: Standing = field(default_factory=lambda: Standing("its beginning", 0))
 
     def start(self, orders: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         with self.log.open("wb") as log:
@@ -136,7 +136,7 @@ class _Worker:
                 case {"error": kind, "what": what, "hint": hint}:
                     self.error = getattr(errors, kind, TrainingError)(what, hint=hint)
                 case {"alive": line, "calls": calls}:
-                    self.place = Place(line, calls)
+                    self.place = Standing(line, calls)
                 case {"results": results}:
                     self.results = results
 

@@ -39,7 +39,7 @@ def longest_stand(timeout: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Standing:
     """Where the main thread of a process stands.
 
     Attributes:
@@ -51,7 +51,7 @@ class Place:
     calls: int
 
     @classmethod
-    def of_main_thread(cls) -> Place:
+    def of_main_thread(cls) -> Standing:
         """The place of this process's main thread."""
         frame = top = sys._current_frames().get(threading.main_thread().ident or 0)
         calls = 0
@@ -89,10 +89,10 @@ class SignsOfLife:
         self.timeout = timeout
         self._heard: dict[int, float] = {}
         self._moved: dict[int, float] = {}
-        self._places: dict[int, Place] = {}
+        self._places: dict[int, Standing] = {}
         self._looked = time.monotonic()
 
-    def hear(self, rank: int, place: Place) -> None:
+    def hear(self, rank: int, place: Standing) -> None:
         """Notes a sign of life of a process."""
         self._heard[rank] = time.monotonic()
         if self._places.get(rank) != place:

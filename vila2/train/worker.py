@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from vila2.errors import Vila2Error
 from vila2.progress import Progress
-from vila2.train.sign_of_life import Place
+from vila2.train.sign_of_life import Standing
 
 
 class Reports:
@@ -35,7 +35,7 @@ class Reports:
     def beat(self, pause: float) -> None:
         """Sends a sign of life every ``pause`` seconds, without end."""
         while True:
-            place = Place.of_main_thread()
+            place = Standing.of_main_thread()
             self.send(alive=place.line, calls=place.calls)
             time.sleep(pause)
 
