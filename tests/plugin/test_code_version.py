@@ -9,10 +9,12 @@ import sys
 import pytest
 
 from tests.plugin.packages import install, install_specialist
+from vila2.errors import DataError
 from vila2.plugin import host as host_module
 from vila2.plugin.code_version import code_version
 from vila2.plugin.host import Host
 from vila2.run.step_files import StepResult
+from vila2.sources import open_source
 from vila2.specialist.changed_code import notice_changed_code
 
 
@@ -62,3 +64,15 @@ def test_an_import_that_takes_long_is_named_while_it_goes_on(site, caplog, monke
     (told,) = [record for record in caplog.records if "takes more than" in record.getMessage()]
     assert "'slow' (vila2-slow 1.0): the import of vila2_slow" in told.getMessage()
     assert told.created < module.END, "before the import ended"
+
+
+def test_an_entry_point_that_was_added_after_the_install_is_named(site):
+    install_specialist(site, "vila2-tallying", entry="tallying")
+    origin = {"url": site.as_uri(), "dir_info": {"editable": True}}
+    (site / "vila2_tallying-1.0.dist-info" / "direct_url.json").write_text(json.dumps(origin))
+    (site / "pyproject.toml").write_text(
+        '[project]\nname = "vila2-tallying"\n[project.entry-points."vila2.sources"]\nbeads = "a:read"\n'
+    )
+    with pytest.raises(DataError, match="unknown source 'beads'") as error:
+        open_source("beads")
+    assert f"`pip install -e {site}` once more" in error.value.hint

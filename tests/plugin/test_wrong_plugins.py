@@ -20,8 +20,9 @@ from vila2.engine.registry import open_engine
 from vila2.errors import PluginError
 from vila2.evaluate.benchmarks import find_kind
 from vila2.evaluate.held_out import score_asked
+from vila2.plugin.checks import load_part
 from vila2.plugin.host import Host
-from vila2.plugin.references import load_reference
+from vila2.plugin.references import call, load_reference
 from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.run.board import Board
 from vila2.sources import open_source
@@ -62,7 +63,8 @@ def use(plugin: Wrong) -> object:
     if plugin.kind == "metrics":
         return score_asked(load_reference(specialist.metrics, of=of), [], of=of)
     if plugin.kind == "build":
-        builder = load_reference(specialist.builder, of=of)(None)
+        config = load_part(specialist, "config", of=of)(data=Path())
+        builder = call(load_part(specialist, "builder", of=of), config, of=of)
         return [item for shard in shards_of(builder, of) for item in samples_of(builder, shard, of)]
     return specialist
 

@@ -16,6 +16,33 @@ from tests.plugin.wrong_plugins import (
 
 #: The faults of what a specialist names, and of a hook that is called later.
 CALLED = [
+    Wrong(
+        "one_subset",
+        "build",
+        specialist("one_subset").replace('("built",)', '"built"'),
+        "the builder's subsets are 'built'",
+        '("built",)',
+    ),
+    Wrong(
+        "no_version",
+        "build",
+        specialist("no_version").replace("    version = 1\n", ""),
+        "the builder has no version",
+        "vila2.plugin.Builder",
+    ),
+    Wrong(
+        "no_config",
+        "build",
+        specialist("no_config").replace("class Config(BuilderConfig)", "class Config"),
+        "is no BuilderConfig",
+        "derive it from BuilderConfig",
+    ),
+    Wrong(
+        "bad_start",
+        "build",
+        specialist("bad_start").replace("config): ...", "config): raise OSError('no key')"),
+        "OSError: no key",
+    ),
     Wrong("build_exits", "build", built("build_exits", "import sys; sys.exit(1); yield"), "SystemExit: 1"),
     Wrong(
         "build_gives",

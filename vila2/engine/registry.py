@@ -10,6 +10,7 @@ from vila2.engine.protocol import Engine
 from vila2.errors import EngineError
 from vila2.model.loading import locate
 from vila2.nearest import did_you_mean
+from vila2.plugin.newly_named import newly_named
 from vila2.plugin.references import load_reference
 from vila2.recipe.parts.values import DEFAULT_ENGINE
 
@@ -56,5 +57,6 @@ def find_engine(name: str) -> Callable[..., Engine]:
     host = Host()
     brought = host.brought("engine", name)
     if brought is None:
-        raise EngineError(f"unknown engine {name!r}", hint=did_you_mean(name, engine_names()))
+        hint = newly_named("engine", name) or did_you_mean(name, engine_names())
+        raise EngineError(f"unknown engine {name!r}", hint=hint)
     return guarded_opener(host.load_function(brought), str(brought))

@@ -36,6 +36,7 @@ from vila2.evaluate.measures.items import (
 from vila2.nearest import did_you_mean
 from vila2.plugin.discovery import Installed
 from vila2.plugin.host import Host
+from vila2.plugin.newly_named import newly_named
 from vila2.plugin.references import load_reference
 from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
@@ -94,7 +95,8 @@ def brought_benchmark(kind: str) -> Installed:
     """
     brought = Host().brought("benchmark", kind)
     if brought is None:
-        raise RecipeError(f"no kind of benchmark {kind!r}", hint=did_you_mean(kind, benchmark_kinds()))
+        hint = newly_named("benchmark", kind) or did_you_mean(kind, benchmark_kinds())
+        raise RecipeError(f"no kind of benchmark {kind!r}", hint=hint)
     return brought
 
 

@@ -14,6 +14,7 @@ from vila2.errors import PluginError, Vila2Error
 from vila2.nearest import did_you_mean
 from vila2.plugin.contract import BuilderConfig, Specialist
 from vila2.plugin.discovery import Installed, Kind
+from vila2.plugin.guard import guarded
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, load_reference, read_packaged
 from vila2.plugin.versions import has_ceiling, stated_range
@@ -87,7 +88,7 @@ def _check_specialist(checks: list[Check], host: Host, name: str) -> None:
         reference = getattr(specialist, field)
         if reference:
             what = f"{field}: {reference}"
-            loaded[field] = _tried(checks, what, partial(_reference_fits, field, reference, of))
+            loaded[field] = _tried(checks, what, partial(load_part, specialist, field, of=of))
     recipe = _tried(checks, f"recipe: {specialist.recipe}", lambda: read_recipe(specialist, of=of))
     builder = loaded.get("builder")
     if recipe is not None and builder is not None:
@@ -158,8 +159,19 @@ def _missing_ceiling(wanted: SpecifierSet | None) -> str:
     )
 
 
-def _reference_fits(field: str, reference: str, of: str) -> Any:
-    return _fits(field, load_reference(reference, of=f"{of}, {field}"), of)
+def load_part(specialist: Specialist, field: str, *, of: str) -> Any:
+    """What a field of a specialist refers to, if it is of the right kind.
+
+    Args:
+        specialist: Specialist that a plugin describes.
+        field: "builder", "config", "parser", "metrics" or "verifier".
+        of: Name of the plugin, for errors.
+
+    Raises:
+        PluginError: It cannot be imported, or is of another kind.
+    """
+    with guarded(f"{of}, {field}"):
+        return _fits(field, load_reference(getattr(specialist, field), of=f"{of}, {field}"), of)
 
 
 def _fits(field: str, loaded: Any, of: str) -> Any:

@@ -20,6 +20,7 @@ from vila2.plugin import hookspecs
 from vila2.plugin.contract import API_VERSION, Specialist
 from vila2.plugin.discovery import GROUPS, SWITCH, Installed, Kind, Switch, clashes, everything_installed
 from vila2.plugin.guard import UPGRADE, field_hint, guarded
+from vila2.plugin.newly_named import newly_named
 from vila2.plugin.references import LIGHT, call, listed, load_reference
 from vila2.plugin.versions import check_range
 
@@ -74,7 +75,7 @@ class Host:
         if plugin is None:
             known = [plugin.name for plugin in self.installed]
             hint = did_you_mean(name, known) if known else "none is; `pip install` the package that brings it"
-            raise PluginError(f"no plugin {name!r} is installed", hint=hint)
+            raise PluginError(f"no plugin {name!r} is installed", hint=newly_named("plugin", name) or hint)
         return plugin
 
     def brought(self, kind: Kind, name: str) -> Installed | None:

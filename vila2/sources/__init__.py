@@ -84,11 +84,13 @@ def find_source(name: str) -> Reader:
     if name in SOURCES:
         return cast("Reader", load_reference(SOURCES[name], of=f"source {name!r}"))
     from vila2.plugin.host import Host
+    from vila2.plugin.newly_named import newly_named
 
     host = Host()
     brought = host.brought("source", name)
     if brought is None:
-        raise DataError(f"unknown source {name!r}", hint=_nearest(name, source_names()))
+        hint = newly_named("source", name) or _nearest(name, source_names())
+        raise DataError(f"unknown source {name!r}", hint=hint)
     return _guarded(host.load_function(brought), str(brought))
 
 

@@ -10,12 +10,14 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
 from vila2.data.atomic import write_json_atomic
 from vila2.errors import DataError, PluginError
+from vila2.plugin.checks import load_part
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, listed, load_reference
 from vila2.plugin.samples import samples_from
@@ -162,8 +164,9 @@ def build(folder: Path, settings: BuildSettings, inputs: Inputs, progress: Progr
     if (folder / "built.json").exists():  # killed between the end of the work and that of the step
         return dict(json.loads((folder / "built.json").read_bytes()))
     specialist = Host().specialist(name)
-    kind = load_reference(specialist.builder, of=of)
-    config = load_reference(specialist.config, of=of)(**inputs, **settings.config)
+    kind = load_part(specialist, "builder", of=str(Host().plugin(name)))
+    config_of = load_part(specialist, "config", of=str(Host().plugin(name)))
+    config = call(partial(config_of, **inputs, **settings.config), of=of)
     builder = call(kind, config, of=of)
 
     def group(sample: Sample) -> str:

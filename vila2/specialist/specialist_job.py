@@ -6,6 +6,7 @@ import importlib.resources
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
@@ -15,10 +16,11 @@ from pydantic import ValidationError
 from vila2.engine.registry import find_engine
 from vila2.errors import DataError, PluginError, RecipeError, Vila2Error
 from vila2.nearest import did_you_mean
+from vila2.plugin.checks import load_part
 from vila2.plugin.contract import Specialist
 from vila2.plugin.discovery import Installed
 from vila2.plugin.host import Host
-from vila2.plugin.references import load_reference, read_packaged
+from vila2.plugin.references import call, read_packaged
 from vila2.recipe.checks.problems import Problem, mapping, sequence
 from vila2.recipe.file.extends import recipe_text as read_recipe_text
 from vila2.recipe.parts.data import DatasetSpec
@@ -98,7 +100,7 @@ def prepare_job(
     host = Host()
     installed, specialist = host.plugin(plugin), host.specialist(plugin)
     where, text = _where_and_text(recipe, installed, specialist)
-    builder = load_reference(specialist.builder, of=f"{installed}, builder")
+    builder = load_part(specialist, "builder", of=str(installed))
     subsets = tuple(builder.subsets)
     read = read_specialist_recipe(
         text,
@@ -141,7 +143,8 @@ def _where_and_text(recipe: Path | None, plugin: Installed, specialist: Speciali
 
 def builder_config(job: Job, data: Path) -> Any:
     """Returns the builder's settings, of the class that the plugin declares, with the data to read."""
-    return load_reference(job.specialist.config, of=f"{job.plugin}, config")(data=data, **job.recipe.build)
+    kind = load_part(job.specialist, "config", of=str(job.plugin))
+    return call(partial(kind, data=data, **job.recipe.build), of=f"{job.plugin}, config")
 
 
 def config_settings(job: Job) -> tuple[dict[str, Any], dict[str, Path]]:
@@ -300,11 +303,14 @@ def _problems(
             if isinstance(name, str) and not name.startswith(RUN) and name not in subsets:
                 what = f"{plugin} does not build {name!r}; {did_you_mean(name, known)}"
                 yield Problem(("stages", stage, "mixture", number, "dataset"), what)
-    kind = load_reference(specialist.config, of=f"{plugin}, config")
+    kind = load_part(specialist, "config", of=str(plugin))
     given = mapping(raw.get("build"))
     try:
-        kind(**{"data": Path("."), **given})
-    except ValidationError as error:
+        call(partial(kind, **{"data": Path("."), **given}), of=f"{plugin}, config")
+    except PluginError as failed:
+        error = failed.__cause__
+        if not isinstance(error, ValidationError):
+            raise
         for problem in error.errors():
             name = str(problem["loc"][0]) if problem["loc"] else ""
             what = problem["msg"]
