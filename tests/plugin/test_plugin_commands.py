@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from typer.testing import CliRunner
 
 from tests.plugin.packages import install, install_specialist
+from vila2 import __version__
 from vila2.cli.main import app
+from vila2.plugin.scaffolding import new_plugin
+from vila2.plugin.versions import has_ceiling
 
 ENGINE = '''
 print("loud")
@@ -102,3 +108,16 @@ def test_check_finds_a_name_of_two_packages_and_one_that_is_not_there(site):
     assert "vila2-a 1.0 and by vila2-b 1.0" in problem
     (problem,) = failed("mops").values()
     assert "no plugin 'mops' is installed" in problem
+
+
+def test_every_package_states_the_versions_of_the_core_that_it_works_with(tmp_path):
+    new_plugin("mine", tmp_path)
+    root = Path(__file__).parents[2]
+    files = [*root.glob("plugins/*/pyproject.toml"), *root.glob("examples/*/pyproject.toml")]
+    for file in (tmp_path / "vila2-mine" / "pyproject.toml", *files):
+        (wanted,) = (
+            Requirement(one)
+            for one in tomllib.loads(file.read_text())["project"]["dependencies"]
+            if one.startswith("vila2")
+        )
+        assert wanted.specifier.contains(__version__) and has_ceiling(wanted.specifier), file

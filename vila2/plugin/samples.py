@@ -11,25 +11,25 @@ from vila2.data.sample import Sample, Turn
 from vila2.errors import PluginError
 from vila2.plugin.references import each
 
-#: Most inputs that one call may give. A generator that never ends would fill the disk.
-MOST = 5_000_000
+#: Most samples and rejects of one shard of a builder. One that never ends would fill the disk.
+MOST_OF_A_SHARD = 5_000_000
 
 
-def samples_from(given: Any, *, of: str, most: int = MOST) -> Iterator[Sample | Reject]:
+def samples_from(given: Any, *, of: str, most: int | None = None) -> Iterator[Sample | Reject]:
     """The samples and rejects that a plugin's generator gives.
 
     Args:
         given: What the plugin's function returned.
         of: Name of the function, for errors.
-        most: Largest number of samples and rejects.
+        most: Largest number of samples and rejects; None where there may be any number.
 
     Raises:
         PluginError: The generator fails, it does not end, or it gives something else.
     """
     for number, item in enumerate(each(given, Sample | Reject, of=of)):
-        if number >= most:
+        if most is not None and number >= most:
             raise PluginError(
-                f"{of}: gave {most:,} samples and does not end",
+                f"{of}: gave {most:,} samples and rejects, and does not end",
                 hint="end the generator, or cut the work into more shards",
             )
         wrong = _wrong_fields(item)

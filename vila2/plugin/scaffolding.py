@@ -54,6 +54,7 @@ def new_plugin(name: str, parent: Path, *, summary: str = "") -> list[Path]:
         "class_name": "".join(word.capitalize() for word in name.split("-")),
         "summary": (summary or "names the objects in an image.").replace('"', "'"),
         "version": __version__,
+        "ceiling": _next_minor(__version__),
     }
     templates = importlib.resources.files("vila2.plugin") / "scaffold"
     written = []
@@ -64,3 +65,9 @@ def new_plugin(name: str, parent: Path, *, summary: str = "") -> list[Path]:
         file.write_text(Template(text).substitute(values), encoding="utf-8")
         written.append(file)
     return written
+
+
+def _next_minor(version: str) -> str:
+    """The version from which a new plugin may break: "0.2" for 0.1.3."""
+    major, minor, *_ = version.split(".")
+    return f"{major}.{int(minor) + 1}"

@@ -20,7 +20,7 @@ from vila2.errors import DataError, PluginError
 from vila2.plugin.checks import load_part
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, listed, load_reference
-from vila2.plugin.samples import samples_from
+from vila2.plugin.samples import MOST_OF_A_SHARD, samples_from
 from vila2.progress import Progress
 from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.values import DEFAULT_ENGINE, Later, Part
@@ -238,7 +238,8 @@ def samples_of(builder: Any, shard: str, of: str) -> Iterator[Sample | Reject]:
         PluginError: the builder fails, or gives something else.
     """
     of = f"{of}, shard {shard!r}"
-    return samples_from(call(builder.build, shard, of=of, gives=Iterable), of=of)
+    given = call(builder.build, shard, of=of, gives=Iterable)
+    return samples_from(given, of=of, most=MOST_OF_A_SHARD)
 
 
 def _check_built(folder: Path, results: BuildResults, held_out: float) -> None:
