@@ -1,18 +1,21 @@
-"""A plugin under development: its code counts as its version. An import that takes long is named."""
+"""A plugin under development: its code counts as its version. Slow imports and Ctrl-C are told apart."""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import sys
 
 import pytest
 
 from tests.plugin.packages import install, install_specialist
-from vila2.errors import DataError
+from vila2.errors import DataError, PluginError
 from vila2.plugin import host as host_module
 from vila2.plugin.code_version import code_version
 from vila2.plugin.host import Host
+from vila2.plugin.references import call
 from vila2.run.step_files import StepResult
 from vila2.sources import open_source
 from vila2.specialist.changed_code import notice_changed_code
@@ -76,3 +79,18 @@ def test_an_entry_point_that_was_added_after_the_install_is_named(site):
     with pytest.raises(DataError, match="unknown source 'beads'") as error:
         open_source("beads")
     assert f"`pip install -e {site}` once more" in error.value.hint
+
+
+def test_ctrl_c_stops_a_plugin_and_is_no_fault_of_it():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background has none
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            call(lambda: os.kill(os.getpid(), signal.SIGINT), of="plugin 'busy'")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with pytest.raises(PluginError, match="plugin 'busy': KeyboardInterrupt"):
+        call(_raise_it, of="plugin 'busy'")
+
+
+def _raise_it():
+    raise KeyboardInterrupt
