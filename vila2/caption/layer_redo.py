@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from vila2.data.atomic import write_json_atomic
 from vila2.data.job_files import different_settings, only_writer
 from vila2.data.journal import Journal
 from vila2.data.layers import Layer, LayerWriter
+from vila2.data.parsing import read_json
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import Engine, GenerationSettings, Request
 from vila2.errors import DataError
@@ -128,7 +128,7 @@ class _Redo:
         path = self.folder / _JOB
         if not path.exists():
             return self.layer, None
-        earlier = json.loads(path.read_text(encoding="utf-8"))
+        earlier = read_json(path, hint="delete it to give the redo up")
         is_this = earlier["job"] == dict(job)
         # Another digest: it was stopped after the layer was written, before the other files were removed.
         if earlier["of"] != self.layer.digest:

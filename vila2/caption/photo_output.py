@@ -16,7 +16,11 @@ from vila2.data.annotations import Annotation
 from vila2.data.atomic import atomic_path, write_json_atomic, write_text_atomic
 from vila2.data.job_files import OutputLock, check_earlier_job
 from vila2.data.journal import append_lines, cut_broken_tail
+from vila2.data.parsing import MISSHAPEN, read_json
 from vila2.errors import DataError
+
+#: What reading a line raises that is no caption.
+_UNSOUND: tuple[type[Exception], ...] = (*MISSHAPEN, DataError)
 
 #: A line of the file.
 Row = dict[str, Any]
@@ -114,13 +118,7 @@ class PhotoOutput:
         path = self._meta_file()
         if path is None:
             return None
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{path}: cannot be read ({error})", hint=_HINT) from error
-        if not isinstance(found, dict):
-            raise DataError(f"{path}: holds no settings", hint=_HINT)
-        return found
+        return read_json(path, hint=_HINT)
 
     def claim(self, job: Mapping[str, Any], sources: Sequence[str]) -> None:
         """Writes the settings, or checks that they are those of the job that began this file."""
@@ -287,7 +285,7 @@ def _known(line: bytes) -> KnownPhoto:
         row = json.loads(line)
         PhotoOutput.annotation(row)
         return KnownPhoto(row["key"], row.get("file", ""), row.get("sha256", ""), row["status"])
-    except (KeyError, TypeError, AttributeError, DataError) as error:
+    except _UNSOUND as error:
         raise ValueError(f"is no caption: {error}") from error
 
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, TextIO
 
 from vila2.caption.asked_captions import annotate
 from vila2.caption.caption_job import describe_job
-from vila2.caption.photo_files import Photo, PhotoList, find_photos
+from vila2.caption.photo_files import Photo, PhotoList, find_photos, readable
 from vila2.caption.photo_output import PhotoOutput, Row, as_json, row_of
 from vila2.caption.photo_redo import PhotoRedo
 from vila2.caption.prompts import choose_prompt
 from vila2.data.annotations import Annotation, Status, summarize
+from vila2.data.files import read_file
 from vila2.data.job_files import only_writer
 from vila2.engine.protocol import Engine, GenerationSettings, Request
+from vila2.errors import DataError
 from vila2.run.board import Board
 
 if TYPE_CHECKING:
@@ -230,9 +232,10 @@ class _Work:
         for photo in photos:
             prompt = prompts[photo.key].text
             try:
-                data = photo.path.read_bytes()
-            except OSError as error:
-                unread[photo.key] = Annotation(photo.key, prompt, "", "error", f"{error.strerror or error}")
+                data = read_file(photo.path)
+            except DataError as error:
+                reason = error.what.removeprefix(f"{readable(str(photo.path))}: ")
+                unread[photo.key] = Annotation(photo.key, prompt, "", "error", reason)
                 continue
             digests[photo.key] = hashlib.sha256(data).hexdigest()
             requests.append(Request(photo.key, (data,), prompt))

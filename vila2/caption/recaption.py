@@ -13,7 +13,7 @@ from vila2.caption.asked_captions import annotate
 from vila2.caption.attempts import Attempts, annotate_in_attempts
 from vila2.caption.caption_job import describe_job
 from vila2.caption.prompts import choose_prompt
-from vila2.data.job_files import check_earlier_job, check_same_job, keep_job, only_writer
+from vila2.data.job_files import check_earlier_job, check_known, check_same_job, keep_job, only_writer
 from vila2.data.journal import Journal
 from vila2.data.layers import Annotation, Layer, LayerWriter
 from vila2.data.sample import Sample
@@ -99,6 +99,7 @@ def recaption(
             check_same_job(finished.info, job, where=folder, hint=_HINT)
             (folder / "job.json").unlink(missing_ok=True)  # left where a kill came before its removal
             return finished
+        check_known(folder, hint=_HINT)
         keep_job(folder / "job.json", job, where=folder, hint=_HINT)
         asked = tuple(prompts), tuple(also)
         work = _RecaptionWork(

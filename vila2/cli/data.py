@@ -58,6 +58,10 @@ def import_(
     shard_size: Annotated[
         int, typer.Option("--shard-size", min=1, help="Number of samples in a shard.")
     ] = 1000,
+    allow_outside: Annotated[
+        bool,
+        typer.Option("--allow-outside", help="Also read images outside the source's folder or image_root."),
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a finished dataset.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -78,11 +82,12 @@ def import_(
         "options": options,
         "name": name,
         "shard_size": shard_size,
+        "allow_outside": allow_outside,
     }
     was_there = not replace and (out / "dataset.json").exists()
     if was_there:
         check_vacant(out, origin)
-    samples = open_source(source, **({"path": path} | options))
+    samples = open_source(source, **({"path": path} | options), allow_outside=allow_outside)
     with results_alone(), live_progress(quiet=quiet).task(f"import {source}", options.get("count")) as task:
         info = write_dataset(
             out,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vila2.data.claims import Claim
+from vila2.data.parsing import parsing
 from vila2.data.sample import Turn
 from vila2.errors import DataError
 
@@ -161,10 +162,13 @@ def read_rows(path: Path) -> Iterator[Annotation]:
 
     try:
         rows = pq.read_table(path).select([*_PLAIN, *_present(path)]).to_pylist()
-    except (pa.ArrowException, OSError, KeyError) as error:
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error})", hint="write the layer again") from error
     for row in rows:
-        yield Annotation.from_json(row | {n: json.loads(row[n]) for n in _NESTED if row.get(n) is not None})
+        with parsing(f"{path}: {row['key']}", hint="write the layer again"):
+            nested = {name: json.loads(row[name]) for name in _NESTED if row.get(name) is not None}
+            annotation = Annotation.from_json(row | nested)
+        yield annotation
 
 
 def _present(path: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from vila2.data.atomic import write_json_atomic
 from vila2.data.locks import Hold, hold, hold_folder
+from vila2.data.parsing import read_json
 from vila2.errors import DataError, RunError
 
 
@@ -23,6 +23,21 @@ def keep_job(path: Path, job: Mapping[str, Any], *, where: Path, hint: str) -> N
         check_earlier_job(path, job, where=where, hint=hint)
     else:
         write_json_atomic(path, job)
+
+
+def check_known(folder: Path, *, hint: str) -> None:
+    """Refuses a folder with the work of a job whose description was deleted: it may be another job.
+
+    Raises:
+        DataError: there is such work.
+    """
+    if any((folder / name).exists() for name in ("job.json", "layer.json")):
+        return
+    work = next(
+        (path.name for kind in ("parquet", "partial.jsonl") for path in folder.glob(f"[0-9]*.{kind}")), ""
+    )
+    if work:
+        raise DataError(f"{folder} holds {work} of a job, but its job.json is missing", hint=hint)
 
 
 def check_earlier_job(path: Path, job: Mapping[str, Any], *, where: Path, hint: str) -> None:
@@ -39,10 +54,7 @@ def check_earlier_job(path: Path, job: Mapping[str, Any], *, where: Path, hint: 
     """
     if not path.exists():
         return
-    try:
-        earlier = json.loads(path.read_text())
-    except ValueError as error:
-        raise DataError(f"{path}: cannot be read ({error})", hint=hint) from error
+    earlier = read_json(path, hint=hint)
     check_same_job(earlier, job, where=where, hint=hint)
 
 

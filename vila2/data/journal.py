@@ -66,7 +66,7 @@ def cut_broken_tail(path: Path, parse: Callable[[bytes], Any], *, only_last: boo
                 if not line.endswith(b"\n"):
                     raise ValueError("no line end")
                 entries.append(parse(line[:-1]))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 if only_last and file.read(1):
                     raise DataError(
                         f"{path}, line {number}: cannot be read ({error})",

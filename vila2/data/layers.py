@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ from vila2.data.annotations import (
 )
 from vila2.data.atomic import write_bytes_atomic, write_json_atomic
 from vila2.data.original_layer import OriginalLayer, original_layer
+from vila2.data.parsing import parsing, read_json
 from vila2.data.shards import file_sha256
 from vila2.errors import DataError
 
@@ -235,7 +235,8 @@ class Layer:
         self.statuses: dict[str, int] = dict(content["statuses"])
         self.info: dict[str, Any] = dict(content["info"])
         self._shards = {
-            int(Path(s["name"]).stem): (folder / s["name"], s["sha256"]) for s in content["shards"]
+            int(Path(s["name"]).stem): (folder / Path(s["name"]).name, str(s["sha256"]))
+            for s in content["shards"]
         }
         self.digest = hashlib.sha256("\n".join(sha for _, sha in self._shards.values()).encode()).hexdigest()
         self._cache: dict[int, dict[str, tuple[Annotation, ...]]] = {}
@@ -253,13 +254,11 @@ class Layer:
         if not file.is_file():
             state = "the layer is not finished" if any(folder.glob("*.parquet")) else "no layer here"
             raise DataError(f"{folder}: {state} (no layer.json)", hint="run the job that writes it again")
-        try:
-            content = json.loads(file.read_bytes())
+        content = read_json(file, hint="write the layer again")
+        with parsing(file, hint="write the layer again"):
             if content["version"] != VERSION:
                 raise ValueError(f"version {content['version']} instead of {VERSION}")
             layer = cls(folder, content)
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file}: cannot be read ({error})", hint="write the layer again") from error
         for path, _ in layer._shards.values():
             if not path.is_file():
                 raise DataError(f"{path}: is missing", hint="run the job that writes the layer again")

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from vila2.data.parsing import MISSHAPEN, described
 from vila2.data.sample import Sample
 from vila2.data.tar_members import Group, LeftAlone, Member, Refused, open_group, packed_format, scan_tar
 from vila2.data.tar_sample import has_text
@@ -104,6 +105,7 @@ class OffsetIndex:
             "members": len(self.codes),
             "crc32": zlib.crc32(body),
         }
+        header["head"] = _crc(header)
         return _MAGIC + json.dumps(header).encode() + b"\n" + body
 
     @classmethod
@@ -119,7 +121,7 @@ class OffsetIndex:
                 raise ValueError("not an index of this version")
             header = json.loads(line)
             body = memoryview(data)[len(magic) + len(line) + 2 :]
-            if zlib.crc32(body) != header["crc32"]:
+            if zlib.crc32(body) != header["crc32"] or header.pop("head", _crc(header)) != _crc(header):
                 raise ValueError("its checksum differs")
             samples, members = header["samples"], header["members"]
             arrays, start = [], 0
@@ -141,11 +143,39 @@ class OffsetIndex:
             refused = tuple(Refused(*one) for one in header.get("refused", ()))
             known = (header["sha256"], header["bytes"], header["mtime_ns"], left_alone, refused)
             extensions = tuple(header["extensions"])
-        except (ValueError, KeyError, TypeError) as error:
+            index = cls(*known, extensions, first, offsets, sizes, codes, texts, ends, bytes(body[start:]))
+            index._check()
+        except MISSHAPEN as error:
             raise DataError(
-                f"{where}: not a sound index ({error})", hint="delete it; it is made anew"
+                f"{where}: not a sound index ({described(error)})", hint="delete it; it is made anew"
             ) from error
-        return cls(*known, extensions, first, offsets, sizes, codes, texts, ends, bytes(body[start:]))
+        return index
+
+    def _check(self) -> None:
+        """Checks that all places lie within the arrays and the tar.
+
+        Raises:
+            ValueError: they do not.
+        """
+        for array, last in ((self.first, len(self.codes)), (self.ends, len(self.blob))):
+            if array[0] != 0 or array[-1] != last or (np.diff(array) < 0).any():
+                raise ValueError("its places do not fit together")
+        if len(self.codes) and (
+            self.codes.max() >= len(self.extensions)
+            or self.offsets.min() < 0
+            or self.sizes.min() < 0
+            or (self.offsets > self.size - self.sizes).any()
+        ):
+            raise ValueError("a member lies outside the tar")
+        if not isinstance(self.sha256, str):
+            raise ValueError("its digest is no text")
+        self.blob.decode()
+
+
+def _crc(header: Mapping[str, object]) -> int:
+    """The checksum of a header itself; an index of an earlier version has none."""
+    rest = {name: value for name, value in header.items() if name != "head"}
+    return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
 
 
 @dataclass

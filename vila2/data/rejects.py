@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from vila2.data.parsing import parsing
 from vila2.data.shortening import shortened
 
 EXAMPLES = 2
@@ -58,12 +59,17 @@ def read_rejects(file: Path, limit: int | None = None) -> Iterator[Reject]:
     Args:
         file: path of the file, which an import or a build wrote.
         limit: largest number of lines to read; None reads all.
+
+    Raises:
+        DataError: a line is no reject.
     """
     if not file.is_file():
         return
     with file.open("rb") as lines:
         for line in islice(lines, limit):
-            yield Reject(**json.loads(line))
+            with parsing(file, hint="delete it, or import again"):
+                reject = Reject(**json.loads(line))
+            yield reject
 
 
 def describe_rejects(counts: Mapping[str, int], file: Path) -> str:
@@ -108,6 +114,9 @@ class Reject:
     detail: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("where", "key", "reason", "detail"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} of a reject is no text")
         # Whatever an input holds, its reject stays one readable line.
         object.__setattr__(self, "detail", shortened(self.detail))
         for name, text in (("where", self.where), ("key", self.key)):

@@ -6,9 +6,10 @@ import hashlib
 import io
 import os
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from vila2.data.atomic import sync_folder, write_bytes_atomic
 from vila2.data.member_names import split_member
@@ -33,6 +34,20 @@ class ShardInfo:
     count: int
     bytes: int
     sha256: str
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> ShardInfo:
+        """Reads an entry of dataset.json.
+
+        Raises:
+            ValueError: it has another shape, or names a file elsewhere.
+        """
+        info = cls(**entry)
+        if "/" in info.name or not info.name.endswith(".tar") or not isinstance(info.sha256, str):
+            raise ValueError(f"{info.name!r} is no shard of this folder")
+        if int(info.count) < 0 or int(info.bytes) < 0:
+            raise ValueError(f"{info.name} has a negative size")
+        return info
 
 
 class ShardWriter:

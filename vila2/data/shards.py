@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import weakref
 from bisect import bisect_right
@@ -23,6 +22,7 @@ from vila2.data.images import IMAGE_EXTENSIONS
 from vila2.data.importing import VERSION, DatasetInfo, dataset_digest, write_dataset
 from vila2.data.offset_index import OffsetIndex, index_tar
 from vila2.data.packed_tars import is_tar_name
+from vila2.data.parsing import parsing, read_json
 from vila2.data.rejects import Reject
 from vila2.data.replacement import UNFINISHED
 from vila2.data.sample import Sample
@@ -109,14 +109,12 @@ class ShardDataset:
     @classmethod
     def _open_own(cls, folder: Path) -> ShardDataset:
         file = folder / "dataset.json"
-        try:
-            content: dict[str, Any] = json.loads(file.read_bytes())
+        content = read_json(file, hint="import the dataset again")
+        with parsing(file, hint="import the dataset again"):
             if content["version"] != VERSION:
                 raise ValueError(f"version {content['version']} instead of {VERSION}")
-            shards = tuple(ShardInfo(**shard) for shard in content["shards"])
-            name, rejected = content["name"], content["rejected"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file}: cannot be read ({error})", hint="import the dataset again") from error
+            shards = tuple(map(ShardInfo.from_json, content["shards"]))
+            name, rejected = str(content["name"]), dict(content["rejected"])
         paths = tuple(folder / "shards" / shard.name for shard in shards)
         for path, shard in zip(paths, shards, strict=True):
             size = path.stat().st_size if path.exists() else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from vila2.claims.names import Vocabulary
 from vila2.data.annotations import Annotation
-from vila2.data.job_files import check_same_job, keep_job, only_writer
+from vila2.data.job_files import check_known, check_same_job, keep_job, only_writer
 from vila2.data.journal import Journal
 from vila2.data.layers import Layer, LayerWriter, ReadLayer
 from vila2.data.shards import ShardDataset, file_sha256
@@ -83,6 +83,7 @@ def merge_layers(
             check_same_job(finished.info, work.job, where=folder, hint=_HINT)
             (folder / "job.json").unlink(missing_ok=True)  # left where a kill came before its removal
             return finished
+        check_known(folder, hint=_HINT)
         keep_job(folder / "job.json", work.job, where=folder, hint=_HINT)
         with (progress or Board()).task(f"merge {name}", len(dataset)) as task:
             for shard_no in range(len(dataset.shards)):

@@ -190,7 +190,7 @@ def _read_progress(path: Path) -> tuple[Mapping[str, Any], str]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}, ""
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         return {}, f"{path} cannot be read ({error}); the next `vila2 run` writes it anew"
     if not isinstance(found, dict):
         return {}, f"{path} does not describe a run; the next `vila2 run` writes it anew"

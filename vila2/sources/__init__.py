@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from vila2.errors import DataError
 from vila2.plugin.references import call, load_reference
+from vila2.sources.outside import allowing
 
 if TYPE_CHECKING:
     from vila2.data.rejects import Reject
@@ -31,11 +32,12 @@ SOURCES: dict[str, str] = {
 }
 
 
-def open_source(name: str, **options: object) -> Iterator[Sample | Reject]:
+def open_source(name: str, *, allow_outside: bool = False, **options: object) -> Iterator[Sample | Reject]:
     """Reads a source by its name.
 
     Args:
         name: name of the source, of the core (:data:`SOURCES`) or of a plugin.
+        allow_outside: whether images may be read that lie outside the source's folder or ``image_root``.
         options: options of the source, ``path`` among them. All sources have ``start`` and ``count``.
 
     Returns:
@@ -55,7 +57,8 @@ def open_source(name: str, **options: object) -> Iterator[Sample | Reject]:
         if needed and options.get(option) is None:
             hint = "give the file or folder to read" if option == "path" else _summary(read)
             raise DataError(f"source {name!r} needs the option {option!r}", hint=hint)
-    return read(**options)
+    items = read(**options)
+    return allowing(iter(items)) if allow_outside else items
 
 
 def source_names() -> list[str]:

@@ -132,7 +132,8 @@ def _sample(
     if not captions:
         return reject("missing-text", f"no caption in {text_field!r}{why}")
     folder, named = _photo(row, root) if recaptioned else (root, values[0])
-    image = read_image(folder, named, where=row.where, key=key)
+    known = str(row.fields.get("sha256") or "") if recaptioned else ""
+    image = read_image(folder, named, where=row.where, key=key, known=known)
     if isinstance(image, Reject):
         return image
     name, is_text = image_name(values[0]), isinstance(values[0], str)

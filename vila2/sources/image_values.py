@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,8 @@ from vila2.data.files import read_file
 from vila2.data.images import image_extension
 from vila2.data.rejects import Reject
 from vila2.data.shortening import shortened, shown
-from vila2.errors import DataError
+from vila2.errors import DataError, one_line
+from vila2.sources.outside import REASON as OUTSIDE, outside_detail, place_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -85,7 +87,7 @@ def image_name(value: object) -> str:
     return "" if _from_base64(value) is not None else value
 
 
-def image_bytes(root: Path, value: object, *, where: str, key: str) -> bytes | Reject:
+def image_bytes(root: Path, value: object, *, where: str, key: str, known: str = "") -> bytes | Reject:
     """Reads an image as an encoded file. Nothing is fetched from the network.
 
     Args:
@@ -94,9 +96,11 @@ def image_bytes(root: Path, value: object, *, where: str, key: str) -> bytes | R
             ``path``, ``url``, ..., decoded picture, or array of pixels.
         where: place of the row, for the reject.
         key: key of the row, for the reject.
+        known: sha256 of the image, if the row knows it; a file elsewhere with this content may be read.
 
     Returns:
-        The encoded image, or a ``Reject`` if the file does not exist or the value is no image.
+        The encoded image, or a ``Reject`` if the file does not exist, lies outside ``root``
+        (:mod:`vila2.sources.outside`), has another content than the row knows, or the value is no image.
     """
 
     def reject(reason: str, detail: str) -> Reject:
@@ -110,14 +114,14 @@ def image_bytes(root: Path, value: object, *, where: str, key: str) -> bytes | R
             return reject("bad-row", f"{shown(value)} instead of an image")
         return image_bytes(root, inner, where=where, key=key)
     if isinstance(value, str) and value.strip():
-        return _from_text(root, value, reject)
+        return _from_text(root, value, reject, known)
     pixels = _from_pixels(value)
     if pixels is None:
         return reject("bad-row", f"{shown(value)} instead of an image or its file name")
     return pixels
 
 
-def _from_text(root: Path, text: str, reject: Callable[[str, str], Reject]) -> bytes | Reject:
+def _from_text(root: Path, text: str, reject: Callable[[str, str], Reject], known: str) -> bytes | Reject:
     if text[:5].lower() == "data:":
         data = _from_data_uri(text)
         return data if data is not None else reject("corrupt-image", f"{shown(text)} is not base64")
@@ -125,19 +129,30 @@ def _from_text(root: Path, text: str, reject: Callable[[str, str], Reject]) -> b
     if _SCHEME.match(name):
         fetch = "fetch it first, for example with img2dataset"
         return reject("remote-image", f"{shown(text)}: images are not fetched from addresses; {fetch}")
-    try:
-        return read_file(root / name)
-    except DataError as error:
+    unreadable: Reject | None = None
+    for spelled in dict.fromkeys((name, name.replace("\\", "/"))):  # the latter was written on Windows
+        found = _from_file(root, spelled, reject, known)
+        if isinstance(found, bytes):
+            return found
+        unreadable = unreadable or found
         data = _from_base64(text)
         if data is not None:
             return data
-        unreadable = shortened(error.what, 240)
-    if "\\" in name:  # written on Windows
-        try:
-            return read_file(root / name.replace("\\", "/"))
-        except DataError:
-            pass
-    return reject("unreadable-file", unreadable)
+    assert unreadable is not None, "the name is no image"
+    return unreadable
+
+
+def _from_file(root: Path, name: str, reject: Callable[[str, str], Reject], known: str) -> bytes | Reject:
+    try:
+        path, may_be_read = place_of(root, name)
+        if not may_be_read and not known:
+            return reject(OUTSIDE, shortened(outside_detail(root, name), 240))
+        data = read_file(path)
+    except (DataError, ValueError) as error:
+        return reject("unreadable-file", shortened(one_line(error), 240))
+    if known and hashlib.sha256(data).hexdigest() != known:
+        return reject("changed-image", f"{name} has another content than when it was described")
+    return data
 
 
 def _from_data_uri(text: str) -> bytes | None:

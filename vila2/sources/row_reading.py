@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, AnyStr
 
 from vila2.data.rejects import Reject
 from vila2.data.shortening import listed, shown
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _TRIED = 100  # lines without a row, after which a file counts as one of another kind
 _LONGEST_CELL = 2**31 - 1
+_LONGEST_LINE = 64 * 2**20  # a row with an image as base64 has room
+_SHOWN_OF_LONG = 1000
 _SPACE = re.compile(r"\s*")
 
 
@@ -155,14 +157,22 @@ def _is_row(item: Numbered | Reject) -> bool:
 def _text_lines(opened: IO[bytes], file: RowFile) -> Iterator[str | bytes]:
     """Yields lines: of UTF-8 as bytes, so that a broken one is rejected alone; of other encodings as text."""
     if file.encoding == "utf-8-sig":
-        yield from opened
+        yield from _bounded(opened)
         return
     try:
-        yield from io.TextIOWrapper(opened, encoding=file.encoding, newline="\n")
+        yield from _bounded(io.TextIOWrapper(opened, encoding=file.encoding, newline="\n"))
     except UnicodeError as error:
         raise DataError(
             f"{file.path}: is not {file.encoding} text ({error})", hint="save it as UTF-8"
         ) from error
+
+
+def _bounded(opened: IO[AnyStr]) -> Iterator[AnyStr]:
+    """Yields lines; of one that is too long, as in a file that is unpacked to gigabytes, only the start."""
+    while line := opened.readline(_LONGEST_LINE):
+        yield line if len(line) < _LONGEST_LINE else line[:_SHOWN_OF_LONG]
+        while len(line) == _LONGEST_LINE:
+            line = opened.readline(_LONGEST_LINE)
 
 
 def _line_rows(lines: Iterable[str | bytes], path: str) -> Iterator[Numbered | Reject]:
@@ -188,7 +198,7 @@ def _zipped_rows(path: Path) -> Iterator[Numbered | Reject]:
                 raise DataError(f"{path}: a zip of {listed(archive.namelist())}", hint=hint)
             for name in names:
                 with archive.open(name) as file:
-                    yield from _line_rows(file, f"{path}/{name}")
+                    yield from _line_rows(_bounded(file), f"{path}/{name}")
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
         raise DataError(f"{path}: cannot be read ({error})", hint="fetch it again, or unpack it") from error
 

@@ -154,7 +154,7 @@ def image_folder(path: Path, image_root: Path | str | None) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def read_image(root: Path, name: object, *, where: str, key: str) -> bytes | Reject:
+def read_image(root: Path, name: object, *, where: str, key: str, known: str = "") -> bytes | Reject:
     """Reads an image in any form of :mod:`vila2.sources.image_values`.
 
     Args:
@@ -162,11 +162,12 @@ def read_image(root: Path, name: object, *, where: str, key: str) -> bytes | Rej
         name: file name of the image, or its content in another form, as a row gives it.
         where: place of the row, for the reject.
         key: key of the row, for the reject.
+        known: sha256 of the image, if the row knows it; a file elsewhere with this content may be read.
 
     Returns:
         The encoded image, or a ``Reject`` if there is none.
     """
-    return image_bytes(root, name, where=where, key=key)
+    return image_bytes(root, name, where=where, key=key, known=known)
 
 
 def read_images(root: Path, values: Iterable[object], *, where: str, key: str) -> tuple[bytes, ...] | Reject:

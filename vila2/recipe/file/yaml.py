@@ -27,12 +27,21 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
 _MOST_DIGITS = len(str(LARGEST))
 #: Number of values that a recipe may hold; aliases of aliases could make millions of a few lines.
 _MOST_VALUES = 100_000
+#: Brackets within brackets.
+_DEEPEST = 50
 
 
 class _Loader(yaml.SafeLoader):
     """Composes nodes, with a table of plain scalars that replaces YAML 1.1's."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML sets the name and the form
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        """Refuses brackets within brackets without end, which PyYAML takes quadratic time to read."""
+        if self.flow_level >= _DEEPEST:
+            mark = self.get_mark()
+            raise yaml.scanner.ScannerError(None, None, "brackets are nested too deeply", mark)
+        super().fetch_flow_collection_start(TokenClass)
 
     def tag_of(self, text: str) -> str:
         """The tag of a scalar that is written without quotes."""
@@ -116,6 +125,7 @@ _YAML_HINTS = {
     "colon, and keys that belong together in one column",
     "another document": "a recipe is one document: remove the line ---, or move the other document to its "
     "own file",
+    "nested too deeply": "look for brackets that are not closed",
     "undefined alias": "put quotes around a text that begins with *",
     "quoted scalar": "close the quotes",
     "flow mapping": 'close every {; inside { } a comma ends a value, and a variable needs quotes: "${VAR}"',

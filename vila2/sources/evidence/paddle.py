@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,5 +50,5 @@ def paddle_rows(path: Path, image_root: Path | str | None) -> Iterator[Row | Rej
                 )
                 continue
             inside = name.removeprefix(f"{path.absolute().parent.name}/")
-            beside = image_root is None and not (path.parent / name).is_file()
+            beside = image_root is None and not os.path.isfile(path.parent / name)  # False for any odd name
             yield Row(where, {"image": inside if beside else name, "texts": content})
