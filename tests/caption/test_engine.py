@@ -7,6 +7,8 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from tests.caption.tiny_llava import picture
+from vila2.caption.asked_captions import annotate
+from vila2.caption.careful_asking import ask_or_empty
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.engine.protocol import GenerationSettings, Request
 from vila2.engine.transformers_engine import TransformersEngine
@@ -167,3 +169,13 @@ def test_no_requests_no_answers(engine) -> None:
 def test_settings_outside_their_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(EngineError, match=name):
         GenerationSettings(**{name: value})
+
+
+def test_a_prompt_that_is_longer_than_the_model_reads_stops_no_other(engine) -> None:
+    limit = engine.model.config.get_text_config().max_position_embeddings
+    good, long = requests(2), Request("long", (picture(3),), "describe " * limit)
+    rows = annotate(engine, [good[0], long, good[1]], GenerationSettings(max_new_tokens=4))
+    assert [row.status == "error" for row in rows] == [False, True, False]
+    assert "tokens" in rows[1].detail and f"reads {limit} at most" in rows[1].detail
+    told = ask_or_empty(engine, [long, good[0]], GenerationSettings(max_new_tokens=4), about="a benchmark")
+    assert told[0].text == "" and told[1].tokens > 0

@@ -89,8 +89,8 @@ class TransformersEngine:
         """Answers a batch; see :class:`vila2.engine.protocol.Engine`.
 
         Raises:
-            RequestsRefused: images that cannot be decoded, or that processor or model refuse; nothing was
-                generated.
+            RequestsRefused: images that cannot be decoded, or that processor or model refuse, or prompts that
+                are longer than the model reads; nothing was generated.
             EngineError: a prompt holds the model's image token, the batch does not fit into memory, or the
                 model fails whatever it is shown.
         """
@@ -105,6 +105,7 @@ class TransformersEngine:
 
     def _generated(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
         inputs = self._inputs(requests)
+        self._check_lengths(inputs.get("attention_mask"))
         length = inputs["input_ids"].shape[1]
         config = GenerationConfig(
             max_new_tokens=settings.max_new_tokens,
@@ -222,6 +223,19 @@ class TransformersEngine:
                     hint="leave it out: images are put before the prompt automatically",
                 )
 
+    def _check_lengths(self, mask: torch.Tensor | None) -> None:
+        """Refuses prompts that leave no room for an answer, by their attention mask [B, L]."""
+        limit = _longest(self.model.config.get_text_config())
+        if mask is None or limit is None:
+            return
+        reasons = {
+            number: f"the prompt has {tokens} tokens with its images, and the model reads {limit} at most"
+            for number, tokens in enumerate(mask.sum(1).tolist())
+            if tokens >= limit
+        }
+        if reasons:
+            raise RequestsRefused(reasons)
+
     def _steering(
         self, requests: Sequence[Request], settings: GenerationSettings, length: int
     ) -> LogitsProcessorList:
@@ -282,6 +296,16 @@ class SeededNoise(LogitsProcessor):
         for row, generator in zip(noise, self.generators, strict=True):
             row.exponential_(generator=generator)
         return scores.float() - noise.log()
+
+
+def _longest(config: Any) -> int | None:
+    """Number of tokens that a language model reads at most; None where its configuration does not say."""
+    limit = getattr(config, "max_position_embeddings", None)
+    if not isinstance(limit, int) or limit < 1:
+        return None
+    scaling = getattr(config, "rope_scaling", None) or {}
+    factor = scaling.get("factor") if isinstance(scaling, dict) else None
+    return int(limit * max(1.0, factor)) if isinstance(factor, int | float) else limit
 
 
 def _plain_image() -> bytes:
