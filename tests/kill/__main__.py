@@ -13,16 +13,23 @@ from tests.kill.trials import Found, Job, as_json, run_trials
 COLUMNS = ("operations", "trials", "faults", "lost", "different", "refused", "left_over", "unnamed")
 
 
-def jobs() -> dict[str, Job]:
-    """All jobs by name."""
-    return {job.name: job for job in FILE_JOBS}
+TRAINING = "training"
+
+
+def jobs(asked: str) -> dict[str, Job]:
+    """The jobs that were asked for, by name."""
+    if asked == TRAINING:
+        from tests.kill.training import TRAINING_JOB  # loads torch
+
+        return {TRAINING: TRAINING_JOB}
+    return {job.name: job for job in FILE_JOBS if asked in ("all", job.name)}
 
 
 def main() -> int:
     """Returns the exit code: 1 where a trial went wrong."""
-    known = jobs()
+    names = [*(job.name for job in FILE_JOBS), TRAINING, "all"]
     parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
-    parser.add_argument("job", choices=[*known, "all"], help="job to break")
+    parser.add_argument("job", choices=names, help="job to break; all: all but training")
     parser.add_argument("--trials", type=int, help="trials of each job; by default every operation and fault")
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice of trials")
     parser.add_argument("--folder", type=Path, help="folder to work in, on the disk to test")
@@ -31,9 +38,9 @@ def main() -> int:
     results: dict[str, Found] = {}
     if not asked.json:
         print(f"{'job':<20}", *(f"{column.replace('_', ' '):>10}" for column in COLUMNS))
-    for name in known if asked.job == "all" else [asked.job]:
+    for name, job in jobs(asked.job).items():
         with tempfile.TemporaryDirectory(dir=asked.folder) as work:
-            found = results[name] = run_trials(known[name], Path(work) / "work", asked.trials, asked.seed)
+            found = results[name] = run_trials(job, Path(work) / "work", asked.trials, asked.seed)
         if not asked.json:
             print(f"{name:<20}", *(f"{getattr(found, column):>10}" for column in COLUMNS), flush=True)
             for example in found.examples:

@@ -32,6 +32,14 @@ def test_jobs_survive_faults(tmp_path: Path):
     assert told.returncode == 0
 
 
+def test_training_survives_faults(tmp_path: Path):
+    command = [sys.executable, "-m", "tests.kill", "training", "--trials", "2", "--json"]
+    told = subprocess.run([*command, "--folder", str(tmp_path)], capture_output=True, text=True)
+    (found,) = json.loads(told.stdout).values()
+    assert found["operations"] > 150 and found["trials"] == 2 and not found["examples"], told.stderr
+    assert told.returncode == 0
+
+
 def careless(folder: Path) -> None:
     """Writes over its file in two steps, and goes on where it believes itself."""
     file = folder / "out" / "file.txt"

@@ -12,6 +12,7 @@ import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 from tests.kill.faults import KINDS, Injector, Kind, attempts
@@ -37,6 +38,7 @@ class Job:
         lost: what is lost after a fault, before the job is done again: "" where nothing is.
         batch: number of answers that one fault may cost.
         kinds: the faults that make sense.
+        varies: patterns of files that are never the same, for example since they hold times.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Job:
     lost: Callable[[Path], str] = nothing_to_lose
     batch: int = 2
     kinds: tuple[Kind, ...] = KINDS
+    varies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,13 +147,17 @@ def _do(job: Job, folder: Path, injector: Injector) -> Ending:
     return Ending(state, said, len(injector.done))
 
 
-def snapshot(folder: Path) -> dict[str, str]:
-    """The digest of every file below a folder."""
+def snapshot(folder: Path, varies: Sequence[str] = ()) -> dict[str, str]:
+    """The digest of every file below a folder, without those whose names match a pattern."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not _matches(path.relative_to(folder), varies)
     }
+
+
+def _matches(path: Path, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(path.as_posix(), pattern) for pattern in patterns)
 
 
 def run_trials(job: Job, work: Path, count: int | None = None, seed: int = 0) -> Found:
@@ -173,7 +180,7 @@ def run_trials(job: Job, work: Path, count: int | None = None, seed: int = 0) ->
     shutil.copytree(inputs / "0", place, symlinks=True)
     plain = in_child(job, place)
     assert plain.state == "done", f"{job.name}, undisturbed: {plain.state} {plain.said}"
-    wanted, asked = snapshot(place / job.out), _asked(place)
+    wanted, asked = snapshot(place / job.out, job.varies), _asked(place)
     found = Found(operations=plain.operations)
     for chain in _chains(job, plain.operations, count, seed):
         shutil.rmtree(place)
@@ -217,7 +224,7 @@ def _try(
         return
     if (more := _asked(place) - asked) > job.batch * len(chain):
         found.count("lost", chain, f"{more} answers were asked for again")
-    here = snapshot(place / job.out)
+    here = snapshot(place / job.out, job.varies)
     if other := sorted(name for name in wanted if here.get(name) != wanted[name]):
         found.count("different", chain, ", ".join(other))
     if more_files := sorted(here.keys() - wanted.keys()):

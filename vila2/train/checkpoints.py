@@ -14,6 +14,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from vila2.data.atomic import write_text_atomic
 from vila2.errors import ModelError, TrainingError
 from vila2.model.checkpoint_files import check_safetensors
+from vila2.run.step_files import settle
 
 _COMPLETE = "complete"
 
@@ -36,6 +37,7 @@ class MarkComplete(TrainerCallback):
             torch.distributed.barrier()
         if state.is_world_process_zero:
             path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+            settle(path)  # no power cut leaves the mark without the files
             write_text_atomic(path / _COMPLETE, json.dumps(self.manner))
             for number, older in _checkpoints(path.parent):
                 if number != state.global_step:
