@@ -56,6 +56,25 @@ def test_every_point_comes_back_within_half_a_step(scheme, point, size):
     assert found.status == "ok" and near(scheme, found.point, point, size)
 
 
+PLACE = st.one_of(
+    st.tuples(UNIT, UNIT).map(PointPart),
+    # Not thinner than a bin of the coarsest scheme.
+    st.tuples(st.floats(0, 0.5), st.floats(0, 0.5)).map(lambda p: BoxPart((*p, p[0] + 0.5, p[1] + 0.5))),
+)
+
+
+@schemes
+@given(st.lists(st.one_of(PLACE, st.sampled_from([TextPart(" "), TextPart("\n"), TextPart(" and ")]))))
+def test_neighboring_places_of_any_kind_come_back_as_they_were(scheme, parts):
+    size = (300, 200)
+    read = scheme.to_parts(scheme.to_text(parts, size), size)
+    given_places, places = ([p for p in some if not isinstance(p, TextPart)] for some in (parts, read))
+    assert [type(place) for place in places] == [type(place) for place in given_places]
+    for place, other in zip(places, given_places, strict=True):
+        numbers = (p.box if isinstance(p, BoxPart) else p.point for p in (place, other))
+        assert near(scheme, *numbers, size)
+
+
 @schemes
 @given(boxes=st.lists(BOX, max_size=5), between=st.sampled_from(["", " and ", "\n"]))
 def test_several_boxes_are_several(scheme, boxes, between):

@@ -60,7 +60,7 @@ class Annotation:
         if self.turns is not None:
             data["turns"] = [turn.to_json() for turn in self.turns]
         if self.claims:
-            data["claims"] = [asdict(claim) for claim in self.claims]
+            data["claims"] = [_claim_to_json(claim) for claim in self.claims]
         if self.mark is not None:
             data["mark"] = self.mark
         return data
@@ -177,5 +177,12 @@ def _present(path: Path) -> list[str]:
     return [name for name in (*_NESTED, *_LATER) if name in pq.read_schema(path).names]
 
 
+def _claim_to_json(claim: Claim) -> dict[str, Any]:
+    """A claim as JSON values; points stand only where there are any, as in layers of earlier versions."""
+    data = asdict(claim)
+    return data if claim.points else {name: value for name, value in data.items() if name != "points"}
+
+
 def _claim(data: Mapping[str, Any]) -> Claim:
-    return Claim(**{**data, "boxes": tuple(map(tuple, data.get("boxes", ())))})
+    places = {name: tuple(map(tuple, data.get(name, ()))) for name in ("boxes", "points")}
+    return Claim(**{**data, **places})

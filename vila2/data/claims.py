@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vila2.data.boxes import Box
+from vila2.data.boxes import Box, Point
 
 ClaimKind = Literal["object", "attribute", "relation", "text", "count"]
 ClaimStatus = Literal["supported", "contradicted", "unverified"]
@@ -27,6 +27,8 @@ class Claim:
         object: name of the thing that a relation leads to, such as "red ball".
         value: value that is claimed of the subject: quoted text, a number, an attribute's value.
         boxes: boxes of the subject and then of the object, where the annotation gives them; unit xyxy.
+        points: points on the subject and then on the object, where the annotation points at them; unit xy. Of
+            a count, a point on each thing.
     """
 
     kind: ClaimKind
@@ -39,3 +41,9 @@ class Claim:
     object: str = ""
     value: str = ""
     boxes: tuple[Box, ...] = ()
+    points: tuple[Point, ...] = ()
+
+    @property
+    def places(self) -> tuple[Box | Point, ...]:
+        """The boxes, or else the points."""
+        return self.boxes or self.points

@@ -20,6 +20,7 @@ from vila2.errors import DataError
 
 Status = Literal["ok", "swapped", "out-of-range", "degenerate", "wrong-arity"]
 Size = tuple[int, int]  # width and height of the original image in pixels
+_SEPARATOR = ","
 _Number = TypeVar("_Number", bound=float)
 
 
@@ -167,12 +168,32 @@ class CoordinateScheme:
 
     def to_text(self, parts: Sequence[TextPart | BoxPart | PointPart], size: Size | None = None) -> str:
         """Writes parts as the model writes them."""
-        return "".join(
-            part.text
-            if isinstance(part, TextPart)
-            else self.render(part.box if isinstance(part, BoxPart) else part.point, size)
-            for part in parts
-        )
+        written = []
+        for part in self.apart(parts):
+            if isinstance(part, BoxPart | PointPart):
+                written.append(self.render(part.box if isinstance(part, BoxPart) else part.point, size))
+            elif isinstance(part, TextPart):
+                written.append(part.text)
+        return "".join(written)
+
+    def apart(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+        """Puts a comma between neighboring places that would read as others: two points in tokens as a box.
+
+        Boxes in succession need none, nor does text, whose brackets keep places apart.
+        """
+        if self.kind == "text":
+            return tuple(parts)
+        found: list[Part] = []
+        last: int | None = None  # where the last place stands, if nothing but white space followed it
+        for part in parts:
+            if isinstance(part, BoxPart | PointPart):
+                if last is not None and PointPart in (type(part), type(found[last])):
+                    found.insert(last + 1, TextPart(_SEPARATOR))
+                last = len(found)
+            elif not isinstance(part, TextPart) or part.text.strip():
+                last = None
+            found.append(part)
+        return tuple(found)
 
     def to_parts(self, text: str, size: Size | None = None) -> tuple[Part, ...]:
         """Splits a text into parts: every well-formed box or point becomes one; all else stays text."""

@@ -13,15 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from vila2.claims.names import ANY, Name, agree, clash, name_of
-from vila2.data.boxes import iou
 from vila2.data.claims import Claim, ClaimStatus
 from vila2.data.evidence import Evidence
 from vila2.errors import PluginError
 from vila2.merge.known import Known, Stated, Thing
+from vila2.merge.places import best_match, match
 from vila2.plugin.references import call, listed
 
-#: Overlap from which a box is the thing's own, and below which nothing of the kind is there.
-_SAME, _ELSEWHERE = 0.5, 0.1
 #: Centers closer than this share of the image are neither left nor right, above nor below, of each other.
 _GAP = 0.05
 #: Distances from the image's center: closer than the first is in the middle, farther than the second at a
@@ -94,11 +92,12 @@ def _object(claim: Claim, known: Known) -> _Verdict:
     name = name_of(claim.subject)
     own = known.meant(name)
     looked_for = bool(name) and name[-1] in known.labels
-    if claim.boxes:
-        best = max((iou(box, one.box) for box in claim.boxes for one in own), default=0.0)
-        if best >= _SAME:
+    if claim.places:
+        best = best_match(claim.places, [one.place for one in own])
+        if best == "same":
             return "supported", ""
-        return ("contradicted", f"no {claim.subject} there") if looked_for and best < _ELSEWHERE else _OPEN
+        refuted = looked_for and best == "elsewhere"
+        return ("contradicted", f"no {claim.subject} there") if refuted else _OPEN
     if own:
         return "supported", ""
     alike = [one for one in known.things if name and one.name[-1] == name[-1]]
@@ -181,7 +180,8 @@ def _by_boxes(claim: Claim, known: Known) -> _Verdict:
         axis: Axis = 0 if claim.predicate in ("left", "right") else 1
         gaps = {_middle(one, axis) - _middle(other, axis) for one, other in pairs}
         # A plate on top of a table has its center below the table's.
-        apart = axis == 0 or all(a.box[3] <= b.box[1] or b.box[3] <= a.box[1] for a, b in pairs)
+        reaches = [(one.reach(1), other.reach(1)) for one, other in pairs]
+        apart = axis == 0 or all(a[1] <= b[0] or b[1] <= a[0] for a, b in reaches)
     before = claim.predicate in ("left", "above", "camera_left")
     if any(abs(gap) >= _GAP and (gap < 0) == before for gap in gaps):
         return "supported", ""
@@ -198,17 +198,17 @@ def _in_the_middle(subjects: Sequence[Thing]) -> _Verdict:
 
 
 def _placed(claim: Claim, which: Literal[0, 1], known: Known) -> list[Thing]:
-    """The things that a side of a relation can mean: those of its name, and of its box where it has one."""
+    """The things that a side of a relation can mean: those of its name, and of its place where it has one."""
     name = name_of(claim.object if which else claim.subject)
     found = known.meant(name)
-    if len(claim.boxes) > which:
-        found = [one for one in found if iou(one.box, claim.boxes[which]) >= _SAME]
+    if len(claim.places) > which:
+        found = [one for one in found if match(one.place, claim.places[which]) == "same"]
     return found
 
 
 def _middle(thing: Thing, axis: Axis) -> float:
-    """The center of a thing's box, horizontal (0) or vertical (1), as a share of the image."""
-    return (thing.box[axis] + thing.box[axis + 2]) / 2
+    """The center of a thing, horizontal (0) or vertical (1), as a share of the image."""
+    return sum(thing.reach(axis)) / 2
 
 
 def _by_words(claim: Claim, stated: Sequence[Stated]) -> _Verdict:

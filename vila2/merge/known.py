@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from vila2.claims.names import Name, agree, name_of
-from vila2.data.boxes import Box, iou
+from vila2.data.boxes import Box, Point, iou
 from vila2.data.claims import Claim
 from vila2.data.evidence import Evidence, SceneObject, WrittenText
+from vila2.merge.places import Place, match
 
 #: Boxes of agreeing names that overlap so much are of one thing.
 _SAME = 0.7
@@ -17,10 +19,25 @@ _SAME = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """A thing that a specialist gives a box."""
+    """A thing that a specialist gives a box, or points at."""
 
     name: Name
-    box: Box
+    place: Place
+
+    @property
+    def box(self) -> Box | None:
+        """The box, or None where there is only a point."""
+        return self.place if len(self.place) == 4 else None
+
+    def reach(self, axis: Literal[0, 1]) -> Point:
+        """From where to where it reaches, horizontally (0) or vertically (1); a point is where it is."""
+        return self.place[axis], self.place[axis - 2]
+
+    def is_one_with(self, other: Thing) -> bool:
+        """Whether two things with agreeing names are surely the same."""
+        if self.box and other.box:
+            return iou(self.box, other.box) >= _SAME
+        return match(self.place, other.place) == "same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +54,7 @@ class Known:
     """What some specialists say of one image, as evidence for the others.
 
     Attributes:
-        things: distinct things with their boxes.
+        things: distinct things with their places.
         written: written texts, each with the name of what it is on; () where nobody says.
         stated: relations, with and without boxes.
         labels: heads of names that were looked for: there are no more such things than boxes. Empty where
@@ -88,10 +105,7 @@ def known_of(
 ) -> Known:
     """What is known from the claims of several specialists; for the other arguments see :class:`Known`."""
     claims = list(claims)
-    things: list[Thing] = []
-    for thing in _boxed(claims):
-        if not any(agree(thing.name, one.name) and iou(thing.box, one.box) >= _SAME for one in things):
-            things.append(thing)
+    things = _distinct(claims)
     written = dict.fromkeys(
         (one.value, name_of(one.subject)) for one in claims if one.kind == "text" and one.value
     )
@@ -111,18 +125,30 @@ def known_of(
     )
 
 
+def _distinct(claims: Sequence[Claim]) -> list[Thing]:
+    """The things with a place, each once. Boxes come first: a point in a box is on the box's thing."""
+    things: list[Thing] = []
+    for claim in sorted(claims, key=lambda one: not one.boxes):
+        before = list(things)  # an answer points at several things, however near they are to each other
+        for thing in _placed([claim]):
+            among = things if thing.box else before
+            if not any(agree(thing.name, one.name) and thing.is_one_with(one) for one in among):
+                things.append(thing)
+    return things
+
+
 def heads_of(claims: Iterable[Claim]) -> set[str]:
-    """The heads of the names that have a box: what the specialist of the claims can find."""
-    return {thing.name[-1] for thing in _boxed(claims)}
+    """The heads of the names that have a place: what the specialist of the claims can find."""
+    return {thing.name[-1] for thing in _placed(claims)}
 
 
-def _boxed(claims: Iterable[Claim]) -> Iterator[Thing]:
-    """The things with a box in claims: subject and object of a relation, else the subject for each box."""
+def _placed(claims: Iterable[Claim]) -> Iterator[Thing]:
+    """The things in claims: subject and object of a relation, else the subject for each place."""
     for claim in claims:
         if claim.kind == "relation":
             named = [name_of(claim.subject), name_of(claim.object)]
         else:
-            named = [name_of(claim.subject)] * len(claim.boxes)
-        for name, box in zip(named, claim.boxes, strict=False):
+            named = [name_of(claim.subject)] * len(claim.places)
+        for name, place in zip(named, claim.places, strict=False):
             if name:
-                yield Thing(name, box)
+                yield Thing(name, place)

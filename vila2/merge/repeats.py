@@ -54,7 +54,7 @@ def _new(one: Spoken) -> set[Claim]:
     return {
         claim
         for claim, is_new in zip(named, new, strict=True)
-        if is_new and claim.kind == "object" and not claim.boxes
+        if is_new and claim.kind == "object" and not claim.places
     }
 
 

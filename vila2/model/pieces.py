@@ -93,7 +93,8 @@ class PieceMaker:
                 sample.
         """
         size = sizes[0] if len(sizes) == 1 else None
-        for number, turns in enumerate(_unfold(sample.turns)):
+        apart = [replace(turn, parts=self.coordinates.apart(turn.parts)) for turn in sample.turns]
+        for number, turns in enumerate(_unfold(apart)):
             try:
                 pieces = (self._plain_pieces if style == "plain" else self._chat_pieces)(turns, size)
             except (DataError, ModelError) as error:

@@ -73,3 +73,4 @@ def _claim_faults(claim: Claim, length: int) -> Iterator[str]:
         if not isinstance(getattr(claim, name), str):
             yield f"{name} {getattr(claim, name)!r} is no text"
     yield from filter(None, (place_fault(box, 4) for box in claim.boxes))
+    yield from filter(None, (place_fault(point, 2) for point in claim.points))
