@@ -53,3 +53,8 @@ def test_the_engine_answers_and_the_benchmark_scores_what_it_says(table):
     outcome = kind.run(engine, samples, spec, Board())
     assert outcome.items["words"].value == 2 and not kind.more_is_better("words")
     assert outcome.said == [{"key": "a.png", "said": "One word."}]
+
+
+def test_the_examples_import_from_the_public_face_alone():
+    found = re.findall(r"^from (vila2[\w.]*) import", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found and set(found) == {"vila2.plugin"}

@@ -65,10 +65,11 @@ def merge(
     from vila2.merge.fate_counts import merge_results, tally_merge
     from vila2.merge.merging import merge_layers
     from vila2.merge.settings import find_layers, merge_settings, settings_of
+    from vila2.merge.verifier_counts import one_sided
     from vila2.run.displays import live_progress
 
     opened, found = find_layers(place, [one.strip() for one in layers.split(",")], dataset)
-    start, own_seed = settings_of(place)
+    start, own_seed = settings_of(place, opened)
     named = [f"engine={engine_name}"] if engine_name else []
     spec = merge_settings(start, [*(overrides or []), *named], found)
     writer = model or (spec.model if spec.writer == "model" else None)
@@ -86,7 +87,14 @@ def merge(
         )
     bare = opened.without_image()
     merged = merge_results({"rows": layer.count, **tally_merge(folder, bare)}, list(found))
-    about = {"layer": str(folder), "arm": spec.arm, "base": spec.base, "without_image": len(bare)}
+    about = {
+        "layer": str(folder),
+        "arm": spec.arm,
+        "base": spec.base,
+        "without_image": len(bare),
+        "evidence": spec.evidence,
+        "one_sided": one_sided(folder),
+    }
     if as_json:
         typer.echo(json.dumps(about | merged, ensure_ascii=False))
     else:
@@ -108,6 +116,10 @@ def _show(about: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
         show_table(*shown)
     typer.echo(textwrap.fill(RATES_TOLD, 100))
     typer.echo(f"merged      {found.images} images, {found.rows} rows ({about['arm']})")
+    if about["evidence"]:
+        typer.echo("evidence    what the dataset itself knows was used; --set evidence=false leaves it out")
+    for told in about["one_sided"]:
+        typer.echo(f"warning     {told}")
     if about["without_image"]:
         typer.echo(f"not counted {about['without_image']} samples without an image, which keep their text")
     typer.echo(f"written     {quoted(about['layer'])}")

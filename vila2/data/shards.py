@@ -46,8 +46,10 @@ class _OpenShard:
         # Not __del__, which may run when the interpreter is half shut down.
         weakref.finalize(self, os.close, self._descriptor)
 
-    def sample(self, place: int) -> Sample:
+    def sample(self, place: int, *, images: bool = True) -> Sample:
         members = self.index.members(place)
+        if not images:
+            members = [one for one in members if one[0].rpartition(".")[2] not in IMAGE_EXTENSIONS]
         contents = read_members(self._descriptor, members)
         if contents is None:
             raise DataError(f"{self.path}: the tar ends inside sample {self.index.key(place)!r}", hint=_HINT)
@@ -172,6 +174,11 @@ class ShardDataset:
     def __getitem__(self, number: int) -> Sample:
         shard_no, place = self.locate(number)
         return self._shard(shard_no).sample(place)
+
+    def without_images(self, number: int) -> Sample:
+        """Reads a sample without its images, which are most of its bytes."""
+        shard_no, place = self.locate(number)
+        return self._shard(shard_no).sample(place, images=False)
 
     def __iter__(self) -> Iterator[Sample]:
         for shard_no in range(len(self.shards)):

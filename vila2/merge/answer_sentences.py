@@ -16,6 +16,7 @@ from vila2.data.sample import BoxPart, Part, PointPart, TextPart
 #: Stands for a box or a point: no other text holds it, and it is no word, digit or full stop.
 _PLACE = "\ufffc"
 Span = tuple[int, int]
+_MOST_BREAKS = 2  # between two sentences: the end of a line, or of a paragraph
 _SCHEMES = (CoordinateScheme("text"), CoordinateScheme("tokens"))
 
 
@@ -26,10 +27,12 @@ class Sentence:
     Attributes:
         parts: text, boxes and points in order.
         claims: its claims, with spans in ``text``.
+        lead: white space that parts it from the sentence before: a space, or the answer's line breaks.
     """
 
     parts: tuple[Part, ...]
     claims: tuple[Claim, ...] = ()
+    lead: str = " "
 
     @property
     def text(self) -> str:
@@ -61,7 +64,7 @@ def without_coordinates(sentence: Sentence) -> Sentence:
     claims = (
         replace(one, start=moved[one.start], end=min(moved[one.end], len(text))) for one in sentence.claims
     )
-    return Sentence((TextPart(text),), tuple(claims))
+    return Sentence((TextPart(text),), tuple(claims), sentence.lead)
 
 
 def text_of(parts: Sequence[Part]) -> str:
@@ -70,14 +73,14 @@ def text_of(parts: Sequence[Part]) -> str:
 
 
 def joined(sentences: Sequence[Sentence]) -> Sentence:
-    """Joins sentences into one answer, with a space between them, and shifts the spans of their claims."""
+    """Joins sentences into one answer, with spaces or line breaks between them, and shifts claims' spans."""
     parts: list[Part] = []
     claims: list[Claim] = []
     shift = 0
     for sentence in sentences:
         if parts:
-            parts.append(TextPart(" "))
-            shift += 1
+            parts.append(TextPart(sentence.lead))
+            shift += len(sentence.lead)
         claims += [replace(one, start=one.start + shift, end=one.end + shift) for one in sentence.claims]
         parts += sentence.parts
         shift += len(sentence.text)
@@ -102,9 +105,13 @@ def sentences_of(
     held = _held(claims, spans, _mover(said, flat)) if claims else [[] for _ in spans]
     found: list[list[Sentence]] = [[] for _ in answers]
     ends = list(accumulate(len(text) + 1 for text, _ in flats))
+    before = 0
     for (start, end), own in zip(spans, held, strict=True):
         parts = _parts(flat[start:end], places[flat[:start].count(_PLACE) :])
-        found[bisect_right(ends, start)].append(Sentence(parts, _in_text(parts, own)))
+        breaks = min(flat.count("\n", before, start), _MOST_BREAKS)
+        lead = "\n" * breaks or " "
+        found[bisect_right(ends, start)].append(Sentence(parts, _in_text(parts, own), lead))
+        before = end
     return found
 
 

@@ -197,7 +197,9 @@ class _Spent:
         spoken = []
         for each in one.spoken:
             gist = _Gist.of(each.sentence) if each.kept else None
-            if gist and _held(gist, said):
+            # A receipt may hold the same line twice, and what was read keeps both.
+            read = one.source.role == "specialist" and "\n" in each.sentence.lead
+            if gist and _held(gist, said) and not read:
                 each = replace(each, kept=False, reason="duplicate")
             elif gist:
                 said.append(gist)

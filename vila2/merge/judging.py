@@ -8,17 +8,17 @@ only if a specialist that finds such things looked for them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from vila2.claims.names import ANY, Name, agree, clash, name_of
 from vila2.data.claims import Claim, ClaimStatus
-from vila2.data.evidence import Evidence
 from vila2.errors import PluginError
 from vila2.merge.known import Known, Stated, Thing
 from vila2.merge.places import best_match, match
-from vila2.plugin.references import call, listed
+from vila2.plugin.verifying import Verifier, call_verifier
 
 #: Centers closer than this share of the image are neither left nor right, above nor below, of each other.
 _GAP = 0.05
@@ -30,17 +30,17 @@ _OPPOSITE = {"left": "right", "front": "behind", "above": "below", "camera_left"
 _OPPOSITE |= {two: one for one, two in _OPPOSITE.items()}
 _WORD = re.compile(r"\w+")
 
-Verifier = Callable[[Sequence[Claim], Evidence], Sequence[Claim]]
 #: Horizontal or vertical.
 Axis = Literal[0, 1]
 
 
 @dataclass(frozen=True, slots=True)
 class NamedVerifier:
-    """A plugin's verifier, and its name for errors."""
+    """A plugin's verifier, its name for errors, and its verdicts so far, counted."""
 
     of: str
     verify: Verifier
+    said: Counter[str] = field(default_factory=Counter, compare=False)
 
 
 def judged(claims: Sequence[Claim], known: Known, verifiers: Iterable[NamedVerifier] = ()) -> list[Claim]:
@@ -55,8 +55,9 @@ def judged(claims: Sequence[Claim], known: Known, verifiers: Iterable[NamedVerif
         if not open_ones:
             break
         given = [replace(found[number], detail="") for number in open_ones]
-        answers = call(verifier.verify, given, known.evidence_about(given), of=verifier.of)
-        answers = listed(answers, Claim, of=verifier.of)
+        answers = call_verifier(
+            verifier.verify, given, known.evidence_about(given), known.context, of=verifier.of
+        )
         same = [replace(one, status="unverified", detail="") for one in answers] == given
         if not same or not {one.status for one in answers} <= set(get_args(ClaimStatus)):
             raise PluginError(
@@ -64,6 +65,7 @@ def judged(claims: Sequence[Claim], known: Known, verifiers: Iterable[NamedVerif
                 hint="give every claim back as it was, in order, as one of "
                 + ", ".join(get_args(ClaimStatus)),
             )
+        verifier.said.update(one.status for one in answers)
         for number, answer in zip(open_ones, answers, strict=True):
             found[number] = replace(found[number], status=answer.status, detail=answer.detail)
     return [_judge(claim, known) if claim.status == "unverified" else claim for claim in found]

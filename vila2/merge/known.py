@@ -12,6 +12,7 @@ from vila2.data.boxes import Box, Point, iou
 from vila2.data.claims import Claim
 from vila2.data.evidence import Evidence, SceneObject, WrittenText
 from vila2.merge.places import Place, match
+from vila2.plugin.verifying import NO_CONTEXT, VerifierContext
 
 #: Boxes of agreeing names that overlap so much are of one thing.
 _SAME = 0.7
@@ -63,6 +64,7 @@ class Known:
         all_counted: whether an answer may introduce a thing only as often as it was found. It does not apply
             to numbers that an answer states.
         found: heads of names that the specialists can find at all; about other things nothing can be known.
+        context: the image and the dataset's own evidence, which is part of everything above.
     """
 
     things: tuple[Thing, ...] = ()
@@ -72,23 +74,37 @@ class Known:
     all_texts: bool = False
     all_counted: bool = False
     found: frozenset[str] = field(default_factory=frozenset)
+    context: VerifierContext = NO_CONTEXT
 
     @cached_property
     def evidence(self) -> Evidence:
         """The evidence in the form that plugins' verifiers read, without labels and without relations."""
-        return Evidence(
-            objects=tuple(
-                SceneObject(label=one.name[-1], name=" ".join(one.name), box=one.box) for one in self.things
-            ),
-            all_objects=bool(self.labels),
-            texts=tuple(WrittenText(text=text, on=" ".join(on)) for text, on in self.written),
-            all_texts=self.all_texts,
+        given = self.context.evidence or Evidence()
+        own = set(_given_things(given)), set(_given_texts(given))
+        return given.model_copy(
+            update={
+                "objects": given.objects
+                + tuple(
+                    SceneObject(label=one.name[-1], name=" ".join(one.name), box=one.box)
+                    for one in self.things
+                    if one not in own[0]
+                ),
+                "all_objects": bool(self.labels),
+                "texts": given.texts
+                + tuple(
+                    WrittenText(text=text, on=" ".join(on))
+                    for text, on in self.written
+                    if (text, on) not in own[1]
+                ),
+                "all_texts": self.all_texts,
+            }
         )
 
     def evidence_about(self, claims: Iterable[Claim]) -> Evidence:
         """The evidence with the labels that the claims mention; a specialist can know thousands."""
         heads = {name[-1] for claim in claims if (name := name_of(claim.subject))}
-        return self.evidence.model_copy(update={"labels": tuple(sorted(self.labels & heads))})
+        given = self.evidence.labels if self.context.evidence and self.context.evidence.all_objects else ()
+        return self.evidence.model_copy(update={"labels": tuple(sorted({*given, *(self.labels & heads)}))})
 
     def meant(self, name: Name) -> list[Thing]:
         """The things that a name can stand for."""
@@ -102,32 +118,43 @@ def known_of(
     all_texts: bool = False,
     all_counted: bool = False,
     found: Set[str] = frozenset(),
+    context: VerifierContext = NO_CONTEXT,
 ) -> Known:
-    """What is known from the claims of several specialists; for the other arguments see :class:`Known`."""
-    claims = list(claims)
-    things = _distinct(claims)
-    written = dict.fromkeys(
-        (one.value, name_of(one.subject)) for one in claims if one.kind == "text" and one.value
-    )
+    """What is known from the claims of several specialists; for the other arguments see :class:`Known`.
+
+    The dataset's own evidence counts as theirs. It proves absence wherever it says that it is complete.
+    """
+    claims, given = list(claims), context.evidence or Evidence()
+    listed = {name[-1] for label in given.labels if given.all_objects and (name := name_of(label))}
+    written = [(one.value, name_of(one.subject)) for one in claims if one.kind == "text" and one.value]
     stated = dict.fromkeys(
         Stated(name_of(one.subject), one.predicate, name_of(one.object))
         for one in claims
         if one.kind == "relation"
     )
     return Known(
-        tuple(things),
-        tuple(written),
+        tuple(_distinct(claims, _given_things(given))),
+        tuple(dict.fromkeys([*_given_texts(given), *written])),
         tuple(stated),
-        labels=frozenset(labels),
-        all_texts=all_texts,
+        labels=frozenset(labels) | listed,
+        all_texts=all_texts or given.all_texts,
         all_counted=all_counted,
-        found=frozenset(found),
+        found=frozenset(found) | listed,
+        context=context,
     )
 
 
-def _distinct(claims: Sequence[Claim]) -> list[Thing]:
+def _given_things(given: Evidence) -> list[Thing]:
+    return [Thing(name_of(one.called), one.box) for one in given.objects if one.box and name_of(one.called)]
+
+
+def _given_texts(given: Evidence) -> list[tuple[str, Name]]:
+    return [(one.text, name_of(one.on)) for one in given.texts]
+
+
+def _distinct(claims: Sequence[Claim], given: Sequence[Thing]) -> list[Thing]:
     """The things with a place, each once. Boxes come first: a point in a box is on the box's thing."""
-    things: list[Thing] = []
+    things = list(given)
     for claim in sorted(claims, key=lambda one: not one.boxes):
         before = list(things)  # an answer points at several things, however near they are to each other
         for thing in _placed([claim]):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from vila2.data.layers import Layer, LayerWriter, ReadLayer
 from vila2.data.shards import ShardDataset, file_sha256
 from vila2.engine.protocol import Engine, GenerationSettings
 from vila2.errors import RunError
+from vila2.merge.dataset_evidence import known_evidence
 from vila2.merge.deciding import decided
 from vila2.merge.dialogue import Talk, rows_of
 from vila2.merge.fates import Fate, fates_of, write_fates
@@ -23,11 +25,15 @@ from vila2.merge.hearing import HeardExchange, hear
 from vila2.merge.known import Known
 from vila2.merge.rewriting import describe_writer, rewritten, write_paragraphs
 from vila2.merge.sources import WRITER, Source, open_sources, ranked
+from vila2.merge.verifier_counts import keep_counts, one_sided
 from vila2.merge.weighing import judge_by, weigh
 from vila2.model.loading import find_folder, loading
+from vila2.plugin.verifying import VerifierContext
 from vila2.progress import Progress
 from vila2.recipe.parts.specialists import MergeSpec
 from vila2.run.board import Board
+
+log = logging.getLogger("vila2.merge")
 
 _HINT = "use the same settings and layers, another name, or delete this layer's folder"
 
@@ -90,6 +96,8 @@ def merge_layers(
                 work.merge_shard(shard_no)
                 task.advance(len(dataset.shard_range(shard_no)))
         files = sorted((folder / "fates").glob("[0-9]*.parquet"))
+        for told in one_sided(folder):
+            log.warning("%s", told)
         finished = work.writer.finish(work.job | {"fates": {path.name: file_sha256(path) for path in files}})
         (folder / "job.json").unlink(missing_ok=True)
         return finished
@@ -111,8 +119,9 @@ class _MergeWork:
     def job(self) -> dict[str, Any]:
         """What determines the layer; JSON-able."""
         plugins = {one.name: dict(one.plugin) for one in self.sources if one.plugin}
+        left_out = {"model"} if self.spec.evidence else {"model", "evidence"}  # as in layers of old
         return {
-            "merge": self.spec.model_dump(mode="json", exclude={"model"}),  # its digest is under "writer"
+            "merge": self.spec.model_dump(mode="json", exclude=left_out),  # the model's digest is in "writer"
             "seed": self.seed,
             "order": [one.name for one in self.sources],
             "layers": {name: layer.digest for name, layer in self.layers.items()},
@@ -141,8 +150,10 @@ class _MergeWork:
             return
         said = {name: layer.shard(shard_no) for name, layer in self.layers.items()}
         merged = {
-            key: self._merge(key, {name: rows.get(key, ()) for name, rows in said.items()})
-            for key in self.dataset.shard_keys(shard_no)
+            key: self._merge(number, key, {name: rows.get(key, ()) for name, rows in said.items()})
+            for number, key in zip(
+                self.dataset.shard_range(shard_no), self.dataset.shard_keys(shard_no), strict=True
+            )
         }
         conversations = {key: arranged for key, (arranged, _) in merged.items()}
         if self.engine is not None:
@@ -155,13 +166,20 @@ class _MergeWork:
             }
         fates: list[Fate] = [f for key, arranged in conversations.items() for f in fates_of(key, arranged)]
         write_fates(self.writer.folder / "fates" / f"{shard_no:06d}.parquet", fates)
+        keep_counts(
+            self.writer.folder, shard_no, [one for source in self.sources for one in source.verifiers]
+        )
         rows = [row for key, arranged in conversations.items() for row in rows_of(key, arranged)]
         self.writer.write_shard(shard_no, rows)  # last: it marks the shard as done
         journal.remove()
 
-    def _merge(self, key: str, rows: Mapping[str, Sequence[Annotation]]) -> tuple[list[HeardExchange], Known]:
+    def _merge(
+        self, number: int, key: str, rows: Mapping[str, Sequence[Annotation]]
+    ) -> tuple[list[HeardExchange], Known]:
         heard = hear(self.sources, rows, self._vocabulary)
-        weighed, known = weigh(heard, self.sources, rows, absence=self.spec.absence)
+        evidence = known_evidence(self.dataset, number) if self.spec.evidence else None
+        context = VerifierContext(key, evidence, partial(self.dataset.__getitem__, number))
+        weighed, known = weigh(heard, self.sources, rows, absence=self.spec.absence, context=context)
         return self._talk.arrange(key, [decided(one, self.spec) for one in weighed]), known
 
     def _paragraphs(

@@ -8,6 +8,7 @@ from pathlib import Path
 from vila2.data.layers import ReadLayer
 from vila2.data.shards import ShardDataset
 from vila2.errors import RecipeError, RunError
+from vila2.merge.dataset_evidence import holds_evidence
 from vila2.recipe.file.part_settings import checked_part, with_overrides
 from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.parts.specialists import MergeSpec
@@ -31,10 +32,13 @@ def find_layers(
     return open_described(place, ["original", *wanted], dataset)
 
 
-def settings_of(place: Path) -> tuple[MergeSpec, int]:
-    """The settings and the seed to start from: those of a run's recipe, or the defaults for a dataset."""
+def settings_of(place: Path, dataset: ShardDataset) -> tuple[MergeSpec, int]:
+    """The settings and the seed to start from: those of a run's recipe, or the defaults for a dataset.
+
+    What a dataset knows of its own images is used, where it knows anything.
+    """
     if not (place / "steps").is_dir():
-        return MergeSpec(), 0
+        return MergeSpec(evidence=holds_evidence(dataset)), 0
     recipe = load_recipe(place / "recipe.yaml")
     return recipe.merge, recipe.seed
 

@@ -17,6 +17,7 @@ from vila2.merge.judging import NamedVerifier, judged, verdict_of
 from vila2.merge.known import Known, known_of
 from vila2.merge.repeats import refuted_repeats
 from vila2.merge.sources import Source, ranked
+from vila2.plugin.verifying import NO_CONTEXT, VerifierContext
 
 
 def weigh(
@@ -25,6 +26,7 @@ def weigh(
     rows: Mapping[str, Sequence[Annotation]],
     *,
     absence: Collection[str],
+    context: VerifierContext = NO_CONTEXT,
 ) -> tuple[list[HeardExchange], Known]:
     """Judges every sentence.
 
@@ -34,6 +36,8 @@ def weigh(
         rows: annotations of the image, by layer.
         absence: kinds of claims that are refuted where a specialist looked and found nothing: any of
             "objects", "texts" and "repeats", which docs/architecture.md explains.
+        context: the image, for verifiers that look at it, and the dataset's own evidence, which ranks above
+            all layers.
 
     Returns:
         The exchanges with verdicts, in the same order, and what is known of the image in the end.
@@ -54,6 +58,7 @@ def weigh(
             found=found,
             all_texts="texts" in absence and any(one.looked(rows.get(one.name, ()), "text") for one in among),
             all_counted="repeats" in absence,
+            context=context,
         )
 
     weighed: dict[tuple[str, int], HeardExchange] = {}

@@ -57,6 +57,8 @@ if TYPE_CHECKING:
         PluginError as PluginError,
         Vila2Error as Vila2Error,
     )
+    from vila2.evaluate.asking import BenchmarkOutcome as BenchmarkOutcome, ask_all as ask_all
+    from vila2.evaluate.kinds.kind import BenchmarkKind as BenchmarkKind, needs_image as needs_image
     from vila2.evaluate.measures.items import Items as Items
     from vila2.plugin.contract import (
         API_VERSION as API_VERSION,
@@ -74,10 +76,12 @@ if TYPE_CHECKING:
         config_from as config_from,
         told as told,
     )
+    from vila2.plugin.verifying import VerifierContext as VerifierContext
     from vila2.progress import (
         Progress as Progress,
         Task as Task,
     )
+    from vila2.recipe.parts.evaluate import BenchmarkSpec as BenchmarkSpec
     from vila2.sources import open_source as open_source
     from vila2.sources.conversations import UnfitConversation as UnfitConversation
     from vila2.sources.evidence import open_evidence as open_evidence
@@ -148,7 +152,13 @@ _HOMES = {
     "Engine": "vila2.engine.protocol",
     "GenerationSettings": "vila2.engine.protocol",
     "Request": "vila2.engine.protocol",
+    "BenchmarkKind": "vila2.evaluate.kinds.kind",
+    "BenchmarkOutcome": "vila2.evaluate.asking",
+    "BenchmarkSpec": "vila2.recipe.parts.evaluate",
+    "ask_all": "vila2.evaluate.asking",
+    "needs_image": "vila2.evaluate.kinds.kind",
     "Items": "vila2.evaluate.measures.items",
+    "VerifierContext": "vila2.plugin.verifying",
     "Progress": "vila2.progress",
     "Task": "vila2.progress",
     "open_source": "vila2.sources",

@@ -78,7 +78,9 @@ class Specialist(_Value):
         parser: Reference to ``parse(said: Said) -> Parsed``.
         metrics: Reference to ``score(asked: Sequence[Asked]) -> dict[str, Items]``. ``vila2 specialize``
             compares the specialist with the generalist on its first measure.
-        verifier: Reference to ``verify(claims, evidence) -> tuple[Claim, ...]``, or None.
+        verifier: Reference to ``verify(claims, evidence) -> tuple[Claim, ...]``, or None. With a third
+            parameter, ``context``, it also gets a :class:`~vila2.plugin.verifying.VerifierContext`: the
+            image, its camera and solids, and what the dataset itself knows.
         tokens: Special tokens that the model must have.
         coordinates: Form in which the model should write coordinates: "text", "tokens", or None where any
             will do.

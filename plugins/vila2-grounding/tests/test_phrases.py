@@ -49,7 +49,7 @@ def test_phrases_that_differ_in_determiner_and_number_are_equal():
 
 def test_names_in_sentences():
     assert indefinite("orange cube") == "an orange cube"
-    assert indefinite("red cube", 2) == "red cubes"
+    assert indefinite("red cube", 2) == "two red cubes"
     assert indefinite("scissors") == "scissors"
     assert definite("A blond woman") == "the blond woman"
     assert definite("His dog") == "his dog"

@@ -11,6 +11,7 @@ from vila2.recipe.parts.values import (
     DEFAULT_ENGINE,
     RANGE_SCHEMA,
     Count,
+    Later,
     Name,
     NotDigested,
     Number,
@@ -94,6 +95,12 @@ class MergeSpec(Part):
         "writing that no specialist read. `repeats`: a thing that one answer introduces more often (a cat "
         "and a cat) than it has boxes, if it has any. Use `objects` only with a specialist that misses fewer "
         "things than the captions invent, or true sentences are lost",
+    )
+    evidence: Annotated[bool, Later] = Field(
+        default=False,
+        description="Use of what the dataset itself knows of its images (`meta.evidence`), which then ranks "
+        "above all layers. `vila2 merge DATASET` uses it where there is some. A run does not by itself, "
+        "since a model that improves itself has no such truth",
     )
     budget: Count | None = Field(
         default=None,

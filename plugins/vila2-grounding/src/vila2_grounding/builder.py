@@ -14,7 +14,7 @@ from pydantic import Field
 from vila2.plugin import BuilderConfig, ImagePart, Reject, Sample, Turn, assistant, python_generator, user
 
 from vila2_grounding import readers
-from vila2_grounding.asking import describe_regions, narrate, refer
+from vila2_grounding.asking import Boxes, boxes_of, describe_regions, narrate, refer
 from vila2_grounding.filters import LARGEST, MOST, filtered
 from vila2_grounding.grounded import Grounded
 from vila2_grounding.readers.resizing import Resized
@@ -63,7 +63,7 @@ class GroundingBuilder:
     rest on: the original caption, and its phrases with their spans, boxes and categories.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     subsets: ClassVar[tuple[str, ...]] = ("grounded", "short", "long")
 
     def __init__(self, config: GroundingConfig) -> None:
@@ -83,23 +83,38 @@ class GroundingBuilder:
             resized=config.resized,
             seed=config.seed,
         )
+        captions: list[Grounded] = []  # of one image, which follow each other
         for item in found:
             if isinstance(item, Reject):
                 yield item
                 continue
             left, refused = filtered(item, largest=config.largest_box, most=config.most_of_a_category)
             yield from refused
-            if left is not None:
-                yield self.ask(left)
+            if left is None:
+                continue
+            if captions and _image_of(captions[0]) != _image_of(left):
+                yield from self._ask_all(captions)
+                captions = []
+            captions.append(left)
+        yield from self._ask_all(captions)
 
-    def ask(self, grounded: Grounded) -> Sample | Reject:
-        """A sample with the exchanges about one image, or a ``Reject`` where there are none."""
+    def _ask_all(self, captions: Sequence[Grounded]) -> Iterator[Sample | Reject]:
+        boxes = boxes_of(captions)
+        return (self.ask(grounded, boxes) for grounded in captions)
+
+    def ask(self, grounded: Grounded, boxes: Boxes) -> Sample | Reject:
+        """A sample with the exchanges about one caption, or a ``Reject`` where there are none.
+
+        Args:
+            grounded: the caption.
+            boxes: boxes of each phrase in all captions of the image, so that no two contradict each other.
+        """
         config = self.config
         draw = python_generator(config.seed, grounded.key)
         phrases, expressions = grounded.phrases, grounded.expressions
         spans = (phrases or expressions) if config.spans == "noun_chunks" else (expressions or phrases)
         exchanges = [narrate(grounded, spans, draw)] if config.narrations else []
-        exchanges += refer(grounded, config.referring, draw)
+        exchanges += refer(grounded, boxes, config.referring, draw)
         exchanges += describe_regions(grounded, config.regions, draw)
         if not exchanges:
             where = str(grounded.meta.get("image", grounded.key))
@@ -123,3 +138,7 @@ class GroundingBuilder:
         words = len(grounded.caption.split())
         boxes = len({box for phrase in grounded.instances for box in phrase.boxes})
         return "long" if words >= self.config.long_words and boxes >= self.config.long_boxes else "short"
+
+
+def _image_of(grounded: Grounded) -> str:
+    return str(grounded.meta.get("image", grounded.key))

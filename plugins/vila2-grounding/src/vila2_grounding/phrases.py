@@ -10,7 +10,20 @@ from __future__ import annotations
 
 import re
 
-from vila2_grounding.words import ARTICLES, DETERMINERS, ENDS, INVARIANT, IRREGULAR, QUANTITIES, VERBS
+from vila2_grounding.words import (
+    ARTICLES,
+    COLLECTIVE,
+    COMPOUNDS,
+    DETERMINERS,
+    ENDS,
+    INVARIANT,
+    IRREGULAR,
+    MASS,
+    NUMBERS,
+    QUANTITIES,
+    VAGUE,
+    VERBS,
+)
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
@@ -68,13 +81,46 @@ def definite(phrase: str) -> str:
     return "the " + phrase.strip()
 
 
+def spoken(label: str) -> str:
+    """A dataset's label as English has it: "dining table" for "diningtable"."""
+    return COMPOUNDS.get(label.lower(), label)
+
+
+def names_several(phrase: str) -> bool:
+    """Whether a phrase means more than one thing: "two dogs", "the women", "a group of people"."""
+    words = [word.lower() for word in _WORD.findall(phrase)]
+    head = category(phrase)
+    counted = bool(words) and (words[0] in NUMBERS.values() or words[0] in VAGUE)
+    return counted or head not in words or bool(COLLECTIVE & {head, *words[:3]})
+
+
+def with_article(phrase: str) -> str:
+    """A phrase as an answer gives it: "brown dog" becomes "a brown dog", "the dog" and "grass" stay."""
+    words = [word.lower() for word in _WORD.findall(phrase)]
+    if not words or words[0] in DETERMINERS or category(phrase) in MASS or names_several(phrase):
+        return phrase
+    if words[0].endswith(("'s", "’s")) or category(phrase) in INVARIANT or phrase[:1].isupper():
+        return phrase
+    return _article(phrase) + phrase
+
+
 def indefinite(name: str, count: int = 1) -> str:
-    """A name with its article, or in the plural: "an orange cube", "red cubes"."""
+    """A name with its article, or with its number: "an orange cube", "two red cubes"."""
     if count > 1:
-        return plural(name)
+        return f"{NUMBERS.get(count, str(count))} {plural(name)}"
     if lemma(name.split()[-1]) != name.split()[-1] or name.split()[-1] in INVARIANT:
         return name  # "scissors"
-    return ("an " if name[:1].lower() in "aeiou" else "a ") + name
+    return _article(name) + name
+
+
+def is_plural(name: str, count: int = 1) -> bool:
+    """Whether a verb after :func:`indefinite` is in the plural: "two cubes are", "scissors are"."""
+    return count > 1 or indefinite(name) == name
+
+
+def _article(phrase: str) -> str:
+    vowel = phrase[:1].lower() in "aeiou" and not re.match(r"uni[^nm]|use|eu|one\b|once", phrase.lower())
+    return "an " if vowel or phrase.lower().startswith(("hour", "honest")) else "a "
 
 
 def plural(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from vila2.plugin import Box, Claim, Evidence, SceneObject, iou
 
-from vila2_grounding.phrases import lemma, normal
+from vila2_grounding.phrases import lemma, normal, spoken
 
 #: Overlap from which on a box is on a thing, and overlap under which nothing of the kind is at a box.
 SAME, ELSEWHERE = 0.5, 0.1
@@ -65,5 +65,5 @@ def _agrees(words: Sequence[str], thing: SceneObject) -> bool:
 
 
 def _label(label: str) -> str:
-    before, space, noun = label.lower().rpartition(" ")
+    before, space, noun = spoken(label).lower().rpartition(" ")
     return before + space + lemma(noun)

@@ -50,3 +50,21 @@ INVARIANT = _words(
     "pants trousers jeans shorts binoculars headphones goggles tongs tights pajamas clothes stairs "
     "gymnastics news tennis lens gas canvas atlas chess"
 )
+#: Determiners that leave open which thing, or how many things, are meant.
+VAGUE = _words("some any each every another other both all several many few no")
+#: Nouns for several things in one: a phrase with such a head has no box of its own.
+COLLECTIVE = _words("pair couple group crowd team family band herd flock bunch lot set")
+#: Frequent nouns without a plural: no article stands before them.
+MASS = _words(
+    "water grass snow sand ice dirt mud rain fire smoke food hair wood fruit luggage furniture equipment "
+    "clothing jewelry graffiti traffic sky ground air light sunlight shade surf foam foliage money music "
+    "bread rice cheese meat coffee tea beer wine milk juice paper plastic metal glass grassland concrete"
+)
+NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
+#: Labels of datasets that write two words as one, in words.
+COMPOUNDS = {
+    "diningtable": "dining table",
+    "pottedplant": "potted plant",
+    "tvmonitor": "TV monitor",
+    "aeroplane": "airplane",
+}

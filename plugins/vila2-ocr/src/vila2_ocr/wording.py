@@ -42,36 +42,36 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "nth-line": (
         "What does the {nth} line from the top say?",
         "Read the {nth} line of text, counted from the top.",
-        "Counting lines from the top, what is written in the {nth} one?",
+        "Counting from the top, what does the {nth} line say?",
     ),
     "text-in-box": (
         "What is written in {box}?",
         "Read the text in {box}.",
-        "Which text does the box {box} hold?",
+        "What text is inside the box {box}?",
     ),
     "largest-text": (
         "What does the largest text in the image say?",
         "Read the text in the largest letters.",
-        "Which text is written largest?",
+        "What is written in the largest letters?",
     ),
     "key-value": (
         'What is the value of "{key}"?',
         'What is written beside "{key}"?',
-        'Which value does the document give for "{key}"?',
+        'What value does the document give for "{key}"?',
     ),
     "field": (
-        "What is the {field} in this document?",
-        "Which {field} does the document state?",
-        "Give the {field} of this document.",
+        "What is the {field} on this document?",
+        "What {field} does this document state?",
+        "Give the {field} that this document states.",
     ),
     "cell": (
         'What is the "{column}" of "{row}"?',
-        'What stands in the row "{row}" and the column "{column}"?',
-        'In the table, which value has "{row}" under "{column}"?',
+        'What does the table say in the row "{row}" and the column "{column}"?',
+        'In the table, what value does "{row}" have under "{column}"?',
     ),
     "bar-value": (
         'What is the value of the bar "{category}"?',
-        'Which value does the chart give for "{category}"?',
+        'What value does the chart give for "{category}"?',
         'How high is the bar of "{category}"?',
     ),
     "bar-extreme": (
@@ -87,12 +87,12 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "sum": (
         "What is the sum of {what}?",
         "Add up the values of {what}. What do you get?",
-        "What do the numbers of {what} add up to?",
+        "What do the values of {what} add up to?",
     ),
     "difference": (
         'What is the difference between "{one}" and "{other}"?',
         'By how much do "{one}" and "{other}" differ?',
-        'How far apart are the values of "{one}" and "{other}"?',
+        'What do you get if you subtract the smaller of "{one}" and "{other}" from the larger?',
     ),
     "count": (
         'How many times is the word "{word}" written in the image?',

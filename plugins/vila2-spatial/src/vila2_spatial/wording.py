@@ -62,11 +62,13 @@ def _templates(
 
 
 _SHORT = " Answer with one word."
+_DEPTH = ' Answer with "in front" or "behind".'
+_IN_FULL = " Answer in a sentence."
 
 FULL = Wording(
     templates=_templates({
         ("side", "box"): (
-            ("Where is the {label} {rel} {a} in the image?", "{box}"),
+            ("Where in the image is the {label} that is {rel} {a}?", "{box}"),
             ("From the camera's view, which {label} is {rel} {a}? Give its box.", "{box}"),
             ("Locate the {label} {rel} {a}, as seen from the camera.", "{box}"),
         ),
@@ -85,11 +87,14 @@ FULL = Wording(
             ("Seen from the camera, does {t} appear {rel} {a}?", "{word}"),
         ),
         ("side", "sentence"): (
-            ("From the camera's view, how is {t} placed sideways relative to {a}?", "{T} is {rel} {a}."),
+            (
+                "From the camera's view, is {t} to the left or to the right of {a}?" + _IN_FULL,
+                "{T} is {rel} {a}.",
+            ),
             ("On which side of {a} is {t}, as seen from the camera?", "{T} is {rel} {a}."),
         ),
         ("depth", "box"): (
-            ("Where is the {label} {rel} {a} in the image?", "{box}"),
+            ("Where in the image is the {label} that is {rel} {a}?", "{box}"),
             ("From the camera's view, which {label} is {rel} {a}? Give its box.", "{box}"),
             ("Locate the {label} that is {rel} {a}, as seen from the camera.", "{box}"),
         ),
@@ -98,20 +103,24 @@ FULL = Wording(
             ("Which object is {rel} {a}, seen from the camera?", "The {name}."),
         ),
         ("depth", "choice"): (
-            ("From the camera's view, is {t} in front of or behind {a}?" + _SHORT, "{word}"),
-            ("Seen from the camera, is {t} in front of {a} or behind it?" + _SHORT, "{word}"),
+            ("From the camera's view, is {t} in front of or behind {a}?" + _DEPTH, "{word}"),
+            ("Seen from the camera, is {t} in front of {a} or behind it?" + _DEPTH, "{word}"),
         ),
         ("depth", "yes-no"): (
             ("From the camera's view, is {t} {rel} {a}?", "{word}"),
             ("Is {t} {rel} {a}, as seen from the camera?", "{word}"),
-            ("Seen from the camera, does {t} stand {rel} {a}?", "{word}"),
+            ("Seen from the camera, would you say that {t} is {rel} {a}?", "{word}"),
         ),
         ("depth", "sentence"): (
-            ("From the camera's view, how are {t} and {a} placed in depth?", "{T} is {rel} {a}."),
-            ("Seen from the camera, where is {t} in depth, compared with {a}?", "{T} is {rel} {a}."),
+            (
+                "From the camera's view, is {t} in front of {a} or behind it?" + _IN_FULL,
+                "{T} is {rel} {a}.",
+            ),
+            ("Seen from the camera, where is {t} relative to {a}: in front of it or behind it?" + _IN_FULL,
+             "{T} is {rel} {a}."),
         ),
         ("closest", "box"): (
-            ("Where is the {label} closest to {a} in the image?", "{box}"),
+            ("Where in the image is the {label} closest to {a}?", "{box}"),
             ("Which {label} is nearest to {a}? Give its box.", "{box}"),
             ("Locate the {label} that is closest to {a}.", "{box}"),
         ),
@@ -124,28 +133,28 @@ FULL = Wording(
             ("Of {t} and {o}, which one is nearer to {a}?", "{W}."),
         ),
         ("closest", "yes-no"): (
-            ("Is {t} closer to {a} than {o}?", "{word}"),
+            ("Is {t} closer to {a} than {o} is?", "{word}"),
             ("Is {t} nearer to {a} than {o} is?", "{word}"),
         ),
         ("closest", "sentence"): (
             ("Compare how far {t} and {o} are from {a}.", "{W} is closer to {a}."),
-            ("Which of {t} and {o} is closer to {a}? Answer in a sentence.", "{W} is closer to {a}."),
+            ("Which of {t} and {o} is closer to {a}?" + _IN_FULL, "{W} is closer to {a}."),
         ),
         ("camera_side", "box"): (
-            ("Where is the {label} {rel} in the image?", "{box}"),
+            ("Where is the {label} that is {rel}?", "{box}"),
             ("Which {label} is {rel}? Give its box.", "{box}"),
         ),
         ("camera_side", "choice"): (
-            ("Is {t} to the left or to the right of the camera?" + _SHORT, "{word}"),
-            ("On which side of the camera is {t}, left or right?" + _SHORT, "{word}"),
+            ("Is {t} on the left or on the right side of the image?" + _SHORT, "{word}"),
+            ("On which side of the image is {t}, left or right?" + _SHORT, "{word}"),
         ),
         ("camera_side", "yes-no"): (
             ("Is {t} {rel}?", "{word}"),
-            ("From where the camera stands, is {t} {rel}?", "{word}"),
+            ("Can {t} be seen {rel}?", "{word}"),
         ),
         ("camera_side", "sentence"): (
-            ("On which side of the camera is {t}?", "{T} is {rel}."),
-            ("Describe where {t} is, left or right of the camera.", "{T} is {rel}."),
+            ("On which side of the image is {t}?" + _IN_FULL, "{T} is {rel}."),
+            ("Say whether {t} is on the left or on the right side of the image.", "{T} is {rel}."),
         ),
         ("camera_distance", "box"): (
             ("Where is the {label} that is {rel} the camera?", "{box}"),
@@ -160,11 +169,11 @@ FULL = Wording(
             ("Would you say that {t} is {rel} the camera?", "{word}"),
         ),
         ("camera_distance", "sentence"): (
-            ("How far from the camera is {t}?", "{T} is {rel} the camera."),
-            ("Describe the distance between {t} and the camera.", "{T} is {rel} the camera."),
+            ("Is {t} close to the camera or far from it?" + _IN_FULL, "{T} is {rel} the camera."),
+            ("Say whether {t} is close to the camera or far from it.", "{T} is {rel} the camera."),
         ),
         ("camera_extreme", "box"): (
-            ("Where is the {label} {rel} the camera in the image?", "{box}"),
+            ("Where in the image is the {label} {rel} the camera?", "{box}"),
             ("Which {label} is {rel} the camera? Give its box.", "{box}"),
             ("Locate the {label} that is {rel} the camera.", "{box}"),
         ),
@@ -177,13 +186,13 @@ FULL = Wording(
             ("Of {t} and {o}, which one is {comparative} the camera?", "{W}."),
         ),
         ("camera_extreme", "yes-no"): (
-            ("Is {t} {comparative} the camera than {o}?", "{word}"),
+            ("Is {t} {comparative} the camera than {o} is?", "{word}"),
             ("Compared with {o}, is {t} {comparative} the camera?", "{word}"),
         ),
         ("camera_extreme", "sentence"): (
             ("Compare how far {t} and {o} are from the camera.", "{W} is {comparative} the camera."),
             (
-                "Which of {t} and {o} is {comparative} the camera? Answer in a sentence.",
+                "Which of {t} and {o} is {comparative} the camera?" + _IN_FULL,
                 "{W} is {comparative} the camera.",
             ),
         ),
@@ -194,14 +203,14 @@ FULL = Wording(
         "front": ("in front of",),
         "behind": ("behind",),
         "closest": ("closest to",),
-        "camera_left": ("to the left of the camera", "on the camera's left"),
-        "camera_right": ("to the right of the camera", "on the camera's right"),
+        "camera_left": ("on the left side of the image", "on the left of the image"),
+        "camera_right": ("on the right side of the image", "on the right of the image"),
         "camera_close": ("close to",),
         "camera_far": ("far from", "far away from"),
         "camera_closest": ("closest to", "nearest to"),
         "camera_farthest": ("farthest from", "farthest away from"),
     },
-    words={"left": "Left", "right": "Right", "front": "Front", "behind": "Behind", "camera_left": "Left",
+    words={"left": "Left", "right": "Right", "front": "In front", "behind": "Behind", "camera_left": "Left",
            "camera_right": "Right", "camera_close": "Close", "camera_far": "Far"},
     yes="Yes",
     no="No",
@@ -246,8 +255,8 @@ PLAIN = Wording(
             ("Which one is closer to {a}: {t} or {o}?", "{winner}"),
         ),
         ("closest", "yes-no"): (
-            ("Is {t} closer to {a} than {o}?", "{word}"),
-            ("Is it true that {t} is closer to {a} than {o}?", "{word}"),
+            ("Is {t} closer to {a} than {o} is?", "{word}"),
+            ("Is it true that {t} is closer to {a} than {o} is?", "{word}"),
         ),
         ("closest", "sentence"): (
             ("Describe which of {t} and {o} is closer to {a}.", "{W} is closer to {a}."),
@@ -272,7 +281,7 @@ PLAIN = Wording(
         ),
         ("camera_distance", "sentence"): (
             ("Describe the distance of {t} to the camera.", "{T} is {rel} the camera."),
-            ("How far is {t} from the camera?", "{T} is {rel} the camera."),
+            ("Describe {t}, close to or far from the camera.", "{T} is {rel} the camera."),
         ),
         ("camera_extreme", "name"): (
             ("Which object is {rel} the camera?", "{name}"),
@@ -283,8 +292,8 @@ PLAIN = Wording(
             ("Which one is {comparative} the camera: {t} or {o}?", "{winner}"),
         ),
         ("camera_extreme", "yes-no"): (
-            ("Is {t} {comparative} the camera than {o}?", "{word}"),
-            ("Is it true that {t} is {comparative} the camera than {o}?", "{word}"),
+            ("Is {t} {comparative} the camera than {o} is?", "{word}"),
+            ("Is it true that {t} is {comparative} the camera than {o} is?", "{word}"),
         ),
         ("camera_extreme", "sentence"): (
             (
@@ -310,7 +319,7 @@ PLAIN = Wording(
         "camera_closest": ("closest to", "nearest to"),
         "camera_farthest": ("farthest from", "farthest away from"),
     },
-    words={"left": "left", "right": "right", "front": "front", "behind": "behind", "camera_left": "left",
+    words={"left": "left", "right": "right", "front": "in front", "behind": "behind", "camera_left": "left",
            "camera_right": "right", "camera_close": "close", "camera_far": "far"},
     yes="yes",
     no="no",

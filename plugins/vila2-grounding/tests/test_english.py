@@ -1,0 +1,117 @@
+"""The English of questions, answers and narrations, and that they do not contradict each other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+
+import pytest
+from conftest import ROW, picture, row_file
+from vila2.data.evidence import Evidence, SceneObject
+from vila2.data.exchanges import exchanges_of
+from vila2.data.sample import BoxPart, Sample
+
+from vila2_grounding.phrases import names_several, with_article
+from vila2_grounding.readers.things import read_things
+
+
+def narrations(*names, count=40):
+    objects = tuple(
+        SceneObject(label=name, box=(n / 10, 0.2, n / 10 + 0.08, 0.5)) for n, name in enumerate(names)
+    )
+    meta = Evidence(objects=objects).to_meta()
+    samples = [Sample(str(n), (picture(),), (), meta) for n in range(count)]
+    return {one.caption for sample in samples for one in read_things(sample)}
+
+
+def test_verbs_agree_and_labels_are_words():
+    found = narrations("chair", "chair", "sofa")
+    assert "There are two chairs and a sofa." in found
+    assert not any("is two" in one or "There is chairs" in one for one in found)
+    found = narrations("diningtable", "aeroplane", "tvmonitor", "pottedplant")
+    text = " ".join(found)
+    assert "a dining table" in text and "an airplane" in text and "a TV monitor" in text
+    assert not re.search("diningtable|aeroplane|tvmonitor|pottedplant", text)
+
+
+def test_narrations_are_sentences_that_vary_and_phrases_are_where_they_say():
+    assert len(narrations("dog", "sofa")) >= 3
+    for one in narrations("dog", "cat", "car", "bus", "cow"):
+        assert one.count(".") == 2 and re.search(r"\. (There|We also|The image also)", one)
+        assert all(sentence.strip()[0].isupper() for sentence in one.split(".") if sentence)
+
+
+def wide():
+    objects = (
+        SceneObject(label="dog", box=(0.1, 0.2, 0.3, 0.5)),
+        SceneObject(label="sofa", box=(0.6, 0.2, 0.9, 0.5)),
+    )
+    meta = Evidence(objects=objects).to_meta()
+    found = [one for n in range(40) for one in read_things(Sample(str(n), (picture(),), (), meta))]
+    for one in found:
+        assert [one.words(phrase).lower() for phrase in one.phrases] == ["a dog", "a sofa"]
+    return {one.caption for one in found}
+
+
+def test_a_clear_relation_is_told():
+    assert "A dog is to the left of a sofa." in wide()
+
+
+@pytest.mark.parametrize("phrase", ["two dogs", "the women", "a group of people", "another dog", "a couple"])
+def test_phrases_for_several_things_are_known(phrase):
+    assert names_several(phrase)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "said"),
+    [("dog", "a dog"), ("orange cube", "an orange cube"), ("grass", "grass"), ("her bike", "her bike"),
+     ("unicycle", "a unicycle"), ("the man", "the man"), ("scissors", "scissors"), ("two dogs", "two dogs")],
+)  # fmt: skip
+def test_an_answer_has_its_article(phrase, said):
+    assert with_article(phrase) == said
+
+
+def test_several_things_are_never_one_box(tmp_path, build):
+    chunks = [[14, 26, 0.3, 0.1, 0.5, 0.4, 0.9]]  # "and two cats", with the box of one of them
+    row = {**ROW, "noun_chunks": [[18, 26, *chunks[0][2:]]], "ref_exps": []}
+    samples, _ = build(row_file(tmp_path, row), referring=9, regions=9)
+    assert {one.kind for one in exchanges_of(samples[0])} == {"narration"}
+
+
+def test_captions_of_one_photo_do_not_contradict_each_other(tmp_path, build):
+    one = [[2, 13, 0.1, 0.2, 0.3, 0.5, 0.8]]
+    other = [[2, 13, 0.6, 0.2, 0.9, 0.5, 0.8]]
+    rows = [
+        {**ROW, "image": f"{ROW['key']}.jpg", "caption_index": n, "noun_chunks": chunks, "ref_exps": []}
+        for n, chunks in enumerate((one, other))
+    ]
+    samples, _ = build(row_file(tmp_path, *rows), referring=9, regions=9)
+    assert len(samples) == 2
+    assert not [one for sample in samples for one in exchanges_of(sample) if one.kind == "referring"]
+
+
+def test_of_real_captions_no_phrase_has_two_boxes_in_one_photo(real, tmp_path, build):
+    source = real / "flickr8k" / "grit_like_flickr8k.jsonl"
+    with source.open() as lines:
+        rows = [json.loads(line) for line, _ in zip(lines, range(1500), strict=False)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    samples, _ = build(path, images=real / "flickr8k")
+    asked = defaultdict(set)
+    regions = 0
+    for sample in samples:
+        for one in exchanges_of(sample):
+            text = one.question.text.lower()
+            if one.kind == "referring":
+                (place,) = (part.box for part in one.answer.parts if isinstance(part, BoxPart))
+                phrase = re.sub(
+                    r".*?(?:location of|where is) (.*?)(?: in the image.*| with \[.*)$", r"\1", text
+                )
+                assert not names_several(phrase), text
+                asked[sample.meta["image"], phrase].add(place)
+            elif one.kind == "region":
+                regions += 1
+                assert not names_several(one.answer.text), one.answer.text
+    assert len(asked) > 300 and regions > 300
+    assert all(len(places) == 1 for places in asked.values())
