@@ -50,6 +50,7 @@ def recaption(
     attempts: Attempts | None = None,
     also: Sequence[str] = (),
     about: Mapping[str, Any] | None = None,
+    noted: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Layer:
     """Lets an engine describe the images of a dataset.
@@ -74,6 +75,7 @@ def recaption(
         also: further prompts for every image, an annotation each.
         attempts: attempts where an answer has a fault; by default the first answer stays.
         about: what else determines the layer (JSON-able), such as the plugin that reads the answers.
+        noted: further facts for the layer's info, which do not determine it.
         progress: display of the images.
 
     Returns:
@@ -108,7 +110,7 @@ def recaption(
         selected, images = job["selection"]["count"], work.images()
         bare = _without_image(dataset, layer, selected, images)
         work.describe(layer, images, progress or Board())
-        finished = writer.finish(job | bare)
+        finished = writer.finish(job | bare | dict(noted or {}))
         (folder / "job.json").unlink(missing_ok=True)
         return finished
 

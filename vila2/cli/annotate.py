@@ -35,6 +35,27 @@ def annotate(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Number of images at most, from the first on.")
     ] = None,
+    layer_name: Annotated[
+        str | None,
+        typer.Option("--layer", help="Name of the layer; by default the plugin's.", show_default=False),
+    ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Make the layer anew; the old one stays until the new one is complete."
+        ),
+    ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option("--restart", help="Throw an unfinished layer away, such as one with other settings."),
+    ] = False,
+    reparse: Annotated[
+        bool,
+        typer.Option(
+            "--reparse",
+            help="Read the answers of a finished layer anew with the plugin as it is now, without a model.",
+        ),
+    ] = False,
     engine_name: EngineName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -43,7 +64,10 @@ def annotate(
     """Write a specialist's layer for the images of a run; it can be stopped and continued at any time.
 
     Each image gets one of the plugin's prompts. The plugin's parser turns the answer into turns and claims.
+    After an upgrade of the plugin, --reparse lets its new parser read the answers that are there.
     """
+    from vila2.data.layer_replacement import layer_to_write
+    from vila2.data.layers import Layer
     from vila2.data.shards import ShardDataset
     from vila2.engine.registry import open_engine
     from vila2.run.displays import live_progress
@@ -56,25 +80,36 @@ def annotate(
     )
     from vila2.specialist.made import MadeSpecialist, specialist_folder
     from vila2.specialist.origin import find_origin
+    from vila2.specialist.reparsing import reparse_layer
 
     origin = find_origin(run)
     opened = ShardDataset.open(find_dataset(origin, dataset))
-    made = MadeSpecialist.open(specialist or specialist_folder(run, plugin), plugin)
+    folder = opened.folder / "layers" / (layer_name or plugin)
+    progress = live_progress(quiet=quiet)
+    of = specialist or specialist_folder(run, plugin)
+    if reparse:
+        model = MadeSpecialist.open(of, plugin).model if of.exists() else None
+        with results_alone():
+            layer = reparse_layer(opened, folder, plugin, model=model, progress=progress)
+        _show(summarize_layer(layer), as_json)
+        return
+    made = MadeSpecialist.open(of, plugin)
     settings = annotate_settings(made, overrides or [])
-    check_annotate(opened, made, settings, seed=seed)
     chosen = None if limit is None else frozenset(opened.keys()[:limit])
-    with results_alone():
-        engine = open_engine(engine_name or origin.engine, made.model, dtype=made.provenance["dtype"])
-        layer = annotate_dataset(
+    with results_alone(), layer_to_write(folder, replace=replace, afresh=restart) as place:
+        check_annotate(place, made, settings, seed=seed)
+        annotate_dataset(
             opened,
-            engine,
+            open_engine(engine_name or origin.engine, made.model, dtype=made.provenance["dtype"]),
             made,
+            folder=place,
+            layer=folder.name,
             settings=settings,
             seed=seed,
             select=None if chosen is None else chosen.__contains__,
-            progress=live_progress(quiet=quiet),
+            progress=progress,
         )
-    _show(summarize_layer(layer), as_json)
+    _show(summarize_layer(Layer.open(folder)), as_json)
 
 
 def _show(found: LayerSummary, as_json: bool) -> None:

@@ -52,6 +52,7 @@ def annotate_dataset(
     specialist: MadeSpecialist,
     *,
     folder: Path | None = None,
+    layer: str | None = None,
     settings: AnnotateSpec | None = None,
     seed: int = 0,
     select: Callable[[str], bool] | None = None,
@@ -67,7 +68,8 @@ def annotate_dataset(
         dataset: dataset to annotate.
         engine: engine with the specialist's model.
         specialist: specialist that is asked.
-        folder: folder of the layer; by default ``DATASET/layers/PLUGIN``.
+        folder: folder of the layer; by default ``DATASET/layers/LAYER``.
+        layer: name of the layer; by default that of the plugin.
         settings: how the specialist is asked; by default as its recipe says.
         seed: seed of the choice of prompts.
         select: tells by key which samples to annotate; by default all.
@@ -85,8 +87,8 @@ def annotate_dataset(
     return recaption(
         dataset,
         engine,
-        folder=folder or dataset.folder / "layers" / specialist.plugin,
-        layer=specialist.plugin,
+        folder=folder or dataset.folder / "layers" / (layer or specialist.plugin),
+        layer=layer or specialist.plugin,
         prompts=described.prompts,
         also=spec.prompts,
         settings=_generation(spec, seed),
@@ -95,17 +97,18 @@ def annotate_dataset(
         select=select,
         read=reader,
         about={"plugin": {"name": plugin.name, "package": plugin.package, "version": plugin.version}},
+        noted={"coordinates": scheme.to_json()},
         progress=progress,
     )
 
 
 def check_annotate(
-    dataset: ShardDataset, specialist: MadeSpecialist, settings: AnnotateSpec, *, seed: int = 0
+    folder: Path, specialist: MadeSpecialist, settings: AnnotateSpec, *, seed: int = 0
 ) -> None:
     """Checks what can be checked of :func:`annotate_dataset` before a model is loaded.
 
     Args:
-        dataset: dataset to annotate.
+        folder: folder of the layer.
         specialist: specialist that is asked.
         settings: how it is asked.
         seed: seed of the choice of prompts.
@@ -117,7 +120,7 @@ def check_annotate(
     described = Host().specialist(specialist.plugin)
     load_reference(described.parser, of=f"{Host().plugin(specialist.plugin)}, parser")
     known = describe_settings(described.prompts, _generation(settings, seed), seed)
-    check_layer(dataset.folder / "layers" / specialist.plugin, known)
+    check_layer(folder, known)
 
 
 def _generation(spec: AnnotateSpec, seed: int) -> GenerationSettings:

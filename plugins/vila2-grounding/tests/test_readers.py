@@ -130,8 +130,8 @@ def test_voc_becomes_a_sentence_with_boxes(tmp_path):
     objects = thing("dog", (21, 1, 40, 15)) + thing("person", (1, 1, 10, 15)) + thing("dog", (5, 1, 14, 15))
     found, refused = all_of(voc(tmp_path, objects))
     assert not refused
-    assert found[0].caption.endswith(("a person and dogs.",))
-    assert said(found[0]) == {"a person": 1, "dogs": 2}
+    assert found[0].caption.endswith(("a person and two dogs.",))
+    assert said(found[0]) == {"a person": 1, "two dogs": 2}
     assert found[0].phrases[0].boxes == ((0.0, 0.0, 0.25, 0.5),)
 
 

@@ -15,14 +15,14 @@ _ASKED = re.compile(r'word "([^"]+)"')
 
 
 def counted(evidence: Evidence, word: str) -> int:
-    """How often a word stands between anything but letters and digits; words of their own repeat lines."""
-    texts = [one.text for one in evidence.texts if one.kind != "word"]
-    letters = "".join(one if one.isalnum() else " " for one in "\n".join(texts or _all(evidence)).casefold())
-    return letters.split().count(word.casefold())
-
-
-def _all(evidence: Evidence) -> list[str]:
-    return [one.text for one in evidence.texts]
+    """How often a word stands between anything but letters and digits; a line labeled twice counts once."""
+    once: list[tuple[str, tuple[float, float]]] = []
+    for one in evidence.texts:
+        left, top = min(p[0] for p in one.outline), min(p[1] for p in one.outline)
+        if not any(one.text == text and abs(left - x) + abs(top - y) < 0.01 for text, (x, y) in once):
+            once.append((one.text, (left, top)))
+    joined = " ".join(text for text, _ in once).casefold()
+    return "".join(one if one.isalnum() else " " for one in joined).split().count(word.casefold())
 
 
 def asked(path):
