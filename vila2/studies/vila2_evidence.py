@@ -17,6 +17,7 @@ from vila2.studies.vila2_rows import (
     SATURATED,
     SURE,
     THREE,
+    UNSEEN,
     VQA,
     WORDS,
     WRONG,
@@ -112,7 +113,11 @@ SPECIALISTS = Study(
             specialists=THREE,
         ),
     ),
-    measures={ALL: "all questions"} | {own: own.partition("/")[2] for own in OWN.values()},
+    measures={
+        ALL: "all questions",
+        **{own: own.partition("/")[2] for own in OWN.values()},
+        UNSEEN: "reading, unseen words",
+    },
     expectations=(
         Expectation(Cell("saturated", ALL), Cell("vila-squared", ALL)),
         *(Expectation(Cell(arm.name, ALL), Cell("vila-squared", ALL)) for arm in _INTO_SFT),
