@@ -12,9 +12,10 @@ from vila2.model.assemble import assemble
 from vila2.model.conversation import ConversationEncoder
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import STAGE_DEFAULTS, StageSpec
+from vila2.recipe.passes import repeated, so_many
 from vila2.run.board import Board
 from vila2.sources import open_source
-from vila2.train.equal_compute import _so_many, repeated, with_equal_compute
+from vila2.train.equal_compute import with_equal_compute
 from vila2.train.mixture import open_mixture
 from vila2.train.train_settings import EqualCompute
 
@@ -117,11 +118,11 @@ def test_nothing_to_match_is_said(inputs, processor):
         matched(stage("sft", "instructions", "special", max_steps=3), inputs, processor)
 
 
-def test_an_entry_that_reads_so_many_is_repeated_as_it_is():
+def test_an_entry_that_readsso_many_is_repeated_as_it_is():
     entry = MixtureEntry(dataset="d", count=500)
-    assert _so_many(entry, 500, 1250) == [entry, entry, entry.model_copy(update={"count": 250})]
+    assert so_many(entry, 500, 1250) == [entry, entry, entry.model_copy(update={"count": 250})]
     assert repeated(entry, 0.5) == [entry.model_copy(update={"count": 250})]
     assert repeated(entry, 2.0) == [entry, entry]
     # Without a count, whole passes are a weight.
     free = MixtureEntry(dataset="d")
-    assert [(one.weight, one.count) for one in _so_many(free, 500, 1250)] == [(2.0, None), (1.0, 250)]
+    assert [(one.weight, one.count) for one in so_many(free, 500, 1250)] == [(2.0, None), (1.0, 250)]

@@ -25,9 +25,9 @@ from vila2.errors import RunError
 from vila2.merge.merge_step import MergeSettings, merge as merge_step
 from vila2.recipe.parts.cycle import MERGED
 from vila2.recipe.parts.data import MixtureEntry
+from vila2.recipe.passes import repeated
 from vila2.run.run_model import named_model
 from vila2.run.steps import checkpoint
-from vila2.train.equal_compute import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

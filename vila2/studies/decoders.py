@@ -19,7 +19,7 @@ _MODELS = {"vila0": ("VILA_0", 0), "vila1": ("VILA_1", 1)}
 DECODERS = Study(
     name="decoders",
     title="How captions are decoded",
-    section="not in the paper",
+    section="VILA² section 2.1, beside its tables",
     finding="The paper decodes all captions alike, and does not say how.",
     arms=tuple(
         Arm(

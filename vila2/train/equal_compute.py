@@ -20,8 +20,8 @@ from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder
 from vila2.packing.lengths import measure_lengths
 from vila2.progress import Progress
-from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import StageSpec
+from vila2.recipe.passes import repeated, so_many
 from vila2.train.mixture import open_mixture
 from vila2.train.train_settings import EqualCompute
 
@@ -80,7 +80,7 @@ def with_equal_compute(
     share = budget / sum(entry.weight * count for entry, count in zip(others, tokens, strict=True))
     mixture = [again for entry in own for again in repeated(entry, stage.epochs)]
     for entry, size in zip(others, sizes, strict=True):
-        mixture += _so_many(entry, size, round(size * entry.weight * share))
+        mixture += so_many(entry, size, round(size * entry.weight * share))
     return stage.model_copy(update={"mixture": tuple(mixture), "epochs": 1.0})
 
 
@@ -112,25 +112,3 @@ def _written(layer: str, told: EqualCompute, inputs: Mapping[str, Path], process
         turns = (user(ImagePart(), row.prompt), assistant(row.text or "."))
         tokens += encoder.measure(Sample(row.key, image, turns)).tokens
     return tokens
-
-
-def repeated(entry: MixtureEntry, times: float) -> list[MixtureEntry]:
-    """Entries that read an entry's samples so many times, whatever the epochs of its stage.
-
-    Args:
-        entry: entry of a mixture.
-        times: number of passes; the rest beyond whole ones reads a part.
-    """
-    if entry.count is not None:
-        return _so_many(entry, entry.count, round(entry.count * times))
-    return [entry.model_copy(update={"weight": entry.weight * times})]
-
-
-def _so_many(entry: MixtureEntry, size: int, count: int) -> list[MixtureEntry]:
-    """Entries for ``count`` samples of an entry of this size: whole passes, and one entry for the rest."""
-    passes, rest = divmod(count, size)
-    if entry.count is not None:
-        entries = [entry] * passes
-    else:
-        entries = [entry.model_copy(update={"weight": float(passes)})] if passes else []
-    return entries + ([entry.model_copy(update={"count": rest})] if rest else [])
