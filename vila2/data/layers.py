@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -260,7 +261,7 @@ class Layer:
                 raise ValueError(f"version {content['version']} instead of {VERSION}")
             layer = cls(folder, content)
         for path, _ in layer._shards.values():
-            if not path.is_file():
+            if not os.path.isfile(path):  # False for any odd name
                 raise DataError(f"{path}: is missing", hint="run the job that writes the layer again")
         return layer
 

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from vila2.data.parsing import parsing
-from vila2.data.shortening import shortened
+from vila2.data.shortening import printable, shortened
 
 EXAMPLES = 2
 _LONGEST = 200  # letters of a detail
@@ -90,7 +90,7 @@ def shown_reject(reject: Reject) -> str:
     detail = " ".join(reject.detail.split())
     detail = detail if len(detail) <= _LONGEST else detail[: _LONGEST - 3] + "..."
     place = reject.where if reject.key in reject.where else f"{reject.where}: {reject.key}"
-    return f"{place}: {reject.reason}" + (f": {detail}" if detail else "")
+    return printable(f"{place}: {reject.reason}" + (f": {detail}" if detail else ""))
 
 
 _LONGEST_KEY = 1000  # letters of a key; addresses are keys as well

@@ -30,15 +30,14 @@ def settle_replacement(folder: Path) -> bool:
         Whether there was a complete one.
     """
     beside, shards = folder / BESIDE, folder / "shards"
-    complete = (beside / "dataset.json").is_file() and not has_layers(folder)
-    if complete:
+    names = [] if has_layers(folder) else _complete(folder)
+    if names:
         (folder / UNFINISHED).touch()
-        content = json.loads((beside / "dataset.json").read_bytes())
         (folder / "dataset.json").unlink(missing_ok=True)
         shards.mkdir(exist_ok=True)
-        for path in sorted((beside / "shards").iterdir()):
+        for path in sorted((beside / "shards").glob("*")):
             os.replace(path, shards / path.name)
-        new = {Path(shard["name"]).stem for shard in content["shards"]}
+        new = {Path(name).stem for name in names}
         for path in shards.iterdir():
             if path.suffix in SHARD_FILES and path.stem not in new:
                 path.unlink()
@@ -48,8 +47,32 @@ def settle_replacement(folder: Path) -> bool:
         os.replace(beside / "dataset.json", folder / "dataset.json")
         sync_folder(folder)
         (folder / UNFINISHED).unlink(missing_ok=True)
-    shutil.rmtree(beside, ignore_errors=True)
-    return complete
+    discard_replacement(folder)
+    return bool(names)
+
+
+def discard_replacement(folder: Path) -> None:
+    """Removes a replacement; dataset.json first, so that no half-removed one looks complete."""
+    (folder / BESIDE / "dataset.json").unlink(missing_ok=True)
+    shutil.rmtree(folder / BESIDE, ignore_errors=True)
+
+
+def _complete(folder: Path) -> list[str]:
+    """The names of a replacement's shards, if each is there, moved already or not; none otherwise."""
+    beside = folder / BESIDE
+    try:
+        shards = json.loads((beside / "dataset.json").read_bytes())["shards"]
+        found = [
+            any(
+                (place / "shards" / shard["name"]).is_file()
+                and (place / "shards" / shard["name"]).stat().st_size == shard["bytes"]
+                for place in (beside, folder)
+            )
+            for shard in shards
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [shard["name"] for shard in shards] if all(found) else []
 
 
 def has_layers(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Iterable
 
@@ -31,6 +32,19 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
+
+
+def printable(text: str) -> str:
+    """Makes every control character visible, so that text from elsewhere does not command a terminal."""
+    return _CONTROLS.sub(_picture, text)
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _picture(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    return chr(0x2400 + code) if code < 0x20 else "\ufffd"
 
 
 def shown(value: object) -> str:

@@ -25,7 +25,9 @@ from vila2.engine.protocol import Answer, GenerationSettings, Request, RequestsR
 from vila2.errors import DataError, EngineError, Vila2Error, one_line
 from vila2.model.coordinate_scheme import scheme_of
 from vila2.model.processing import end_tokens
+from vila2.model.prompt_text import PromptText
 from vila2.model.seen_before import remember_pictures
+from vila2.model.special_tokens import token_groups
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +80,8 @@ class TransformersEngine:
                 f"the processor of {self.name} has no chat template",
                 hint="use an instruction-tuned model, or put a chat_template.jinja into the model's folder",
             )
+        places = tuple(name for group in token_groups(self.tokenizer) for name in group.spec.tokens)
+        self._prompt_text = PromptText(self.processor, places)
         self.end_tokens = self._find_end_tokens()
         if not self.end_tokens:
             raise EngineError(
@@ -91,8 +95,7 @@ class TransformersEngine:
         Raises:
             RequestsRefused: images that cannot be decoded, or that processor or model refuse, or prompts that
                 are longer than the model reads; nothing was generated.
-            EngineError: a prompt holds the model's image token, the batch does not fit into memory, or the
-                model fails whatever it is shown.
+            EngineError: the batch does not fit into memory, or the model fails whatever it is shown.
         """
         if not requests:
             return []
@@ -194,8 +197,8 @@ class TransformersEngine:
     def _inputs(self, requests: Sequence[Request]) -> dict[str, Any]:
         """Token ids (batch, length), attention mask and image tensors, on the model's device."""
         pictures = self._decoded(requests)
-        self._check_prompts(requests)
-        messages = [_message(request.prompt, own) for request, own in zip(requests, pictures, strict=True)]
+        prompts = [self._prompt_text.plain(request.prompt) for request in requests]
+        messages = [_message(prompt, own) for prompt, own in zip(prompts, pictures, strict=True)]
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token  # masked, so any token will do
         batch: Any = self.processor.apply_chat_template(
@@ -212,16 +215,6 @@ class TransformersEngine:
             name: value.to(self.model.dtype) for name, value in batch.items() if value.is_floating_point()
         }
         return {name: value.to(self.model.device) for name, value in (dict(batch) | floats).items()}
-
-    def _check_prompts(self, requests: Sequence[Request]) -> None:
-        image_token = getattr(self.processor, "image_token", None)
-        for request in requests:
-            if image_token and image_token in request.prompt:
-                raise EngineError(
-                    f"{request.key}: the prompt holds {image_token!r}, which stands for an image in "
-                    f"{self.name}",
-                    hint="leave it out: images are put before the prompt automatically",
-                )
 
     def _check_lengths(self, mask: torch.Tensor | None) -> None:
         """Refuses prompts that leave no room for an answer, by their attention mask [B, L]."""

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixi
 from vila2.data.tokens import TokenGroup, TokenSpec
 from vila2.errors import ModelError
 from vila2.model.embeddings import input_embeddings, output_layer
+from vila2.model.prompt_text import marked_tokens
 
 _KEY = "token_groups"  # in the model's config.json and in tokenizer_config.json
 
@@ -78,7 +79,9 @@ def add_token_groups(
 
 
 def text_tokenizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-    """Makes the tokenizer for written text: with ``split_special_tokens`` no text becomes a group's token.
+    """Makes the tokenizer for written text: with ``split_special_tokens`` no text becomes an added token.
+
+    Added tokens that are not special, such as ``<think>`` or those of a group, would be made all the same.
 
     Args:
         tokenizer: the model's tokenizer, which is not changed.
@@ -87,10 +90,11 @@ def text_tokenizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBas
         ModelError: a tokenizer that makes such tokens all the same.
     """
     groups = token_groups(tokenizer)
-    if not groups:
+    names = list(dict.fromkeys(name for group in groups for name in group.spec.tokens))
+    names += sorted(marked_tokens(tokenizer) - set(tokenizer.all_special_tokens) - set(names))
+    if not names:
         return tokenizer
     guarded = copy.deepcopy(tokenizer)
-    names = [name for group in groups for name in group.spec.tokens]
     guarded.add_tokens([_added(name, special=True) for name in names], special_tokens=True)
     for group in groups:
         ids = guarded(" ".join(group.spec.tokens[:2]), add_special_tokens=False, split_special_tokens=True)

@@ -18,6 +18,7 @@ from vila2.data.layers import Layer, ReadLayer
 from vila2.data.mixtures import ViewedDataset
 from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn
 from vila2.data.shards import ShardDataset
+from vila2.data.shortening import printable
 from vila2.data.views import View
 from vila2.errors import DataError, ModelError
 
@@ -234,7 +235,7 @@ def text(dataset: ShardDataset, note: str, previews: Sequence[Preview]) -> str:
             lines += [
                 f"  {'*' if run.trained else ' '} {run.tokens:>5}  {run.text!r}" for run in preview.runs
             ]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def token_counts(runs: Sequence[TokenRun]) -> tuple[int, int]:
