@@ -157,24 +157,39 @@ def read_rows(path: Path) -> Iterator[Annotation]:
     Raises:
         DataError: the file is damaged, or an annotation is not sound.
     """
+    for row in read_columns(path).to_pylist():
+        with parsing(f"{path}: {row['key']}", hint="write the layer again"):
+            plain = {name: value for name, value in row.items() if name in _PLAIN}
+            annotation = Annotation.from_json(plain | _further(row))
+        yield annotation
+
+
+def read_columns(path: Path) -> pa.Table:
+    """Reads a Parquet file of annotations as a table; columns that it lacks are not there.
+
+    Raises:
+        DataError: the file is damaged.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.read_table(path).select([*_PLAIN, *_present(path)]).to_pylist()
+        names = pq.read_schema(path).names
+        further = [name for name in (*_NESTED, *_LATER) if name in names]
+        return pq.read_table(path).select([*_PLAIN, *further])
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error})", hint="write the layer again") from error
-    for row in rows:
-        with parsing(f"{path}: {row['key']}", hint="write the layer again"):
-            nested = {name: json.loads(row[name]) for name in _NESTED if row.get(name) is not None}
-            annotation = Annotation.from_json(row | nested)
-        yield annotation
 
 
-def _present(path: Path) -> list[str]:
-    import pyarrow.parquet as pq
+def further_json(row: Mapping[str, Any]) -> str:
+    """Gives a row's fields beyond the plain ones as a JSON object; "" where it has none."""
+    further = _further(row)
+    return json.dumps(further) if further else ""
 
-    return [name for name in (*_NESTED, *_LATER) if name in pq.read_schema(path).names]
+
+def _further(row: Mapping[str, Any]) -> dict[str, Any]:
+    nested = {name: json.loads(row[name]) for name in _NESTED if row.get(name) is not None}
+    return nested | {name: row[name] for name in _LATER if row.get(name) is not None}
 
 
 def _claim_to_json(claim: Claim) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vila2.data.layers import Annotation, Layer
+from vila2.data.aligned_rows import align_layer
+from vila2.data.annotations import STATUSES
+from vila2.data.layers import Layer
 from vila2.data.portions import Portion, select_range, select_share
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
@@ -51,15 +53,16 @@ class ViewedDataset:
         self.layers: dict[str, Layer] = {name: layers[name] for name in view.layers if name != "original"}
         self.dropped: dict[str, int] = {}
         self.lacks: dict[str, npt.NDArray[np.bool_]] = {}
+        self._aligned = {name: align_layer(layer, dataset) for name, layer in self.layers.items()}
         self._numbers = self._usable()
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def __getitem__(self, number: int) -> Sample:
-        shard_no, _ = self.dataset.locate(int(self._numbers[number]))
-        sample = self.dataset[int(self._numbers[number])]
-        rows = {name: layer.shard(shard_no).get(sample.key, ()) for name, layer in self.layers.items()}
+        place = int(self._numbers[number])
+        sample = self.dataset[place]
+        rows = {name: layer.rows(place, sample.key) for name, layer in self._aligned.items()}
         viewed = apply_view(self.view, sample, rows)
         if viewed is None:
             raise DataError(
@@ -87,46 +90,34 @@ class ViewedDataset:
 
     def _usable(self) -> npt.NDArray[np.int64]:
         """Finds the numbers of the usable samples, and counts the others and what is lacking."""
-        dropped, found = Counter[str](), Counter[str]()
-        lacking: dict[str, list[int]] = {}
-        numbers: list[int] = []
-        use_original = "original" in self.view.layers
-        for shard_no in range(len(self.dataset.shards)):
-            rows = {name: layer.shard(shard_no) for name, layer in self.layers.items()}
-            texts = self.dataset.shard_texts(shard_no) & use_original
-            if not rows and texts.all():  # the usual case of a view without layers reads no keys
-                numbers += self.dataset.shard_range(shard_no)
-                continue
-            keys = self.dataset.shard_keys(shard_no)
-            found.update({name: sum(key in by_key for key in keys) for name, by_key in rows.items()})
-            for number, key, text in zip(
-                self.dataset.shard_range(shard_no), keys, texts.tolist(), strict=True
-            ):
-                states = {name: _state(by_key.get(key, ())) for name, by_key in rows.items()}
-                if text or "ok" in states.values():
-                    for name in (name for name, state in states.items() if state != "ok"):
-                        lacking.setdefault(name, []).append(len(numbers))
-                    numbers.append(number)
-                else:
-                    dropped[next(iter(states.values()), "no text")] += 1
-        for name, layer in self.layers.items():
-            if layer.count and not found[name]:
-                raise DataError(
-                    f"layer {name!r} ({layer.folder}) names no sample of dataset {self.dataset.name!r}",
-                    hint="it was written for another dataset, or for other shards of this one",
-                )
-        self.dropped = dict(sorted(dropped.items()))
-        for name, places in sorted(lacking.items()):
-            self.lacks[name] = np.zeros(len(numbers), dtype=bool)
-            self.lacks[name][places] = True
-        return np.array(numbers, dtype=np.int64)
+        usable = self._texts()
+        states = {name: layer.first_status() for name, layer in self._aligned.items()}
+        said = {name: layer.usable() for name, layer in self._aligned.items()}
+        for told in said.values():
+            usable = usable | told
+        numbers = np.flatnonzero(usable)
+        self.dropped = _dropped(usable, next(iter(states.values()), None))
+        for name, told in sorted(said.items()):
+            if not told[numbers].all():
+                self.lacks[name] = ~told[numbers]
+        return numbers
+
+    def _texts(self) -> npt.NDArray[np.bool_]:
+        """Tells of each sample whether the view shows an original text of it, bool [samples]."""
+        if "original" not in self.view.layers:
+            return np.zeros(len(self.dataset), np.bool_)
+        texts = [self.dataset.shard_texts(shard_no) for shard_no in range(len(self.dataset.shards))]
+        return np.concatenate([np.zeros(0, np.bool_), *texts])
 
 
-def _state(rows: Sequence[Annotation]) -> str:
-    """Gives "ok" where one annotation can be used, else the status of the first."""
-    if any(row.status == "ok" for row in rows):
-        return "ok"
-    return rows[0].status if rows else "missing"
+def _dropped(usable: npt.NDArray[np.bool_], states: npt.NDArray[np.int16] | None) -> dict[str, int]:
+    """Counts the samples that cannot be used, by the status of the first layer's first annotation."""
+    out = ~usable
+    if states is None:
+        return {"no text": int(out.sum())} if out.any() else {}
+    counts = np.bincount(states[out] + 1, minlength=1 + len(STATUSES))
+    named = zip(("missing", *STATUSES), counts.tolist(), strict=True)
+    return dict(sorted((status, count) for status, count in named if count))
 
 
 class Mixture:
