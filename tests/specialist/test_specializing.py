@@ -28,7 +28,8 @@ from vila2.recipe.parts.stage import StageSpec
 from vila2.run.board import Board
 from vila2.run.steps import Run
 from vila2.sources import open_source
-from vila2.specialist.annotating import annotate_dataset, find_dataset, summarize_layer
+from vila2.specialist.annotating import annotate_dataset, summarize_layer
+from vila2.specialist.annotation_places import find_dataset
 from vila2.specialist.made import MadeSpecialist, specialist_folder
 from vila2.specialist.making import make
 from vila2.specialist.origin import find_origin

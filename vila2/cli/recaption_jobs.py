@@ -168,9 +168,10 @@ class LayerJob:
         return None if limit is None else frozenset(self.dataset.keys()[:limit])
 
     def check(self) -> None:
+        from vila2.caption.batched_layer import describe_selection
         from vila2.caption.layer_redo import open_for_redo
         from vila2.caption.photo_output import check_folder_writable
-        from vila2.caption.recaption import check_layer, describe_selection
+        from vila2.caption.recaption import check_layer
         from vila2.data.layers import check_layer_name
 
         check_layer_name(self.layer)

@@ -15,6 +15,7 @@ from vila2.cycle.training import Cycle, OtherTraining, TrainedGeneralist
 from vila2.errors import RecipeError, Vila2Error
 from vila2.plugin.code_version import code_version
 from vila2.plugin.host import Host
+from vila2.plugin.tools import Tool
 from vila2.recipe.checks.learning import within
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import StageSpec
@@ -26,6 +27,8 @@ from vila2.specialist.made import MadeSpecialist
 from vila2.specialist.making import make, mixture_of, training_subset
 from vila2.specialist.origin import Origin, starts_from_the_miniature
 from vila2.specialist.specialist_job import Job, prepare_job
+from vila2.specialist.tool_annotating import ToolInUse
+from vila2.specialist.tool_step import ToolAnnotateSettings, annotate_tool
 
 #: Share of the images that the paper's Table 3 shows once more, with a specialist's captions.
 SHARE = 0.05
@@ -40,22 +43,22 @@ class RunSpecialist:
 
     Attributes:
         plugin: name of the plugin, and of the specialist's layer.
-        model: checkpoint of the specialist.
-        settings: how it is asked.
+        asked: checkpoint of the specialist, and how it is asked; or a tool, which is not trained.
         trained_on: the plugin's data that this run trained it on; none where it was made before.
         trainings: stages that this run trained it in. The plugin's own datasets have their names in the run,
             as :func:`name_in_run` gives them.
     """
 
     plugin: str
-    model: StepResult
-    settings: AnnotateSpec
+    asked: tuple[StepResult, AnnotateSpec] | ToolInUse
     trained_on: tuple[TrainingData, ...] = ()
     trainings: tuple[OtherTraining, ...] = ()
 
 
 def prepare_specialists(cycle: Cycle, best: TrainedGeneralist) -> dict[str, Job]:
-    """Checks what the run's specialists will be made of. Specialists that were made before need nothing more.
+    """Checks what the run's specialists will be made of.
+
+    Tools, and specialists that were made before, need nothing more.
 
     Args:
         cycle: recipe under way.
@@ -81,6 +84,8 @@ def prepare_specialists(cycle: Cycle, best: TrainedGeneralist) -> dict[str, Job]
         if use.made:
             continue
         try:
+            if tool_of(cycle, name):
+                continue
             jobs[name] = prepare_job(
                 name,
                 origin,
@@ -122,14 +127,16 @@ def specialize(cycle: Cycle, plugin: str, job: Job | None) -> RunSpecialist:
         plugin: name of the plugin.
         job: what the specialist is made of; None where the recipe names one that was made before.
     """
+    if tool := tool_of(cycle, plugin):
+        return RunSpecialist(plugin, tool)
     if job is None:
         found = MadeSpecialist.open(Path(str(cycle.recipe.specialists[plugin].made)), plugin)
         model = cycle.run.existing(f"specialist-{plugin}", found.model)
-        return RunSpecialist(plugin, model, found.annotate)
+        return RunSpecialist(plugin, (model, found.annotate))
     made = make(job, cycle.run, steps=f"{plugin}-", processes=cycle.processes)
     trained_on = tuple(_training_data(job, made.built))
     trainings = tuple(_training(plugin, job, stage, made.built) for stage in job.recipe.stages.values())
-    return RunSpecialist(plugin, checkpoint(made.saved), job.recipe.annotate, trained_on, trainings)
+    return RunSpecialist(plugin, (checkpoint(made.saved), job.recipe.annotate), trained_on, trainings)
 
 
 def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
@@ -138,22 +145,53 @@ def annotate(cycle: Cycle, specialist: RunSpecialist) -> str:
     Returns:
         Name of the layer, which is the plugin's.
     """
-    name, recipe = specialist.plugin, cycle.recipe
+    name, recipe, select = specialist.plugin, cycle.recipe, asked_about(cycle, specialist.plugin)
+    if isinstance(specialist.asked, ToolInUse):
+        layer = cycle.run.step(
+            f"{name}-layer",
+            annotate_tool,
+            settings=ToolAnnotateSettings.of(specialist.asked, select=select, seed=recipe.seed),
+            inputs={"data": cycle.images},
+        )
+        return cycle.keep_layer(name, layer, f"{name}, a tool")
+    model, asked = specialist.asked
     layer = cycle.run.step(
         f"{name}-layer",
         annotate_step,
         settings=AnnotateSettings(
             plugin=name,
             plugin_version=code_version(Host().plugin(name)),
-            annotate=specialist.settings,
-            select=asked_about(cycle, name),
+            annotate=asked,
+            select=select,
             seed=recipe.seed,
             dtype=recipe.model.dtype,
             engine=recipe.engine,
         ),
-        inputs={"model": specialist.model, "data": cycle.images},
+        inputs={"model": model, "data": cycle.images},
     )
     return cycle.keep_layer(name, layer, f"{name} specialist")
+
+
+def tool_of(cycle: Cycle, plugin: str) -> ToolInUse | None:
+    """Returns the tool that a plugin brings, as the recipe sets it; None for a specialist that is trained.
+
+    Raises:
+        PluginError: the plugin is not installed, or it is broken.
+        RecipeError: the recipe says how to train it, or sets something that it does not have.
+    """
+    if not isinstance(Host().described(plugin), Tool):
+        return None
+    use = cycle.recipe.specialists[plugin]
+    if told := [key for key in ("recipe", "data", "made") if getattr(use, key)]:
+        raise RecipeError(
+            f"{told[0]}: {Host().plugin(plugin)} is a tool, which is not trained", hint=f"leave out {told[0]}"
+        )
+    if cycle.recipe.specialist_data == "sft":
+        raise RecipeError(
+            f"{Host().plugin(plugin)} is a tool, which has no training data to go straight into SFT",
+            hint=f"leave out specialists.{plugin}, or the control specialist-data-in-sft",
+        )
+    return ToolInUse.find(plugin, use.set, told_as="set:")
 
 
 def asked_about(cycle: Cycle, plugin: str) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from vila2.merge.known import heads_of
 from vila2.plugin.contract import MergePolicy
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference
+from vila2.plugin.tools import Tool
 
 Role = Literal["original", "base", "specialist"]
 
@@ -100,17 +101,24 @@ def _open(name: str, layer: ReadLayer, base: str | None, host: Host) -> Source:
     plugin = dict(getattr(layer, "info", {}).get("plugin") or {})
     if not plugin:
         return surveyed
-    installed, described = host.plugin(plugin["name"]), host.specialist(plugin["name"])
+    installed, described = host.plugin(plugin["name"]), host.described(plugin["name"])
     of = f"{installed}, verifier"
+    if isinstance(described, Tool):
+        # Its own questions stay, unless they are the one that has other wordings.
+        prompts, questions, kinds = described.questions[:1], described.questions, frozenset(described.claims)
+    else:
+        prompts, questions = described.prompts, described.questions or described.prompts
+        kinds = frozenset()
     return replace(
         surveyed,
         policy=described.merge,
-        questions=described.questions or described.prompts,
+        questions=questions,
+        kinds=surveyed.kinds | kinds,
         verifiers=(NamedVerifier(of, load_reference(described.verifier, of=of)),)
         if described.verifier
         else (),
         plugin={"name": installed.name, "package": installed.package, "version": installed.version},
-        prompts=frozenset(prompt.strip() for prompt in described.prompts),
+        prompts=frozenset(prompt.strip() for prompt in prompts),
     )
 
 

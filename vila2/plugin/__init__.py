@@ -72,8 +72,17 @@ if TYPE_CHECKING:
     )
     from vila2.plugin.hookspecs import hookimpl as hookimpl
     from vila2.plugin.references import load_reference as load_reference
+    from vila2.plugin.tools import (
+        Annotator as Annotator,
+        Claimed as Claimed,
+        Seen as Seen,
+        Tool as Tool,
+        ToolSettings as ToolSettings,
+        reply as reply,
+    )
     from vila2.plugin.trying import (
         config_from as config_from,
+        settings_from as settings_from,
         told as told,
     )
     from vila2.plugin.verifying import VerifierContext as VerifierContext
@@ -114,6 +123,12 @@ _HOMES = {
     "Parsed": "vila2.plugin.contract",
     "Said": "vila2.plugin.contract",
     "Specialist": "vila2.plugin.contract",
+    "Annotator": "vila2.plugin.tools",
+    "Claimed": "vila2.plugin.tools",
+    "Seen": "vila2.plugin.tools",
+    "Tool": "vila2.plugin.tools",
+    "ToolSettings": "vila2.plugin.tools",
+    "reply": "vila2.plugin.tools",
     "hookimpl": "vila2.plugin.hookspecs",
     "load_reference": "vila2.plugin.references",
     "DataError": "vila2.errors",
@@ -172,6 +187,7 @@ _HOMES = {
     "without_suffix": "vila2.sources.rows",
     "RejectTally": "vila2.data.rejects",
     "config_from": "vila2.plugin.trying",
+    "settings_from": "vila2.plugin.trying",
     "told": "vila2.plugin.trying",
     "Frame": "vila2.sources.evidence.annotated_images",
     "Size": "vila2.sources.evidence.annotated_images",

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from packaging.specifiers import SpecifierSet
+from pydantic import BaseModel
 
 from vila2.errors import PluginError, Vila2Error
 from vila2.nearest import did_you_mean
@@ -17,10 +18,14 @@ from vila2.plugin.discovery import Installed, Kind
 from vila2.plugin.guard import guarded
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, load_reference, read_packaged
+from vila2.plugin.tools import Tool, ToolSettings
 from vila2.plugin.versions import has_ceiling, stated_range
 from vila2.recipe.specialist_recipe import RUN, SpecialistRecipe, read_specialist_recipe
 
 T = TypeVar("T")
+
+#: Base of the class that a reference of this name leads to.
+_SETTINGS: dict[str, type[BaseModel]] = {"config": BuilderConfig, "settings": ToolSettings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +84,18 @@ def _check_kind(checks: list[Check], host: Host, kind: Kind, name: str, taken: C
 
 def _check_specialist(checks: list[Check], host: Host, name: str) -> None:
     """Checks a specialist: everything that it names, and that its recipe trains on what its builder makes."""
-    specialist = _tried(checks, f"specialist {name!r}", lambda: host.specialist(name))
+    specialist = _tried(checks, f"specialist {name!r}", lambda: host.described(name))
     if specialist is None:
         return
     of = str(host.plugin(name))
     loaded = {}
-    for field in ("builder", "config", "parser", "metrics", "verifier"):
-        reference = getattr(specialist, field)
+    for field in ("builder", "config", "parser", "metrics", "annotate", "settings", "verifier"):
+        reference = getattr(specialist, field, None)
         if reference:
             what = f"{field}: {reference}"
             loaded[field] = _tried(checks, what, partial(load_part, specialist, field, of=of))
+    if not isinstance(specialist, Specialist):
+        return
     recipe = _tried(checks, f"recipe: {specialist.recipe}", lambda: read_recipe(specialist, of=of))
     builder = loaded.get("builder")
     if recipe is not None and builder is not None:
@@ -159,12 +166,12 @@ def _missing_ceiling(wanted: SpecifierSet | None) -> str:
     )
 
 
-def load_part(specialist: Specialist, field: str, *, of: str) -> Any:
+def load_part(specialist: Specialist | Tool, field: str, *, of: str) -> Any:
     """What a field of a specialist refers to, if it is of the right kind.
 
     Args:
-        specialist: Specialist that a plugin describes.
-        field: "builder", "config", "parser", "metrics" or "verifier".
+        specialist: Specialist or tool that a plugin describes.
+        field: "builder", "config", "parser", "metrics", "annotate", "settings" or "verifier".
         of: Name of the plugin, for errors.
 
     Raises:
@@ -176,9 +183,11 @@ def load_part(specialist: Specialist, field: str, *, of: str) -> Any:
 
 def _fits(field: str, loaded: Any, of: str) -> Any:
     """Refuses an object of the wrong kind, as far as its kind can be seen from outside."""
-    if field == "config":
-        if not (isinstance(loaded, type) and issubclass(loaded, BuilderConfig)):
-            raise PluginError(f"{of}: {loaded!r} is no BuilderConfig", hint="derive it from BuilderConfig")
+    if field in _SETTINGS:
+        base = _SETTINGS[field]
+        if not (isinstance(loaded, type) and issubclass(loaded, base)):
+            what = f"{of}: {loaded!r} is no {base.__name__}"
+            raise PluginError(what, hint=f"derive it from {base.__name__}")
     elif field == "builder":
         missing = [name for name in ("version", "subsets", "shards", "build") if not hasattr(loaded, name)]
         if missing:

@@ -40,11 +40,13 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
 Text = Annotated[str, Field(min_length=1)]
 
 
-class _Value(BaseModel):
+class ContractValue(BaseModel):
+    """Base of the values that a plugin describes itself with."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class MergePolicy(_Value):
+class MergePolicy(ContractValue):
     """The way of a specialist's exchanges into the merged conversation of an image (VILA² section 2.2.2).
 
     Attributes:
@@ -59,7 +61,7 @@ class MergePolicy(_Value):
     empty_share: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
-class Specialist(_Value):
+class Specialist(ContractValue):
     """A specialist, as its plugin describes it.
 
     Attributes:

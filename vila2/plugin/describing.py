@@ -13,6 +13,7 @@ from vila2.plugin.contract import Specialist
 from vila2.plugin.discovery import Installed
 from vila2.plugin.host import Host
 from vila2.plugin.references import call, load_reference
+from vila2.plugin.tools import Tool
 from vila2.plugin.versions import stated_range
 
 
@@ -41,7 +42,7 @@ class Described:
         hooks: Hooks that it implements.
         settings: Its settings.
         beside: Names of what its package brings, by kind: engines, sources and benchmarks.
-        specialist: Specialist that it describes, if any.
+        specialist: Specialist or tool that it describes, if any.
         about: First line of the function's description, for an engine, a source or a benchmark.
     """
 
@@ -50,7 +51,7 @@ class Described:
     hooks: tuple[str, ...]
     settings: tuple[Setting, ...]
     beside: Mapping[str, tuple[str, ...]]
-    specialist: Specialist | None = None
+    specialist: Specialist | Tool | None = None
     about: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -100,8 +101,9 @@ def describe_plugin(host: Host, name: str) -> Described:
     hooks = tuple(host.hooks(brought))
     if "vila2_specialists" not in hooks:
         return Described(brought, requires, hooks, (), beside)
-    specialist = host.specialist(name)
-    config = load_reference(specialist.config, of=f"{brought}, config")
+    specialist = host.described(name)
+    named = specialist.settings if isinstance(specialist, Tool) else specialist.config
+    config = load_reference(named, of=f"{brought}, settings") if named else None
     return Described(brought, requires, hooks, _of_config(config), beside, specialist)
 
 

@@ -19,6 +19,7 @@ from vila2.plugin.discovery import Kind
 
 if TYPE_CHECKING:
     from vila2.plugin.contract import Specialist
+    from vila2.plugin.tools import Tool
 
 hookspec = pluggy.HookspecMarker("vila2")
 hookimpl = pluggy.HookimplMarker("vila2")
@@ -32,8 +33,8 @@ REPLACED: dict[str, Kind] = {
 
 
 @hookspec
-def vila2_specialists() -> Sequence[Specialist]:
-    """Specialists, each described by a :class:`vila2.plugin.contract.Specialist`."""
+def vila2_specialists() -> Sequence[Specialist | Tool]:
+    """Specialists, each described by a :class:`vila2.plugin.Specialist` or a :class:`vila2.plugin.Tool`."""
     return []
 
 

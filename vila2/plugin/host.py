@@ -22,6 +22,7 @@ from vila2.plugin.discovery import GROUPS, SWITCH, Installed, Kind, Switch, clas
 from vila2.plugin.guard import UPGRADE, field_hint, guarded
 from vila2.plugin.newly_named import newly_named
 from vila2.plugin.references import LIGHT, call, listed, load_reference
+from vila2.plugin.tools import Tool
 from vila2.plugin.versions import check_range
 
 log = logging.getLogger("vila2.plugin")
@@ -50,7 +51,22 @@ class Host:
         return tuple(one for one in self.everything if one.kind == "plugin")
 
     def specialist(self, name: str) -> Specialist:
-        """A specialist by its name. Only the plugin of that name is imported.
+        """A specialist that is trained, by its name. Only the plugin of that name is imported.
+
+        Raises:
+            PluginError: No plugin of that name is installed, it may not be used, it is broken, or it is a
+                tool.
+        """
+        found = self.described(name)
+        if isinstance(found, Tool):
+            raise PluginError(
+                f"{self.plugin(name)} is a tool, which nobody trains",
+                hint=f"`vila2 annotate DATASET --plugin {name}` uses it as it is",
+            )
+        return found
+
+    def described(self, name: str) -> Specialist | Tool:
+        """A specialist or a tool by its name. Only the plugin of that name is imported.
 
         Raises:
             PluginError: No plugin of that name is installed, it may not be used, or it is broken.
@@ -187,8 +203,8 @@ class Host:
         given: list[Any] = call(lambda: caller(**arguments), of=f"{plugin}, {hook}")
         return given
 
-    def _specialists_of(self, plugin: Installed) -> dict[str, Specialist]:
-        found: dict[str, Specialist] = {}
+    def _specialists_of(self, plugin: Installed) -> dict[str, Specialist | Tool]:
+        found: dict[str, Specialist | Tool] = {}
         for given in self._call(plugin, "vila2_specialists"):
             for one in listed(given, object, of=f"{plugin}, vila2_specialists"):
                 specialist = _validated(one, plugin)
@@ -231,9 +247,10 @@ def _refuse_hook(plugin: Installed, hook: str, *, optional: bool) -> None:
     raise PluginError(what, hint=f"did you mean {near!r}? Otherwise {UPGRADE}" if near else UPGRADE)
 
 
-def _validated(given: Any, plugin: Installed) -> Specialist:
+def _validated(given: Any, plugin: Installed) -> Specialist | Tool:
     try:
-        specialist = given if isinstance(given, Specialist) else Specialist.model_validate(given)
+        made = isinstance(given, Specialist | Tool)
+        specialist: Specialist | Tool = given if made else Specialist.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "its specialist"

@@ -12,18 +12,14 @@ from vila2.caption.recaption import check_layer, recaption
 from vila2.data.layers import Layer
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import Engine, GenerationSettings
-from vila2.errors import RunError
 from vila2.evaluate.held_out import scheme_of_engine
-from vila2.nearest import did_you_mean
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference
 from vila2.progress import Progress
 from vila2.recipe.file.part_settings import checked_part, with_overrides
 from vila2.recipe.specialist_recipe import AnnotateSpec
-from vila2.run.step_files import StepResult
 from vila2.specialist.answer_reading import AnswerReader
 from vila2.specialist.made import MadeSpecialist
-from vila2.specialist.origin import Origin
 
 
 class LayerSummary(TypedDict):
@@ -144,28 +140,6 @@ def annotate_settings(specialist: MadeSpecialist, overrides: Sequence[str]) -> A
     """
     values = with_overrides(AnnotateSpec, specialist.provenance["annotate"], overrides)
     return checked_part(AnnotateSpec, values, hint="see the plugin's recipe")
-
-
-def find_dataset(origin: Origin, name: str | None) -> Path:
-    """Returns the folder of a run's dataset.
-
-    Args:
-        origin: run.
-        name: name of the dataset; by default the one that is recaptioned.
-
-    Raises:
-        RunError: the run has no such dataset, or there is no run.
-    """
-    if not origin.run:
-        raise RunError(
-            f"{origin.name} is not the folder of a run, so it has no dataset",
-            hint="give the folder of a run (runs/NAME), or of a dataset",
-        )
-    wanted = name or origin.recaptioned or ""
-    found = origin.datasets.get(wanted)
-    if found is None:
-        raise RunError(f"{origin.run} has no dataset {wanted!r}", hint=did_you_mean(wanted, origin.datasets))
-    return found.folder if isinstance(found, StepResult) else found
 
 
 def summarize_layer(layer: Layer) -> LayerSummary:

@@ -1,0 +1,207 @@
+"""Writes a layer batch by batch, so that a job that was killed goes on after the last finished batch."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vila2.data.annotations import Annotation
+from vila2.data.job_files import check_known, check_same_job, keep_job, only_writer
+from vila2.data.journal import Journal
+from vila2.data.layers import Layer, LayerWriter
+from vila2.data.sample import Sample
+from vila2.data.shards import ShardDataset
+from vila2.errors import DataError
+from vila2.run.board import Board
+
+if TYPE_CHECKING:
+    from vila2.progress import Progress, Task
+
+log = logging.getLogger("vila2.caption")
+
+#: Describes a batch of samples: the annotations of each of them, in order.
+DescribeBatch = Callable[[Sequence[Sample]], Sequence[Sequence[Annotation]]]
+OTHER_SETTINGS = (
+    "use the same settings (a --limit among them), another layer name, or delete this layer's folder; "
+    "--redo truncated,empty asks again for some captions only"
+)
+
+
+def write_batched_layer(
+    dataset: ShardDataset,
+    describe: DescribeBatch,
+    *,
+    folder: Path,
+    layer: str,
+    job: Mapping[str, Any],
+    batch_size: int,
+    select: Callable[[str], bool] | None = None,
+    noted: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    label: str = "caption",
+    hint: str = OTHER_SETTINGS,
+) -> Layer:
+    """Writes a layer about the images of a dataset.
+
+    Killed at any moment and called again, it resumes after the last finished batch. The layer is then the
+    same, byte for byte, as that of a job that was never disturbed: batches are cut by place in the dataset,
+    and a batch is kept only whole.
+
+    Samples without an image get no annotation, and stay as they are.
+
+    Args:
+        dataset: dataset whose images are described.
+        describe: function that describes a batch of samples.
+        folder: folder of the layer: ``DATASET/layers/NAME``, or the folder of a run's step.
+        layer: name of the layer, such as "self-1".
+        job: what determines the layer (JSON-able), besides its name, the dataset and the selection.
+        batch_size: number of images described together.
+        select: predicate for the keys to describe; all of them by default.
+        noted: further facts for the layer's info, which do not determine it.
+        progress: display of the images.
+        label: word for the work, shown before the layer's name.
+        hint: advice for a layer that was begun with other settings.
+
+    Returns:
+        The finished layer. Its info counts the samples without an image under ``without_image``, where there
+        are any.
+
+    Raises:
+        DataError: the folder holds a layer that was begun with other settings, or no selected sample has an
+            image.
+        RunError: another process writes this layer.
+    """
+    folder = Path(folder)
+    writer = LayerWriter(folder, layer)
+    whole: dict[str, Any] = {
+        **job,
+        "layer": layer,
+        "dataset": dataset.digest,
+        "selection": describe_selection(dataset, select),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_writer(folder):
+        if (folder / "layer.json").exists():
+            finished = Layer.open(folder)
+            check_same_job(finished.info, whole, where=folder, hint=hint)
+            (folder / "job.json").unlink(missing_ok=True)  # left where a kill came before its removal
+            return finished
+        check_known(folder, hint=hint)
+        keep_job(folder / "job.json", whole, where=folder, hint=hint)
+        work = _BatchedWork(dataset, describe, writer, batch_size, select)
+        selected, images = whole["selection"]["count"], work.images()
+        bare = _without_image(dataset, layer, selected, images)
+        work.write_all(f"{label} {layer}", images, progress or Board())
+        finished = writer.finish(whole | bare | dict(noted or {}))
+        (folder / "job.json").unlink(missing_ok=True)
+        return finished
+
+
+def describe_selection(dataset: ShardDataset, select: Callable[[str], bool] | None) -> dict[str, Any]:
+    """The number of samples selected, and a digest of their keys."""
+    digest, count = hashlib.sha256(), 0
+    for shard_no in range(len(dataset.shards)):
+        for key, _ in _selected(dataset, shard_no, select):
+            digest.update(key.encode() + b"\0")
+            count += 1
+    return {"count": count, "digest": digest.hexdigest()}
+
+
+def _without_image(dataset: ShardDataset, layer: str, selected: int, images: int) -> dict[str, int]:
+    """What a layer's info says of selected samples without an image: their number; nothing where none is."""
+    if selected and not images:
+        raise DataError(
+            f"{dataset.folder}: none of the {selected} samples has an image, so there is nothing to describe",
+            hint="recaption a dataset with images",
+        )
+    if selected == images:
+        return {}
+    log.info("layer %s: %d samples without an image stay as they are", layer, selected - images)
+    return {"without_image": selected - images}
+
+
+@dataclass(frozen=True, slots=True)
+class _BatchedWork:
+    """The work that is the same for every shard."""
+
+    dataset: ShardDataset
+    describe: DescribeBatch
+    writer: LayerWriter
+    batch_size: int
+    select: Callable[[str], bool] | None
+
+    def write_all(self, label: str, count: int, progress: Progress) -> None:
+        """Writes all shards that are not done."""
+        with progress.task(label, count) as task:
+            task.advance(self.finished())  # in one step, which the display leaves out of the rate
+            for shard_no in range(len(self.dataset.shards)):
+                self.write_shard(shard_no, task)
+
+    def images(self) -> int:
+        """Number of samples to describe."""
+        return sum(len(self._numbers(shard_no)) for shard_no in range(len(self.dataset.shards)))
+
+    def _numbers(self, shard_no: int) -> dict[str, int]:
+        """Key and number of each sample of a shard to describe: those that are selected and have an image."""
+        images = self.dataset.shard_images(shard_no)
+        first = self.dataset.shard_range(shard_no).start
+        return {
+            key: number
+            for key, number in _selected(self.dataset, shard_no, self.select)
+            if images[number - first]
+        }
+
+    def finished(self) -> int:
+        """Number of images that an earlier process described."""
+        count = 0
+        for shard_no in range(len(self.dataset.shards)):
+            if self.writer.has(shard_no):
+                count += len(self._numbers(shard_no))
+            else:
+                count += sum(len({row["key"] for row in batch}) for batch in self._journal(shard_no).entries)
+        return count
+
+    def write_shard(self, shard_no: int, task: Task) -> None:
+        """Describes a shard's images and writes its annotations, unless this was done before."""
+        journal = self._journal(shard_no)
+        if self.writer.has(shard_no):
+            journal.remove()  # left where a kill came between the two
+            return
+        numbers = self._numbers(shard_no)
+        rows: dict[str, list[Annotation]] = {}
+        for row in (Annotation.from_json(row) for batch in journal.entries for row in batch):
+            rows.setdefault(row.key, []).append(row)
+        for batch in _batches(numbers, self.batch_size):
+            # An earlier process with another batch size may have finished a part of the batch.
+            samples = [self.dataset[numbers[key]] for key in batch if key not in rows]
+            if not samples:
+                continue
+            described = zip(samples, self.describe(samples), strict=True)
+            new = {sample.key: list(own) for sample, own in described}
+            journal.append([row.to_json() for own in new.values() for row in own])
+            rows |= new
+            task.advance(len(samples))
+        self.writer.write_shard(shard_no, [row for key in numbers for row in rows[key]])
+        journal.remove()
+
+    def _journal(self, shard_no: int) -> Journal:
+        return Journal(self.writer.folder / f"{shard_no:06d}.partial.jsonl")
+
+
+def _selected(
+    dataset: ShardDataset, shard_no: int, select: Callable[[str], bool] | None
+) -> Iterator[tuple[str, int]]:
+    """Key and number of each sample of a shard that is selected."""
+    for key, number in zip(dataset.shard_keys(shard_no), dataset.shard_range(shard_no), strict=True):
+        if select is None or select(key):
+            yield key, number
+
+
+def _batches(keys: Iterable[str], size: int) -> Iterator[list[str]]:
+    ordered = list(keys)
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
