@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 2
 EXECUTIONS ?= 200000
-PLUGINS := plugins/vila2-spatial plugins/vila2-grounding plugins/vila2-ocr examples/vila2-counting
+PLUGINS := plugins/vila2-spatial plugins/vila2-grounding plugins/vila2-ocr plugins/vila2-rapidocr examples/vila2-counting
 
 .PHONY: demo test test-all photos fuzz lint clean
 
