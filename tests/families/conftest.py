@@ -11,6 +11,7 @@ import torch
 
 from tests.families.outcomes import write_table
 from tests.families.tiny import FAMILIES
+from tests.model.tiny_families import UNREADABLE
 from vila2.model.generalist import Generalist, load_generalist
 
 
@@ -21,6 +22,8 @@ def saved(tmp_path_factory) -> Callable[[str], Path]:
     root = tmp_path_factory.mktemp("families")
 
     def folder_of(family: str) -> Path:
+        if family in UNREADABLE:
+            pytest.skip("its processor needs torchvision with this version of transformers")
         if not (root / family).exists():
             FAMILIES[family](root / family)
         return root / family

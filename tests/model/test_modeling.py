@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.model.tiny_models import PATCH, SIZE, TOWERS, language_config, lively, tower_config
+from tests.model.tiny_models import PATCH, SIZE, TOWERS, checkpoint, language_config, lively, tower_config
 from vila2.errors import ModelError
 from vila2.model.configuration import Vila2Config
 from vila2.model.miniature import MiniatureVisionConfig
@@ -157,7 +157,7 @@ def test_gradient_checkpointing_changes_no_gradient() -> None:
     for checkpointing in (False, True):
         model = model_of().train()
         if checkpointing:
-            model.activation_checkpointing_enable({"use_reentrant": False})
+            checkpoint(model)
             assert model.model.language_model.gradient_checkpointing
         model(input_ids=text, pixel_values=pixels(), labels=text, use_cache=False).loss.backward()
         gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, Siglip2ImageProcessorPil
 
 from tests.model.test_registration import LOAD
-from tests.model.tiny_models import SIZE, lively, picture, save_language, save_tower
+from tests.model.tiny_models import SIZE, checkpoint, lively, picture, save_language, save_tower
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import ModelError
 from vila2.model.assemble import assemble
@@ -209,7 +209,7 @@ def test_an_expert_learns_the_same_through_checkpointing(parts) -> None:
         model, processor = assemble(parts / "siglip_vision_model", parts / "qwen2", visual_expert=4)
         freeze_all_but(lively(model).train(), ["visual_expert"])
         if checkpointing:
-            model.activation_checkpointing_enable({"use_reentrant": False})
+            checkpoint(model)
         batch = inputs_of(processor)
         model(**batch, labels=batch["input_ids"], use_cache=False).loss.backward()
         gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})

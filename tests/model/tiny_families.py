@@ -98,3 +98,7 @@ FAMILIES = {
     "idefics3": (save_idefics3, "<image>a"),
     "qwen2_vl": (save_qwen2_vl, "<|vision_start|><|image_pad|><|vision_end|>a"),
 }
+#: Families whose processor needs torchvision, which is absent here: two of them, with old transformers.
+UNREADABLE = {"idefics3", "smolvlm"} if getattr(Idefics3ImageProcessorPil, "is_dummy", False) else set()
+for name in UNREADABLE & FAMILIES.keys():
+    del FAMILIES[name]

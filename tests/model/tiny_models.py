@@ -91,3 +91,9 @@ def picture(number: int, size: tuple[int, int] = (60, 50)) -> Image.Image:
     generator = torch.Generator().manual_seed(number)
     pixels = torch.randint(0, 256, (size[1], size[0], 3), generator=generator, dtype=torch.uint8)
     return Image.fromarray(pixels.numpy())
+
+
+def checkpoint(model: PreTrainedModel) -> None:
+    """Lets a model compute activations again on the way back; transformers 5.16 has the older name alone."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})

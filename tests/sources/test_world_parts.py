@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 import vila2.model.miniature  # noqa: F401 - registers the tower
 from vila2.sources.world import (

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
-from transformers.configuration_utils import SubConfigSpec
 
 if TYPE_CHECKING:
     from vila2.model.tiling import Tiling
@@ -34,10 +33,7 @@ class Vila2Config(PreTrainedConfig):
     """
 
     model_type = "vila2"
-    sub_configs_defaults = {  # noqa: RUF012 - transformers' own declaration
-        "vision_config": SubConfigSpec(config_class=AutoConfig, model_type="siglip_vision_model"),
-        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="qwen2"),
-    }
+    sub_configs = {"vision_config": AutoConfig, "text_config": AutoConfig}  # noqa: RUF012 - their declaration
 
     vision_config: dict[str, Any] | PreTrainedConfig | None = None
     text_config: dict[str, Any] | PreTrainedConfig | None = None
@@ -58,9 +54,17 @@ class Vila2Config(PreTrainedConfig):
         ):
             # Our own tower registers itself on import. It needs torch, so it is imported only when needed.
             import vila2.model.miniature  # noqa: F401
+        self.vision_config = _part(self.vision_config, "siglip_vision_model")
+        self.text_config = _part(self.text_config, "qwen2")
         PreTrainedConfig.__post_init__(self, **kwargs)
         if self.text.tie_word_embeddings:
             self.tie_word_embeddings = True
+
+    @classmethod
+    def default_config_fields(cls) -> dict[str, Any]:
+        """What newer versions of transformers call to save only what differs from a default, in parts too."""
+        fields: dict[str, Any] = cast(Any, super()).default_config_fields()
+        return fields | {name: {} for name in cls.sub_configs}
 
     @property
     def vision(self) -> PreTrainedConfig:
@@ -88,6 +92,17 @@ class Vila2Config(PreTrainedConfig):
             self.max_tiles,
             tuple(self.s2_scales),
         )
+
+
+def _part(given: dict[str, Any] | PreTrainedConfig | None, kind: str) -> PreTrainedConfig:
+    """The configuration of a part, from what a file holds of it.
+
+    Not by transformers' own ``SubConfigSpec``, which is younger than the versions that engines require.
+    """
+    if isinstance(given, PreTrainedConfig):
+        return given
+    values = given or {}
+    return AutoConfig.for_model(**{"model_type": kind, **values})
 
 
 def pair(size: int | list[int] | tuple[int, ...]) -> tuple[int, int]:

@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from transformers import (
     AutoConfig,
-    AutoImageProcessor,
     AutoModel,
     InternVLVisionConfig,
     PreTrainedConfig,
     PreTrainedModel,
     SiglipImageProcessorPil,
 )
+
+# From its own file: `transformers` before 5.19 names it only where torchvision is.
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from vila2.errors import ModelError
 from vila2.model.checkpoint_files import check_weights

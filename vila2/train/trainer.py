@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import os
@@ -217,6 +218,14 @@ def optimizer_steps(samples: int, stage: StageSpec) -> int:
     return max(1, math.ceil(samples * stage.epochs / stage.batch_size))
 
 
+#: Name of the argument, which transformers 5.16 to 5.19 know by its older name alone.
+_CHECKPOINTING = next(
+    name
+    for name in ("activation_checkpointing", "gradient_checkpointing")
+    if name in inspect.signature(TrainingArguments).parameters
+)
+
+
 def training_arguments(
     folder: Path, stage: StageSpec, *, steps: int, seed: int, dtype: str
 ) -> TrainingArguments:
@@ -225,6 +234,7 @@ def training_arguments(
     device_batch = samples_at_a_time(stage, world)
     zero = zero_stage(stage, world)
     cuda = torch.cuda.is_available()
+    checkpointing: dict[str, Any] = {_CHECKPOINTING: stage.gradient_checkpointing}
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
@@ -236,7 +246,7 @@ def training_arguments(
         ],
         warmup_steps=math.ceil(stage.warmup_ratio * steps),
         weight_decay=stage.weight_decay,
-        activation_checkpointing=stage.gradient_checkpointing,
+        **checkpointing,
         bf16=computed_in(dtype) == "bfloat16",
         fp16=computed_in(dtype) == "float16",
         deepspeed=deepspeed_settings(zero) if zero else None,
