@@ -15,6 +15,7 @@ from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import GenerationSettings
 from vila2.progress import Progress
 from vila2.recipe.parts.cycle import CycleSpec, part_of
+from vila2.recipe.parts.engine import EngineSpec
 from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.values import Later, Part
 from vila2.run.step_kinds import Inputs, step_kind
@@ -32,7 +33,7 @@ class RecaptionSettings(Part):
     attempts: int
     attempt_temperature: float
     batch_size: int
-    engine: str
+    engine: EngineSpec
     seed: int
     dtype: Dtype
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from vila2.caption.asked_captions import annotate
+from vila2.caption.asked_captions import annotate_batches
 from vila2.caption.caption_job import describe_job
 from vila2.caption.photo_files import Photo, PhotoList, find_photos, readable
 from vila2.caption.photo_output import PhotoOutput, Row, as_json, row_of
 from vila2.caption.photo_redo import PhotoRedo
-from vila2.caption.prompts import choose_prompt
+from vila2.caption.prompts import Prompt, choose_prompt
 from vila2.data.annotations import Annotation, Status, summarize
 from vila2.data.files import read_file
 from vila2.data.job_files import only_writer
@@ -204,6 +204,15 @@ def find_images(photos: Path) -> tuple[list[str], int]:
 
 
 @dataclass(frozen=True, slots=True)
+class _ReadPhotos:
+    """A batch of photos: requests about those that could be read, annotations of the others."""
+
+    photos: Sequence[Photo]
+    requests: Sequence[Request]
+    unread: Sequence[Annotation]
+
+
+@dataclass(frozen=True, slots=True)
 class _Work:
     """Describes batches of photos."""
 
@@ -215,35 +224,39 @@ class _Work:
     def batches(
         self, photos: Sequence[Photo], size: int, out: Path | None, task: Task
     ) -> Iterator[tuple[list[Row], list[Mapping[str, str]]]]:
-        """Yields what :meth:`describe` gives of each batch; a batch counts once its results are used."""
-        for start in range(0, len(photos), size):
-            batch = photos[start : start + size]
-            yield self.describe(batch, out)
-            task.advance(len(batch))
+        """Yields the lines of each batch, and its photos that could not be read.
 
-    def describe(
-        self, photos: Sequence[Photo], out: Path | None
-    ) -> tuple[list[Row], list[Mapping[str, str]]]:
-        """The lines of a batch, and the photos that could not be read."""
+        A batch counts once its results are used.
+        """
+        cut = (self._read(photos[start : start + size]) for start in range(0, len(photos), size))
+        for batch, rows in annotate_batches(self.engine, cut, lambda read: read.requests, self.settings):
+            yield self._lines(batch, rows, out)
+            task.advance(len(batch.photos))
+
+    def _read(self, photos: Sequence[Photo]) -> _ReadPhotos:
         requests: list[Request] = []
-        unread: dict[str, Annotation] = {}
-        digests: dict[str, str] = {}
-        prompts = {photo.key: choose_prompt(self.prompts, photo.key, self.seed) for photo in photos}
+        unread: list[Annotation] = []
         for photo in photos:
-            prompt = prompts[photo.key].text
+            prompt = self._prompt(photo).text
             try:
-                data = read_file(photo.path)
+                requests.append(Request(photo.key, (read_file(photo.path),), prompt))
             except DataError as error:
                 reason = error.what.removeprefix(f"{readable(str(photo.path))}: ")
-                unread[photo.key] = Annotation(photo.key, prompt, "", "error", reason)
-                continue
-            digests[photo.key] = hashlib.sha256(data).hexdigest()
-            requests.append(Request(photo.key, (data,), prompt))
-        described = unread | {row.key: row for row in annotate(self.engine, requests, self.settings)}
+                unread.append(Annotation(photo.key, prompt, "", "error", reason))
+        return _ReadPhotos(photos, requests, unread)
+
+    def _prompt(self, photo: Photo) -> Prompt:
+        return choose_prompt(self.prompts, photo.key, self.seed)
+
+    def _lines(
+        self, batch: _ReadPhotos, answered: Sequence[Annotation], out: Path | None
+    ) -> tuple[list[Row], list[Mapping[str, str]]]:
+        described = {row.key: row for row in (*batch.unread, *answered)}
+        digests = {one.key: hashlib.sha256(one.images[0]).hexdigest() for one in batch.requests}
         rows: list[Row] = []
         rejected: list[Mapping[str, str]] = []
-        for photo in photos:
-            row, name = described[photo.key], prompts[photo.key].name
+        for photo in batch.photos:
+            row, name = described[photo.key], self._prompt(photo).name
             line = row_of(
                 photo, row, out, digest=digests.get(photo.key, ""), prompt_name=name, model=self.engine.name
             )

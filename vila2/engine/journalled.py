@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from vila2.data.journal import Journal
-from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request
+from vila2.engine.protocol import (
+    Answer,
+    Engine,
+    GenerationSettings,
+    Request,
+    StreamingEngine,
+    Unanswered,
+    streaming,
+)
 from vila2.run.digests import digest_value
 
 
@@ -16,7 +26,7 @@ class JournalledEngine:
     """Answers with the engine that it wraps, and keeps every batch; other attributes are those of the engine.
 
     A batch is kept whole, for exactly these requests and settings. So where the batches are the same, the
-    answers do not depend on where a process was killed.
+    answers do not depend on where a process was killed. Of an engine that streams, each answer is kept.
 
     Args:
         engine: engine that answers.
@@ -39,10 +49,44 @@ class JournalledEngine:
         """Answers a batch, or reads its answers; see :class:`vila2.engine.protocol.Engine`."""
         asked = _digest(requests, settings)
         if asked not in self._kept:
-            answers = self._engine.generate(requests, settings)
-            self._journal.append({"asked": asked, "answers": [asdict(answer) for answer in answers]})
-            self._kept[asked] = answers
+            self._keep(asked, self._engine.generate(requests, settings))
         return list(self._kept[asked])
+
+    @property
+    def stream(self) -> Any:
+        """The method of :class:`vila2.engine.protocol.StreamingEngine`, where the engine has it."""
+        inner = streaming(self._engine)
+        if inner is None:
+            raise AttributeError("stream")
+        return partial(self._stream, inner)
+
+    def _stream(
+        self, inner: StreamingEngine, requests: Iterator[Request], settings: GenerationSettings
+    ) -> Iterator[tuple[int, Answer | Unanswered]]:
+        ready: deque[tuple[int, Answer]] = deque()
+        asked: list[tuple[int, str]] = []
+
+        def new() -> Iterator[Request]:
+            for number, request in enumerate(requests):
+                digest = _digest([request], settings)
+                if digest in self._kept:
+                    ready.append((number, self._kept[digest][0]))
+                else:
+                    asked.append((number, digest))
+                    yield request
+
+        for place, answer in inner.stream(new(), settings):
+            number, digest = asked[place]
+            if isinstance(answer, Answer):
+                self._keep(digest, [answer])
+            yield number, answer
+            while ready:
+                yield ready.popleft()
+        yield from ready
+
+    def _keep(self, asked: str, answers: list[Answer]) -> None:
+        self._journal.append({"asked": asked, "answers": [asdict(answer) for answer in answers]})
+        self._kept[asked] = answers
 
 
 def _digest(requests: Sequence[Request], settings: GenerationSettings) -> str:

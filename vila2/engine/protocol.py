@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
@@ -38,6 +38,13 @@ class Answer:
     text: str
     finish: Literal["stop", "length"]
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The reason why a request has no answer."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,38 @@ class Engine(Protocol):
             EngineError: the engine cannot do what is asked.
         """
         ...
+
+
+class StreamingEngine(Engine, Protocol):
+    """An engine that takes requests while it answers others, such as one that asks a server.
+
+    The jobs restore the order. They prefer this to ``generate`` where an engine has it.
+    """
+
+    def stream(
+        self, requests: Iterator[Request], settings: GenerationSettings
+    ) -> Iterator[tuple[int, Answer | Unanswered]]:
+        """Answers requests as they finish, in any order.
+
+        It takes a bounded number of requests beyond the oldest one that is not answered yet.
+
+        Args:
+            requests: requests, made when they are taken.
+            settings: settings of generation.
+
+        Returns:
+            The number of each request, counted from 0 as they were taken, and its answer, or why there is
+            none.
+
+        Raises:
+            EngineError: the engine cannot do what is asked, whatever the request.
+        """
+        ...
+
+
+def streaming(engine: Engine) -> StreamingEngine | None:
+    """The engine, where it streams."""
+    return cast(StreamingEngine, engine) if callable(getattr(engine, "stream", None)) else None
 
 
 class ModelEngine(Engine, Protocol):

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from vila2.caption.careful_asking import ask_or_empty
+from vila2.engine.careful_asking import or_empty
+from vila2.engine.in_order import ask_batches
 from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request
 from vila2.evaluate.measures.items import Items
 from vila2.progress import Progress, Task
@@ -112,10 +113,14 @@ def ask_in_batches(
     """
     order = sorted(range(len(requests)), key=lambda n: (len(requests[n].prompt), requests[n].key))
     answers: dict[int, Answer] = {}
-    for start in range(0, len(order), batch_size):
-        chunk = order[start : start + batch_size]
-        batch = [requests[n] for n in chunk]
-        answers |= dict(zip(chunk, ask_or_empty(engine, batch, settings, about=about), strict=True))
+    chunks = (order[start : start + batch_size] for start in range(0, len(order), batch_size))
+
+    def chosen(chunk: list[int]) -> list[Request]:
+        return [requests[n] for n in chunk]
+
+    for chunk, said in ask_batches(engine, chunks, chosen, settings):
+        for number, answer in zip(chunk, said, strict=True):
+            answers[number] = or_empty(answer, requests[number].key, about=about)
         task.advance(len(chunk))
     return [answers[n] for n in range(len(requests))]
 

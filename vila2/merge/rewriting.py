@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from vila2.caption.careful_asking import Unanswered, ask_each
 from vila2.data.annotations import Annotation
+from vila2.engine.careful_asking import ask_each
 from vila2.engine.marks import mark
-from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request
+from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request, Unanswered
 from vila2.merge.answer_sentences import text_of
 from vila2.merge.hearing import HeardExchange
 

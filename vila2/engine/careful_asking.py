@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from vila2.data.images import decode_image
-from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request, RequestsRefused
+from vila2.engine.protocol import (
+    Answer,
+    Engine,
+    GenerationSettings,
+    Request,
+    RequestsRefused,
+    Unanswered,
+    streaming,
+)
 from vila2.errors import DataError, one_line
 
-log = logging.getLogger("vila2.caption")
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswered:
-    """The reason why a request has no answer."""
-
-    reason: str
+log = logging.getLogger("vila2.engine")
 
 
 def ask_each(
@@ -28,7 +28,10 @@ def ask_each(
     Raises:
         EngineError: the engine cannot do what is asked, whatever the request.
     """
-    found: dict[int, Answer | Unanswered] = {}
+    if (streams := streaming(engine)) is not None:
+        found = dict(streams.stream(iter(requests), settings))
+        return [found[number] for number in range(len(requests))]
+    found = {}
     while left := [number for number in range(len(requests)) if number not in found]:
         asked = [requests[number] for number in left]
         try:
@@ -41,24 +44,18 @@ def ask_each(
     return [found[number] for number in range(len(requests))]
 
 
-def ask_or_empty(
-    engine: Engine, requests: Sequence[Request], settings: GenerationSettings, *, about: str
-) -> list[Answer]:
-    """Asks as :func:`ask_each` does, for scoring: a missing answer counts as an empty one and is logged.
+def or_empty(answer: Answer | Unanswered, key: str, *, about: str) -> Answer:
+    """An answer for scoring: a missing one counts as an empty one and is logged.
 
     Args:
-        engine: engine to ask.
-        requests: batch of requests.
-        settings: settings of generation.
+        answer: answer, or the reason why there is none.
+        key: key of its request, for the log.
         about: name of what asks, for the log.
     """
-    answers = []
-    for request, answer in zip(requests, ask_each(engine, requests, settings), strict=True):
-        if isinstance(answer, Unanswered):
-            log.warning("%s: no answer about %s, counted as empty: %s", about, request.key, answer.reason)
-            answer = Answer("", "stop", 0)
-        answers.append(answer)
-    return answers
+    if isinstance(answer, Unanswered):
+        log.warning("%s: no answer about %s, counted as empty: %s", about, key, answer.reason)
+        return Answer("", "stop", 0)
+    return answer
 
 
 def _undecodable(requests: Sequence[Request]) -> dict[int, str]:
