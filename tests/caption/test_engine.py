@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from vila2.caption.careful_asking import ask_or_empty
 
 from tests.caption.tiny_llava import picture
 from vila2.caption.asked_captions import annotate
-from vila2.caption.careful_asking import ask_or_empty
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.engine.protocol import GenerationSettings, Request
 from vila2.engine.transformers_engine import TransformersEngine

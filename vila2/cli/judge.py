@@ -14,10 +14,12 @@ from vila2.cli.options import (
     AsJson,
     Device,
     Dtype,
+    EngineOptions,
     ModelEngine,
     Quiet,
     RunDataset,
     Verbose,
+    chosen_engine,
     given,
     quoted,
     results_alone,
@@ -26,6 +28,7 @@ from vila2.cli.options import (
 if TYPE_CHECKING:
     from vila2.judge.judging_job import Work
     from vila2.judge.votes import VoteBook
+    from vila2.recipe.parts.engine import EngineSpec
     from vila2.report.judged_results import Judged, JudgeEntry
 
 COUNT = 5000  # the number of images that the paper's judges saw
@@ -42,6 +45,7 @@ def judge(
         str | None, typer.Option("--model", "-m", help="Model that judges: hub id or folder.")
     ] = None,
     engine_name: ModelEngine = None,
+    engine_options: EngineOptions = None,
     human: Annotated[bool, typer.Option("--human", help="Judge yourself, on a local page.")] = False,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of pairs at most.")] = COUNT,
     check: Annotated[
@@ -85,7 +89,6 @@ def judge(
     """
     from vila2.errors import RecipeError
     from vila2.judge.judging_job import Work, write_judged
-    from vila2.recipe.parts.values import DEFAULT_ENGINE
     from vila2.report.judge_page import write_judge_page
     from vila2.run.finding import open_described
 
@@ -102,7 +105,7 @@ def judge(
         voting = _by_engine(
             work,
             folder,
-            engine_name or DEFAULT_ENGINE,
+            chosen_engine(engine_name, engine_options),
             str(model),
             options,
             max_new_tokens,
@@ -119,7 +122,7 @@ def judge(
 def _by_engine(
     work: Work,
     folder: Path,
-    engine_name: str,
+    chosen: EngineSpec,
     model: str,
     options: dict[str, Any],
     max_new_tokens: int,
@@ -134,7 +137,7 @@ def _by_engine(
 
     settings = GenerationSettings(max_new_tokens)
     check_votes(folder, work)
-    engine = open_engine(engine_name, model, **options)
+    engine = open_engine(chosen, model, **options)
     described = describe_engine(engine, settings)
     with open_votes(folder, work, described) as book:
         ask_pairs(

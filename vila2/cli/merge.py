@@ -10,7 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, EngineName, Quiet, RunDataset, Verbose, quoted, results_alone
+from vila2.cli.options import (
+    AsJson,
+    EngineName,
+    EngineOptions,
+    Quiet,
+    RunDataset,
+    Verbose,
+    chosen_engine,
+    quoted,
+    results_alone,
+)
 
 
 def merge(
@@ -50,6 +60,7 @@ def merge(
         typer.Option("--model", "-m", help="Model that writes, with writer=model: hub id or folder."),
     ] = None,
     engine_name: EngineName = None,
+    engine_options: EngineOptions = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -82,7 +93,7 @@ def merge(
             name=name,
             spec=spec,
             seed=own_seed if seed is None else seed,
-            engine=open_engine(spec.engine, writer) if writer else None,
+            engine=open_engine(chosen_engine(None, engine_options, spec.engine), writer) if writer else None,
             progress=live_progress(quiet=quiet),
         )
     bare = opened.without_image()

@@ -8,9 +8,12 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from vila2.recipe.parts.engine import EngineSpec
 
 
 def _be_verbose(asked: bool) -> bool:
@@ -41,6 +44,15 @@ ModelEngine = Annotated[
         "--engine", help="Engine that runs the model, by default transformers; plugins bring others."
     ),
 ]
+EngineOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine-option",
+        metavar="KEY=VALUE",
+        help="Option of the engine, such as url=http://localhost:8000/v1. May be repeated.",
+        show_default=False,
+    ),
+]
 Device = Annotated[str | None, typer.Option("--device", help="Device: cpu, cuda, cuda:1 or mps.")]
 Dtype = Annotated[
     str | None, typer.Option("--dtype", help="Type of the weights: float32, bfloat16 or float16.")
@@ -64,6 +76,24 @@ def results_alone() -> Iterator[None]:
     """Keeps standard output for results: other output, as of libraries, goes to standard error."""
     with contextlib.redirect_stdout(sys.stderr):
         yield
+
+
+def chosen_engine(
+    name: str | None, options: list[str] | None, otherwise: EngineSpec | None = None
+) -> EngineSpec:
+    """The engine that the options name; ``otherwise``, or transformers, where they name none."""
+    from vila2.errors import EngineError
+    from vila2.recipe.file.yaml import read_setting
+    from vila2.recipe.parts.engine import EngineSpec
+
+    start = EngineSpec(name=name) if name else otherwise or EngineSpec()
+    given: dict[str, Any] = {}
+    for option in options or ():
+        key, equals, text = option.partition("=")
+        if not equals:
+            raise EngineError(f"--engine-option {key}: there is no value", hint="write it as KEY=VALUE")
+        given[key] = read_setting(text, where=f"--engine-option {key}").value
+    return EngineSpec(name=start.name, options={**start.options, **given})
 
 
 class Stopped(KeyboardInterrupt):

@@ -13,11 +13,13 @@ import typer
 from vila2.cli.options import (
     Device,
     Dtype,
+    EngineOptions,
     ModelEngine,
     Quiet,
     RunDataset,
     Stopped,
     Verbose,
+    chosen_engine,
     given,
     results_alone,
 )
@@ -88,6 +90,7 @@ def recaption(
     device: Device = None,
     dtype: Dtype = None,
     engine_name: ModelEngine = None,
+    engine_options: EngineOptions = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -127,7 +130,6 @@ def recaption(
     from vila2.cli.recaption_jobs import open_job
     from vila2.cli.recaption_summary import summary_text
     from vila2.engine.registry import open_engine
-    from vila2.recipe.parts.values import DEFAULT_ENGINE
     from vila2.run.displays import live_progress
 
     asked = {
@@ -142,7 +144,7 @@ def recaption(
     try:
         with results_alone():
             options = given(device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-            engine = open_engine(engine_name or DEFAULT_ENGINE, model, **options)
+            engine = open_engine(chosen_engine(engine_name, engine_options), model, **options)
             started = time.perf_counter()
             summary = job.do(engine, live_progress(quiet=quiet), stdout)
     except KeyboardInterrupt:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, DryRun, EngineName, Quiet, Verbose, quoted, results_alone
+from vila2.cli.options import (
+    AsJson,
+    DryRun,
+    EngineName,
+    EngineOptions,
+    Quiet,
+    Verbose,
+    chosen_engine,
+    quoted,
+    results_alone,
+)
 from vila2.cli.tables import print_plan, show_table
 
 if TYPE_CHECKING:
@@ -64,6 +74,7 @@ def specialize(
         typer.Option("--out", "-o", help="Folder of the specialist; by default RUN/specialists/PLUGIN."),
     ] = None,
     engine_name: EngineName = None,
+    engine_options: EngineOptions = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -88,7 +99,7 @@ def specialize(
         recipe=recipe,
         overrides=overrides or [],
         mix=mix or [],
-        engine=engine_name,
+        engine=chosen_engine(engine_name, engine_options, origin.engine),
     )
     folder = out or _folder(origin, plugin)
     with results_alone():

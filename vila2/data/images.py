@@ -211,6 +211,17 @@ def is_upright(data: bytes, *, where: str) -> bool:
     return bool(_opened(data, where, _orientation) == 1)
 
 
+def is_plain_image(data: bytes) -> bool:
+    """Whether every program reads the same pixels from an image file as :func:`decode_image`.
+
+    That is so for a JPEG or PNG in gray or RGB, without transparency, that is upright as it is. The file is
+    one that can be decoded.
+    """
+    image = open_image(data)
+    plain = image.format in ("JPEG", "PNG") and image.mode in ("L", "RGB")
+    return plain and "transparency" not in image.info and _orientation(image) == 1
+
+
 def image_data_uri(data: bytes) -> str:
     """Makes a data URI of an image for a web page; a format that browsers do not show is converted to PNG.
 

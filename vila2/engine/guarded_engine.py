@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial, wraps
 from reprlib import repr as shortened
 from typing import Any, get_args, get_type_hints
 
 from vila2.data.coordinates import CoordinateScheme
-from vila2.engine.protocol import Answer, Engine, GenerationSettings, Request, RequestsRefused
+from vila2.engine.protocol import (
+    Answer,
+    Engine,
+    GenerationSettings,
+    Request,
+    RequestsRefused,
+    Unanswered,
+    streaming,
+)
 from vila2.errors import PluginError
 from vila2.plugin.references import call, checked, listed
 
+_SEE_ANSWER = "see vila2.plugin.Answer"
 _FINISHES = get_args(get_type_hints(Answer)["finish"])
 
 
@@ -59,10 +69,40 @@ class GuardedEngine:
             )
         for request, answer in zip(requests, answers, strict=True):
             if wrong := _wrong(answer, settings):
-                raise PluginError(
-                    f"{of}: the answer about {request.key!r}: {wrong}", hint="see vila2.plugin.Answer"
-                )
+                raise PluginError(f"{of}: the answer about {request.key!r}: {wrong}", hint=_SEE_ANSWER)
         return answers
+
+    @property
+    def stream(self) -> Any:
+        """The method of :class:`vila2.engine.protocol.StreamingEngine`, guarded, where the engine has it."""
+        if streaming(self._engine) is None:
+            raise AttributeError("stream")
+        return self._stream
+
+    def _stream(
+        self, requests: Iterator[Request], settings: GenerationSettings
+    ) -> Iterator[tuple[int, Answer | Unanswered]]:
+        of, left, taken = f"{self._of}, stream()", set[int](), itertools.count()
+
+        def counted() -> Iterator[Request]:
+            for request in requests:
+                left.add(next(taken))
+                yield request
+
+        answers = iter(call(self._engine.stream, counted(), settings, of=of, gives=Iterable))
+        while (given := call(next, answers, None, of=of)) is not None:
+            number, answer = given if isinstance(given, tuple) and len(given) == 2 else (None, None)
+            if number not in left or not isinstance(answer, Answer | Unanswered):
+                raise PluginError(
+                    f"{of}: gave {shortened(given)}",
+                    hint="give the number of each request once, with an Answer or Unanswered",
+                )
+            if isinstance(answer, Answer) and (wrong := _wrong(answer, settings)):
+                raise PluginError(f"{of}: the answer to request {number}: {wrong}", hint=_SEE_ANSWER)
+            left.discard(number)
+            yield number, answer
+        if left or next(requests, None) is not None:
+            raise PluginError(f"{of}: ended before every request had an answer", hint=_SEE_ANSWER)
 
     def _attribute(self, name: str) -> Any:
         return call(lambda: getattr(self._engine, name, None), of=f"{self._of}, {name}")
@@ -85,6 +125,7 @@ def guarded_opener(open_: Callable[..., Any], of: str) -> Callable[..., Engine]:
         of: name of the engine and its package, for errors.
     """
 
+    @wraps(open_)  # its signature says whether it has options
     def opened(model: Any, **options: Any) -> Engine:
         return GuardedEngine(call(partial(open_, model, **options), of=f"{of}, opened with {model}"), of)
 

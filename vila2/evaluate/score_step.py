@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 from vila2.data.shards import ShardDataset
 from vila2.progress import Progress
+from vila2.recipe.parts.engine import EngineSpec
 from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.recipe.parts.model import Dtype
-from vila2.recipe.parts.values import DEFAULT_ENGINE, Later, Part
+from vila2.recipe.parts.values import Later, Part
 from vila2.run.step_kinds import Inputs, step_kind
 
 
@@ -47,7 +48,7 @@ class ScoreSettings(Part):
     benchmarks: tuple[ScoredBenchmark, ...]
     seed: int
     dtype: Dtype
-    engine: Annotated[str, Later] = DEFAULT_ENGINE
+    engine: Annotated[EngineSpec, Later] = EngineSpec()
 
 
 @step_kind("evaluate", ScoreSettings, digested_as="vila2.cycle.work.evaluate")

@@ -10,11 +10,12 @@ from pydantic_core import PydanticCustomError
 
 from vila2.recipe.parts.cycle import CycleSpec
 from vila2.recipe.parts.data import DatasetSpec
+from vila2.recipe.parts.engine import EngineChoice, EngineSpec
 from vila2.recipe.parts.evaluate import BenchmarkSpec, ReportSpec
 from vila2.recipe.parts.model import ModelSpec
 from vila2.recipe.parts.specialists import MergeSpec, SpecialistUse
 from vila2.recipe.parts.stage import StageSpec, with_stage_defaults
-from vila2.recipe.parts.values import DEFAULT_ENGINE, Count, Name, Part, Text, Whole
+from vila2.recipe.parts.values import Count, Name, Part, Text, Whole
 
 #: Context in which a recipe checks its types only. The reader of recipe files checks the raw values across
 #: parts itself, so that one wrong key does not hide other problems.
@@ -68,9 +69,10 @@ class Recipe(Part):
         "captions, the specialists' trainings and their answers take together. `more-sft`: no answers; the "
         "last stage trains on as many more tokens of its own mixture (a control)",
     )
-    engine: Text = Field(
-        default=DEFAULT_ENGINE,
-        description="Name of the engine that generates captions, answers to benchmarks, annotations of "
+    engine: EngineChoice = Field(
+        default=EngineSpec(),
+        description="Engine, by name or as `{name: NAME, OPTION: VALUE}`, that generates "
+        "captions, answers to benchmarks, annotations of "
         "specialists and merged paragraphs. A plugin may bring more engines. `cycle.engine` and "
         "`merge.engine` override it",
     )

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
 from vila2.progress import Progress
+from vila2.recipe.parts.engine import EngineSpec
 from vila2.recipe.parts.model import Dtype
-from vila2.recipe.parts.values import DEFAULT_ENGINE, Later, Part
+from vila2.recipe.parts.values import Later, Part
 from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.run.step_kinds import Inputs, step_kind
 from vila2.specialist.annotating import annotate_dataset, summarize_layer
@@ -35,7 +36,7 @@ class AnnotateSettings(Part):
     select: tuple[float, float]
     seed: int
     dtype: Dtype
-    engine: Annotated[str, Later] = DEFAULT_ENGINE
+    engine: Annotated[EngineSpec, Later] = EngineSpec()
 
 
 @step_kind("annotate", AnnotateSettings, digested_as="vila2.cycle.work.annotate")

@@ -22,8 +22,9 @@ from vila2.plugin.host import Host
 from vila2.plugin.references import call, listed, load_reference
 from vila2.plugin.samples import MOST_OF_A_SHARD, samples_from
 from vila2.progress import Progress
+from vila2.recipe.parts.engine import EngineSpec
 from vila2.recipe.parts.model import Dtype
-from vila2.recipe.parts.values import DEFAULT_ENGINE, Later, Part
+from vila2.recipe.parts.values import Later, Part
 from vila2.recipe.specialist_recipe import AnswerSpec
 from vila2.run.step_files import read_results
 from vila2.run.step_kinds import Inputs, step_kind
@@ -94,7 +95,7 @@ class AskSettings(AnswerSpec):
     plugin_version: str
     seed: int
     dtype: Dtype
-    engine: Annotated[str, Later] = DEFAULT_ENGINE
+    engine: Annotated[EngineSpec, Later] = EngineSpec()
 
 
 class SaveSettings(Part):

@@ -14,8 +14,8 @@ from vila2.errors import RunError
 from vila2.model.shipped import is_miniature
 from vila2.nearest import nearest_path
 from vila2.recipe.parts.data import DatasetSpec, MixtureEntry
+from vila2.recipe.parts.engine import DEFAULT_SPEC, EngineSpec
 from vila2.recipe.parts.model import Dtype, ModelSpec
-from vila2.recipe.parts.values import DEFAULT_ENGINE
 from vila2.recipe.recipe import Recipe
 from vila2.recipe.specialist_recipe import RUN
 from vila2.run.pruning import is_pruned
@@ -47,7 +47,7 @@ class Origin:
         sources: the recipe's datasets by name, where there is a recipe.
         miniature: whether it is the shipped miniature, whose specialists have other default settings than a
             real VLM's.
-        engine: name of the engine that generates, as the run's recipe says.
+        engine: engine that generates, as the run's recipe says.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Origin:
     dtype: Dtype = "float32"
     sources: Mapping[str, DatasetSpec] = field(default_factory=dict)
     miniature: bool = False
-    engine: str = DEFAULT_ENGINE
+    engine: EngineSpec = DEFAULT_SPEC
 
     @property
     def generalist(self) -> Checkpoint:

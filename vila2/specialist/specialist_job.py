@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from pydantic import ValidationError
 
-from vila2.engine.registry import find_engine
+from vila2.engine.registry import check_engine
 from vila2.errors import DataError, PluginError, RecipeError, Vila2Error
 from vila2.nearest import did_you_mean
 from vila2.plugin.checks import load_part
@@ -24,7 +24,7 @@ from vila2.plugin.references import call, read_packaged
 from vila2.recipe.checks.problems import Problem, mapping, sequence
 from vila2.recipe.file.extends import recipe_text as read_recipe_text
 from vila2.recipe.parts.data import DatasetSpec
-from vila2.recipe.parts.values import DEFAULT_ENGINE
+from vila2.recipe.parts.engine import DEFAULT_SPEC, EngineSpec
 from vila2.recipe.specialist_recipe import RUN, SpecialistRecipe, read_specialist_recipe
 from vila2.specialist.origin import Origin
 
@@ -47,7 +47,7 @@ class Job:
         subsets: names of the subsets that the builder makes.
         builder_version: version of the builder.
         images: the run's own dataset, where the builder reads it and the run is under way.
-        engine: name of the engine that asks generalist and specialist the held-out questions.
+        engine: engine that asks generalist and specialist the held-out questions.
     """
 
     plugin: Installed
@@ -60,7 +60,7 @@ class Job:
     subsets: tuple[str, ...]
     builder_version: int
     images: StepResult | None = None
-    engine: str = DEFAULT_ENGINE
+    engine: EngineSpec = DEFAULT_SPEC
 
     @property
     def name(self) -> str:
@@ -76,7 +76,7 @@ def prepare_job(
     recipe: Path | None = None,
     overrides: Sequence[str] = (),
     mix: Sequence[Path] = (),
-    engine: str | None = None,
+    engine: EngineSpec | None = None,
     told_as: str = "--set",
 ) -> Job:
     """Finds and checks what a specialist is made of.
@@ -90,7 +90,7 @@ def prepare_job(
         recipe: file of a recipe that replaces the plugin's own.
         overrides: changes of the recipe, as ``KEY=VALUE``.
         mix: folders of datasets that stand in for ``run:STAGE``.
-        engine: name of the engine that asks the models; None stands for the origin's.
+        engine: engine that asks the models; None stands for the origin's.
         told_as: way in which the overrides were given, for errors.
 
     Raises:
@@ -114,7 +114,7 @@ def prepare_job(
     images = None if data else origin.images_under_way
     engine = engine or origin.engine
     _, found, *_ = _check_all(
-        lambda: find_engine(engine),
+        lambda: check_engine(engine),
         lambda: _checked_data(data, images, origin, installed, specialist),
         lambda: origin.start(read.start),
         lambda: _check_mixtures(read, origin, mix),

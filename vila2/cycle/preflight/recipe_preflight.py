@@ -109,20 +109,20 @@ def check_names(recipe: Recipe) -> None:
         EngineError: an engine is missing.
         ModelError: a model is missing.
     """
-    from vila2.engine.registry import find_engine
+    from vila2.engine.registry import check_engine
     from vila2.model.loading import locate
     from vila2.plugin.host import Host
     from vila2.recipe.parts.values import DEFAULT_ENGINE
 
     for name in recipe.plugins:
         Host().check_after_stage(name)
-    find_engine(recipe.engine)
-    find_engine(recipe.cycle.engine)
+    check_engine(recipe.engine)
+    check_engine(recipe.cycle.engine)
     if recipe.specialists and recipe.merge.writer == "model":
-        find_engine(recipe.merge.engine)
-        if recipe.merge.model and recipe.merge.engine == DEFAULT_ENGINE:
+        check_engine(recipe.merge.engine)
+        if recipe.merge.model and recipe.merge.engine.name == DEFAULT_ENGINE:
             locate(recipe.merge.model)
-    if recipe.cycle.captioner and recipe.cycle.engine == DEFAULT_ENGINE:
+    if recipe.cycle.captioner and recipe.cycle.engine.name == DEFAULT_ENGINE:
         locate(recipe.cycle.captioner)
     if recipe.specialists and recipe.merge.tokenizer:
         from vila2.merge.merging import counter_of

@@ -71,7 +71,8 @@ def _name_problems(recipe: Mapping[str, Any], known: Mapping[str, Collection[str
         if recipe.get("specialists") and mapping(recipe.get("merge")).get("writer") == "model":
             holders.append("merge")
         for holder in holders:
-            name = mapping(recipe.get(holder)).get("engine")
+            chosen = mapping(recipe.get(holder)).get("engine")
+            name = chosen.get("name") if isinstance(chosen, Mapping) else chosen
             if isinstance(name, str) and name not in engines:
                 yield Problem((holder, "engine"), unknown("engine", name, engines))
     if (plugins := known.get("plugin")) is not None:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from vila2.recipe.parts.engine import EngineChoice, EngineSpec
 from vila2.recipe.parts.values import (
-    DEFAULT_ENGINE,
     RANGE_SCHEMA,
     Count,
     Number,
@@ -128,9 +128,10 @@ class CycleSpec(Part):
         default=0.7, description="Sampling temperature of the attempts after the first"
     )
     batch_size: Count = Field(default=16, description="Number of images to caption at a time")
-    engine: Text = Field(
-        default=DEFAULT_ENGINE,
-        description="Name of the engine that writes captions; by default the recipe's `engine`",
+    engine: EngineChoice = Field(
+        default=EngineSpec(),
+        description="Engine, by name or as `{name: NAME, OPTION: VALUE}`, that writes captions; by "
+        "default the recipe's `engine`",
     )
     max_unusable: Annotated[Number, Field(ge=0, le=1)] = Field(
         default=0.95,

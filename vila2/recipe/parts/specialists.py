@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from vila2.recipe.parts.data import DatasetSpec
+from vila2.recipe.parts.engine import EngineChoice, EngineSpec
 from vila2.recipe.parts.values import (
-    DEFAULT_ENGINE,
     RANGE_SCHEMA,
     Count,
     Later,
@@ -127,9 +127,10 @@ class MergeSpec(Part):
         "from each other, for models that can keep branches apart",
         examples=["dialogue({layer})", "tree({layer})"],
     )
-    engine: Text = Field(
-        default=DEFAULT_ENGINE,
-        description="Name of the engine, with `writer: model`; by default the recipe's `engine`",
+    engine: EngineChoice = Field(
+        default=EngineSpec(),
+        description="Engine, by name or as `{name: NAME, OPTION: VALUE}`, with "
+        "`writer: model`; by default the recipe's `engine`",
     )
     max_new_tokens: Count = Field(default=256, description="Number of tokens of one paragraph at most")
     batch_size: Count = Field(default=16, description="Number of paragraphs to write at a time")

@@ -68,7 +68,7 @@ class Later:
 
 
 #: The context in which a part is serialized for a step's digest.
-_FOR_DIGEST = "for a digest"
+FOR_DIGEST = "for a digest"
 
 
 class Part(BaseModel):
@@ -84,12 +84,12 @@ class Part(BaseModel):
 
     def digested(self) -> dict[str, Any]:
         """The values for a step's digest, as JSON; see :class:`Later` and :class:`NotDigested`."""
-        return self.model_dump(mode="json", context=_FOR_DIGEST)
+        return self.model_dump(mode="json", context=FOR_DIGEST)
 
     @model_serializer(mode="wrap")
     def _leave_out(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        if info.context == _FOR_DIGEST:
+        if info.context == FOR_DIGEST:
             for name, field in type(self).model_fields.items():
                 if NotDigested in field.metadata or (
                     Later in field.metadata

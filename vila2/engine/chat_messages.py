@@ -1,0 +1,94 @@
+"""Requests as the chat completions API has them, and its answers."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from vila2.data.chance import drawn
+from vila2.data.images import decode_image, image_extension, is_plain_image
+from vila2.engine.protocol import Answer, GenerationSettings, Request, Unanswered
+
+
+class WrongReply(Exception):
+    """A reply that is no chat completion; another try may give one."""
+
+
+def chat_body(
+    request: Request, settings: GenerationSettings, model: str, extra: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The body of a request.
+
+    Raises:
+        DataError: an image cannot be decoded.
+    """
+    content: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": _data_url(image, where=request.key)}}
+        for image in request.images
+    ]
+    content.append({"type": "text", "text": request.prompt})
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": "user", "content": content}],
+        "max_tokens": settings.max_new_tokens,
+        "temperature": settings.temperature,
+        "stream": False,
+    }
+    if settings.temperature > 0:
+        body |= {"top_p": settings.top_p, "seed": drawn(settings.seed, request.key, size=4) >> 1}
+    if settings.repetition_penalty != 1:
+        body["repetition_penalty"] = (
+            settings.repetition_penalty
+        )  # not in OpenAI's API, but in vLLM and SGLang
+    return body | dict(extra)
+
+
+def _data_url(image: bytes, *, where: str) -> str:
+    """An image as a data URL, so that the server sees what we see: upright, and without transparency."""
+    picture = decode_image(image, where=where)  # what is broken is found here, not by the server
+    if is_plain_image(image):
+        kind = image_extension(image).replace("jpg", "jpeg")
+    else:
+        file = io.BytesIO()
+        picture.save(file, "PNG")
+        kind, image = "png", file.getvalue()
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+
+
+def read_completion(content: bytes) -> Answer | Unanswered:
+    """The answer in a reply.
+
+    Raises:
+        WrongReply: it is no chat completion.
+    """
+    try:
+        reply = json.loads(content)
+        choice = reply["choices"][0]
+        text, finish = choice["message"].get("content"), choice.get("finish_reason")
+        tokens = (reply.get("usage") or {}).get("completion_tokens", 0)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise WrongReply(f"no chat completion: {_short(content)}") from error
+    if finish == "content_filter":
+        return Unanswered("the server withheld the answer (content_filter)")
+    if not isinstance(text, str) or not isinstance(tokens, int):
+        raise WrongReply(f"a chat completion without text: {_short(content)}")
+    return Answer(text.strip(), "length" if finish == "length" else "stop", tokens)
+
+
+def told(content: bytes) -> str:
+    """What the reply of an error says."""
+    try:
+        reply = json.loads(content)
+        error = reply.get("error", reply.get("detail", reply)) if isinstance(reply, dict) else reply
+        message = error.get("message", error) if isinstance(error, dict) else error
+        return " ".join(str(message).split())[:300]
+    except ValueError:
+        return _short(content)
+
+
+def _short(content: bytes) -> str:
+    text = " ".join(content.decode("utf-8", "replace").split())
+    return repr(text[:120]) if text else "it is empty"
