@@ -45,7 +45,7 @@ class ServersDown(EngineError):
     """No server has worked for as long as the settings allow."""
 
 
-class Stopped(Exception):
+class JobOver(Exception):
     """The job does not wait for answers any more."""
 
 
@@ -83,7 +83,7 @@ class Servers:
 
         Raises:
             ServersDown: none has worked for as long as the settings allow.
-            Stopped: the job is over.
+            JobOver: the job is over.
         """
         server = self._taken()
         try:
@@ -97,7 +97,7 @@ class Servers:
         with self._changed:
             while True:
                 if self._stopped:
-                    raise Stopped
+                    raise JobOver
                 now = time.monotonic()
                 self._check_patience(now)
                 free = [one for one in self.servers if one.in_flight < max(1, int(one.limit))]
@@ -163,11 +163,11 @@ class Servers:
         """Waits before a request is tried again.
 
         Raises:
-            Stopped: the job is over.
+            JobOver: the job is over.
         """
         with self._changed:
             if self._changed.wait_for(lambda: self._stopped, timeout=seconds):
-                raise Stopped
+                raise JobOver
 
     def _in_trouble(self, server: Server, told: str, now: float) -> None:
         server.told = told
