@@ -79,7 +79,8 @@ def test_a_command_takes_the_engine_of_the_run_and_another_by_name(run):
 
 def test_a_part_of_the_recipe_may_name_another_engine(parrot, recipe_file):
     recipe = load_recipe(recipe_file, overrides=["engine=parrot", "merge.engine=transformers"])
-    assert (recipe.engine, recipe.cycle.engine, recipe.merge.engine) == ("parrot", "parrot", "transformers")
+    chosen = [recipe.engine, recipe.cycle.engine, recipe.merge.engine]
+    assert [engine.name for engine in chosen] == ["parrot", "parrot", "transformers"]
 
 
 def test_an_engine_that_is_not_there_stops_a_run_before_it_begins(recipe_file, tmp_path):
