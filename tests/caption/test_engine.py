@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from vila2.caption.careful_asking import ask_or_empty
 
 from tests.caption.tiny_llava import picture
 from vila2.caption.asked_captions import annotate

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vila2.cli.options import AsJson, EngineName, Quiet, RunDataset, Verbose, quoted, results_alone
+from vila2.cli.options import (
+    AsJson,
+    EngineName,
+    EngineOptions,
+    Quiet,
+    RunDataset,
+    Verbose,
+    chosen_engine,
+    quoted,
+    results_alone,
+)
 from vila2.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -80,6 +90,7 @@ def annotate(
         ),
     ] = False,
     engine_name: EngineName = None,
+    engine_options: EngineOptions = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -110,7 +121,12 @@ def annotate(
     progress = live_progress(quiet=quiet)
     with results_alone():
         if isinstance(Host().described(plugin), Tool):
-            given = {"--specialist": specialist, "--engine": engine_name, "--seed": seed}
+            given = {
+                "--specialist": specialist,
+                "--engine": engine_name,
+                "--engine-option": engine_options,
+                "--seed": seed,
+            }
             _refuse(plugin, given | {"--reparse": reparse or None})
             used = ToolInUse.find(plugin, set_values(overrides or []))
             opened = images_for_tool(source, dataset, out, progress)
@@ -126,6 +142,7 @@ def annotate(
                 )
         else:
             opened, engine = images_for_specialist(source, dataset, out, specialist, progress)
+            chosen = chosen_engine(engine_name, engine_options, engine)
             folder = opened.folder / "layers" / (layer_name or plugin)
             of = specialist or specialist_folder(source, plugin)
             if reparse:
@@ -138,7 +155,7 @@ def annotate(
                     check_annotate(place, made, settings, seed=seed or 0)
                     annotate_dataset(
                         opened,
-                        open_engine(engine_name or engine, made.model, dtype=made.provenance["dtype"]),
+                        open_engine(chosen, made.model, dtype=made.provenance["dtype"]),
                         made,
                         folder=place,
                         layer=folder.name,

@@ -8,7 +8,7 @@ from vila2.data.shards import ShardDataset
 from vila2.errors import RunError
 from vila2.nearest import did_you_mean
 from vila2.progress import Progress
-from vila2.recipe.parts.values import DEFAULT_ENGINE
+from vila2.recipe.parts.engine import DEFAULT_SPEC, EngineSpec
 from vila2.run.finding import find_described, is_described
 from vila2.run.step_files import StepResult
 from vila2.specialist.origin import Origin, find_origin
@@ -40,8 +40,8 @@ def images_for_tool(source: Path, dataset: str | None, out: Path | None, progres
 
 def images_for_specialist(
     source: Path, dataset: str | None, out: Path | None, specialist: Path | None, progress: Progress
-) -> tuple[ShardDataset, str]:
-    """Opens the images that a trained specialist annotates, and names the engine that generates.
+) -> tuple[ShardDataset, EngineSpec]:
+    """Opens the images that a trained specialist annotates, and gives the engine that generates.
 
     Args:
         source: folder of the run that the specialist lies in, or any of :func:`images_for_tool` where
@@ -55,7 +55,7 @@ def images_for_specialist(
         RunError: there is no such run or dataset.
     """
     if specialist is not None and not (source / "steps").is_dir():
-        return images_for_tool(source, dataset, out, progress), DEFAULT_ENGINE
+        return images_for_tool(source, dataset, out, progress), DEFAULT_SPEC
     if out is not None:
         raise RunError(f"{source} is no folder of photos, so --out says nothing", hint="leave --out out")
     origin = find_origin(source)
