@@ -15,6 +15,7 @@ from vila2.cycle.improve import run_recipe
 from vila2.errors import EngineError
 from vila2.evaluate.score_step import ScoreSettings
 from vila2.recipe.file.recipe_file import load_recipe
+from vila2.recipe.parts.engine import EngineSpec
 from vila2.run.board import Board
 from vila2.specialist.annotate_step import AnnotateSettings
 from vila2.specialist.making_steps import AskSettings
@@ -91,5 +92,5 @@ def test_an_engine_that_is_not_there_stops_a_run_before_it_begins(recipe_file, t
 
 @pytest.mark.parametrize("settings", [ScoreSettings, AnnotateSettings, AskSettings])
 def test_the_engine_counts_in_a_steps_digest_only_where_it_is_another(settings):
-    assert "engine" not in settings.model_construct(engine="transformers").digested()
-    assert settings.model_construct(engine="parrot").digested()["engine"] == "parrot"
+    assert "engine" not in settings.model_construct(engine=EngineSpec(name="transformers")).digested()
+    assert settings.model_construct(engine=EngineSpec(name="parrot")).digested()["engine"] == "parrot"
