@@ -139,7 +139,7 @@ def test_every_image_is_asked_what_is_asked_besides_and_a_stopped_job_ends_the_s
 
 def test_what_has_a_fault_is_asked_for_again_and_never_trained_on(dataset, tmp_path) -> None:
     engine = Hesitant()
-    rows = {row.key: row for row in job(dataset, engine, tmp_path, attempts=ATTEMPTS).rows()}
+    rows = {row.key: row for row in job(dataset, engine, tmp_path, chooser=ATTEMPTS).rows()}
     assert (rows["0000"].status, rows["0000"].detail) == ("ok", "attempt 2")
     assert "Miscounted" not in rows["0000"].text
     assert (rows["0007"].status, rows["0007"].detail) == ("contradiction", "miscounted")
@@ -149,11 +149,11 @@ def test_what_has_a_fault_is_asked_for_again_and_never_trained_on(dataset, tmp_p
 
 
 def test_attempts_that_were_stopped_end_the_same(dataset, tmp_path) -> None:
-    job(dataset, Hesitant(), tmp_path / "whole", attempts=ATTEMPTS)
+    job(dataset, Hesitant(), tmp_path / "whole", chooser=ATTEMPTS)
     for stop_after in (2, 5, 9):
         with pytest.raises(KeyboardInterrupt):
-            job(dataset, Hesitant(stop_after), tmp_path / "stopped", attempts=ATTEMPTS)
-    job(dataset, Hesitant(), tmp_path / "stopped", attempts=ATTEMPTS)
+            job(dataset, Hesitant(stop_after), tmp_path / "stopped", chooser=ATTEMPTS)
+    job(dataset, Hesitant(), tmp_path / "stopped", chooser=ATTEMPTS)
     assert content(tmp_path / "stopped") == content(tmp_path / "whole")
 
 

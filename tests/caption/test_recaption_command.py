@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from tests.caption.scripted import lines
 from tests.caption.tiny_llava import picture
 from vila2.cli.main import app
+from vila2.data.layers import Layer
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.data.shards import write_dataset
 
@@ -191,3 +192,20 @@ def test_a_layer_of_a_dataset_and_its_redo(place, tiny_folder) -> None:
     result = CliRunner().invoke(app, [*words, "--redo", "truncated"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["redone"] >= 1
+
+
+def test_photos_and_layers_are_chosen_among_samples_and_the_summary_says_how(place, tiny_folder) -> None:
+    chosen = ("--choose", "agreement", "--samples", 3)
+    told = recaption(tiny_folder, "my photos", *chosen).output
+    assert "chosen     the first sample for" in told and "images; mean agreement" in told
+    assert "choose.by" in recaption(tiny_folder, "my photos", code=2).output
+    recaption(tiny_folder, "my photos", "--redo", "truncated,repetition,empty")
+    assert (
+        "add --choose agreement"
+        in recaption(tiny_folder, "my photos", "-o", "x", "--samples", 3, code=2).output
+    )
+    samples = [Sample(str(n), (picture(n),), (user(ImagePart()), assistant("A."))) for n in range(COUNT)]
+    write_dataset(place / "data", samples, name="data")
+    recaption(tiny_folder, "data", "--layer", "a", *chosen)
+    info = Layer.open(Path("data/layers/a")).info
+    assert info["choose"] == {"by": "agreement", "samples": 3, "temperature": 0.7}

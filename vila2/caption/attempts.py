@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from vila2.caption.asked_captions import annotate
 from vila2.data.annotations import Annotation
@@ -23,6 +24,17 @@ class Attempts:
     count: int
     temperature: float
     fault: Callable[[str], str]
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """What determines the choice; JSON-able."""
+        return {"attempts": {"count": self.count, "temperature": self.temperature}}
+
+    def annotate(
+        self, engine: Engine, requests: Sequence[Request], settings: GenerationSettings
+    ) -> list[list[Annotation]]:
+        """The kept attempt of each request; see :class:`vila2.caption.chooser.Chooser`."""
+        return [[row] for row in annotate_in_attempts(engine, requests, settings, self)]
 
 
 def annotate_in_attempts(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vila2.caption.asked_captions import annotate
 from vila2.caption.caption_job import describe_job
+from vila2.caption.chooser import Chooser, annotate_by, job_of
 from vila2.caption.prompts import choose_prompt
 from vila2.data.annotations import Annotation, Status
 from vila2.data.atomic import write_json_atomic
@@ -37,6 +37,7 @@ def redo_layer(
     seed: int,
     batch_size: int,
     select: Callable[[str], bool] | None = None,
+    chooser: Chooser | None = None,
     progress: Progress | None = None,
 ) -> tuple[Layer, int]:
     """Asks again for the annotations with some marks; the others stay as they are.
@@ -63,7 +64,7 @@ def redo_layer(
         RunError: another process writes this layer.
     """
     layer = open_for_redo(dataset, folder)
-    job = {"statuses": sorted(statuses), **describe_job(engine, prompts, settings, seed)}
+    job = {"statuses": sorted(statuses), **describe_job(engine, prompts, settings, seed), **job_of(chooser)}
     with only_writer(folder):
         work = _Redo(dataset, layer)
         layer, settled = work.end_earlier(job)
@@ -82,7 +83,8 @@ def redo_layer(
                         Request(one.key, one.images, choose_prompt(prompts, one.key, seed).text)
                         for one in samples
                     ]
-                    journal.append([row.to_json() for row in annotate(engine, requests, settings)])
+                    answers = annotate_by(chooser, engine, requests, settings)
+                    journal.append([row.to_json() for row, *_ in answers])
                     task.advance(len(batch))
         return work.settle(job)
 

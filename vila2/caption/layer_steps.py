@@ -7,14 +7,16 @@ from typing import Annotated, Any
 
 from vila2.caption.attempts import Attempts
 from vila2.caption.borrowed import shuffle_layer, text_layer as write_text_layer
+from vila2.caption.chooser import Chooser
 from vila2.caption.recaption import recaption as write_captions
+from vila2.caption.several_samples import Samples, count_choices
 from vila2.claims.self_consistency import contradiction
 from vila2.data.layers import Layer
 from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import GenerationSettings
 from vila2.progress import Progress
-from vila2.recipe.parts.cycle import CycleSpec, part_of
+from vila2.recipe.parts.cycle import SAMPLES, Choose, CycleSpec, part_of
 from vila2.recipe.parts.engine import EngineSpec
 from vila2.recipe.parts.model import Dtype
 from vila2.recipe.parts.values import Later, Part
@@ -32,15 +34,26 @@ class RecaptionSettings(Part):
     repetition_penalty: float
     attempts: int
     attempt_temperature: float
+    choose: Annotated[Choose, Later] = "attempts"
+    samples: Annotated[int, Later] = SAMPLES
+    keep_all: Annotated[bool, Later] = False
     batch_size: int
     engine: EngineSpec
     seed: int
     dtype: Dtype
 
     @classmethod
-    def of(cls, cycle: CycleSpec, *, layer: str, seed: int, dtype: Dtype) -> RecaptionSettings:
-        """The settings of the layer that a round writes."""
+    def of(
+        cls, cycle: CycleSpec, *, layer: str, seed: int, dtype: Dtype, samples: int | None = None
+    ) -> RecaptionSettings:
+        """The settings of the layer that a round writes; with ``samples``, all of so many are kept."""
         shared = {name: value for name, value in cycle if name in cls.model_fields}
+        if cycle.choose == "attempts":
+            shared.pop("samples")  # it decides nothing
+        elif cycle.choose == "verified":
+            shared["choose"] = "agreement"  # before there is a specialist
+        if samples is not None:
+            shared |= {"attempts": 1, "choose": "agreement", "samples": samples, "keep_all": True}
         return cls(layer=layer, seed=seed, dtype=dtype, **shared)
 
 
@@ -58,9 +71,6 @@ def recaption(
     """
     from vila2.engine.registry import open_engine
 
-    attempts = None
-    if settings.attempts > 1:
-        attempts = Attempts(settings.attempts, settings.attempt_temperature, contradiction)
     part, dataset = part_of(settings.share), ShardDataset.open(inputs["data"])
     layer = write_captions(
         dataset,
@@ -77,10 +87,18 @@ def recaption(
         seed=settings.seed,
         batch_size=settings.batch_size,
         select=lambda key: select_range(key, *part, settings.seed),
-        attempts=attempts,
+        chooser=_chooser(settings),
         progress=progress,
     )
     return _results(layer)
+
+
+def _chooser(settings: RecaptionSettings) -> Chooser | None:
+    if settings.choose == "agreement":
+        return Samples(settings.samples, settings.attempt_temperature, settings.keep_all)
+    if settings.attempts > 1:
+        return Attempts(settings.attempts, settings.attempt_temperature, contradiction)
+    return None
 
 
 class ShuffleSettings(Part):
@@ -135,4 +153,7 @@ def text_layer(
 
 def _results(layer: Layer) -> dict[str, Any]:
     bare = {name: layer.info[name] for name in ("without_image",) if name in layer.info}
-    return {"captions": layer.count, "status": dict(layer.statuses), **bare}
+    results: dict[str, Any] = {"captions": layer.count, "status": dict(layer.statuses), **bare}
+    if "choose" in layer.info and (choices := count_choices(layer.rows())):
+        results["choices"] = choices.to_json()
+    return results

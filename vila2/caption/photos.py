@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from vila2.caption.asked_captions import annotate_batches
 from vila2.caption.caption_job import describe_job
+from vila2.caption.chooser import NO_CHOOSER, Chooser, annotate_by, job_of
 from vila2.caption.photo_files import Photo, PhotoList, find_photos, readable
 from vila2.caption.photo_output import PhotoOutput, Row, as_json, row_of
 from vila2.caption.photo_redo import PhotoRedo
 from vila2.caption.prompts import Prompt, choose_prompt
+from vila2.caption.several_samples import ChoiceCounts, count_choices
 from vila2.data.annotations import Annotation, Status, summarize
 from vila2.data.files import read_file
 from vila2.data.job_files import only_writer
@@ -44,6 +46,7 @@ class PhotoSummary:
         other_files: number of files in the folder that are no images by their extension.
         left: number of readable photos without a caption: those beyond a limit, or untouched by a redo.
         repeated: number of links and lines of a list that lead to photos found before.
+        choices: what was chosen among several samples; None where there was one.
     """
 
     out: Path | None
@@ -59,6 +62,7 @@ class PhotoSummary:
     other_files: int
     left: int
     repeated: int
+    choices: ChoiceCounts | None = None
 
 
 def recaption_photos(
@@ -73,6 +77,7 @@ def recaption_photos(
     limit: int | None = None,
     restart: bool = False,
     redo: Collection[Status] = (),
+    chooser: Chooser | None = None,
     progress: Progress | None = None,
 ) -> PhotoSummary:
     """Describes photos, one JSON line each; :func:`~vila2.caption.photo_output.row_of` names its keys.
@@ -93,6 +98,7 @@ def recaption_photos(
         limit: number of photos to take, from the first on; those that have a caption count.
         restart: whether to delete what an earlier job wrote.
         redo: marks of the captions to replace; all others stay, and nothing else is described.
+        chooser: chooser of one among several captions; by default a photo gets one.
         progress: display of the photos.
 
     Raises:
@@ -103,18 +109,19 @@ def recaption_photos(
     """
     listed = photos if isinstance(photos, PhotoList) else find_photos([photos])
     chosen = listed.photos[:limit]
-    output, work = PhotoOutput(out), _Work(engine, prompts, settings, seed)
+    output, work = PhotoOutput(out), _Work(engine, prompts, settings, seed, chooser)
     output.check_replaceable(restart=restart)
     if redo:
         output.check_begun()
     out.parent.mkdir(parents=True, exist_ok=True)
     out.touch()
-    job, board = describe_job(engine, prompts, settings, seed), progress or Board()
+    job, board = describe_job(engine, prompts, settings, seed) | job_of(chooser), progress or Board()
     with only_writer(out) as lock:
         if restart:
             output.clear()
         again = PhotoRedo(output, redo, job)
         if not redo:
+            output.check({**NO_CHOOSER, **job})
             output.claim(job, listed.sources)
         again.adopt_other(lock)
         rows = output.rows()
@@ -150,6 +157,7 @@ def stream_captions(
     seed: int,
     batch_size: int,
     limit: int | None = None,
+    chooser: Chooser | None = None,
     tell: Callable[[str], None] = lambda line: None,
     progress: Progress | None = None,
 ) -> PhotoSummary:
@@ -161,7 +169,7 @@ def stream_captions(
 
     The other arguments are those of :func:`recaption_photos`.
     """
-    chosen, work = photos.photos[:limit], _Work(engine, prompts, settings, seed)
+    chosen, work = photos.photos[:limit], _Work(engine, prompts, settings, seed, chooser)
     annotations: list[Annotation] = []
     unread_count = len(photos.unread)
     for key, reason in photos.unread:
@@ -190,6 +198,7 @@ def stream_captions(
         other_files=photos.other_files,
         left=len(photos.photos) - len(chosen),
         repeated=photos.repeated,
+        choices=count_choices(annotations),
     )
 
 
@@ -220,6 +229,7 @@ class _Work:
     prompts: Sequence[str]
     settings: GenerationSettings
     seed: int
+    chooser: Chooser | None
 
     def batches(
         self, photos: Sequence[Photo], size: int, out: Path | None, task: Task
@@ -229,9 +239,17 @@ class _Work:
         A batch counts once its results are used.
         """
         cut = (self._read(photos[start : start + size]) for start in range(0, len(photos), size))
-        for batch, rows in annotate_batches(self.engine, cut, lambda read: read.requests, self.settings):
+        for batch, rows in self._annotated(cut):
             yield self._lines(batch, rows, out)
             task.advance(len(batch.photos))
+
+    def _annotated(self, cut: Iterator[_ReadPhotos]) -> Iterator[tuple[_ReadPhotos, Sequence[Annotation]]]:
+        if self.chooser is None:
+            yield from annotate_batches(self.engine, cut, lambda read: read.requests, self.settings)
+            return
+        for batch in cut:
+            answers = annotate_by(self.chooser, self.engine, batch.requests, self.settings)
+            yield batch, [row for row, *_ in answers]
 
     def _read(self, photos: Sequence[Photo]) -> _ReadPhotos:
         requests: list[Request] = []
@@ -285,4 +303,5 @@ def _summarize(output: PhotoOutput, listed: PhotoList, new: int, redone: int) ->
         other_files=listed.other_files,
         left=sum(photo.key not in settled for photo in listed.photos),
         repeated=listed.repeated,
+        choices=count_choices(output.annotations()),
     )

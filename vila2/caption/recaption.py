@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vila2.caption.asked_captions import annotate
-from vila2.caption.attempts import Attempts, annotate_in_attempts
 from vila2.caption.batched_layer import OTHER_SETTINGS, write_batched_layer
 from vila2.caption.caption_job import describe_job
+from vila2.caption.chooser import NO_CHOOSER, Chooser, annotate_by, job_of
 from vila2.caption.prompts import choose_prompt
 from vila2.data.annotations import Annotation
 from vila2.data.job_files import check_earlier_job, check_same_job
@@ -38,7 +37,7 @@ def recaption(
     batch_size: int,
     select: Callable[[str], bool] | None = None,
     read: Reader | None = None,
-    attempts: Attempts | None = None,
+    chooser: Chooser | None = None,
     also: Sequence[str] = (),
     about: Mapping[str, Any] | None = None,
     noted: Mapping[str, Any] | None = None,
@@ -61,7 +60,7 @@ def recaption(
         select: predicate for the keys to describe; all of them by default.
         read: reader that adds turns and claims to every answer; by default an answer is its text.
         also: further prompts for every image, an annotation each.
-        attempts: attempts where an answer has a fault; by default the first answer stays.
+        chooser: chooser among several answers; by default an image gets one.
         about: what else determines the layer (JSON-able), such as the plugin that reads the answers.
         noted: further facts for the layer's info, which do not determine it.
         progress: display of the images.
@@ -76,10 +75,11 @@ def recaption(
         EngineError: the engine cannot do what is asked.
         RunError: another process writes this layer.
     """
-    job = describe_job(engine, prompts, settings, seed) | _more_of_the_job(also, attempts)
+    check_layer(Path(folder), {**NO_CHOOSER, **job_of(chooser)})
+    job = describe_job(engine, prompts, settings, seed) | _more_of_the_job(also, chooser)
     return write_batched_layer(
         dataset,
-        _Describer(engine, tuple(prompts), tuple(also), settings, seed, read, attempts),
+        _Describer(engine, tuple(prompts), tuple(also), settings, seed, read, chooser),
         folder=folder,
         layer=layer,
         job=job | dict(about or {}),
@@ -90,12 +90,9 @@ def recaption(
     )
 
 
-def _more_of_the_job(also: Sequence[str], attempts: Attempts | None) -> dict[str, Any]:
+def _more_of_the_job(also: Sequence[str], chooser: Chooser | None) -> dict[str, Any]:
     """What else determines captions; it is empty by default, so that jobs of earlier versions still match."""
-    more: dict[str, Any] = {"also": list(also)} if also else {}
-    if attempts:
-        more["attempts"] = {"count": attempts.count, "temperature": attempts.temperature}
-    return more
+    return ({"also": list(also)} if also else {}) | job_of(chooser)
 
 
 def check_layer(folder: Path, known: Mapping[str, Any]) -> None:
@@ -119,20 +116,16 @@ class _Describer:
     settings: GenerationSettings
     seed: int
     read: Reader | None
-    attempts: Attempts | None
+    chooser: Chooser | None
 
     def __call__(self, samples: Sequence[Sample]) -> list[list[Annotation]]:
         described: list[list[Annotation]] = [[] for _ in samples]
         for prompt in (None, *self.also):
-            answers = self._answers([self._request(sample, prompt) for sample in samples])
-            for sample, row, own in zip(samples, answers, described, strict=True):
-                own.append(self.read(sample, row) if self.read else row)
+            requests = [self._request(sample, prompt) for sample in samples]
+            answers = annotate_by(self.chooser, self.engine, requests, self.settings)
+            for sample, rows, own in zip(samples, answers, described, strict=True):
+                own += [self.read(sample, row) if self.read else row for row in rows]
         return described
-
-    def _answers(self, requests: Sequence[Request]) -> list[Annotation]:
-        if self.attempts:
-            return annotate_in_attempts(self.engine, requests, self.settings, self.attempts)
-        return annotate(self.engine, requests, self.settings)
 
     def _request(self, sample: Sample, prompt: str | None) -> Request:
         """A request about an image, with the prompt given or one of the prompts of the job."""

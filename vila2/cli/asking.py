@@ -9,7 +9,9 @@ from typing import Any
 import typer
 
 from vila2.caption.caption_job import describe_settings
+from vila2.caption.chooser import NO_CHOOSER, Chooser, job_of
 from vila2.caption.prompts import DEFAULT_PROMPTS
+from vila2.caption.several_samples import Samples
 from vila2.data.annotations import STATUSES, Status
 from vila2.engine.protocol import GenerationSettings
 from vila2.errors import RecipeError
@@ -27,6 +29,7 @@ class Asking:
         batch_size: number of images to caption at a time.
         limit: number of images at most; None: all.
         redo: marks of the captions to ask again for.
+        chooser: chooser of one among several captions; None: an image gets one.
         unchanged: note for the reader if a redo asks exactly as before.
     """
 
@@ -37,6 +40,7 @@ class Asking:
     batch_size: int
     limit: int | None
     redo: tuple[Status, ...]
+    chooser: Chooser | None = None
     unchanged: str = ""
 
     @classmethod
@@ -49,7 +53,7 @@ class Asking:
         """
         prompts, settings, seed = _settings(given, {})
         describe_settings(prompts, settings, seed)  # raises for an unknown prompt
-        return cls(given, prompts, settings, seed, batch_size, limit, _marks(redo))
+        return cls(given, prompts, settings, seed, batch_size, limit, _marks(redo), _chooser(given, {}))
 
     def as_before(self, earlier: Mapping[str, Any]) -> Asking:
         """The same, with the options that are not given taken from an earlier job."""
@@ -59,7 +63,16 @@ class Asking:
             "this asks as before, so the answers are as before unless the model is another; "
             "give other settings"
         )
-        return replace(self, prompts=prompts, settings=settings, seed=seed, unchanged=told if same else "")
+        chooser = _chooser(self.given, earlier)
+        same = same and job_of(chooser).get("choose") == earlier.get("choose")
+        return replace(
+            self,
+            prompts=prompts,
+            settings=settings,
+            seed=seed,
+            chooser=chooser,
+            unchanged=told if same else "",
+        )
 
     def tell(self) -> None:
         """Prints the note, if any, before a model is loaded."""
@@ -69,7 +82,28 @@ class Asking:
     @property
     def known(self) -> dict[str, Any]:
         """The settings to compare with those of an earlier job, before a model is loaded."""
-        return describe_settings(self.prompts, self.settings, self.seed)
+        asked = describe_settings(self.prompts, self.settings, self.seed)
+        return {**asked, **NO_CHOOSER, **job_of(self.chooser)}
+
+
+def _chooser(given: Mapping[str, Any], earlier: Mapping[str, Any]) -> Chooser | None:
+    before = earlier.get("choose") or {"by": "first", "samples": 9, "temperature": 0.7}
+    by = given.get("choose", before["by"])
+    if by not in ("first", "agreement"):
+        raise RecipeError(f"--choose {by}: there is no such way to choose", hint="first or agreement")
+    if by == "first":
+        if lone := [name for name in ("samples", "sample_temperature") if name in given]:
+            raise RecipeError(
+                f"--{lone[0].replace('_', '-')} is for choosing among several captions",
+                hint="add --choose agreement",
+            )
+        return None
+    temperature = given.get("sample_temperature", before["temperature"])
+    if not temperature > 0:
+        raise RecipeError(
+            f"--sample-temperature {temperature}: all samples would be one", hint="above 0: 0.7"
+        )
+    return Samples(given.get("samples", before["samples"]), temperature)
 
 
 def _marks(text: str | None) -> tuple[Status, ...]:

@@ -86,6 +86,22 @@ def recaption(
         float,
         typer.Option("--repetition-penalty", help="Penalty on tokens that were used before; 1 is none."),
     ] = 1.0,
+    choose: Annotated[
+        str,
+        typer.Option(
+            "--choose",
+            metavar="[first|agreement]",
+            help="first: an image gets one caption. agreement: of several samples, those that contradict "
+            "themselves apart, the one that the others agree with most is kept.",
+        ),
+    ] = "first",
+    samples: Annotated[
+        int, typer.Option("--samples", min=2, help="Number of samples of each caption, with --choose.")
+    ] = 9,
+    sample_temperature: Annotated[
+        float,
+        typer.Option("--sample-temperature", help="Temperature of the samples after the first; above 0."),
+    ] = 0.7,
     seed: Annotated[int, typer.Option("--seed", help="Seed for the choice of prompts and for sampling.")] = 0,
     device: Device = None,
     dtype: Dtype = None,
@@ -134,7 +150,17 @@ def recaption(
 
     asked = {
         name: context.params[name]
-        for name in ("prompt", "max_new_tokens", "temperature", "top_p", "repetition_penalty", "seed")
+        for name in (
+            "prompt",
+            "max_new_tokens",
+            "temperature",
+            "top_p",
+            "repetition_penalty",
+            "choose",
+            "samples",
+            "sample_temperature",
+            "seed",
+        )
         if context.get_parameter_source(name).name != "DEFAULT"  # type: ignore[union-attr]
     }
     asking = Asking.of(asked, batch_size, limit, redo)

@@ -12,7 +12,7 @@ import typer
 
 from vila2.cli.asking import Asking
 from vila2.cli.options import quoted
-from vila2.cli.recaption_summary import Summary, photo_summary
+from vila2.cli.recaption_summary import Summary, chosen_summary, photo_summary
 from vila2.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class PhotoFileJob:
             limit=self.asking.limit,
             restart=self.restart,
             redo=self.asking.redo,
+            chooser=self.asking.chooser,
             progress=progress,
         )
         return photo_summary(summary, str(self.out))
@@ -133,6 +134,7 @@ class PhotoStreamJob:
             seed=self.asking.seed,
             batch_size=self.asking.batch_size,
             limit=self.asking.limit,
+            chooser=self.asking.chooser,
             tell=lambda line: typer.echo(f"rejected: {line}", err=True),
             progress=progress,
         )
@@ -194,6 +196,7 @@ class LayerJob:
     def do(self, engine: Engine, progress: Progress, stdout: TextIO) -> Summary:
         from vila2.caption.layer_redo import redo_layer
         from vila2.caption.recaption import recaption as recaption_dataset
+        from vila2.caption.several_samples import count_choices
 
         asked: dict[str, Any] = {
             "folder": self.folder,
@@ -202,6 +205,7 @@ class LayerJob:
             "seed": self.asking.seed,
             "batch_size": self.asking.batch_size,
             "select": self._select(),
+            "chooser": self.asking.chooser,
             "progress": progress,
         }
         redone, new = 0, 0
@@ -222,6 +226,7 @@ class LayerJob:
             "statuses": found.statuses,
             "words_mean": round(found.words_mean, 2),
             "words_sd": round(found.words_sd, 2),
+            **chosen_summary(count_choices(layer.rows())),
         }
 
     def when_stopped(self) -> str:

@@ -9,6 +9,7 @@ from vila2.cli.options import quoted
 
 if TYPE_CHECKING:
     from vila2.caption.photos import PhotoSummary
+    from vila2.caption.several_samples import ChoiceCounts
     from vila2.cli.asking import Asking
 
 
@@ -29,6 +30,7 @@ class Summary(TypedDict, total=False):
         rejected_file: file that names them; None: they were named on the terminal.
         other_files: number of files that are no images.
         repeated: number of links or lines that lead to an image again.
+        choices: what was chosen, where captions were chosen among several samples.
         seconds: time of the job.
         model: name of the model.
         next: command that is the next step, or an empty text.
@@ -49,6 +51,7 @@ class Summary(TypedDict, total=False):
     rejected_file: str | None
     other_files: int
     repeated: int
+    choices: Mapping[str, int | float]
     seconds: float
     model: str
     next: str
@@ -70,7 +73,13 @@ def photo_summary(summary: PhotoSummary, written: str) -> Summary:
         "rejected_file": str(summary.rejected_file) if summary.rejected_file else None,
         "other_files": summary.other_files,
         "repeated": summary.repeated,
+        **chosen_summary(summary.choices),
     }
+
+
+def chosen_summary(choices: ChoiceCounts | None) -> Summary:
+    """Returns what a summary says of choices among samples: nothing where there were none."""
+    return {"choices": choices.to_json()} if choices else {}
 
 
 def summary_text(summary: Summary, asking: Asking, *, is_stream: bool) -> str:
@@ -89,6 +98,12 @@ def summary_text(summary: Summary, asking: Asking, *, is_stream: bool) -> str:
         f"words      {summary['words_mean']:.1f} ± {summary['words_sd']:.1f} per usable caption",
         f"rate       {rate:.2f} images/s ({new} in {summary['seconds']:.1f} s)",
     ]
+    if choices := summary.get("choices"):
+        by_words = f"; {choices['by_words']} compared word by word" if choices["by_words"] else ""
+        lines.append(
+            f"chosen     the first sample for {choices['first']} of {choices['images']} images; "
+            f"mean agreement {choices['agreement']:.2f}{by_words}"
+        )
     if asking.redo:
         lines.append(f"redone     {summary['redone']} captions that were {' or '.join(asking.redo)}")
     if summary.get("rejected"):

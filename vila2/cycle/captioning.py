@@ -53,6 +53,30 @@ def recaption(cycle: Cycle, writer: TrainedGeneralist) -> str:
     return cycle.keep_layer(shuffled, _shuffled(cycle, captions, shuffled), f"{name}, about other images")
 
 
+def samples_by(
+    cycle: Cycle, writer: TrainedGeneralist, count: int, share: float | tuple[float, float], step: str
+) -> StepResult:
+    """All samples of the captions that a model writes about a share of the images, best first.
+
+    Args:
+        cycle: recipe under way.
+        writer: model that describes the images.
+        count: number of samples of each caption.
+        share: share of the images, as in ``cycle.share``.
+        step: name of the step and of its layer.
+    """
+    recipe = cycle.recipe
+    asked = recipe.cycle.model_copy(update={"share": share})
+    return cycle.run.step(
+        step,
+        recaption_step,
+        settings=RecaptionSettings.of(
+            asked, layer=step, seed=recipe.seed, dtype=recipe.model.dtype, samples=count
+        ),
+        inputs={"model": checkpoint(writer.model), "data": cycle.images},
+    )
+
+
 def _captions_by(cycle: Cycle, layer: str, writer: TrainedGeneralist) -> StepResult:
     """Captions that the writer, or the recipe's captioner, writes."""
     recipe, captioner = cycle.recipe, cycle.recipe.cycle.captioner

@@ -3,6 +3,7 @@
 improve      history = self_augment(cycle)                        # rounds.py: VILA_0, VILA_1, ... and the
 best
              final   = specialist_augment(cycle, history.best)    # specialist_augmentation.py: VILA²
+             preferred = prefer(cycle, final)                     # preferences.py: its own better captions
 do_controls  improve(changed recipe), ...                         # controls/: what else could explain the
 gain run_recipe   check, improve, do_controls, report
 """
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 from vila2.cycle.controls.catalog import find_controls
 from vila2.cycle.keeping import keep_models
+from vila2.cycle.preferences import prefer
 from vila2.cycle.rounds import History, self_augment
 from vila2.cycle.specialist_augmentation import specialist_augment
 from vila2.cycle.training import Cycle, TrainedGeneralist
@@ -101,6 +103,8 @@ def improve(
         after_rounds()
     if recipe.specialists:
         history = replace(history, final=specialist_augment(cycle, history.best))
+    if recipe.cycle.preference is not None:
+        history = replace(history, preferred=prefer(cycle, history.outcome, recipe.cycle.preference))
     return cycle, history
 
 

@@ -33,22 +33,24 @@ class History:
         gains: gain of every round over the one before it; empty where the recipe does not say when to stop.
         best: model of the best round; what comes after the rounds starts from it.
         final: model trained with the specialists' layers, where the recipe has specialists.
+        preferred: model trained further on preferences, where the recipe asks for it.
     """
 
     models: tuple[TrainedGeneralist, ...]
     gains: tuple[Gain, ...]
     best: TrainedGeneralist
     final: TrainedGeneralist | None = None
+    preferred: TrainedGeneralist | None = None
 
     @property
     def outcome(self) -> TrainedGeneralist:
         """The model that the run is done for."""
-        return self.final or self.best
+        return self.preferred or self.final or self.best
 
     @property
     def all_models(self) -> tuple[TrainedGeneralist, ...]:
-        """The rounds' models and, where there is one, the final model."""
-        return (*self.models, *([self.final] if self.final else []))
+        """The rounds' models and, where there are such, the specialists' and the preferred model."""
+        return (*self.models, *(one for one in (self.final, self.preferred) if one))
 
 
 def self_augment(cycle: Cycle) -> History:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from vila2.cycle.captioning import samples_by
 from vila2.cycle.run_specialists import (
     RunSpecialist,
     annotate,
@@ -22,6 +23,7 @@ from vila2.cycle.run_specialists import (
 from vila2.cycle.training import Cycle, Lesson, TrainedGeneralist
 from vila2.data.views import View
 from vila2.errors import RunError
+from vila2.merge.choosing_steps import PickSettings, pick
 from vila2.merge.merge_step import MergeSettings, merge as merge_step
 from vila2.recipe.parts.cycle import MERGED
 from vila2.recipe.parts.data import MixtureEntry
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 #: The model at the end of the paper's Figure 1 (b).
 NAME = "VILA²"
+#: The layer of captions that the specialists chose among samples.
+VERIFIED = "verified"
 
 
 def specialist_augment(cycle: Cycle, best: TrainedGeneralist) -> TrainedGeneralist:
@@ -115,6 +119,8 @@ def merge(cycle: Cycle, best: TrainedGeneralist, layers: Sequence[str]) -> str:
     """
     recipe, spec = cycle.recipe, cycle.recipe.merge
     base = spec.base or (None if spec.arm == "append" else best.layer)
+    if recipe.cycle.choose == "verified":
+        base = verified(cycle, best, layers)
     names = [*([base] if base else []), *layers]
     inputs: dict[str, StepResult | str] = {"data": cycle.images}
     inputs |= {f"layer.{name}": cycle.layer(recipe.recaptioned, name) for name in names}
@@ -135,6 +141,32 @@ def merge(cycle: Cycle, best: TrainedGeneralist, layers: Sequence[str]) -> str:
         inputs=inputs,
     )
     return cycle.keep_layer(MERGED, layer, f"{writer}, of {', '.join(['original', *names])}")
+
+
+def verified(cycle: Cycle, best: TrainedGeneralist, layers: Sequence[str]) -> str:
+    """Lets the best round's model describe the images again, and keeps what the specialists refute least.
+
+    Args:
+        cycle: recipe under way.
+        best: model of the best round.
+        layers: names of the specialists' layers.
+
+    Returns:
+        Name of the layer of captions.
+    """
+    recipe = cycle.recipe
+    inputs: dict[str, StepResult | str] = {
+        "data": cycle.images,
+        "samples": samples_by(cycle, best, recipe.cycle.samples, recipe.cycle.share, "samples-verified"),
+    }
+    inputs |= {f"layer.{name}": cycle.layer(recipe.recaptioned, name) for name in layers}
+    step = cycle.run.step(
+        VERIFIED,
+        pick,
+        settings=PickSettings(layer=VERIFIED, layers=tuple(layers), by="both", absence=recipe.merge.absence),
+        inputs=inputs,
+    )
+    return cycle.keep_layer(VERIFIED, step, f"{best.name}, chosen by {', '.join(layers)}")
 
 
 def _check_layers(cycle: Cycle) -> None:

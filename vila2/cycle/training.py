@@ -169,7 +169,7 @@ class Cycle:
         for name in self.recipe.stages:
             changed = changed or self._changes(lesson, name)
             stage = self._with_entries(name, lesson)
-            inputs: dict[str, StepResult | Path] = {**self._inputs_of(stage)}
+            inputs: dict[str, StepResult | Path] = {**self.inputs_of(stage)}
             equal_compute = None
             if name in lesson.beside and lesson.in_place_of:
                 equal_compute, measured = self._equal_compute(name, lesson, lesson.in_place_of)
@@ -275,7 +275,7 @@ class Cycle:
             images=self.recipe.recaptioned if lesson.asked else "",
             asked=tuple(lesson.asked),
         )
-        inputs: dict[str, StepResult | Path] = {**self._inputs_of(less), **self._inputs_of(more)}
+        inputs: dict[str, StepResult | Path] = {**self.inputs_of(less), **self.inputs_of(more)}
         for training in lesson.also:
             inputs |= training.inputs
         for layer in lesson.asked:
@@ -283,8 +283,8 @@ class Cycle:
             inputs |= {f"data.{images}": self.images, f"layer.{images}.{layer}": self.layer(images, layer)}
         return setting, inputs
 
-    def _inputs_of(self, stage: StageSpec) -> dict[str, StepResult]:
-        """The datasets and layers that a stage reads, by name of the input."""
+    def inputs_of(self, stage: StageSpec) -> dict[str, StepResult]:
+        """Returns the datasets and layers that a stage reads, by name of the input."""
         inputs = {f"data.{entry.dataset}": self.data[entry.dataset] for entry in stage.mixture}
         for entry in stage.mixture:
             used = [layer for layer in View.parse(entry.view).layers if layer != "original"]

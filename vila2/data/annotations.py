@@ -18,7 +18,7 @@ from vila2.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Status = Literal["ok", "empty", "refusal", "truncated", "repetition", "contradiction", "error"]
+Status = Literal["ok", "empty", "refusal", "truncated", "repetition", "contradiction", "rejected", "error"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 _PLAIN = ("key", "prompt", "text", "status", "detail", "tokens")
 _NESTED = ("turns", "claims")

@@ -182,6 +182,10 @@ class Mixture:
         part, place = self._place(number)
         return f"{part.dataset.name} through {part.view}", part.key(place)
 
+    def view_of(self, number: int) -> View:
+        """Gives the view through which a sample is seen, without reading the sample."""
+        return self._place(number)[0].view
+
     def was_checked(self, number: int) -> bool:
         """Whether a sample's images were decoded when its dataset was written; False for foreign tars."""
         return self._place(number)[0].dataset.own

@@ -8,6 +8,7 @@ on a beach", the views make::
     concat(original,self-1)      [image] -> Our trip -> A dog on a beach
     dialogue(original,self-1)    [image] -> Our trip, PROMPT -> A dog on a beach
     tree(original,self-1)        the same; with several layers, no exchange sees another's
+    pairs(pairs-1)               [image] PROMPT -> the better caption, and -> the worse one, in two branches
 
 An arrow separates the user's turn from the assistant's.
 """
@@ -24,8 +25,10 @@ from vila2.data.sample import ImagePart, Part, Sample, TextPart, Turn, assistant
 from vila2.data.tar_sample import has_text
 from vila2.errors import DataError
 
-ViewKind = Literal["only", "concat", "dialogue", "tree"]
+ViewKind = Literal["only", "concat", "dialogue", "tree", "pairs"]
 KINDS: tuple[ViewKind, ...] = get_args(ViewKind)
+#: The ``source`` of the two answers of a pair.
+CHOSEN, REJECTED = "chosen", "rejected"
 _FORM = re.compile(r"\s*([\w-]+)\s*\(([^()]*)\)\s*")
 _LAYER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
@@ -39,6 +42,7 @@ class View:
     - ``dialogue(original,L,...)``: the original conversation, then every exchange of the layers, in order.
     - ``tree(original,L,...)``: the same, but each exchange sees only the images and the original
       conversation.
+    - ``pairs(L)``: the better and the worse of two answers to one question, for the objective ``preference``.
 
     Attributes:
         kind: kind of the view.
@@ -65,6 +69,8 @@ class View:
             raise DataError(f"view {self} names a layer twice", hint="name each layer once")
         if self.kind == "only" and len(self.layers) != 1:
             raise DataError(f"view {self} needs exactly one layer", hint="only(original), only(self-1)")
+        if self.kind == "pairs" and (len(self.layers) != 1 or "original" in self.layers):
+            raise DataError(f"view {self} needs exactly one layer of pairs", hint="pairs(pairs-1)")
         if self.kind == "concat" and len(self.layers) < 2:
             raise DataError(f"view {self} needs two layers", hint="concat(original,self-1)")
         if not self.layers:
@@ -113,7 +119,9 @@ def apply_view(view: View, sample: Sample, annotations: Mapping[str, Sequence[An
         for layer in view.layers
         if layer != "original"
     }
-    if view.kind == "only" and "original" not in view.layers:
+    if view.kind == "pairs":
+        turns = _pair(sample, annotations.get(view.layers[0], ()))
+    elif view.kind == "only" and "original" not in view.layers:
         rows = usable[view.layers[0]]
         shown = sample.with_turns((_images(sample),) if sample.images else ())
         turns = _append(shown, [_answer(rows[0], view.layers[0])]) if rows else ()
@@ -129,6 +137,19 @@ def apply_view(view: View, sample: Sample, annotations: Mapping[str, Sequence[An
 
 def _images(sample: Sample) -> Turn:
     return user(*(ImagePart(index) for index in range(len(sample.images))))
+
+
+def _pair(sample: Sample, rows: Sequence[Annotation]) -> tuple[Turn, ...]:
+    """Gives the question of a pair as the trunk, and its two answers as branches; nothing without a pair."""
+    if len(rows) != 2 or rows[0].status != "ok" or not rows[1].text.strip():
+        return ()
+    chosen, rejected = rows
+    asked = user(*_images(sample).parts, *([TextPart(chosen.prompt)] if chosen.prompt else []))
+    return (
+        *((asked,) if asked.parts else ()),
+        replace(assistant(chosen.text, source=CHOSEN), branch=1),
+        replace(assistant(rejected.text, source=REJECTED), branch=2),
+    )
 
 
 def _trunk(view: View, sample: Sample) -> Sample:

@@ -33,14 +33,23 @@ class EncodedMixture(Dataset[Encoded]):
         return len(self.mixture)
 
     def __getitem__(self, index: int) -> Encoded:
-        try:
-            return self.encoder.encode(self.mixture[index], self.style)
-        except (DataError, ModelError) as error:
-            raise TrainingError(
-                f"{error.what}; when the stage began this was not so",
-                hint="the dataset or a layer was changed while the stage ran: check it with "
-                "`vila2 data verify`, remove the stage's folder and give the same command again",
-            ) from error
+        return encoded_as_measured(self.encoder, self.mixture[index], self.style)
+
+
+def encoded_as_measured(encoder: ConversationEncoder, sample: Sample, style: Style) -> Encoded:
+    """Encodes a sample that could be trained on when it was measured.
+
+    Raises:
+        TrainingError: it cannot be trained on any more.
+    """
+    try:
+        return encoder.encode(sample, style)
+    except (DataError, ModelError) as error:
+        raise TrainingError(
+            f"{error.what}; when the stage began this was not so",
+            hint="the dataset or a layer was changed while the stage ran: check it with "
+            "`vila2 data verify`, remove the stage's folder and give the same command again",
+        ) from error
 
 
 class PackedMixture(Dataset[list[Encoded]]):

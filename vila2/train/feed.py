@@ -14,6 +14,7 @@ import torch
 from vila2.data.branches import TakenApart, is_tree
 from vila2.data.mixtures import Mixture
 from vila2.data.sample import Sample
+from vila2.errors import TrainingError
 from vila2.model.conversation import ConversationEncoder
 from vila2.packing.collate import Collator, PackCollator, collate_padded
 from vila2.packing.isolation import Isolation
@@ -23,6 +24,7 @@ from vila2.progress import Progress
 from vila2.train.blank import WithBlankImage, blank_sample
 from vila2.train.encoded_dataset import EncodedMixture, PackedMixture
 from vila2.train.left_out import Fitting, leave_out
+from vila2.train.pairs_feed import PreferenceCollator, PreferenceMixture
 from vila2.train.part_by_part import PartByPart
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class Feed:
         apart: what the report shows of trees that were taken apart; empty where none were.
     """
 
-    dataset: EncodedMixture | PackedMixture
+    dataset: EncodedMixture | PackedMixture | PreferenceMixture
     collator: Collate
     stage: StageSpec
     fitting: Fitting
@@ -90,6 +92,12 @@ def feed(
         TrainingError: the model cannot keep samples that share a row apart, or too many samples cannot be
             trained on.
     """
+    paired = [part for part, _ in mixture.parts if part.view.kind == "pairs"]
+    if paired and stage.objective != "preference":
+        raise TrainingError(
+            f"{paired[0].dataset.name} through {paired[0].view} shows worse answers too",
+            hint="give the stage objective: preference, or the entry another view",
+        )
     model, processor = generalist.model, generalist.processor
     longest = min(stage.max_length, stage.pack_length or stage.max_length)
     encoder = ConversationEncoder(processor, max_length=longest)
@@ -97,18 +105,20 @@ def feed(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if stage.pack_length:
         isolation = isolate(model, max_length=longest, device=device)
-    elif stage.objective != "words" and _holds_trees(mixture):
+    elif stage.objective == "text" and _holds_trees(mixture):
         isolation = try_out(model, max_length=longest, device=device)
         problem = isolation.problem
     fitting = leave_out(
         stage,
         mixture,
-        PartByPart(encoder) if problem else encoder,
+        PartByPart(encoder) if problem or stage.objective == "preference" else encoder,
         folder,
         name=name,
         largest=stage.max_left_out,
         progress=progress,
     )
+    if stage.objective == "preference":
+        return _in_pairs(stage, fitting, encoder, processes)
     if stage.objective == "words":
         return _in_words(stage, fitting, encoder)
     if stage.pack_length:
@@ -127,6 +137,13 @@ def _in_words(stage: StageSpec, fitting: Fitting, encoder: ConversationEncoder) 
     samples = EncodedMixture(fitting.mixture, encoder, stage.style)
     collate = partial(collate_padded, pad_token_id=encoder.processor.tokenizer.pad_token_id)
     return Feed(samples, collate, stage, fitting)
+
+
+def _in_pairs(stage: StageSpec, fitting: Fitting, encoder: ConversationEncoder, processes: int) -> Feed:
+    """Pairs and texts in padded batches, for the objective ``preference``."""
+    items, processor = PreferenceMixture(fitting.mixture, encoder, stage.style), encoder.processor
+    blank = blank_sample(processor, stage.style) if _needs_images(stage, processes) else None
+    return Feed(items, PreferenceCollator(processor.tokenizer.pad_token_id, blank), stage, fitting)
 
 
 def _taken_apart(
@@ -181,9 +198,13 @@ def _holds_trees(mixture: Mixture) -> bool:
 
 def _with_an_image_for_all(collate: Collate, processor: Any, stage: StageSpec, processes: int) -> Collate:
     """A collator whose batches all hold an image, where the model must see one in every batch."""
-    if processes == 1 and not {"vision", "projector"} & set(stage.train):
+    if not _needs_images(stage, processes):
         return collate
     return WithBlankImage(collate, blank_sample(processor, stage.style), packed=bool(stage.pack_length))
+
+
+def _needs_images(stage: StageSpec, processes: int) -> bool:
+    return processes > 1 or bool({"vision", "projector"} & set(stage.train))
 
 
 def stage_in_packs(stage: StageSpec, packs: Packs, processes: int) -> StageSpec:

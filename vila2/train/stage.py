@@ -33,7 +33,10 @@ from vila2.train.freezing import PartState, freeze_all_but, frozen_modules
 from vila2.train.kernels import use_liger
 from vila2.train.lora import add_lora, merge_lora
 from vila2.train.mixture import open_mixture
+from vila2.train.pairs_feed import PreferenceMixture
 from vila2.train.precision import computed_in, keep_learning_weights_whole
+from vila2.train.preference_objective import PreferenceObjective
+from vila2.train.preference_trainer import PreferenceTrainer
 from vila2.train.stage_checks import check_stage
 from vila2.train.train_settings import TrainSettings
 from vila2.train.trained import keep_trained, read_trained
@@ -110,7 +113,9 @@ def _train(folder: Path, settings: TrainSettings, inputs: Inputs, progress: Prog
     steps = optimizer_steps(len(fed.dataset), fed.stage)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")  # read while the trainer is made
     with progress.task(f"train {settings.name}", steps) as task:
-        trainer = StageTrainer(
+        trainer = make_trainer(
+            stage,
+            generalist,
             model=model,
             args=training_arguments(folder, fed.stage, steps=steps, seed=seed, dtype=dtype),
             train_dataset=fed.dataset,
@@ -126,6 +131,8 @@ def _train(folder: Path, settings: TrainSettings, inputs: Inputs, progress: Prog
             soft_loss=soft_loss,
             objective=words_objective(stage, model, mixture, generalist.processor.tokenizer),
         )
+        if isinstance(trainer, PreferenceTrainer) and isinstance(fed.dataset, PreferenceMixture):
+            trainer.refer(fed.dataset, folder, progress)
         train_or_resume(trainer, folder, processes=processes, zero=zero)
     results = {
         "trained": [state.name for state in states if state.trained],
@@ -141,6 +148,14 @@ def _train(folder: Path, settings: TrainSettings, inputs: Inputs, progress: Prog
         keep_trained(folder, results)
         remove_all(folder)
     return results
+
+
+def make_trainer(stage: StageSpec, generalist: Generalist, **settings: Any) -> StageTrainer:
+    """The trainer of a stage's objective."""
+    if stage.objective != "preference":
+        return StageTrainer(**settings)
+    preference = PreferenceObjective(stage.preference, generalist.model)
+    return PreferenceTrainer(**settings, preference=preference)
 
 
 def train_or_resume(trainer: StageTrainer, folder: Path, *, processes: int, zero: int | None) -> None:
@@ -165,7 +180,17 @@ def what_was_read(mixture: Mixture, trainer: StageTrainer) -> dict[str, Any]:
         "lacking": mixture.lacking,
         "tokens": trainer.tokens,
         "loss": [[entry["step"], entry["loss"]] for entry in trainer.state.log_history if "loss" in entry],
+        **({"preferred": preferred} if (preferred := _preferred(trainer)) else {}),
     }
+
+
+def _preferred(trainer: StageTrainer) -> list[list[float]]:
+    """The share of pairs that are told apart, and by how many nats, by step; empty without pairs."""
+    return [
+        [entry["step"], round(entry["preferred"], 4), round(entry["margin"], 4)]
+        for entry in trainer.state.log_history
+        if "preferred" in entry
+    ]
 
 
 def starting_model(source: Path, stage: StageSpec, dtype: str) -> Generalist:

@@ -28,6 +28,8 @@ def check_stage(stage: StageSpec, processes: int) -> None:
             "objective: words trains on one process, without packs",
             hint="say processes: 1 in the recipe and no pack_length in the stage",
         )
+    if stage.objective == "preference":
+        _check_preference(stage, processes)
     if stage.deepspeed and processes > 1 and importlib.util.find_spec("deepspeed") is None:
         raise TrainingError(
             f"deepspeed: {stage.deepspeed} on {processes} processes needs the deepspeed package",
@@ -37,6 +39,20 @@ def check_stage(stage: StageSpec, processes: int) -> None:
         raise TrainingError(
             f"quantize: {stage.lora.quantize} and deepspeed: 3 exclude each other: weights in 4 bits "
             "cannot be sharded",
+            hint="say deepspeed: 2 or deepspeed: null in the stage",
+        )
+
+
+def _check_preference(stage: StageSpec, processes: int) -> None:
+    if stage.pack_length or stage.liger:
+        key = "pack_length" if stage.pack_length else "liger"
+        raise TrainingError(
+            f"objective: preference compares answers in padded batches, without {key}",
+            hint=f"leave {key} out of the stage",
+        )
+    if stage.deepspeed == 3 and processes > 1:
+        raise TrainingError(
+            "objective: preference reads the whole model before it trains, which deepspeed: 3 shards",
             hint="say deepspeed: 2 or deepspeed: null in the stage",
         )
 

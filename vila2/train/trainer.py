@@ -113,15 +113,18 @@ class StageTrainer(Trainer):
         return super().training_step(model, inputs, *args, **kwargs)
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        # The Trainer calls model.train() at every step; a frozen part must not wake up with it.
-        for module in self.frozen:
-            module.eval()
+        self.keep_frozen_asleep()
         if self.objective is None:
             return super().compute_loss(model, inputs, *args, **kwargs)
         loss = self.objective(model, inputs)
         # Told how many tokens a whole step counts, the Trainer takes the loss for a share of the step's.
         whole_step = self.model_accepts_loss_kwargs and kwargs.get("num_items_in_batch") is not None
         return loss / self.current_gradient_accumulation_steps if whole_step else loss
+
+    def keep_frozen_asleep(self) -> None:
+        """Puts the frozen parts into eval mode: the Trainer wakes up all parts at every step."""
+        for module in self.frozen:
+            module.eval()
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         if self.soft_loss is not None and "loss" in logs:

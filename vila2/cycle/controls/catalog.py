@@ -8,7 +8,7 @@ user they stand in ``docs/controls.md``, and `vila2 run RECIPE --list-controls` 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
@@ -53,7 +53,9 @@ class Control:
             raise RecipeError(
                 f"controls: {self.name} needs specialists", hint="leave it out, or name specialists"
             )
-        raw = changed(recipe.model_dump(mode="json"), {**self.changes(recipe), "controls": []})
+        # What a control shows is what comes before preferences, which would be other ones for it.
+        without: dict[str, Any] = {"controls": [], "cycle.preference": None}
+        raw = changed(recipe.model_dump(mode="json"), {**self.changes(recipe), **without})
         try:
             made = Recipe.model_validate(raw)
         except ValidationError as error:
@@ -61,7 +63,8 @@ class Control:
                 f"controls: {self.name} cannot be had of this recipe: {error.errors()[0]['msg']}",
                 hint="fix that, or leave the control out",
             ) from error
-        if made == recipe.model_copy(update={"controls": ()}):
+        cycle = recipe.cycle.model_copy(update={"preference": None})
+        if made == recipe.model_copy(update={"controls": (), "cycle": cycle}):
             raise RecipeError(
                 f"controls: {self.name} changes nothing: it is what the recipe says", hint="leave it out"
             )

@@ -154,13 +154,13 @@ def prompted(name: str, *prompts: str) -> Changes:
 
 
 def first_captions(recipe: Recipe) -> Mapping[str, Any]:
-    """Takes the first attempt at every caption."""
-    if recipe.cycle.attempts == 1:
+    """Takes the first attempt at every caption, or the first sample of it."""
+    if recipe.cycle.attempts == 1 and recipe.cycle.choose == "attempts":
         raise RecipeError(
             "controls: first-captions says nothing where there is one attempt",
-            hint="leave it out, or set cycle.attempts",
+            hint="leave it out, or set cycle.attempts or cycle.choose",
         )
-    return one_round(attempts=1)(recipe)
+    return one_round(attempts=1, choose="attempts")(recipe)
 
 
 def given_truth(recipe: Recipe) -> Mapping[str, Any]:

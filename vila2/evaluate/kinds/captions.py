@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vila2.caption.attempts import Attempts, annotate_in_attempts
+from vila2.caption.attempts import Attempts
+from vila2.caption.several_samples import Samples
 from vila2.claims.self_consistency import contradiction
 from vila2.data.annotations import Status
 from vila2.data.claims import Claim
@@ -59,16 +60,20 @@ def captions(
 def _described(
     engine: Engine, requests: Sequence[Request], benchmark: BenchmarkSpec, progress: Progress
 ) -> list[tuple[str, Status]]:
-    """The caption of each request with its mark: the only answer, or the first that is consistent."""
-    if benchmark.attempts == 1:
+    """The caption of each request with its mark: the only answer, or the one that is chosen of several."""
+    if benchmark.choose == "attempts" and benchmark.attempts == 1:
         return [(one.text, mark(one).status) for one in ask_all(engine, requests, benchmark, progress)]
-    attempts = Attempts(benchmark.attempts, benchmark.temperature, contradiction)
+    chooser = (
+        Samples(benchmark.samples, benchmark.temperature)
+        if benchmark.choose == "agreement"
+        else Attempts(benchmark.attempts, benchmark.temperature, contradiction)
+    )
     found: list[tuple[str, Status]] = []
     with task_of(benchmark, progress)(len(requests)) as task:
         for start in range(0, len(requests), benchmark.batch_size):
             batch = requests[start : start + benchmark.batch_size]
-            rows = annotate_in_attempts(engine, batch, generation(benchmark), attempts)
-            found += [(row.text, row.status) for row in rows]
+            rows = chooser.annotate(engine, batch, generation(benchmark))
+            found += [(row.text, row.status) for row, *_ in rows]
             task.advance(len(batch))
     return found
 

@@ -215,6 +215,7 @@ def training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Proble
             f"words aligns the projector without the language model, but `train` is [{', '.join(parts)}]: "
             "write train: [projector], or objective: text",
         )
+    yield from _preference_problems(where, stage)
     batch, device = stage.get("batch_size"), stage.get("device_batch_size")
     if is_whole(batch) and is_whole(device) and batch % device:
         yield Problem((*where, "device_batch_size"), f"{device} does not divide batch_size {batch}")
@@ -225,6 +226,33 @@ def training_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Proble
         )
     if stage.get("pack_length") is None and stage.get("pack_images") is not None:
         yield Problem((*where, "pack_images"), "needs pack_length, which packs samples into rows")
+
+
+def _preference_problems(where: Where, stage: Mapping[str, Any]) -> Iterator[Problem]:
+    """Problems with pairs of answers, and with the objective that alone can use them."""
+    views = [mapping(entry).get("view") for entry in sequence(stage.get("mixture"))]
+    paired = [number for number, view in enumerate(views) if isinstance(view, str) and _is_pairs(view)]
+    prefers = stage.get("objective") == "preference"
+    if paired and not prefers:
+        yield Problem(
+            (*where, "mixture", paired[0], "view"),
+            "shows worse answers too, which only `objective: preference` does not teach",
+        )
+    if not prefers:
+        return
+    if not paired:
+        yield Problem((*where, "mixture"), "objective: preference needs an entry with the view pairs(LAYER)")
+    if stage.get("pack_length") is not None:
+        yield Problem(
+            (*where, "pack_length"),
+            "leave it out: objective: preference compares answers one by one, in padded batches",
+        )
+    if stage.get("liger"):
+        yield Problem((*where, "liger"), "leave it out: objective: preference reads the likelihoods of words")
+
+
+def _is_pairs(view: str) -> bool:
+    return view.strip().partition("(")[0].strip() == "pairs"
 
 
 def _benchmark_problems(recipe: Mapping[str, Any], kinds: Collection[str] | None) -> Iterator[Problem]:

@@ -25,7 +25,15 @@ from vila2.recipe.checks.problems import (
     sequence,
     unknown,
 )
-from vila2.recipe.parts.cycle import MERGED, MORE_SFT, NO_DATASETS, OWN, SHUFFLED, SaturationSpec
+from vila2.recipe.parts.cycle import (
+    MERGED,
+    MORE_SFT,
+    NO_DATASETS,
+    OWN,
+    SHUFFLED,
+    PreferenceSpec,
+    SaturationSpec,
+)
 from vila2.recipe.parts.specialists import MergeSpec
 
 
@@ -53,6 +61,8 @@ def cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) -
     yield from _cycle_view_problems(recipe)
     yield from _saturation_problems(recipe)
     yield from _repetition_problems(recipe)
+    yield from _choice_problems(recipe)
+    yield from _preference_problems(recipe)
     yield from learning_problems(recipe)
     yield from _specialist_problems(recipe)
     yield from _merge_problems(recipe)
@@ -98,6 +108,29 @@ def _repetition_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
             ("cycle", key),
             f"{who} gives the same captions in all of {rounds} rounds, so they would train the same model: "
             "write rounds: 1",
+        )
+
+
+def _choice_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
+    choose, attempts = cycle_setting(recipe, "choose"), cycle_setting(recipe, "attempts")
+    if choose != "attempts" and attempts != 1:
+        yield Problem(("cycle", "attempts"), f"choose: {choose} takes `samples` captions: leave attempts out")
+    merge = mapping(recipe.get("merge"))
+    if choose == "verified" and not is_merged(recipe):
+        yield Problem(("cycle", "choose"), "verified needs specialists, and specialist_data: merged")
+    elif choose == "verified" and (merge.get("base") or merge.get("arm") == "append"):
+        yield Problem(
+            ("cycle", "choose"),
+            "verified writes the captions that join the merge: leave out merge.base and arm: append",
+        )
+
+
+def _preference_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
+    spec = mapping(mapping(recipe.get("cycle")).get("preference"))
+    by = spec.get("by", PreferenceSpec.model_fields["by"].default)
+    if by != "agreement" and not mapping(recipe.get("specialists")):
+        yield Problem(
+            ("cycle", "preference", "by"), f"{by} needs specialists, whose findings refute captions"
         )
 
 

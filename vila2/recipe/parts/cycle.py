@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from vila2.recipe.parts.engine import EngineChoice, EngineSpec
+from vila2.recipe.parts.stage import LoraSpec, PairLossSpec
 from vila2.recipe.parts.values import (
     RANGE_SCHEMA,
     Count,
+    Later,
     Number,
     Part,
     Text,
@@ -25,6 +27,10 @@ OWN, SHUFFLED, MORE_SFT = "own", "shuffled", "more-sft"
 NO_DATASETS = (OWN, SHUFFLED, MORE_SFT)
 #: The layer that merges everything that is said about an image.
 MERGED = "merged"
+#: Ways to choose among several captions of an image.
+Choose = Literal["attempts", "agreement", "verified"]
+#: Number of samples of a caption by default.
+SAMPLES = 9
 
 
 def part_of(share: float | Sequence[float]) -> tuple[float, float]:
@@ -61,6 +67,52 @@ class SaturationSpec(Part):
     delta: Annotated[Number, Field(gt=0)] = Field(
         default=0.5,
         description="Smallest gain that counts, in points. The rounds stop when the gain is surely smaller",
+    )
+
+
+class PreferenceSpec(Part):
+    """Preferences on the model's own captions, after the rounds and the specialists.
+
+    The outcome describes images several times. The better and the worse caption of each image are a pair, on
+    which it is trained further (`objective: preference`).
+    """
+
+    samples: Annotated[Whole, Field(ge=2)] = Field(
+        default=5, description="Number of captions of an image to choose a pair from"
+    )
+    share: Annotated[
+        float | tuple[float, float], BeforeValidator(_number_or_range), WithJsonSchema(_SHARE_SCHEMA)
+    ] = Field(default=1.0, description="Share of the recaptioned dataset's images, as in `cycle.share`")
+    by: Literal["agreement", "verified", "both"] = Field(
+        default="agreement",
+        description="What makes a caption the worse one. `agreement`: it contradicts itself, or the other "
+        "samples agree with it less by `margin`. `verified`: the specialists refute more of its sentences. "
+        "`both`: any of these",
+    )
+    margin: Annotated[Number, Field(ge=0, le=1)] = Field(
+        default=0.1, description="Difference in agreement that makes a pair"
+    )
+    floor: bool = Field(
+        default=True,
+        description="Take pairs only where the better caption is at least as long as the worse one and names "
+        "at least as many different things; without it, captions become shorter",
+    )
+    loss: PairLossSpec = Field(default_factory=PairLossSpec, description="Loss of a pair")
+    replay: Annotated[Number, Field(ge=0)] = Field(
+        default=0.5,
+        description="Number of passes over the last stage's mixture that are trained on beside the pairs, so "
+        "that the model forgets nothing; 0: none",
+    )
+    learning_rate: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None, description="Highest learning rate; by default a tenth of the last stage's"
+    )
+    epochs: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="Number of passes")
+    batch_size: Count | None = Field(
+        default=None,
+        description="Number of pairs and texts in one optimizer step; by default the last stage's",
+    )
+    lora: LoraSpec | None = Field(
+        default=None, description="Adapters to train instead of the model's own weights; by default none"
     )
 
 
@@ -125,7 +177,22 @@ class CycleSpec(Part):
         "checked",
     )
     attempt_temperature: Annotated[Number, Field(gt=0)] = Field(
-        default=0.7, description="Sampling temperature of the attempts after the first"
+        default=0.7, description="Sampling temperature of the attempts, or samples, after the first"
+    )
+    choose: Annotated[Choose, Later] = Field(
+        default="attempts",
+        description="Way to choose an image's caption. `attempts`: the first of `attempts` that does not "
+        "contradict itself. `agreement`: of `samples` captions, those that contradict themselves apart, the "
+        "one whose claims the others make most; where most make no claim that can be read, words are "
+        "compared. `verified`: as `agreement` in the rounds; once there are specialists, the best round's "
+        "model describes the images again, and the caption that they refute least joins the merge",
+    )
+    samples: Annotated[Annotated[Whole, Field(ge=2)], Later] = Field(
+        default=SAMPLES,
+        description="Number of captions to choose from, with `choose: agreement` or `verified`",
+    )
+    preference: PreferenceSpec | None = Field(
+        default=None, description="Training on preferences among the model's own captions; by default none"
     )
     batch_size: Count = Field(default=16, description="Number of images to caption at a time")
     engine: EngineChoice = Field(

@@ -41,8 +41,8 @@ class MixtureEntry(Part):
     dataset: Text = Field(description="Name of a dataset under `data`")
     view: Text = Field(
         default="only(original)",
-        description="View that makes conversations of the dataset's layers: `only`, `concat`, `dialogue` or "
-        "`tree`",
+        description="View that makes conversations of the dataset's layers: `only`, `concat`, `dialogue`, "
+        "`tree` or, in a stage with `objective: preference`, `pairs`",
         examples=["only(original)", "dialogue(original,ocr)"],
     )
     weight: Annotated[Number, Field(gt=0)] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -44,12 +44,20 @@ class BenchmarkSpec(Part):
     )
     temperature: Annotated[Number, Field(gt=0)] = Field(
         default=0.7,
-        description="Sampling temperature; for `consistency`, and for the later `attempts` of `captions`",
+        description="Sampling temperature; for `consistency`, and for `captions` after the first attempt or "
+        "sample",
     )
     attempts: Annotated[Count, Later] = Field(
         default=1,
         description="Number of attempts at a caption that does not contradict itself, as in "
         "`cycle.attempts`; for `captions`. Where every attempt does, the first one is scored",
+    )
+    choose: Annotated[Literal["attempts", "agreement"], Later] = Field(
+        default="attempts",
+        description="Way to choose the caption of an image, as `cycle.choose`; for `captions`",
+    )
+    samples: Annotated[Annotated[Whole, Field(ge=2)], Later] = Field(
+        default=9, description="Number of captions to choose from, with `choose: agreement`"
     )
     scorer: Text | None = Field(
         default=None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from vila2.recipe.parts.data import MixtureEntry
-from vila2.recipe.parts.values import Count, NotDigested, Number, Part, Whole
+from vila2.recipe.parts.values import Count, Later, NotDigested, Number, Part, Whole
 
 #: Defaults of the stages that have these names, from the paper's Table 8 (A.5). The defaults of every stage
 #: are from there too: cosine schedule, 3% warmup, no weight decay, one epoch.
@@ -52,6 +52,31 @@ class LoraSpec(Part):
     )
 
 
+class PairLossSpec(Part):
+    """The loss of pairs of answers (DPO, arXiv 2305.18290), and of the texts beside them.
+
+    -log sigmoid(beta * (log p(better) / p0(better) - log p(worse) / p0(worse))); p0 is the model
+    that the stage starts from.
+    """
+
+    beta: Annotated[Number, Field(gt=0)] = Field(
+        default=0.1, description="How soon a pair counts as learned: larger stays nearer to the start"
+    )
+    per_token: bool = Field(
+        default=False,
+        description="Divide the log-likelihood of each answer by its number of tokens, so that length does "
+        "not count; use a beta about as many times as large as an answer has tokens",
+    )
+    better: Annotated[Number, Field(ge=0)] = Field(
+        default=0.0,
+        description="Weight of the better answer's own loss (nats per token), which keeps it from becoming "
+        "less likely together with the worse one",
+    )
+    text: Annotated[Number, Field(ge=0)] = Field(
+        default=1.0, description="Weight of the loss (nats per token) of a sample that is not a pair"
+    )
+
+
 class StageSpec(Part):
     """What is trained, on which mixture, with which optimization."""
 
@@ -65,11 +90,15 @@ class StageSpec(Part):
         description="Form of the training texts. `plain`: the image, then the text. `chat`: the model's chat "
         "template"
     )
-    objective: Literal["text", "words"] = Field(
+    objective: Literal["text", "words", "preference"] = Field(
         default="text",
         description="Objective of the training. `text`: predict the text token by token. `words`: make the "
         "image tokens stand for the words of the text, without the language model; it aligns a projector "
-        "with few images",
+        "with few images. `preference`: prefer the better of two answers (DPO) in entries with the view "
+        "`pairs`; other entries are trained on as text beside them, so that nothing is forgotten",
+    )
+    preference: Annotated[PairLossSpec, Later] = Field(
+        default_factory=lambda: PairLossSpec(), description="Loss of `objective: preference`"
     )
     learning_rate: Annotated[Number, Field(gt=0)] = Field(
         description="Highest learning rate, reached at the end of the warmup"

@@ -1,0 +1,76 @@
+"""Pairs of captions of one image, the better one and a worse one, chosen among samples of one model.
+
+The better one is the sample that ranks first. The worse one is the last in rank that is worse for a reason:
+it contradicts itself, more of its sentences are refuted, or the others agree with it less. With ``floor`` the
+better one has at least as many words and names at least as many different things, so that a model that
+learns to prefer it does not learn to say less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from vila2.caption.several_samples import RankedBy, SampleRank, ranked_again
+from vila2.claims.agreement import stated
+from vila2.data.annotations import Annotation
+
+#: Why an image has no pair.
+NoPair = Literal["unusable", "no better one", "no worse one", "shorter"]
+
+
+@dataclass(frozen=True, slots=True)
+class PairRule:
+    """How pairs are chosen.
+
+    Attributes:
+        by: what samples are ranked by.
+        margin: how much less the others agree with the worse one, if that is all that is wrong with it.
+        floor: whether the better one must be as long and name as many different things.
+    """
+
+    by: RankedBy = "agreement"
+    margin: float = 0.1
+    floor: bool = True
+
+
+def pair_of(
+    rows: Sequence[Annotation],
+    rule: PairRule,
+    refuted: Callable[[Sequence[str]], Sequence[int]] | None = None,
+) -> tuple[Annotation, Annotation] | NoPair:
+    """The better and the worse caption of an image, or why there is no pair.
+
+    Args:
+        rows: all samples of the image, as :class:`vila2.caption.several_samples.Samples` keeps them.
+        rule: how pairs are chosen.
+        refuted: function that counts the refuted sentences of texts.
+    """
+    usable = [(row, one) for row, one in ranked_again(rows, rule.by, refuted) if one is not None]
+    if not usable:
+        return "unusable"
+    (better, best), *others = usable
+    if best.fault or (rule.by != "agreement" and best.refuted):
+        return "no better one"
+    worse = [row for row, one in others if _is_worse(one, best, rule)]
+    if not worse:
+        return "no worse one"
+    allowed = [row for row in worse if not rule.floor or _says_as_much(better.text, row.text)]
+    if not allowed:
+        return "shorter"
+    return better, replace(allowed[-1], status="rejected")
+
+
+def _is_worse(one: SampleRank, best: SampleRank, rule: PairRule) -> bool:
+    wrong = (one.refuted or 0) > (best.refuted or 0)
+    disagrees = bool(one.fault) or one.agreement < best.agreement - rule.margin
+    return {"agreement": disagrees, "verified": wrong, "both": wrong or disagrees}[rule.by]
+
+
+def _says_as_much(better: str, worse: str) -> bool:
+    return len(better.split()) >= len(worse.split()) and len(_things(better)) >= len(_things(worse))
+
+
+def _things(text: str) -> set[str]:
+    return {subject for kind, subject, *_ in stated(text) if kind in ("object", "count")}
