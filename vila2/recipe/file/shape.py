@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from vila2.nearest import did_you_mean, nearest
 from vila2.recipe.checks.problems import Where
+from vila2.recipe.parts.engine import EngineSpec
 from vila2.recipe.recipe import Recipe
 
 ANY_KEY = "*"
@@ -68,6 +69,8 @@ def suggest_value(where: Where, value: Any, root: type[BaseModel] = Recipe) -> s
 def all_keys(kind: Any = Recipe, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every key of a recipe with the keys above it; ``*`` is any name or number."""
     kind = _plain(kind)
+    if kind is EngineSpec:  # its further keys are the engine's own
+        return
     if _is_part(kind):
         for name, info in kind.model_fields.items():
             yield (*above, name)
