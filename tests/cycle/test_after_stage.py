@@ -54,14 +54,20 @@ def run(tmp_path, *plugins):
 
 def test_a_failing_plugin_costs_no_stage_and_is_told_again(told, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("FAILS", "yes")
-    run(tmp_path, "tells")
+    failed = run(tmp_path, "tells")
     (done,) = (tmp_path / "run" / "steps").glob("vila0-align-*/done.json")
     trained = done.stat().st_mtime_ns
     assert told.read_text() == "align\n" and "(vila2-tells 1.0)" in caplog.text
     assert "SystemExit: no network" in caplog.text
+    (note,) = [one for one in failed["told"] if "a plugin failed" in one]
+    assert "After VILA_0, stage 'align'" in note and "SystemExit: no network" in note
+    assert "the same command calls the plugin again" in note
+    report = tmp_path / "run" / "report.html"
+    assert "SystemExit: no network" in report.read_text()
     monkeypatch.setenv("FAILS", "")
     for _ in range(2):
-        run(tmp_path, "tells")
+        assert not [one for one in run(tmp_path, "tells")["told"] if "a plugin failed" in one]
+    assert "no network" not in report.read_text()
     assert told.read_text() == "align\nalign\n", "told again, and once it worked no more"
     assert done.stat().st_mtime_ns == trained, "the stage is not trained again"
 

@@ -44,3 +44,16 @@ def test_nothing_of_an_old_run_is_done_again(old, recipe_file):
     assert {path: path.stat().st_mtime_ns for path in old.glob("steps/*/done.json")} == before
     again = json.loads((old / "results.json").read_text())
     assert again["models"] == results["models"]
+
+
+def test_an_upgraded_plugin_annotates_and_is_merged_anew(old, recipe_file, site):
+    recipe = load_recipe(recipe_file, AS_THEN)
+    metadata = site / "vila2_finding-1.0.dist-info" / "METADATA"
+    before = metadata.read_text()
+    metadata.write_text(before.replace("Version: 1.0", "Version: 1.1"))
+    try:
+        planned = run_recipe(recipe, old, dry_run=True, progress=Board())["plan"]
+    finally:
+        metadata.write_text(before)
+    anew = {step.name for step in planned if step.state != "done"}
+    assert {"finding-layer", "merged"} <= anew and "finding-tune" not in anew

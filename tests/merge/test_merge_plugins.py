@@ -1,5 +1,6 @@
 """Specialists of plugins in a merge: priority, questions, verifiers and quotas of their own."""
 
+import json
 import re
 import sys
 from collections import Counter
@@ -19,7 +20,7 @@ from tests.merge.merge_layers import grounded, reads, relates, said, write_layer
 from tests.plugin.packages import install_specialist
 from vila2.data.layers import original_layer
 from vila2.data.sample import assistant, user
-from vila2.errors import PluginError
+from vila2.errors import DataError, PluginError
 from vila2.merge.fate_counts import tally_merge
 from vila2.plugin.host import Host
 
@@ -73,6 +74,24 @@ def test_of_specialists_that_contradict_each_other_the_one_with_priority_stays(s
         "outranks" if stays else "contradicted",
     )
     assert other.kept is not stays
+
+
+def test_a_changed_verifier_of_an_editable_plugin_is_another_merge(small, tmp_path, site):
+    install_ranked(site, "sees", 10)
+    edit = {"url": site.as_uri(), "dir_info": {"editable": True}}
+    (site / "vila2_sees-1.0.dist-info" / "direct_url.json").write_text(json.dumps(edit))
+    rows = everywhere(small, lambda key: grounded(key, [("red cube", LEFT)]))
+    layers = {"original": original_layer(small), "sees": plugin_layer(small, "sees", rows)}
+    first = merged(small, layers, tmp_path / "m")
+    assert merged(small, layers, tmp_path / "m").digest == first.digest
+    with (site / "vila2_sees.py").open("a") as file:
+        file.write("# another verifier\n")
+    with pytest.raises(DataError, match=r"plugins\.sees\.code: \w+ there, \w+ now"):
+        merged(small, layers, tmp_path / "m")
+    info = json.loads((tmp_path / "m" / "layer.json").read_text())
+    del info["info"]["plugins"]["sees"]["code"]
+    (tmp_path / "m" / "layer.json").write_text(json.dumps(info))
+    assert merged(small, layers, tmp_path / "m").count == first.count, "a merge of before this was kept"
 
 
 def test_boxes_refute_what_a_specialist_repeats_only_where_they_rank_above_it(small, tmp_path, stays):

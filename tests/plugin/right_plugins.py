@@ -29,6 +29,11 @@ RIGHT = [
     _right("good_partly_told", "after", HOOK.format("after_stage(stage)", "return 5")),
     _right("good_engine", "engine", engine(ANSWERS)),
     _right("good_loud_engine", "engine", engine("print('on'); " + ANSWERS)),
+    _right(
+        "good_counts",  # with another tokenizer than the one that ends the answer
+        "engine",
+        engine("return [Answer('right', 'length', settings.max_new_tokens + 3) for one in requests]"),
+    ),
     _right("good_tuple", "engine", engine("return tuple(Answer('right', 'length', 3) for one in requests)")),
     _right("good_generator", "engine", engine("return (Answer('', 'stop', 0) for one in requests)")),
     _right(

@@ -7,18 +7,21 @@ import logging
 import os
 import signal
 import sys
+import time
 
 import pytest
 
 from tests.plugin.packages import install, install_specialist
+from vila2.data.rejects import Reject
 from vila2.errors import DataError, PluginError
-from vila2.plugin import host as host_module
+from vila2.plugin import host as host_module, references
 from vila2.plugin.code_version import code_version
 from vila2.plugin.host import Host
 from vila2.plugin.references import call
 from vila2.run.step_files import StepResult
 from vila2.sources import open_source
 from vila2.specialist.changed_code import notice_changed_code
+from vila2.specialist.making_steps import samples_of
 
 
 @pytest.fixture
@@ -67,6 +70,31 @@ def test_an_import_that_takes_long_is_named_while_it_goes_on(site, caplog, monke
     (told,) = [record for record in caplog.records if "takes more than" in record.getMessage()]
     assert "'slow' (vila2-slow 1.0): the import of vila2_slow" in told.getMessage()
     assert told.created < module.END, "before the import ended"
+
+
+def test_a_builder_that_gives_nothing_is_named_while_it_runs(caplog, monkeypatch):
+    monkeypatch.setattr(references, "LONG", 0.1)
+
+    class Builder:
+        def build(self, shard):
+            time.sleep(0.6)
+            self.end = time.time()
+            yield Reject("x", "x", "none")
+
+    builder = Builder()
+    with caplog.at_level(logging.WARNING):
+        assert len(list(samples_of(builder, "7", "plugin 'slow', builder"))) == 1
+    (told,) = [record for record in caplog.records if "takes more than 0.1 seconds" in record.getMessage()]
+    assert "plugin 'slow', builder, shard '7'" in told.getMessage() and "Ctrl-C" in told.getMessage()
+    assert told.created < builder.end
+
+
+def test_a_thousand_quick_calls_are_named_by_nobody_and_one_among_them_is(caplog, monkeypatch):
+    monkeypatch.setattr(references, "LONG", 0.2)
+    with caplog.at_level(logging.WARNING):
+        for number in range(1000):
+            call(time.sleep, 0.5 if number == 500 else 0, of=f"call {number}")
+    assert [record.getMessage().split(" takes")[0] for record in caplog.records] == ["call 500"]
 
 
 def test_an_entry_point_that_was_added_after_the_install_is_named(site):

@@ -101,6 +101,15 @@ def test_check_finds_a_mixture_that_the_builder_does_not_make(site):
     assert "'tallying' (vila2-tallying 1.0): the recipe trains on 'bilt'" in problem and "'built'" in problem
 
 
+def test_check_reads_the_mixtures_of_the_miniature_too(site):
+    install_specialist(site, "vila2-tallying", entry="tallying")
+    recipe = site / "vila2_tallying_files" / "recipe.yaml"
+    changes = "miniature:\n  stages:\n    count:\n      mixture: [{dataset: smal}]\n"
+    recipe.write_text(recipe.read_text() + changes)
+    (problem,) = failed("tallying").values()
+    assert "the recipe trains on 'smal'" in problem
+
+
 def test_check_finds_a_name_of_two_packages_and_one_that_is_not_there(site):
     for package in ("vila2-a", "vila2-b"):
         install(site, package, SOURCE, entry="maps", kind="sources", function="read")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -111,6 +112,26 @@ def test_a_parser_that_breaks_leaves_the_layer_as_it_was(dataset, site, monkeypa
     with pytest.raises(Exception, match="failed on"):
         reparse_layer(dataset, folder, "finding")
     assert Layer.open(folder).digest == first.digest
+
+
+def test_changed_code_of_an_editable_plugin_is_another_job_but_not_for_jobs_of_earlier_versions(
+    dataset, site
+):
+    module = install_finding(site)
+    edit = {"url": site.as_uri(), "dir_info": {"editable": True}}
+    (site / "vila2_finding-1.0.dist-info" / "direct_url.json").write_text(json.dumps(edit))
+    folder = dataset.folder / "layers" / "finding"
+    first = annotate(dataset, folder)
+    module.write_text(module.read_text().replace('subject="thing"', 'subject="cube"'))
+    with pytest.raises(DataError, match=r"plugin\.code: [0-9a-f]{12} there, [0-9a-f]{12} now"):
+        annotate(dataset, folder)
+    read = reparse_layer(dataset, folder, "finding")
+    assert read.info["plugin"]["code"] != first.info["plugin"]["code"]
+    assert annotate(dataset, folder).digest == read.digest, "finished, by the code as it is now"
+    info = json.loads((folder / "layer.json").read_text())
+    del info["info"]["plugin"]["code"]
+    (folder / "layer.json").write_text(json.dumps(info))
+    assert annotate(dataset, folder).count == 20
 
 
 def test_other_layers_are_refused(dataset, site):

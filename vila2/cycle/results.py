@@ -34,6 +34,7 @@ from vila2.specialist.result_rows import (
     left_out_notes,
     stage_rows,
 )
+from vila2.train.after_stage import failed_notes
 
 if TYPE_CHECKING:
     from vila2.cycle.rounds import History
@@ -141,6 +142,7 @@ def write_results(
             *_notes_on_rounds(history),
             *_notes_on_controls(recipe),
             *_notes_on_left_out(history, controls),
+            *_notes_on_plugins(history, controls),
             *_notes_on_captions(cycle),
         ],
     }
@@ -152,12 +154,13 @@ def write_results(
 def summary_notes(
     results: RunResults, history: History, controls: Mapping[str, TrainedGeneralist]
 ) -> list[str]:
-    """Returns the sentences below the summary: the rounds' gains and end, the merge, and samples left out."""
+    """Returns the sentences below the summary: the rounds' gains and end, the merge, losses and failures."""
     merged = results["merge"]
     return [
         *_notes_on_rounds(history),
         *([merge_line(MergeResult.model_validate(merged))] if merged else []),
         *_notes_on_left_out(history, controls),
+        *_notes_on_plugins(history, controls),
     ]
 
 
@@ -166,6 +169,14 @@ def _notes_on_left_out(history: History, controls: Mapping[str, TrainedGeneralis
     notes: dict[str, str] = {}
     for generalist in (*history.all_models, *controls.values()):
         notes |= left_out_notes(generalist.stages, f"{generalist.name}, stage")
+    return list(notes.values())
+
+
+def _notes_on_plugins(history: History, controls: Mapping[str, TrainedGeneralist]) -> list[str]:
+    """A sentence about every stage after which a plugin failed."""
+    notes: dict[str, str] = {}
+    for generalist in (*history.all_models, *controls.values()):
+        notes |= failed_notes(generalist.stages, f"{generalist.name}, stage")
     return list(notes.values())
 
 

@@ -12,6 +12,9 @@ from vila2.data.locks import Hold, hold, hold_folder
 from vila2.data.parsing import read_json
 from vila2.errors import DataError, RunError
 
+#: Key of the digest of a plugin's code. Jobs that were begun before it was kept do not have it.
+CODE = "code"
+
 
 def keep_job(path: Path, job: Mapping[str, Any], *, where: Path, hint: str) -> None:
     """Writes the description of a job, or compares it with that of an earlier run.
@@ -61,12 +64,15 @@ def check_earlier_job(path: Path, job: Mapping[str, Any], *, where: Path, hint: 
 def check_same_job(earlier: Mapping[str, Any], job: Mapping[str, Any], *, where: Path, hint: str) -> None:
     """Compares two descriptions in everything that ``job`` holds.
 
+    The code of a plugin is not compared with an earlier job that does not tell it.
+
     Raises:
         DataError: they differ; each difference is named.
     """
     old, new = _flat(earlier), _flat(dict(job))
     names = sorted(name for name in new.keys() | old.keys() if old.get(name) != new.get(name))
     names = [name for name in names if name.partition(".")[0] in job]
+    names = [name for name in names if name in old or name.rpartition(".")[2] != CODE]
     if names:
         changes = "; ".join(
             f"{name}: {_short(old.get(name))} there, {_short(new.get(name))} now" for name in names

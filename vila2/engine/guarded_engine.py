@@ -23,6 +23,10 @@ from vila2.plugin.references import call, checked, listed
 
 _SEE_ANSWER = "see vila2.plugin.Answer"
 _FINISHES = get_args(get_type_hints(Answer)["finish"])
+#: Seconds after which an engine that loads a model or answers a batch is named; both may take minutes.
+_LONG = 600.0
+#: A service may count with another tokenizer than the one that ended the answer, or count the end as well.
+_TOLERATED, _SOME = 2, 16
 
 
 class GuardedEngine:
@@ -56,7 +60,7 @@ class GuardedEngine:
         """
         of = f"{self._of}, generate()"
         try:
-            given = call(self._engine.generate, requests, settings, of=of)
+            given = call(self._engine.generate, requests, settings, of=of, seconds=_LONG)
         except RequestsRefused as refused:
             _check_refused(refused, len(requests), of)
             raise
@@ -127,7 +131,9 @@ def guarded_opener(open_: Callable[..., Any], of: str) -> Callable[..., Engine]:
 
     @wraps(open_)  # its signature says whether it has options
     def opened(model: Any, **options: Any) -> Engine:
-        return GuardedEngine(call(partial(open_, model, **options), of=f"{of}, opened with {model}"), of)
+        return GuardedEngine(
+            call(partial(open_, model, **options), of=f"{of}, opened with {model}", seconds=_LONG), of
+        )
 
     return opened
 
@@ -143,8 +149,9 @@ def _wrong(answer: Answer, settings: GenerationSettings) -> str:
             return f"text {shortened(answer.text)} holds half a character, which no file can hold"
     if answer.finish not in _FINISHES:
         return f"finish is {shortened(answer.finish)}, not one of {', '.join(_FINISHES)}"
-    if type(answer.tokens) is not int or not 0 <= answer.tokens <= settings.max_new_tokens:
-        return f"tokens is {shortened(answer.tokens)}, not a number from 0 to {settings.max_new_tokens}"
+    most = _TOLERATED * settings.max_new_tokens + _SOME
+    if type(answer.tokens) is not int or not 0 <= answer.tokens <= most:
+        return f"tokens is {shortened(answer.tokens)}, not a number from 0 to {most}"
     return ""
 
 

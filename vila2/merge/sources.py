@@ -14,6 +14,7 @@ from vila2.data.layers import ReadLayer
 from vila2.errors import DataError
 from vila2.merge.judging import NamedVerifier
 from vila2.merge.known import heads_of
+from vila2.plugin.code_version import plugin_facts
 from vila2.plugin.contract import MergePolicy
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference
@@ -40,7 +41,8 @@ class Source:
         kinds: kinds of claims in the layer.
         labels: heads of names that it gives boxes in :data:`COMMON` images or more.
         names: names that it uses for things in :data:`COMMON` images or more.
-        plugin: name, package and version; empty where no plugin wrote the layer.
+        plugin: what :func:`vila2.plugin.code_version.plugin_facts` tells of its plugin; empty where no plugin
+            wrote the layer.
         prompts: prompts of its plugin; other questions stay as they were asked.
     """
 
@@ -117,7 +119,7 @@ def _open(name: str, layer: ReadLayer, base: str | None, host: Host) -> Source:
         verifiers=(NamedVerifier(of, load_reference(described.verifier, of=of)),)
         if described.verifier
         else (),
-        plugin={"name": installed.name, "package": installed.package, "version": installed.version},
+        plugin=plugin_facts(installed),
         prompts=frozenset(prompt.strip() for prompt in prompts),
     )
 

@@ -96,24 +96,24 @@ def _check_specialist(checks: list[Check], host: Host, name: str) -> None:
             loaded[field] = _tried(checks, what, partial(load_part, specialist, field, of=of))
     if not isinstance(specialist, Specialist):
         return
-    recipe = _tried(checks, f"recipe: {specialist.recipe}", lambda: read_recipe(specialist, of=of))
+    recipes = _tried(checks, f"recipe: {specialist.recipe}", lambda: read_recipes(specialist, of=of))
     builder = loaded.get("builder")
-    if recipe is not None and builder is not None:
+    if recipes is not None and builder is not None:
+        names = list(dict.fromkeys(name for recipe in recipes for name in recipe.datasets()))
         subsets = builder.subsets
-        what = f"mixtures: {', '.join(recipe.datasets())}"
-        _tried(checks, what, lambda: _check_mixtures(recipe, subsets, of))
+        _tried(checks, f"mixtures: {', '.join(names)}", lambda: _check_mixtures(names, subsets, of))
 
 
-def read_recipe(specialist: Specialist, *, of: str) -> SpecialistRecipe:
-    """A specialist's packaged recipe.
+def read_recipes(specialist: Specialist, *, of: str) -> tuple[SpecialistRecipe, SpecialistRecipe]:
+    """A specialist's packaged recipe: for any generalist, and for the shipped miniature.
 
     Raises:
         PluginError: The recipe is missing.
         RecipeError: The recipe has faults. The message lists them line by line.
     """
     text, where = read_packaged(specialist.recipe, of=of), f"{of}, {specialist.recipe}"
-    read_specialist_recipe(text, where=where, miniature=True)
-    return read_specialist_recipe(text, where=where)
+    small = read_specialist_recipe(text, where=where, miniature=True)
+    return read_specialist_recipe(text, where=where), small
 
 
 #: What the functions of each kind are called with.
@@ -149,8 +149,8 @@ def _check_arguments(kind: Kind, function: Callable[..., Any], brought: Installe
         ) from error
 
 
-def _check_mixtures(recipe: SpecialistRecipe, subsets: Collection[str], of: str) -> None:
-    for name in recipe.datasets():
+def _check_mixtures(datasets: Collection[str], subsets: Collection[str], of: str) -> None:
+    for name in datasets:
         if not name.startswith(RUN) and name not in subsets:
             raise PluginError(
                 f"{of}: the recipe trains on {name!r}, which the builder does not make",

@@ -8,6 +8,7 @@ import json
 from importlib.metadata import Distribution
 from pathlib import Path
 
+from vila2.data.job_files import CODE
 from vila2.plugin.discovery import Installed
 from vila2.plugin.guard import guarded
 
@@ -20,13 +21,26 @@ def code_version(plugin: Installed) -> str:
 
     A package that is installed with ``pip install -e`` changes and keeps its version.
     """
+    digest = _code_digest(plugin)
+    return f"{plugin.version}+{digest}" if digest else plugin.version
+
+
+def plugin_facts(plugin: Installed) -> dict[str, str]:
+    """What a layer says of the plugin that made it; a digest of its code, while it is under development."""
+    facts = {"name": plugin.name, "package": plugin.package, "version": plugin.version}
+    digest = _code_digest(plugin)
+    return facts | ({CODE: digest} if digest else {})
+
+
+def _code_digest(plugin: Installed) -> str:
+    """A digest of the code of a package under development; empty for any other, whose version tells."""
     if not is_editable(plugin):
-        return plugin.version
+        return ""
     digest = hashlib.sha256()
     for file in _files(plugin):
         digest.update(f"{file.name}\0".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return f"{plugin.version}+{digest.hexdigest()[:12]}"
+    return digest.hexdigest()[:12]
 
 
 def is_editable(plugin: Installed) -> bool:

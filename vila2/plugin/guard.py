@@ -6,17 +6,13 @@ What the code prints goes to standard error, so that standard output holds a com
 from __future__ import annotations
 
 import dis
-import logging
 import re
 import sys
-import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
 from vila2.errors import PluginError, Vila2Error
 from vila2.nearest import nearest
-
-log = logging.getLogger("vila2.plugin")
 
 #: Advice where the plugin asks for something that a later vila2 may have.
 UPGRADE = "upgrade vila2 (pip install -U vila2): the plugin is made for a later version"
@@ -48,22 +44,6 @@ def guarded(of: str, *, hint: str = _REPORT) -> Iterator[None]:
         if _is_ctrl_c(error):
             raise
         raise PluginError(f"{of}: {_said(error)}", hint=_hint(error) or hint) from error
-
-
-@contextmanager
-def watched(of: str, seconds: float, *, hint: str) -> Iterator[None]:
-    """Says whose work it is that takes long, while it is still going on: it may never end."""
-
-    def tell() -> None:
-        log.warning("%s takes more than %g seconds; %s", of, seconds, hint)
-
-    clock = threading.Timer(seconds, tell)
-    clock.daemon = True
-    clock.start()
-    try:
-        yield
-    finally:
-        clock.cancel()
 
 
 def _is_ctrl_c(error: BaseException) -> bool:

@@ -11,11 +11,14 @@ from types import UnionType
 from typing import Any, get_args
 
 from vila2.errors import PluginError
-from vila2.plugin.guard import guarded, watched
+from vila2.plugin.clock import watched
+from vila2.plugin.guard import guarded
 
 #: Seconds after which an import is named to the user: of what describes a plugin, which should be light, and
 #: of what it then uses, which may import torch.
 LIGHT, HEAVY = 2.0, 30.0
+#: Seconds after which a call that has not come back is named: it may loop without an end.
+LONG = 60.0
 
 
 def load_reference(reference: str, *, of: str, seconds: float = HEAVY, hint: str = "") -> Any:
@@ -66,14 +69,28 @@ def read_packaged(path: str, *, of: str) -> str:
             ) from error
 
 
-def call(function: Callable[..., Any], *arguments: Any, of: str, gives: type | UnionType = object) -> Any:
+def call(
+    function: Callable[..., Any],
+    *arguments: Any,
+    of: str,
+    gives: type | UnionType = object,
+    seconds: float | None = None,
+) -> Any:
     """Calls a plugin's function. An unexpected error becomes one that names the plugin.
+
+    Args:
+        function: Function of the plugin.
+        arguments: Arguments of the function.
+        of: Name of the function, for errors.
+        gives: Kind of what it returns.
+        seconds: Time after which the user is told whose call it is that takes so long; by default
+            :data:`LONG`.
 
     Raises:
         PluginError: The function raised an unexpected error, or it returned something that is no ``gives``.
         Vila2Error: The function raised it on purpose. It gets a note that names the plugin.
     """
-    with guarded(of):
+    with watched(of, seconds or LONG, hint="Ctrl-C stops it, and what is finished stays"), guarded(of):
         given = function(*arguments)
     return checked(given, gives, of=of)
 

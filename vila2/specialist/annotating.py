@@ -13,6 +13,7 @@ from vila2.data.layers import Layer
 from vila2.data.shards import ShardDataset
 from vila2.engine.protocol import Engine, GenerationSettings
 from vila2.evaluate.held_out import scheme_of_engine
+from vila2.plugin.code_version import plugin_facts
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference
 from vila2.progress import Progress
@@ -92,7 +93,7 @@ def annotate_dataset(
         batch_size=spec.batch_size,
         select=select,
         read=reader,
-        about={"plugin": {"name": plugin.name, "package": plugin.package, "version": plugin.version}},
+        about={"plugin": plugin_facts(plugin)},
         noted={"coordinates": scheme.to_json()},
         progress=progress,
     )

@@ -20,6 +20,7 @@ from vila2.data.shards import ShardDataset
 from vila2.engine.marks import mark
 from vila2.engine.protocol import Answer
 from vila2.errors import DataError
+from vila2.plugin.code_version import plugin_facts
 from vila2.plugin.host import Host
 from vila2.progress import Progress
 from vila2.run.board import Board
@@ -66,9 +67,8 @@ def reparse_layer(
                     rows += [read(sample, _as_generated(row)) for row in group]
                     task.advance(len(group))
                 writer.write_shard(shard_no, rows)
-        installed = Host().plugin(plugin)
-        about = {"name": installed.name, "package": installed.package, "version": installed.version}
         before = {"version": layer.info["plugin"].get("version"), "digest": layer.digest}
+        about = plugin_facts(Host().plugin(plugin))
         writer.finish({**info, "plugin": about, "coordinates": scheme.to_json(), "read_before": before})
     return Layer.open(folder)
 
