@@ -12,7 +12,7 @@ from vila2.data.evidence import Evidence, SceneObject
 from vila2.data.exchanges import exchanges_of
 from vila2.data.sample import BoxPart, Sample
 
-from vila2_grounding.phrases import names_several, with_article
+from vila2_grounding.phrases import is_one_place, names_several, with_article
 from vila2_grounding.readers.things import read_things
 
 
@@ -75,18 +75,51 @@ def test_an_answer_has_its_article(phrase, said):
 def test_several_things_are_never_one_box(tmp_path, build):
     chunks = [[14, 26, 0.3, 0.1, 0.5, 0.4, 0.9]]  # "and two cats", with the box of one of them
     row = {**ROW, "noun_chunks": [[18, 26, *chunks[0][2:]]], "ref_exps": []}
-    samples, _ = build(row_file(tmp_path, row), referring=9, regions=9)
-    assert {one.kind for one in exchanges_of(samples[0])} == {"narration"}
+    samples, rejects = build(row_file(tmp_path, row), referring=9, regions=9)
+    assert not samples and [one.reason for one in rejects] == ["no-question"]
 
 
-def test_captions_of_one_photo_do_not_contradict_each_other(tmp_path, build):
+def test_a_narration_gives_two_things_two_boxes_or_none(tmp_path, build):
+    chunks = [[2, 13, 0.1, 0.2, 0.3, 0.5, 0.8], [18, 26, 0.3, 0.1, 0.5, 0.4, 0.9]]
+    row = {**ROW, "noun_chunks": chunks, "ref_exps": []}
+    assert (row["caption"][2:13], row["caption"][18:26]) == ("a brown dog", "two cats")
+    (sample,), _ = build(row_file(tmp_path, row), referring=0, regions=0)
+    assert [part.box for part in sample.turns[2].parts if isinstance(part, BoxPart)] == [(0.1, 0.2, 0.3, 0.5)]
+    row["noun_chunks"].append([18, 26, 0.6, 0.1, 0.8, 0.4, 0.9])
+    (sample,), _ = build(row_file(tmp_path, row), referring=0, regions=0)
+    assert len([part for part in sample.turns[2].parts if isinstance(part, BoxPart)]) == 3
+
+
+@pytest.mark.parametrize(
+    ("phrase", "one"),
+    [
+        ("a dog", True),
+        ("two dogs", False),
+        ("the women", False),
+        ("a group of people", True),
+        ("another man", True),
+        ("another two dogs", False),
+    ],
+)
+def test_one_box_is_the_place_of_a_group_and_not_of_two(phrase, one):
+    assert is_one_place(phrase) is one
+
+
+@pytest.mark.parametrize("between", [0, 1])
+def test_captions_of_one_photo_do_not_contradict_each_other(tmp_path, build, between):
     one = [[2, 13, 0.1, 0.2, 0.3, 0.5, 0.8]]
     other = [[2, 13, 0.6, 0.2, 0.9, 0.5, 0.8]]
     rows = [
         {**ROW, "image": f"{ROW['key']}.jpg", "caption_index": n, "noun_chunks": chunks, "ref_exps": []}
         for n, chunks in enumerate((one, other))
     ]
-    samples, _ = build(row_file(tmp_path, *rows), referring=9, regions=9)
+    rows[1:1] = [{**ROW, "key": "another"}] * between
+    file = row_file(tmp_path, *rows)
+    if between:
+        next(tmp_path.rglob(f"{ROW['key']}.jpg")).with_name("another.jpg").write_bytes(picture())
+    samples, _ = build(file, referring=9, regions=9)
+    assert len(samples) == 2 + between
+    samples = [one for one in samples if one.meta["image"] == f"{ROW['key']}.jpg"]
     assert len(samples) == 2
     assert not [one for sample in samples for one in exchanges_of(sample) if one.kind == "referring"]
 

@@ -15,7 +15,7 @@ from vila2.plugin import Box, BoxPart, Part, TextPart, iou
 
 from vila2_grounding import PROMPTS
 from vila2_grounding.grounded import Grounded, Phrase, narration
-from vila2_grounding.phrases import definite, names_several, normal, with_article
+from vila2_grounding.phrases import definite, is_one_place, names_several, normal, with_article
 
 T = TypeVar("T")
 Exchange = tuple[str, tuple[Part, ...], tuple[Part, ...]]  # kind, question, answer
@@ -30,9 +30,15 @@ SAME = 0.7
 REGIONS = ("What is at {box}?", "What does the image show at {box}?", "Describe the object at {box}.")
 
 
-def narrate(grounded: Grounded, phrases: tuple[Phrase, ...], draw: random.Random) -> Exchange:
-    """The caption with its boxes, as the answer to the paper's prompt."""
-    return "narration", (TextPart(draw.choice(PROMPTS)),), narration(grounded, phrases)
+def narrate(grounded: Grounded, phrases: Sequence[Phrase], draw: random.Random) -> Iterator[Exchange]:
+    """The caption with its boxes, as the answer to the paper's prompt.
+
+    A phrase for several things that has one box ("two dogs") gets none. Where no box is left, there is no
+    narration.
+    """
+    boxed = tuple(one for one in phrases if len(one.boxes) > 1 or is_one_place(grounded.words(one)))
+    if boxed:
+        yield "narration", (TextPart(draw.choice(PROMPTS)),), narration(grounded, boxed)
 
 
 Boxes = Mapping[str, Sequence[Box]]

@@ -5,8 +5,9 @@ A sample holds all exchanges about one image, each on a branch of its own.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -63,7 +64,7 @@ class GroundingBuilder:
     rest on: the original caption, and its phrases with their spans, boxes and categories.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     subsets: ClassVar[tuple[str, ...]] = ("grounded", "short", "long")
 
     def __init__(self, config: GroundingConfig) -> None:
@@ -75,28 +76,43 @@ class GroundingBuilder:
 
     def build(self, shard: str) -> Iterator[Sample | Reject]:
         """Samples of one piece, and a ``Reject`` for every box and every image that the filters drop."""
-        config = self.config
-        found = readers.read(
-            config.data,
-            shard,
-            images=config.images or config.image_root,
-            resized=config.resized,
-            seed=config.seed,
-        )
+        scattered = self._scattered_boxes(shard)
         captions: list[Grounded] = []  # of one image, which follow each other
-        for item in found:
+        for item in self._filtered(shard):
+            if isinstance(item, Reject):
+                yield item
+            elif (image := _image_of(item)) in scattered:
+                yield self.ask(item, scattered[image])
+            else:
+                if captions and _image_of(captions[0]) != image:
+                    yield from self._ask_all(captions)
+                    captions = []
+                captions.append(item)
+        yield from self._ask_all(captions)
+
+    def _filtered(self, shard: str) -> Iterator[Grounded | Reject]:
+        config = self.config
+        images = config.images or config.image_root
+        for item in readers.read(config.data, shard, images=images, resized=config.resized, seed=config.seed):
             if isinstance(item, Reject):
                 yield item
                 continue
             left, refused = filtered(item, largest=config.largest_box, most=config.most_of_a_category)
             yield from refused
-            if left is None:
-                continue
-            if captions and _image_of(captions[0]) != _image_of(left):
-                yield from self._ask_all(captions)
-                captions = []
-            captions.append(left)
-        yield from self._ask_all(captions)
+            if left is not None:
+                yield left
+
+    def _scattered_boxes(self, shard: str) -> dict[str, Boxes]:
+        """The boxes of each phrase for images whose captions do not follow each other in a file of rows.
+
+        Such a file is read twice; its images need not fit into memory.
+        """
+        names = readers.scattered(self.config.data, shard)
+        found: defaultdict[str, list[Grounded]] = defaultdict(list)
+        for item in self._filtered(shard) if names else ():
+            if isinstance(item, Grounded) and _image_of(item) in names:
+                found[_image_of(item)].append(replace(item, image=b""))
+        return {image: boxes_of(captions) for image, captions in found.items()}
 
     def _ask_all(self, captions: Sequence[Grounded]) -> Iterator[Sample | Reject]:
         boxes = boxes_of(captions)
@@ -113,7 +129,7 @@ class GroundingBuilder:
         draw = python_generator(config.seed, grounded.key)
         phrases, expressions = grounded.phrases, grounded.expressions
         spans = (phrases or expressions) if config.spans == "noun_chunks" else (expressions or phrases)
-        exchanges = [narrate(grounded, spans, draw)] if config.narrations else []
+        exchanges = [*narrate(grounded, spans, draw)] if config.narrations else []
         exchanges += refer(grounded, boxes, config.referring, draw)
         exchanges += describe_regions(grounded, config.regions, draw)
         if not exchanges:

@@ -94,6 +94,14 @@ def names_several(phrase: str) -> bool:
     return counted or head not in words or bool(COLLECTIVE & {head, *words[:3]})
 
 
+def is_one_place(phrase: str) -> bool:
+    """Whether one box can be the place of a phrase: of "a dog" and "a group of people", not of "two dogs"."""
+    words = [word.lower() for word in _WORD.findall(phrase)]
+    if words[:1] == ["another"]:  # which no question can mean, but a sentence can
+        return is_one_place(" ".join(words[1:]))
+    return not names_several(phrase) or bool(COLLECTIVE & {category(phrase), *words[:3]})
+
+
 def with_article(phrase: str) -> str:
     """A phrase as an answer gives it: "brown dog" becomes "a brown dog", "the dog" and "grass" stay."""
     words = [word.lower() for word in _WORD.findall(phrase)]

@@ -19,7 +19,7 @@ from vila2.plugin import (
 )
 
 from vila2_grounding.grounded import Grounded
-from vila2_grounding.readers.grit import read_grit_rows, read_grit_sample
+from vila2_grounding.readers.grit import read_grit_rows, read_grit_sample, scattered_images
 from vila2_grounding.readers.resizing import Resized
 from vila2_grounding.readers.spans import is_grit
 from vila2_grounding.readers.things import read_things
@@ -62,6 +62,14 @@ def read(
     else:
         found = read_voc(path, images) if is_voc(path) else open_evidence(path, images)
         yield from _read_samples(found, resized, seed, path)
+
+
+def scattered(path: Path, piece: str) -> frozenset[str]:
+    """The images of a piece whose captions do not follow each other; only files of rows have such."""
+    files = [path / piece] if piece != ALL else _files(path)
+    if not files or files[0].suffix == ".tar":
+        return frozenset()
+    return scattered_images(files[0], "" if piece == ALL else f"{Path(piece).stem}/")
 
 
 def _files(path: Path) -> list[Path]:

@@ -49,8 +49,7 @@ def read_grit_rows(
         if isinstance(row, Reject):
             yield row
             continue
-        name = next((row.fields[key] for key in ("image", "file_name") if row.fields.get(key)), None)
-        shown = str(next((row.fields[key] for key in ("key", "id") if row.fields.get(key)), name or "row"))
+        name, shown = _names(row)
         key = prefix + keys.key(shown, row.fields)
         found = _find(roots, name, shown)
         data = read_image(found[0], found[1], where=row.where, key=key)
@@ -59,6 +58,26 @@ def read_grit_rows(
         else:
             called = name if isinstance(name, str) else shown
             yield from grounded_row(row, key, data, prefix + called, resized)
+
+
+def scattered_images(path: Path, prefix: str = "") -> frozenset[str]:
+    """The images of a file whose rows do not follow each other; no image is read."""
+    seen, scattered, last = set[str](), set[str](), ""
+    for row in read_rows(path):
+        if isinstance(row, Row):
+            name, shown = _names(row)
+            called = name if isinstance(name, str) else shown
+            if called != last:
+                (scattered if called in seen else seen).add(called)
+            last = called
+    return frozenset(prefix + name for name in scattered)
+
+
+def _names(row: Row) -> tuple[Any, str]:
+    """What a row calls its image, and the row itself."""
+    name = next((row.fields[key] for key in ("image", "file_name") if row.fields.get(key)), None)
+    shown = next((row.fields[key] for key in ("key", "id") if row.fields.get(key)), name or "row")
+    return name, str(shown)
 
 
 def read_grit_sample(sample: Sample, resized: Resized, where: str) -> Iterator[Grounded | Reject]:
