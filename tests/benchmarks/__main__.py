@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 
-from tests.benchmarks import layers
+from tests.benchmarks import decode, layers
 from tests.benchmarks.harness import Comparison
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Comparison]]] = {
+    "decode": decode.compare,
     "layers": layers.compare,
 }
 

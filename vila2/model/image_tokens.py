@@ -9,6 +9,7 @@ from PIL import Image
 
 from vila2.data.images import MAX_PIXELS
 from vila2.errors import DataError, ModelError, one_line
+from vila2.model.processing import Vila2Processor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,6 +99,9 @@ class ImageTokens:
                     f"{where}: the image has {size[0] * size[1]} pixels, more than {MAX_PIXELS}",
                     hint="scale the image down, or leave this sample out",
                 )
+            if isinstance(self._processor, Vila2Processor) and self._processor.counts_by_size:
+                self._lengths[size, several] = len(self._processor.image_ids(size))
+                return self._lengths[size, several]
             # The number depends on the size alone, so any image of that size will do.
             pictures = [Image.new("RGB", size)] * (2 if several else 1)
             rows, _ = self.read(pictures, where=(where,) * len(pictures))
@@ -116,6 +120,8 @@ class ImageTokens:
         Raises:
             ModelError: the processor makes something of the whole prompt.
         """
+        if isinstance(self._processor, Vila2Processor):
+            return self._processor.read_images(pictures)
         apart = str(self._tokenizer.eos_token)
         batch: dict[str, Tensor] = dict(
             self._processor(

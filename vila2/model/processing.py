@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from PIL import Image
-from transformers import AutoProcessor, PreTrainedTokenizerBase, ProcessorMixin
+from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.image_transforms import to_pil_image
 from transformers.image_utils import make_flat_list_of_images
 
 from vila2.errors import ModelError
 from vila2.model.configuration import Vila2Config, pair
-from vila2.model.tiling import Tiling
+from vila2.model.pixels import Preparation
+from vila2.model.tiling import Grid, Tiling
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 IMAGE_TOKEN = "<image>"
 PAD_TOKEN = "<pad>"
@@ -92,13 +96,16 @@ class Vila2Processor(ProcessorMixin):
         given = cast(Sequence[Any], make_flat_list_of_images(images))
         grids = [(1, 1)] * len(given)
         if tiling.cuts:
-            pictures = [to_pil_image(picture) for picture in given]
-            grids = [tiling.grid(picture.height, picture.width) for picture in pictures]
-            resample = self.image_processor.resample
-            tiles = zip(pictures, grids, strict=True)
-            images = [tile for picture, grid in tiles for tile in tiling.cut(picture, grid, resample)]
-            kwargs |= {"do_resize": False, "do_center_crop": False}  # tiles have this size already
-        inputs = self.image_processor(images, **kwargs)
+            given = [to_pil_image(picture) for picture in given]
+            grids = [tiling.grid(picture.height, picture.width) for picture in given]
+        inputs = self._fast_inputs(given, grids, kwargs)
+        if inputs is None:
+            if tiling.cuts:
+                resample = self.image_processor.resample
+                tiles = zip(given, grids, strict=True)
+                images = [tile for picture, grid in tiles for tile in tiling.cut(picture, grid, resample)]
+                kwargs |= {"do_resize": False, "do_center_crop": False}  # tiles have this size already
+            inputs = cast(dict[str, Any], self.image_processor(images, **kwargs))
         made = tuple(inputs["pixel_values"][0].shape[-2:])
         if made != tiling.image_size:
             raise ModelError(
@@ -111,6 +118,44 @@ class Vila2Processor(ProcessorMixin):
         if not tiling.dynamic_scales:  # otherwise the model knows the grids
             inputs.pop("image_grids")
         return inputs, replaced
+
+    def _fast_inputs(
+        self, images: Sequence[Any], grids: Sequence[Grid], settings: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Makes the pixels without the image processor; None where it is needed."""
+        asked = {name: value for name, value in settings.items() if value is not None}
+        plain = all(isinstance(image, Image.Image) and image.mode == "RGB" for image in images)
+        preparation = Preparation.of(self.image_processor) if plain else None
+        tiling = self.tiling
+        if (
+            preparation is None
+            or asked != {"return_tensors": "pt"}
+            or not (tiling.cuts or preparation.size == tiling.image_size)
+        ):
+            return None
+        return {"pixel_values": preparation.pixels(images, grids, tiling)}
+
+    def read_images(self, images: Sequence[Image.Image]) -> tuple[list[list[int]], dict[str, Tensor]]:
+        """Makes the token ids of each image and the tensors of all, as a call does, but without a text."""
+        inputs, _ = self._process_images([*images], return_tensors="pt")
+        tensors: dict[str, Tensor] = dict(BatchFeature(dict(inputs), tensor_type="pt"))
+        return [self.image_ids(image.size) for image in images], tensors
+
+    def image_ids(self, size: tuple[int, int]) -> list[int]:
+        """The token ids that stand for an image of this width and height."""
+        tiling = self.tiling
+        grid = tiling.grid(size[1], size[0])
+        apart = 1 if tiling.multiscale else tiling.tiles(grid)
+        end: list[int] = []
+        if self.image_end:  # its ids are those that it has behind an image
+            end = self.tokenizer(self.image_token + self.image_end, add_special_tokens=False)["input_ids"][1:]
+        ids: list[int] = ([self.image_token_id] * (tiling.tokens(grid) // apart) + end) * apart
+        return ids
+
+    @property
+    def counts_by_size(self) -> bool:
+        """Whether an image's size alone tells its tokens, and that it can be read."""
+        return Preparation.of(self.image_processor) is not None
 
     def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
         """The text that replaces the placeholder of image number ``image_idx``."""
