@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,14 @@ from vila2.errors import DataError
 from vila2.run.board import Board
 
 if TYPE_CHECKING:
-    from vila2.progress import Progress, Task
+    from vila2.progress import Progress
 
 log = logging.getLogger("vila2.caption")
 
-#: Describes a batch of samples: the annotations of each of them, in order.
-DescribeBatch = Callable[[Sequence[Sample]], Sequence[Sequence[Annotation]]]
+#: A batch of samples, and the annotations of each of them, in order.
+Described = tuple[Sequence[Sample], Sequence[Sequence[Annotation]]]
+#: Describes batches of samples in their order; it may take some of them before it gives the first.
+DescribeBatches = Callable[[Iterable[Sequence[Sample]]], Iterable[Described]]
 OTHER_SETTINGS = (
     "use the same settings (a --limit among them), another layer name, or delete this layer's folder; "
     "--redo truncated,empty asks again for some captions only"
@@ -33,7 +36,7 @@ OTHER_SETTINGS = (
 
 def write_batched_layer(
     dataset: ShardDataset,
-    describe: DescribeBatch,
+    describe: DescribeBatches,
     *,
     folder: Path,
     layer: str,
@@ -55,11 +58,11 @@ def write_batched_layer(
 
     Args:
         dataset: dataset whose images are described.
-        describe: function that describes a batch of samples.
+        describe: function that describes batches of samples.
         folder: folder of the layer: ``DATASET/layers/NAME``, or the folder of a run's step.
         layer: name of the layer, such as "self-1".
         job: what determines the layer (JSON-able), besides its name, the dataset and the selection.
-        batch_size: number of images described together.
+        batch_size: number of images described together, and kept together.
         select: predicate for the keys to describe; all of them by default.
         noted: further facts for the layer's info, which do not determine it.
         progress: display of the images.
@@ -124,12 +127,31 @@ def _without_image(dataset: ShardDataset, layer: str, selected: int, images: int
     return {"without_image": selected - images}
 
 
+@dataclass(slots=True)
+class _UnfinishedShard:
+    """A shard that is being described.
+
+    Attributes:
+        number: number of the shard.
+        numbers: key and number of each of its samples to describe.
+        journal: its finished batches.
+        rows: annotations by key, as far as they are there.
+        left: number of batches that are not described yet.
+    """
+
+    number: int
+    numbers: dict[str, int]
+    journal: Journal
+    rows: dict[str, list[Annotation]]
+    left: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class _BatchedWork:
     """The work that is the same for every shard."""
 
     dataset: ShardDataset
-    describe: DescribeBatch
+    describe: DescribeBatches
     writer: LayerWriter
     batch_size: int
     select: Callable[[str], bool] | None
@@ -138,8 +160,10 @@ class _BatchedWork:
         """Writes all shards that are not done."""
         with progress.task(label, count) as task:
             task.advance(self.finished())  # in one step, which the display leaves out of the rate
-            for shard_no in range(len(self.dataset.shards)):
-                self.write_shard(shard_no, task)
+            asked: deque[_UnfinishedShard] = deque()
+            for samples, described in self.describe(self._due(asked)):
+                self._keep(asked.popleft(), samples, described)
+                task.advance(len(samples))
 
     def images(self) -> int:
         """Number of samples to describe."""
@@ -165,28 +189,43 @@ class _BatchedWork:
                 count += sum(len({row["key"] for row in batch}) for batch in self._journal(shard_no).entries)
         return count
 
-    def write_shard(self, shard_no: int, task: Task) -> None:
-        """Describes a shard's images and writes its annotations, unless this was done before."""
-        journal = self._journal(shard_no)
-        if self.writer.has(shard_no):
-            journal.remove()  # left where a kill came between the two
-            return
-        numbers = self._numbers(shard_no)
-        rows: dict[str, list[Annotation]] = {}
-        for row in (Annotation.from_json(row) for batch in journal.entries for row in batch):
-            rows.setdefault(row.key, []).append(row)
-        for batch in _batches(numbers, self.batch_size):
-            # An earlier process with another batch size may have finished a part of the batch.
-            samples = [self.dataset[numbers[key]] for key in batch if key not in rows]
-            if not samples:
+    def _due(self, asked: deque[_UnfinishedShard]) -> Iterator[list[Sample]]:
+        """The batches that are not described yet; the shard of each is added to ``asked``."""
+        for shard_no in range(len(self.dataset.shards)):
+            journal = self._journal(shard_no)
+            if self.writer.has(shard_no):
+                journal.remove()  # left where a kill came between the two
                 continue
-            described = zip(samples, self.describe(samples), strict=True)
-            new = {sample.key: list(own) for sample, own in described}
-            journal.append([row.to_json() for own in new.values() for row in own])
-            rows |= new
-            task.advance(len(samples))
-        self.writer.write_shard(shard_no, [row for key in numbers for row in rows[key]])
-        journal.remove()
+            shard = _UnfinishedShard(shard_no, self._numbers(shard_no), journal, {})
+            for row in (Annotation.from_json(row) for batch in journal.entries for row in batch):
+                shard.rows.setdefault(row.key, []).append(row)
+            # An earlier process with another batch size may have finished a part of a batch.
+            batches = [
+                [key for key in batch if key not in shard.rows]
+                for batch in _batches(shard.numbers, self.batch_size)
+            ]
+            due = [batch for batch in batches if batch]
+            shard.left = len(due)
+            if not due:
+                self._close(shard)
+            for batch in due:
+                asked.append(shard)
+                yield [self.dataset[shard.numbers[key]] for key in batch]
+
+    def _keep(
+        self, shard: _UnfinishedShard, samples: Sequence[Sample], described: Sequence[Sequence[Annotation]]
+    ) -> None:
+        """Keeps the annotations of a batch; writes the shard where it is the last."""
+        new = {sample.key: list(own) for sample, own in zip(samples, described, strict=True)}
+        shard.journal.append([row.to_json() for own in new.values() for row in own])
+        shard.rows |= new
+        shard.left -= 1
+        if not shard.left:
+            self._close(shard)
+
+    def _close(self, shard: _UnfinishedShard) -> None:
+        self.writer.write_shard(shard.number, [row for key in shard.numbers for row in shard.rows[key]])
+        shard.journal.remove()
 
     def _journal(self, shard_no: int) -> Journal:
         return Journal(self.writer.folder / f"{shard_no:06d}.partial.jsonl")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
-from vila2.caption.asked_captions import annotate
+from vila2.caption.asked_captions import annotate_batches
 from vila2.data.annotations import Annotation
 from vila2.engine.protocol import Engine, GenerationSettings, Request
+
+B = TypeVar("B")
 
 #: The keys of a job that describe a chooser, for jobs that have none.
 NO_CHOOSER: Mapping[str, Any] = {"attempts": None, "choose": None}
@@ -31,12 +33,33 @@ class Chooser(Protocol):
 
 
 def annotate_by(
-    chooser: Chooser | None, engine: Engine, requests: Sequence[Request], settings: GenerationSettings
-) -> list[list[Annotation]]:
-    """The annotations to keep of each request: the chosen ones, or the only answer where nothing chooses."""
+    chooser: Chooser | None,
+    engine: Engine,
+    batches: Iterable[B],
+    requests_of: Callable[[B], Sequence[Request]],
+    settings: GenerationSettings,
+) -> Iterator[tuple[B, list[list[Annotation]]]]:
+    """The annotations to keep of each request: the chosen ones, or the only answer where nothing chooses.
+
+    Without a chooser, an engine that streams is given later batches meanwhile. A chooser looks at all answers
+    of a batch before it asks again, so it asks batch by batch.
+
+    Args:
+        chooser: chooser among several answers; None where an image gets one.
+        engine: engine to ask.
+        batches: batches, made when they are due.
+        requests_of: function that gives the requests of a batch; it is called once for each.
+        settings: settings of generation.
+
+    Returns:
+        The batches in their order, each with the annotations of its requests.
+    """
     if chooser is None:
-        return [[row] for row in annotate(engine, requests, settings)]
-    return chooser.annotate(engine, requests, settings)
+        for batch, rows in annotate_batches(engine, batches, requests_of, settings):
+            yield batch, [[row] for row in rows]
+        return
+    for batch in batches:
+        yield batch, chooser.annotate(engine, requests_of(batch), settings)
 
 
 def job_of(chooser: Chooser | None) -> dict[str, Any]:

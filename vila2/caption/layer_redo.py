@@ -74,18 +74,22 @@ def redo_layer(
         due = {number: work.due(number, statuses, select) for number in range(len(dataset.shards))}
         count = sum(map(len, due.values()))
         with (progress or Board()).task(f"redo {layer.name}", count) as task:
-            for number, keys in due.items():
-                journal = work.journal(number)
-                for start in range(0, len(keys), batch_size):
-                    batch = keys[start : start + batch_size]
-                    samples = [dataset[dataset.find(key)] for key in batch]
-                    requests = [
-                        Request(one.key, one.images, choose_prompt(prompts, one.key, seed).text)
-                        for one in samples
-                    ]
-                    answers = annotate_by(chooser, engine, requests, settings)
-                    journal.append([row.to_json() for row, *_ in answers])
-                    task.advance(len(batch))
+            batches = (
+                (work.journal(number), keys[start : start + batch_size])
+                for number, keys in due.items()
+                for start in range(0, len(keys), batch_size)
+            )
+
+            def requests_of(batch: tuple[Journal, list[str]]) -> list[Request]:
+                samples = [dataset[dataset.find(key)] for key in batch[1]]
+                return [
+                    Request(one.key, one.images, choose_prompt(prompts, one.key, seed).text)
+                    for one in samples
+                ]
+
+            for (journal, keys), answers in annotate_by(chooser, engine, batches, requests_of, settings):
+                journal.append([row.to_json() for row, *_ in answers])
+                task.advance(len(keys))
         return work.settle(job)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from vila2.caption.asked_captions import annotate_batches
 from vila2.caption.caption_job import describe_job
 from vila2.caption.chooser import NO_CHOOSER, Chooser, annotate_by, job_of
 from vila2.caption.photo_files import Photo, PhotoList, find_photos, readable
@@ -239,17 +238,10 @@ class _Work:
         A batch counts once its results are used.
         """
         cut = (self._read(photos[start : start + size]) for start in range(0, len(photos), size))
-        for batch, rows in self._annotated(cut):
-            yield self._lines(batch, rows, out)
+        annotated = annotate_by(self.chooser, self.engine, cut, lambda read: read.requests, self.settings)
+        for batch, answers in annotated:
+            yield self._lines(batch, [row for row, *_ in answers], out)
             task.advance(len(batch.photos))
-
-    def _annotated(self, cut: Iterator[_ReadPhotos]) -> Iterator[tuple[_ReadPhotos, Sequence[Annotation]]]:
-        if self.chooser is None:
-            yield from annotate_batches(self.engine, cut, lambda read: read.requests, self.settings)
-            return
-        for batch in cut:
-            answers = annotate_by(self.chooser, self.engine, batch.requests, self.settings)
-            yield batch, [row for row, *_ in answers]
 
     def _read(self, photos: Sequence[Photo]) -> _ReadPhotos:
         requests: list[Request] = []

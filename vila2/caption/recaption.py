@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vila2.caption.batched_layer import OTHER_SETTINGS, write_batched_layer
+from vila2.caption.batched_layer import OTHER_SETTINGS, Described, write_batched_layer
 from vila2.caption.caption_job import describe_job
 from vila2.caption.chooser import NO_CHOOSER, Chooser, annotate_by, job_of
 from vila2.caption.prompts import choose_prompt
@@ -56,7 +57,8 @@ def recaption(
         prompts: names of the paper's prompts, or texts; each image gets one by hash of key and seed.
         settings: settings of generation.
         seed: seed of the choice of prompts.
-        batch_size: number of images described together.
+        batch_size: number of images described together, and kept together. An engine that streams is asked
+            without a pause between them.
         select: predicate for the keys to describe; all of them by default.
         read: reader that adds turns and claims to every answer; by default an answer is its text.
         also: further prompts for every image, an annotation each.
@@ -108,7 +110,7 @@ def check_layer(folder: Path, known: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Describer:
-    """Describes a batch of images with an engine."""
+    """Describes batches of images with an engine."""
 
     engine: Engine
     prompts: tuple[str, ...]
@@ -118,16 +120,23 @@ class _Describer:
     read: Reader | None
     chooser: Chooser | None
 
-    def __call__(self, samples: Sequence[Sample]) -> list[list[Annotation]]:
-        described: list[list[Annotation]] = [[] for _ in samples]
-        for prompt in (None, *self.also):
-            requests = [self._request(sample, prompt) for sample in samples]
-            answers = annotate_by(self.chooser, self.engine, requests, self.settings)
-            for sample, rows, own in zip(samples, answers, described, strict=True):
-                own += [self.read(sample, row) if self.read else row for row in rows]
-        return described
+    def __call__(self, batches: Iterable[Sequence[Sample]]) -> Iterator[Described]:
+        asked = ((samples, prompt) for samples in batches for prompt in (None, *self.also))
+        answered = annotate_by(self.chooser, self.engine, asked, self._requests, self.settings)
+        for (samples, _), own in answered:
+            further = [answers for _, answers in islice(answered, len(self.also))]
+            yield (
+                samples,
+                [
+                    [self.read(sample, row) if self.read else row for rows in answers for row in rows]
+                    for sample, *answers in zip(samples, own, *further, strict=True)
+                ],
+            )
 
-    def _request(self, sample: Sample, prompt: str | None) -> Request:
-        """A request about an image, with the prompt given or one of the prompts of the job."""
-        prompt = prompt or choose_prompt(self.prompts, sample.key, self.seed).text
-        return Request(sample.key, sample.images, prompt)
+    def _requests(self, asked: tuple[Sequence[Sample], str | None]) -> list[Request]:
+        """Requests about a batch of images, with the prompt given or one of the prompts of the job."""
+        samples, given = asked
+        return [
+            Request(one.key, one.images, given or choose_prompt(self.prompts, one.key, self.seed).text)
+            for one in samples
+        ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vila2.caption.batched_layer import write_batched_layer
+from vila2.caption.batched_layer import Described, write_batched_layer
 from vila2.data.annotations import Annotation
 from vila2.data.claims import Claim
 from vila2.data.evidence import Evidence
@@ -166,7 +166,11 @@ class _ToolDescriber:
         self._annotator: Annotator | None = None
         self._failed = 0  # images that failed one after the other
 
-    def __call__(self, samples: Sequence[Sample]) -> list[list[Annotation]]:
+    def __call__(self, batches: Iterable[Sequence[Sample]]) -> Iterator[Described]:
+        for samples in batches:
+            yield samples, self._batch(samples)
+
+    def _batch(self, samples: Sequence[Sample]) -> list[list[Annotation]]:
         annotator = self._annotator = self._annotator or self._used.open()
 
         def described(sample: Sample) -> Annotation:
