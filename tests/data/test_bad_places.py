@@ -9,7 +9,7 @@ import pytest
 from vila2.data.importing import write_dataset
 from vila2.data.rejects import read_rejects
 from vila2.data.resumable import Pieces
-from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, TextPart, assistant, user
+from vila2.data.sample import BoxPart, ImagePart, PointPart, PolygonPart, Sample, TextPart, assistant, user
 from vila2.data.shards import ShardDataset
 from vila2.specialist.build_tally import BuildTally
 
@@ -26,7 +26,13 @@ PLACES = [
     (BoxPart(None), "instead of 4 numbers"),
     (PointPart((0.5, 1.5)), "is not within the image"),
     (PointPart((0.5, 0.5, 0.5)), "instead of 2 numbers"),
+    (PolygonPart(((0.1, 0.1), (0.2, 0.2))), "a polygon of 2 points instead of 3 or more"),
+    (PolygonPart(((0.1, 0.1), (0.2, 0.2), (0.3, 1.3))), "a polygon with point (0.3, 1.3) is not within"),
+    (PolygonPart(((0.1, 0.1), (0.2, 0.2), (0.3,))), "instead of 2 numbers"),
+    (PolygonPart((0.1, 0.1, 0.2, 0.2)), "instead of 2 numbers"),
+    (PolygonPart(None), "instead of points"),
 ]
+MASK = ((0.0, 0.5), (0.25, 0.125), (1.0, 1.0))
 
 
 @pytest.fixture
@@ -34,7 +40,7 @@ def samples(picture):
     def sample(key, *parts):
         return Sample(key, (picture(),), (user(ImagePart(), "Where?"), assistant(*parts)))
 
-    good = sample("good", "At ", BoxPart((0, 0.2, 1.0000001, 0.9)), PointPart((0.0, 1.0)))
+    good = sample("good", "At ", BoxPart((0, 0.2, 1.0000001, 0.9)), PointPart((0.0, 1.0)), PolygonPart(MASK))
     odd = sample("odd", TextPart(5))
     return [good, odd, *(sample(f"bad-{n}", "At ", part) for n, (part, _) in enumerate(PLACES))]
 
@@ -42,6 +48,8 @@ def samples(picture):
 def test_a_sources_bad_places_are_rejected_each_with_its_fault(tmp_path, samples):
     info = write_dataset(tmp_path / "data", samples, name="d")
     assert info.count == 1 and info.rejected == {"bad-place": len(PLACES), "bad-part": 1}
+    (read,) = ShardDataset.open(tmp_path / "data")
+    assert read.turns[1].parts[-1] == PolygonPart(MASK)
     found = {one.key: one.detail for one in read_rejects(tmp_path / "data" / "rejected.jsonl")}
     for number, (_, fault) in enumerate(PLACES):
         assert fault in found[f"bad-{number}"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from vila2.data.coordinates import CoordinateScheme
-from vila2.data.sample import BoxPart, PointPart, TextPart
+from vila2.data.sample import BoxPart, PointPart, PolygonPart, TextPart
 from vila2.data.tokens import LOCATION_TOKENS, TokenSpec
 from vila2.errors import DataError
 
@@ -60,7 +60,16 @@ PLACE = st.one_of(
     st.tuples(UNIT, UNIT).map(PointPart),
     # Not thinner than a bin of the coarsest scheme.
     st.tuples(st.floats(0, 0.5), st.floats(0, 0.5)).map(lambda p: BoxPart((*p, p[0] + 0.5, p[1] + 0.5))),
+    st.lists(st.tuples(UNIT, UNIT), min_size=3, max_size=9).map(lambda c: PolygonPart(tuple(c))),
 )
+
+
+def numbers(place):
+    match place:
+        case PolygonPart(polygon):
+            return [number for corner in polygon for number in corner]
+        case BoxPart(found) | PointPart(found):
+            return found
 
 
 @schemes
@@ -71,8 +80,31 @@ def test_neighboring_places_of_any_kind_come_back_as_they_were(scheme, parts):
     given_places, places = ([p for p in some if not isinstance(p, TextPart)] for some in (parts, read))
     assert [type(place) for place in places] == [type(place) for place in given_places]
     for place, other in zip(places, given_places, strict=True):
-        numbers = (p.box if isinstance(p, BoxPart) else p.point for p in (place, other))
-        assert near(scheme, *numbers, size)
+        assert near(scheme, numbers(place), numbers(other), size)
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("[[0.1,0.2],[0.3,0.4],[0.5,0.1]]", [PolygonPart]),
+        ("a [ [0.1, 0.2] , [0.3, 0.4],\n[0.5, 0.1] ] b", [PolygonPart]),
+        ("[[0.1,0.2],[0.3,0.4]]", [PointPart] * 2),
+        ("[[0.1,0.2],[0.3,0.4],[0.5,0.1]", [PointPart] * 3),
+        ("[0.1,0.2],[0.3,0.4],[0.5,0.1]", [PointPart] * 3),
+        ("[[0.1,0.2],[0.3,0.4],[0.5,1.1]]", [PointPart] * 2),
+        ("[[0.1,0.2],[0.3,0.4] and [0.5,0.1]]", [PointPart] * 3),
+        ("[0.1,0.2,0.3,0.4] [[0.1,0.2],[0.3,0.4],[0.5,0.1]][0.1,0.2]", [BoxPart, PolygonPart, PointPart]),
+    ],
+)
+def test_three_points_in_brackets_are_a_polygon(text, places):
+    read = CoordinateScheme().to_parts(text)
+    assert [type(part) for part in read if not isinstance(part, TextPart)] == places
+
+
+@schemes
+@given(st.text("[],.0189 <loc_p>3", max_size=80))
+def test_any_text_of_brackets_and_numbers_is_read(scheme, text):
+    scheme.to_parts(text, (30, 40))
 
 
 @schemes

@@ -11,10 +11,11 @@ from PIL import Image
 from vila2.data.annotations import Annotation
 from vila2.data.importing import write_dataset
 from vila2.data.layers import Layer, LayerWriter
-from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, assistant, user
+from vila2.data.sample import BoxPart, ImagePart, PointPart, PolygonPart, Sample, assistant, user
 from vila2.data.shards import ShardDataset
 
 BOX = (0.125, 0.25, 0.5, 0.75)
+ROOF = ((0.0, 0.5), (0.5, 0.0), (1.0, 0.5))
 WIDE = (80, 40)
 
 
@@ -58,6 +59,8 @@ def dataset(tmp_path_factory) -> ShardDataset:
     )
     where = (user("Where is it?"), assistant("At ", BoxPart(BOX), "."))
     point = (user("Point at it."), assistant(PointPart((0.5, 0.25))))
+    roof = (user("Outline it."), assistant("At ", BoxPart(BOX), ": ", PolygonPart(ROOF)))
+    _write(opened, "outlines", {"dog": [Annotation("dog", "Outline it.", "", "ok", turns=roof)]})
     _write(
         opened,
         "boxes",

@@ -106,6 +106,24 @@ def test_swift_gets_places_as_objects(export):
     ]
 
 
+@pytest.mark.parametrize(
+    ("to", "coordinates", "said"),
+    [
+        ("ms-swift", "unit", "At <bbox>: [[0.000,0.500],[0.500,0.000],[1.000,0.500]]"),
+        ("llava", "pixels", "At [10, 10, 40, 30]: [[0, 20],[40, 0],[80, 20]]"),
+        ("llava", "tokens", "At <loc_125><loc_250><loc_500><loc_750>: [<loc_000><loc_500>,<loc_500><loc_000>,"
+         "<loc_999><loc_500>]"),
+    ],
+)  # fmt: skip
+def test_a_polygon_is_written_as_text(export, to, coordinates, said):
+    folder, _ = export(to, "outlines", coordinates=coordinates)
+    if to == "ms-swift":
+        row = rows(folder, "data.jsonl")["0"]
+        assert row["messages"][1]["content"] == said and row["objects"]["bbox"] == [list(BOX)]
+    else:
+        assert rows(folder)["dog"]["conversations"][1]["value"] == said
+
+
 def test_a_tree_gives_one_row_for_each_branch(export):
     folder, made = export("llava", view="tree(original,boxes)")
     found = rows(folder)

@@ -9,7 +9,7 @@ from vila2.claims.names import Vocabulary, agree, clash, name_of
 from vila2.claims.reading import read_claims
 from vila2.data.claims import Claim
 from vila2.data.coordinates import CoordinateScheme
-from vila2.data.sample import BoxPart, TextPart
+from vila2.data.sample import BoxPart, PolygonPart, TextPart
 from vila2.merge.answer_sentences import Sentence, joined, sentences_of, without_coordinates
 from vila2.merge.judging import judged, verdict_of
 from vila2.merge.known import known_of
@@ -342,6 +342,7 @@ PIECES = st.lists(
     st.one_of(
         st.text(alphabet='ab C.!?"\n,', max_size=12).map(TextPart),
         st.just(BoxPart((0.1, 0.1, 0.5, 0.5))),
+        st.just(PolygonPart(((0.1, 0.1), (0.5, 0.5), (0.1, 0.5)))),
     ),
     max_size=8,
 )

@@ -6,7 +6,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from tests.model.tiny_families import FAMILIES
 from vila2.data.coordinates import CoordinateScheme
-from vila2.data.sample import BoxPart, PointPart, Sample, assistant, user
+from vila2.data.sample import BoxPart, PointPart, PolygonPart, Sample, TextPart, assistant, user
 from vila2.data.tokens import LOCATION_TOKENS, TokenSpec
 from vila2.errors import ModelError
 from vila2.model.conversation import ConversationEncoder
@@ -140,6 +140,21 @@ def test_a_box_becomes_its_tokens_and_text_that_looks_like_them_does_not(folders
     said = scheme_of(found.processor).to_parts(tokenizer.decode([t for t in encoded.labels if t != IGNORED]))
     read = [part.box for part in said if isinstance(part, BoxPart)]
     assert read == [pytest.approx(box.box, abs=0.0005 + 1e-9)] * 2
+
+
+@families
+def test_a_polygon_becomes_its_corners_and_is_read_back(folders, family):
+    found = load_generalist(folders[family])
+    set_coordinates(found.model, found.processor, "tokens")
+    found.processor.chat_template = TEMPLATE
+    roof = PolygonPart(((0.0, 0.5), (0.5, 0.0), (0.999, 0.5)))
+    turns = (user("outline it"), assistant("a roof ", roof, PointPart((0.1, 0.1)), " and ", roof))
+    encoded = ConversationEncoder(found.processor).encode(Sample("k", (), turns))
+    text = found.processor.tokenizer.decode([t for t in encoded.labels if t != IGNORED])
+    places = [part for part in scheme_of(found.processor).to_parts(text) if not isinstance(part, TextPart)]
+    assert [type(part) for part in places] == [PolygonPart, PointPart, PolygonPart], text
+    for corner, read in zip(roof.polygon, places[0].polygon, strict=True):
+        assert read == pytest.approx(corner, abs=0.0005 + 1e-9)
 
 
 @pytest.mark.parametrize("style", ["chat", "plain"])

@@ -8,7 +8,18 @@ import re
 from tests.report.report_results import DOT
 from tests.report.test_report_page import HOSTILE, Page
 from vila2.data.annotations import Annotation
-from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn, assistant, user
+from vila2.data.sample import (
+    BoxPart,
+    ImagePart,
+    Part,
+    PointPart,
+    PolygonPart,
+    Sample,
+    TextPart,
+    Turn,
+    assistant,
+    user,
+)
 from vila2.report.preview import preview_samples
 from vila2.report.preview_page import page
 
@@ -44,6 +55,13 @@ def test_boxes_and_points_are_drawn_with_a_number_a_label_and_three_digits() -> 
     [told] = re.findall(r'role="img" aria-label="([^"]*)"', whole)
     assert told.startswith("1: a ball at [0.200") and "2: its center [0.351" in told
     assert 'id="show-places" checked' in whole
+
+
+def test_a_polygon_is_drawn_by_its_corners() -> None:
+    roof = PolygonPart(((0.0, 0.5), (0.5, 0.0), (1.0, 0.5)))
+    whole = page_of(user(ImagePart()), said(TextPart("a roof "), roof))
+    assert '<polygon points="0.0,0.5 0.5,0.0 1.0,0.5">' in whole
+    assert "a roof [[0.000, 0.500],[0.500, 0.000],[1.000, 0.500]]" in " ".join(Page(whole).text.split())
 
 
 def test_a_place_is_drawn_on_the_image_before_it_and_without_places_there_is_no_switch() -> None:

@@ -1,4 +1,4 @@
-"""Boxes: plain tuples (x0, y0, x1, y1) in unit coordinates of the original image."""
+"""Boxes, points and polygons: plain tuples of numbers in unit coordinates of the original image."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ ROUNDING = 1e-6
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
+Polygon = tuple[Point, ...]
+#: Fewest corners of a polygon.
+FEWEST_CORNERS = 3
 
 
 def area(box: Box) -> float:
@@ -42,3 +45,17 @@ def place_fault(place: Sequence[object], arity: int) -> str:
     if arity == 4 and (values[0] > values[2] or values[1] > values[3]):
         return f"box {tuple(place)} has swapped corners"
     return ""
+
+
+def polygon_fault(polygon: Sequence[Sequence[object]]) -> str:
+    """Says why a polygon cannot be drawn in an image; "" where it can.
+
+    Args:
+        polygon: corners in order, each (x, y) in unit coordinates.
+    """
+    if not isinstance(polygon, Sequence) or isinstance(polygon, str | bytes):
+        return f"a polygon of {polygon!r} instead of points"
+    if len(polygon) < FEWEST_CORNERS:
+        return f"a polygon of {len(polygon)} points instead of {FEWEST_CORNERS} or more"
+    fault = next(filter(None, (place_fault(corner, 2) for corner in polygon)), "")
+    return f"a polygon with {fault.removeprefix('a ')}" if fault else ""

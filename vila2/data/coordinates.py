@@ -1,6 +1,6 @@
-"""The coordinate codec: writes boxes and points as a model does, and reads its answers back.
+"""The coordinate codec: writes boxes, points and polygons as a model does, and reads its answers back.
 
-Everywhere else boxes and points are in unit coordinates of the original image. A scheme is a model's
+Everywhere else they are in unit coordinates of the original image. A scheme is a model's
 convention: Shikra's decimals, Qwen-VL's thousandths, PaliGemma's ``<loc0512>`` in y, x order. The scale
 always comes from the scheme and is never guessed from the numbers.
 """
@@ -8,19 +8,20 @@ always comes from the scheme and is never guessed from the numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from vila2.data.boxes import ROUNDING, Box, Point, place_fault
+from vila2.data.boxes import FEWEST_CORNERS, ROUNDING, Box, Point, Polygon, place_fault
 from vila2.data.coordinate_text import Written, number_template, written_lists, written_tokens
-from vila2.data.sample import BoxPart, Part, PointPart, TextPart
+from vila2.data.sample import BoxPart, Part, PlacePart, PointPart, PolygonPart, SpokenPart, TextPart
 from vila2.errors import DataError
 
 Status = Literal["ok", "swapped", "out-of-range", "degenerate", "wrong-arity"]
 Size = tuple[int, int]  # width and height of the original image in pixels
 _SEPARATOR = ","
+_OPEN, _CLOSE = "[", "]"  # around the corners of a polygon
 _Number = TypeVar("_Number", bound=float)
 
 
@@ -166,26 +167,34 @@ class CoordinateScheme:
         """Finds every point in a text; as :meth:`parse`, with two numbers each."""
         return [self._parsed_point(found, size) for found in self._written(text, 2)]
 
-    def to_text(self, parts: Sequence[TextPart | BoxPart | PointPart], size: Size | None = None) -> str:
+    def to_text(self, parts: Sequence[SpokenPart], size: Size | None = None) -> str:
         """Writes parts as the model writes them."""
         written = []
         for part in self.apart(parts):
-            if isinstance(part, BoxPart | PointPart):
-                written.append(self.render(part.box if isinstance(part, BoxPart) else part.point, size))
-            elif isinstance(part, TextPart):
-                written.append(part.text)
+            match part:
+                case BoxPart(place) | PointPart(place):
+                    written.append(self.render(place, size))
+                case PolygonPart(polygon):
+                    written.append(polygon_text(self.render(corner, size) for corner in polygon))
+                case TextPart(text):
+                    written.append(text)
         return "".join(written)
 
     def apart(self, parts: Sequence[Part]) -> tuple[Part, ...]:
         """Puts a comma between neighboring places that would read as others: two points in tokens as a box.
 
-        Boxes in succession need none, nor does text, whose brackets keep places apart.
+        Boxes in succession need none, nor does text, whose brackets keep places apart. In tokens, a polygon
+        becomes its corners, with commas between them, in brackets.
         """
         if self.kind == "text":
             return tuple(parts)
         found: list[Part] = []
         last: int | None = None  # where the last place stands, if nothing but white space followed it
         for part in parts:
+            if isinstance(part, PolygonPart):
+                found += _corners(part)
+                last = None
+                continue
             if isinstance(part, BoxPart | PointPart):
                 if last is not None and PointPart in (type(part), type(found[last])):
                     found.insert(last + 1, TextPart(_SEPARATOR))
@@ -196,24 +205,32 @@ class CoordinateScheme:
         return tuple(found)
 
     def to_parts(self, text: str, size: Size | None = None) -> tuple[Part, ...]:
-        """Splits a text into parts: every well-formed box or point becomes one; all else stays text."""
-        points = {(place.start, place.end): place for place in self.parse_points(text, size)}
+        """Splits a text into parts: every well-formed place becomes one; all else stays text."""
         parts: list[Part] = []
         end = 0
-        for place in self.parse(text, size):
-            point = points.get((place.start, place.end))
-            part: Part
-            if place.status == "ok" and place.box is not None:
-                part = BoxPart(place.box)
-            elif point is not None and point.status == "ok" and point.point is not None:
-                part = PointPart(point.point)
-            else:
-                continue
-            if text[end : place.start]:
-                parts.append(TextPart(text[end : place.start]))
+        for start, behind, part in self._places_in(text, size):
+            if text[end:start]:
+                parts.append(TextPart(text[end:start]))
             parts.append(part)
-            end = place.end
+            end = behind
         return (*parts, TextPart(text[end:])) if text[end:] else tuple(parts)
+
+    def _places_in(self, text: str, size: Size | None) -> Iterator[tuple[int, int, PlacePart]]:
+        """The well-formed places of a text, in order, with their first and last characters."""
+        points = {(one.start, one.end): one.point for one in self.parse_points(text, size)}
+        outlines = {outline.first: outline for outline in _outlines(text, points)}
+        done = 0
+        for place in self.parse(text, size):
+            if place.start < done:  # a further corner
+                continue
+            outline, point = outlines.get(place.start), points.get((place.start, place.end))
+            if outline:
+                done = outline.end
+                yield outline.start, outline.end, PolygonPart(outline.polygon)
+            elif place.status == "ok" and place.box is not None:
+                yield place.start, place.end, BoxPart(place.box)
+            elif point is not None:
+                yield place.start, place.end, PointPart(point)
 
     def _written(self, text: str, arity: int) -> Iterator[Written]:
         return written_tokens(text, self._template, arity) if self.kind == "tokens" else written_lists(text)
@@ -295,3 +312,56 @@ class CoordinateScheme:
         side = max(size)
         scale = size[0] / side, size[1] / side
         return scale, ((1 - scale[0]) / 2, (1 - scale[1]) / 2)
+
+
+def polygon_text(corners: Iterable[str]) -> str:
+    """Writes a polygon whose corners are written."""
+    return _OPEN + _SEPARATOR.join(corners) + _CLOSE
+
+
+def _corners(part: PolygonPart) -> Iterator[TextPart | PointPart]:
+    for number, corner in enumerate(part.polygon):
+        yield TextPart(_SEPARATOR if number else _OPEN)
+        yield PointPart(corner)
+    yield TextPart(_CLOSE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """A polygon that was found in a text.
+
+    Attributes:
+        polygon: its corners.
+        first: place of its first corner.
+        start: place of its opening bracket.
+        end: place behind its closing bracket.
+    """
+
+    polygon: Polygon
+    first: int
+    start: int
+    end: int
+
+
+def _outlines(text: str, points: Mapping[tuple[int, int], Point | None]) -> Iterator[_Outline]:
+    """Finds polygons: three points or more with nothing but commas between them, in brackets.
+
+    Args:
+        text: text that a model wrote.
+        points: points in it by first and last character, in order; None for one that is not well formed.
+    """
+    run: list[tuple[int, int, Point]] = []
+    before = 0  # behind the last place before the run
+    for (start, end), point in [*points.items(), ((len(text), len(text)), None)]:
+        last = run[-1][1] if run else before
+        if not (run and point is not None and text[last:start].strip() == _SEPARATOR):
+            opening, behind = (text[before : run[0][0]].rstrip(), text[last:start]) if run else ("", "")
+            if len(run) >= FEWEST_CORNERS and opening[-1:] == _OPEN and behind.lstrip()[:1] == _CLOSE:
+                polygon = tuple(corner for _, _, corner in run)
+                closed = last + behind.index(_CLOSE) + 1
+                yield _Outline(polygon, run[0][0], before + len(opening) - 1, closed)
+            run, before = [], last
+        if point is not None:
+            run.append((start, end, point))
+        else:
+            before = end

@@ -22,7 +22,7 @@ from vila2.data.locks import hold_folder
 from vila2.data.plain_meta import plain_meta
 from vila2.data.rejects import Reject
 from vila2.data.replacement import BESIDE, SHARD_FILES, UNFINISHED, has_layers, settle_replacement
-from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, part_fault
+from vila2.data.sample import ImagePart, PlacePart, Sample, part_fault
 from vila2.data.shard_writer import ShardInfo, ShardWriter
 from vila2.data.tar_sample import has_text, pack_sample, says_something
 from vila2.errors import DataError
@@ -361,7 +361,7 @@ def _check(sample: Sample) -> Packed | Reject:
         return reject("missing-text", "nothing to train on and no image to describe")
     for part in (part for turn in sample.turns for part in turn.parts):
         if fault := part_fault(part):
-            return reject("bad-place" if isinstance(part, BoxPart | PointPart) else "bad-part", fault)
+            return reject("bad-place" if isinstance(part, PlacePart) else "bad-part", fault)
     for turn in sample.turns:
         if turn.role == "assistant" and not says_something(turn):
             return reject("missing-text", "an assistant turn is empty")

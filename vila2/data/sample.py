@@ -1,7 +1,7 @@
 """Samples, turns and parts: what a training example consists of.
 
 A sample holds images and a conversation about them. The conversation consists of turns, and a turn consists
-of parts: text, an image, a box or a point. For example::
+of parts: text, an image, a box, a point or a polygon. For example::
 
     Sample(
         key="photo-1",
@@ -9,9 +9,9 @@ of parts: text, an image, a box or a point. For example::
         turns=(user(ImagePart(), "Where is the dog?"), assistant("At ", BoxPart((0.1, 0.2, 0.5, 0.9)), ".")),
     )
 
-Boxes and points are in unit coordinates of the original image: x grows from 0 at the left edge to 1 at the
-right, y from 0 at the top to 1 at the bottom. The host writes them in the coordinate scheme of the model that
-is trained or asked. The text of a part never becomes a special token, whatever characters it holds.
+Places are in unit coordinates of the original image: x grows from 0 at the left edge to 1 at the right, y
+from 0 at the top to 1 at the bottom. The host writes them in the coordinate scheme of the model that is
+trained or asked. The text of a part never becomes a special token, whatever characters it holds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from vila2.data.boxes import Box, Point, place_fault
+from vila2.data.boxes import Box, Point, Polygon, place_fault, polygon_fault
 from vila2.errors import DataError
 
 Role = Literal["system", "user", "assistant"]
@@ -71,7 +71,20 @@ class PointPart:
     point: Point
 
 
-Part = TextPart | ImagePart | BoxPart | PointPart
+@dataclass(frozen=True, slots=True)
+class PolygonPart:
+    """An outline in an image: a rotated box has four corners, a mask any number.
+
+    Attributes:
+        polygon: three corners or more in order, each x and y in unit coordinates of the original image.
+    """
+
+    polygon: Polygon
+
+
+PlacePart = BoxPart | PointPart | PolygonPart
+SpokenPart = TextPart | PlacePart
+Part = SpokenPart | ImagePart
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +114,7 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """The text parts, joined without a separator; images, boxes and points are left out."""
+        """The text parts, joined without a separator; images and places are left out."""
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
     def to_json(self) -> dict[str, Any]:
@@ -161,6 +174,8 @@ def part_fault(part: object) -> str:
             return place_fault(box, 4)
         case PointPart(point):
             return place_fault(point, 2)
+        case PolygonPart(polygon):
+            return polygon_fault(polygon)
         case TextPart(text):
             return "" if isinstance(text, str) else f"a text of {text!r}"
         case ImagePart(index):
@@ -204,6 +219,8 @@ def _part_to_json(part: Part) -> dict[str, Any]:
             return {"type": "box", "box": list(box)}
         case PointPart(point):
             return {"type": "point", "point": list(point)}
+        case PolygonPart(polygon):
+            return {"type": "polygon", "polygon": [list(corner) for corner in polygon]}
 
 
 def _part_from_json(data: Mapping[str, Any]) -> Part:
@@ -216,5 +233,7 @@ def _part_from_json(data: Mapping[str, Any]) -> Part:
             return BoxPart(tuple(data["box"]))
         case "point":
             return PointPart(tuple(data["point"]))
+        case "polygon":
+            return PolygonPart(tuple((x, y) for x, y in data["polygon"]))
         case other:
-            raise DataError(f"unknown part type {other!r}", hint="use text, image, box or point")
+            raise DataError(f"unknown part type {other!r}", hint="use text, image, box, point or polygon")

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from vila2.data.files import decode_text
 from vila2.data.images import image_extension
 from vila2.data.member_names import TEXT_EXTENSIONS, image_place, member_base, member_kind
-from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, Turn, assistant, user
+from vila2.data.sample import ImagePart, PlacePart, Sample, Turn, assistant, user
 from vila2.errors import DataError
 
 
@@ -142,8 +142,8 @@ def pair_turns(images: int, text: str | None) -> tuple[Turn, ...]:
 
 
 def says_something(turn: Turn) -> bool:
-    """Whether a turn holds text other than white space, a box or a point."""
-    return bool(turn.text.strip()) or any(isinstance(part, BoxPart | PointPart) for part in turn.parts)
+    """Whether a turn holds text other than white space, or a place in an image."""
+    return bool(turn.text.strip()) or any(isinstance(part, PlacePart) for part in turn.parts)
 
 
 def has_text(sample: Sample) -> bool:

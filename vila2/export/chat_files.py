@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vila2.data.atomic import write_json_atomic
-from vila2.data.sample import BoxPart, ImagePart, PointPart, TextPart, Turn
+from vila2.data.sample import BoxPart, PointPart, TextPart, Turn
 from vila2.export.export_rows import ExportRow
 from vila2.export.writer import CannotHold, JsonLines, check_no_marks
 from vila2.export.written_images import WrittenImages
@@ -93,7 +93,8 @@ class SwiftWriter:
     """Rows of ms-swift: ``messages``, ``images`` and ``objects``, whose boxes swift writes as its model does.
 
     A box or point stands as ``<bbox>`` in the text, and as unit coordinates (``norm1``) in ``objects``. So
-    the convention of the export is not used. An answer that does not count has ``"loss": false``.
+    the convention of the export counts only for polygons, of which swift knows nothing. An answer that does
+    not count has ``"loss": false``.
     """
 
     _MARKS = (*_MEDIA, "<bbox>", "<ref-object>")
@@ -138,5 +139,5 @@ def _places(turn: Turn) -> list[list[float]]:
     return [
         list(part.box if isinstance(part, BoxPart) else part.point)
         for part in turn.parts
-        if not isinstance(part, TextPart | ImagePart)
+        if isinstance(part, BoxPart | PointPart)
     ]

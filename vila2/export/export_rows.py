@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from vila2.data.branches import take_apart
-from vila2.data.coordinates import Size
+from vila2.data.coordinates import Size, polygon_text
 from vila2.data.images import image_size
-from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn
+from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, PolygonPart, Sample, TextPart, Turn
 from vila2.export.conventions import Convention
 
 
@@ -66,6 +66,8 @@ class ExportRow:
                     yield self.convention.write(box, self.size)
                 case PointPart(point):
                     yield self.convention.write(point, self.size)
+                case PolygonPart(polygon):
+                    yield polygon_text(self.convention.write(corner, self.size) for corner in polygon)
 
     @property
     def answers(self) -> list[str]:

@@ -11,7 +11,7 @@ from itertools import accumulate
 from vila2.claims.sentences import sentence_spans
 from vila2.data.claims import Claim
 from vila2.data.coordinates import CoordinateScheme
-from vila2.data.sample import BoxPart, Part, PointPart, TextPart
+from vila2.data.sample import Part, PlacePart, SpokenPart, TextPart
 
 #: Stands for a box or a point: no other text holds it, and it is no word, digit or full stop.
 _PLACE = "\ufffc"
@@ -69,7 +69,7 @@ def without_coordinates(sentence: Sentence) -> Sentence:
 
 def text_of(parts: Sequence[Part]) -> str:
     """Parts as text, coordinates in the paper's form ``[xmin,ymin,xmax,ymax]``."""
-    return _SCHEMES[0].to_text([part for part in parts if isinstance(part, TextPart | BoxPart | PointPart)])
+    return _SCHEMES[0].to_text([part for part in parts if isinstance(part, SpokenPart)])
 
 
 def joined(sentences: Sequence[Sentence]) -> Sentence:
@@ -139,9 +139,9 @@ def with_claims(sentence: Sentence, claims: Sequence[Claim]) -> Sentence:
 
 def _flat(parts: Sequence[Part]) -> tuple[str, list[Part]]:
     """Text with one character for each box or point, and these boxes and points."""
-    places: list[Part] = [part for part in parts if isinstance(part, BoxPart | PointPart)]
+    places: list[Part] = [part for part in parts if isinstance(part, PlacePart)]
     text = "".join(part.text.replace(_PLACE, " ") if isinstance(part, TextPart) else _PLACE
-                   for part in parts if isinstance(part, TextPart | BoxPart | PointPart))  # fmt: skip
+                   for part in parts if isinstance(part, SpokenPart))  # fmt: skip
     return text, places
 
 

@@ -12,7 +12,7 @@ from vila2.data.annotations import Annotation
 from vila2.data.chance import drawn
 from vila2.data.claims import Claim
 from vila2.data.mixtures import select_share
-from vila2.data.sample import BoxPart, Part, PointPart, Turn, user
+from vila2.data.sample import Part, PlacePart, Turn, user
 from vila2.merge.answer_sentences import Sentence, joined, without_coordinates
 from vila2.merge.hearing import HeardExchange, Spoken
 from vila2.recipe.parts.specialists import MergeSpec
@@ -97,7 +97,7 @@ def _without_boxes(one: HeardExchange) -> HeardExchange:
 
 
 def _has_places(parts: Sequence[Part]) -> bool:
-    return any(isinstance(part, BoxPart | PointPart) for part in parts)
+    return any(isinstance(part, PlacePart) for part in parts)
 
 
 def rows_of(key: str, arranged: Sequence[HeardExchange]) -> list[Annotation]:

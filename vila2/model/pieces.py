@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from vila2.data.coordinates import CoordinateScheme
-from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn
+from vila2.data.sample import BoxPart, ImagePart, Part, PolygonPart, Sample, SpokenPart, TextPart, Turn
 from vila2.data.tar_sample import says_something
 from vila2.errors import DataError, ModelError
 from vila2.model.template_shapes import Rendered, TemplateShapes
@@ -102,11 +102,13 @@ class PieceMaker:
             yield from (piece for piece in pieces if piece.branch or number == 0)
 
     def _pieces_of(
-        self, part: TextPart | BoxPart | PointPart, size: tuple[int, int] | None, before: str, **where: Any
+        self, part: SpokenPart, size: tuple[int, int] | None, before: str, **where: Any
     ) -> list[Piece]:
         """The pieces, text or location tokens, of one part of an utterance, after the text ``before``."""
         if isinstance(part, TextPart) or self.coordinates.kind == "text":
             return [Piece("text", before + self.coordinates.to_text([part], size), **where)]
+        if isinstance(part, PolygonPart):  # `apart` has made points of it
+            raise DataError("a polygon is no run of tokens", hint="call CoordinateScheme.apart before")
         tokens = self.coordinates.tokens(part.box if isinstance(part, BoxPart) else part.point, size)
         space = [Piece("text", before, **where)] if before else []
         return [*space, Piece("tokens", "", **where, tokens=tokens)]

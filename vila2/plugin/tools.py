@@ -26,7 +26,7 @@ from vila2.data.boxes import Box
 from vila2.data.claims import Claim, ClaimKind
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.evidence import Camera
-from vila2.data.sample import BoxPart, Part, PointPart, TextPart, Turn, assistant, user
+from vila2.data.sample import Part, SpokenPart, TextPart, Turn, assistant, user
 from vila2.plugin.contract import API_VERSION, ContractValue, MergePolicy, Name, Parsed, Reference, Text
 
 if TYPE_CHECKING:
@@ -190,4 +190,4 @@ def _joined(parts: Sequence[str | Part]) -> Iterator[str | Part]:
 
 def _text(parts: Sequence[str | Part]) -> str:
     spoken = [TextPart(part) if isinstance(part, str) else part for part in parts]
-    return _AS_TEXT.to_text([part for part in spoken if isinstance(part, TextPart | BoxPart | PointPart)])
+    return _AS_TEXT.to_text([part for part in spoken if isinstance(part, SpokenPart)])

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from vila2.data.annotations import Annotation
 from vila2.data.boxes import Box, Point
+from vila2.data.coordinates import polygon_text
 from vila2.data.images import decode_image
 from vila2.data.layers import Layer, ReadLayer
 from vila2.data.mixtures import ViewedDataset
-from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart, Turn
+from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, PolygonPart, Sample, TextPart, Turn
 from vila2.data.shards import ShardDataset
 from vila2.data.shortening import printable
 from vila2.data.views import View
@@ -50,7 +51,7 @@ class Preview:
         images: images as the model gets them where a model was given, else as stored.
         runs: tokens; None where no model was given.
         problem: reason why the model cannot be given this sample, or why its images cannot be shown.
-        stored: images as stored; boxes and points are theirs.
+        stored: images as stored; places are theirs.
         rows: annotations of the sample that no turn shows, with the name of their layer.
     """
 
@@ -182,10 +183,10 @@ def _as_seen(pixels: Any, processor: Any) -> tuple[Image.Image, ...]:
 
 def turn_text(turn: Turn) -> str:
     """The parts of a turn as one text."""
-    return "".join(_part_text(part) for part in turn.parts)
+    return "".join(part_text(part) for part in turn.parts)
 
 
-def _part_text(part: Part) -> str:
+def part_text(part: Part) -> str:
     """A part as it is stored; the tokens show how the model writes a box."""
     match part:
         case TextPart(text):
@@ -194,6 +195,8 @@ def _part_text(part: Part) -> str:
             return f"<image {index}>"
         case BoxPart(place) | PointPart(place):
             return place_text(place)
+        case PolygonPart(polygon):
+            return polygon_text(map(place_text, polygon))
 
 
 def place_text(place: Box | Point) -> str:

@@ -1,4 +1,4 @@
-"""The preview as a page: images with their boxes and points, turns, layers, and tokens."""
+"""The preview as a page: images with their boxes, points and polygons, turns, layers, and tokens."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vila2.data.boxes import Box, Point
-from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, Sample, TextPart
+from vila2.data.sample import BoxPart, ImagePart, Part, PlacePart, PointPart, PolygonPart, Sample, TextPart
 from vila2.report.page import for_html
 from vila2.report.preview import (
     Preview,
     TokenRun,
     meta_line,
-    place_text,
+    part_text,
     token_counts,
     turn_origin,
     turn_text,
@@ -31,14 +30,15 @@ _LABEL_LENGTH = 40  # characters
 
 @dataclass(frozen=True, slots=True)
 class DrawnPlace:
-    """A box or a point on an image, in pixels; ``label`` is the text that it belongs to.
+    """A place on an image, in pixels; ``label`` is the text that it belongs to.
 
     Attributes:
         number: number of the place in its sample, from 1.
         text: unit coordinates.
         style: number of its color.
-        box: whether it is a box and not a point.
-        x, y, width, height: upper left corner and size of a box, or the point.
+        shape: "box", "point" or "polygon".
+        corners: corners of a polygon, as SVG writes them.
+        x, y, width, height: upper left corner and size of a box, the point, or a polygon's first corner.
         label_x, label_y: where the number is written.
     """
 
@@ -46,7 +46,8 @@ class DrawnPlace:
     label: str
     text: str
     style: int
-    box: bool
+    shape: str
+    corners: str
     x: float
     y: float
     width: float
@@ -165,8 +166,8 @@ def _images(preview: Preview) -> Iterator[DrawnImage]:
             yield DrawnImage(_data_uri(image), *image.size, as_seen)
 
 
-def _places(sample: Sample) -> Iterator[tuple[int, int, str, Box | Point]]:
-    """Image, number, label and coordinates of every box and point.
+def _places(sample: Sample) -> Iterator[tuple[int, int, str, PlacePart]]:
+    """Image, number and label of every place, and the place.
 
     A place belongs to the image that was shown last before it.
     """
@@ -175,10 +176,9 @@ def _places(sample: Sample) -> Iterator[tuple[int, int, str, Box | Point]]:
         for at, part in enumerate(turn.parts):
             if isinstance(part, ImagePart):
                 image = part.index
-            elif isinstance(part, BoxPart | PointPart):
+            elif isinstance(part, PlacePart):
                 number += 1
-                place = part.box if isinstance(part, BoxPart) else part.point
-                yield image, number, _label(turn.parts[:at]) or turn.role, place
+                yield image, number, _label(turn.parts[:at]) or turn.role, part
 
 
 def _label(before: Sequence[Part]) -> str:
@@ -189,17 +189,25 @@ def _label(before: Sequence[Part]) -> str:
     return ""
 
 
-def _drawn(number: int, label: str, place: Box | Point, size: tuple[int, int]) -> DrawnPlace:
+def _drawn(number: int, label: str, place: PlacePart, size: tuple[int, int]) -> DrawnPlace:
     width, height = size
     letters = max(size) / 16
-    x, y = place[0] * width, place[1] * height
-    across, down = (
-        ((place[2] - place[0]) * width, (place[3] - place[1]) * height) if len(place) == 4 else (0.0, 0.0)
-    )
+    across = down = 0.0
+    corners = ""
+    match place:
+        case BoxPart(box):
+            shape, first = "box", (box[0], box[1])
+            across, down = (box[2] - box[0]) * width, (box[3] - box[1]) * height
+        case PointPart(point):
+            shape, first = "point", point
+        case PolygonPart(polygon):
+            shape, first = "polygon", polygon[0]
+            corners = " ".join(f"{x * width:.1f},{y * height:.1f}" for x, y in polygon)
+    x, y = first[0] * width, first[1] * height
     label_x = min(x + 2, width - letters)
     label_y = min(max(y + letters, letters), height - 2.0)
     values = (round(value, 1) for value in (x, y, max(across, 0), max(down, 0), label_x, label_y))
-    return DrawnPlace(number, label, place_text(place), number % _STYLES, len(place) == 4, *values)
+    return DrawnPlace(number, label, part_text(place), number % _STYLES, shape, corners, *values)
 
 
 def _data_uri(image: Image.Image) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TypedDict
 
 from vila2.data.exchanges import exchanges_of
-from vila2.data.sample import BoxPart, PointPart, Sample, Turn
+from vila2.data.sample import PlacePart, Sample, Turn
 
 #: Characters of the longest answer that is counted by itself.
 _LONGEST = 40
@@ -84,6 +84,6 @@ def _most_common(answers: Counter[str], count: int) -> dict[str, int]:
 
 def _short(answer: Turn) -> str:
     text = " ".join(answer.text.split()).lower().rstrip(".")
-    if any(isinstance(part, BoxPart | PointPart) for part in answer.parts):
+    if any(isinstance(part, PlacePart) for part in answer.parts):
         return "(coordinates)" if not text else _LONG
     return text if len(text) <= _LONGEST else _LONG

@@ -25,7 +25,7 @@ from vila2.data.annotations import STATUSES
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.importing import write_dataset
 from vila2.data.rejects import Reject
-from vila2.data.sample import BoxPart, ImagePart, PointPart, Sample, TextPart, Turn
+from vila2.data.sample import ImagePart, Sample, SpokenPart, TextPart, Turn
 from vila2.plugin.checks import check_plugin
 from vila2.plugin.contract import Asked, Parsed, Said, Specialist
 from vila2.plugin.host import Host
@@ -232,7 +232,7 @@ def _exchanges(samples: list[Sample]) -> list[tuple[Sample, Turn, Turn]]:
     ]
 
 
-def _spoken(turn: Turn) -> tuple[TextPart | BoxPart | PointPart, ...]:
+def _spoken(turn: Turn) -> tuple[SpokenPart, ...]:
     return tuple(part for part in turn.parts if not isinstance(part, ImagePart))
 
 
