@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 
-from tests.benchmarks import decode, layers
+from tests.benchmarks import decode, importing, layers
 from tests.benchmarks.harness import Comparison
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Comparison]]] = {
     "decode": decode.compare,
+    "import": importing.compare,
     "layers": layers.compare,
 }
 

@@ -154,20 +154,22 @@ def decode_image(data: bytes, *, where: str) -> Image.Image:
 
 
 def check_image(data: bytes, *, where: str) -> None:
-    """Checks that an image file is not damaged; a JPEG takes a third of the time of :func:`decode_image`.
+    """Checks that an image file is not damaged; a JPEG in about half the time of :func:`decode_image`.
 
     Args:
         data: content of an image file.
         where: name of the file or key of the sample, for the error.
 
     Raises:
-        DataError: as :func:`decode_image` raises.
+        DataError: exactly where :func:`decode_image` raises.
     """
 
-    def load(image: Image.Image) -> Image.Image:
-        image.draft("RGB", (1, 1))  # reads the whole file but computes few of its pixels
+    def load(image: Image.Image) -> None:
+        if image.format != "JPEG":
+            _decoded(image)
+            return
+        image.draft(None, (1, 1))  # reads the whole file but computes few of its pixels
         image.load()
-        return image
 
     _opened(data, where, load)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from vila2.data.atomic import write_json_atomic
 from vila2.data.files import readable_name
-from vila2.data.images import UnknownFormat, decode_image, image_extension
+from vila2.data.images import UnknownFormat, check_image, image_extension
 from vila2.data.locks import hold_folder
 from vila2.data.plain_meta import plain_meta
 from vila2.data.rejects import Reject
@@ -97,11 +97,11 @@ def write_dataset(
 ) -> DatasetInfo:
     """Writes samples as a dataset, in their order, with only a few of them in memory at a time.
 
-    Every image is decoded once. What cannot be taken (a :class:`Reject` of the source, a corrupt image, a
-    missing text, a box that does not lie in the image, a key that was there before) goes to rejected.jsonl
-    with its reason; nothing takes its place. Equal samples give equal bytes. What an interrupted call left
-    behind is thrown away and written again. A finished dataset in the folder stays as it is until the new
-    one is complete.
+    Every image is checked for damage. What cannot be taken (a :class:`Reject` of the source, a corrupt
+    image, a missing text, a box that does not lie in the image, a key that was there before) goes to
+    rejected.jsonl with its reason; nothing takes its place. Equal samples give equal bytes. What an
+    interrupted call left behind is thrown away and written again. A finished dataset in the folder stays as
+    it is until the new one is complete.
 
     Args:
         folder: folder of the dataset.
@@ -370,7 +370,7 @@ def _check(sample: Sample) -> Packed | Reject:
         return reject("image-mismatch", f"{len(sample.images)} images, but the turns place {placed}")
     for number, data in enumerate(sample.images):
         try:
-            decode_image(data, where=f"{sample.key}, image {number}")
+            check_image(data, where=f"{sample.key}, image {number}")
         except UnknownFormat as error:
             return reject("unknown-format", error.what)
         except DataError as error:
