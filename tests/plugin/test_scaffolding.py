@@ -2,60 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.plugin.scaffolded import changed, installed, run_tests
 from vila2.errors import PluginError
-from vila2.plugin.scaffolding import new_plugin
+from vila2.plugin.discovery import GROUPS
+from vila2.plugin.scaffolding import SCAFFOLDS, new_plugin
 
 
-def installed(folder: Path, site: Path) -> None:
-    """Puts a package's metadata onto the path, as an editable install does."""
-    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    metadata = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    points = project["entry-points"]["vila2.specialists"]
-    lines = [f"{name} = {module}" for name, module in points.items()]
-    (metadata / "entry_points.txt").write_text("\n".join(["[vila2.specialists]", *lines]))
-
-
-def run_its_tests(folder: Path, site: Path) -> subprocess.CompletedProcess:
-    places = [str(site), str(folder / "src"), os.environ.get("PYTHONPATH", "")]
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "vila2.testing.fixtures", "-p", "no:cacheprovider",
-         str(folder)],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=os.environ
-        | {"PYTHONPATH": os.pathsep.join(filter(None, places)), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        check=False,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["counting", "street-signs"])
-def test_a_new_plugin_passes_its_tests_untouched(tmp_path, name):
-    files = new_plugin(name, tmp_path, summary='It says "hello".')
+@pytest.mark.parametrize(
+    ("name", "kind"), [("street-signs", "specialist"), *[(f"my-{one}", one) for one in SCAFFOLDS]]
+)
+def test_a_new_plugin_passes_its_tests_untouched(tmp_path, name, kind):
+    files = new_plugin(name, tmp_path, kind=kind, summary='It says "hello".')
     folder = files[0].parent
     installed(folder, tmp_path / "site")
-    tests = run_its_tests(folder, tmp_path / "site")
+    tests = run_tests([folder], tmp_path / "site")
     assert tests.returncode == 0, tests.stdout[-3000:]
     assert " passed" in tests.stdout
-
-
-def break_builder(folder: Path, old: str, new: str) -> None:
-    file = folder / "src" / "vila2_counting" / "builder.py"
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new))
 
 
 @pytest.mark.parametrize(
@@ -75,14 +42,30 @@ def break_builder(folder: Path, old: str, new: str) -> None:
 )  # fmt: skip
 def test_the_checks_catch_a_plugin_that_misbehaves(tmp_path, file, old, new, caught_by):
     folder = new_plugin("counting", tmp_path)[0].parent
-    path = folder / "src" / "vila2_counting" / file
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
+    changed(folder, file, old, new)
     installed(folder, tmp_path / "site")
-    tests = run_its_tests(folder, tmp_path / "site")
+    tests = run_tests([folder], tmp_path / "site")
     failed = [line for line in tests.stdout.splitlines() if line.startswith("FAILED")]
     assert any(caught_by in line for line in failed), tests.stdout[-3000:]
+
+
+def test_a_package_has_what_a_package_needs(tmp_path):
+    for kind in SCAFFOLDS:
+        folder = new_plugin(f"my-{kind}", tmp_path, kind=kind)[0].parent
+        assert {"LICENSE", "README.md", "pyproject.toml", "src", "tests"} == {
+            one.name for one in folder.iterdir()
+        }
+        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+        (needed,) = project["dependencies"]
+        assert needed.startswith("vila2>=") and ",<" in needed
+        (group,) = project["entry-points"]
+        assert group == GROUPS[SCAFFOLDS[kind].brings]
+        assert f"my-{kind}" in (folder / "README.md").read_text()
+
+
+def test_a_kind_that_is_none_is_refused(tmp_path):
+    with pytest.raises(PluginError, match=r"(?s)'sauce' is no kind of plugin.*did you mean 'source'"):
+        new_plugin("mine", tmp_path, kind="sauce")
 
 
 @pytest.mark.parametrize("name", ["Counting", "2d", "a--b", "", "../x", "class"])
@@ -100,7 +83,7 @@ def test_nothing_is_overwritten(tmp_path):
 def test_the_example_of_a_third_party_passes_its_tests(tmp_path):
     folder = Path(__file__).parents[2] / "examples" / "vila2-counting"
     installed(folder, tmp_path / "site")
-    tests = run_its_tests(folder, tmp_path / "site")
+    tests = run_tests([folder], tmp_path / "site")
     assert tests.returncode == 0, tests.stdout[-3000:]
 
 

@@ -101,17 +101,19 @@ def check(
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the specialist, such as counting.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the plugin, such as counting.")],
+    kind: Annotated[
+        str,
+        typer.Option("--kind", "-k", help="What it brings: specialist, tool, engine, source or benchmark."),
+    ] = "specialist",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the package into.")] = Path("."),
-    summary: Annotated[
-        str, typer.Option("--summary", help="Description of the specialist in one line.")
-    ] = "",
+    summary: Annotated[str, typer.Option("--summary", help="Description of the plugin in one line.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Write a complete plugin package to start from, whose tests pass."""
     from vila2.plugin.scaffolding import new_plugin
 
-    folder = new_plugin(name, out, summary=summary)[0].parent
+    folder = new_plugin(name, out, kind=kind, summary=summary)[0].parent
     install, test = f"pip install -e {quoted(f'{folder}[dev]')}", f"pytest {quoted(folder)}"
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), "next": [install, test]}, ensure_ascii=False))

@@ -10,40 +10,33 @@ The data is forty rendered scenes with full evidence; override the fixture ``dat
 
 from __future__ import annotations
 
-import ast
-import importlib.util
-import os
-import subprocess
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from vila2.data.annotations import STATUSES
+from vila2.data.claims import Claim
 from vila2.data.coordinates import CoordinateScheme
-from vila2.data.importing import write_dataset
 from vila2.data.rejects import Reject
 from vila2.data.sample import ImagePart, Sample, SpokenPart, TextPart, Turn
-from vila2.plugin.checks import check_plugin
-from vila2.plugin.contract import Asked, Parsed, Said, Specialist
+from vila2.evaluate.held_out import score_asked
+from vila2.plugin.contract import Asked, Said, Specialist
 from vila2.plugin.host import Host
 from vila2.plugin.references import load_reference
+from vila2.testing.installed import InstalledConformance, run_python
+from vila2.testing.said_checks import check_parsed, check_spans, check_verifier
 from vila2.testing.sample_answers import generated_answers
+from vila2.testing.written_checks import check_written
 
-_FORBIDDEN = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
 
-
-class SpecialistConformance:
+class SpecialistConformance(InstalledConformance):
     """Base of a plugin's test class. The class gives the specialist's ``name``.
 
     Attributes:
-        name: Name of the specialist, equal to its entry point's name.
         scheme: Form of coordinates in the answers that the parser's checks use.
     """
 
-    name: ClassVar[str]
     scheme: ClassVar[CoordinateScheme] = CoordinateScheme()
 
     @pytest.fixture
@@ -71,31 +64,10 @@ class SpecialistConformance:
         """The samples among everything that was built."""
         return [item for item in built if isinstance(item, Sample)]
 
-    def test_it_is_installed_and_every_reference_resolves(self) -> None:
-        failed = [check for check in check_plugin(Host(), self.name) if not check.passed]
-        assert not failed, "\n".join(f"{check.what}: {check.detail}" for check in failed)
-
-    def test_listing_it_imports_neither_it_nor_torch(self) -> None:
-        module = Host().plugin(self.name).module.partition(":")[0]
-        listed = _python(
-            "import sys; from vila2.plugin.discovery import installed_plugins\n"
-            f"assert any(plugin.name == {self.name!r} for plugin in installed_plugins())\n"
-            f"assert {module!r} not in sys.modules, 'the list imported the plugin'\n"
-            "assert 'torch' not in sys.modules, 'the list imported torch'\n"
-            f"from vila2.plugin.host import Host; Host().specialist({self.name!r})\n"
-            "assert 'torch' not in sys.modules, 'describing the specialist imports torch: use references'"
-        )
-        assert listed.returncode == 0, listed.stderr
-
     def test_the_builder_makes_samples_that_can_be_trained_on(
         self, built: list[Sample | Reject], samples: list[Sample], specialist: Specialist, tmp_path: Path
     ) -> None:
-        assert samples, f"of {len(built)} inputs none became a sample: {built[:3]}"
-        info = write_dataset(tmp_path / "built", iter(built), name="built")
-        refused = {reason for reason in info.rejected} - {r.reason for r in built if isinstance(r, Reject)}
-        assert not refused, (
-            f"the host refuses samples: {(tmp_path / 'built' / 'rejected.jsonl').read_text()[:500]}"
-        )
+        check_written(built, tmp_path / "built")
         subsets = load_reference(specialist.builder, of=self.name).subsets
         named = {sample.meta.get("subset", subsets[0]) for sample in samples}
         assert named <= set(subsets), (
@@ -119,7 +91,7 @@ class SpecialistConformance:
             f".model_validate_json({config.model_dump_json()!r})\n"
             "print(fingerprint(_build(specialist, config)))"
         )
-        other = _python(code, PYTHONHASHSEED="4711")
+        other = run_python(code, PYTHONHASHSEED="4711")
         assert other.returncode == 0, other.stderr
         assert other.stdout.strip().splitlines()[-1] == fingerprint(built)
 
@@ -144,10 +116,11 @@ class SpecialistConformance:
     ) -> None:
         parse = load_reference(specialist.parser, of=self.name)
         answered = 0
-        for _, question, answer in _exchanges(samples):
+        for sample, question, answer in _exchanges(samples):
             said = _said(self.scheme, question.text, self.scheme.to_text(_spoken(answer)))
             parsed = parse(said)
-            self._check_parsed(parsed, said)
+            check_parsed(parsed, said, len(sample.images))
+            check_spans(parsed.claims, said, self.scheme)
             answered += parsed.status == "ok"
         total = len(_exchanges(samples))
         assert answered >= 0.9 * total, f"only {answered} of {total} answers of the builder's are understood"
@@ -158,10 +131,21 @@ class SpecialistConformance:
         for number, text in enumerate(generated_answers(known, 1000)):
             said = _said(self.scheme, specialist.prompts[number % len(specialist.prompts)], text)
             try:
-                self._check_parsed(parse(said), said)
+                check_parsed(parse(said), said)
             except Exception as error:
                 error.add_note(f"the answer was {text[:200]!r}")
                 raise
+
+    def test_its_verifier_gives_every_claim_back(self, samples: list[Sample], specialist: Specialist) -> None:
+        if specialist.verifier is None:
+            return
+        of = f"{self.name}, verifier"
+        parse = load_reference(specialist.parser, of=of)
+        claimed: list[tuple[Sample, Sequence[Claim]]] = [
+            (sample, parse(_said(self.scheme, question.text, self.scheme.to_text(_spoken(answer)))).claims)
+            for sample, question, answer in _exchanges(samples)
+        ]
+        check_verifier(load_reference(specialist.verifier, of=of), claimed, of=of)
 
     def test_right_answers_score_better_than_none(
         self, samples: list[Sample], specialist: Specialist
@@ -172,29 +156,15 @@ class SpecialistConformance:
             text = self.scheme.to_text(_spoken(answer))
             right.append(Asked(sample, question, answer, _said(self.scheme, question.text, text)))
             silent.append(Asked(sample, question, answer, _said(self.scheme, question.text, "")))
-        best, worst = score(right), score(silent)
-        assert best, "no measure"
+        best, worst = (score_asked(score, asked, of=f"{self.name}, metrics") for asked in (right, silent))
         measure = next(iter(best))
         assert _value(best[measure]) > _value(worst[measure]), f"{measure} does not tell right from nothing"
-        for items in best.values():
-            assert len(items.keys) == len(items.numerators) == len(items.denominators)
 
-    def test_it_does_not_unpickle(self, specialist: Specialist) -> None:
-        modules = {getattr(specialist, field).partition(":")[0].split(".")[0]
-                   for field in ("builder", "config", "parser", "metrics")}  # fmt: skip
-        for module in modules:
-            for file in _files(module):
-                found = _unpickles(ast.parse(file.read_text(encoding="utf-8")))
-                assert not found, f"{file}, line {found[0]}: unpickling runs whatever a file says"
-
-    def _check_parsed(self, parsed: Any, said: Said) -> None:
-        assert isinstance(parsed, Parsed), f"the parser gave {parsed!r}"
-        assert parsed.status in STATUSES, f"unknown status {parsed.status!r}"
-        assert bool(parsed.turns) or parsed.status != "ok", "an answer that is ok has turns"
-        for claim in parsed.claims:
-            assert 0 <= claim.start <= claim.end <= len(said.text), f"{claim} spans more than the answer"
-        for turn in parsed.turns:
-            assert turn.role in ("user", "assistant")
+    def modules(self) -> set[str]:
+        """The packages that hold the plugin and what it refers to."""
+        specialist = Host().specialist(self.name)
+        fields = ("builder", "config", "parser", "metrics")
+        return {getattr(specialist, field).partition(":")[0].split(".")[0] for field in fields}
 
 
 def fingerprint(built: Iterable[Sample | Reject]) -> str:
@@ -248,36 +218,3 @@ def _value(items: Any) -> float:
 def _listing(path: Path) -> dict[str, tuple[int, int]]:
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     return {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
-
-
-def _files(module: str) -> list[Path]:
-    spec = importlib.util.find_spec(module)
-    assert spec is not None, f"there is no module {module}"
-    if spec.submodule_search_locations:
-        return [
-            file for place in spec.submodule_search_locations for file in sorted(Path(place).rglob("*.py"))
-        ]
-    return [Path(str(spec.origin))]
-
-
-def _unpickles(tree: ast.AST) -> list[int]:
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [node.lineno for name in node.names if name.name.split(".")[0] in _FORBIDDEN]
-        elif (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in _FORBIDDEN) or (
-            isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
-        ):
-            found.append(node.lineno)
-    return found
-
-
-def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(filter(None, sys.path))  # the other process needs what pytest put on the path
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path} | environment,
-        check=False,
-    )
