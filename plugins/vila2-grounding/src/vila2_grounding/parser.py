@@ -47,9 +47,7 @@ def _cleaned(parts: tuple[Part, ...]) -> tuple[tuple[Part, ...], int]:
             kept.append(part)
             continue
         text = part.text
-        found = sorted(
-            ((one.start, one.end) for scheme in _SCHEMES for one in scheme.parse(text)), reverse=True
-        )
+        found = sorted(_written(text), reverse=True)
         for start, end in found:
             text = text[:start].rstrip(" ") + text[end:]
         broken += len(found)
@@ -80,7 +78,7 @@ def _places(said: Said) -> tuple[list[int], list[int]]:
 
     Boxes with no text between them all end where the last of them ends.
     """
-    text, place = said.text, 0
+    text, place, written = said.text, 0, _written(said.text)
     starts, ends = [], []
     for number, part in enumerate(said.parts):
         if isinstance(part, TextPart):
@@ -90,5 +88,18 @@ def _places(said: Said) -> tuple[list[int], list[int]]:
         else:
             behind = next((one.text for one in said.parts[number + 1 :] if isinstance(one, TextPart)), None)
             starts.append(place)
-            ends.append(len(text) if behind is None else max(text.find(behind, place), place))
+            ends.append(len(text) if behind is None else max(_outside(written, text, behind, place), place))
     return starts, ends
+
+
+def _written(text: str) -> list[tuple[int, int]]:
+    """The places of all boxes in a text, well formed or not."""
+    return [(one.start, one.end) for scheme in _SCHEMES for one in scheme.parse(text)]
+
+
+def _outside(written: list[tuple[int, int]], text: str, piece: str, place: int) -> int:
+    """Where a piece of text is found from a place on, and not inside a box: "." is also in "0.734"."""
+    found = text.find(piece, place)
+    while any(start < found < end for start, end in written):
+        found = text.find(piece, found + 1)
+    return found
