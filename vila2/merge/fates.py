@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -108,15 +109,61 @@ def read_fates(folder: Path) -> Iterator[Fate]:
     Raises:
         DataError: a file cannot be read.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     for path in sorted((folder / "fates").glob("[0-9]*.parquet")):
-        try:
-            for row in pq.read_table(path).to_pylist():
-                yield Fate(**row)
-        except (pa.ArrowException, OSError, TypeError) as error:
-            raise DataError(f"{path}: cannot be read ({error})", hint="merge again") from error
+        yield from _read(path)
+
+
+def fates_about(folder: Path, shard_no: int, key: str) -> list[Fate]:
+    """The fates of one sample; none where the merge left its shard out.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    path = _file(folder, shard_no)
+    return list(_read(path, key)) if path.is_file() else []
+
+
+def kinds_of_fates(folder: Path, shard_no: int) -> list[tuple[str, str, str, str]]:
+    """Key, source, verdict and fate ("kept", or the reason) of a shard's sentences, each combination once.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    path = _file(folder, shard_no)
+    if not path.is_file():
+        return []
+    names = ["key", "source", "verdict", "kept", "reason"]
+    with _reading(path):
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(path, columns=names, filters=[("sentence", ">=", 0)])
+        columns = table.group_by(names).aggregate([]).select(names).to_pydict().values()
+    rows = zip(*columns, strict=True)
+    return list({(key, source, said, "kept" if kept else why) for key, source, said, kept, why in rows})
+
+
+def _file(folder: Path, shard_no: int) -> Path:
+    return folder / "fates" / f"{shard_no:06d}.parquet"
+
+
+def _read(path: Path, key: str | None = None) -> Iterator[Fate]:
+    with _reading(path):
+        import pyarrow.parquet as pq
+
+        filters = None if key is None else [("key", "==", key)]
+        fates = [Fate(**row) for row in pq.read_table(path, filters=filters).to_pylist()]
+    yield from fates
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tells of a file that cannot be read, and what to do."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, TypeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})", hint="merge again") from error
 
 
 def count_fates(folder: Path) -> dict[str, int]:
@@ -128,15 +175,12 @@ def count_fates(folder: Path) -> dict[str, int]:
     Raises:
         DataError: a file cannot be read.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     counts: Counter[str] = Counter()
     for path in sorted((folder / "fates").glob("[0-9]*.parquet")):
-        try:
+        with _reading(path):
             table = pq.read_table(path, columns=["kept", "reason"], filters=[("sentence", ">=", 0)])
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{path}: cannot be read ({error})", hint="merge again") from error
         kept, reasons = table.column("kept").to_pylist(), table.column("reason").to_pylist()
         counts.update("kept" if stays else reason for stays, reason in zip(kept, reasons, strict=True))
     return dict(counts)

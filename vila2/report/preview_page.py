@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vila2.data.sample import BoxPart, ImagePart, Part, PlacePart, PointPart, PolygonPart, Sample, TextPart
+from vila2.data.sample import BoxPart, ImagePart, Part, PlacePart, PointPart, PolygonPart, TextPart, Turn
 from vila2.report.page import for_html
 from vila2.report.preview import (
     Preview,
@@ -24,7 +24,8 @@ from vila2.report.templates import filled
 if TYPE_CHECKING:
     from PIL import Image
 
-_STYLES = 5  # colors of the style sheet
+#: Number of colors that the style sheet has for places.
+STYLES = 5
 _LABEL_LENGTH = 40  # characters
 
 
@@ -40,6 +41,7 @@ class DrawnPlace:
         corners: corners of a polygon, as SVG writes them.
         x, y, width, height: upper left corner and size of a box, the point, or a polygon's first corner.
         label_x, label_y: where the number is written.
+        origin: layer that it is from, where a page tells layers apart.
     """
 
     number: int
@@ -54,6 +56,7 @@ class DrawnPlace:
     height: float
     label_x: float
     label_y: float
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,25 +157,25 @@ def _card(preview: Preview) -> SampleCard:
 def _images(preview: Preview) -> Iterator[DrawnImage]:
     """Every image; one with places is shown as stored, since a processor may have cut or padded it."""
     stored = preview.stored or preview.images
-    places = list(_places(preview.sample))
+    places = list(turn_places(preview.sample.turns))
     for index, image in enumerate(preview.images):
         own = [place for place in places if place[0] == index and index < len(stored)]
         as_seen = "" if image is stored[index] else "as the model gets it"
         if own:
             size = stored[index].size
-            drawn = tuple(_drawn(number, label, place, size) for _, number, label, place in own)
+            drawn = tuple(drawn_place(number, label, place, size) for _, number, label, place in own)
             yield DrawnImage(_data_uri(stored[index]), *size, "", drawn)
         if as_seen or not own:
             yield DrawnImage(_data_uri(image), *image.size, as_seen)
 
 
-def _places(sample: Sample) -> Iterator[tuple[int, int, str, PlacePart]]:
+def turn_places(turns: Iterable[Turn]) -> Iterator[tuple[int, int, str, PlacePart]]:
     """Image, number and label of every place, and the place.
 
     A place belongs to the image that was shown last before it.
     """
     image, number = 0, 0
-    for turn in sample.turns:
+    for turn in turns:
         for at, part in enumerate(turn.parts):
             if isinstance(part, ImagePart):
                 image = part.index
@@ -189,7 +192,8 @@ def _label(before: Sequence[Part]) -> str:
     return ""
 
 
-def _drawn(number: int, label: str, place: PlacePart, size: tuple[int, int]) -> DrawnPlace:
+def drawn_place(number: int, label: str, place: PlacePart, size: tuple[int, int]) -> DrawnPlace:
+    """Gives a place in pixels of an image of this size."""
     width, height = size
     letters = max(size) / 16
     across = down = 0.0
@@ -204,10 +208,20 @@ def _drawn(number: int, label: str, place: PlacePart, size: tuple[int, int]) -> 
             shape, first = "polygon", polygon[0]
             corners = " ".join(f"{x * width:.1f},{y * height:.1f}" for x, y in polygon)
     x, y = first[0] * width, first[1] * height
-    label_x = min(x + 2, width - letters)
-    label_y = min(max(y + letters, letters), height - 2.0)
-    values = (round(value, 1) for value in (x, y, max(across, 0), max(down, 0), label_x, label_y))
-    return DrawnPlace(number, label, part_text(place), number % _STYLES, shape, corners, *values)
+    return DrawnPlace(
+        number,
+        label,
+        part_text(place),
+        number % STYLES,
+        shape,
+        corners,
+        x=round(x, 1),
+        y=round(y, 1),
+        width=round(max(across, 0), 1),
+        height=round(max(down, 0), 1),
+        label_x=round(min(x + 2, width - letters), 1),
+        label_y=round(min(max(y + letters, letters), height - 2.0), 1),
+    )
 
 
 def _data_uri(image: Image.Image) -> str:

@@ -25,16 +25,17 @@ def style_sheet(name: str) -> Markup:
     return Markup((files("vila2.report") / name).read_text(encoding="utf-8"))
 
 
-def content_policy(*style_sheets: str) -> Markup:
+def content_policy(*style_sheets: str, served: bool = False) -> Markup:
     """The policy of a page: it loads nothing, runs nothing, and only these styles apply.
 
     Args:
         style_sheets: names of the style sheets that the page holds.
+        served: whether a server of ours sends the page, whose images and scripts it may load then.
     """
     styles = " ".join(f"'sha256-{_sha256(style_sheet(name))}'" for name in style_sheets)
-    return Markup(
-        f"default-src 'none'; img-src data:; style-src {styles}; base-uri 'none'; form-action 'none'"
-    )
+    own = "img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'"
+    rest = own if served else "img-src data:; form-action 'none'"
+    return Markup(f"default-src 'none'; style-src {styles}; {rest}; base-uri 'none'")
 
 
 def _sha256(text: str) -> str:
