@@ -39,6 +39,7 @@ ORDER = (
     "judge",
     "merge",
     "export",
+    "browse",
     "specialist",
     "testing",
     "cycle",

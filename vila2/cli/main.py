@@ -13,6 +13,7 @@ import typer
 
 from vila2.cli import (
     annotate,
+    browse,
     config,
     data,
     env,
@@ -89,6 +90,7 @@ app.command()(annotate.annotate)
 app.command()(judge.judge)
 app.command()(merge.merge)
 app.command()(export.export)
+app.command()(browse.browse)
 app.command()(report.report)
 app.command()(reproduce.reproduce)
 app.command()(env.env)
