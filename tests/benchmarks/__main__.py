@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 
-from tests.benchmarks import decode, importing, layers
+from tests.benchmarks import decode, importing, layers, threads
 from tests.benchmarks.harness import Comparison
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Comparison]]] = {
     "decode": decode.compare,
     "import": importing.compare,
     "layers": layers.compare,
+    "threads": threads.compare,
 }
 
 

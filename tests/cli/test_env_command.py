@@ -52,3 +52,23 @@ def test_a_plugin_that_is_switched_off_is_marked(monkeypatch):
 @pytest.mark.parametrize("name", ["torchvision", "num2words", "bitsandbytes", "liger-kernel", "datasets"])
 def test_optional_packages_are_listed(name):
     assert name in json.loads(said("--json"))["optional"]
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({}, {"GOMP_SPINCOUNT": "1000"}),
+        ({"GOMP_SPINCOUNT": "5"}, {"GOMP_SPINCOUNT": "5"}),
+        ({"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active"}),
+    ],
+)
+def test_threads_soon_stop_spinning_unless_the_user_says_how_they_wait(monkeypatch, own, expected):
+    monkeypatch.setenv("GOMP_SPINCOUNT", "")  # restored after the test, whatever the command sets
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    variables = json.loads(said("--json"))["variables"]
+    waiting = {
+        name: value for name, value in variables.items() if name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    assert waiting == expected

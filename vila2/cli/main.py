@@ -158,6 +158,10 @@ def _options(
     os.environ.setdefault("TQDM_DISABLE", "1")
     # Thread pools of tokenizers do not survive a fork and would warn in every data worker.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Threads of torch wait for each other by spinning. On a machine with other work that costs ten times the
+    # time; after a thousand turns they sleep. Read when torch is imported.
+    if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
+        os.environ["GOMP_SPINCOUNT"] = "1000"
 
 
 def main() -> None:
