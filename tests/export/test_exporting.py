@@ -24,6 +24,18 @@ def test_datasets_opens_the_tables_with_images(export):
     assert tag["messages"][1]["content"] == [{"type": "text", "text": "write <image> here"}]
 
 
+def test_a_second_export_is_not_mistaken_for_the_first(export, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    out, _ = export("trl", out=tmp_path / "one/trl")
+    first = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
+    export("trl", "self-1", out=out, replace_old=True)
+    second = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))
+    other, _ = export("trl", "boxes", out=tmp_path / "two/trl")
+    third = datasets.load_dataset(str(other), split="train", cache_dir=str(tmp_path / "cache"))
+    said = [found[0]["messages"][-1]["content"][0]["text"] for found in (first, second, third)]
+    assert said == ["our dog", "A dog.", "[0.500,0.250]"]
+
+
 def test_the_hubs_table_has_an_image_and_a_caption(export):
     datasets = pytest.importorskip("datasets")
     folder, _ = export("huggingface")

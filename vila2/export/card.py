@@ -16,16 +16,16 @@ _SIZES = (
 _LONGEST = 300  # characters of a prompt
 
 
-def card_text(exported: Exported, hub_files: str, license: str) -> str:
+def card_text(exported: Exported, license: str) -> str:
     """Writes the card as Markdown with the hub's metadata in front.
 
     Args:
         exported: facts of the export.
-        hub_files: pattern of the files that the hub shows as a table; "" where it shows none.
         license: license of the data; "" where it is not known.
     """
     from huggingface_hub import DatasetCardData
 
+    # No `configs`: with them, `datasets` caches a local folder by its name alone and opens an older export.
     machine = any(layer.engine or layer.plugin for layer in exported.layers)
     data = DatasetCardData(
         license=license or None,
@@ -33,7 +33,6 @@ def card_text(exported: Exported, hub_files: str, license: str) -> str:
         task_categories=["image-text-to-text"],
         size_categories=[_size(exported.rows)],
         tags=["vila2"],
-        configs=[{"config_name": "default", "data_files": hub_files}] if hub_files else None,
     )
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(_body(exported, license)) + "\n"
 

@@ -113,7 +113,7 @@ def export_dataset(
             form.use.format(out=out),
         )
         write_json_atomic(folder / FACTS, exported.to_json())
-        write_text_atomic(folder / "README.md", card_text(exported, form.hub_files, license))
+        write_text_atomic(folder / "README.md", card_text(exported, license))
     return exported
 
 

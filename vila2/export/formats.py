@@ -22,32 +22,22 @@ class Format:
         open: function that opens a writer in an empty folder.
         use: how the reader opens the export, with ``{out}`` for its folder; shown after the export and in its
             card.
-        hub_files: pattern of the files that the hub shows as a table; "" where it shows none.
     """
 
     open: Callable[[Path], RowWriter]
     use: str
-    hub_files: str = ""
 
-
-_TABLE = "data/train-*"
 
 FORMATS: dict[str, Format] = {
-    "llava": Format(LlavaWriter, "LLaVA: --data_path {out}/data.json --image_folder {out}", "data.json"),
-    "sharegpt": Format(ShareGptWriter, "rows in {out}/data.json; images are relative to {out}", "data.json"),
-    "trl": Format(
-        TrlWriter, 'TRL: SFTTrainer(train_dataset=load_dataset("{out}", split="train"), ...)', _TABLE
-    ),
+    "llava": Format(LlavaWriter, "LLaVA: --data_path {out}/data.json --image_folder {out}"),
+    "sharegpt": Format(ShareGptWriter, "rows in {out}/data.json; images are relative to {out}"),
+    "trl": Format(TrlWriter, 'TRL: SFTTrainer(train_dataset=load_dataset("{out}", split="train"), ...)'),
     "llama-factory": Format(
-        LlamaFactoryWriter, "LLaMA-Factory: dataset_dir: {out}, dataset: vila2, media_dir: {out}", "data.json"
+        LlamaFactoryWriter, "LLaMA-Factory: dataset_dir: {out}, dataset: vila2, media_dir: {out}"
     ),
-    "ms-swift": Format(
-        SwiftWriter, "ms-swift: ROOT_IMAGE_DIR={out} swift sft --dataset {out}/data.jsonl", "data.jsonl"
-    ),
-    "huggingface": Format(HuggingFaceWriter, 'load_dataset("{out}", split="train")', _TABLE),
-    "webdataset": Format(
-        WebDatasetWriter, 'webdataset.WebDataset("{out}/000000.tar").decode("pil")', "*.tar"
-    ),
+    "ms-swift": Format(SwiftWriter, "ms-swift: ROOT_IMAGE_DIR={out} swift sft --dataset {out}/data.jsonl"),
+    "huggingface": Format(HuggingFaceWriter, 'load_dataset("{out}", split="train")'),
+    "webdataset": Format(WebDatasetWriter, 'webdataset.WebDataset("{out}/000000.tar").decode("pil")'),
     "csv": Format(CsvWriter, "rows in {out}/data.csv; images are relative to {out}"),
     "text": Format(TextFilesWriter, "{out} holds each image with a .txt of its name"),
 }
