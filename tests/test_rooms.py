@@ -38,12 +38,13 @@ ORDER = (
     "evaluate",
     "judge",
     "merge",
-    "export",
+    "exports",
     "browse",
     "specialist",
     "testing",
     "cycle",
     "studies",
+    "api",
     "cli",
 )
 #: Modules under all rooms.

@@ -10,6 +10,9 @@ import vila2.model  # noqa: F401 - makes transformers know the family, importing
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from vila2.api.exported_data import export as export
+    from vila2.api.recaptioning import recaption as recaption
+    from vila2.api.runs import improve as improve, specialize as specialize
     from vila2.data.claims import Claim as Claim
     from vila2.data.coordinates import CoordinateScheme as CoordinateScheme
     from vila2.data.evidence import Evidence as Evidence
@@ -26,12 +29,17 @@ if TYPE_CHECKING:
         user as user,
     )
     from vila2.data.tokens import TokenSpec as TokenSpec
+    from vila2.engine.protocol import GenerationSettings as GenerationSettings
     from vila2.errors import Vila2Error as Vila2Error
     from vila2.evaluate.measures.items import Items as Items
     from vila2.sources.evidence import open_evidence as open_evidence
 
 # One public face over private rooms; resolved on first use, so that `import vila2` stays light.
 _HOMES = {
+    "export": "vila2.api.exported_data",
+    "improve": "vila2.api.runs",
+    "recaption": "vila2.api.recaptioning",
+    "specialize": "vila2.api.runs",
     "BoxPart": "vila2.data.sample",
     "ImagePart": "vila2.data.sample",
     "PointPart": "vila2.data.sample",
@@ -46,6 +54,7 @@ _HOMES = {
     "Evidence": "vila2.data.evidence",
     "Reject": "vila2.data.rejects",
     "TokenSpec": "vila2.data.tokens",
+    "GenerationSettings": "vila2.engine.protocol",
     "Vila2Error": "vila2.errors",
     "Items": "vila2.evaluate.measures.items",
     "open_evidence": "vila2.sources.evidence",

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from tests.caption.tiny_llava import build_tiny_llava
 from tests.run.plain_steps import Plain, plain_step
+from vila2.api.recipes import read_recipe
 from vila2.cli.main import app
-from vila2.cli.run import read_recipe
 from vila2.data.annotations import Annotation
 from vila2.data.layers import write_layer
 from vila2.data.shards import ShardDataset

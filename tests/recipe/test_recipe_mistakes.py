@@ -163,7 +163,7 @@ def test_a_specialist_that_is_written_in_another_way_is_told_how(tmp_path, use, 
 
 
 def test_an_option_that_its_source_has_not_is_named_at_its_line(tmp_path):
-    from vila2.cli.run import read_recipe
+    from vila2.api.recipes import read_recipe
 
     path = tmp_path / "r.yaml"
     path.write_text(swapped("path: rows.json", "path: rows.json, options: {image_roots: images, count: 3}"))

@@ -29,7 +29,7 @@ def show(
 
     The output is a recipe itself, which does the same run.
     """
-    from vila2.cli.run import read_recipe
+    from vila2.api.recipes import read_recipe
     from vila2.recipe.file.recipe_file import recipe_to_yaml
 
     found = read_recipe(recipe, overrides or [])

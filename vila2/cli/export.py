@@ -11,7 +11,7 @@ import typer
 from vila2.cli.options import AsJson, Quiet, RunDataset, quoted, results_alone
 
 if TYPE_CHECKING:
-    from vila2.export.facts import Exported
+    from vila2.exports.facts import Exported
 
 
 def export(
@@ -64,34 +64,22 @@ def export(
 
     OUT/left_out.jsonl names every row that the format cannot hold.
     """
-    from vila2.data.layers import Layer
-    from vila2.data.views import View
-    from vila2.errors import DataError
-    from vila2.export.conventions import choose_convention
-    from vila2.export.exporting import default_view, export_dataset
-    from vila2.export.formats import find_format
-    from vila2.run.displays import live_progress
-    from vila2.run.finding import open_described
+    from vila2.api.exported_data import export as write_export
 
-    find_format(to)  # before the layers are read
-    if layer and view:
-        raise DataError("--layer and --view both choose texts", hint="give one of them")
-    shown = View.parse(view) if view else default_view(layer or [])
-    convention = choose_convention(coordinates, model)
-    opened, described = open_described(place, shown.layers, dataset)
-    layers = {name: found for name, found in described.items() if isinstance(found, Layer)}
-    with results_alone(), live_progress(quiet=quiet).task(f"export {to}", len(opened)) as task:
-        exported = export_dataset(
-            opened,
-            layers,
-            shown,
+    with results_alone():
+        exported = write_export(
+            place,
             out,
             to=to,
-            convention=convention,
+            layers=layer or (),
+            view=view,
+            dataset=dataset,
+            coordinates=coordinates,
+            model=model,
             question=question,
             license=license,
-            replace_old=replace,
-            progress=task,
+            replace=replace,
+            quiet=quiet,
         )
     typer.echo(json.dumps(exported.to_json(), ensure_ascii=False) if as_json else _text(exported))
 

@@ -11,7 +11,7 @@ import typer
 
 from vila2.cli.options import AsJson, DryRun, Quiet, Verbose, quoted, results_alone
 from vila2.cli.tables import print_plan, show_table
-from vila2.errors import RecipeError, Vila2Error
+from vila2.errors import RecipeError
 
 if TYPE_CHECKING:
     from vila2.recipe.recipe import Recipe
@@ -52,6 +52,7 @@ def run(
     Finished steps are never repeated. The same command continues a run that was stopped, and after a change
     of a setting only the steps that depend on it are done again.
     """
+    from vila2.api.recipes import read_recipe
     from vila2.cycle.improve import run_recipe
     from vila2.run.displays import live_progress
 
@@ -67,37 +68,6 @@ def run(
         print_plan(outcome, folder, as_json)
     else:
         _print_outcome(outcome, folder, as_json)
-
-
-def read_recipe(path: Path, overrides: list[str]) -> Recipe:
-    """Reads a recipe; also checks its names of sources, prompts, benchmarks, engines, plugins and models."""
-    from vila2.caption.prompts import PROMPTS
-    from vila2.engine.registry import engine_names
-    from vila2.evaluate.benchmarks import benchmark_kinds
-    from vila2.model.shipped import shipped_parts
-    from vila2.plugin.discovery import installed_plugins
-    from vila2.recipe.file.recipe_file import load_recipe
-    from vila2.sources import source_names
-
-    known = {
-        "source": source_names(),
-        "prompt": list(PROMPTS),
-        "benchmark": benchmark_kinds(),
-        "engine": engine_names(),
-        "plugin": [plugin.name for plugin in installed_plugins()],
-        "builtin": shipped_parts(),
-    }
-    return load_recipe(path, overrides, known=known, options=_options_of)
-
-
-def _options_of(source: str) -> list[str] | None:
-    """The options of a source; None if it is unknown or broken, which other checks report."""
-    from vila2.sources import source_options
-
-    try:
-        return [name for name in source_options(source) if name != "path"]
-    except Vila2Error:
-        return None
 
 
 def _print_controls(recipe: Recipe, as_json: bool) -> None:

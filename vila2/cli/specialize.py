@@ -25,7 +25,6 @@ from vila2.cli.tables import print_plan, show_table
 if TYPE_CHECKING:
     from vila2.recipe.parts.data import DatasetSpec
     from vila2.specialist.making_steps import BuildResults
-    from vila2.specialist.origin import Origin
 
 
 _Data = Annotated[
@@ -85,6 +84,7 @@ def specialize(
     Finished steps are never repeated. The same command continues after a stop, and after a change of a
     setting only the steps that depend on it are done again.
     """
+    from vila2.api.runs import default_folder
     from vila2.run.displays import live_progress
     from vila2.specialist.origin import find_origin
     from vila2.specialist.specialist_job import prepare_job
@@ -101,7 +101,7 @@ def specialize(
         mix=mix or [],
         engine=chosen_engine(engine_name, engine_options, origin.engine),
     )
-    folder = out or _folder(origin, plugin)
+    folder = out or default_folder(origin, plugin)
     with results_alone():
         outcome: Mapping[str, Any]
         if dry_run:
@@ -135,14 +135,6 @@ def _data_spec(text: str | None) -> DatasetSpec | None:
             raise RecipeError(f"--data {text}: {pair!r} has no value", hint=f"{source}:KEY=VALUE,KEY=VALUE")
         options[name] = read_setting(value, where=f"--data {pair}").value
     return DatasetSpec(source=source, path=options.pop("path", None), options=options)
-
-
-def _folder(origin: Origin, plugin: str) -> Path:
-    from vila2.specialist.made import specialist_folder
-
-    if origin.run is not None:
-        return specialist_folder(origin.run, plugin)
-    return Path("runs") / f"{origin.name}-{plugin}"
 
 
 def _show_built(built: BuildResults, preview: Path) -> None:

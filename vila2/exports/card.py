@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vila2.export.facts import Exported, LayerFacts
+from vila2.exports.facts import Exported, LayerFacts
 
 _SIZES = (
     (10**3, "n<1K"),

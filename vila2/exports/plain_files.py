@@ -11,9 +11,9 @@ from pathlib import Path
 from vila2.data.images import image_extension
 from vila2.data.member_names import member_base
 from vila2.data.tar_members import forget_members
-from vila2.export.export_rows import ExportRow
-from vila2.export.writer import CannotHold
-from vila2.export.written_images import WrittenImages
+from vila2.exports.export_rows import ExportRow
+from vila2.exports.writer import CannotHold
+from vila2.exports.written_images import WrittenImages
 
 _SHARD_ROWS = 10_000
 _SHARD_BYTES = 2**30

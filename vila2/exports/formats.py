@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vila2.errors import DataError
-from vila2.export.chat_files import LlamaFactoryWriter, LlavaWriter, ShareGptWriter, SwiftWriter
-from vila2.export.plain_files import CsvWriter, TextFilesWriter, WebDatasetWriter
-from vila2.export.table_files import HuggingFaceWriter, TrlWriter
-from vila2.export.writer import RowWriter
+from vila2.exports.chat_files import LlamaFactoryWriter, LlavaWriter, ShareGptWriter, SwiftWriter
+from vila2.exports.plain_files import CsvWriter, TextFilesWriter, WebDatasetWriter
+from vila2.exports.table_files import HuggingFaceWriter, TrlWriter
+from vila2.exports.writer import RowWriter
 from vila2.nearest import did_you_mean
 
 

@@ -1,4 +1,4 @@
-"""Makes what the trainers need: ``python -m tests.export.trainers.make_exports FOLDER``.
+"""Makes what the trainers need: ``python -m tests.exports.trainers.make_exports FOLDER``.
 
 FOLDER/model     a tiny LLaVA with random weights and its processor
 FOLDER/trl, ...  the same photos with captions and answers with boxes, in each trainer's format
@@ -15,8 +15,8 @@ from vila2.data.importing import write_dataset
 from vila2.data.sample import BoxPart, ImagePart, Sample, assistant, user
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
-from vila2.export.conventions import CONVENTIONS
-from vila2.export.exporting import export_dataset
+from vila2.exports.conventions import CONVENTIONS
+from vila2.exports.exporting import export_dataset
 
 
 def main(folder: Path) -> None:

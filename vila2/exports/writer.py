@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from vila2.export.export_rows import ExportRow
+from vila2.exports.export_rows import ExportRow
 
 
 class CannotHold(Exception):

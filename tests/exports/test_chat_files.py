@@ -8,7 +8,7 @@ import json
 import pytest
 from PIL import Image
 
-from tests.export.conftest import BOX
+from tests.exports.conftest import BOX
 from vila2.data.sample import Sample
 from vila2.sources import open_source
 

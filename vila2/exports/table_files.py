@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vila2.data.images import image_extension
 from vila2.data.member_names import member_base
 from vila2.data.sample import ImagePart, Turn
-from vila2.export.export_rows import ExportRow
+from vila2.exports.export_rows import ExportRow
 
 if TYPE_CHECKING:
     import pyarrow as pa

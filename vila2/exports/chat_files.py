@@ -7,9 +7,9 @@ from typing import Any
 
 from vila2.data.atomic import write_json_atomic
 from vila2.data.sample import BoxPart, PointPart, TextPart, Turn
-from vila2.export.export_rows import ExportRow
-from vila2.export.writer import CannotHold, JsonLines, check_no_marks
-from vila2.export.written_images import WrittenImages
+from vila2.exports.export_rows import ExportRow
+from vila2.exports.writer import CannotHold, JsonLines, check_no_marks
+from vila2.exports.written_images import WrittenImages
 
 _IMAGE = "<image>"
 _MEDIA = (_IMAGE, "<video>", "<audio>")

@@ -7,9 +7,9 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
-from tests.export.conftest import BOX, WIDE
+from tests.exports.conftest import BOX, WIDE
 from vila2.errors import DataError
-from vila2.export.conventions import CONVENTIONS, choose_convention, resized_by_qwen
+from vila2.exports.conventions import CONVENTIONS, choose_convention, resized_by_qwen
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from vila2.data.branches import take_apart
 from vila2.data.coordinates import Size, polygon_text
 from vila2.data.images import image_size
 from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, PolygonPart, Sample, TextPart, Turn
-from vila2.export.conventions import Convention
+from vila2.exports.conventions import Convention
 
 
 @dataclass(frozen=True, slots=True)

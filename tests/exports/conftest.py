@@ -87,8 +87,8 @@ def _write(dataset: ShardDataset, name: str, rows: dict[str, list[Annotation]]) 
 def export(dataset: ShardDataset, tmp_path: Path):
     """``export(to, layer, ..., **settings)``: exports the dataset and gives its folder and facts."""
     from vila2.data.views import View
-    from vila2.export.conventions import choose_convention
-    from vila2.export.exporting import default_view, export_dataset
+    from vila2.exports.conventions import choose_convention
+    from vila2.exports.exporting import default_view, export_dataset
 
     def run(to: str, *layers: str, view: str = "", coordinates: str | None = None, **settings):
         shown = View.parse(view) if view else default_view(layers)

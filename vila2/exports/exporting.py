@@ -26,13 +26,13 @@ from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
 from vila2.errors import DataError
-from vila2.export.card import card_text
-from vila2.export.conventions import Convention
-from vila2.export.export_rows import rows_of
-from vila2.export.facts import Exported, layer_facts
-from vila2.export.formats import find_format
-from vila2.export.writer import CannotHold, RowWriter, unwritable_is_unfit
-from vila2.export.written_images import readable_image
+from vila2.exports.card import card_text
+from vila2.exports.conventions import Convention
+from vila2.exports.export_rows import rows_of
+from vila2.exports.facts import Exported, layer_facts
+from vila2.exports.formats import find_format
+from vila2.exports.writer import CannotHold, RowWriter, unwritable_is_unfit
+from vila2.exports.written_images import readable_image
 from vila2.progress import Task
 
 FACTS = "export.json"
@@ -73,7 +73,7 @@ def export_dataset(
         layers: layers that the view names, by name.
         view: how texts and layers become conversations.
         out: folder to write.
-        to: name of the format (:data:`vila2.export.formats.FORMATS`).
+        to: name of the format (:data:`vila2.exports.formats.FORMATS`).
         convention: how boxes and points are written.
         question: text of the user where an answer has no question.
         license: license of the data, for the card.

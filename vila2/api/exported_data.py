@@ -1,0 +1,79 @@
+"""``vila2.export``: a dataset and its layers in the format of another trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vila2.data.layers import Layer
+from vila2.data.views import View
+from vila2.errors import DataError
+from vila2.exports.conventions import choose_convention
+from vila2.exports.exporting import default_view, export_dataset
+from vila2.exports.facts import Exported
+from vila2.exports.formats import find_format
+from vila2.run.displays import live_progress
+from vila2.run.finding import open_described
+
+
+def export(
+    place: Path | str,
+    out: Path | str,
+    *,
+    to: str,
+    layers: Sequence[str] = (),
+    view: str = "",
+    dataset: str | None = None,
+    coordinates: str | None = None,
+    model: str | None = None,
+    question: str = "",
+    license: str = "",
+    replace: bool = False,
+    quiet: bool = True,
+) -> Exported:
+    """Writes a dataset and its layers as files that another trainer reads.
+
+    Args:
+        place: folder of a dataset or a run.
+        out: folder to write.
+        to: name of the format: ``llava``, ``sharegpt``, ``trl``, ``llama-factory``, ``ms-swift``,
+            ``huggingface``, ``webdataset``, ``csv`` or ``text``.
+        layers: layers whose exchanges follow each other; by default the original text.
+        view: view in place of layers, such as ``tree(original,merged)``.
+        dataset: dataset of the run; by default the recaptioned one.
+        coordinates: how boxes and points are written (:data:`vila2.exports.conventions.CONVENTIONS`).
+        model: model whose coordinates are used in place of ``coordinates``.
+        question: question before texts that have none.
+        license: license of the data, for the card.
+        replace: whether an earlier export in ``out`` may be replaced.
+        quiet: whether to show no progress.
+
+    Returns:
+        What was written, and what was left out.
+
+    Raises:
+        DataError: a name is unknown, the view does not fit, or ``out`` holds something else.
+
+    Example:
+        >>> vila2.export("runs/mine", "out/trl", to="trl", layers=["merged"])
+    """
+    find_format(to)  # before the layers are read
+    if layers and view:
+        raise DataError("--layer and --view both choose texts", hint="give one of them")
+    shown = View.parse(view) if view else default_view(layers)
+    convention = choose_convention(coordinates, model)
+    opened, described = open_described(Path(place), shown.layers, dataset)
+    known = {name: found for name, found in described.items() if isinstance(found, Layer)}
+    with live_progress(quiet=quiet).task(f"export {to}", len(opened)) as task:
+        return export_dataset(
+            opened,
+            known,
+            shown,
+            Path(out),
+            to=to,
+            convention=convention,
+            question=question,
+            license=license,
+            replace_old=replace,
+            progress=task,
+        )
