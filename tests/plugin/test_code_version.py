@@ -20,8 +20,8 @@ from vila2.plugin.host import Host
 from vila2.plugin.references import call
 from vila2.run.step_files import StepResult
 from vila2.sources import open_source
+from vila2.specialist.built_samples import samples_of
 from vila2.specialist.changed_code import notice_changed_code
-from vila2.specialist.making_steps import samples_of
 
 
 @pytest.fixture

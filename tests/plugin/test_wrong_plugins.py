@@ -26,7 +26,7 @@ from vila2.plugin.references import call, load_reference
 from vila2.recipe.parts.evaluate import BenchmarkSpec
 from vila2.run.board import Board
 from vila2.sources import open_source
-from vila2.specialist.making_steps import samples_of, shards_of
+from vila2.specialist.built_samples import samples_of, shards_of
 
 
 @pytest.fixture(scope="module")

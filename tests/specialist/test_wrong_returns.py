@@ -15,7 +15,7 @@ from vila2.data.shards import write_dataset
 from vila2.errors import PluginError
 from vila2.run.board import Board
 from vila2.sources import open_source
-from vila2.specialist import making_steps
+from vila2.specialist import built_samples
 from vila2.specialist.answer_reading import AnswerReader
 from vila2.specialist.making_steps import BuildSettings, build
 
@@ -60,7 +60,7 @@ def test_a_builder_that_gives_something_else_is_named(path, old, new, gave, hint
 
 
 def test_a_builder_that_never_ends_is_stopped(path, monkeypatch):
-    monkeypatch.setattr(making_steps, "MOST_OF_A_SHARD", 50)
+    monkeypatch.setattr(built_samples, "MOST_OF_A_SHARD", 50)
     endless = "import itertools; yield from (Reject(str(n), str(n), 'no') for n in itertools.count())"
     sees(path, "yield from ()", "from vila2.plugin import Reject; " + endless)
     with pytest.raises(PluginError, match=r"'sees' \(vila2-sees 1.0\).*gave 50 samples and rejects") as error:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +27,8 @@ from vila2.errors import RecipeError
 
 if TYPE_CHECKING:
     from vila2.data.shards import ShardDataset
+    from vila2.progress import Progress
+    from vila2.recipe.parts.engine import EngineSpec
     from vila2.specialist.annotating import LayerSummary
 
 
@@ -101,70 +106,133 @@ def annotate(
     turns and claims; after an upgrade of the plugin, --reparse lets its new parser read the answers that are
     there. A tool is used as it is: no model, no training. `vila2 merge` takes both layers.
     """
-    from vila2.data.layer_replacement import layer_to_write
     from vila2.data.layers import Layer
-    from vila2.engine.registry import open_engine
     from vila2.plugin.host import Host
     from vila2.plugin.tools import Tool
     from vila2.run.displays import live_progress
-    from vila2.specialist.annotating import (
-        annotate_dataset,
-        annotate_settings,
-        check_annotate,
-        summarize_layer,
-    )
-    from vila2.specialist.annotation_places import images_for_specialist, images_for_tool
-    from vila2.specialist.made import MadeSpecialist, specialist_folder
-    from vila2.specialist.reparsing import reparse_layer
-    from vila2.specialist.tool_annotating import ToolInUse, annotate_with_tool, set_values
+    from vila2.specialist.annotating import summarize_layer
 
-    progress = live_progress(quiet=quiet)
+    target = _Target(
+        source, plugin, dataset, out, layer_name, limit, replace, restart, live_progress(quiet=quiet)
+    )
     with results_alone():
         if isinstance(Host().described(plugin), Tool):
-            given = {
+            for_specialists = {
                 "--specialist": specialist,
                 "--engine": engine_name,
                 "--engine-option": engine_options,
                 "--seed": seed,
+                "--reparse": reparse or None,
             }
-            _refuse(plugin, given | {"--reparse": reparse or None})
-            used = ToolInUse.find(plugin, set_values(overrides or []))
-            opened = images_for_tool(source, dataset, out, progress)
-            folder = opened.folder / "layers" / (layer_name or plugin)
-            with layer_to_write(folder, replace=replace, afresh=restart) as place:
-                annotate_with_tool(
-                    opened,
-                    used,
-                    folder=place,
-                    layer=folder.name,
-                    select=_first(opened, limit),
-                    progress=progress,
-                )
+            _refuse(plugin, for_specialists)
+            folder = _with_tool(target, overrides or [])
+        elif reparse:
+            folder = _read_anew(target, specialist)
         else:
-            opened, engine = images_for_specialist(source, dataset, out, specialist, progress)
-            chosen = chosen_engine(engine_name, engine_options, engine)
-            folder = opened.folder / "layers" / (layer_name or plugin)
-            of = specialist or specialist_folder(source, plugin)
-            if reparse:
-                model = MadeSpecialist.open(of, plugin).model if of.exists() else None
-                reparse_layer(opened, folder, plugin, model=model, progress=progress)
-            else:
-                made = MadeSpecialist.open(of, plugin)
-                settings = annotate_settings(made, overrides or [])
-                with layer_to_write(folder, replace=replace, afresh=restart) as place:
-                    check_annotate(place, made, settings, seed=seed or 0)
-                    annotate_dataset(
-                        opened,
-                        open_engine(chosen, made.model, dtype=made.provenance["dtype"]),
-                        made,
-                        folder=place,
-                        layer=folder.name,
-                        settings=settings,
-                        seed=seed or 0,
-                        select=_first(opened, limit),
-                        progress=progress,
-                    )
+            engine = partial(chosen_engine, engine_name, engine_options)
+            folder = _with_specialist(target, specialist, engine, overrides or [], seed or 0)
     _show(summarize_layer(Layer.open(folder)), as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The layer to write, and what it is about: the options that tools and specialists share."""
+
+    source: Path
+    plugin: str
+    dataset: str | None
+    out: Path | None
+    layer_name: str | None
+    limit: int | None
+    replace: bool
+    restart: bool
+    progress: Progress
+
+    def folder(self, opened: ShardDataset) -> Path:
+        return opened.folder / "layers" / (self.layer_name or self.plugin)
+
+    def writing(self, folder: Path) -> AbstractContextManager[Path]:
+        """Gives the folder in which the new layer is written, which may stand beside the old one."""
+        from vila2.data.layer_replacement import layer_to_write
+
+        return layer_to_write(folder, replace=self.replace, afresh=self.restart)
+
+
+def _with_tool(target: _Target, overrides: list[str]) -> Path:
+    """Lets a tool write the layer; returns its folder."""
+    from vila2.specialist.annotation_places import images_for_tool
+    from vila2.specialist.tool_annotating import ToolInUse, annotate_with_tool, set_values
+
+    used = ToolInUse.find(target.plugin, set_values(overrides))
+    opened = images_for_tool(target.source, target.dataset, target.out, target.progress)
+    folder = target.folder(opened)
+    with target.writing(folder) as place:
+        annotate_with_tool(
+            opened,
+            used,
+            folder=place,
+            layer=folder.name,
+            select=_first(opened, target.limit),
+            progress=target.progress,
+        )
+    return folder
+
+
+def _with_specialist(
+    target: _Target,
+    specialist: Path | None,
+    engine: Callable[[EngineSpec], EngineSpec],
+    overrides: list[str],
+    seed: int,
+) -> Path:
+    """Lets a specialist write the layer; returns its folder.
+
+    Args:
+        target: layer to write.
+        specialist: folder of the specialist; None where it lies in the run.
+        engine: function from the run's engine to the one that is used.
+        overrides: settings that differ from the specialist's recipe.
+        seed: seed of the choice of prompts.
+    """
+    from vila2.engine.registry import open_engine
+    from vila2.specialist.annotating import annotate_dataset, annotate_settings, check_annotate
+    from vila2.specialist.annotation_places import images_for_specialist
+    from vila2.specialist.made import MadeSpecialist, specialist_folder
+
+    opened, own = images_for_specialist(
+        target.source, target.dataset, target.out, specialist, target.progress
+    )
+    chosen, folder = engine(own), target.folder(opened)
+    made = MadeSpecialist.open(specialist or specialist_folder(target.source, target.plugin), target.plugin)
+    settings = annotate_settings(made, overrides)
+    with target.writing(folder) as place:
+        check_annotate(place, made, settings, seed=seed)
+        annotate_dataset(
+            opened,
+            open_engine(chosen, made.model, dtype=made.provenance["dtype"]),
+            made,
+            folder=place,
+            layer=folder.name,
+            settings=settings,
+            seed=seed,
+            select=_first(opened, target.limit),
+            progress=target.progress,
+        )
+    return folder
+
+
+def _read_anew(target: _Target, specialist: Path | None) -> Path:
+    """Reads a layer's answers with the plugin as it is now; returns the layer's folder."""
+    from vila2.specialist.annotation_places import images_for_specialist
+    from vila2.specialist.made import MadeSpecialist, specialist_folder
+    from vila2.specialist.reparsing import reparse_layer
+
+    opened, _ = images_for_specialist(target.source, target.dataset, target.out, specialist, target.progress)
+    of = specialist or specialist_folder(target.source, target.plugin)
+    model = MadeSpecialist.open(of, target.plugin).model if of.exists() else None
+    folder = target.folder(opened)
+    reparse_layer(opened, folder, target.plugin, model=model, progress=target.progress)
+    return folder
 
 
 def _first(dataset: ShardDataset, limit: int | None) -> Callable[[str], bool] | None:

@@ -18,7 +18,7 @@ from vila2.errors import DataError
 from vila2.plugin.references import call, load_reference
 from vila2.recipe.parts.data import DatasetSpec
 from vila2.recipe.specialist_recipe import RUN
-from vila2.specialist.making_steps import samples_of, shards_of
+from vila2.specialist.built_samples import samples_of, shards_of
 from vila2.specialist.specialist_job import Job, builder_config, what_it_reads
 
 #: Number of inputs that are tried.

@@ -9,9 +9,8 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
@@ -19,8 +18,7 @@ from vila2.data.atomic import write_json_atomic
 from vila2.errors import DataError, PluginError
 from vila2.plugin.checks import load_part
 from vila2.plugin.host import Host
-from vila2.plugin.references import call, listed, load_reference
-from vila2.plugin.samples import MOST_OF_A_SHARD, samples_from
+from vila2.plugin.references import call, load_reference
 from vila2.progress import Progress
 from vila2.recipe.parts.engine import EngineSpec
 from vila2.recipe.parts.model import Dtype
@@ -28,6 +26,7 @@ from vila2.recipe.parts.values import Later, Part
 from vila2.recipe.specialist_recipe import AnswerSpec
 from vila2.run.step_files import read_results
 from vila2.run.step_kinds import Inputs, step_kind
+from vila2.specialist.built_samples import samples_of, shards_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,14 +34,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from vila2.data.sample import Sample
-    from vila2.data.shards import Reject
     from vila2.evaluate.measures.items import MeasureResult
     from vila2.specialist.build_tally import KindCount
 
 #: Name of the dataset of images that are asked about and not trained on.
 HELD_OUT = "held-out"
-#: Most shards that a builder may have.
-_MOST_SHARDS = 100_000
 #: Number of rejects that an error shows, and of their letters.
 _SHOWN_REJECTS, _SHOWN_LETTERS = 2, 300
 
@@ -201,46 +197,6 @@ def build(folder: Path, settings: BuildSettings, inputs: Inputs, progress: Progr
     write_json_atomic(folder / "built.json", results)
     pieces.discard()
     return dict(results)
-
-
-def shards_of(builder: Any, of: str) -> list[str]:
-    """Returns the names of a builder's shards, of which there may be a hundred thousand.
-
-    Args:
-        builder: builder of a plugin.
-        of: name of the builder, for errors.
-
-    Raises:
-        PluginError: the builder fails, or returns something else.
-    """
-    given = call(builder.shards, of=of)
-    some = islice(given, _MOST_SHARDS + 1) if isinstance(given, Iterator) else given
-    shards = listed(some, str, of=f"{of}, shards()")
-    if len(shards) > _MOST_SHARDS:
-        raise PluginError(
-            f"{of}: shards() gives more than {_MOST_SHARDS:,} names",
-            hint="end it, and let a shard stand for more of the data",
-        )
-    if len(set(shards)) < len(shards):
-        twice = next(name for name, count in Counter(shards).items() if count > 1)
-        raise PluginError(f"{of}: shards() names {twice!r} twice", hint="give each shard a name of its own")
-    return shards
-
-
-def samples_of(builder: Any, shard: str, of: str) -> Iterator[Sample | Reject]:
-    """Builds the samples of a shard, one after the other.
-
-    Args:
-        builder: builder of a plugin.
-        shard: name of the shard.
-        of: name of the builder, for errors.
-
-    Raises:
-        PluginError: the builder fails, or gives something else.
-    """
-    of = f"{of}, shard {shard!r}"
-    given = call(builder.build, shard, of=of, gives=Iterable)
-    return samples_from(given, of=of, most=MOST_OF_A_SHARD)
 
 
 def _check_built(folder: Path, results: BuildResults, held_out: float) -> None:
