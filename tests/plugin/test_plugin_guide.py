@@ -68,3 +68,13 @@ def test_the_hooks_of_the_page_are_called(parrot):
 def test_the_checks_name_what_the_page_leaves_out(parrot):
     failed = [check.what.partition(":")[0] for check in check_plugin(Host(), "parrot") if not check.passed]
     assert failed == ["builder", "config", "parser", "metrics", "recipe"]
+
+
+def test_every_yes_of_the_ten_specialists_names_a_test_that_is_there():
+    rows = [line.split(" | ") for line in PAGE.splitlines() if re.search(r"\| (yes|in part|no)\b.*\|$", line)]
+    assert len(rows) == 10
+    for row in rows:
+        named = re.findall(r"\[`(\w+)`\]\(\.\./([\w./-]+)\)", row[-1])
+        assert bool(named) == row[-1].startswith("yes"), row[0]
+        for name, file in named:
+            assert f"def {name}(" in (Path(__file__).parents[2] / file).read_text(encoding="utf-8"), name
