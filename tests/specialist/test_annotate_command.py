@@ -85,7 +85,8 @@ def test_a_finished_layer_is_replaced_only_when_asked_for(place):
     first = annotate("--limit", "3")
     assert first["layer"] == "d/layers/finding" and first["annotations"] == 3
     assert annotate("--limit", "3") == first and asked(place) == 3
-    assert "begun with other settings" in annotate("--seed", "5", "--limit", "3", code=2)
+    told = annotate("--seed", "5", "--limit", "3", code=2)
+    assert "begun with other settings" in told and "--replace makes a finished one anew" in told
     assert annotate("--seed", "5", "--replace")["annotations"] == 12
     assert annotate("--seed", "5")["annotations"] == 12 and asked(place) == 15
 

@@ -43,6 +43,7 @@ def recaption(
     about: Mapping[str, Any] | None = None,
     noted: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    hint: str = OTHER_SETTINGS,
 ) -> Layer:
     """Lets an engine describe the images of a dataset.
 
@@ -66,6 +67,7 @@ def recaption(
         about: what else determines the layer (JSON-able), such as the plugin that reads the answers.
         noted: further facts for the layer's info, which do not determine it.
         progress: display of the images.
+        hint: advice where the layer was begun with other settings.
 
     Returns:
         The finished layer. Its annotations hold whatever the engine said, each with its mark
@@ -77,7 +79,7 @@ def recaption(
         EngineError: the engine cannot do what is asked.
         RunError: another process writes this layer.
     """
-    check_layer(Path(folder), {**NO_CHOOSER, **job_of(chooser)})
+    check_layer(Path(folder), {**NO_CHOOSER, **job_of(chooser)}, hint=hint)
     job = describe_job(engine, prompts, settings, seed) | _more_of_the_job(also, chooser)
     return write_batched_layer(
         dataset,
@@ -89,6 +91,7 @@ def recaption(
         select=select,
         noted=noted,
         progress=progress,
+        hint=hint,
     )
 
 
@@ -97,15 +100,15 @@ def _more_of_the_job(also: Sequence[str], chooser: Chooser | None) -> dict[str, 
     return ({"also": list(also)} if also else {}) | job_of(chooser)
 
 
-def check_layer(folder: Path, known: Mapping[str, Any]) -> None:
+def check_layer(folder: Path, known: Mapping[str, Any], *, hint: str = OTHER_SETTINGS) -> None:
     """Compares a job with the layer in a folder, finished or not, before work begins.
 
     Raises:
         DataError: the layer was begun with other settings, each of which is named.
     """
     if (folder / "layer.json").exists():
-        check_same_job(Layer.open(folder).info, known, where=folder, hint=OTHER_SETTINGS)
-    check_earlier_job(folder / "job.json", known, where=folder, hint=OTHER_SETTINGS)
+        check_same_job(Layer.open(folder).info, known, where=folder, hint=hint)
+    check_earlier_job(folder / "job.json", known, where=folder, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

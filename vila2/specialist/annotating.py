@@ -22,6 +22,11 @@ from vila2.recipe.specialist_recipe import AnnotateSpec
 from vila2.specialist.answer_reading import AnswerReader
 from vila2.specialist.made import MadeSpecialist
 
+_HINT = (
+    "use the same settings (a --limit among them), or name another layer with --layer; --replace makes a "
+    "finished one anew, --restart throws an unfinished one away, --reparse reads its answers anew"
+)
+
 
 class LayerSummary(TypedDict):
     """Counts of a layer.
@@ -96,6 +101,7 @@ def annotate_dataset(
         about={"plugin": plugin_facts(plugin)},
         noted={"coordinates": scheme.to_json()},
         progress=progress,
+        hint=_HINT,
     )
 
 
@@ -117,7 +123,7 @@ def check_annotate(
     described = Host().specialist(specialist.plugin)
     load_reference(described.parser, of=f"{Host().plugin(specialist.plugin)}, parser")
     known = describe_settings(described.prompts, _generation(settings, seed), seed)
-    check_layer(folder, known)
+    check_layer(folder, known, hint=_HINT)
 
 
 def _generation(spec: AnnotateSpec, seed: int) -> GenerationSettings:

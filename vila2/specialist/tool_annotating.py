@@ -33,7 +33,10 @@ from vila2.recipe.file.yaml import read_setting
 _BATCH = 8
 #: A tool that fails for so many images in a row is broken, or its service is away.
 _HOPELESS = 16
-_HINT = "use the same settings, or delete this layer's folder"
+_HINT = (
+    "use the same settings, or name another layer with --layer; --replace makes a finished one anew, "
+    "--restart throws an unfinished one away"
+)
 
 
 @dataclass(frozen=True, slots=True)
