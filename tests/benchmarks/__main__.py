@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 
-from tests.benchmarks import decode, importing, layers, threads
+from tests.benchmarks import captioning, decode, importing, layers, threads
 from tests.benchmarks.harness import Comparison
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Comparison]]] = {
+    "captioning": captioning.compare,
     "decode": decode.compare,
     "import": importing.compare,
     "layers": layers.compare,

@@ -165,9 +165,8 @@ def test_captions_go_into_a_pipe_that_the_shell_makes(place, tiny_folder) -> Non
     options = f"-m {tiny_folder} -q --max-new-tokens 4 --device cpu"
     command = f"{sys.executable} -m vila2 recaption 'my photos' {options} -o >(cat > got)"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    subprocess.run(
-        ["bash", "-c", f"{command}; wait; sleep 0.2"], check=True, env=environment, capture_output=True
-    )
+    # The shell does not wait for `cat` by itself: it is told to, by its number.
+    subprocess.run(["bash", "-c", f"{command} && wait $!"], check=True, env=environment, capture_output=True)
     assert len(lines(Path("got"))) == COUNT
 
 

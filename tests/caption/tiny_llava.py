@@ -14,7 +14,7 @@ TEMPLATE = (
 )
 
 
-def build_tiny_llava(folder: Path, *, seed: int = 0) -> None:
+def build_tiny_llava(folder: Path, *, seed: int = 0, width: int = 32) -> None:
     """Saves a Llava of some thousand random weights, which says one character per token."""
     import torch
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -51,7 +51,7 @@ def build_tiny_llava(folder: Path, *, seed: int = 0) -> None:
                 image_size=28, patch_size=14, projection_dim=16,
             ),
             text_config=LlamaConfig(
-                hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+                hidden_size=width, intermediate_size=2 * width, num_hidden_layers=2, num_attention_heads=2,
                 num_key_value_heads=2, vocab_size=len(vocabulary), max_position_embeddings=512,
                 bos_token_id=None, eos_token_id=1, pad_token_id=0, initializer_range=0.5,
             ),

@@ -22,6 +22,7 @@ from transformers import (
 from vila2.data.chance import drawn
 from vila2.data.images import decode_image, image_size
 from vila2.engine.protocol import Answer, GenerationSettings, Request, RequestsRefused
+from vila2.engine.shrinking_batch import RowState, decode_shrinking
 from vila2.errors import DataError, EngineError, Vila2Error, one_line
 from vila2.model.coordinate_scheme import scheme_of
 from vila2.model.processing import end_tokens
@@ -55,7 +56,7 @@ def open_transformers(model: str | Path, **options: Any) -> TransformersEngine:
 
 
 class TransformersEngine:
-    """Answers with ``transformers``' own ``generate``.
+    """Answers with ``transformers``' own ``generate``; rows that have ended leave their batch.
 
     An answer depends on its request alone: batches are padded on the left and masked, the repetition penalty
     counts only generated tokens, and sampling noise is seeded per request.
@@ -124,6 +125,7 @@ class TransformersEngine:
                     **inputs,
                     generation_config=config,
                     logits_processor=self._steering(requests, settings, length),
+                    custom_generate=None if self.model.config.is_encoder_decoder else decode_shrinking,
                 )
             except torch.OutOfMemoryError as error:
                 raise EngineError(
@@ -274,7 +276,7 @@ class TransformersEngine:
         return list(dict.fromkeys([*listed, *end_tokens(self.processor)]))
 
 
-class SeededNoise(LogitsProcessor):
+class SeededNoise(LogitsProcessor, RowState):
     """Makes the likeliest token a fair sample, with noise that belongs to the request.
 
     Adding Gumbel noise to log-probabilities and taking the largest is sampling from them. With a generator
@@ -283,6 +285,10 @@ class SeededNoise(LogitsProcessor):
 
     def __init__(self, keys: Sequence[str], seed: int, device: torch.device) -> None:
         self.generators = [torch.Generator(device).manual_seed(drawn(seed, key, size=7)) for key in keys]
+
+    def keep_rows(self, rows: Sequence[int]) -> None:
+        """Drops the generators of other requests; see :class:`vila2.engine.shrinking_batch.RowState`."""
+        self.generators = [self.generators[row] for row in rows]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         noise = torch.empty(scores.shape, dtype=torch.float32, device=scores.device)
