@@ -38,7 +38,7 @@ $(OLDEST)/ready: pyproject.toml constraints-oldest.txt
 	@touch $@
 
 test-oldest: $(OLDEST)/ready ## the tests of models, engines and training with the lowest versions of all packages
-	$(OLDEST)/bin/python -m pytest -m "not slow" -n $(WORKERS) tests/model tests/packing tests/caption tests/train tests/families
+	$(OLDEST)/bin/python -m pytest -m "not slow" -n $(WORKERS) tests/model tests/engine tests/packing tests/caption tests/train tests/families
 
 test-trainers: $(VENV)/ready-for-tests ## two steps of TRL on an export, in an environment of its own
 	$(PYTHON) -m venv .venv-trl

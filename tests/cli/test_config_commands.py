@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from vila2.cli.main import app
@@ -84,3 +85,24 @@ def test_light_commands_load_no_model_library(words: str):
     )
     done = subprocess.run([sys.executable, "-c", code, words], capture_output=True, text=True)
     assert done.stderr.strip() == "set()", done.stderr
+
+
+def test_an_engine_with_options_in_a_recipe_file_reaches_every_step_that_asks(tmp_path: Path):
+    file = tmp_path / "served.yaml"
+    engine = {
+        "name": "openai",
+        "url": ["http://a:1/v1", "http://b:1/v1"],
+        "model": "tiny",
+        "extra": {"min_p": 0.1},
+    }
+    text = 'engine: {name: openai, url: ["http://a:1/v1", "http://b:1/v1"], model: tiny, extra: {min_p: 0.1}}'
+    file.write_text(f"extends: {MINIATURE}\n{text}\n", encoding="utf-8")
+    shown = yaml.safe_load(output("show", str(file)))
+    assert shown["engine"] == shown["cycle"]["engine"] == engine
+    again = tmp_path / "again.yaml"
+    again.write_text(yaml.safe_dump(shown), encoding="utf-8")
+    assert yaml.safe_load(output("show", str(again))) == shown
+
+    file.write_text(file.read_text(encoding="utf-8").replace("model:", "modle:"), encoding="utf-8")
+    refused = CliRunner().invoke(app, ["run", str(file), "--dry-run"])
+    assert refused.exit_code != 0 and "modle" in refused.output and "'model'" in refused.output

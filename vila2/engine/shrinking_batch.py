@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import DynamicCache, GenerationConfig, LogitsProcessorList
@@ -62,7 +62,9 @@ def decode_shrinking(
     while True:
         model_kwargs = model._update_model_kwargs_for_generation(outputs, model_kwargs)
         # Copied, since the logits of a whole prompt would otherwise stay in memory during the next step.
-        scores = logits_processor(input_ids, outputs.logits[:, -1].to(torch.float32, copy=True))
+        scores = logits_processor(
+            cast("torch.LongTensor", input_ids), outputs.logits[:, -1].to(torch.float32, copy=True)
+        )
         del outputs
         tokens = scores.argmax(dim=-1).masked_fill(ended, generation_config.pad_token_id)
         input_ids = torch.cat([input_ids, tokens[:, None]], dim=1)
