@@ -40,6 +40,20 @@ def show(
 
 
 @app.command()
+def recipes(as_json: AsJson = False) -> None:
+    """List the recipes that vila2 ships. `vila2 run NAME` runs one, and `extends: NAME` starts from one."""
+    from vila2.recipe.file.shipped_recipes import shipped_recipes, summary_of
+
+    found = {name: summary_of(file) for name, file in shipped_recipes().items()}
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    width = max(map(len, found))
+    for name, summary in found.items():
+        typer.echo(f"{name:<{width}}  {summary}")
+
+
+@app.command()
 def schema(
     specialist: Annotated[
         bool, typer.Option("--specialist", help="Print the schema of a specialist's recipe instead.")

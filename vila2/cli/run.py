@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def run(
     recipe: Annotated[
-        Path, typer.Argument(help="Recipe, a YAML file; examples/ has some.", show_default=False)
+        Path,
+        typer.Argument(help="Recipe, a YAML file, or builtin:miniature to try vila2.", show_default=False),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the run; by default `output` of the recipe.")

@@ -13,6 +13,7 @@ from vila2.data.views import View
 from vila2.errors import RunError
 from vila2.model.shipped import is_miniature
 from vila2.nearest import nearest_path
+from vila2.recipe.file.shipped_recipes import shipped_recipes
 from vila2.recipe.parts.data import DatasetSpec, MixtureEntry
 from vila2.recipe.parts.engine import DEFAULT_SPEC, EngineSpec
 from vila2.recipe.parts.model import Dtype, ModelSpec
@@ -159,6 +160,11 @@ def find_origin(source: str | Path | None) -> Origin:
     """
     if source is None:
         source = latest_run()
+    if str(source) in shipped_recipes():
+        raise RunError(
+            f"{source}: vila2 ships this recipe, and no model that was trained with it",
+            hint=f"`vila2 run {source} --set cycle.rounds=0` trains one in minutes; --from takes its folder",
+        )
     path = Path(source)
     if (path / "steps").is_dir():
         return _of_run(path)
@@ -188,7 +194,7 @@ def latest_run(runs: Path = _RUNS) -> Path:
     if not found:
         raise RunError(
             f"no finished run below {runs}/ to take a generalist from",
-            hint="`vila2 run RECIPE` makes one; or --from RUN, or --from CHECKPOINT",
+            hint="`vila2 run builtin:miniature` makes one; or --from RUN, or --from CHECKPOINT",
         )
     return max(found, key=lambda folder: (folder / "results.json").stat().st_mtime)
 

@@ -1,4 +1,5 @@
-"""Recipes that extend others: ``extends: FILE`` or a list of files, by path from the recipe.
+"""Recipes that extend others: ``extends: FILE`` or a list of files, by path from the recipe, or the name
+of a shipped one, ``builtin:NAME``.
 
 Mappings are joined key by key. Any other value, a list included, is replaced: the extending recipe wins, and
 of several extended ones the later. ``null`` removes a key (``specialists: {ocr: null}``) unless null is a
@@ -17,6 +18,7 @@ from vila2.nearest import nearest_path
 from vila2.recipe.checks.problems import Problem, Where
 from vila2.recipe.file.paths import resolve_paths
 from vila2.recipe.file.shape import keys_at, takes_null
+from vila2.recipe.file.shipped_recipes import located
 from vila2.recipe.file.yaml import read_yaml
 
 KEY = "extends"
@@ -48,7 +50,7 @@ def read_extended(path: Path, environment: Mapping[str, str] | None = None) -> R
     Raises:
         RecipeError: a file cannot be read, is not YAML, is not a mapping, or extends itself.
     """
-    return _read(path, environment, above=(), files=[])
+    return _read(located(path), environment, above=(), files=[])
 
 
 def _read(
@@ -58,7 +60,7 @@ def _read(
     if not isinstance(marked.value, dict):
         raise RecipeError(
             f"{path}: a recipe is a mapping of keys, and this {what_it_is(marked.value)}",
-            hint=f"its keys are {', '.join(keys_at(()))}; examples/ has some to start from",
+            hint=f"its keys are {', '.join(keys_at(()))}; `vila2 config recipes` lists some to start from",
         )
     line = marked.lines.get((KEY,), 1)
     extended = _extended(marked.value.pop(KEY, []), path, f"{path}:{line}: {KEY}", above)
@@ -87,7 +89,7 @@ def _extended(names: Any, path: Path, where: str, above: tuple[Path, ...]) -> li
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise RecipeError(f"{where}: {names!r} is no file", hint="give a file's name, or a list of them")
-    files = [path.parent / Path(name).expanduser() for name in names]
+    files = [path.parent / located(Path(name).expanduser()) for name in names]
     for file in files:
         if file.resolve() in (*above, path.resolve()):
             chain = " -> ".join(one.name for one in (*above, path, file))
@@ -133,7 +135,11 @@ def recipe_text(path: Path) -> str:
         near = nearest_path(path) or next(
             filter(Path.is_file, [Path("examples") / f"{path.name}.yaml"]), None
         )
-        hint = f"did you mean {near}?" if near else "give the path of a recipe; examples/ has some"
+        hint = (
+            f"did you mean {near}?"
+            if near
+            else "give the path of a recipe; `vila2 config recipes` lists some"
+        )
         raise RecipeError(f"{path}: {error.strerror or error}", hint=hint) from error
     try:
         return raw.decode("utf-8-sig")
