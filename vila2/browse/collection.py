@@ -41,6 +41,11 @@ class NumberedRows:
         if isinstance(self._layer, Layer) and self._layer.count:
             self._aligned = align_layer(self._layer, self._dataset)
 
+    @property
+    def are_quick(self) -> bool:
+        """Whether a sample costs no decoding of a whole file."""
+        return self._aligned is not None or isinstance(self._layer, OriginalLayer)
+
     def of(self, number: int, key: str) -> tuple[Annotation, ...]:
         """Reads the annotations of a sample."""
         if self._aligned is not None:

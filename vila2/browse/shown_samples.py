@@ -91,7 +91,8 @@ def _card(collection: Collection, number: int, layer: str) -> GridCard:
     key = collection.key(number)
     shown, snippet, flags = "", "", []
     for name, rows in collection.rows.items():
-        for row in rows.of(number, key):
+        # In the first seconds, sixty cards without the text of every layer are better than a wait.
+        for row in rows.of(number, key) if rows.are_quick else ():
             if row.status != "ok":
                 flags.append(f"{name}: {row.status}")
             if row.text.strip() and (name == layer or (not layer and shown != name)):
