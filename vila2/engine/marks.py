@@ -19,6 +19,7 @@ Repetition is tried before truncation because a loop hardly ever ends by itself:
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import NamedTuple
 
 from vila2.data.annotations import Status
@@ -94,23 +95,41 @@ def _phrase_loop(words: list[str]) -> str:
     """Describes the first phrase that occurs ``PHRASE_REPEATS`` times in succession; "" where there is none.
 
     A phrase of p words occurs r times in succession exactly where p * (r - 1) neighboring words each equal
-    the word p places on. So counting equal words finds it wherever it starts.
+    the word p places on. So counting equal words finds it wherever it starts. Most captions need no search:
+    all words of such a phrase are frequent, and frequent words hardly stand together.
     """
-    for period in range(1, LONGEST_PHRASE + 1):
+    runs = [run for run in _frequent_runs(words) if len(run) >= PHRASE_REPEATS]
+    for period in range(1, LONGEST_PHRASE + 1) if runs else ():
         needed = period * (PHRASE_REPEATS - 1)
-        equal = 0
-        for place in range(len(words) - period):
-            equal = equal + 1 if words[place] == words[place + period] else 0
-            if equal == needed:
-                start = place + 1 - needed
-                phrase = " ".join(words[start : start + period])
-                return f"{phrase!r} {PHRASE_REPEATS} times or more in succession"
+        for run in runs:
+            equal = 0
+            for place in range(len(run) - period):
+                equal = equal + 1 if run[place] == run[place + period] else 0
+                if equal == needed:
+                    start = place + 1 - needed
+                    phrase = " ".join(run[start : start + period])
+                    return f"{phrase!r} {PHRASE_REPEATS} times or more in succession"
     return ""
 
 
+def _frequent_runs(words: list[str]) -> list[list[str]]:
+    """Lists the runs of neighboring words that each occur ``PHRASE_REPEATS`` times or more in the text."""
+    counts = Counter(words)
+    runs: list[list[str]] = [[]]
+    for word in words:
+        if counts[word] >= PHRASE_REPEATS:
+            runs[-1].append(word)
+        elif runs[-1]:
+            runs.append([])
+    return runs
+
+
 def _character_loop(text: str) -> str:
-    loop = _CHARACTER_LOOP.search(text)
-    return f"{loop.group(1)!r} {len(loop.group()) // len(loop.group(1))} times in succession" if loop else ""
+    for word in text.split():  # a loop holds no space
+        loop = _CHARACTER_LOOP.search(word) if len(word) >= CHARACTER_REPEATS else None
+        if loop:
+            return f"{loop.group(1)!r} {len(loop.group()) // len(loop.group(1))} times in succession"
+    return ""
 
 
 def _few_distinct(words: list[str]) -> str:
