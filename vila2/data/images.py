@@ -154,7 +154,7 @@ def decode_image(data: bytes, *, where: str) -> Image.Image:
 
 
 def check_image(data: bytes, *, where: str) -> None:
-    """Checks that an image file is not damaged; a JPEG in about half the time of :func:`decode_image`.
+    """Checks that an image file is not damaged; a JPEG in less time than :func:`decode_image`.
 
     Args:
         data: content of an image file.
