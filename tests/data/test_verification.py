@@ -54,6 +54,7 @@ def test_a_changed_index_is_found(folder):
     import zlib
 
     facts = json.loads(header[1]) | {"crc32": zlib.crc32(body)}
+    del facts["head"]  # an index of an earlier version does not check its header
     index.write_bytes(b"\n".join([header[0], json.dumps(facts).encode(), body]))
     assert any(
         "000000.index: differs from the tar" in f"{p.where}: {p.what}"
