@@ -1,6 +1,6 @@
 """Two threads of torch on this machine: with the command line's setting for waiting, and with torch's own.
 
-On a quiet machine both take the same time. Run it while other programs compute.
+Run it while other programs compute: that is what the setting is for.
 """
 
 from __future__ import annotations
