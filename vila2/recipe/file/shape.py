@@ -55,7 +55,7 @@ def suggest_key(where: Where, root: type[BaseModel] = Recipe) -> str:
     if nearest(name, known) is None:
         elsewhere = [".".join(path) for path in all_keys(root) if path[-1] == name and len(path) > 1]
         if elsewhere:
-            return f"did you mean {' or '.join(elsewhere[:3])!r}?".replace(ANY_KEY, "NAME")
+            return f"did you mean {' or '.join(map(repr, elsewhere[:3]))}?".replace(ANY_KEY, "NAME")
     return did_you_mean(name, known)
 
 
