@@ -264,9 +264,9 @@ def test_overrides_reach_into_everything(good: Path):
         ("evaluate.4.limit=2", "evaluate.4: the list has 1 entries"),
         ("seed.x=2", "seed: there is no"),
         (
-                "learning_rate=1",
-                "did you mean 'stages.NAME.learning_rate' or 'cycle.preference.learning_rate'?",
-            ),
+            "learning_rate=1",
+            "did you mean 'stages.NAME.learning_rate' or 'cycle.preference.learning_rate'?",
+        ),
         ("seed", "--set seed: not of the form key=value"),
         ("seed=[", "--set seed=[: seed: this is not YAML"),
     ],
