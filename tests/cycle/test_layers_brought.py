@@ -50,7 +50,7 @@ def test_a_stage_trains_on_a_layer_that_was_written_before(recipe, tmp_path):
     cycle = Cycle(recipe, Run.open(tmp_path / "run", dry=True))
     cycle.data = {"photos": cycle.run.existing("data-photos", tmp_path / "photos")}
     stage = recipe.stages["pretrain"]
-    inputs = {name: step.folder for name, step in cycle._inputs_of(stage).items()}
+    inputs = {name: step.folder for name, step in cycle.inputs_of(stage).items()}
     mixture = open_mixture(stage, inputs, recipe.seed)
     assert len(mixture) == 10
     spoken = [[turn.text for turn in sample.turns if turn.source == "ocr"] for sample in mixture]
