@@ -8,7 +8,7 @@ import pytest
 
 import vila2
 from tests.families.making import photo
-from vila2.errors import RecipeError
+from vila2.errors import DataError, RecipeError
 
 RECIPE = """
 name: tiny
@@ -68,3 +68,14 @@ def test_a_dataset_gets_a_layer_which_leaves_for_another_trainer(run, tmp_path):
 def test_captions_need_one_place(tmp_path):
     with pytest.raises(RecipeError, match="a file or a layer"):
         vila2.recaption(tmp_path, "model")
+
+
+def test_a_misspelled_option_is_named(tmp_path):
+    with pytest.raises(RecipeError, match="no option 'prompt'") as raised:
+        vila2.recaption(tmp_path, "model", out=tmp_path / "captions.jsonl", prompt="Describe.")
+    assert "'prompts'" in raised.value.hint
+
+
+def test_a_layer_of_the_run_itself_is_not_written_over(run):
+    with pytest.raises(DataError, match="belongs to the run itself"):
+        vila2.recaption(run[0], run[0], layer="self-1")

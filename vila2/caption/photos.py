@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -135,15 +135,21 @@ def recaption_photos(
         else:
             done = {row.key for row in rows}
             pending = [photo for photo in chosen if photo.key not in done]
-            redone = new = 0
             with board.task(f"caption {listed.name}", len(chosen)) as task:
                 task.advance(len(chosen) - len(pending))
-                for described, unread in work.batches(pending, batch_size, out, task):
-                    output.add(described)
-                    output.reject(unread)
-                    new += len(described)
+                redone, new = 0, _add_rows(output, work.batches(pending, batch_size, out, task))
             output.reject([{"key": key, "file": key, "reason": reason} for key, reason in listed.unread])
         return _summarize(output, listed, new, redone)
+
+
+def _add_rows(output: PhotoOutput, batches: Iterable[tuple[list[Row], list[Mapping[str, str]]]]) -> int:
+    """Adds the lines of batches to the file; returns their number."""
+    new = 0
+    for described, unread in batches:
+        output.add(described)
+        output.reject(unread)
+        new += len(described)
+    return new
 
 
 def stream_captions(

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -148,22 +148,7 @@ def recaption(
     from vila2.engine.registry import open_engine
     from vila2.run.displays import live_progress
 
-    asked = {
-        name: context.params[name]
-        for name in (
-            "prompt",
-            "max_new_tokens",
-            "temperature",
-            "top_p",
-            "repetition_penalty",
-            "choose",
-            "samples",
-            "sample_temperature",
-            "seed",
-        )
-        if context.get_parameter_source(name).name != "DEFAULT"  # type: ignore[union-attr]
-    }
-    asking = Asking.of(asked, batch_size, limit, redo)
+    asking = Asking.of(_asked(context), batch_size, limit, redo)
     job = open_job(photos or [], lists or [], asking, out=out, layer=layer, dataset=dataset, restart=restart)
     job.check()
     stdout, started = sys.stdout, time.perf_counter()
@@ -184,3 +169,19 @@ def recaption(
         else summary_text(summary, job.asking, is_stream=job.is_stream)
     )
     typer.echo(text, err=job.is_stream)
+
+
+#: Options that a redo takes from the earlier job where they are not given.
+_ASKED = frozenset(
+    {"prompt", "max_new_tokens", "temperature", "top_p", "repetition_penalty", "seed"}
+    | {"choose", "samples", "sample_temperature"}
+)
+
+
+def _asked(context: typer.Context) -> dict[str, Any]:
+    """The options of asking that are on the command line."""
+    return {
+        name: context.params[name]
+        for name in _ASKED
+        if context.get_parameter_source(name).name != "DEFAULT"  # type: ignore[union-attr]
+    }

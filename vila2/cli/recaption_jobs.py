@@ -174,14 +174,9 @@ class LayerJob:
         from vila2.caption.layer_redo import open_for_redo
         from vila2.caption.photo_output import check_folder_writable
         from vila2.caption.recaption import check_layer
-        from vila2.data.layers import check_layer_name
+        from vila2.run.finding import folder_of_new_layer
 
-        check_layer_name(self.layer)
-        if self.folders.get(self.layer, self.folder) != self.folder:
-            raise DataError(
-                f"layer {self.layer!r} of {self.place} belongs to the run itself, or to its recipe",
-                hint="give another --layer; only the recipe changes the layers of a run",
-            )
+        folder_of_new_layer(self.place, self.dataset, self.folders, self.layer)
         if self.asking.redo:
             self._check_known()
             info = open_for_redo(self.dataset, self.folder).info

@@ -8,10 +8,11 @@ import json
 import os
 import shutil
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,18 @@ def write_dataset(
                 (folder / UNFINISHED).unlink(missing_ok=True)
                 return _read_info(folder)
         _check_replaceable(folder)
-        write = _write_beside if (folder / "dataset.json").exists() else _write_first
-        return write(folder, samples, readable_name(name), shard_size, progress, dict(origin or {}))
+        write = partial(
+            _write,
+            samples=samples,
+            name=readable_name(name),
+            shard_size=shard_size,
+            progress=progress,
+            origin=dict(origin or {}),
+        )
+        if (folder / "dataset.json").exists():
+            return _write_beside(folder, write)
+        _clear(folder)  # of what an interrupted call left
+        return write(folder)
 
 
 def _read_info(folder: Path) -> DatasetInfo:
@@ -139,32 +150,12 @@ def _read_info(folder: Path) -> DatasetInfo:
     return DatasetInfo(content["name"], folder, content["count"], content["digest"], shards, *told)
 
 
-def _write_first(
-    folder: Path,
-    samples: Iterable[Sample | Reject],
-    name: str,
-    shard_size: int,
-    progress: Task | None,
-    origin: Mapping[str, Any],
-) -> DatasetInfo:
-    """Writes a dataset into a folder that holds none, or what an interrupted call left of one."""
-    _clear(folder)
-    return _write(folder, samples, name, shard_size, progress, origin)
-
-
-def _write_beside(
-    folder: Path,
-    samples: Iterable[Sample | Reject],
-    name: str,
-    shard_size: int,
-    progress: Task | None,
-    origin: Mapping[str, Any],
-) -> DatasetInfo:
+def _write_beside(folder: Path, write: Callable[[Path], DatasetInfo]) -> DatasetInfo:
     """Writes a dataset within the folder of the one that it then replaces."""
     beside = folder / BESIDE
     _clear(beside)
     try:
-        info = _write(beside, samples, name, shard_size, progress, origin)
+        info = write(beside)
     except BaseException:
         (beside / "dataset.json").unlink(missing_ok=True)  # the list of rejects stays for the reader
         shutil.rmtree(beside / "shards", ignore_errors=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from transformers import DynamicCache, GenerationConfig, LogitsProcessorList
@@ -20,12 +20,12 @@ _FIRST_STEP = frozenset(
 )
 
 
-class RowState:
-    """Base of logits processors that hold something for each row."""
+@runtime_checkable
+class RowState(Protocol):
+    """A logits processor that holds something for each row."""
 
     def keep_rows(self, rows: Sequence[int]) -> None:
         """Drops what belongs to other rows than these."""
-        raise NotImplementedError
 
 
 def decode_shrinking(

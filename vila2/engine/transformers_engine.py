@@ -22,7 +22,7 @@ from transformers import (
 from vila2.data.chance import drawn
 from vila2.data.images import decode_image, image_size
 from vila2.engine.protocol import Answer, GenerationSettings, Request, RequestsRefused
-from vila2.engine.shrinking_batch import RowState, decode_shrinking
+from vila2.engine.shrinking_batch import decode_shrinking
 from vila2.errors import DataError, EngineError, Vila2Error, one_line
 from vila2.model.coordinate_scheme import scheme_of
 from vila2.model.processing import end_tokens
@@ -276,7 +276,7 @@ class TransformersEngine:
         return list(dict.fromkeys([*listed, *end_tokens(self.processor)]))
 
 
-class SeededNoise(LogitsProcessor, RowState):
+class SeededNoise(LogitsProcessor):
     """Makes the likeliest token a fair sample, with noise that belongs to the request.
 
     Adding Gumbel noise to log-probabilities and taking the largest is sampling from them. With a generator

@@ -18,26 +18,6 @@ _SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
 DATA_NAME = "vila2"
 
 
-class LlavaWriter:
-    """Rows ``{"id", "image", "conversations": [{"from", "value"}]}`` of LLaVA, in one JSON array."""
-
-    def __init__(self, folder: Path) -> None:
-        self._rows = JsonLines(folder / "data.json", array=True)
-        self._images = WrittenImages(folder)
-
-    def add(self, row: ExportRow) -> None:
-        """Writes a row; several images stand in a list."""
-        check_no_marks(row, _MEDIA)
-        said = _conversation(row)
-        names = self._images.place(row.image_key, row.images)
-        image = {"image": names[0] if len(names) == 1 else names} if names else {}
-        self._rows.add({"id": row.key, **image, "conversations": said})
-
-    def close(self) -> None:
-        """Completes the array."""
-        self._rows.close()
-
-
 class ShareGptWriter:
     """Rows ``{"id", "images": [...], "conversations": [{"from", "value"}]}`` of ShareGPT, in a JSON array."""
 
@@ -48,13 +28,23 @@ class ShareGptWriter:
     def add(self, row: ExportRow) -> None:
         """Writes a row."""
         check_no_marks(row, _MEDIA)
-        said = _conversation(row)
-        images = self._images.place(row.image_key, row.images)
-        self._rows.add({"id": row.key, "images": images, "conversations": said})
+        said = [{"from": _SPEAKERS[turn.role], "value": row.text(turn, _IMAGE)} for turn in row.turns]
+        images = self._image_field(self._images.place(row.image_key, row.images))
+        self._rows.add({"id": row.key, **images, "conversations": said})
 
     def close(self) -> None:
         """Completes the array."""
         self._rows.close()
+
+    def _image_field(self, names: list[str]) -> dict[str, Any]:
+        return {"images": names}
+
+
+class LlavaWriter(ShareGptWriter):
+    """Rows ``{"id", "image", "conversations": [{"from", "value"}]}`` of LLaVA; several images are a list."""
+
+    def _image_field(self, names: list[str]) -> dict[str, Any]:
+        return {"image": names[0] if len(names) == 1 else names} if names else {}
 
 
 class LlamaFactoryWriter:
@@ -129,10 +119,6 @@ class SwiftWriter:
         content = row.text(Turn(turn.role, marked), _IMAGE)
         silent = turn.role == "assistant" and not turn.trained
         return {"role": turn.role, "content": content} | ({"loss": False} if silent else {})
-
-
-def _conversation(row: ExportRow) -> list[dict[str, str]]:
-    return [{"from": _SPEAKERS[turn.role], "value": row.text(turn, _IMAGE)} for turn in row.turns]
 
 
 def _places(turn: Turn) -> list[list[float]]:

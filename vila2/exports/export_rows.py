@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from vila2.data.branches import take_apart
 from vila2.data.coordinates import Size, polygon_text
@@ -15,7 +16,7 @@ from vila2.data.sample import BoxPart, ImagePart, Part, PointPart, PolygonPart, 
 from vila2.exports.conventions import Convention
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExportRow:
     """One conversation to export.
 
@@ -34,7 +35,7 @@ class ExportRow:
     turns: tuple[Turn, ...]
     convention: Convention
 
-    @property
+    @cached_property
     def size(self) -> Size | None:
         """Width and height of the image in pixels; None for a row without exactly one image."""
         if len(self.images) != 1:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vila2.data.layers import Layer, ReadLayer, original_layer
+from vila2.data.layers import Layer, ReadLayer, check_layer_name, original_layer
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError
 from vila2.nearest import did_you_mean, nearest_path
@@ -61,6 +61,28 @@ def find_described(source: Path, dataset: str | None = None) -> tuple[ShardDatas
     if near is not None:
         raise DataError(f"{source}: no such folder", hint=f"did you mean {near}?")
     return _of_run(source, dataset) if is_run(source) else _of_dataset(source, dataset)
+
+
+def folder_of_new_layer(place: Path, dataset: ShardDataset, beside: Mapping[str, Path], name: str) -> Path:
+    """Gives the folder of a layer that is to be written beside a dataset.
+
+    Args:
+        place: folder of the dataset or the run, as it was named.
+        dataset: the dataset, as :func:`find_described` gives it.
+        beside: folders of its layers.
+        name: name of the new layer.
+
+    Raises:
+        DataError: a view cannot hold the name, or the layer belongs to the run or its recipe.
+    """
+    check_layer_name(name)
+    folder = dataset.folder / "layers" / name
+    if beside.get(name, folder) != folder:
+        raise DataError(
+            f"layer {name!r} of {place} belongs to the run itself, or to its recipe",
+            hint="give another --layer; only the recipe changes the layers of a run",
+        )
+    return folder
 
 
 def run_datasets(run: Path) -> dict[str, tuple[ShardDataset, dict[str, Path]]]:

@@ -35,7 +35,7 @@ class SourceConformance(InstalledConformance):
     @pytest.fixture
     def options(self) -> Mapping[str, Any]:
         """Options with which the source reads a small set of data."""
-        raise NotImplementedError("override the fixture `options`: return {'path': PATH} of some small data")
+        pytest.fail("override the fixture `options`: return {'path': PATH} of some small data")
 
     @pytest.fixture
     def items(self, options: Mapping[str, Any]) -> list[Sample | Reject]:
