@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
 
+from vila2.caption.batched_layer import first_keys
 from vila2.caption.photo_files import find_photos
 from vila2.caption.photos import PhotoSummary, recaption_photos
 from vila2.caption.prompts import DEFAULT_PROMPTS
@@ -107,6 +108,7 @@ def recaption(
         )
     dataset, beside = find_described(Path(place))
     folder = folder_of_new_layer(Path(place), dataset, beside, layer)
-    chosen = None if limit is None else frozenset(dataset.keys()[:limit]).__contains__
     opened = open_engine(engine, model, **loading)
-    return recaption_dataset(dataset, opened, folder=folder, layer=layer, select=chosen, **asked)
+    return recaption_dataset(
+        dataset, opened, folder=folder, layer=layer, select=first_keys(dataset, limit), **asked
+    )

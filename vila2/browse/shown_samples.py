@@ -36,7 +36,7 @@ class GridCard:
 
 @dataclass(frozen=True, slots=True)
 class AnswerView:
-    """An answer of a layer; ``fates`` are those of its sentences in a merge."""
+    """An answer of a layer, with what the merge or a person said of its pieces."""
 
     row: int
     prompt: str

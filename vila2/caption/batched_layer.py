@@ -104,6 +104,11 @@ def write_batched_layer(
         return finished
 
 
+def first_keys(dataset: ShardDataset, limit: int | None) -> Callable[[str], bool] | None:
+    """Selects the first ``limit`` samples of a dataset; None selects all, as ``select`` means it."""
+    return None if limit is None else frozenset(dataset.keys()[:limit]).__contains__
+
+
 def describe_selection(dataset: ShardDataset, select: Callable[[str], bool] | None) -> dict[str, Any]:
     """The number of samples selected, and a digest of their keys."""
     digest, count = hashlib.sha256(), 0

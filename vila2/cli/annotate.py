@@ -151,6 +151,11 @@ class _Target:
     def folder(self, opened: ShardDataset) -> Path:
         return opened.folder / "layers" / (self.layer_name or self.plugin)
 
+    def select(self, opened: ShardDataset) -> Callable[[str], bool] | None:
+        from vila2.caption.batched_layer import first_keys
+
+        return first_keys(opened, self.limit)
+
     def writing(self, folder: Path) -> AbstractContextManager[Path]:
         """Gives the folder in which the new layer is written, which may stand beside the old one."""
         from vila2.data.layer_replacement import layer_to_write
@@ -172,7 +177,7 @@ def _with_tool(target: _Target, overrides: list[str]) -> Path:
             used,
             folder=place,
             layer=folder.name,
-            select=_first(opened, target.limit),
+            select=target.select(opened),
             progress=target.progress,
         )
     return folder
@@ -215,7 +220,7 @@ def _with_specialist(
             layer=folder.name,
             settings=settings,
             seed=seed,
-            select=_first(opened, target.limit),
+            select=target.select(opened),
             progress=target.progress,
         )
     return folder
@@ -233,10 +238,6 @@ def _read_anew(target: _Target, specialist: Path | None) -> Path:
     folder = target.folder(opened)
     reparse_layer(opened, folder, target.plugin, model=model, progress=target.progress)
     return folder
-
-
-def _first(dataset: ShardDataset, limit: int | None) -> Callable[[str], bool] | None:
-    return None if limit is None else frozenset(dataset.keys()[:limit]).__contains__
 
 
 def _refuse(plugin: str, options: Mapping[str, object]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -163,12 +163,6 @@ class LayerJob:
         """The folder of the layer."""
         return self.dataset.folder / "layers" / self.layer
 
-    @property
-    def chosen(self) -> frozenset[str] | None:
-        """The keys of the images to ask about; None: all."""
-        limit = self.asking.limit
-        return None if limit is None else frozenset(self.dataset.keys()[:limit])
-
     def check(self) -> None:
         from vila2.caption.batched_layer import describe_selection
         from vila2.caption.layer_redo import open_for_redo
@@ -230,9 +224,10 @@ class LayerJob:
     def next_command(self, summary: Summary) -> str:
         return f"vila2 data stats {quoted(self.place)}"
 
-    def _select(self) -> Any:
-        chosen = self.chosen
-        return None if chosen is None else chosen.__contains__
+    def _select(self) -> Callable[[str], bool] | None:
+        from vila2.caption.batched_layer import first_keys
+
+        return first_keys(self.dataset, self.asking.limit)
 
     def _check_known(self) -> None:
         from vila2.nearest import did_you_mean

@@ -37,7 +37,9 @@ FORMATS: dict[str, Format] = {
     ),
     "ms-swift": Format(SwiftWriter, "ms-swift: ROOT_IMAGE_DIR={out} swift sft --dataset {out}/data.jsonl"),
     "huggingface": Format(HuggingFaceWriter, 'load_dataset("{out}", split="train")'),
-    "webdataset": Format(WebDatasetWriter, 'webdataset.WebDataset("{out}/000000.tar").decode("pil")'),
+    "webdataset": Format(
+        WebDatasetWriter, 'webdataset.WebDataset(sorted(glob("{out}/*.tar"))).decode("pil")'
+    ),
     "csv": Format(CsvWriter, "rows in {out}/data.csv; images are relative to {out}"),
     "text": Format(TextFilesWriter, "{out} holds each image with a .txt of its name"),
 }

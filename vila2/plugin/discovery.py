@@ -128,7 +128,8 @@ def clashes(plugins: Iterable[Installed]) -> dict[tuple[Kind, str], str]:
 def _entries() -> list[tuple[Kind, EntryPoint]]:
     kinds = {group: kind for kind, group in GROUPS.items()}
     try:
-        return [(kind, entry) for group, kind in kinds.items() for entry in entry_points(group=group)]
+        found = entry_points()  # asked for each group, it would read the lists of all packages each time
+        return [(kind, entry) for group, kind in kinds.items() for entry in found.select(group=group)]
     except ValueError:  # a package's list cannot be read; the others' can
         found = []
         for dist in distributions():

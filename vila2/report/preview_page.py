@@ -61,7 +61,7 @@ class DrawnPlace:
 
 @dataclass(frozen=True, slots=True)
 class DrawnImage:
-    """An image as a data URI, its size in pixels, and what is drawn onto it.
+    """An image by its address or as a data URI, its size in pixels, and what is drawn onto it.
 
     Attributes:
         remark: how the image is shown, such as "as the model gets it".

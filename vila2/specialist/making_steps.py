@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 #: Name of the dataset of images that are asked about and not trained on.
 HELD_OUT = "held-out"
-#: Number of rejects that an error shows, and of their letters.
-_SHOWN_REJECTS, _SHOWN_LETTERS = 2, 300
 
 
 class BuildSettings(Part):
@@ -207,7 +205,7 @@ def _check_built(folder: Path, results: BuildResults, held_out: float) -> None:
 
         rejects = describe_rejects(results["rejected"], folder / "rejected.jsonl") or "none"
         raise DataError(
-            f"nothing was built; rejected: {rejects}{_examples(folder / 'rejected.jsonl')}",
+            f"nothing was built; rejected: {rejects}",
             hint=f"see {folder / 'rejected.jsonl'}, and check --data",
         )
     for missing, there in ((HELD_OUT, HELD_OUT in counts), ("train", set(counts) - {HELD_OUT})):
@@ -216,20 +214,6 @@ def _check_built(folder: Path, results: BuildResults, held_out: float) -> None:
                 f"of {results['built']} samples none is left for {missing}",
                 hint=f"give more images, or another held_out than {held_out}",
             )
-
-
-def _examples(rejected: Path) -> str:
-    """Shows some rejects of different reasons, a line each."""
-    shown: dict[str, str] = {}
-    with rejected.open(encoding="utf-8") as lines:
-        for line in lines:
-            reject = json.loads(line)
-            fields = (reject.get(name, "") for name in ("where", "key", "reason", "detail"))
-            parts = dict.fromkeys(" ".join(str(field).split()) for field in fields if field)
-            shown.setdefault(reject["reason"], ": ".join(parts)[:_SHOWN_LETTERS])
-            if len(shown) == _SHOWN_REJECTS:
-                break
-    return "".join(f"\n  for example {text}" for text in shown.values())
 
 
 @step_kind("prepare", PrepareSettings, digested_as="vila2.cycle.specialist_work.prepare")

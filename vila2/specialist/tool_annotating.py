@@ -19,12 +19,13 @@ from vila2.data.sample import Sample, Turn
 from vila2.data.shards import ShardDataset
 from vila2.errors import PluginError, RecipeError, Vila2Error, one_line
 from vila2.nearest import did_you_mean
-from vila2.plugin.code_version import code_version
+from vila2.plugin.checks import load_part
+from vila2.plugin.code_version import plugin_facts
 from vila2.plugin.contract import Parsed, Said
 from vila2.plugin.discovery import Installed
 from vila2.plugin.host import Host
 from vila2.plugin.parsed_answers import parsed_fault
-from vila2.plugin.references import call, listed, load_reference
+from vila2.plugin.references import call, listed
 from vila2.plugin.tools import Annotator, Seen, Tool, ToolSettings, answers_text
 from vila2.progress import Progress
 from vila2.recipe.file.yaml import read_setting
@@ -70,14 +71,14 @@ class ToolInUse:
         plugin, tool = host.plugin(name), host.described(name)
         if not isinstance(tool, Tool):
             raise PluginError(f"{plugin} is no tool", hint=f"`vila2 specialize --plugin {name}` trains one")
-        load_reference(tool.annotate, of=f"{plugin}, annotate")
+        load_part(tool, "annotate", of=str(plugin))
         if tool.settings is None:
             if given:
                 raise RecipeError(
                     f"{told_as} {next(iter(given))}: {plugin} has no settings", hint="leave it out"
                 )
             return cls(plugin, tool, None)
-        kind = load_reference(tool.settings, of=f"{plugin}, settings")
+        kind = load_part(tool, "settings", of=str(plugin))
         return cls(plugin, tool, _settings(kind, given or {}, plugin, told_as))
 
     def open(self) -> Annotator:
@@ -87,7 +88,7 @@ class ToolInUse:
             PluginError: it fails, or gives something that cannot be called.
         """
         of = f"{self.plugin}, annotate"
-        opened = call(load_reference(self.tool.annotate, of=of), self.settings, of=of)
+        opened = call(load_part(self.tool, "annotate", of=str(self.plugin)), self.settings, of=of)
         if not callable(opened):
             raise PluginError(f"{of}: gave {opened!r}", hint="give a function of an image")
         return opened  # type: ignore[no-any-return]
@@ -95,9 +96,8 @@ class ToolInUse:
     @property
     def job(self) -> dict[str, Any]:
         """What determines its layer, besides the images; JSON-able."""
-        plugin = self.plugin
         return {
-            "plugin": {"name": plugin.name, "package": plugin.package, "version": code_version(plugin)},
+            "plugin": plugin_facts(self.plugin),
             "tool": {
                 "backend": self.tool.backend,
                 "settings": self.settings.model_dump(mode="json") if self.settings else {},

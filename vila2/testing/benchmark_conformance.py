@@ -64,13 +64,14 @@ class BenchmarkConformance(InstalledConformance):
             f"the measures are {sorted(best)}, then {sorted(worst)}: give every measure whatever is said, "
             "with a denominator of 0 where it has nothing to count"
         )
-        assert any(_value(best[name]) != _value(worst[name]) for name in best), (
+        assert any((best[name].value or 0.0) != (worst[name].value or 0.0) for name in best), (
             f"{', '.join(best)}: the same for right answers and for none; score `said` against `reference`"
         )
         for name, items in best.items():
-            better = _value(items) - _value(worst[name])
+            better = (items.value or 0.0) - (worst[name].value or 0.0)
             assert items.higher_is_better is None or (better >= 0) is items.higher_is_better or not better, (
-                f"{name} is {_value(items):.3g} for right answers and {_value(worst[name]):.3g} for none: "
+                f"{name} is {items.value or 0.0:.3g} for right answers and "
+                f"{worst[name].value or 0.0:.3g} for none: "
                 "correct `higher_is_better`, or set it to None where neither is better"
             )
 
@@ -99,10 +100,6 @@ def answered(samples: Sequence[Sample], said: Sequence[str] | None = None) -> li
             status = Said(key, exchange.question.text, text, parts, "ok" if text.strip() else "empty")
             found.append(Asked(sample, exchange.question, exchange.answer, status, exchange.kind))
     return found
-
-
-def _value(items: Items) -> float:
-    return float(sum(items.numerators) / (sum(items.denominators) or 1.0))
 
 
 def _by_key(items: Items) -> dict[str, tuple[float, float]]:

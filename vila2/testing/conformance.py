@@ -18,6 +18,7 @@ import pytest
 
 from vila2.data.claims import Claim
 from vila2.data.coordinates import CoordinateScheme
+from vila2.data.exchanges import exchanges_of
 from vila2.data.rejects import Reject
 from vila2.data.sample import ImagePart, Sample, SpokenPart, TextPart, Turn
 from vila2.evaluate.held_out import score_asked
@@ -115,14 +116,14 @@ class SpecialistConformance(InstalledConformance):
         self, samples: list[Sample], specialist: Specialist
     ) -> None:
         parse = load_reference(specialist.parser, of=self.name)
-        answered = 0
-        for sample, question, answer in _exchanges(samples):
+        answered, exchanges = 0, _exchanges(samples)
+        for sample, question, answer in exchanges:
             said = _said(self.scheme, question.text, self.scheme.to_text(_spoken(answer)))
             parsed = parse(said)
             check_parsed(parsed, said, len(sample.images))
             check_spans(parsed.claims, said, self.scheme)
             answered += parsed.status == "ok"
-        total = len(_exchanges(samples))
+        total = len(exchanges)
         assert answered >= 0.9 * total, f"only {answered} of {total} answers of the builder's are understood"
 
     def test_the_parser_takes_any_answer(self, samples: list[Sample], specialist: Specialist) -> None:
@@ -158,7 +159,9 @@ class SpecialistConformance(InstalledConformance):
             silent.append(Asked(sample, question, answer, _said(self.scheme, question.text, "")))
         best, worst = (score_asked(score, asked, of=f"{self.name}, metrics") for asked in (right, silent))
         measure = next(iter(best))
-        assert _value(best[measure]) > _value(worst[measure]), f"{measure} does not tell right from nothing"
+        assert (best[measure].value or 0.0) > (worst[measure].value or 0.0), (
+            f"{measure} does not tell right from nothing"
+        )
 
     def modules(self) -> set[str]:
         """The packages that hold the plugin and what it refers to."""
@@ -195,10 +198,10 @@ def _build(specialist: Specialist, config: Any, *, backwards: bool = False) -> l
 
 def _exchanges(samples: list[Sample]) -> list[tuple[Sample, Turn, Turn]]:
     return [
-        (sample, one, two)
+        (sample, one.question, one.answer)
         for sample in samples
-        for one, two in zip(sample.turns, sample.turns[1:], strict=False)
-        if (one.role, two.role) == ("user", "assistant") and two.trained
+        for one in exchanges_of(sample)
+        if one.answer.trained
     ]
 
 
@@ -209,10 +212,6 @@ def _spoken(turn: Turn) -> tuple[SpokenPart, ...]:
 def _said(scheme: CoordinateScheme, prompt: str, text: str) -> Said:
     parts = scheme.to_parts(text)
     return Said("key", prompt, text, parts or (TextPart(text),), "ok" if text.strip() else "empty")
-
-
-def _value(items: Any) -> float:
-    return float(sum(items.numerators) / (sum(items.denominators) or 1.0))
 
 
 def _listing(path: Path) -> dict[str, tuple[int, int]]:
