@@ -86,7 +86,8 @@ CONVENTIONS: dict[str, Convention] = {
     )
 }
 
-#: The convention of a model family, by a part of its ``model_type`` or of its name on the hub; the longest part decides.
+#: The convention of a model family, by a part of its ``model_type`` or of its name on the hub; the longest
+#: part decides.
 FAMILIES = {
     "glm4v": "thousandths",
     "internvl": "thousandths",
