@@ -128,10 +128,10 @@ def clashes(plugins: Iterable[Installed]) -> dict[tuple[Kind, str], str]:
 def _entries() -> list[tuple[Kind, EntryPoint]]:
     kinds = {group: kind for kind, group in GROUPS.items()}
     try:
-        found = entry_points()  # asked for each group, it would read the lists of all packages each time
-        return [(kind, entry) for group, kind in kinds.items() for entry in found.select(group=group)]
+        every = entry_points()  # asked for each group, it would read the lists of all packages each time
+        return [(kind, entry) for group, kind in kinds.items() for entry in every.select(group=group)]
     except ValueError:  # a package's list cannot be read; the others' can
-        found = []
+        found: list[tuple[Kind, EntryPoint]] = []
         for dist in distributions():
             try:
                 found += [(kinds[entry.group], entry) for entry in dist.entry_points if entry.group in kinds]
