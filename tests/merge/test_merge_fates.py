@@ -9,6 +9,9 @@ from tests.merge.merge_jobs import CAPTION, captions, everywhere, fates, hand_ma
 from tests.merge.merge_layers import said, write_layer
 from vila2.data.layers import original_layer
 from vila2.data.sample import TextPart, assistant, user
+from vila2.data.views import View, apply_view
+from vila2.exports.conventions import choose_convention
+from vila2.exports.export_rows import rows_of
 from vila2.merge.answer_sentences import Sentence
 from vila2.merge.deciding import decided
 from vila2.merge.fate_counts import tally_merge
@@ -47,6 +50,26 @@ def test_an_unverified_sentence_obeys_the_policy_and_a_contradicted_one_does_not
         'There is a red cube. The red cube is left of the blue ball. The sign on the red cube says "fox".'
     )
     assert set(dropped.values()) == {expected}
+
+
+def test_what_is_refuted_may_stay_as_context_that_the_loss_leaves_out(small, tmp_path):
+    layers = hand_made(small)
+    dropped = merged(small, layers, tmp_path / "drop")
+    masked = merged(small, layers, tmp_path / "mask", contradicted="mask")
+    reasons = {one.text: (one.kept, one.reason) for one in fates(tmp_path / "mask", "self-1")}
+    assert reasons["There are two cubes."] == reasons["A green ball is there."] == (False, "masked")
+    assert reasons["It shines."] == (False, "masked"), "a pronoun needs the sentence before it"
+    row = next(row for row in masked.rows() if not row.prompt)
+    own = [turn for turn in row.turns if turn.source == "self-1"]
+    assert "".join(turn.text for turn in own) == CAPTION
+    assert [turn.trained for turn in own] == [True, False, True, False, True]
+    assert own[1].text == " The red cube is right of the blue ball."
+    assert [row.text for row in masked.rows()] == [row.text for row in dropped.rows()], "texts to learn"
+    sample = next(iter(small))
+    viewed = apply_view(View.parse("only(m)"), sample, {"m": [replace(row, turns=tuple(own))]})
+    assert [(turn.text, turn.trained) for turn in viewed.turns[1:]] == [(t.text, t.trained) for t in own]
+    (exported,) = rows_of(viewed, choose_convention(None, None), "")
+    assert exported.answers == [row.text.split("\n")[-1]], "other trainers get what may be learned"
 
 
 def test_absence_proves_only_what_it_is_told_to(small, tmp_path):

@@ -212,6 +212,25 @@ def test_a_turn_can_be_kept_out_of_the_loss(processor):
     assert trained(processor, ConversationEncoder(processor).encode(Sample("k", (), turns))) == "red <|end|>"
 
 
+@pytest.mark.parametrize("style", ["chat", "plain"])
+def test_a_masked_sentence_is_read_within_its_answer_and_not_trained(processor, style):
+    answer = (
+        assistant("a red cube ."),
+        Turn("assistant", (TextPart(" a blue ball ."),), train=False),
+        assistant(" nice ."),
+    )
+    whole = (assistant("a red cube . a blue ball . nice ."),)
+    encoder = ConversationEncoder(processor)
+    masked, plain = (
+        encoder.encode(Sample("k", (picture(),), (user(ImagePart(), "what ?"), *said)), style)
+        for said in (answer, whole)
+    )
+    assert masked.input_ids == plain.input_ids, "the answer is one text, as without a mask"
+    end = processor.tokenizer.eos_token
+    assert trained(processor, masked) == f"a red cube . nice . {end}"
+    assert trained(processor, plain) == f"a red cube . a blue ball . nice . {end}"
+
+
 def test_a_box_outside_of_its_image_is_an_error_that_names_the_sample(processor):
     turns = (user(ImagePart()), assistant(BoxPart((12, 40, 300, 200))))
     with pytest.raises(DataError, match=r"sample 'k': .* not within the image"):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile, takewhile
 from typing import Literal, cast, get_args
 
 from vila2.data.layers import Annotation
@@ -162,8 +163,10 @@ def _trunk(view: View, sample: Sample) -> Sample:
 def _answer(row: Annotation, layer: str) -> list[Turn]:
     """Gives the first answer of an annotation, without the question."""
     if row.turns:
-        answers = [turn for turn in row.turns if turn.role == "assistant"]
-        return [replace(turn, source=layer, branch=0) for turn in answers[:1]]
+        said = dropwhile(lambda turn: turn.role != "assistant", row.turns)
+        answer = [*takewhile(lambda turn: turn.role == "assistant", said)]
+        # An answer with masked sentences is several turns of one source.
+        return [replace(turn, source=layer, branch=0) for turn in answer if turn.source == answer[0].source]
     return [assistant(row.text, source=layer)]
 
 

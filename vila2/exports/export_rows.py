@@ -5,9 +5,10 @@ A tree becomes one row for each of its branches, since other trainers have no tr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 
 from vila2.data.branches import take_apart
 from vila2.data.coordinates import Size, polygon_text
@@ -100,15 +101,24 @@ def _alternating(turns: tuple[Turn, ...], question: str) -> tuple[Turn, ...]:
     Trainers refuse two turns of one speaker in a row, and conversations that the assistant begins.
     """
     joined: list[Turn] = []
-    for turn in turns:
+    for turn in _unmasked(turns):
         last = joined[-1] if joined else None
         if last is not None and last.role == turn.role:
-            joined[-1] = replace(last, parts=(*last.parts, TextPart("\n"), *turn.parts))
+            between = () if turn.text[:1].isspace() else (TextPart("\n"),)
+            joined[-1] = replace(last, parts=(*last.parts, *between, *turn.parts))
             continue
         if turn.role == "assistant" and (last is None or last.role == "system"):
             joined.append(Turn("user", (TextPart(question),)))
         joined.append(turn)
     return tuple(_asking(turn, question) for turn in joined)
+
+
+def _unmasked(turns: Sequence[Turn]) -> Iterator[Turn]:
+    """The turns without those that a merge masked within an answer: other trainers would train on them."""
+    for role, group in groupby(turns, key=lambda turn: turn.role):
+        run = list(group)
+        partly = role == "assistant" and any(turn.trained for turn in run)
+        yield from (turn for turn in run if turn.trained or not partly)
 
 
 def _asking(turn: Turn, question: str) -> Turn:

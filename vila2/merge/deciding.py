@@ -4,11 +4,12 @@ The rules, in the order they are tried:
 
 1. The arms ``append`` (the paper's) and ``unchecked`` keep every sentence; verdicts are counted all the same.
 2. The original human text stays, unless ``original: verify`` has it judged like the rest.
-3. A contradicted sentence is dropped. A specialist's stays where only layers of lower priority contradict it.
+3. A contradicted sentence is dropped, or with ``contradicted: mask`` kept as context that the loss leaves
+   out. A specialist's stays where only layers of lower priority contradict it.
 4. An unverified sentence of a caption is dropped if ``unverified: drop`` is set. A specialist's stays,
 because no
    other layer was asked the same question.
-5. A sentence that begins with a pronoun ("It has a sign") is dropped with the one before it.
+5. A sentence that begins with a pronoun ("It has a sign") shares the fate of the one before it.
 
 Repetitions, and what does not fit the budget, are left out afterwards (:mod:`vila2.merge.dialogue`).
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from vila2.merge.hearing import HeardExchange, Spoken
+from vila2.merge.hearing import MASKED, HeardExchange, Spoken
 from vila2.recipe.parts.specialists import MergeSpec
 
 #: Openings that refer to the sentence before: "This is", but not "this image".
@@ -35,7 +36,7 @@ def decided(exchange: HeardExchange, spec: MergeSpec) -> HeardExchange:
     for one in exchange.spoken:
         kept, reason = fate_of(one, exchange.source.role, spec)
         if kept and spoken and not spoken[-1].kept and _LEANS.match(one.sentence.bare):
-            kept, reason = False, "leans"
+            kept, reason = False, MASKED if spoken[-1].masked else "leans"
         spoken.append(replace(one, kept=kept, reason=reason))
     return replace(exchange, spoken=tuple(spoken))
 
@@ -45,7 +46,9 @@ def fate_of(one: Spoken, role: str, spec: MergeSpec) -> tuple[bool, str]:
     if spec.arm != "verified" or (role == "original" and spec.original == "keep"):
         return True, ""
     if one.verdict == "contradicted":
-        return (True, "outranks") if role == "specialist" and one.outranks else (False, "contradicted")
+        if role == "specialist" and one.outranks:
+            return True, "outranks"
+        return False, MASKED if spec.contradicted == "mask" else "contradicted"
     if one.verdict == "unverified" and role != "specialist" and spec.unverified == "drop":
         return False, "unverified"
     return True, ""

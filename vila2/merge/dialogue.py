@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from vila2.claims.names import word_set
 from vila2.data.annotations import Annotation
 from vila2.data.chance import drawn
 from vila2.data.claims import Claim
 from vila2.data.mixtures import select_share
-from vila2.data.sample import Part, PlacePart, Turn, user
+from vila2.data.sample import Part, PlacePart, TextPart, Turn, user
 from vila2.merge.answer_sentences import Sentence, joined, without_coordinates
 from vila2.merge.hearing import HeardExchange, Spoken
 from vila2.recipe.parts.specialists import MergeSpec
@@ -122,22 +123,34 @@ def _caption_row(key: str, captions: Sequence[HeardExchange]) -> Annotation:
         text += "\n" if text else ""
         claims += [replace(c, start=c.start + len(text), end=c.end + len(text)) for c in answer.claims]
         text += answer.text
-    turns = tuple(
-        Turn("assistant", answer.parts, source=one.source.name)
-        for answer, one in zip(answers, captions, strict=True)
-    )
+    turns = tuple(turn for one in captions for turn in _said_turns(one))
     names = "+".join(dict.fromkeys(one.source.name for one in captions))
     return Annotation(key, "", text, "ok", names, turns=turns, claims=tuple(claims))
 
 
 def _exchange_row(key: str, one: HeardExchange, question: Turn) -> Annotation:
     answer, name = _answer(one), one.source.name
-    turns = (replace(question, source=name, branch=0), Turn("assistant", answer.parts, source=name))
+    turns = (replace(question, source=name, branch=0), *_said_turns(one))
     return Annotation(key, question.text, answer.text, "ok", name, turns=turns, claims=answer.claims)
 
 
 def _answer(one: HeardExchange) -> Sentence:
     return joined([spoken.sentence for spoken in one.spoken if spoken.kept])
+
+
+def _said_turns(one: HeardExchange) -> Iterator[Turn]:
+    """The answer as turns of the assistant: one, or several where masked sentences part what is learned.
+
+    Masked sentences at the end are left out, since nothing follows them that could need them.
+    """
+    said = [spoken for spoken in one.spoken if spoken.kept or spoken.masked]
+    while said and not said[-1].kept:
+        said.pop()
+    for number, (kept, group) in enumerate(groupby(said, key=lambda spoken: spoken.kept)):
+        sentences = [spoken.sentence for spoken in group]
+        lead = (TextPart(sentences[0].lead),) if number else ()
+        parts = (*lead, *joined(sentences).parts)
+        yield Turn("assistant", parts, None if kept else False, source=one.source.name)
 
 
 class _Spent:

@@ -29,8 +29,9 @@ class Fate:
         sentence: number in the answer; -1 for the exchange as a whole.
         text: text of the sentence; of an exchange the question.
         verdict: verdict of the evidence on a sentence; "" for an exchange.
-        kept: whether it is in the merged conversation.
-        reason: why it was dropped; for a kept one "", or why it stays although contradicted ("outranks").
+        kept: whether it is in the merged conversation, to be learned.
+        reason: why it was dropped, or "masked" for context that the loss leaves out; for a kept one "", or
+            why it stays although contradicted ("outranks").
         detail: one line for a reader, such as the claim that is wrong and what is known instead.
         words: number of words in the text; of an exchange those of question and answer as they came in.
         claims, supported, contradicted: number of claims, and of those that the evidence supports or

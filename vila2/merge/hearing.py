@@ -13,6 +13,9 @@ from vila2.data.sample import Part, TextPart, Turn, user
 from vila2.merge.answer_sentences import Sentence, sentences_of, with_claims
 from vila2.merge.sources import Source
 
+#: The reason of a sentence that is context of what follows, and that the loss leaves out.
+MASKED = "masked"
+
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
@@ -30,6 +33,11 @@ class Spoken:
     outranks: bool = False
     kept: bool = True
     reason: str = ""
+
+    @property
+    def masked(self) -> bool:
+        """Whether it is context that the loss leaves out."""
+        return not self.kept and self.reason == MASKED
 
 
 @dataclass(frozen=True, slots=True)

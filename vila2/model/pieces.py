@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.sample import BoxPart, ImagePart, Part, PolygonPart, Sample, SpokenPart, TextPart, Turn
@@ -41,6 +41,7 @@ class Piece:
         trained: whether the loss counts it.
         branch: branch that it belongs to; 0 for the trunk.
         tokens: location tokens.
+        masked: whether it is context within an utterance that is trained on.
     """
 
     kind: Literal["template", "text", "tokens", "image"]
@@ -48,6 +49,7 @@ class Piece:
     trained: bool = False
     branch: int = 0
     tokens: tuple[str, ...] = ()
+    masked: bool = False
 
     @property
     def said(self) -> bool:
@@ -55,8 +57,14 @@ class Piece:
         return self.trained and self.kind in ("text", "tokens")
 
 
-# A part and its branch.
-_Said = tuple[Part, int]
+class _Said(NamedTuple):
+    """A part of an utterance, its branch, and whether the loss counts it."""
+
+    part: Part
+    branch: int
+    trained: bool
+
+
 # Turns, each with all that is said in it.
 _Conversation = list[tuple[Turn, list[_Said]]]
 
@@ -117,7 +125,7 @@ class PieceMaker:
         """The pieces in the plain style: all parts one after the other, then the end token."""
         end = str(self.tokenizer.eos_token)
         pieces = [Piece("template", self._opening)] if self._opening else []
-        for turn, following in zip(turns, [*turns[1:], None], strict=True):
+        for before, turn, following in zip([None, *turns], turns, [*turns[1:], None], strict=False):
             for number, part in enumerate(turn.parts):
                 if isinstance(part, ImagePart):
                     pieces.append(Piece("image", str(part.index), branch=turn.branch))
@@ -125,10 +133,12 @@ class PieceMaker:
                 # A newline separates the original caption from its recaption (view `concat`). Texts with an
                 # image between them, as in interleaved documents, need none.
                 apart = number == 0 and pieces and pieces[-1].kind in ("text", "tokens")
+                apart = apart and not (before is not None and _goes_on(before.trained, turn))
                 pieces += self._pieces_of(
                     part, size, "\n" if apart else "", trained=turn.trained, branch=turn.branch
                 )
-            if following is not None and turn.trained and not following.trained and says_something(following):
+            asked = following is not None and following.role != turn.role and says_something(following)
+            if following is not None and asked and turn.trained and not following.trained:
                 # A question follows. The model must learn to end here instead of asking it itself.
                 pieces.append(Piece("template", end, True, turn.branch))
         last = turns[-1]
@@ -148,14 +158,14 @@ class PieceMaker:
         """The pieces in the chat style: template text with the parts in between."""
         joined, rendered = self._fitted(_join_neighbors(turns))
         utterances = [
-            (part, turn, branch, number)
+            (said, turn)
             for number, (turn, parts) in enumerate(joined)
-            for part, branch in (_without_ends(parts) if number in rendered.moved else parts)
+            for said in (_without_ends(parts) if number in rendered.moved else parts)
         ]
         pieces: list[Piece] = []
         branch = 0
         for text, which in zip(rendered.glue, rendered.order, strict=False):
-            part, turn, own_branch, _ = utterances[which]
+            (part, own_branch, trained), turn = utterances[which]
             branch = max(branch, own_branch)
             if text:
                 pieces.append(Piece("template", text, branch=branch))
@@ -167,7 +177,10 @@ class PieceMaker:
                 )
                 if space:  # tokenizers attach a space to the word after it
                     pieces[-1] = Piece("template", pieces[-1].text[:-1], branch=pieces[-1].branch)
-                pieces += self._pieces_of(part, size, space, trained=turn.trained, branch=own_branch)
+                masked = turn.trained and not trained
+                pieces += self._pieces_of(
+                    part, size, space, trained=trained, branch=own_branch, masked=masked
+                )
         if rendered.glue[-1]:
             pieces.append(Piece("template", rendered.glue[-1], branch=branch))
         return self._with_ends(pieces)
@@ -206,7 +219,7 @@ class PieceMaker:
         result: list[Piece] = []
         for number, piece in enumerate(pieces):
             before = pieces[number - 1] if number else None
-            if not (before and before.said) or piece.said:
+            if not (before and before.said) or piece.said or piece.masked:
                 result.append(piece)
                 continue
             end = self._special.match(piece.text) if piece.kind == "template" and self._special else None
@@ -235,8 +248,8 @@ def _system_into_user(turns: _Conversation) -> _Conversation | None:
         if turn.role == "system":
             waiting += parts
         elif waiting and turn.role == "user":
-            branch = parts[0][1] if parts else turn.branch
-            folded.append((turn, [*waiting, (TextPart("\n\n"), branch), *parts]))
+            branch = parts[0].branch if parts else turn.branch
+            folded.append((turn, [*waiting, _Said(TextPart("\n\n"), branch, turn.trained), *parts]))
             waiting = []
         else:
             folded.append((turn, parts))
@@ -245,12 +258,12 @@ def _system_into_user(turns: _Conversation) -> _Conversation | None:
 
 def _without_ends(parts: Sequence[_Said]) -> list[_Said]:
     """Removes, in a turn whose images move, the white space between its text and the images."""
-    texts = [place for place, (part, _) in enumerate(parts) if isinstance(part, TextPart)]
+    texts = [place for place, said in enumerate(parts) if isinstance(said.part, TextPart)]
     cleaned = [*parts]
     for place, strip in ((texts[0], str.lstrip), (texts[-1], str.rstrip)) if texts else ():
-        part, branch = cleaned[place]
+        part = cleaned[place].part
         if isinstance(part, TextPart):
-            cleaned[place] = (replace(part, text=strip(part.text)), branch)
+            cleaned[place] = cleaned[place]._replace(part=replace(part, text=strip(part.text)))
     return cleaned
 
 
@@ -264,18 +277,32 @@ def _unfold(turns: Sequence[Turn]) -> list[tuple[Turn, ...]]:
 
 
 def _join_neighbors(turns: Sequence[Turn]) -> _Conversation:
-    """Joins consecutive turns of one role; each part keeps its branch."""
+    """Joins consecutive turns of one role; each part keeps its branch, and whether it is trained.
+
+    The joined turn is trained where one of them is: a merge masks sentences within an answer.
+    """
     joined: _Conversation = []
     for turn in turns:
-        parts: list[_Said] = [(part, turn.branch) for part in turn.parts]
-        if joined and joined[-1][0].role == turn.role and joined[-1][0].trained == turn.trained:
+        parts = [_Said(part, turn.branch, turn.trained) for part in turn.parts]
+        answers = turn.role == "assistant"
+        last = joined[-1][0] if joined else None
+        if last is not None and last.role == turn.role and (last.trained == turn.trained or answers):
             before = joined[-1][1]
-            if before and parts and (turn.role == "assistant" or _texts_meet(before[-1][0], parts[0][0])):
-                parts.insert(0, (TextPart("\n"), turn.branch))
+            goes_on = bool(before) and _goes_on(before[-1].trained, turn)
+            if before and parts and not goes_on and (answers or _texts_meet(before[-1].part, parts[0].part)):
+                parts.insert(0, _Said(TextPart("\n"), turn.branch, turn.trained))
             before.extend(parts)
+            joined[-1] = (turn if turn.trained else last, before)
         else:
             joined.append((turn, parts))
     return joined
+
+
+def _goes_on(trained_before: bool, turn: Turn) -> bool:
+    """Whether a turn goes on with an answer, part of which is masked; it then begins with its own space."""
+    first = turn.parts[0] if turn.parts else None
+    spaced = isinstance(first, TextPart) and first.text[:1].isspace()
+    return turn.role == "assistant" and spaced and trained_before != turn.trained
 
 
 def _texts_meet(before: Part, after: Part) -> bool:

@@ -51,17 +51,19 @@ class TemplateShapes:
         self.image_token = image_token
         self._templates: dict[_Shape, Rendered | DataError | ModelError] = {}
 
-    def rendered(self, turns: Sequence[tuple[Turn, Sequence[tuple[Part, int]]]]) -> Rendered:
+    def rendered(self, turns: Sequence[tuple[Turn, Sequence[tuple[Part, int, bool]]]]) -> Rendered:
         """How the template renders turns of this shape; kept, as is the error.
 
         Args:
-            turns: turns, each with the parts that are said in it and their branches.
+            turns: turns, each with the parts that are said in it, their branches, and whether they train.
 
         Raises:
             DataError: the template refuses turns of this shape.
             ModelError: the template fails, or it drops or reorders parts.
         """
-        shape = tuple((turn.role, tuple(isinstance(p, ImagePart) for p, _ in parts)) for turn, parts in turns)
+        shape = tuple(
+            (turn.role, tuple(isinstance(part, ImagePart) for part, *_ in parts)) for turn, parts in turns
+        )
         if shape not in self._templates:
             try:
                 self._templates[shape] = self._render(shape)

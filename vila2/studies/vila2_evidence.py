@@ -42,6 +42,12 @@ _VERIFIED = Arm(
 _UNCHECKED = Arm(
     "unchecked", "the same, nothing checked", {**SATURATED, "merge.arm": "unchecked"}, specialists=THREE
 )
+_MASKED = Arm(
+    "masked",
+    "verified, what is refuted kept as context without loss",
+    {**SATURATED, "merge.contradicted": "mask"},
+    specialists=THREE,
+)
 #: As in the paper (A.1), the specialist only describes. It is not asked what is closest and farthest, which
 #: SFT and test ask.
 _ONLY_DESCRIBES = Arm(
@@ -146,7 +152,7 @@ HALLUCINATIONS = Study(
     section="VILA² slides; Appendix A.2",
     finding="Rounds of self-augmentation add no hallucinations (VSR rises); rules that merge what "
     "specialists say keep them out.",
-    arms=(*EACH_ROUND[:4], PLATEAU, _VERIFIED, _UNCHECKED, _PLAIN),
+    arms=(*EACH_ROUND[:4], PLATEAU, _VERIFIED, _MASKED, _UNCHECKED, _PLAIN),
     measures={
         **CAPTIONS,
         SURE: "object precision",

@@ -88,6 +88,11 @@ class MergeSpec(Part):
         default="keep",
         description="Treatment of a caption's sentences that no evidence supports or refutes",
     )
+    contradicted: Annotated[Literal["drop", "mask"], Later] = Field(
+        default="drop",
+        description="Treatment of sentences that the evidence refutes. `drop` leaves them out. `mask` keeps "
+        "them as context of what follows, but the loss leaves them out, so that a caption stays a whole text",
+    )
     absence: tuple[Literal["objects", "texts", "repeats"], ...] = Field(
         default=("texts", "repeats"),
         description="Kinds of statements that are refuted because a specialist did not find the thing. "
