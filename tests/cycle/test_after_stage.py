@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
+from tests.cycle.telling_site import telling_installed
 from tests.plugin.packages import install
 from vila2.cycle.improve import run_recipe
 from vila2.errors import PluginError
 from vila2.recipe.file.recipe_file import load_recipe
 from vila2.run.board import Board
 
-CODE = """
-import os
-from pathlib import Path
-from vila2.plugin import hookimpl
-
-@hookimpl
-def vila2_after_stage(folder, stage, results):
-    assert (folder / "model" / "config.json").exists() and (folder / "done.json").exists()
-    with open(os.environ["TOLD"], "a") as file:
-        file.write(stage + "\\n")
-    if os.environ["FAILS"]:
-        raise SystemExit("no network")
-"""
 RECIPE = """
 name: tiny
 data:
@@ -37,13 +23,9 @@ cycle: {rounds: 0}
 
 
 @pytest.fixture
-def told(tmp_path, monkeypatch):
-    install(tmp_path / "site", "vila2-tells", CODE, entry="tells")
-    monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    monkeypatch.setenv("TOLD", str(tmp_path / "told.txt"))
-    monkeypatch.setenv("FAILS", "")
-    yield tmp_path / "told.txt"
-    sys.modules.pop("vila2_tells", None)
+def told(tmp_path):
+    with telling_installed(tmp_path / "site") as file:
+        yield file
 
 
 def run(tmp_path, *plugins):

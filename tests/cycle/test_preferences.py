@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cycle.telling_site import telling_installed
 from vila2.cycle.improve import run_recipe
 from vila2.data.layers import Layer
 from vila2.errors import RecipeError, TrainingError
@@ -31,10 +33,15 @@ def layer(folder: Path, name: str) -> Layer:
 
 
 @pytest.fixture(scope="module")
-def folder(recipe_file, tmp_path_factory) -> Path:
-    return run(
-        recipe_file, tmp_path_factory.mktemp("runs") / "tiny", "specialists={}", 'controls=["twice-sft"]'
-    )
+def told(tmp_path_factory) -> Iterator[Path]:
+    with telling_installed(tmp_path_factory.mktemp("telling")) as file:
+        yield file
+
+
+@pytest.fixture(scope="module")
+def folder(recipe_file, told, tmp_path_factory) -> Path:
+    settings = ["specialists={}", "plugins=[tells]", 'controls=["twice-sft"]']
+    return run(recipe_file, tmp_path_factory.mktemp("runs") / "tiny", *settings)
 
 
 def test_a_model_is_trained_on_pairs_of_its_own_captions_and_is_the_outcome(folder):
@@ -44,6 +51,11 @@ def test_a_model_is_trained_on_pairs_of_its_own_captions_and_is_the_outcome(fold
     stage = trained.parent / "done.json"
     assert json.loads(stage.read_text())["results"]["preferred"]
     assert (folder / "model").resolve() == (stage.parent / "model").resolve()
+
+
+def test_a_plugin_is_told_of_the_stage_on_preferences_too(folder, told):
+    stages = told.read_text().split()
+    assert stages == ["pretrain", "sft", "prefer", "sft"], "of those before it, and of the control's"
 
 
 def test_pairs_name_the_better_and_the_worse_caption_and_why(folder):

@@ -16,8 +16,6 @@ from vila2.recipe.parts.cycle import PreferenceSpec
 from vila2.recipe.parts.data import MixtureEntry
 from vila2.recipe.parts.stage import StageSpec
 from vila2.train.stage_checks import check_stage
-from vila2.train.stage_step import train
-from vila2.train.train_settings import TrainSettings
 
 if TYPE_CHECKING:
     from vila2.run.step_files import StepResult
@@ -57,19 +55,7 @@ def prefer(cycle: Cycle, generalist: TrainedGeneralist, spec: PreferenceSpec) ->
         inputs={"data": cycle.images, "samples": samples, **named},
     )
     cycle.keep_layer(PAIRS, pairs, f"{generalist.name}, compared with itself")
-    model = cycle.run.step(
-        STAGE,
-        train,
-        settings=TrainSettings(
-            name=STAGE,
-            stage=stage,
-            seed=recipe.seed,
-            dtype=recipe.model.dtype,
-            plugins=recipe.plugins,
-            processes=cycle.processes,
-        ),
-        inputs={"model": generalist.model, **cycle.inputs_of(stage)},
-    )
+    model = cycle.train_stage(STAGE, STAGE, stage, {"model": generalist.model})
     benchmarks = [benchmark for benchmark in recipe.evaluate if not benchmark.rounds_only]
     return TrainedGeneralist(
         f"{generalist.name} + preferences",

@@ -169,27 +169,52 @@ class Cycle:
         for name in self.recipe.stages:
             changed = changed or self._changes(lesson, name)
             stage = self._with_entries(name, lesson)
-            inputs: dict[str, StepResult | Path] = {**self.inputs_of(stage)}
-            equal_compute = None
+            equal_compute: EqualCompute | None = None
+            measured: dict[str, StepResult | Path] = {}
             if name in lesson.beside and lesson.in_place_of:
                 equal_compute, measured = self._equal_compute(name, lesson, lesson.in_place_of)
-                inputs = measured | inputs
-            model = stages[name] = self.run.step(
+            model = stages[name] = self.train_stage(
                 f"{steps if changed else 'vila0'}-{name}",
-                train,
-                settings=TrainSettings(
-                    name=name,
-                    stage=stage,
-                    seed=self.recipe.seed,
-                    dtype=self.recipe.model.dtype,
-                    equal_compute=equal_compute,
-                    processes=self.processes,
-                ),
-                inputs={"model": model, **inputs},
+                name,
+                stage,
+                {**measured, "model": model},
+                equal_compute,
             )
-            if not self.run.dry:
-                tell_plugins(self.recipe.plugins, name, model)
         return stages
+
+    def train_stage(
+        self,
+        step: str,
+        name: str,
+        stage: StageSpec,
+        inputs: Mapping[str, StepResult | Path],
+        equal_compute: EqualCompute | None = None,
+    ) -> StepResult:
+        """Trains one stage, and tells the recipe's plugins of it.
+
+        Args:
+            step: name of the step.
+            name: name of the stage.
+            stage: what it is.
+            inputs: the model, and what the stage reads besides the data of its mixture.
+            equal_compute: compute that part of the mixture makes up for.
+        """
+        trained = self.run.step(
+            step,
+            train,
+            settings=TrainSettings(
+                name=name,
+                stage=stage,
+                seed=self.recipe.seed,
+                dtype=self.recipe.model.dtype,
+                equal_compute=equal_compute,
+                processes=self.processes,
+            ),
+            inputs={**inputs, **self.inputs_of(stage)},
+        )
+        if not self.run.dry:
+            tell_plugins(self.recipe.plugins, name, trained)
+        return trained
 
     def score(self, step: str, model: StepResult, benchmarks: Sequence[BenchmarkSpec]) -> StepResult:
         """Scores a model in some of the recipe's benchmarks, as a step of this name."""
