@@ -30,10 +30,10 @@ def site(tmp_path_factory):
 def recipe_of(site, tmp_path):
     """A recipe without rounds whose only specialist is the tool, with some settings."""
 
-    def made(use: dict[str, object]):
+    def made(use: dict[str, object], **settings: object):
         path = tmp_path / "tiny.yaml"
         path.write_text(TINY_RECIPE)
-        given = {"cycle.rounds": 0, "specialists": {"dark": use}}
+        given = {"cycle.rounds": 0, "specialists": {"dark": use}, **settings}
         return load_recipe(path, [f"{key}={json.dumps(value)}" for key, value in given.items()])
 
     return made
@@ -61,3 +61,13 @@ def test_a_tool_annotates_and_the_generalist_trains_on_what_is_merged(recipe_of,
 def test_what_a_tool_does_not_have_is_refused_before_any_work(recipe_of, tmp_path, use, told):
     with pytest.raises(RecipeError, match=told):
         run_recipe(recipe_of(use), tmp_path / "run", dry_run=True, progress=Board())
+
+
+@pytest.mark.parametrize("how", ["sft", "sft-equal-passes", "sft-equal-total"])
+@pytest.mark.parametrize("of", ["recipe", "control"])
+def test_a_tool_has_no_data_that_could_go_into_sft(recipe_of, tmp_path, how, of):
+    control = {"sft": "specialist-data-in-sft"}.get(how, f"specialist-data-{how.removeprefix('sft-')}")
+    settings = {"specialist_data": how} if of == "recipe" else {"controls": [control]}
+    with pytest.raises(RecipeError, match=r"'dark' .* is a tool, which has no training data") as caught:
+        run_recipe(recipe_of({}, **settings), tmp_path / "run", dry_run=True, progress=Board())
+    assert f"specialist_data: {how}, or the control" in caught.value.hint

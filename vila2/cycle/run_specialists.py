@@ -71,11 +71,11 @@ def prepare_specialists(cycle: Cycle, best: TrainedGeneralist) -> dict[str, Job]
         Vila2Error: the recipe or the data of a plugin is wrong.
     """
     brought = [name for name, use in cycle.recipe.specialists.items() if use.made]
-    if brought and cycle.recipe.specialist_data.startswith("sft"):
+    if brought and cycle.recipe.specialists_in_sft:
         raise RecipeError(
             f"specialists.{brought[0]} was made before, so the data it was trained on is not here to go "
             "straight into SFT",
-            hint=f"leave out specialists.{brought[0]}.made, or the control specialist-data-in-sft",
+            hint=f"leave out specialists.{brought[0]}.made, or {_into_sft(cycle)}",
         )
     origin, seed = origin_of(cycle, best), cycle.recipe.seed
     jobs: dict[str, Job] = {}
@@ -186,12 +186,17 @@ def tool_of(cycle: Cycle, plugin: str) -> ToolInUse | None:
         raise RecipeError(
             f"{told[0]}: {Host().plugin(plugin)} is a tool, which is not trained", hint=f"leave out {told[0]}"
         )
-    if cycle.recipe.specialist_data == "sft":
+    if cycle.recipe.specialists_in_sft:
         raise RecipeError(
             f"{Host().plugin(plugin)} is a tool, which has no training data to go straight into SFT",
-            hint=f"leave out specialists.{plugin}, or the control specialist-data-in-sft",
+            hint=f"leave out specialists.{plugin}, or {_into_sft(cycle)}",
         )
     return ToolInUse.find(plugin, use.set, told_as="set:")
+
+
+def _into_sft(cycle: Cycle) -> str:
+    """What puts the specialists' data into SFT, for hints."""
+    return f"specialist_data: {cycle.recipe.specialist_data}, or the control that sets it"
 
 
 def asked_about(cycle: Cycle, plugin: str) -> tuple[float, float]:

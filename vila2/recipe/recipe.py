@@ -13,17 +13,13 @@ from vila2.recipe.parts.data import DatasetSpec
 from vila2.recipe.parts.engine import EngineChoice, EngineSpec
 from vila2.recipe.parts.evaluate import BenchmarkSpec, ReportSpec
 from vila2.recipe.parts.model import ModelSpec
-from vila2.recipe.parts.specialists import MergeSpec, SpecialistUse
+from vila2.recipe.parts.specialists import INTO_SFT, MergeSpec, SpecialistData, SpecialistUse
 from vila2.recipe.parts.stage import StageSpec, with_stage_defaults
 from vila2.recipe.parts.values import Count, Name, Part, Text, Whole
 
 #: Context in which a recipe checks its types only. The reader of recipe files checks the raw values across
 #: parts itself, so that one wrong key does not hide other problems.
 CHECKED_ACROSS = "checked across parts"
-
-
-#: Uses of the specialists; all but "merged" and "share" are controls.
-SpecialistData = Literal["merged", "share", "sft", "sft-equal-passes", "sft-equal-total", "more-sft"]
 
 
 class Recipe(Part):
@@ -128,6 +124,11 @@ class Recipe(Part):
         used = {entry.dataset for stage in self.stages.values() for entry in stage.mixture}
         used |= {benchmark.dataset for benchmark in self.evaluate} | {self.recaptioned, self.cycle.captions}
         return {name: spec for name, spec in self.data.items() if name in used}
+
+    @property
+    def specialists_in_sft(self) -> bool:
+        """Whether the specialists' own training data goes into SFT."""
+        return self.specialist_data in INTO_SFT
 
     @property
     def recaptioned(self) -> str:

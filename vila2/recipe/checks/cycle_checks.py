@@ -34,7 +34,7 @@ from vila2.recipe.parts.cycle import (
     PreferenceSpec,
     SaturationSpec,
 )
-from vila2.recipe.parts.specialists import MergeSpec
+from vila2.recipe.parts.specialists import INTO_SFT, MergeSpec
 
 
 def cycle_problems(recipe: Mapping[str, Any], prompts: Collection[str] | None) -> Iterator[Problem]:
@@ -139,7 +139,7 @@ def _specialist_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
         yield from range_problems(("specialists", plugin, "select"), mapping(use).get("select"))
     how, stages = recipe.get("specialist_data"), mapping(recipe.get("stages"))
     given = []
-    if is_merged(recipe) and how in ("sft", "sft-equal-passes", "sft-equal-total", "more-sft"):
+    if is_merged(recipe) and how in (*INTO_SFT, "more-sft"):
         given.append(f"specialist_data: {how}")
     if number_of_rounds(recipe) and cycle_setting(recipe, "captions") == MORE_SFT:
         given.append(f"cycle.captions: {MORE_SFT}")

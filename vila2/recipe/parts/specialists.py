@@ -20,6 +20,11 @@ from vila2.recipe.parts.values import (
     storable,
 )
 
+#: Uses of the specialists; all but "merged" and "share" are controls.
+SpecialistData = Literal["merged", "share", "sft", "sft-equal-passes", "sft-equal-total", "more-sft"]
+#: Those that put the specialists' own training data into SFT.
+INTO_SFT: frozenset[SpecialistData] = frozenset({"sft", "sft-equal-passes", "sft-equal-total"})
+
 
 class SpecialistUse(Part):
     """A specialist of this run (paper section 2.2), and how it differs from its plugin's recipe."""
