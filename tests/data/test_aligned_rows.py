@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +91,33 @@ def test_a_killed_copy_is_made_again(dataset, monkeypatch):
     left.mkdir()
     assert align_layer(layer, dataset).rows(0, "k0") == layer.get("k0")
     assert not left.exists()
+
+
+def test_processes_that_need_a_copy_at_once_share_one(dataset):
+    """As the processes of a stage do, each of which opens every layer."""
+    layers = [layer_of(dataset, ROWS, f"said-{number}") for number in range(40)]
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(3, initializer=_meet, initargs=(spawn.Barrier(3),)) as pool:
+        read = pool.starmap(_align, [(dataset.folder, [layer.folder for layer in layers])] * 3, chunksize=1)
+    assert read == [[layer.get("k2") for layer in layers]] * 3
+    for layer in layers:
+        assert len(list(layer.folder.glob(".aligned*"))) == 1, "one copy, and nothing else"
+
+
+def _meet(barrier) -> None:
+    global _barrier
+    _barrier = barrier
+
+
+def _align(folder: Path, layers: list[Path]) -> list[tuple[Annotation, ...]]:
+    aligned_rows._IN_MEMORY = 0
+    dataset = ShardDataset.open(folder)
+    opened = [Layer.open(layer) for layer in layers]
+    read = []
+    for layer in opened:
+        _barrier.wait(60)
+        read.append(align_layer(layer, dataset).rows(2, "k2"))
+    return read
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -3,7 +3,7 @@
 A Parquet file is decoded as a whole, which takes milliseconds for one row. So a layer is copied once into
 flat arrays, from which a row is read in microseconds: a small one into memory, a large one into files beside
 the layer's, in ``.aligned-DIGEST``. These belong to one content of layer and dataset and are made anew where
-they are missing; they may be deleted at any time.
+they are missing, by one process at a time; they may be deleted at any time.
 
     first.bin      int64 [samples + 1]: number of each sample's first row
     status.bin     uint8 [rows]: number of the status in STATUSES
@@ -24,7 +24,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -32,8 +32,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vila2.data.annotations import STATUSES, Annotation, further_json, read_columns
+from vila2.data.atomic import sync_folder, sync_tree
+from vila2.data.locks import Hold, hold
 from vila2.data.parsing import parsing
-from vila2.errors import DataError
+from vila2.errors import DataError, RunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,6 +49,7 @@ _FILES = ("first", "status", "tokens", "ends", "texts")
 _IN_MEMORY = 20_000  # annotations; such a layer is aligned anew at each opening, in a tenth of a second
 _CODES = {status: number for number, status in enumerate(STATUSES)}
 _VERSION = "1"
+_PATIENCE = 3600.0  # seconds that another process may take for the copy
 
 
 class AlignedRows:
@@ -132,24 +135,46 @@ def align_layer(layer: Layer, dataset: ShardDataset) -> AlignedRows:
 
 
 def _made(layer: Layer, dataset: ShardDataset, folder: Path) -> Path:
-    """Makes the copy beside the layer, or in a temporary folder where the layer's cannot be written to."""
-    try:
-        partial = Path(tempfile.mkdtemp(prefix=".aligned-partial-", dir=layer.folder))
-    except OSError:
+    """Makes the copy beside the layer, or in a temporary folder where that one cannot be written to."""
+    lock = _lock(layer.folder)
+    if lock is None:
         kept = tempfile.TemporaryDirectory(prefix="vila2-aligned-")
         weakref.finalize(layer, kept.cleanup)
         _write_files(layer, dataset, Path(kept.name))
         return Path(kept.name)
     try:
-        _write_files(layer, dataset, partial)
-        for old in layer.folder.glob(".aligned-*"):  # of another content, or of a process that was killed
-            if old not in (partial, folder):
-                shutil.rmtree(old, ignore_errors=True)
-        with suppress(OSError):  # another process was faster; its copy is the same
-            os.replace(partial, folder)
+        if not folder.is_dir():  # else another process made it meanwhile
+            _make(layer, dataset, folder)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        lock.release()
     return folder
+
+
+def _lock(folder: Path) -> Hold | None:
+    """Locks the copies beside a layer; None where that cannot be, or another process takes too long."""
+    try:
+        lock = hold(folder / ".aligned.lock", patience=_PATIENCE)
+    except (OSError, RunError):
+        return None
+    if lock is not None:
+        lock.vanishes = True
+    return lock
+
+
+def _make(layer: Layer, dataset: ShardDataset, folder: Path) -> None:
+    """Makes the copy in the place of every other one."""
+    for old in layer.folder.glob(".aligned-*"):  # of another content, or of a process that was killed
+        shutil.rmtree(old, ignore_errors=True)
+    partial = layer.folder / ".aligned-partial"
+    partial.mkdir()
+    try:
+        _write_files(layer, dataset, partial)
+        sync_tree(partial)
+        os.replace(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    sync_folder(layer.folder)
 
 
 def _write_files(layer: Layer, dataset: ShardDataset, folder: Path) -> None:

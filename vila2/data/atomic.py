@@ -84,6 +84,14 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
     _sync(Path(folder))
 
 
+def sync_tree(folder: str | os.PathLike[str]) -> None:
+    """Forces all files below a folder to disk, before something says that they are whole."""
+    for above, _, names in os.walk(folder):
+        for name in names:
+            _sync(Path(above, name))
+        _sync(Path(above))
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,17 +112,6 @@ def plain(value: Mapping[str, Any], what: str) -> dict[str, Any]:
             f"{what} cannot be kept as JSON: {error}",
             hint="give texts, finite numbers, lists and mappings of them",
         ) from error
-
-
-def settle(folder: Path) -> None:
-    """Forces a step's files to disk. So no power cut leaves ``done.json`` without them."""
-    for above, _, names in os.walk(folder):
-        for path in (above, *(os.path.join(above, name) for name in names)):
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
 
 
 @dataclass(frozen=True, slots=True)

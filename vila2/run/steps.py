@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from vila2.data.atomic import write_json_atomic, write_text_atomic
+from vila2.data.atomic import sync_tree, write_json_atomic, write_text_atomic
 from vila2.errors import RunError, Vila2Error
 from vila2.run.board import Board, StepState
 from vila2.run.digests import digest_path, digest_value
@@ -34,7 +34,6 @@ from vila2.run.step_files import (
     StepResult,
     plain,
     read_done,
-    settle,
     step_folder,
 )
 from vila2.run.step_kinds import S, StepKind
@@ -277,7 +276,7 @@ class Run:
             plain_settings = kind.settings.model_validate(settings.model_dump(mode="json"))
             returned = kind(folder, plain_settings, inputs, self.board)
             results = plain(returned, f"the results of step {record['name']!r}")
-            settle(folder)
+            sync_tree(folder)
             seconds = time.time() - started
             done: DoneRecord = {
                 **record,

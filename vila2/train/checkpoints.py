@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from vila2.data.atomic import write_text_atomic
+from vila2.data.atomic import sync_tree, write_text_atomic
 from vila2.errors import ModelError, TrainingError
 from vila2.model.checkpoint_files import check_safetensors
-from vila2.run.step_files import settle
 
 _COMPLETE = "complete"
 
@@ -37,7 +36,7 @@ class MarkComplete(TrainerCallback):
             torch.distributed.barrier()
         if state.is_world_process_zero:
             path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-            settle(path)  # no power cut leaves the mark without the files
+            sync_tree(path)  # no power cut leaves the mark without the files
             write_text_atomic(path / _COMPLETE, json.dumps(self.manner))
             for number, older in _checkpoints(path.parent):
                 if number != state.global_step:

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from vila2.data.atomic import write_json_atomic
-from vila2.run.step_files import PRUNED, settle
+from vila2.data.atomic import sync_tree, write_json_atomic
+from vila2.run.step_files import PRUNED
 
 _TRAINED = "trained.json"
 
 
 def keep_trained(folder: Path, results: Mapping[str, Any]) -> None:
     """Records a stage's results once ``folder/model`` is on disk; then its checkpoints are not needed."""
-    settle(folder / "model")
+    sync_tree(folder / "model")
     write_json_atomic(folder / _TRAINED, dict(results))
 
 
