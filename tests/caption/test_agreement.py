@@ -88,6 +88,8 @@ def test_all_samples_can_be_kept_best_first(dataset, tmp_path) -> None:
     rows = [row for row in layer.rows() if row.key == "empty"]
     assert [row.status for row in rows] == ["ok", "ok", "empty", "empty"]
     assert Counter(row.key for row in layer.rows()) == dict.fromkeys(SAID, 4)
+    best = job(dataset, Scripted(say), tmp_path / "best")
+    assert count_choices(layer.rows()) == count_choices(best.rows()), "the images, not the samples of each"
 
 
 @pytest.mark.parametrize("stop_after", [1, 4, 6, 11])

@@ -65,6 +65,16 @@ def test_import_says_what_was_taken_and_what_not(photos, tmp_path):
     assert (facts["samples"], facts["rejected"]) == (2, {})
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"shards": 3}'])
+def test_import_into_a_folder_with_a_damaged_dataset_says_what_to_do(dataset, photos, content):
+    origin = json.loads((dataset / "dataset.json").read_text())["origin"]
+    damaged = {**json.loads(content), "origin": origin} if content.endswith("3}") else content
+    (dataset / "dataset.json").write_text(damaged if isinstance(damaged, str) else json.dumps(damaged))
+    said = vila2("import", "folder", photos, "--out", dataset, code=2)
+    assert "dataset.json: cannot be read" in said and "--replace" in said
+    assert "3 samples" in vila2("import", "folder", photos, "--out", dataset, "--replace")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

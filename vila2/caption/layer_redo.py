@@ -74,11 +74,6 @@ def redo_layer(
         due = {number: work.due(number, statuses, select) for number in range(len(dataset.shards))}
         count = sum(map(len, due.values()))
         with (progress or Board()).task(f"redo {layer.name}", count) as task:
-            batches = (
-                (work.journal(number), keys[start : start + batch_size])
-                for number, keys in due.items()
-                for start in range(0, len(keys), batch_size)
-            )
 
             def requests_of(batch: tuple[Journal, list[str]]) -> list[Request]:
                 samples = [dataset[dataset.find(key)] for key in batch[1]]
@@ -87,6 +82,7 @@ def redo_layer(
                     for one in samples
                 ]
 
+            batches = work.batches(due, batch_size)
             for (journal, keys), answers in annotate_by(chooser, engine, batches, requests_of, settings):
                 journal.append([row.to_json() for row, *_ in answers])
                 task.advance(len(keys))
@@ -124,6 +120,13 @@ class _Redo:
     def journal(self, shard_no: int) -> Journal:
         """The new annotations of a shard."""
         return Journal(self.folder / f"{shard_no:06d}.redo.jsonl")
+
+    def batches(self, due: Mapping[int, list[str]], size: int) -> Iterator[tuple[Journal, list[str]]]:
+        """The keys to ask about in batches of this size, each with the journal of its shard."""
+        for number, keys in due.items():
+            journal = self.journal(number)  # once for each shard: it is read whole
+            for start in range(0, len(keys), size):
+                yield journal, keys[start : start + size]
 
     def end_earlier(self, job: Mapping[str, Any]) -> tuple[Layer, int | None]:
         """Finishes an earlier redo that was stopped, unless it is this one.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from typing import Any, Literal, Self
 
 from vila2.caption.asked_captions import annotate
@@ -178,8 +179,9 @@ class ChoiceCounts:
 
 
 def count_choices(rows: Iterable[Annotation]) -> ChoiceCounts | None:
-    """Counts choices from the kept annotations; None where nothing was chosen."""
-    kept = [standing for row in rows if (standing := SampleRank.parse(row.detail))]
+    """Counts choices from the kept annotations, best first for each image; None where nothing was chosen."""
+    best = (next(own) for _, own in groupby(rows, key=lambda row: row.key))
+    kept = [standing for row in best if (standing := SampleRank.parse(row.detail))]
     if not kept:
         return None
     return ChoiceCounts(

@@ -20,6 +20,7 @@ from vila2.data.atomic import write_json_atomic
 from vila2.data.files import readable_name
 from vila2.data.images import UnknownFormat, check_image, image_extension
 from vila2.data.locks import hold_folder
+from vila2.data.parsing import parsing, read_json
 from vila2.data.plain_meta import plain_meta
 from vila2.data.rejects import Reject
 from vila2.data.replacement import BESIDE, SHARD_FILES, UNFINISHED, has_layers, settle_replacement
@@ -78,12 +79,9 @@ def check_vacant(folder: Path, origin: Mapping[str, Any] | None = None) -> None:
     file = folder / "dataset.json"
     if not file.exists():
         return
-    try:
-        earlier = json.loads(file.read_bytes()).get("origin")
-    except (ValueError, AttributeError):
-        earlier = None
-    if not origin or earlier != dict(origin):
-        raise DataError(f"{folder}: a dataset is there already", hint="add --replace, or give another --out")
+    hint = "add --replace, or give another --out"
+    if not origin or read_json(file, hint=hint).get("origin") != dict(origin):
+        raise DataError(f"{folder}: a dataset is there already", hint=hint)
 
 
 def write_dataset(
@@ -126,7 +124,7 @@ def write_dataset(
             check_vacant(folder, origin)
             if (folder / "dataset.json").exists():
                 (folder / UNFINISHED).unlink(missing_ok=True)
-                return _read_info(folder)
+                return read_info(folder)
         _check_replaceable(folder)
         write = partial(
             _write,
@@ -142,12 +140,26 @@ def write_dataset(
         return write(folder)
 
 
-def _read_info(folder: Path) -> DatasetInfo:
-    """Reads what a finished import has written."""
-    content: dict[str, Any] = json.loads((folder / "dataset.json").read_bytes())
-    shards = tuple(ShardInfo(**shard) for shard in content["shards"])
-    told = content["rejected"], content.get("nulled", {})
-    return DatasetInfo(content["name"], folder, content["count"], content["digest"], shards, *told)
+def read_info(folder: Path) -> DatasetInfo:
+    """Reads what a finished import has written.
+
+    Raises:
+        DataError: dataset.json is damaged, or of another version.
+    """
+    file, hint = folder / "dataset.json", "import the dataset again, with --replace"
+    content = read_json(file, hint=hint)
+    with parsing(file, hint=hint):
+        if content["version"] != VERSION:
+            raise ValueError(f"version {content['version']} instead of {VERSION}")
+        return DatasetInfo(
+            name=str(content["name"]),
+            folder=folder,
+            count=int(content["count"]),
+            digest=str(content["digest"]),
+            shards=tuple(map(ShardInfo.from_json, content["shards"])),
+            rejected=dict(content["rejected"]),
+            nulled=dict(content.get("nulled", {})),
+        )
 
 
 def _write_beside(folder: Path, write: Callable[[Path], DatasetInfo]) -> DatasetInfo:

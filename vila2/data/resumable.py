@@ -159,7 +159,7 @@ class Pieces:
                             f"two samples have the key {key!r}", hint="keys differ over all shards"
                         )
                     seen.add(key)
-                joined.append(ShardInfo(**(shard | {"name": target.name})))
+                joined.append(ShardInfo.from_json(shard | {"name": target.name}))
         sync_folder(folder / "shards")
         return finish_dataset(folder, name, joined, {})
 

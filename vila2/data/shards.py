@@ -19,10 +19,9 @@ import numpy.typing as npt
 from vila2.data.atomic import write_bytes_atomic
 from vila2.data.files import readable_name
 from vila2.data.images import IMAGE_EXTENSIONS
-from vila2.data.importing import VERSION, DatasetInfo, dataset_digest, write_dataset
+from vila2.data.importing import DatasetInfo, dataset_digest, read_info, write_dataset
 from vila2.data.offset_index import OffsetIndex, index_tar
 from vila2.data.packed_tars import is_tar_name
-from vila2.data.parsing import parsing, read_json
 from vila2.data.rejects import Reject
 from vila2.data.replacement import UNFINISHED
 from vila2.data.sample import Sample
@@ -110,21 +109,15 @@ class ShardDataset:
 
     @classmethod
     def _open_own(cls, folder: Path) -> ShardDataset:
-        file = folder / "dataset.json"
-        content = read_json(file, hint="import the dataset again")
-        with parsing(file, hint="import the dataset again"):
-            if content["version"] != VERSION:
-                raise ValueError(f"version {content['version']} instead of {VERSION}")
-            shards = tuple(map(ShardInfo.from_json, content["shards"]))
-            name, rejected = str(content["name"]), dict(content["rejected"])
-        paths = tuple(folder / "shards" / shard.name for shard in shards)
-        for path, shard in zip(paths, shards, strict=True):
+        info = read_info(folder)
+        paths = tuple(folder / "shards" / shard.name for shard in info.shards)
+        for path, shard in zip(paths, info.shards, strict=True):
             size = path.stat().st_size if path.exists() else None
             if size != shard.bytes:
                 state = "is missing" if size is None else f"has {size} bytes instead of {shard.bytes}"
                 raise DataError(f"{path}: {state}", hint=_HINT)
-        dataset = cls(name, folder, paths, shards, own=True)
-        dataset.rejected = rejected
+        dataset = cls(info.name, folder, paths, info.shards, own=True)
+        dataset.rejected = info.rejected
         return dataset
 
     @classmethod
