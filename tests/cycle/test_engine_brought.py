@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from tests.plugin.packages import install
 from vila2.cli.main import app
 from vila2.cycle.improve import run_recipe
+from vila2.engine.openai_settings import OpenAISettings
 from vila2.errors import EngineError
 from vila2.evaluate.score_step import ScoreSettings
 from vila2.recipe.file.recipe_file import load_recipe
-from vila2.recipe.parts.engine import EngineSpec
+from vila2.recipe.parts.engine import NOT_DIGESTED_OPTIONS, EngineSpec
 from vila2.run.board import Board
 from vila2.specialist.annotate_step import AnnotateSettings
 from vila2.specialist.making_steps import AskSettings
@@ -94,3 +95,13 @@ def test_an_engine_that_is_not_there_stops_a_run_before_it_begins(recipe_file, t
 def test_the_engine_counts_in_a_steps_digest_only_where_it_is_another(settings):
     assert "engine" not in settings.model_construct(engine=EngineSpec(name="transformers")).digested()
     assert settings.model_construct(engine=EngineSpec(name="parrot")).digested()["engine"] == "parrot"
+
+
+def test_where_a_server_stands_is_in_no_digest_and_an_option_of_another_engine_is():
+    settings = ScoreSettings.model_construct
+    told = {option: 1 for option in OpenAISettings.model_fields}
+    openai = settings(engine=EngineSpec(name="openai", options=told)).digested()["engine"]
+    assert openai == {"name": "openai", "model": 1, "extra": 1}, "what its answers depend on"
+    parrot = settings(engine=EngineSpec(name="parrot", options={"url": 1})).digested()["engine"]
+    assert parrot == {"name": "parrot", "url": 1}
+    assert NOT_DIGESTED_OPTIONS["openai"] <= OpenAISettings.model_fields.keys(), "no name is misspelled"

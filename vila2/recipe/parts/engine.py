@@ -15,11 +15,13 @@ from pydantic import (
 
 from vila2.recipe.parts.values import DEFAULT_ENGINE, FOR_DIGEST, FreeValues, Part, Text
 
-#: Options that say where and how patiently an engine works, not what it answers. They are in no digest, so a
-#: run goes on with another server.
-NOT_DIGESTED_OPTIONS = frozenset(
-    {"url", "key_env", "concurrency", "timeout", "tries", "wait", "max_failed", "look_ahead"}
-)
+#: Options, by engine, that say where and how patiently it works, not what it answers. They are in no digest,
+#: so a run goes on with another server.
+NOT_DIGESTED_OPTIONS: Mapping[str, frozenset[str]] = {
+    "openai": frozenset(
+        {"url", "key_env", "concurrency", "timeout", "tries", "wait", "max_failed", "look_ahead"}
+    )
+}
 
 
 class EngineSpec(Part):
@@ -46,11 +48,8 @@ class EngineSpec(Part):
     @model_serializer(mode="wrap")
     def _leave_out(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
         """Gives the name alone where there are no options, as in runs of earlier versions."""
-        options = {
-            name: value
-            for name, value in self.options.items()
-            if info.context != FOR_DIGEST or name not in NOT_DIGESTED_OPTIONS
-        }
+        left_out = NOT_DIGESTED_OPTIONS.get(self.name, ()) if info.context == FOR_DIGEST else ()
+        options = {name: value for name, value in self.options.items() if name not in left_out}
         return {"name": self.name, **options} if options else self.name
 
 
