@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from vila2.data.journal import Journal
@@ -63,12 +64,20 @@ class JournalledEngine:
     def _stream(
         self, inner: StreamingEngine, requests: Iterator[Request], settings: GenerationSettings
     ) -> Iterator[tuple[int, Answer | Unanswered]]:
+        numbered = ((number, _digest([one], settings), one) for number, one in enumerate(requests))
+        for first in numbered:
+            number, digest, _ = first
+            if digest not in self._kept:
+                break
+            # At once: the engine would take as many as there are before it answers the first that is new.
+            yield number, self._kept[digest][0]
+        else:
+            return
         ready: deque[tuple[int, Answer]] = deque()
         asked: list[tuple[int, str]] = []
 
         def new() -> Iterator[Request]:
-            for number, request in enumerate(requests):
-                digest = _digest([request], settings)
+            for number, digest, request in chain([first], numbered):
                 if digest in self._kept:
                     ready.append((number, self._kept[digest][0]))
                 else:
