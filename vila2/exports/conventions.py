@@ -7,7 +7,6 @@ in y, x order. A convention is chosen by name or by the model that the export is
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from typing import Any
 
 from vila2.data.boxes import Box, Point
 from vila2.data.coordinates import CoordinateScheme, Size
+from vila2.data.parsing import read_json
 from vila2.errors import DataError
+from vila2.model.coordinate_scheme import scheme_in
 from vila2.nearest import did_you_mean
 
 _PATCHES = 28  # Qwen2.5-VL: 14 pixels a patch, 2 x 2 patches joined
@@ -122,10 +123,8 @@ def choose_convention(name: str | None, model: str | None) -> Convention:
 
 def _of_model(model: str) -> Convention:
     folder = Path(model)
-    if folder.is_dir():
-        scheme = _json(folder / "tokenizer_config.json").get("coordinates")
-        if scheme:  # a model that vila2 trained says how it writes places
-            return Convention(f"those of {folder.name}", CoordinateScheme.from_json(scheme).render)
+    if scheme := scheme_in(folder):  # a model that vila2 trained says how it writes places
+        return Convention(f"those of {folder.name}", scheme.render)
     family = _json(folder / "config.json").get("model_type", "") if folder.is_dir() else model
     spelled = re.sub(r"[^a-z0-9]+", "_", str(family).lower())
     found = [known for known in FAMILIES if known in spelled]
@@ -151,10 +150,4 @@ def _pixel_limits(settings: dict[str, Any]) -> tuple[int, int]:
 
 def _json(file: Path) -> dict[str, Any]:
     """Reads an object of a model's folder; an absent file holds nothing."""
-    if not file.is_file():
-        return {}
-    try:
-        value = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise DataError(f"{file}: not JSON ({error})", hint="fetch the model again") from error
-    return value if isinstance(value, dict) else {}
+    return read_json(file, hint="fetch the model again") if file.is_file() else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ def pairs(folder: Path, settings: PairSettings, inputs: Inputs, progress: Progre
         RunError: no image has a pair.
     """
     dataset, samples = ShardDataset.open(inputs["data"]), Layer.open(inputs["samples"])
-    count, rule = _counter(dataset, settings, inputs), PairRule(settings.by, settings.margin, settings.floor)
+    layers = {name: Layer.open(inputs[f"layer.{name}"]) for name in settings.layers}
+    count, rule = _counter(dataset, settings, layers), PairRule(settings.by, settings.margin, settings.floor)
     lacking: Counter[str] = Counter()
 
     def pair(key: str) -> Sequence[Annotation]:
@@ -69,7 +70,7 @@ def pairs(folder: Path, settings: PairSettings, inputs: Inputs, progress: Progre
 
     with progress.task(f"choose {settings.layer}", len(dataset)) as task:
         layer = write_layer(
-            dataset, pair, folder=folder, name=settings.layer, info=_made_of(settings, samples, inputs)
+            dataset, pair, folder=folder, name=settings.layer, info=_made_of(settings, samples, layers)
         )
     if not layer.count:
         why = ", ".join(f"{number} {reason}" for reason, number in lacking.most_common())
@@ -100,7 +101,8 @@ class PickSettings(Part):
 def pick(folder: Path, settings: PickSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """Keeps the sample of each image of which the specialists refute least; inputs as in :func:`pairs`."""
     dataset, samples = ShardDataset.open(inputs["data"]), Layer.open(inputs["samples"])
-    count = _counter(dataset, settings, inputs)
+    layers = {name: Layer.open(inputs[f"layer.{name}"]) for name in settings.layers}
+    count = _counter(dataset, settings, layers)
 
     def best(key: str) -> Sequence[Annotation]:
         rows = samples.get(key)
@@ -111,7 +113,7 @@ def pick(folder: Path, settings: PickSettings, inputs: Inputs, progress: Progres
 
     with progress.task(f"choose {settings.layer}", len(dataset)) as task:
         layer = write_layer(
-            dataset, best, folder=folder, name=settings.layer, info=_made_of(settings, samples, inputs)
+            dataset, best, folder=folder, name=settings.layer, info=_made_of(settings, samples, layers)
         )
     choices = count_choices(layer.rows())
     return {
@@ -122,20 +124,20 @@ def pick(folder: Path, settings: PickSettings, inputs: Inputs, progress: Progres
 
 
 def _counter(
-    dataset: ShardDataset, settings: PairSettings | PickSettings, inputs: Inputs
+    dataset: ShardDataset, settings: PairSettings | PickSettings, layers: Mapping[str, Layer]
 ) -> Callable[[str, Sequence[str]], Sequence[int]] | None:
     """What counts refuted sentences; None where the specialists are not asked."""
     if settings.by == "agreement":
         return None
-    layers = {name: Layer.open(inputs[f"layer.{name}"]) for name in settings.layers}
     return Refuter(dataset, layers, settings.absence).count
 
 
-def _made_of(settings: PairSettings | PickSettings, samples: Layer, inputs: Inputs) -> dict[str, Any]:
-    own = {name: Layer.open(inputs[f"layer.{name}"]).digest for name in settings.layers}
+def _made_of(
+    settings: PairSettings | PickSettings, samples: Layer, layers: Mapping[str, Layer]
+) -> dict[str, Any]:
     return {
         "chosen": settings.model_dump(mode="json", exclude={"layer", "layers"}),
         "samples": {"layer": samples.name, "digest": samples.digest},
         "engine": samples.info.get("engine", ""),
-        "layers": own,
+        "layers": {name: layer.digest for name, layer in layers.items()},
     }

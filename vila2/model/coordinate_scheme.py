@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vila2.data.coordinates import CoordinateScheme
+from vila2.data.parsing import parsing, read_json
 from vila2.data.tokens import LOCATION_TOKENS, TokenSpec
 from vila2.errors import ModelError
 
@@ -33,6 +35,21 @@ def scheme_of(processor: ProcessorMixin) -> CoordinateScheme:
                 hint="load the tokenizer that was saved with the model",
             )
     return scheme
+
+
+def scheme_in(folder: Path) -> CoordinateScheme | None:
+    """How the model in a folder writes coordinates, read without loading it; None where its files do not say.
+
+    Raises:
+        DataError: its ``tokenizer_config.json`` is damaged.
+    """
+    file = folder / "tokenizer_config.json"
+    if not file.is_file():
+        return None
+    hint = "fetch or train the model again"
+    settings = read_json(file, hint=hint).get(_KEY)
+    with parsing(file, hint=hint):
+        return CoordinateScheme.from_json(settings) if settings else None
 
 
 def set_coordinates(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from vila2.data.claims import Claim
+from vila2.data.claims import Claim, ClaimStatus
 from vila2.data.evidence import Camera, Evidence, SceneObject
 from vila2.data.images import decode_image
 from vila2.data.sample import Sample
+from vila2.errors import PluginError
 from vila2.plugin.references import call, listed
 
 if TYPE_CHECKING:
@@ -71,11 +72,30 @@ def call_verifier(
 ) -> list[Claim]:
     """Calls a plugin's verifier with as much as it takes.
 
+    Args:
+        verify: the verifier.
+        claims: claims that nothing was said about yet.
+        evidence: what is known of their image.
+        context: what else the verifier may look at.
+        of: name of the verifier, for errors.
+
+    Returns:
+        The claims in their order, with its verdicts.
+
     Raises:
-        PluginError: it fails, or gives no claims.
+        PluginError: it fails, or gives other claims than it was given.
     """
     function: Callable[..., Any] = partial(verify, context=context) if _takes_context(verify) else verify
-    return listed(call(function, claims, evidence, of=of), Claim, of=of)
+    answers = listed(call(function, claims, evidence, of=of), Claim, of=of)
+    same = [replace(one, status="unverified", detail="") for one in answers] == list(claims)
+    known = get_args(ClaimStatus)
+    if not same or not {one.status for one in answers} <= set(known):
+        raise PluginError(
+            f"{of} was given {len(claims)} claims and gave back {len(answers)}: {answers}",
+            hint="change nothing but `status` and `detail`, and keep the order; the status is one of "
+            + ", ".join(known),
+        )
+    return answers
 
 
 def _takes_context(verify: Verifier) -> bool:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from vila2.data.evidence import Evidence
+from vila2.data.rejects import Reject, RejectTally, shown_reject
 from vila2.data.sample import Sample
-from vila2.data.shards import Reject, write_dataset
+from vila2.data.shards import write_dataset
 from vila2.errors import DataError
 from vila2.plugin.references import call, load_reference
 from vila2.recipe.parts.data import DatasetSpec
@@ -26,10 +27,6 @@ _TRIED = 100
 #: Number of inputs of a source that are tried first, since they may have to be made; then _TRIED where they
 #: give nothing.
 _FIRST = 20
-#: Number of rejects that are shown.
-_EXAMPLES = 2
-#: Characters of a reject's detail that are shown.
-_DETAIL = 200
 #: Seconds for which a dry run goes on counting.
 _SECONDS = 2.0
 
@@ -57,8 +54,7 @@ class Tried:
         where: name of the data, for a reader.
         first: first sample of every subset.
         samples: numbers of samples by subset; a share of them will be held out.
-        rejected: numbers of rejected inputs, and parts of inputs, by reason.
-        examples: some rejects, with different reasons where there are several.
+        rejects: rejected inputs, and parts of inputs.
         bytes: bytes of the samples' images.
         whole: whether all inputs that were taken were looked at.
         imported: number of inputs that were taken from a source; None where the data lies ready.
@@ -69,8 +65,7 @@ class Tried:
     where: str
     first: dict[str, Sample] = field(default_factory=dict)
     samples: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    examples: list[Reject] = field(default_factory=list)
+    rejects: RejectTally = field(default_factory=RejectTally)
     bytes: int = 0
     whole: bool = False
     imported: int | None = None
@@ -80,7 +75,7 @@ class Tried:
     @property
     def looked_at(self) -> int:
         """The number of samples and rejects together."""
-        return self.samples.total() + self.rejected.total()
+        return self.samples.total() + self.rejects.counts.total()
 
     @property
     def times(self) -> float | None:
@@ -101,20 +96,12 @@ class Tried:
             subset: subset of samples that name none.
         """
         if isinstance(item, Reject):
-            if len(self.examples) < _EXAMPLES and item.reason not in self.rejected:
-                self.examples.append(item)
-            self.rejected[item.reason] += 1
+            self.rejects.add(item)
             return
         name = item.meta.get("subset", subset)
         self.first.setdefault(name, item)
         self.samples[name] += 1
         self.bytes += sum(len(image) for image in item.images)
-
-    def refused(self) -> str:
-        """Says what was rejected, by reason, with examples."""
-        counts = ", ".join(f"{reason} {count}" for reason, count in self.rejected.most_common()) or "none"
-        shown = "".join(f"\n  for example {_shown(reject)}" for reject in self.examples)
-        return f"rejected: {counts}{shown}"
 
     def to_json(self) -> TriedRow:
         """Returns what a dry run shows."""
@@ -124,8 +111,8 @@ class Tried:
             "looked_at": self.looked_at,
             "all": self.whole and self.imported in (None, self.total),
             "samples": dict(self.samples),
-            "rejected": dict(self.rejected),
-            "examples": [_shown(reject) for reject in self.examples],
+            "rejected": dict(self.rejects.counts),
+            "examples": [shown_reject(reject) for reject in self.rejects.examples],
             "expected": None if times is None else round(times * self.samples.total()),
         }
 
@@ -160,7 +147,8 @@ def try_data(job: Job, *, count_on: bool = False) -> Tried:
     if not found.samples:
         of = f"specialist {job.name!r} ({job.plugin.package} {job.plugin.version})"
         raise DataError(
-            f"{of}: the first {found.looked_at} inputs of {found.where} give no sample; {found.refused()}",
+            f"{of}: the first {found.looked_at} inputs of {found.where} give no sample; "
+            f"rejected: {found.rejects}",
             hint=what_it_reads(job.specialist),
         )
     return found
@@ -237,10 +225,3 @@ def _some_data(spec: DatasetSpec, folder: Path, count: int, found: Tried) -> Pat
         return None
     write_dataset(folder / "some", iter(taken), name="some")
     return folder / "some"
-
-
-def _shown(reject: Reject) -> str:
-    detail = " ".join(str(reject.detail).split())
-    detail = detail if len(detail) <= _DETAIL else detail[: _DETAIL - 3] + "..."
-    place = reject.where if reject.key in ("", reject.where) else f"{reject.where}: {reject.key}"
-    return f"{place}: {reject.reason}" + (f": {detail}" if detail else "")

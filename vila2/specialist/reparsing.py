@@ -6,7 +6,6 @@ not a new annotation of all images.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from vila2.data.shards import ShardDataset
 from vila2.engine.marks import mark
 from vila2.engine.protocol import Answer
 from vila2.errors import DataError
+from vila2.model.coordinate_scheme import scheme_in
 from vila2.plugin.code_version import plugin_facts
 from vila2.plugin.host import Host
 from vila2.progress import Progress
@@ -100,11 +100,9 @@ def _scheme(layer: Layer, model: Path | None) -> CoordinateScheme:
     """The form of the coordinates in the answers: the layer says it, or else the model's tokenizer."""
     if "coordinates" in layer.info:
         return CoordinateScheme.from_json(layer.info["coordinates"])
-    file = model / "tokenizer_config.json" if model else None
-    if file is None or not file.is_file():
+    if model is None or not (model / "tokenizer_config.json").is_file():
         raise DataError(
             f"{layer.folder}: does not say how its coordinates are written",
             hint="--specialist FOLDER names the specialist that wrote it",
         )
-    settings = json.loads(file.read_text(encoding="utf-8")).get("coordinates")
-    return CoordinateScheme.from_json(settings) if settings else CoordinateScheme()
+    return scheme_in(model) or CoordinateScheme()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
-from vila2.data.claims import Claim, ClaimStatus
+from vila2.data.claims import Claim
 from vila2.data.coordinates import CoordinateScheme
 from vila2.data.evidence import Evidence
 from vila2.data.sample import Sample
@@ -67,8 +67,8 @@ def check_verifier(
     """Calls a verifier with the claims of true answers and the evidence of their images.
 
     Raises:
-        AssertionError: It gives other claims than it was given, or contradicts what is true.
-        PluginError: It fails.
+        AssertionError: It contradicts what is true.
+        PluginError: It fails, or gives other claims than it was given.
     """
     statuses: list[str] = []
     for sample, claims in claimed:
@@ -76,12 +76,6 @@ def check_verifier(
         given = [replace(claim, status="unverified", detail="") for claim in claims]
         context = VerifierContext(sample.key, evidence, lambda sample=sample: sample)  # type: ignore[misc]
         answers = call_verifier(verify, given, evidence, context, of=of)
-        assert [replace(one, status="unverified", detail="") for one in answers] == given, (
-            f"the verifier was given {len(given)} claims about {sample.key} and gave back other ones, "
-            f"{len(answers)} in number: change nothing but `status` and `detail`, and keep the order"
-        )
-        unknown = {one.status for one in answers} - set(get_args(ClaimStatus))
-        assert not unknown, f"the verifier gave the status {unknown}: use {', '.join(get_args(ClaimStatus))}"
         statuses += [one.status for one in answers]
     refuted = statuses.count("contradicted")
     assert refuted <= _MOST_REFUTED * len(statuses), (

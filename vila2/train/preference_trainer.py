@@ -58,7 +58,7 @@ class PreferenceTrainer(StageTrainer):
         """Computes the likelihoods of the pairs before anything is learned, or reads them after a resume.
 
         Each process computes its share and keeps it as ``reference-PROCESS-of-PROCESSES.npz`` in the stage's
-        folder. Batches are the same on any number of processes.
+        folder; another number of processes computes them anew.
         """
         rank, world = self.args.process_index, self.args.world_size
         numbers = pairs.pairs()

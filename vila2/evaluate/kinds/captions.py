@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vila2.caption.attempts import Attempts
+from vila2.caption.chooser import annotate_by
 from vila2.caption.several_samples import Samples
 from vila2.claims.self_consistency import contradiction
 from vila2.data.annotations import Status
@@ -68,11 +69,11 @@ def _described(
         if benchmark.choose == "agreement"
         else Attempts(benchmark.attempts, benchmark.temperature, contradiction)
     )
+    size = benchmark.batch_size
+    batches = (requests[start : start + size] for start in range(0, len(requests), size))
     found: list[tuple[str, Status]] = []
     with task_of(benchmark, progress)(len(requests)) as task:
-        for start in range(0, len(requests), benchmark.batch_size):
-            batch = requests[start : start + benchmark.batch_size]
-            rows = chooser.annotate(engine, batch, generation(benchmark))
+        for batch, rows in annotate_by(chooser, engine, batches, lambda batch: batch, generation(benchmark)):
             found += [(row.text, row.status) for row, *_ in rows]
             task.advance(len(batch))
     return found
