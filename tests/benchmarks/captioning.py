@@ -1,26 +1,34 @@
 """Captions by the engine `transformers`, against the usual script: the same batches, padded to their longest.
 
-Answers of the model, which has random weights, are of 1 to 120 tokens. Both sides say the same.
+Answers of the model, which has random weights, are of 1 to 120 tokens. Both sides say the same. Then a layer
+of photos, from images to files, against the generation alone of batches that are ready.
 """
 
 from __future__ import annotations
 
 import io
+import statistics
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from PIL import Image
 
-from tests.benchmarks.harness import Comparison, rates
+from tests.benchmarks.decode import made_photo
+from tests.benchmarks.harness import REPEATS, Comparison, rates
 from tests.caption.tiny_llava import build_tiny_llava, picture
+from vila2.caption.recaption import recaption
+from vila2.data.sample import ImagePart, Sample, assistant, user
+from vila2.data.shards import ShardDataset, write_dataset
 from vila2.engine.protocol import Answer, GenerationSettings, Request
-from vila2.engine.transformers_engine import TransformersEngine, open_transformers
+from vila2.engine.transformers_engine import Prepared, TransformersEngine, open_transformers
 
 _BATCH = 64
 _IMAGES = 2 * _BATCH
 _LONGEST = 120
+_PHOTOS = 256
 _FILLED = 0.85  # smallest share of slots with a token that is needed
 
 
@@ -30,6 +38,7 @@ def compare() -> Iterator[Comparison]:
         build_tiny_llava(Path(folder), width=256)
         engine = open_transformers(folder, dtype="float32", device="cpu")
         yield from _compare(engine)
+        yield from _layer(engine, Path(folder))
 
 
 def _compare(engine: TransformersEngine) -> Iterator[Comparison]:
@@ -63,6 +72,53 @@ def _compare(engine: TransformersEngine) -> Iterator[Comparison]:
     rate, peer = rates(ours, usual)
     name = f"captioning: batches of 64, tokens over slots {filled['ours']:.2f} and {filled['usual']:.2f}"
     yield Comparison(name, rate, peer, "tokens", 1.0, "usual script")
+
+
+def _layer(engine: TransformersEngine, folder: Path) -> Iterator[Comparison]:
+    """Writes a layer of photos; in seconds of the clock, since preparing overlaps with generating."""
+    photos = (
+        Sample(f"{number:04d}", (made_photo(number),), (user(ImagePart()), assistant("photo")))
+        for number in range(_PHOTOS)
+    )
+    write_dataset(folder / "photos", photos, name="photos", shard_size=_PHOTOS // 2)
+    dataset = ShardDataset.open(folder / "photos")
+    settings = GenerationSettings(max_new_tokens=_LONGEST)
+    prompts = ["what is it", "what is it, and where"]
+    prepared: list[Prepared] = []
+    prepare = engine.prepare_batch
+
+    def kept(requests: list[Request], settings: GenerationSettings) -> Prepared:
+        prepared.append(prepare(requests, settings))
+        return prepared[-1]
+
+    def written(number: int) -> None:
+        recaption(
+            dataset, engine, folder=folder / f"layer-{number}", layer="self-1", prompts=prompts,
+            settings=settings, seed=0, batch_size=_BATCH,
+        )  # fmt: skip
+
+    engine.prepare_batch = kept  # type: ignore[method-assign, assignment]
+    written(0)
+    engine.prepare_batch = prepare  # type: ignore[method-assign]
+
+    def generated() -> None:
+        for batch in prepared:
+            engine.answer_prepared(batch, settings)
+
+    whole, alone = [], []
+    for number in range(1, REPEATS + 1):
+        whole.append(_seconds(lambda number=number: written(number)))  # type: ignore[misc]
+        alone.append(_seconds(generated))
+    for place, clock in enumerate(("wall", "CPU of the generating thread")):
+        ours, peer = (_PHOTOS / statistics.median(one[place] for one in side) for side in (whole, alone))
+        yield Comparison(f"captioning: a layer, {clock}", ours, peer, "images", 0.95, "generation alone")
+
+
+def _seconds(work: Callable[[], None]) -> tuple[float, float]:
+    """Seconds of the clock and of this thread."""
+    started, used = time.perf_counter(), time.thread_time()
+    work()
+    return time.perf_counter() - started, time.thread_time() - used
 
 
 def _ours(engine: TransformersEngine, requests: list[Request]) -> list[Answer]:

@@ -60,13 +60,13 @@ def made(tmp_path_factory):
 def asked(monkeypatch) -> list[str]:
     """What this process generates answers to."""
     keys: list[str] = []
-    generate = TransformersEngine.generate
+    answer = TransformersEngine.answer_prepared
 
-    def noted(engine, requests, settings):
-        keys.extend(request.key for request in requests)
-        return generate(engine, requests, settings)
+    def noted(engine, prepared, settings):
+        keys.extend(request.key for request in prepared.requests)
+        return answer(engine, prepared, settings)
 
-    monkeypatch.setattr(TransformersEngine, "generate", noted)
+    monkeypatch.setattr(TransformersEngine, "answer_prepared", noted)
     return keys
 
 

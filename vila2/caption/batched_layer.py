@@ -28,6 +28,8 @@ log = logging.getLogger("vila2.caption")
 Described = tuple[Sequence[Sample], Sequence[Sequence[Annotation]]]
 #: Describes batches of samples in their order; it may take some of them before it gives the first.
 DescribeBatches = Callable[[Iterable[Sequence[Sample]]], Iterable[Described]]
+#: Sorts samples so that alike ones are neighbors.
+Likeness = Callable[[Sample], tuple[str, int]]
 OTHER_SETTINGS = (
     "use the same settings (a --limit among them), another layer name, or delete this layer's folder; "
     "--redo truncated,empty asks again for some captions only"
@@ -42,6 +44,7 @@ def write_batched_layer(
     layer: str,
     job: Mapping[str, Any],
     batch_size: int,
+    likeness: Likeness | None = None,
     select: Callable[[str], bool] | None = None,
     noted: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -63,6 +66,8 @@ def write_batched_layer(
         layer: name of the layer, such as "self-1".
         job: what determines the layer (JSON-able), besides its name, the dataset and the selection.
         batch_size: number of images described together, and kept together.
+        likeness: what orders the samples of a shard before they are cut into batches, so that alike ones are
+            described together; the layer is in the dataset's order all the same.
         select: predicate for the keys to describe; all of them by default.
         noted: further facts for the layer's info, which do not determine it.
         progress: display of the images.
@@ -95,7 +100,7 @@ def write_batched_layer(
             return finished
         check_known(folder, hint=hint)
         keep_job(folder / "job.json", whole, where=folder, hint=hint)
-        work = _BatchedWork(dataset, describe, writer, batch_size, select)
+        work = _BatchedWork(dataset, describe, writer, batch_size, likeness, select)
         selected, images = whole["selection"]["count"], work.images()
         bare = _without_image(dataset, layer, selected, images)
         work.write_all(f"{label} {layer}", images, progress or Board())
@@ -159,6 +164,7 @@ class _BatchedWork:
     describe: DescribeBatches
     writer: LayerWriter
     batch_size: int
+    likeness: Likeness | None
     select: Callable[[str], bool] | None
 
     def write_all(self, label: str, count: int, progress: Progress) -> None:
@@ -207,7 +213,7 @@ class _BatchedWork:
             # An earlier process with another batch size may have finished a part of a batch.
             batches = [
                 [key for key in batch if key not in shard.rows]
-                for batch in _batches(shard.numbers, self.batch_size)
+                for batch in _batches(self._ordered(shard), self.batch_size)
             ]
             due = [batch for batch in batches if batch]
             shard.left = len(due)
@@ -216,6 +222,13 @@ class _BatchedWork:
             for batch in due:
                 asked.append(shard)
                 yield [self.dataset[shard.numbers[key]] for key in batch]
+
+    def _ordered(self, shard: _UnfinishedShard) -> Iterable[str]:
+        """The keys of a shard, alike samples beside each other; the same at every start."""
+        numbers, likeness = shard.numbers, self.likeness
+        if likeness is None or len(shard.rows) == len(numbers):
+            return numbers
+        return sorted(numbers, key=lambda key: likeness(self.dataset[numbers[key]]))
 
     def _keep(
         self, shard: _UnfinishedShard, samples: Sequence[Sample], described: Sequence[Sequence[Annotation]]

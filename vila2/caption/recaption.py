@@ -17,7 +17,7 @@ from vila2.data.job_files import check_earlier_job, check_same_job
 from vila2.data.layers import Layer
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
-from vila2.engine.protocol import Engine, GenerationSettings, Request
+from vila2.engine.protocol import Engine, GenerationSettings, Request, preparing
 
 if TYPE_CHECKING:
     from vila2.progress import Progress
@@ -81,13 +81,15 @@ def recaption(
     """
     check_layer(Path(folder), {**NO_CHOOSER, **job_of(chooser)}, hint=hint)
     job = describe_job(engine, prompts, settings, seed) | _more_of_the_job(also, chooser)
+    describer = _Describer(engine, tuple(prompts), tuple(also), settings, seed, read, chooser)
     return write_batched_layer(
         dataset,
-        _Describer(engine, tuple(prompts), tuple(also), settings, seed, read, chooser),
+        describer,
         folder=folder,
         layer=layer,
         job=job | dict(about or {}),
         batch_size=batch_size,
+        likeness=None if preparing(engine) is None else describer.likeness,
         select=select,
         noted=noted,
         progress=progress,
@@ -135,6 +137,11 @@ class _Describer:
                     for sample, *answers in zip(samples, own, *further, strict=True)
                 ],
             )
+
+    def likeness(self, sample: Sample) -> tuple[str, int]:
+        """Prompt and length: answers to one prompt are of similar length, and what is long is asked first."""
+        (request,) = self._requests(([sample], None))
+        return request.prompt, -preparing(self.engine).expected_tokens(request)  # type: ignore[union-attr]
 
     def _requests(self, asked: tuple[Sequence[Sample], str | None]) -> list[Request]:
         """Requests about a batch of images, with the prompt given or one of the prompts of the job."""

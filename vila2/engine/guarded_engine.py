@@ -40,6 +40,9 @@ class GuardedEngine:
         PluginError: the engine has no name, no digest or no ``generate``.
     """
 
+    #: What a plugin's engine may have under this name is not asked, since only `generate` is guarded.
+    prepare_batch = None
+
     def __init__(self, engine: Any, of: str) -> None:
         self._engine, self._of = engine, of
         self.name = self._text("name")

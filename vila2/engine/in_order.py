@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from vila2.engine.careful_asking import ask_each
 from vila2.engine.protocol import (
     Answer,
     Engine,
     GenerationSettings,
+    PreparingEngine,
     Request,
     StreamingEngine,
     Unanswered,
+    preparing,
     streaming,
 )
+from vila2.engine.workers import Workers
+from vila2.errors import DataError
 
 B = TypeVar("B")
+
+#: Number of batches that are prepared while another is answered, and of threads that do it.
+_AHEAD = 2
 
 
 @dataclass(slots=True)
@@ -36,7 +43,7 @@ def ask_batches(
     requests_of: Callable[[B], Sequence[Request]],
     settings: GenerationSettings,
 ) -> Iterator[tuple[B, list[Answer | Unanswered]]]:
-    """Asks batch by batch; an engine that streams is given requests of later batches meanwhile.
+    """Asks batch by batch; later batches are prepared, or asked by an engine that streams, meanwhile.
 
     Args:
         engine: engine to ask.
@@ -53,6 +60,9 @@ def ask_batches(
     """
     if (streams := streaming(engine)) is not None:
         yield from _streamed(streams, batches, requests_of, settings)
+        return
+    if (prepares := preparing(engine)) is not None:
+        yield from _prepared(prepares, batches, requests_of, settings)
         return
     for batch in batches:
         yield batch, ask_each(engine, requests_of(batch), settings)
@@ -88,3 +98,55 @@ def _streamed(
         asked.answers[place] = answer
         yield from complete()
     yield from complete()
+
+
+def _prepared(
+    engine: PreparingEngine,
+    batches: Iterable[B],
+    requests_of: Callable[[B], Sequence[Request]],
+    settings: GenerationSettings,
+) -> Iterator[tuple[B, list[Answer | Unanswered]]]:
+    """Answers batches in their order, while threads prepare the next ones."""
+    waiting: deque[tuple[B, Sequence[Request]]] = deque()
+    ready: dict[int, Any] = {}
+
+    def prepared(requests: Sequence[Request]) -> Any:
+        try:
+            return engine.prepare_batch(requests, settings)
+        except Exception:  # of any kind, raised by processors; asked without preparation, it is raised again
+            return None
+
+    workers = Workers(prepared, _AHEAD)
+    taken = 0
+
+    def next_one() -> tuple[B, list[Answer | Unanswered]]:
+        number = taken - len(waiting)
+        while number not in ready:
+            done, made = workers.next()
+            ready[done] = made
+        batch, requests = waiting.popleft()
+        return batch, _answered(engine, requests, ready.pop(number), settings)
+
+    try:
+        for batch in batches:
+            requests = requests_of(batch)
+            waiting.append((batch, requests))
+            workers.give(taken, requests)
+            taken += 1
+            if len(waiting) > _AHEAD:
+                yield next_one()
+        while waiting:
+            yield next_one()
+    finally:
+        workers.stop()
+
+
+def _answered(
+    engine: PreparingEngine, requests: Sequence[Request], prepared: Any, settings: GenerationSettings
+) -> list[Answer | Unanswered]:
+    if prepared is not None:
+        try:
+            return list(engine.answer_prepared(prepared, settings))
+        except DataError:
+            pass  # some requests have no answer: asked one by one where needed
+    return ask_each(engine, requests, settings)

@@ -15,9 +15,11 @@ from vila2.engine.protocol import (
     Answer,
     Engine,
     GenerationSettings,
+    PreparingEngine,
     Request,
     StreamingEngine,
     Unanswered,
+    preparing,
     streaming,
 )
 from vila2.run.digests import digest_value
@@ -51,6 +53,27 @@ class JournalledEngine:
         asked = _digest(requests, settings)
         if asked not in self._kept:
             self._keep(asked, self._engine.generate(requests, settings))
+        return list(self._kept[asked])
+
+    @property
+    def prepare_batch(self) -> Any:
+        """The method of :class:`vila2.engine.protocol.PreparingEngine`, where the engine has it."""
+        inner = preparing(self._engine)
+        if inner is None:
+            raise AttributeError("prepare_batch")
+        return partial(self._prepare, inner)
+
+    def _prepare(
+        self, inner: PreparingEngine, requests: Sequence[Request], settings: GenerationSettings
+    ) -> tuple[str, Any]:
+        asked = _digest(requests, settings)
+        return asked, None if asked in self._kept else inner.prepare_batch(requests, settings)
+
+    def answer_prepared(self, prepared: tuple[str, Any], settings: GenerationSettings) -> list[Answer]:
+        """Answers a prepared batch, or reads its answers."""
+        asked, inputs = prepared
+        if asked not in self._kept:
+            self._keep(asked, self._engine.answer_prepared(inputs, settings))  # type: ignore[attr-defined]
         return list(self._kept[asked])
 
     @property

@@ -154,6 +154,33 @@ def streaming(engine: Engine) -> StreamingEngine | None:
     return cast(StreamingEngine, engine) if callable(getattr(engine, "stream", None)) else None
 
 
+class PreparingEngine(Engine, Protocol):
+    """An engine that prepares a batch apart from generating, so that the next one is ready in time.
+
+    The jobs prefer this to ``generate`` where an engine has it.
+    """
+
+    def prepare_batch(self, requests: Sequence[Request], settings: GenerationSettings) -> Any:
+        """Does all of the work on a batch that needs no model; it runs in any thread.
+
+        Whatever it raises, the batch is then asked with ``generate``, which says what is wrong.
+        """
+        ...
+
+    def answer_prepared(self, prepared: Any, settings: GenerationSettings) -> list[Answer]:
+        """Answers a batch that :meth:`prepare_batch` prepared; the same as ``generate``."""
+        ...
+
+    def expected_tokens(self, request: Request) -> int:
+        """About how many tokens a request has with its images, so that alike ones can be asked together."""
+        ...
+
+
+def preparing(engine: Engine) -> PreparingEngine | None:
+    """The engine, where it prepares batches apart."""
+    return cast(PreparingEngine, engine) if callable(getattr(engine, "prepare_batch", None)) else None
+
+
 class ModelEngine(Engine, Protocol):
     """An engine whose model is in this process, so that likelihoods and hidden states can be read.
 

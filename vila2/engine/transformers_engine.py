@@ -6,7 +6,7 @@ import inspect
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +21,7 @@ from transformers import (
 
 from vila2.data.chance import drawn
 from vila2.data.images import decode_image, image_size
+from vila2.engine.expected_length import ExpectedLengths
 from vila2.engine.protocol import Answer, GenerationSettings, Request, RequestsRefused
 from vila2.engine.shrinking_batch import decode_shrinking
 from vila2.errors import DataError, EngineError, Vila2Error, one_line
@@ -55,6 +56,19 @@ def open_transformers(model: str | Path, **options: Any) -> TransformersEngine:
     return TransformersEngine(load_generalist(model, **options))
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch with its inputs, which are in the main memory.
+
+    Attributes:
+        requests: requests of the batch.
+        inputs: tensors by name.
+    """
+
+    requests: tuple[Request, ...]
+    inputs: dict[str, torch.Tensor]
+
+
 class TransformersEngine:
     """Answers with ``transformers``' own ``generate``; rows that have ended leave their batch.
 
@@ -83,6 +97,7 @@ class TransformersEngine:
             )
         places = tuple(name for group in token_groups(self.tokenizer) for name in group.spec.tokens)
         self._prompt_text = PromptText(self.processor, places)
+        self._lengths = ExpectedLengths(self.processor)
         self.end_tokens = self._find_end_tokens()
         if not self.end_tokens:
             raise EngineError(
@@ -101,15 +116,37 @@ class TransformersEngine:
         if not requests:
             return []
         try:
-            return self._generated(requests, settings)
+            return self._generated(self.prepare_batch(requests, settings), settings)
         except (Vila2Error, MemoryError):
             raise
         except Exception as error:  # processors and models raise nearly anything at an image that is too long
             raise self._refused(requests, settings, error) from error
 
-    def _generated(self, requests: Sequence[Request], settings: GenerationSettings) -> list[Answer]:
+    def prepare_batch(self, requests: Sequence[Request], settings: GenerationSettings) -> Prepared:
+        """Decodes and tokenizes; see :class:`vila2.engine.protocol.PreparingEngine`.
+
+        Raises:
+            RequestsRefused: images that cannot be decoded, or prompts that are longer than the model reads.
+        """
         inputs = self._inputs(requests)
         self._check_lengths(inputs.get("attention_mask"))
+        return Prepared(tuple(requests), inputs)
+
+    def answer_prepared(self, prepared: Prepared, settings: GenerationSettings) -> list[Answer]:
+        """Answers a prepared batch; see :meth:`generate`."""
+        try:
+            return self._generated(prepared, settings)
+        except (Vila2Error, MemoryError):
+            raise
+        except Exception as error:  # as above
+            raise self._refused(prepared.requests, settings, error) from error
+
+    def expected_tokens(self, request: Request) -> int:
+        """About how many tokens a request has; see :class:`vila2.engine.protocol.PreparingEngine`."""
+        return self._lengths.of(request)
+
+    def _generated(self, prepared: Prepared, settings: GenerationSettings) -> list[Answer]:
+        requests, inputs = prepared.requests, self._on_device(prepared.inputs)
         length = inputs["input_ids"].shape[1]
         config = GenerationConfig(
             max_new_tokens=settings.max_new_tokens,
@@ -161,7 +198,7 @@ class TransformersEngine:
     def _failure(self, request: Request, settings: GenerationSettings) -> Exception | None:
         """The exception that a request alone raises; None where it is answered."""
         try:
-            self._generated([request], settings)
+            self._generated(self.prepare_batch([request], settings), settings)
         except (Vila2Error, MemoryError):
             raise
         except Exception as failure:  # as above
@@ -197,7 +234,7 @@ class TransformersEngine:
         return pictures
 
     def _inputs(self, requests: Sequence[Request]) -> dict[str, Any]:
-        """Token ids (batch, length), attention mask and image tensors, on the model's device."""
+        """Token ids (batch, length), attention mask and image tensors."""
         pictures = self._decoded(requests)
         prompts = [self._prompt_text.plain(request.prompt) for request in requests]
         messages = [_message(prompt, own) for prompt, own in zip(prompts, pictures, strict=True)]
@@ -213,10 +250,14 @@ class TransformersEngine:
         )
         if "token_type_ids" not in inspect.signature(self.model.forward).parameters:
             batch.pop("token_type_ids", None)  # made by some tokenizers; models that attend by it take it
-        floats = {
-            name: value.to(self.model.dtype) for name, value in batch.items() if value.is_floating_point()
+        return dict(batch)
+
+    def _on_device(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        dtype, device = self.model.dtype, self.model.device
+        return {
+            name: value.to(device, dtype if value.is_floating_point() else None)
+            for name, value in inputs.items()
         }
-        return {name: value.to(self.model.device) for name, value in (dict(batch) | floats).items()}
 
     def _check_lengths(self, mask: torch.Tensor | None) -> None:
         """Refuses prompts that leave no room for an answer, by their attention mask [B, L]."""

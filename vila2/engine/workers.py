@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Generic, TypeVar
 
@@ -45,8 +46,9 @@ class Workers(Generic[T, R]):
 
     def stop(self) -> None:
         """Lets the threads end; items that none has begun are dropped."""
-        while not self._items.empty():
-            self._items.get()
+        with suppress(Empty):
+            while True:
+                self._items.get_nowait()  # a thread may take the last one meanwhile
         for _ in range(self._threads):
             self._items.put(None)
 
