@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -167,6 +168,17 @@ def _plain_path(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1024)
+def kind_of(extension: str) -> str:
+    """Finds the kind of a member by its extension: one of :func:`member_kind`, or "unsafe"."""
+    last = extension.rsplit(".", 1)[-1]
+    if last in UNSAFE_EXTENSIONS:
+        return "unsafe"
+    if last in IMAGE_EXTENSIONS:
+        return "image"
+    return "text" if last in TEXT_EXTENSIONS else "json" if last == "json" else ""
+
+
 def member_kind(extension: str, *, where: str) -> str:
     """Finds the kind of a member by its extension.
 
@@ -180,17 +192,17 @@ def member_kind(extension: str, *, where: str) -> str:
     Raises:
         DataError: the member is a pickle or in another format that can run code when it is decoded.
     """
-    last = extension.rsplit(".", 1)[-1]
-    if last in UNSAFE_EXTENSIONS:
+    kind = kind_of(extension)
+    if kind == "unsafe":
+        last = extension.rsplit(".", 1)[-1]
         raise DataError(
             f"{where}: members of type .{last} are refused, since decoding them can run code",
             hint="repack the tar with images, .txt and .json only",
         )
-    if last in IMAGE_EXTENSIONS:
-        return "image"
-    return "text" if last in TEXT_EXTENSIONS else "json" if last == "json" else ""
+    return kind
 
 
+@lru_cache(maxsize=1024)
 def image_place(extension: str) -> tuple[int, str]:
     """Gives the sort key of a sample's image: images without a number first, then "0.jpg", ..., "10.jpg"."""
     name = extension.split(".", 1)[0]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +62,7 @@ class ViewedDataset:
         return len(self._numbers)
 
     def __getitem__(self, number: int) -> Sample:
-        place = int(self._numbers[number])
+        place = self._numbers.item(number)
         sample = self.dataset[place]
         rows = {name: layer.rows(place, sample.key) for name, layer in self._aligned.items()}
         viewed = apply_view(self.view, sample, rows)
@@ -136,7 +138,7 @@ class Mixture:
         self.seed = seed
         chosen = [portion.numbers(len(part), part.keys, seed) for part, portion in self.parts]
         self._chosen = chosen
-        self._starts = np.cumsum([0, *map(len, chosen)])
+        self._starts = _starts(chosen)
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -174,7 +176,7 @@ class Mixture:
         out = np.isin(np.arange(len(self)), np.asarray(numbers, dtype=np.int64))
         parted = np.split(out, self._starts[1:-1])
         left._chosen = [np.asarray(chosen)[~gone] for chosen, gone in zip(self._chosen, parted, strict=True)]
-        left._starts = np.cumsum([0, *map(len, left._chosen)])
+        left._starts = _starts(left._chosen)
         return left
 
     def whence(self, number: int) -> tuple[str, str]:
@@ -191,7 +193,7 @@ class Mixture:
         return self._place(number)[0].dataset.own
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return self._starts[-1]
 
     def __getitem__(self, number: int) -> Sample:
         part, place = self._place(number)
@@ -202,11 +204,16 @@ class Mixture:
         if not -len(self) <= number < len(self):
             raise IndexError(f"sample {number} of a mixture of {len(self)}")
         number %= len(self)
-        part_no = int(np.searchsorted(self._starts, number, side="right")) - 1
-        return self.parts[part_no][0], int(self._chosen[part_no][number - self._starts[part_no]])
+        part_no = bisect_right(self._starts, number) - 1
+        return self.parts[part_no][0], self._chosen[part_no].item(number - self._starts[part_no])
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[number] for number in range(len(self)))
+
+
+def _starts(chosen: Sequence[npt.NDArray[np.int64]]) -> list[int]:
+    """Where the samples of each part begin, and the end."""
+    return list(accumulate(map(len, chosen), initial=0))
 
 
 def _portion(part: ViewedDataset, how_much: Portion | float) -> Portion:

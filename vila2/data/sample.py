@@ -17,7 +17,7 @@ trained or asked. The text of a part never becomes a special token, whatever cha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from vila2.data.boxes import Box, Point, Polygon, place_fault, polygon_fault
@@ -138,7 +138,9 @@ class Turn:
         role = data.get("role")
         if role not in ROLES:
             raise DataError(f"unknown role {role!r} in a turn", hint=f"use one of {', '.join(ROLES)}")
-        parts = tuple(_part_from_json(part) for part in data.get("parts", ()))
+        if data == _SHOWN_JSON:  # of every image-text pair
+            return _SHOWN
+        parts = tuple([_part_from_json(part) for part in data.get("parts", ())])
         return cls(role, parts, data.get("train"), data.get("source", "original"), data.get("branch", 0))
 
 
@@ -164,7 +166,7 @@ class Sample:
 
     def with_turns(self, turns: tuple[Turn, ...]) -> Sample:
         """Copies the sample with another conversation."""
-        return replace(self, turns=turns)
+        return Sample(self.key, self.images, turns, self.meta, self.where)
 
 
 def part_fault(part: object) -> str:
@@ -237,3 +239,8 @@ def _part_from_json(data: Mapping[str, Any]) -> Part:
             return PolygonPart(tuple((x, y) for x, y in data["polygon"]))
         case other:
             raise DataError(f"unknown part type {other!r}", hint="use text, image, box, point or polygon")
+
+
+#: The user shows one image.
+_SHOWN = user(ImagePart())
+_SHOWN_JSON = _SHOWN.to_json()

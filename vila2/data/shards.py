@@ -41,6 +41,7 @@ class _OpenShard:
     def __init__(self, path: Path, index: OffsetIndex) -> None:
         self.path = path
         self.index = index
+        self._where = str(path)
         self._descriptor = os.open(path, os.O_RDONLY)
         # Not __del__, which may run when the interpreter is half shut down.
         weakref.finalize(self, os.close, self._descriptor)
@@ -52,7 +53,7 @@ class _OpenShard:
         contents = read_members(self._descriptor, members)
         if contents is None:
             raise DataError(f"{self.path}: the tar ends inside sample {self.index.key(place)!r}", hint=_HINT)
-        return unpack_sample(self.index.key(place), contents, where=str(self.path))
+        return unpack_sample(self.index.key(place), contents, where=self._where)
 
 
 _HINT = "a shard must not change after it was written: fetch or write the dataset again"

@@ -223,15 +223,25 @@ def read_members(descriptor: int, members: Sequence[Member]) -> list[tuple[str, 
     Returns:
         Extension and content of each member; None where the file ends too early.
     """
-    start = min(offset for _, offset, _ in members)
-    end = max(offset + size for _, offset, size in members)
-    if end - start > sum(size for _, _, size in members) + _FAR:
+    if not members:
+        return []
+    _, start, wanted = members[0]
+    end = start + wanted
+    for _, offset, size in members[1:]:
+        wanted += size
+        if offset < start:
+            start = offset
+        if offset + size > end:
+            end = offset + size
+    if end - start > wanted + _FAR:
         contents = [(extension, os.pread(descriptor, size, offset)) for extension, offset, size in members]
     else:
         span = os.pread(descriptor, end - start, start)
         contents = [(ext, span[offset - start : offset - start + size]) for ext, offset, size in members]
-    whole = all(len(data) == size for (_, data), (_, _, size) in zip(contents, members, strict=True))
-    return contents if whole else None
+    for (_, data), (_, _, size) in zip(contents, members, strict=True):
+        if len(data) != size:
+            return None
+    return contents
 
 
 def open_group(

@@ -8,9 +8,11 @@ from typing import Any, TypeGuard
 
 from vila2.data.files import decode_text
 from vila2.data.images import image_extension
-from vila2.data.member_names import TEXT_EXTENSIONS, image_place, member_base, member_kind
-from vila2.data.sample import ImagePart, PlacePart, Sample, Turn, assistant, user
+from vila2.data.member_names import TEXT_EXTENSIONS, image_place, kind_of, member_base, member_kind
+from vila2.data.sample import ImagePart, PlacePart, Sample, TextPart, Turn, assistant, user
 from vila2.errors import DataError
+
+_scan = json.JSONDecoder().scan_once
 
 
 def pack_sample(sample: Sample) -> list[tuple[str, bytes]]:
@@ -63,18 +65,22 @@ def unpack_sample(base: str, members: Sequence[tuple[str, bytes]], *, where: str
     texts: dict[str, str] = {}
     contents: dict[str, Any] = {}
     for extension, data in members:
-        match member_kind(extension, where=f"{where}: {base}.{extension}"):
-            case "image":
-                images.append((image_place(extension), data))
-            case "text":
-                texts[extension] = decode_text(data, where=f"{where}: {base}.{extension}").strip()
-            case "json":
-                contents[extension] = _json(data, where=f"{where}: {base}.{extension}")
-    pictures = tuple(data for _, data in sorted(images, key=lambda image: image[0]))
+        kind = kind_of(extension)
+        if kind == "image":
+            images.append((image_place(extension), data))
+        elif kind == "json":
+            contents[extension] = _json(data, where, base, extension)
+        elif kind == "text":
+            texts[extension] = decode_text(data, where=f"{where}: {base}.{extension}").strip()
+        elif kind == "unsafe":
+            member_kind(extension, where=f"{where}: {base}.{extension}")
+    if len(images) > 1:
+        images.sort(key=_place_of)
+    pictures = tuple([data for _, data in images])
     content = contents.pop(min(contents, key=_json_rank)) if contents else None
     if _is_own(content):
         try:
-            turns = tuple(Turn.from_json(turn) for turn in content["turns"])
+            turns = tuple([Turn.from_json(turn) for turn in content["turns"]])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 f"{where}: {base}.json: bad turns ({error!r})", hint="repack this sample"
@@ -112,13 +118,16 @@ def json_status(data: bytes) -> str:
 
 
 def _is_own(content: Any) -> TypeGuard[Mapping[str, Any]]:
-    return (
-        isinstance(content, Mapping)
-        and isinstance(content.get("turns"), list)
-        and all(isinstance(turn, Mapping) and "parts" in turn for turn in content["turns"])
-        and isinstance(content.get("meta"), Mapping)
-        and isinstance(content.get("key", ""), str)
-    )
+    if not (isinstance(content, dict) and isinstance(content.get("turns"), list)):
+        return False
+    for turn in content["turns"]:
+        if not (isinstance(turn, dict) and "parts" in turn):
+            return False
+    return isinstance(content.get("meta"), dict) and isinstance(content.get("key", ""), str)
+
+
+def _place_of(image: tuple[tuple[int, str], bytes]) -> tuple[int, str]:
+    return image[0]
 
 
 def _json_rank(extension: str) -> tuple[bool, str]:
@@ -143,16 +152,26 @@ def pair_turns(images: int, text: str | None) -> tuple[Turn, ...]:
 
 def says_something(turn: Turn) -> bool:
     """Whether a turn holds text other than white space, or a place in an image."""
-    return bool(turn.text.strip()) or any(isinstance(part, PlacePart) for part in turn.parts)
+    for part in turn.parts:
+        if part.text.strip() if isinstance(part, TextPart) else isinstance(part, PlacePart):
+            return True
+    return False
 
 
 def has_text(sample: Sample) -> bool:
     """Whether a sample has anything that the loss can count."""
-    return any(turn.trained and says_something(turn) for turn in sample.turns)
+    return any(turn.trained and says_something(turn) for turn in reversed(sample.turns))
 
 
-def _json(data: bytes, *, where: str) -> Any:
+def _json(data: bytes, where: str, base: str, extension: str) -> Any:
     try:
-        return json.loads(data)
+        try:  # without json's search for encoding and white space, which takes as long as a caption's JSON
+            text = data.decode()
+            content, end = _scan(text, 0)
+        except (ValueError, StopIteration):
+            return json.loads(data)
+        return content if end == len(text) else json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: the JSON cannot be read ({error})", hint="repack this sample") from error
+        raise DataError(
+            f"{where}: {base}.{extension}: the JSON cannot be read ({error})", hint="repack this sample"
+        ) from error

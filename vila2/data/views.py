@@ -115,6 +115,8 @@ def apply_view(view: View, sample: Sample, annotations: Mapping[str, Sequence[An
     Returns:
         The sample with the new conversation, or None where nothing is left to train on.
     """
+    if view.layers == ("original",):
+        return sample if has_text(sample) else None
     usable = {
         layer: [row for row in annotations.get(layer, ()) if row.status == "ok"]
         for layer in view.layers
