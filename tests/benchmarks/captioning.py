@@ -71,7 +71,7 @@ def _compare(engine: TransformersEngine) -> Iterator[Comparison]:
 
     rate, peer = rates(ours, usual)
     name = f"captioning: batches of 64, tokens over slots {filled['ours']:.2f} and {filled['usual']:.2f}"
-    yield Comparison(name, rate, peer, "tokens", 1.0, "usual script")
+    yield Comparison(name, rate, peer, "tokens/s", 1.0, "usual script")
 
 
 def _layer(engine: TransformersEngine, folder: Path) -> Iterator[Comparison]:

@@ -42,11 +42,11 @@ def compare() -> Iterator[Comparison]:
     for data in photos:  # the mean and the deviation are .5
         assert (tensor(data) - their_tensor(data)).abs().max() <= (LARGEST_DIFFERENCE + 0.01) / 127.5
     mine, peer = rates(lambda: _each(photos, tensor), lambda: _each(photos, their_tensor))
-    yield Comparison(f"decode: to {_SIDE} pixels", mine, peer, "images", 4.5, "Pillow and transformers")
+    yield Comparison(f"decode: to {_SIDE} pixels", mine, peer, "images/s", 4.5, "Pillow and transformers")
     mine, peer = rates(
         lambda: _each(photos, tensor), lambda: _each(photos, lambda data: decode_image(data, where="photo"))
     )
-    yield Comparison("decode: beside decoding alone", mine, peer, "images", 0.6, "decoding alone")
+    yield Comparison("decode: beside decoding alone", mine, peer, "images/s", 0.6, "decoding alone")
     yield from _measured(ours)
 
 
@@ -64,7 +64,7 @@ def _measured(processor: Vila2Processor) -> Iterator[Comparison]:
 
     assert counted() == processed()
     mine, peer = rates(lambda: len(counted()), lambda: len(processed()))
-    yield Comparison("decode: tokens of an image size", mine, peer, "sizes", 100, "an image of the size")
+    yield Comparison("decode: tokens of an image size", mine, peer, "sizes/s", 100, "an image of the size")
 
 
 def _each(photos: list[bytes], work: Callable[[bytes], object]) -> int:

@@ -45,6 +45,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "import": Benchmark("importing:compare", 40),
     "shards": Benchmark("reading:in_order", 60),
     "shuffle": Benchmark("reading:shuffled", 60),
+    "packing": Benchmark("packing:compare", 120),
     "layers": Benchmark("layers:compare", 240),
     "captioning": Benchmark("captioning:compare", 120),
     "threads": Benchmark("threads:compare", 60),
@@ -98,7 +99,7 @@ def _table(found: Iterable[Comparison], unended: dict[str, str]) -> Iterator[str
     for one in found:
         state = "yes" if one.reached else f"{one.of_limit:.0%}: {one.cause}"
         yield (
-            f"| {one.name} | {figure(one.ours)} {one.unit}/s | {figure(one.peer)}, {one.beside} "
+            f"| {one.name} | {figure(one.ours)} {one.unit} | {figure(one.peer)}, {one.beside} "
             f"| {figure(one.ratio)} | {figure(one.limit)} | {state} |"
         )
     for name, why in unended.items():

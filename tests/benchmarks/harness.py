@@ -22,9 +22,9 @@ class Comparison:
 
     Attributes:
         name: what was measured.
-        ours: our rate, in units a CPU second.
-        peer: the peer's rate, in the same unit.
-        unit: what is counted.
+        ours: our figure; more is better.
+        peer: the peer's figure, in the same unit.
+        unit: unit of the figures, such as "images/s", a CPU second of one core.
         limit: smallest ratio of the two that is aimed at.
         beside: what the peer is.
         cause: why the ratio is no higher, for a row that misses its limit.
@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Our rate over the peer's."""
+        """Our figure over the peer's."""
         return self.ours / self.peer
 
     @property
@@ -66,7 +66,7 @@ class Comparison:
     def __str__(self) -> str:
         state = "reached" if self.reached else f"{self.of_limit:.0%} of the limit"
         return (
-            f"{self.name}: {figure(self.ours)} {self.unit}/s, {self.beside} {figure(self.peer)}; "
+            f"{self.name}: {figure(self.ours)} {self.unit}, {self.beside} {figure(self.peer)}; "
             f"{self.ratio:.2f}x, limit {self.limit:.3g}x: {state}"
         )
 

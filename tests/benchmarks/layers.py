@@ -50,12 +50,12 @@ def _compare(folder: Path, count: int) -> Iterator[Comparison]:
         viewed = ViewedDataset(dataset, View.parse(view), {name: layers[name] for name in names})
         ours, peer = rates(lambda viewed=viewed: read(viewed), lambda: read(plain))
         yield Comparison(
-            f"layers: {count:,} rows, {len(names)} layers", ours, peer, "samples", 1 / 1.3, "no layer"
+            f"layers: {count:,} rows, {len(names)} layers", ours, peer, "samples/s", 1 / 1.3, "no layer"
         )
     opened = time.process_time()
     ViewedDataset(dataset, View.parse("only(one)"), layers)
     took = time.process_time() - opened
-    yield Comparison(f"layers: opening a view of {count:,} rows", 1 / took, 1.0, "openings", 2.0, "one")
+    yield Comparison(f"layers: opening a view of {count:,} rows", 1 / took, 1.0, "openings/s", 2.0, "one")
 
 
 def made_dataset(folder: Path, count: int) -> ShardDataset:

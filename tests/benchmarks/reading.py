@@ -75,7 +75,7 @@ def _compare(name: str, order_of: object, *, shuffle: int) -> Iterator[Compariso
             (bare, "one pread and json.loads a sample", 0.6),
         ):
             mine, other = rates(lambda: _counted(ours()), lambda peer=peer: _counted(peer()))
-            yield Comparison(f"{name}: samples", mine, other, "samples", limit, beside, _CAUSE)
+            yield Comparison(f"{name}: samples", mine, other, "samples/s", limit, beside, _CAUSE)
         for file in files.values():
             os.close(file)
 

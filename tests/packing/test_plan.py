@@ -50,6 +50,29 @@ def test_fill_of_pairs_and_interleaved_samples(capacity):
     assert len(packs) <= first_fit_decreasing(tokens.tolist(), capacity)
 
 
+@pytest.mark.parametrize("capacity", [4096, 8192])
+@pytest.mark.parametrize("long_texts", [False, True])
+def test_packs_come_near_the_bound_where_tokens_and_images_both_run_out(capacity, long_texts):
+    dice = np.random.default_rng(0)
+    kind = dice.random(3000)
+    images = np.where(
+        kind < (0.3 if long_texts else 0), 0, np.where(kind < 0.8, 1, dice.integers(2, 7, 3000))
+    )
+    words = np.where(images == 1, dice.lognormal(4.5, 0.8, 3000), dice.lognormal(6.5, 0.5, 3000)).astype(int)
+    tokens = np.minimum(196 * images + words + 1, 4096)
+    most = round(capacity * images.sum() / tokens.sum())
+    packs = plan_packs(tokens, images, capacity=capacity, max_images=most)
+    bound = max(-(-tokens.sum() // capacity), -(-images.sum() // most))
+    assert len(packs) <= 1.02 * bound + 1
+
+
+def test_many_samples_of_few_kinds_are_packed_like_few():
+    few = plan_packs([60, 40, 30, 20, 10] * 3, [0] * 15, capacity=100)
+    many = plan_packs([60, 40, 30, 20, 10] * 3000, [0] * 15000, capacity=100)
+    assert few.fill == 0.96 and many.fill == 1
+    assert np.array_equal(np.sort(many.order), np.arange(15000))
+
+
 def test_another_seed_puts_other_samples_together():
     tokens = [10] * 60
     plans = [plan_packs(tokens, [0] * 60, capacity=30, seed=seed) for seed in (0, 1)]

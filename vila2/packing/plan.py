@@ -1,22 +1,33 @@
 """Plans packs: which samples share a row of limited length.
 
 Each pack starts with the longest sample that is left. It is filled with one or two samples that fit the rest
-exactly, otherwise with the longest that fits. The lengths that are left are the bits of one integer. So its
-highest bit answers what fits best, and a single `&` answers which two samples fill the rest.
+exactly, otherwise with the longest that fits. Where images are limited, a second way is tried as well
+(`balance.py`), and the plan with fewer packs is taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vila2.errors import DataError
+from vila2.packing.balance import balanced
+from vila2.packing.shelves import (
+    FillOne,
+    Integers,
+    Rows,
+    Shelf,
+    Slot,
+    SortedSamples,
+    exact_pair,
+    longest_fitting,
+)
 
-Integers = NDArray[np.integer[Any]]
+_BALANCED = ((0.1, 0), (0.3, 1))  # tolerance and early end of the balanced ways; each is best for some data
+_GOOD = 1.01  # packs over the bound; then no other way is tried
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,89 +87,50 @@ def plan_packs(
     _check(tokens, images, capacity, max_images)
     # Without a limit, the number of images does not matter.
     counted = images if max_images is not None else np.zeros_like(images)
-    shelves = _shelves(tokens, counted, capacity, seed)
-    order: list[int] = []
-    starts = [0]
-    while any(shelf.lengths for shelf in shelves):
-        order += _fill_one(shelves, capacity, max_images or 0)
-        starts.append(len(order))
-    return Packs(capacity, tokens, np.array(order, np.int64), np.array(starts, np.int64))
+    samples = SortedSamples(tokens, counted, capacity, seed)
+    bound = max(-(-int(tokens.sum()) // capacity), -(-int(counted.sum()) // (max_images or 1)))
+    order, starts = samples.spelled_out(_best_rows(samples, max_images, bound))
+    return Packs(capacity, tokens, order, starts)
 
 
-class _Shelf:
-    """Holds the samples that are left with one number of images, by length."""
-
-    def __init__(self, images: int, capacity: int) -> None:
-        self.images = images
-        self.capacity = capacity
-        self.stacks: dict[int, list[int]] = {}
-        self.lengths = 0  # bit n is set if there is a sample of n tokens
-        self.mirrored = 0  # bit capacity - n is set if there is one
-
-    def put(self, length: int, samples: list[int]) -> None:
-        self.stacks[length] = samples
-        self.lengths |= 1 << length
-        self.mirrored |= 1 << (self.capacity - length)
-
-    def take(self, length: int) -> int:
-        stack = self.stacks[length]
-        sample = stack.pop()
-        if not stack:
-            self.lengths ^= 1 << length
-            self.mirrored ^= 1 << (self.capacity - length)
-        return sample
-
-    def longest(self, room: int) -> int:
-        """The longest length that fits into ``room`` tokens, or 0."""
-        return (self.lengths & ((2 << room) - 1)).bit_length() - 1 if self.lengths else 0
+def _best_rows(samples: SortedSamples, max_images: int | None, bound: int) -> list[Rows]:
+    """Packs the longest samples first; where images are short as well, also evenly, if that takes fewer."""
+    capacity, limit = samples.capacity, max_images or 0
+    ways: list[FillOne] = [partial(_longest_first, room=capacity, images=limit)]
+    if max_images is not None:
+        ways += [
+            partial(balanced, capacity=capacity, max_images=limit, tolerance=tolerance, early=early)
+            for tolerance, early in _BALANCED
+        ]
+    best: list[Rows] = []
+    for fill_one in ways:
+        rows = samples.rows(fill_one)
+        if not best or _packs(rows) < _packs(best):
+            best = rows
+        if _packs(best) <= _GOOD * bound:
+            break
+    return best
 
 
-def _shelves(tokens: Integers, images: Integers, capacity: int, seed: int) -> list[_Shelf]:
-    """Shuffles the samples and sorts them into shelves by number of images."""
-    shuffled = np.random.default_rng(seed).permutation(len(tokens))
-    by_class = shuffled[np.lexsort((tokens[shuffled], images[shuffled]))]
-    kinds = np.stack([images[by_class], tokens[by_class]], axis=1)
-    firsts = np.flatnonzero(np.any(kinds[1:] != kinds[:-1], axis=1)) + 1
-    shelves: dict[int, _Shelf] = {}
-    for samples in np.split(by_class, firsts) if len(by_class) else []:
-        count, length = int(images[samples[0]]), int(tokens[samples[0]])
-        shelves.setdefault(count, _Shelf(count, capacity)).put(length, samples.tolist())
-    return list(shelves.values())
+def _packs(rows: Sequence[Rows]) -> int:
+    return sum(row.count for row in rows)
 
 
-def _fill_one(shelves: list[_Shelf], room: int, images: int) -> list[int]:
+def _longest_first(shelves: Sequence[Shelf], room: int, images: int) -> list[Slot]:
     """Takes the samples of one pack, which may hold ``room`` tokens and ``images`` images."""
-    pack: list[int] = []
+    pack: list[Slot] = []
     while room:
         fitting = [shelf for shelf in shelves if shelf.lengths and shelf.images <= images]
-        best = max(fitting, key=lambda shelf: (shelf.longest(room), -shelf.images), default=None)
-        length = best.longest(room) if best else 0
-        if best is None or length <= 0:
+        found = longest_fitting(fitting, room)
+        if found is None:
             break
-        pair = _exact_pair(fitting, room, images) if pack and length != room else None
+        shelf, length = found
+        pair = exact_pair(fitting, room, images) if pack and length != room else None
         if pair:
             return [*pack, *(shelf.take(length) for shelf, length in pair)]
-        pack.append(best.take(length))
-        room, images = room - length, images - best.images
+        pack.append(shelf.take(length))
+        room, images = room - length, images - shelf.images
     return pack
-
-
-def _exact_pair(shelves: list[_Shelf], room: int, images: int) -> list[tuple[_Shelf, int]] | None:
-    """Finds two samples whose lengths add up to ``room``, one of them as long as possible."""
-    found: tuple[int, _Shelf, _Shelf] | None = None
-    for long in shelves:
-        for short in shelves:
-            if long.images + short.images > images:
-                continue
-            # Bit n of the shifted integer is set if there is a sample of room - n tokens.
-            both = long.lengths & (short.mirrored >> (short.capacity - room))
-            length = both.bit_length() - 1
-            if length <= 0 or length < room - length or (found and length <= found[0]):
-                continue
-            if long is short and 2 * length == room and len(long.stacks[length]) < 2:
-                continue
-            found = (length, long, short)
-    return [(found[1], found[0]), (found[2], room - found[0])] if found else None
 
 
 def _check(tokens: Integers, images: Integers, capacity: int, max_images: int | None) -> None:
