@@ -12,7 +12,7 @@ from vila2.data.member_names import TEXT_EXTENSIONS, image_place, kind_of, membe
 from vila2.data.sample import ImagePart, PlacePart, Sample, TextPart, Turn, assistant, user
 from vila2.errors import DataError
 
-_scan = json.JSONDecoder().scan_once
+_DECODER = json.JSONDecoder()
 
 
 def pack_sample(sample: Sample) -> list[tuple[str, bytes]]:
@@ -167,8 +167,8 @@ def _json(data: bytes, where: str, base: str, extension: str) -> Any:
     try:
         try:  # without json's search for encoding and white space, which takes as long as a caption's JSON
             text = data.decode()
-            content, end = _scan(text, 0)
-        except (ValueError, StopIteration):
+            content, end = _DECODER.raw_decode(text)
+        except ValueError:
             return json.loads(data)
         return content if end == len(text) else json.loads(data)
     except (ValueError, RecursionError) as error:

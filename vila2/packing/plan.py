@@ -113,7 +113,7 @@ def _best_rows(samples: SortedSamples, max_images: int | None, bound: int) -> li
 
 
 def _packs(rows: Sequence[Rows]) -> int:
-    return sum(row.count for row in rows)
+    return sum(row.repeats for row in rows)
 
 
 def _longest_first(shelves: Sequence[Shelf], room: int, images: int) -> list[Slot]:

@@ -73,7 +73,7 @@ class Rows(NamedTuple):
     """Packs of the same kinds of samples: the first of them, and how many there are."""
 
     pack: list[Slot]
-    count: int
+    repeats: int
 
 
 #: Takes the samples of one pack from shelves that are not empty.
@@ -122,7 +122,7 @@ class SortedSamples:
             needed = Counter((slot.shelf, slot.length) for slot in row.pack)
             tops += [slot.top for slot in row.pack]
             strides += [needed[slot.shelf, slot.length] for slot in row.pack]
-        counts = np.array([row.count for row in rows], np.int64)
+        counts = np.array([row.repeats for row in rows], np.int64)
         sizes = np.array([len(row.pack) for row in rows], np.int64)
         alike = np.repeat(np.arange(len(rows)), counts)  # the row that each pack belongs to
         turn = np.arange(len(alike)) - (np.cumsum(counts) - counts)[alike]
