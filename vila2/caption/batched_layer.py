@@ -6,14 +6,16 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vila2.caption.layer_parts import LayerPart, WorkerRecord, completing, remove_records, working_on
 from vila2.data.annotations import Annotation
 from vila2.data.job_files import check_known, check_same_job, keep_job, only_writer
 from vila2.data.journal import Journal
 from vila2.data.layers import Layer, LayerWriter
+from vila2.data.locks import Hold, hold
 from vila2.data.sample import Sample
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError
@@ -46,6 +48,7 @@ def write_batched_layer(
     batch_size: int,
     likeness: Likeness | None = None,
     select: Callable[[str], bool] | None = None,
+    part: LayerPart | None = None,
     noted: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     label: str = "caption",
@@ -69,6 +72,8 @@ def write_batched_layer(
         likeness: what orders the samples of a shard before they are cut into batches, so that alike ones are
             described together; the layer is in the dataset's order all the same.
         select: predicate for the keys to describe; all of them by default.
+        part: part of the shards that this process writes, while others write theirs; all by default. Which
+            parts there were does not change the layer.
         noted: further facts for the layer's info, which do not determine it.
         progress: display of the images.
         label: word for the work, shown before the layer's name.
@@ -81,6 +86,7 @@ def write_batched_layer(
     Raises:
         DataError: the folder holds a layer that was begun with other settings, or no selected sample has an
             image.
+        OtherPartsLeft: the part is done, and other parts are not.
         RunError: another process writes this layer.
     """
     folder = Path(folder)
@@ -92,21 +98,54 @@ def write_batched_layer(
         "selection": describe_selection(dataset, select),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    with only_writer(folder):
-        if (folder / "layer.json").exists():
-            finished = Layer.open(folder)
-            check_same_job(finished.info, whole, where=folder, hint=hint)
-            (folder / "job.json").unlink(missing_ok=True)  # left where a kill came before its removal
+    work = _BatchedWork(dataset, describe, writer, batch_size, likeness, select, part)
+    facts = dict(noted or {})
+
+    def begun() -> Layer | None:
+        """Checks or writes the description of the job; gives the layer where it is finished."""
+        if (finished := _finished(folder, whole, hint)) is not None:
+            _remove_traces(folder)  # left where a kill came before
             return finished
         check_known(folder, hint=hint)
         keep_job(folder / "job.json", whole, where=folder, hint=hint)
-        work = _BatchedWork(dataset, describe, writer, batch_size, likeness, select)
-        selected, images = whole["selection"]["count"], work.images()
-        bare = _without_image(dataset, layer, selected, images)
-        work.write_all(f"{label} {layer}", images, progress or Board())
-        finished = writer.finish(whole | bare | dict(noted or {}))
-        (folder / "job.json").unlink(missing_ok=True)
+        facts.update(_without_image(dataset, layer, whole["selection"]["count"], work.images()))
+        return None
+
+    def finish() -> Layer:
+        finished = writer.finish(whole | facts)
+        _remove_traces(folder)
         return finished
+
+    if part is None:
+        with only_writer(folder):
+            if (earlier := begun()) is None:
+                work.write_all(f"{label} {layer}", progress or Board())
+                return finish()
+            return earlier
+    if (earlier := _finished(folder, whole, hint)) is not None:
+        return earlier
+    with working_on(folder, part) as record:
+        if (earlier := begun()) is None:
+            work.write_all(f"{label} {layer}, part {part}", progress or Board(), record)
+    if earlier is not None:
+        return earlier
+    with completing(writer, part, len(dataset.shards)):
+        return begun() or finish()
+
+
+def _finished(folder: Path, whole: Mapping[str, Any], hint: str) -> Layer | None:
+    """The layer in a folder, where it is finished; raises DataError if it was made with other settings."""
+    if not (folder / "layer.json").exists():
+        return None
+    finished = Layer.open(folder)
+    check_same_job(finished.info, whole, where=folder, hint=hint)
+    return finished
+
+
+def _remove_traces(folder: Path) -> None:
+    """Removes what only an unfinished layer needs."""
+    (folder / "job.json").unlink(missing_ok=True)
+    remove_records(folder)
 
 
 def first_keys(dataset: ShardDataset, limit: int | None) -> Callable[[str], bool] | None:
@@ -146,6 +185,7 @@ class _UnfinishedShard:
         numbers: key and number of each of its samples to describe.
         journal: its finished batches.
         rows: annotations by key, as far as they are there.
+        hold: lock of the shard, where other parts are written too.
         left: number of batches that are not described yet.
     """
 
@@ -153,10 +193,11 @@ class _UnfinishedShard:
     numbers: dict[str, int]
     journal: Journal
     rows: dict[str, list[Annotation]]
+    hold: Hold | None
     left: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _BatchedWork:
     """The work that is the same for every shard."""
 
@@ -166,18 +207,32 @@ class _BatchedWork:
     batch_size: int
     likeness: Likeness | None
     select: Callable[[str], bool] | None
+    part: LayerPart | None
+    record: WorkerRecord | None = None
+    holds: set[Hold] = field(default_factory=set)
 
-    def write_all(self, label: str, count: int, progress: Progress) -> None:
+    @property
+    def shards(self) -> range:
+        """Numbers of the shards that this process writes."""
+        count = len(self.dataset.shards)
+        return range(count) if self.part is None else self.part.shards(count)
+
+    def write_all(self, label: str, progress: Progress, record: WorkerRecord | None = None) -> None:
         """Writes all shards that are not done."""
-        with progress.task(label, count) as task:
+        self.record = record
+        with progress.task(label, sum(len(self._numbers(shard_no)) for shard_no in self.shards)) as task:
             task.advance(self.finished())  # in one step, which the display leaves out of the rate
             asked: deque[_UnfinishedShard] = deque()
-            for samples, described in self.describe(self._due(asked)):
-                self._keep(asked.popleft(), samples, described)
-                task.advance(len(samples))
+            try:
+                for samples, described in self.describe(self._due(asked)):
+                    self._keep(asked.popleft(), samples, described)
+                    task.advance(len(samples))
+            finally:
+                while self.holds:
+                    self.holds.pop().release()
 
     def images(self) -> int:
-        """Number of samples to describe."""
+        """Number of samples to describe, those of other parts included."""
         return sum(len(self._numbers(shard_no)) for shard_no in range(len(self.dataset.shards)))
 
     def _numbers(self, shard_no: int) -> dict[str, int]:
@@ -193,21 +248,27 @@ class _BatchedWork:
     def finished(self) -> int:
         """Number of images that an earlier process described."""
         count = 0
-        for shard_no in range(len(self.dataset.shards)):
+        for shard_no in self.shards:
             if self.writer.has(shard_no):
                 count += len(self._numbers(shard_no))
             else:
-                count += sum(len({row["key"] for row in batch}) for batch in self._journal(shard_no).entries)
+                path = self._journal_path(shard_no)
+                entries = Journal.read(path) if path.exists() else []
+                count += sum(len({row["key"] for row in batch}) for batch in entries)
         return count
 
     def _due(self, asked: deque[_UnfinishedShard]) -> Iterator[list[Sample]]:
         """The batches that are not described yet; the shard of each is added to ``asked``."""
-        for shard_no in range(len(self.dataset.shards)):
-            journal = self._journal(shard_no)
+        for shard_no in self.shards:
+            held = self._held(shard_no)
+            if self.part is not None and held is None:
+                continue  # another process writes it
+            journal = Journal(self._journal_path(shard_no))
             if self.writer.has(shard_no):
                 journal.remove()  # left where a kill came between the two
+                self._release(held)
                 continue
-            shard = _UnfinishedShard(shard_no, self._numbers(shard_no), journal, {})
+            shard = _UnfinishedShard(shard_no, self._numbers(shard_no), journal, {}, held)
             for row in (Annotation.from_json(row) for batch in journal.entries for row in batch):
                 shard.rows.setdefault(row.key, []).append(row)
             # An earlier process with another batch size may have finished a part of a batch.
@@ -244,9 +305,24 @@ class _BatchedWork:
     def _close(self, shard: _UnfinishedShard) -> None:
         self.writer.write_shard(shard.number, [row for key in shard.numbers for row in shard.rows[key]])
         shard.journal.remove()
+        if self.record is not None:
+            self.record.add(shard.number, len(shard.numbers))
+        self._release(shard.hold)
 
-    def _journal(self, shard_no: int) -> Journal:
-        return Journal(self.writer.folder / f"{shard_no:06d}.partial.jsonl")
+    def _held(self, shard_no: int) -> Hold | None:
+        """Locks a shard where other parts are written too, by its journal; None where another holds it."""
+        held = None if self.part is None else hold(self._journal_path(shard_no), signed=False)
+        if held is not None:
+            self.holds.add(held)
+        return held
+
+    def _release(self, held: Hold | None) -> None:
+        if held is not None:
+            self.holds.discard(held)
+            held.release()
+
+    def _journal_path(self, shard_no: int) -> Path:
+        return self.writer.folder / f"{shard_no:06d}.partial.jsonl"
 
 
 def _selected(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vila2.caption.batched_layer import OTHER_SETTINGS, Described, write_batched_layer
 from vila2.caption.caption_job import describe_job
 from vila2.caption.chooser import NO_CHOOSER, Chooser, annotate_by, job_of
+from vila2.caption.layer_parts import LayerPart
 from vila2.caption.prompts import choose_prompt
 from vila2.data.annotations import Annotation
 from vila2.data.job_files import check_earlier_job, check_same_job
@@ -37,6 +38,7 @@ def recaption(
     seed: int,
     batch_size: int,
     select: Callable[[str], bool] | None = None,
+    part: LayerPart | None = None,
     read: Reader | None = None,
     chooser: Chooser | None = None,
     also: Sequence[str] = (),
@@ -61,6 +63,7 @@ def recaption(
         batch_size: number of images described together, and kept together. An engine that streams is asked
             without a pause between them.
         select: predicate for the keys to describe; all of them by default.
+        part: part of the shards that this process writes, while others write theirs; all by default.
         read: reader that adds turns and claims to every answer; by default an answer is its text.
         also: further prompts for every image, an annotation each.
         chooser: chooser among several answers; by default an image gets one.
@@ -77,6 +80,7 @@ def recaption(
         DataError: the folder holds a layer that was begun with other settings, or no selected sample has an
             image.
         EngineError: the engine cannot do what is asked.
+        OtherPartsLeft: the part is done, and other parts are not.
         RunError: another process writes this layer.
     """
     check_layer(Path(folder), {**NO_CHOOSER, **job_of(chooser)}, hint=hint)
@@ -91,6 +95,7 @@ def recaption(
         batch_size=batch_size,
         likeness=None if preparing(engine) is None else describer.likeness,
         select=select,
+        part=part,
         noted=noted,
         progress=progress,
         hint=hint,

@@ -16,16 +16,19 @@ from vila2.cli.options import (
     AsJson,
     EngineName,
     EngineOptions,
+    PartOption,
     Quiet,
     RunDataset,
     Verbose,
     chosen_engine,
     quoted,
     results_alone,
+    show_part,
 )
 from vila2.errors import RecipeError
 
 if TYPE_CHECKING:
+    from vila2.caption.layer_parts import LayerPart
     from vila2.data.shards import ShardDataset
     from vila2.progress import Progress
     from vila2.recipe.parts.engine import EngineSpec
@@ -77,6 +80,7 @@ def annotate(
         str | None,
         typer.Option("--layer", help="Name of the layer; by default the plugin's.", show_default=False),
     ] = None,
+    part: PartOption = None,
     replace: Annotated[
         bool,
         typer.Option(
@@ -106,32 +110,61 @@ def annotate(
     turns and claims; after an upgrade of the plugin, --reparse lets its new parser read the answers that are
     there. A tool is used as it is: no model, no training. `vila2 merge` takes both layers.
     """
+    from vila2.caption.layer_parts import OtherPartsLeft
     from vila2.data.layers import Layer
     from vila2.plugin.host import Host
     from vila2.plugin.tools import Tool
     from vila2.run.displays import live_progress
     from vila2.specialist.annotating import summarize_layer
 
-    target = _Target(
-        source, plugin, dataset, out, layer_name, limit, replace, restart, live_progress(quiet=quiet)
-    )
-    with results_alone():
-        if isinstance(Host().described(plugin), Tool):
-            for_specialists = {
-                "--specialist": specialist,
-                "--engine": engine_name,
-                "--engine-option": engine_options,
-                "--seed": seed,
-                "--reparse": reparse or None,
-            }
-            _refuse(plugin, for_specialists)
-            folder = _with_tool(target, overrides or [])
-        elif reparse:
-            folder = _read_anew(target, specialist)
-        else:
-            engine = partial(chosen_engine, engine_name, engine_options)
-            folder = _with_specialist(target, specialist, engine, overrides or [], seed or 0)
+    progress = live_progress(quiet=quiet)
+    whole = {"--replace": replace, "--restart": restart, "--reparse": reparse}
+    shared = _shared_part(source, part, whole)
+    target = _Target(source, plugin, dataset, out, layer_name, limit, shared, replace, restart, progress)
+    try:
+        with results_alone():
+            if isinstance(Host().described(plugin), Tool):
+                for_specialists = {
+                    "--specialist": specialist,
+                    "--engine": engine_name,
+                    "--engine-option": engine_options,
+                    "--seed": seed,
+                    "--reparse": reparse or None,
+                }
+                _refuse(plugin, for_specialists)
+                folder = _with_tool(target, overrides or [])
+            elif reparse:
+                folder = _read_anew(target, specialist)
+            else:
+                engine = partial(chosen_engine, engine_name, engine_options)
+                folder = _with_specialist(target, specialist, engine, overrides or [], seed or 0)
+    except OtherPartsLeft as others:
+        show_part(others, as_json=as_json)
+        return
     _show(summarize_layer(Layer.open(folder)), as_json)
+
+
+def _shared_part(source: Path, part: str | None, whole: Mapping[str, bool]) -> LayerPart | None:
+    """The part that this process writes; None for the whole layer.
+
+    Args:
+        source: what is annotated.
+        part: part as it was given.
+        whole: options that concern a whole layer, and whether they were given.
+    """
+    from vila2.caption.layer_parts import LayerPart
+    from vila2.run.finding import is_described
+
+    if part is None:
+        return None
+    for name, asked in whole.items():
+        if asked:
+            raise RecipeError(f"{name} concerns a whole layer", hint="leave --part out")
+    if not is_described(source):
+        raise RecipeError(
+            f"--part: {source} is no dataset", hint="make one of the photos with `vila2 data import` first"
+        )
+    return LayerPart.parse(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +177,7 @@ class _Target:
     out: Path | None
     layer_name: str | None
     limit: int | None
+    part: LayerPart | None
     replace: bool
     restart: bool
     progress: Progress
@@ -178,6 +212,7 @@ def _with_tool(target: _Target, overrides: list[str]) -> Path:
             folder=place,
             layer=folder.name,
             select=target.select(opened),
+            part=target.part,
             progress=target.progress,
         )
     return folder
@@ -221,6 +256,7 @@ def _with_specialist(
             settings=settings,
             seed=seed,
             select=target.select(opened),
+            part=target.part,
             progress=target.progress,
         )
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import shlex
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from vila2.caption.layer_parts import OtherPartsLeft
     from vila2.recipe.parts.engine import EngineSpec
 
 
@@ -61,6 +63,16 @@ RunDataset = Annotated[
     str | None,
     typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one."),
 ]
+PartOption = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        metavar="I/N",
+        help="Write every N-th shard of the layer, from the I-th on; other processes or machines that share "
+        "the folder write the others. The last one completes the layer; `vila2 status DATASET` shows it.",
+        show_default=False,
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Check everything and show the steps, but do nothing.")
 ]
@@ -94,6 +106,16 @@ def chosen_engine(
             raise EngineError(f"--engine-option {key}: there is no value", hint="write it as KEY=VALUE")
         given[key] = read_setting(text, where=f"--engine-option {key}").value
     return EngineSpec(name=start.name, options={**start.options, **given})
+
+
+def show_part(done: OtherPartsLeft, *, as_json: bool) -> None:
+    """Tells that a part of a layer is done, and how many shards are left to others."""
+    if as_json:
+        told = {"layer": str(done.folder), "part": str(done.part), "left": done.left, "shards": done.shards}
+        typer.echo(json.dumps(told, ensure_ascii=False))
+        return
+    typer.echo(f"part {done.part} is done, {done.left} of {done.shards} shards are left to other parts")
+    typer.echo(f"written     {quoted(done.folder)}\nnext        the last part completes it")
 
 
 class Stopped(KeyboardInterrupt):

@@ -15,6 +15,7 @@ from vila2.cli.options import (
     Dtype,
     EngineOptions,
     ModelEngine,
+    PartOption,
     Quiet,
     RunDataset,
     Stopped,
@@ -22,6 +23,7 @@ from vila2.cli.options import (
     chosen_engine,
     given,
     results_alone,
+    show_part,
 )
 
 
@@ -125,6 +127,7 @@ def recaption(
             show_default=False,
         ),
     ] = None,
+    part: PartOption = None,
     restart: Annotated[bool, typer.Option("--restart", help="Delete the earlier captions in --out.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON (on standard error with --out -).")
@@ -142,6 +145,7 @@ def recaption(
     written. By default each image gets one of the paper's three long prompts, chosen by its name and the
     seed.
     """
+    from vila2.caption.layer_parts import LayerPart, OtherPartsLeft
     from vila2.cli.asking import Asking
     from vila2.cli.recaption_jobs import open_job
     from vila2.cli.recaption_summary import summary_text
@@ -149,7 +153,16 @@ def recaption(
     from vila2.run.displays import live_progress
 
     asking = Asking.of(_asked(context), batch_size, limit, redo)
-    job = open_job(photos or [], lists or [], asking, out=out, layer=layer, dataset=dataset, restart=restart)
+    job = open_job(
+        photos or [],
+        lists or [],
+        asking,
+        out=out,
+        layer=layer,
+        dataset=dataset,
+        part=LayerPart.parse(part) if part else None,
+        restart=restart,
+    )
     job.check()
     stdout, started = sys.stdout, time.perf_counter()
     try:
@@ -160,6 +173,9 @@ def recaption(
             summary = job.do(engine, live_progress(quiet=quiet), stdout)
     except KeyboardInterrupt:
         raise Stopped(job.when_stopped()) from None
+    except OtherPartsLeft as others:
+        show_part(others, as_json=as_json)
+        return
     summary["seconds"] = round(time.perf_counter() - started, 2)
     summary["model"] = engine.name
     summary["next"] = job.next_command(summary)

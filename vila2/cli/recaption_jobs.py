@@ -16,6 +16,7 @@ from vila2.cli.recaption_summary import Summary, chosen_summary, photo_summary
 from vila2.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
+    from vila2.caption.layer_parts import LayerPart
     from vila2.caption.photo_files import PhotoList
     from vila2.data.shards import ShardDataset
     from vila2.engine.protocol import Engine
@@ -156,6 +157,7 @@ class LayerJob:
     folders: Mapping[str, Path]
     layer: str
     asking: Asking
+    part: LayerPart | None = None
     is_stream: bool = False
 
     @property
@@ -172,6 +174,8 @@ class LayerJob:
 
         folder_of_new_layer(self.place, self.dataset, self.folders, self.layer)
         if self.asking.redo:
+            if self.part is not None:
+                raise RecipeError("--redo asks about a whole layer", hint="leave --part out")
             self._check_known()
             info = open_for_redo(self.dataset, self.folder).info
             self.asking = self.asking.as_before(info)
@@ -202,7 +206,7 @@ class LayerJob:
             layer, redone = redo_layer(self.dataset, engine, statuses=self.asking.redo, **asked)
         else:
             was_there = (self.folder / "layer.json").exists()
-            layer = recaption_dataset(self.dataset, engine, layer=self.layer, **asked)
+            layer = recaption_dataset(self.dataset, engine, layer=self.layer, part=self.part, **asked)
             new = 0 if was_there else layer.count
         found = layer.statistics()
         return {
@@ -246,6 +250,7 @@ def open_job(
     out: Path | None,
     layer: str | None,
     dataset: str | None,
+    part: LayerPart | None,
     restart: bool,
 ) -> RecaptionJob:
     """Makes the job for the given places and options.
@@ -273,14 +278,15 @@ def open_job(
                 f"{place} is a dataset: captions become a layer of it",
                 hint="give --layer NAME (such as self-1), and neither --out nor --restart",
             )
-        return LayerJob(place, *find_described(place, dataset), layer, asking)
+        return LayerJob(place, *find_described(place, dataset), layer, asking, part)
     listed = find_photos(photos, lists=lists, stdin=sys.stdin.buffer)
     for name, value, hint in (
         ("layer", layer, "leave --layer out, or make a dataset with `vila2 data import`"),
         ("dataset", dataset, "leave --dataset out, or name a run"),
+        ("part", part, "make a dataset with `vila2 data import`, whose shards are shared out"),
     ):
         if value is not None:
-            raise RecipeError(f"{listed.name} is no dataset, so it has no {name} {value!r}", hint=hint)
+            raise RecipeError(f"{listed.name} is no dataset, so it has no {name} {str(value)!r}", hint=hint)
     target = out or _DEFAULT_OUT
     if is_stream(target):
         return PhotoStreamJob(listed, target, asking)

@@ -1,8 +1,9 @@
-"""``vila2 status``: the progress of a run, from any terminal."""
+"""``vila2 status``: the progress of a run, or of a dataset's layers, from any terminal."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,16 +12,32 @@ import typer
 from vila2.cli.options import AsJson, quoted
 
 if TYPE_CHECKING:
+    from vila2.caption.layer_status import LayerStanding
     from vila2.run.status import RunStatus, StepStatus, TaskStatus
 
 
 def status(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN_OR_DATASET",
+            help="Folder of the run, or of a dataset with layers.",
+            show_default=False,
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Show the steps of a run, its current task and its last error."""
+    """Show the steps of a run, its current task and its last error; or how far a dataset's layers are."""
     from vila2.run.status import status as read_status
 
+    if (run / "dataset.json").is_file():
+        from vila2.caption.layer_status import layer_standings
+        from vila2.run.finding import find_described
+
+        layers = layer_standings(*find_described(run))
+        told = [layer.to_json() for layer in layers]
+        typer.echo(json.dumps({"layers": told}, ensure_ascii=False) if as_json else layers_text(layers))
+        return
     found = read_status(run)
     typer.echo(json.dumps(found.to_json(), ensure_ascii=False) if as_json else as_text(found))
 
@@ -56,6 +73,24 @@ def as_text(found: RunStatus) -> str:
     if found.state in ("failed", "stopped"):
         lines.append("give the same `vila2 run` command again to go on")
     return "\n".join(lines)
+
+
+def layers_text(layers: Sequence[LayerStanding]) -> str:
+    """How far layers are, as text."""
+    from vila2.run.board import duration
+
+    lines = []
+    for layer in layers:
+        line = f"{layer.name}: {layer.state}, {layer.done:,} of {layer.shards:,} shards done"
+        line += f", {layer.begun:,} begun" if layer.begun else ""
+        lines.append(line if layer.seconds_left is None else f"{line}, {duration(layer.seconds_left)} left")
+        for one in layer.workers:
+            rate = f", {one.images / one.seconds:.1f} images/s" if one.images and one.seconds else ""
+            state = "works" if one.works else "has ended"
+            lines.append(
+                f"  part {one.part} on {one.host}, process {one.pid}: {state}, {one.shards} shards{rate}"
+            )
+    return "\n".join(lines) or "no layers yet; `vila2 recaption` and `vila2 annotate` write them"
 
 
 def _standing(step: StepStatus) -> str:

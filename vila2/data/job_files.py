@@ -95,13 +95,15 @@ class OutputLock:
 
     Args:
         path: path of the output, a folder or a file that is there.
+        shared: whether it is a folder that processes share, each of which writes files of its own.
+        patience: seconds to wait while another process holds the folder.
 
     Raises:
         RunError: another process holds it, or the file system has no locks.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, shared: bool = False, patience: float = 0.0) -> None:
+        self.path, self._shared, self._patience = path, shared, patience
         self._holds = [self._hold(path)]
 
     def take_over(self, file: Path) -> None:
@@ -114,7 +116,10 @@ class OutputLock:
             self._holds.pop().release()
 
     def _hold(self, file: Path) -> Hold:
-        held = hold_folder(file) if file.is_dir() else hold(file, signed=False)
+        if file.is_dir():
+            held = hold_folder(file, patience=self._patience, shared=self._shared)
+        else:
+            held = hold(file, signed=False)
         if held is None:
             raise RunError(
                 f"{self.path} is being written by another process", hint="wait for it, or write elsewhere"
@@ -123,13 +128,18 @@ class OutputLock:
 
 
 @contextmanager
-def only_writer(path: Path) -> Iterator[OutputLock]:
+def only_writer(path: Path, *, shared: bool = False, patience: float = 0.0) -> Iterator[OutputLock]:
     """Locks a folder or file for this process, until the block or the process ends.
+
+    Args:
+        path: path of the folder or file.
+        shared: whether processes share the folder, each of which writes files of its own.
+        patience: seconds to wait while another process holds the folder.
 
     Raises:
         RunError: another process holds it, or the file system has no locks.
     """
-    lock = OutputLock(path)
+    lock = OutputLock(path, shared=shared, patience=patience)
     try:
         yield lock
     finally:

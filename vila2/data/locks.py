@@ -64,13 +64,14 @@ class Hold:
             self._handle = None
 
 
-def hold(file: Path, *, patience: float = 0.0, signed: bool = True) -> Hold | None:
+def hold(file: Path, *, patience: float = 0.0, signed: bool = True, shared: bool = False) -> Hold | None:
     """Locks a file, which is created where it is missing.
 
     Args:
         file: path of the file.
         patience: seconds to wait while another process holds the file.
         signed: whether the file is the lock's own, so that the number of this process is written into it.
+        shared: whether other processes may hold it too, as long as all of them share it.
 
     Returns:
         The hold, or None where another process holds the file.
@@ -83,9 +84,9 @@ def hold(file: Path, *, patience: float = 0.0, signed: bool = True) -> Hold | No
     while True:
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            locked = _try(handle, fcntl.LOCK_EX, file)
+            locked = _try(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, file)
             if locked and _is_in_place(handle, file):
-                if signed:
+                if signed and not shared:
                     os.ftruncate(handle, 0)
                     os.pwrite(handle, str(os.getpid()).encode(), 0)
                 return Hold(file, handle)
@@ -99,13 +100,15 @@ def hold(file: Path, *, patience: float = 0.0, signed: bool = True) -> Hold | No
             time.sleep(_PAUSE_SECONDS)
 
 
-def hold_folder(folder: Path) -> Hold | None:
-    """Locks a folder through a hidden file in it, which is deleted on release.
+def hold_folder(folder: Path, *, patience: float = 0.0, shared: bool = False) -> Hold | None:
+    """Locks a folder through a hidden file in it, which is deleted on release unless the lock is shared.
 
     A folder that this process may not write to needs no lock: the hold is an empty one.
 
     Args:
         folder: path of an existing folder.
+        patience: seconds to wait while another process holds the folder.
+        shared: whether other processes may hold it too, as long as all of them share it.
 
     Returns:
         The hold, or None where another process holds the folder.
@@ -115,13 +118,13 @@ def hold_folder(folder: Path) -> Hold | None:
     """
     file = folder / FOLDER_LOCK
     try:
-        held = hold(file)
+        held = hold(file, patience=patience, shared=shared)
     except OSError as error:
         if error.errno in _NOT_WRITABLE and not os.access(folder, os.W_OK):
             return Hold(file, None)
         raise
     if held is not None:
-        held.vanishes = True
+        held.vanishes = not shared
     return held
 
 
@@ -145,6 +148,11 @@ def holding_process(file: Path) -> int | None:
         return None
     finally:
         os.close(handle)
+
+
+def holding(file: Path) -> bool:
+    """Whether a process holds a file now, on this machine or another one."""
+    return holding_process(file) is not None
 
 
 def signature(file: Path) -> int:

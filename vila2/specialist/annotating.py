@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from vila2.caption.caption_job import describe_settings
+from vila2.caption.layer_parts import LayerPart
 from vila2.caption.recaption import check_layer, recaption
 from vila2.data.layers import Layer
 from vila2.data.shards import ShardDataset
@@ -58,6 +59,7 @@ def annotate_dataset(
     settings: AnnotateSpec | None = None,
     seed: int = 0,
     select: Callable[[str], bool] | None = None,
+    part: LayerPart | None = None,
     progress: Progress | None = None,
 ) -> Layer:
     """Lets a specialist write a layer about a dataset's images.
@@ -75,10 +77,12 @@ def annotate_dataset(
         settings: how the specialist is asked; by default as its recipe says.
         seed: seed of the choice of prompts.
         select: tells by key which samples to annotate; by default all.
+        part: part of the shards that this process writes; by default all.
         progress: what the job reports to.
 
     Raises:
         DataError: a layer of this name was begun with other settings.
+        OtherPartsLeft: the part is done, and other parts are not.
         PluginError: the parser fails on too many answers (:mod:`vila2.specialist.answer_reading`).
     """
     spec = settings or specialist.annotate
@@ -97,6 +101,7 @@ def annotate_dataset(
         seed=seed,
         batch_size=spec.batch_size,
         select=select,
+        part=part,
         read=reader,
         about={"plugin": plugin_facts(plugin)},
         noted={"coordinates": scheme.to_json()},

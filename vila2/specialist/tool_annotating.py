@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vila2.caption.batched_layer import Described, write_batched_layer
+from vila2.caption.layer_parts import LayerPart
 from vila2.data.annotations import Annotation
 from vila2.data.claims import Claim
 from vila2.data.evidence import Evidence
@@ -127,6 +128,7 @@ def annotate_with_tool(
     folder: Path | None = None,
     layer: str | None = None,
     select: Callable[[str], bool] | None = None,
+    part: LayerPart | None = None,
     progress: Progress | None = None,
 ) -> Layer:
     """Lets a tool write a layer about a dataset's images.
@@ -140,10 +142,12 @@ def annotate_with_tool(
         folder: folder of the layer; by default ``DATASET/layers/LAYER``.
         layer: name of the layer; by default that of the plugin.
         select: tells by key which samples to annotate; by default all.
+        part: part of the shards that this process writes; by default all.
         progress: what the job reports to.
 
     Raises:
         DataError: a layer of this name was begun with other settings.
+        OtherPartsLeft: the part is done, and other parts are not.
         PluginError: the tool cannot be opened, or fails for many images in a row.
     """
     name = layer or used.plugin.name
@@ -155,6 +159,7 @@ def annotate_with_tool(
         job=used.job,
         batch_size=max(_BATCH, used.tool.at_once),
         select=select,
+        part=part,
         progress=progress,
         label="annotate",
         hint=_HINT,
