@@ -231,7 +231,7 @@ def test_a_head_with_a_bias_keeps_it(parts, tmp_path) -> None:
             {},
             "'no_such_package' is not installed.*\n.*pip install",
         ),
-        ("DINOV2", "builtin:../../secrets", {}, "unknown builtin"),
+        ("DINOV2", "builtin:../../secrets", {}, "ships no such model.*\n.*builtin:world/vision"),
         ("DINOV2", "LLAMA", {"projector": "conv"}, "unknown projector 'conv'"),
         ("DINOV2", "LLAMA", {"dtype": "float99"}, "unknown dtype 'float99'"),
         ("DINOV2", "LLAMA", {"vision_feature_layer": -7}, "vision_feature_layer=-7"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vila2.errors import RecipeError
-from vila2.model.shipped import shipped_parts
+from vila2.model.loading import builtin_models
 from vila2.recipe.file.recipe_file import load_recipe
 
 BASE = """name: y
@@ -18,7 +18,7 @@ stages:
   sft: {train: [projector, language], mixture: [{dataset: rows}], learning_rate: 1e-3, batch_size: 4}
 cycle: {rounds: 0}
 """
-KNOWN = {"engine": ["transformers"], "plugin": ["ocr", "grounding"], "builtin": shipped_parts()}
+KNOWN = {"engine": ["transformers"], "plugin": ["ocr", "grounding"], "builtin": list(builtin_models())}
 
 
 def load(tmp_path: Path, text: str | bytes, *overrides: str):

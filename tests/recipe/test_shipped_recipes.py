@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vila2.errors import RecipeError, RunError
+from vila2.errors import RecipeError
 from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.file.shipped_recipes import shipped_recipes, summary_of
-from vila2.specialist.origin import find_origin
 
 
 def test_a_shipped_recipe_is_run_and_extended_by_its_name(tmp_path, monkeypatch):
@@ -29,8 +28,3 @@ def test_every_shipped_recipe_reads_and_says_what_it_is_for():
 def test_an_unknown_name_is_told_with_the_nearest():
     with pytest.raises(RecipeError, match=r"(?s)ships no such recipe.*'builtin:miniature'"):
         load_recipe("builtin:minature")
-
-
-def test_no_model_is_shipped_and_the_error_says_how_to_make_one():
-    with pytest.raises(RunError, match=r"(?s)no model.*vila2 run builtin:miniature --set cycle.rounds=0"):
-        find_origin("builtin:miniature")

@@ -9,7 +9,7 @@ from vila2.caption.prompts import PROMPTS
 from vila2.engine.registry import engine_names
 from vila2.errors import Vila2Error
 from vila2.evaluate.benchmarks import benchmark_kinds
-from vila2.model.shipped import shipped_parts
+from vila2.model.loading import builtin_models
 from vila2.plugin.discovery import installed_plugins
 from vila2.recipe.file.recipe_file import load_recipe
 from vila2.recipe.recipe import Recipe
@@ -32,7 +32,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         "benchmark": benchmark_kinds(),
         "engine": engine_names(),
         "plugin": [plugin.name for plugin in installed_plugins()],
-        "builtin": shipped_parts(),
+        "builtin": list(builtin_models()),
     }
     return load_recipe(path, list(overrides), known=known, options=_options_of)
 

@@ -62,7 +62,8 @@ def specialize(
 
     Args:
         plugin: name of the plugin.
-        source: generalist to start from: a run or a checkpoint; by default the latest run.
+        source: generalist to start from: a run, a checkpoint or ``builtin:miniature``; by default the latest
+            run.
         data: file or folder to build the training set from; by default as the plugin's recipe says.
         out: folder of the specialist.
         settings: changes of the builder or the recipe, such as ``{"stages.sft.epochs": 2}``.

@@ -39,7 +39,12 @@ def recaption(
         ),
     ] = None,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="Hub id, or folder of a model or of a finished run.")
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Hub id, folder of a model or of a finished run, or builtin:miniature for rendered scenes.",
+        ),
     ] = ...,  # type: ignore[assignment]
     lists: Annotated[
         list[Path] | None,

@@ -52,7 +52,9 @@ def specialize(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", help="Generalist: a run, or a checkpoint (folder or hub id); by default the latest run."
+            "--from",
+            help="Generalist: a run, a checkpoint (folder or hub id), or builtin:miniature, a small one that "
+            "vila2 ships; by default the latest run.",
         ),
     ] = None,
     data: _Data = None,

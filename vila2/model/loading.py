@@ -50,9 +50,9 @@ def locate(name: str | Path, *, gguf_file: str | None = None) -> Location:
     """Finds the model of a name.
 
     Args:
-        name: ``builtin:world/vision`` (shipped with vila2), ``package:NAME/FILE.gguf`` (a file in an
-            installed Python package, which is not imported), a ``.gguf`` file, a local folder, the folder of
-            a finished run, or a hub id.
+        name: ``builtin:miniature`` or ``builtin:world/vision`` (shipped with vila2),
+            ``package:NAME/FILE.gguf`` (a file in an installed Python package, which is not imported), a
+            ``.gguf`` file, a local folder, the folder of a finished run, or a hub id.
         gguf_file: name of the GGUF file in a folder or hub repository that has several.
 
     Raises:
@@ -63,7 +63,7 @@ def locate(name: str | Path, *, gguf_file: str | None = None) -> Location:
     if is_run(Path(text).expanduser()):  # runs/NAME means the model that the run made
         text = str(run_model(Path(text).expanduser()))
     if text.startswith(_BUILTIN):
-        return _folder(Path(str(files("vila2"))) / _builtin(text.removeprefix(_BUILTIN)), text, gguf_file)
+        return _folder(_builtin(text), text, gguf_file)
     path = _in_package(text) if text.startswith(_PACKAGE) else Path(text).expanduser()
     if path.suffix == ".gguf":
         if not path.is_file():
@@ -161,14 +161,21 @@ def _holds_a_model(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
 
 
-def _builtin(part: str) -> str:
-    """The path, inside the package, of a part that vila2 ships."""
-    world, _, name = part.partition("/")
-    if not world or not name or ".." in part:
-        raise ModelError(
-            f"unknown builtin part {part!r}", hint="use builtin:world/vision or builtin:world/language"
-        )
-    return f"sources/{world}/parts/{name}"
+def builtin_models() -> dict[str, Path]:
+    """The folders of all models that vila2 ships, whole ones first, by their ``builtin:`` names."""
+    sources = Path(str(files("vila2"))) / "sources"
+    whole = sorted(sources.glob("*/generalists/*/config.json"))
+    parts = sorted(sources.glob("*/parts/*/config.json"))
+    found = {f"{_BUILTIN}{file.parent.name}": file.parent for file in whole}
+    return found | {f"{_BUILTIN}{file.parts[-4]}/{file.parent.name}": file.parent for file in parts}
+
+
+def _builtin(name: str) -> Path:
+    """The folder of a model that vila2 ships."""
+    known = builtin_models()
+    if name not in known:
+        raise ModelError(f"{name}: vila2 ships no such model", hint=f"use {' or '.join(known)}")
+    return known[name]
 
 
 def _in_package(name: str) -> Path:

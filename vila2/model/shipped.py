@@ -1,9 +1,8 @@
-"""Finds the models that vila2 ships, by their files and without loading them."""
+"""Recognizes the models that vila2 ships, by their files and without loading them."""
 
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 
 from vila2.errors import ModelError
@@ -32,10 +31,3 @@ def is_miniature(name: str | Path) -> bool:
     vision = config.get("vision_config")
     kinds = {config.get("model_type"), vision.get("model_type") if isinstance(vision, dict) else None}
     return _MINIATURE_VISION in kinds
-
-
-def shipped_parts() -> list[str]:
-    """The names of all shipped parts, ``builtin:...``."""
-    sources = Path(str(files("vila2"))) / "sources"
-    found = sorted(sources.glob("*/parts/*/config.json"))
-    return [f"builtin:{path.parts[-4]}/{path.parts[-2]}" for path in found]

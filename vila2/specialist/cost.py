@@ -69,7 +69,7 @@ def samples_of_stage(job: Job, stage: StageSpec, tried: Tried) -> tuple[int | No
     for entry in stage.mixture:
         if entry.dataset.startswith(RUN):
             own, paths = job.origin.mixture(entry.dataset, job.mix)
-            sizes = [_taken(one, _size(job, paths[f"data.{one.dataset}"], one)) for one in own]
+            sizes = [_taken(one, _size(job, paths.get(f"data.{one.dataset}"), one)) for one in own]
             if None in sizes:
                 return None, f"how many samples {entry.dataset} has is known once it is read"
             count += entry.weight * sum(size for size in sizes if size is not None)
@@ -88,10 +88,10 @@ def _taken(entry: MixtureEntry, size: float | None) -> float | None:
     return min(size, entry.count) if entry.count is not None else size * entry.weight
 
 
-def _size(job: Job, dataset: StepResult | Path, entry: MixtureEntry) -> float | None:
+def _size(job: Job, dataset: StepResult | Path | None, entry: MixtureEntry) -> float | None:
     """Counts the samples of a dataset of the run; None where they are known only after the import."""
     folder = dataset.folder if isinstance(dataset, StepResult) else dataset
-    if (folder / "dataset.json").is_file():
+    if folder is not None and (folder / "dataset.json").is_file():
         return len(ShardDataset.open(folder))
     spec = job.origin.sources.get(entry.dataset.removeprefix("run-"))
     count = spec.options.get("count") if spec else None

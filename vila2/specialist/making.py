@@ -1,6 +1,7 @@
 """Making a specialist: build its data, fine-tune the generalist, compare the two (VILA² section 2.2).
 
     data     = import(--data)                                     # where that names a source
+    run:sft  = import(recipe's data)                              # where the generalist is a shipped one
     built    = plugin.builder(data)                               # subsets, and what is held out
     model    = prepare(generalist, plugin.tokens, coordinates)
     model    = train(stage, built + run:sft)                      # every stage of the plugin's recipe
@@ -12,7 +13,7 @@ Each is a step of a run in the specialist's folder. Finished steps are never don
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def make(
         processes: number of processes that train together.
         before_training: called with the built data and the prepared model.
     """
+    job = _with_own_data(job, run)
     built, start = _build(job, run), _prepare(job, run, steps)
     notice_changed_code(job.plugin, built, dry=run.dry)
     if before_training is not None:
@@ -95,6 +97,18 @@ def make(
         inputs={"model": model, "start": start, "built": built},
     )
     return Made(built, start, stages, generalist, specialist, saved)
+
+
+def _with_own_data(job: Job, run: Run) -> Job:
+    """The job with the data of ``run:STAGE`` imported, where they come from a recipe and lie nowhere yet."""
+    datasets = dict(job.origin.datasets)
+    for name in job.recipe.datasets():
+        entries, inputs = job.origin.mixture(name, job.mix) if name.startswith(RUN) else ([], {})
+        for entry in entries:
+            if f"data.{entry.dataset}" not in inputs:
+                own = entry.dataset.removeprefix("run-")
+                datasets[own] = open_dataset(run, own, job.origin.sources[own])
+    return replace(job, origin=replace(job.origin, datasets=datasets))
 
 
 def _prepare(job: Job, run: Run, steps: str) -> StepResult:

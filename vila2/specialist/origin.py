@@ -1,4 +1,4 @@
-"""The origin of a specialist: a run with its models, datasets and layers, or a plain checkpoint."""
+"""The origin of a specialist: a run with its models, datasets and layers, or a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from vila2.data.views import View
 from vila2.errors import RunError
+from vila2.model.loading import builtin_models
 from vila2.model.shipped import is_miniature
 from vila2.nearest import nearest_path
-from vila2.recipe.file.shipped_recipes import shipped_recipes
+from vila2.recipe.file.shipped_recipes import SHIPPED, shipped_recipes
 from vila2.recipe.parts.data import DatasetSpec, MixtureEntry
 from vila2.recipe.parts.engine import DEFAULT_SPEC, EngineSpec
 from vila2.recipe.parts.model import Dtype, ModelSpec
@@ -30,6 +31,8 @@ Stored = Path | StepResult
 
 _STAGE = re.compile(r"vila(\d+)-(.+)")
 _RUNS = Path("runs")
+#: Name of the file that holds the recipe, in a run and beside a shipped generalist.
+_RECIPE = "recipe.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,13 @@ class Origin:
         name: name of the generalist, such as "VILA_1", or of the checkpoint.
         models: checkpoints by stage, in order of training; the last one is the generalist.
         mixtures: mixtures that the stages were trained on.
-        datasets: datasets by the names that the mixtures use.
+        datasets: datasets by the names that the mixtures use, as far as they are imported.
         layers: layers by "DATASET.LAYER".
         recaptioned: name of the dataset that the run recaptions; None for a plain checkpoint.
         run: folder of the run; None for a plain checkpoint.
         dtype: type of the weights.
-        sources: the recipe's datasets by name, where there is a recipe.
+        sources: the recipe's datasets by name, where there is a recipe; those of a shipped generalist are
+            imported when they are needed.
         miniature: whether it is the shipped miniature, whose specialists have other default settings than a
             real VLM's.
         engine: engine that generates, as the run's recipe says.
@@ -105,7 +109,8 @@ class Origin:
             mix: folders of datasets that stand in for it; ``STAGE=FOLDER`` does so for that stage only.
 
         Returns:
-            The entries, and the datasets and layers that they read, by name of the input.
+            The entries, and the datasets and layers that they read, by name of the input. Datasets that are
+            not imported yet are left out.
 
         Raises:
             RunError: the run has no such stage, or there is neither a run nor a folder.
@@ -115,7 +120,7 @@ class Origin:
         if folders := _standing_in(stage, mix):
             inputs |= {f"data.mix-{number}": path for number, path in enumerate(folders)}
             return [MixtureEntry(dataset=key.removeprefix("data.")) for key in inputs], inputs
-        if self.run is None:
+        if self.run is None and not self.mixtures:
             raise RunError(
                 f"the recipe trains on {name}, but {self.name} is a checkpoint without a run",
                 hint=f"--mix FOLDER, or --mix {stage}=FOLDER, with a dataset to mix in (specialist data "
@@ -123,13 +128,14 @@ class Origin:
             )
         if stage not in self.mixtures:
             raise RunError(
-                f"the recipe trains on {name}, but {self.run} has no stage {stage!r}",
+                f"the recipe trains on {name}, but {self.run or self.name} has no stage {stage!r}",
                 hint=f"it has {', '.join(self.mixtures)}",
             )
         entries = []
         for entry in self.mixtures[stage]:
             entries.append(entry.model_copy(update={"dataset": f"run-{entry.dataset}"}))
-            inputs[f"data.run-{entry.dataset}"] = self.datasets[entry.dataset]
+            if dataset := self.datasets.get(entry.dataset):
+                inputs[f"data.run-{entry.dataset}"] = dataset
             for layer in View.parse(entry.view).layers:
                 if layer != "original":
                     name = f"{entry.dataset}.{layer}"
@@ -153,18 +159,16 @@ def find_origin(source: str | Path | None) -> Origin:
     """Finds the origin that ``--from`` names.
 
     Args:
-        source: folder of a run or of a checkpoint, or a hub id; None for the latest run below ``runs/``.
+        source: folder of a run or of a checkpoint, ``builtin:miniature``, or a hub id; None for the latest
+            run below ``runs/``.
 
     Raises:
         RunError: nothing of that name exists, or the run has not trained a model yet.
     """
     if source is None:
         source = latest_run()
-    if str(source) in shipped_recipes():
-        raise RunError(
-            f"{source}: vila2 ships this recipe, and no model that was trained with it",
-            hint=f"`vila2 run {source} --set cycle.rounds=0` trains one in minutes; --from takes its folder",
-        )
+    if str(source).startswith(SHIPPED):
+        return _of_shipped(str(source))
     path = Path(source)
     if (path / "steps").is_dir():
         return _of_run(path)
@@ -194,16 +198,42 @@ def latest_run(runs: Path = _RUNS) -> Path:
     if not found:
         raise RunError(
             f"no finished run below {runs}/ to take a generalist from",
-            hint="`vila2 run builtin:miniature` makes one; or --from RUN, or --from CHECKPOINT",
+            hint="--from builtin:miniature takes one that vila2 ships; or --from RUN, or --from CHECKPOINT",
         )
     return max(found, key=lambda folder: (folder / "results.json").stat().st_mtime)
+
+
+def _of_shipped(name: str) -> Origin:
+    """The origin that a generalist of the wheel gives, with the data that its recipe names.
+
+    Raises:
+        RunError: no generalist of that name is shipped.
+    """
+    from vila2.recipe.file.recipe_file import load_recipe
+
+    shipped = {known: folder for known, folder in builtin_models().items() if (folder / _RECIPE).is_file()}
+    if name not in shipped:
+        what = "vila2 ships this recipe, and no model that was trained with it"
+        raise RunError(
+            f"{name}: {what if name in shipped_recipes() else 'vila2 ships no such generalist'}",
+            hint=f"--from takes {', '.join(shipped)}, a run, a folder or a hub id",
+        )
+    recipe = load_recipe(shipped[name] / _RECIPE)
+    return Origin(
+        name=shipped[name].name,
+        models={list(recipe.stages)[-1]: shipped[name]},
+        mixtures={stage: spec.mixture for stage, spec in recipe.stages.items()},
+        dtype=recipe.model.dtype,
+        sources=recipe.data,
+        miniature=is_miniature(name),
+    )
 
 
 def _of_run(run: Path) -> Origin:
     """The origin that a run, finished or not, gives."""
     from vila2.recipe.file.recipe_file import load_recipe
 
-    recipe = load_recipe(run / "recipe.yaml")
+    recipe = load_recipe(run / _RECIPE)
     done = _done_steps(run)
     by_name: dict[str, DoneRecord] = {}
     for record in done.values():

@@ -1,4 +1,4 @@
-"""Drawn receipts always, and the real ones where VILA2_REALDATA has them."""
+"""Drawn receipts always, and 100 scanned ones where VILA2_REALDATA has them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.sources import open_source
 
-ROOT = Path(os.environ.get("VILA2_REALDATA", Path(__file__).parents[4] / "shared" / "realdata"))
+REAL = Path(os.environ.get("VILA2_REALDATA", Path(__file__).parents[4] / "shared" / "realdata"))
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +21,11 @@ def drawn(tmp_path_factory) -> ShardDataset:
 
 
 @pytest.fixture(scope="session")
-def receipts() -> Path:
-    """The file of 100 scanned receipts."""
-    file = ROOT / "sroie100" / "sroie100.jsonl"
+def scanned(tmp_path_factory) -> ShardDataset:
+    """The scanned receipts of SROIE, with their transcripts as evidence."""
+    file = REAL / "sroie100" / "sroie100.jsonl"
     if not file.is_file():
         pytest.skip("no sroie100 in VILA2_REALDATA")
-    return file
+    folder = tmp_path_factory.mktemp("rapidocr") / "scanned"
+    write_dataset(folder, open_source("evidence", path=str(file)), name="scanned")
+    return ShardDataset.open(folder)

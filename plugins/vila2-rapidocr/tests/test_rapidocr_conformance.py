@@ -1,0 +1,16 @@
+"""The checks that every tool passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from vila2.testing import ToolConformance
+
+
+class TestRapidocr(ToolConformance):
+    name = "rapidocr"
+
+    @pytest.fixture
+    def data(self, drawn) -> Path:
+        return drawn.folder
