@@ -12,7 +12,8 @@ from vila2.data.evidence import Evidence, SceneObject
 from vila2.data.exchanges import exchanges_of
 from vila2.data.sample import BoxPart, Sample
 
-from vila2_grounding.phrases import is_one_place, names_several, with_article
+from vila2_grounding.asking import REGIONS
+from vila2_grounding.phrases import are_places, definite, is_one_place, names_several, with_article
 from vila2_grounding.readers.things import read_things
 
 
@@ -65,7 +66,8 @@ def test_phrases_for_several_things_are_known(phrase):
 
 @pytest.mark.parametrize(
     ("phrase", "said"),
-    [("dog", "a dog"), ("orange cube", "an orange cube"), ("grass", "grass"), ("her bike", "her bike"),
+    [("dog", "a dog"), ("orange cube", "an orange cube"), ("grass", "grass"), ("her bike", "a bike"),
+     ("one larger dog", "a larger dog"), ("Frisbee", "a Frisbee"), ("Tower Bridge", "Tower Bridge"),
      ("unicycle", "a unicycle"), ("the man", "the man"), ("scissors", "scissors"), ("two dogs", "two dogs")],
 )  # fmt: skip
 def test_an_answer_has_its_article(phrase, said):
@@ -103,6 +105,26 @@ def test_a_narration_gives_two_things_two_boxes_or_none(tmp_path, build):
 )
 def test_one_box_is_the_place_of_a_group_and_not_of_two(phrase, one):
     assert is_one_place(phrase) is one
+
+
+@pytest.mark.parametrize(
+    ("phrase", "counts"),
+    [("two people", {2}), ("both dogs", {2}), ("three girls", {3}), ("the women", {2, 3}), ("a dog", {1}),
+     ("a group of people", {1, 2, 3}), ("another dog", {1}), ("people", {2, 3})],
+)  # fmt: skip
+def test_a_phrase_has_as_many_boxes_as_it_says(phrase, counts):
+    assert {count for count in (1, 2, 3) if are_places(phrase, count)} == counts
+
+
+@pytest.mark.parametrize(
+    ("phrase", "said"), [("his bike", "the bike"), ("one dog", "the dog"), ("a cat", "the cat")]
+)
+def test_a_question_says_the(phrase, said):
+    assert definite(phrase) == said
+
+
+def test_nobody_is_called_an_object():
+    assert [one for one in REGIONS if "object" in one or "thing" in one] == []
 
 
 @pytest.mark.parametrize("between", [0, 1])

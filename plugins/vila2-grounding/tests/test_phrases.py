@@ -52,7 +52,7 @@ def test_names_in_sentences():
     assert indefinite("red cube", 2) == "two red cubes"
     assert indefinite("scissors") == "scissors"
     assert definite("A blond woman") == "the blond woman"
-    assert definite("His dog") == "his dog"
+    assert definite("His dog") == "the dog"
     assert definite("red cube") == "the red cube"
 
 

@@ -22,6 +22,7 @@ TEMPLATES = [
 WRONG = {
     "two readings: closer to B than to A, or than A is": r"than \{o\}\?",
     "asked how far, told close": r"[Hh]ow far (from the camera )?is \{t\}",
+    "where it is, or where it is when closest": r"^Where .*\{label\} (closest|\{rel\} the camera)",
     "the image in the thing's place": r"\{a\} in the image|the camera in the image",
     "sideways, in depth": r"placed sideways|in depth",
 }
@@ -30,6 +31,12 @@ WRONG = {
 @pytest.mark.parametrize("why", WRONG)
 def test_no_question_is_ambiguous_or_odd(why):
     assert [question for _, question, _ in TEMPLATES if re.search(WRONG[why], question)] == []
+
+
+def test_nobody_is_called_it():
+    """Pedestrians and cyclists are asked about in the same words as cars."""
+    asked = [one.question for options in FULL.templates.values() for one in options]
+    assert [question for question in asked if re.search(r"(in front of|behind) it\b", question)] == []
 
 
 def test_every_question_ends_as_one_and_every_sentence_is_asked_for():

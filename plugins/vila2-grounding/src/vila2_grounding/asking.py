@@ -15,7 +15,7 @@ from vila2.plugin import Box, BoxPart, Part, TextPart, iou
 
 from vila2_grounding import PROMPTS
 from vila2_grounding.grounded import Grounded, Phrase, narration
-from vila2_grounding.phrases import definite, is_one_place, names_several, normal, with_article
+from vila2_grounding.phrases import are_places, definite, names_several, normal, with_article
 
 T = TypeVar("T")
 Exchange = tuple[str, tuple[Part, ...], tuple[Part, ...]]  # kind, question, answer
@@ -27,16 +27,16 @@ REFERRING = (
 )
 #: Overlap from which on two boxes are of one thing.
 SAME = 0.7
-REGIONS = ("What is at {box}?", "What does the image show at {box}?", "Describe the object at {box}.")
+REGIONS = ("What is at {box}?", "What does the image show at {box}?", "Describe what is at {box}.")
 
 
 def narrate(grounded: Grounded, phrases: Sequence[Phrase], draw: random.Random) -> Iterator[Exchange]:
     """The caption with its boxes, as the answer to the paper's prompt.
 
-    A phrase for several things that has one box ("two dogs") gets none. Where no box is left, there is no
-    narration.
+    A phrase whose boxes are not as many as it says ("two dogs" with one or with three) gets none. Where no
+    box is left, there is no narration.
     """
-    boxed = tuple(one for one in phrases if len(one.boxes) > 1 or is_one_place(grounded.words(one)))
+    boxed = tuple(one for one in phrases if are_places(grounded.words(one), len(one.boxes)))
     if boxed:
         yield "narration", (TextPart(draw.choice(PROMPTS)),), narration(grounded, boxed)
 

@@ -64,7 +64,7 @@ class GroundingBuilder:
     rest on: the original caption, and its phrases with their spans, boxes and categories.
     """
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     subsets: ClassVar[tuple[str, ...]] = ("grounded", "short", "long")
 
     def __init__(self, config: GroundingConfig) -> None:

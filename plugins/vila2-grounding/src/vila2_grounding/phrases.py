@@ -12,6 +12,7 @@ import re
 
 from vila2_grounding.words import (
     ARTICLES,
+    CAPITALIZED,
     COLLECTIVE,
     COMPOUNDS,
     DETERMINERS,
@@ -20,11 +21,13 @@ from vila2_grounding.words import (
     IRREGULAR,
     MASS,
     NUMBERS,
+    POSSESSIVES,
     QUANTITIES,
     VAGUE,
     VERBS,
 )
 
+_COUNTS = {name: number for number, name in NUMBERS.items()} | {"both": 2}
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -72,9 +75,9 @@ def normal(phrase: str) -> str:
 
 
 def definite(phrase: str) -> str:
-    """A phrase as a question uses it: "a red cube" becomes "the red cube", "his dog" stays as it is."""
+    """A phrase as a question uses it: "a cube", "one cube" and "his cube" become "the cube"."""
     first, _, rest = phrase.strip().partition(" ")
-    if first.lower() in ARTICLES and rest:
+    if rest and (first.lower() in ARTICLES | POSSESSIVES or first.lower() == "one"):
         return "the " + rest
     if first.lower() in DETERMINERS:
         return first.lower() + (" " + rest if rest else "")
@@ -102,12 +105,27 @@ def is_one_place(phrase: str) -> bool:
     return not names_several(phrase) or bool(COLLECTIVE & {category(phrase), *words[:3]})
 
 
+def are_places(phrase: str, count: int) -> bool:
+    """Whether so many boxes can be a phrase's places: three of "three boats", two or more of "the women"."""
+    first, _, rest = phrase.lower().strip().partition(" ")
+    if first == "another" and rest:
+        return are_places(rest, count)
+    if first in _COUNTS:
+        return count == _COUNTS[first]
+    return is_one_place(phrase) if count == 1 else names_several(phrase)
+
+
 def with_article(phrase: str) -> str:
-    """A phrase as an answer gives it: "brown dog" becomes "a brown dog", "the dog" and "grass" stay."""
+    """A phrase as an answer gives it: "dog" and "his dog" become "a dog"; "the dog" and "grass" stay."""
+    first, _, rest = phrase.strip().partition(" ")
+    if rest and (first.lower() in POSSESSIVES or first.lower() == "one"):
+        return with_article(rest)
     words = [word.lower() for word in _WORD.findall(phrase)]
     if not words or words[0] in DETERMINERS or category(phrase) in MASS or names_several(phrase):
         return phrase
-    if words[0].endswith(("'s", "’s")) or category(phrase) in INVARIANT or phrase[:1].isupper():
+    if words[0].endswith(("'s", "’s")) or category(phrase) in INVARIANT:
+        return phrase
+    if phrase[:1].isupper() and words[0] not in CAPITALIZED:
         return phrase
     return _article(phrase) + phrase
 

@@ -12,6 +12,10 @@ DETERMINERS = ARTICLES | _words(
     "this that these those some any each every another both all several many few no my your his her its "
     "our their one two three four five six seven eight nine ten"
 )
+#: Whose a thing is says nothing in a question or an answer by itself.
+POSSESSIVES = _words("my your his her its our their")
+#: Common nouns that are written like names.
+CAPITALIZED = _words("frisbee jeep tv bmx")
 #: Nouns that only tell a quantity of what follows their "of".
 QUANTITIES = _words(
     "group pair bunch couple lot number piece set row pile stack crowd bit slice herd flock team variety "

@@ -59,7 +59,7 @@ class OcrBuilder:
         DataError: a weight names a kind that does not exist.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     subsets: ClassVar[tuple[str, ...]] = ("text",)
 
     def __init__(self, config: OcrConfig) -> None:

@@ -60,9 +60,9 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         'What value does the document give for "{key}"?',
     ),
     "field": (
-        "What is the {field} on this document?",
-        "What {field} does this document state?",
-        "Give the {field} that this document states.",
+        "Which {field} is given on this document?",
+        "What {field} does the document show?",
+        "Find the {field} on this document.",
     ),
     "cell": (
         'What is the "{column}" of "{row}"?',

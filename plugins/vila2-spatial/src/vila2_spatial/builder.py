@@ -66,7 +66,7 @@ class SpatialBuilder:
         DataError: a weight names a relation or form that does not exist, or no weight is above 0.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     subsets: ClassVar[tuple[str, ...]] = ("relations",)
 
     def __init__(self, config: SpatialConfig) -> None:

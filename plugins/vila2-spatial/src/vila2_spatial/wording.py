@@ -104,7 +104,7 @@ FULL = Wording(
         ),
         ("depth", "choice"): (
             ("From the camera's view, is {t} in front of or behind {a}?" + _DEPTH, "{word}"),
-            ("Seen from the camera, is {t} in front of {a} or behind it?" + _DEPTH, "{word}"),
+            ("Is {t} in front of or behind {a}, as seen from the camera?" + _DEPTH, "{word}"),
         ),
         ("depth", "yes-no"): (
             ("From the camera's view, is {t} {rel} {a}?", "{word}"),
@@ -112,15 +112,11 @@ FULL = Wording(
             ("Seen from the camera, would you say that {t} is {rel} {a}?", "{word}"),
         ),
         ("depth", "sentence"): (
-            (
-                "From the camera's view, is {t} in front of {a} or behind it?" + _IN_FULL,
-                "{T} is {rel} {a}.",
-            ),
-            ("Seen from the camera, where is {t} relative to {a}: in front of it or behind it?" + _IN_FULL,
-             "{T} is {rel} {a}."),
+            ("From the camera's view, is {t} in front of or behind {a}?" + _IN_FULL, "{T} is {rel} {a}."),
+            ("Say whether {t} is in front of or behind {a}, as seen from the camera.", "{T} is {rel} {a}."),
         ),
         ("closest", "box"): (
-            ("Where in the image is the {label} closest to {a}?", "{box}"),
+            ("Where in the image is the {label} that is closest to {a}?", "{box}"),
             ("Which {label} is nearest to {a}? Give its box.", "{box}"),
             ("Locate the {label} that is closest to {a}.", "{box}"),
         ),
@@ -173,7 +169,7 @@ FULL = Wording(
             ("Say whether {t} is close to the camera or far from it.", "{T} is {rel} the camera."),
         ),
         ("camera_extreme", "box"): (
-            ("Where in the image is the {label} {rel} the camera?", "{box}"),
+            ("Where in the image is the {label} that is {rel} the camera?", "{box}"),
             ("Which {label} is {rel} the camera? Give its box.", "{box}"),
             ("Locate the {label} that is {rel} the camera.", "{box}"),
         ),
