@@ -48,6 +48,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "packing": Benchmark("packing:compare", 120),
     "layers": Benchmark("layers:compare", 240),
     "captioning": Benchmark("captioning:compare", 120),
+    "startup": Benchmark("startup:compare", 60),
     "threads": Benchmark("threads:compare", 60),
 }
 

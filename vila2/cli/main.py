@@ -11,31 +11,23 @@ from typing import Annotated, Any
 
 import typer
 
-from vila2.cli import (
-    annotate,
-    browse,
-    config,
-    data,
-    env,
-    export,
-    judge,
-    merge,
-    model,
-    plugins,
-    recaption,
-    report,
-    reproduce,
-    run,
-    specialize,
-    status,
-)
-from vila2.cli.groups import Commands
+from vila2.cli.groups import Commands, NamedCommands
 from vila2.cli.options import Stopped
 from vila2.errors import Vila2Error
 
+#: Modules of this package: each has a function of its name, or a group of commands as `app`.
+_COMMANDS = (
+    *("data", "model", "config", "plugins", "run", "status", "recaption", "specialize", "annotate"),
+    *("judge", "merge", "export", "browse", "report", "reproduce", "env"),
+)
+
 
 class _Commands(Commands):
-    """Turns deliberate errors and Ctrl-C into a message and an exit code, for every command alike."""
+    """Imports commands when they are named, and turns errors and Ctrl-C into a message and an exit code."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = NamedCommands(_COMMANDS, __package__)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -78,22 +70,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(data.app, name="data")
-app.add_typer(model.app, name="model")
-app.add_typer(config.app, name="config")
-app.add_typer(plugins.app, name="plugins")
-app.command()(run.run)
-app.command()(status.status)
-app.command()(recaption.recaption)
-app.command()(specialize.specialize)
-app.command()(annotate.annotate)
-app.command()(judge.judge)
-app.command()(merge.merge)
-app.command()(export.export)
-app.command()(browse.browse)
-app.command()(report.report)
-app.command()(reproduce.reproduce)
-app.command()(env.env)
 
 
 def show_error(error: Vila2Error) -> None:
