@@ -1,4 +1,4 @@
-"""CPU seconds of light commands, with 24 plugins installed, against the quarter of a second that they may take.
+"""CPU seconds of light commands, with 24 plugins installed, against the quarter of a second they may take.
 
 Bytecode is written in the first round, which is not counted, as it is when a package is installed.
 """
@@ -66,7 +66,5 @@ def _install(site: Path, name: str) -> None:
     """What pip leaves of a package that brings a specialist, as far as a list of plugins reads it."""
     facts = site / f"{name}-1.0.dist-info"
     facts.mkdir(parents=True)
-    (facts / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nSummary: A plugin.\n"
-    )
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     (facts / "entry_points.txt").write_text(f"[vila2.specialists]\n{name} = {name}:Plugin\n")
