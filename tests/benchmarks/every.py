@@ -45,6 +45,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "import": Benchmark("importing:compare", 40),
     "shards": Benchmark("reading:in_order", 60),
     "shuffle": Benchmark("reading:shuffled", 60),
+    "recaption-plumbing": Benchmark("recaption_plumbing:compare", 80),
     "packing": Benchmark("packing:compare", 120),
     "layers": Benchmark("layers:compare", 240),
     "captioning": Benchmark("captioning:compare", 120),

@@ -44,7 +44,7 @@ def shuffled() -> Iterator[Comparison]:
 def _compare(name: str, order_of: object, *, shuffle: int) -> Iterator[Comparison]:
     assert callable(order_of)
     with tempfile.TemporaryDirectory() as folder:
-        dataset = _written(Path(folder, "data"))
+        dataset = made_pairs(Path(folder, "data"), _COUNT)
         mixture = Mixture([(ViewedDataset(dataset, View.parse("only(original)")), 1.0)], seed=0)
         order = order_of(len(mixture))
         tars = [str(path) for path in sorted(Path(folder, "data/shards").glob("*.tar"))]
@@ -80,11 +80,11 @@ def _compare(name: str, order_of: object, *, shuffle: int) -> Iterator[Compariso
             os.close(file)
 
 
-def _written(folder: Path) -> ShardDataset:
+def made_pairs(folder: Path, count: int) -> ShardDataset:
     """A dataset of image-text pairs, each with an image of 2 kB."""
     (folder / "shards").mkdir(parents=True)
     shards = []
-    for first in range(0, _COUNT, _SHARD):
+    for first in range(0, count, _SHARD):
         writer = ShardWriter(folder / "shards", first // _SHARD)
         for number in range(first, first + _SHARD):
             image = b"\xff\xd8\xff" + random.Random(number).randbytes(_BYTES)
