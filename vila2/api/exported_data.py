@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vila2.data.layers import Layer
@@ -10,10 +10,10 @@ from vila2.data.views import View
 from vila2.errors import DataError
 from vila2.exports.conventions import choose_convention
 from vila2.exports.exporting import default_view, export_dataset
-from vila2.exports.facts import Exported
+from vila2.exports.facts import Exported, made_of
 from vila2.exports.formats import find_format
 from vila2.run.displays import live_progress
-from vila2.run.finding import open_described
+from vila2.run.finding import find_described, open_described
 
 
 def export(
@@ -72,8 +72,20 @@ def export(
             Path(out),
             to=to,
             convention=convention,
+            sources=_merged_ones(known, find_described(Path(place), dataset)[1]),
             question=question,
             license=license,
             replace_old=replace,
             progress=task,
         )
+
+
+def _merged_ones(shown: Mapping[str, Layer], beside: Mapping[str, Path]) -> list[Layer]:
+    """Finds the layers that merged ones were made of, if they are there and have not changed since."""
+    merged = {name: digest for layer in shown.values() for name, digest in made_of(layer).items()}
+    found = [
+        Layer.open(beside[name])
+        for name in merged
+        if name in beside and name not in shown and (beside[name] / "layer.json").is_file()
+    ]
+    return [layer for layer in found if layer.digest == merged[layer.name]]

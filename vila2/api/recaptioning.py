@@ -19,7 +19,8 @@ from vila2.nearest import did_you_mean
 from vila2.recipe.parts.engine import EngineSpec
 from vila2.recipe.parts.values import DEFAULT_ENGINE
 from vila2.run.displays import live_progress
-from vila2.run.finding import find_described, folder_of_new_layer
+from vila2.run.finding import find_described, folder_of_new_layer, has_tars, is_described
+from vila2.specialist.photo_dataset import dataset_of_photos
 
 
 class RecaptionOptions(TypedDict, total=False):
@@ -71,7 +72,8 @@ def recaption(
     """Describes photos into a file, or a dataset's images into a layer; resumes as ``vila2 recaption`` does.
 
     Args:
-        place: folder of photos or a photo, with ``out``; folder of a dataset or a run, with ``layer``.
+        place: folder of photos or a photo, with ``out``; folder of a dataset, of a run or of photos, which
+            become the dataset ``PHOTOS-dataset``, with ``layer``.
         model: hub id or folder of the model, or of a run; the name that a server has for it.
         out: JSON-lines file for captions of photos.
         layer: name of the dataset's new layer.
@@ -106,8 +108,11 @@ def recaption(
         raise RecipeError(
             "captions go into a file or a layer", hint="give out= for photos, or layer= for a dataset"
         )
-    dataset, beside = find_described(Path(place))
-    folder = folder_of_new_layer(Path(place), dataset, beside, layer)
+    place = Path(place)
+    if place.is_dir() and not (is_described(place) or has_tars(place)):
+        place = dataset_of_photos(place, None, asked["progress"]).folder
+    dataset, beside = find_described(place)
+    folder = folder_of_new_layer(place, dataset, beside, layer)
     opened = open_engine(engine, model, **loading)
     return recaption_dataset(
         dataset, opened, folder=folder, layer=layer, select=first_keys(dataset, limit), **asked

@@ -141,7 +141,7 @@ def annotate(
     except OtherPartsLeft as others:
         show_part(others, as_json=as_json)
         return
-    _show(summarize_layer(Layer.open(folder)), as_json)
+    _show(summarize_layer(Layer.open(folder)), _next(folder, source), as_json)
 
 
 def _shared_part(source: Path, part: str | None, whole: Mapping[str, bool]) -> LayerPart | None:
@@ -283,7 +283,20 @@ def _refuse(plugin: str, options: Mapping[str, object]) -> None:
             raise RecipeError(f"{name}: {plugin!r} is a tool, which has none", hint=f"leave out {name}")
 
 
-def _show(found: LayerSummary, as_json: bool) -> None:
+def _next(folder: Path, source: Path) -> str:
+    """The command that merges the new layer; empty for a run, whose recipe says how its layers are merged."""
+    from vila2.data.layers import Layer
+    from vila2.run.run_model import is_run
+
+    if is_run(source):
+        return ""
+    beside = [Layer.open(path.parent) for path in sorted(folder.parent.glob("*/layer.json"))]
+    written = [one.name for one in beside if "plugin" not in one.info and "merge" not in one.info]
+    names = [*(written[:1] or ["original"]), *(one.name for one in beside if "plugin" in one.info)]
+    return f"vila2 merge {quoted(folder.parents[1])} --layers {','.join(names)}"
+
+
+def _show(found: LayerSummary, next_command: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
@@ -292,3 +305,5 @@ def _show(found: LayerSummary, as_json: bool) -> None:
         typer.echo(f"{title:<11} {counts or 'none'}")
     typer.echo(f"exchanges   {found['exchanges']} about {found['annotations']} images")
     typer.echo(f"written     {quoted(found['layer'])}")
+    if next_command:
+        typer.echo(f"next        {next_command}")

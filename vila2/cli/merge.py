@@ -102,6 +102,7 @@ def merge(
         "layer": str(folder),
         "arm": spec.arm,
         "base": spec.base,
+        "original": spec.original,
         "without_image": len(bare),
         "evidence": spec.evidence,
         "one_sided": one_sided(folder),
@@ -110,6 +111,8 @@ def merge(
         typer.echo(json.dumps(about | merged, ensure_ascii=False))
     else:
         _show(about, merged)
+        typer.echo(f"next        vila2 browse {quoted(place)}")
+        typer.echo(f"            vila2 export {quoted(place)} out --to trl --layer {name}")
 
 
 def _show(about: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
@@ -129,6 +132,12 @@ def _show(about: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
     typer.echo(f"merged      {found.images} images, {found.rows} rows ({about['arm']})")
     if about["evidence"]:
         typer.echo("evidence    what the dataset itself knows was used; --set evidence=false leaves it out")
+    human = found.sources.get("original")
+    if human and about["original"] == "keep" and (refuted := human.verdicts.get("contradicted", 0)):
+        typer.echo(
+            f"note        {refuted} contradicted sentences of `original` stay, as text by people does; "
+            "--set original=verify drops them"
+        )
     for told in about["one_sided"]:
         typer.echo(f"warning     {told}")
     if about["without_image"]:

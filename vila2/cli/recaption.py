@@ -62,12 +62,16 @@ def recaption(
             "--out",
             "-o",
             help="File of JSON lines for the captions of images; by default captions.jsonl. - writes to "
-            "standard output.",
+            "standard output. With --layer, folder of the dataset that photos become; by default "
+            "PHOTOS-dataset.",
             show_default=False,
         ),
     ] = None,
     layer: Annotated[
-        str | None, typer.Option("--layer", help="Name of the layer to write, for a dataset.")
+        str | None,
+        typer.Option(
+            "--layer", help="Name of the layer to write; a folder of photos becomes a dataset for it."
+        ),
     ] = None,
     dataset: RunDataset = None,
     prompt: Annotated[
@@ -146,9 +150,9 @@ def recaption(
     """Describe images with a visual language model; it can be stopped and continued at any time.
 
     For images, --out gets one JSON line each, with the image's path relative to that file. The same command
-    continues after a stop, even if the folder has moved. For a dataset, the layer DATASET/layers/NAME is
-    written. By default each image gets one of the paper's three long prompts, chosen by its name and the
-    seed.
+    continues after a stop, even if the folder has moved. With --layer, DATASET/layers/NAME is written, for
+    `vila2 merge`, `vila2 browse` and `vila2 export`. By default each image gets one of the paper's three long
+    prompts, chosen by its name and the seed.
     """
     from vila2.caption.layer_parts import LayerPart, OtherPartsLeft
     from vila2.cli.asking import Asking
@@ -158,16 +162,19 @@ def recaption(
     from vila2.run.displays import live_progress
 
     asking = Asking.of(_asked(context), batch_size, limit, redo)
-    job = open_job(
-        photos or [],
-        lists or [],
-        asking,
-        out=out,
-        layer=layer,
-        dataset=dataset,
-        part=LayerPart.parse(part) if part else None,
-        restart=restart,
-    )
+    progress = live_progress(quiet=quiet)
+    with results_alone():
+        job = open_job(
+            photos or [],
+            lists or [],
+            asking,
+            out=out,
+            layer=layer,
+            dataset=dataset,
+            part=LayerPart.parse(part) if part else None,
+            restart=restart,
+            progress=progress,
+        )
     job.check()
     stdout, started = sys.stdout, time.perf_counter()
     try:
@@ -175,7 +182,7 @@ def recaption(
             options = given(device=device, dtype=dtype, trust_remote_code=trust_remote_code)
             engine = open_engine(chosen_engine(engine_name, engine_options), model, **options)
             started = time.perf_counter()
-            summary = job.do(engine, live_progress(quiet=quiet), stdout)
+            summary = job.do(engine, progress, stdout)
     except KeyboardInterrupt:
         raise Stopped(job.when_stopped()) from None
     except OtherPartsLeft as others:

@@ -252,15 +252,17 @@ def open_job(
     dataset: str | None,
     part: LayerPart | None,
     restart: bool,
+    progress: Progress,
 ) -> RecaptionJob:
-    """Makes the job for the given places and options.
+    """Makes the job for the given places and options. For a layer, a folder of photos becomes a dataset.
 
     Raises:
         DataError: a place does not exist or has no images.
         RecipeError: options contradict each other or do not fit the place.
     """
     from vila2.caption.photo_files import find_photos
-    from vila2.run.finding import find_described, is_described
+    from vila2.run.finding import find_described, has_tars, is_described
+    from vila2.specialist.photo_dataset import dataset_of_photos
 
     if not photos and not lists:
         raise RecipeError(
@@ -268,7 +270,7 @@ def open_job(
         )
     if restart and asking.redo:
         raise RecipeError("--restart deletes the captions that --redo keeps", hint="give one of the two")
-    described = [place for place in photos if is_described(place) or (layer is not None and _has_tars(place))]
+    described = [place for place in photos if is_described(place) or (layer is not None and has_tars(place))]
     if described:
         place = described[0]
         if len(photos) > 1 or lists:
@@ -279,14 +281,25 @@ def open_job(
                 hint="give --layer NAME (such as self-1), and neither --out nor --restart",
             )
         return LayerJob(place, *find_described(place, dataset), layer, asking, part)
+    if part is not None:
+        raise RecipeError(
+            f"--part {part}: only the shards of a dataset are shared out",
+            hint="make one of the photos with `vila2 data import`",
+        )
+    if layer is not None:
+        if len(photos) != 1 or lists or dataset is not None or restart:
+            raise RecipeError(
+                f"--layer {layer} is about one folder of photos, which becomes a dataset",
+                hint="give one folder, and neither --list, --dataset nor --restart",
+            )
+        opened = dataset_of_photos(photos[0], out, progress)
+        return LayerJob(opened.folder, *find_described(opened.folder), layer, asking)
     listed = find_photos(photos, lists=lists, stdin=sys.stdin.buffer)
-    for name, value, hint in (
-        ("layer", layer, "leave --layer out, or make a dataset with `vila2 data import`"),
-        ("dataset", dataset, "leave --dataset out, or name a run"),
-        ("part", part, "make a dataset with `vila2 data import`, whose shards are shared out"),
-    ):
-        if value is not None:
-            raise RecipeError(f"{listed.name} is no dataset, so it has no {name} {str(value)!r}", hint=hint)
+    if dataset is not None:
+        raise RecipeError(
+            f"{listed.name} is no dataset, so it has no dataset {dataset!r}",
+            hint="leave --dataset out, or name a run",
+        )
     target = out or _DEFAULT_OUT
     if is_stream(target):
         return PhotoStreamJob(listed, target, asking)
@@ -298,7 +311,3 @@ def open_job(
 def is_stream(out: Path) -> bool:
     """Whether the output cannot be read again: standard output, a pipe, or a device."""
     return str(out) in _STDOUT or (out.exists() and not out.is_file() and not out.is_dir())
-
-
-def _has_tars(place: Path) -> bool:
-    return place.is_dir() and any(place.glob("*.tar"))

@@ -26,7 +26,7 @@ def card_text(exported: Exported, license: str) -> str:
     from huggingface_hub import DatasetCardData
 
     # No `configs`: with them, `datasets` caches a local folder by its name alone and opens an older export.
-    machine = any(layer.engine or layer.plugin for layer in exported.layers)
+    machine = any(layer.engine or layer.plugin for layer in (*exported.layers, *exported.sources))
     data = DatasetCardData(
         license=license or None,
         annotations_creators=["machine-generated"] if machine else None,
@@ -56,7 +56,7 @@ def _body(exported: Exported, license: str) -> list[str]:
             lines.append(
                 f"- {title}: {_told(counts)}." + (" See `left_out.jsonl`." if title == "Left out" else "")
             )
-    for layer in exported.layers:
+    for layer in (*exported.layers, *exported.sources):
         lines += ["", *_layer(layer)]
     return lines
 
@@ -73,6 +73,9 @@ def _layer(layer: LayerFacts) -> list[str]:
         lines.append(f"- Engine `{layer.engine}`, model digest `{layer.model[:16]}`.")
     if layer.plugin:
         lines.append(f"- Plugin {layer.plugin}.")
+    if layer.made_of:
+        merged = ", ".join(f"`{name}` (digest `{digest[:16]}`)" for name, digest in layer.made_of.items())
+        lines.append(f"- Merged of {merged}.")
     if layer.license:
         lines.append(f"- License: {layer.license}.")
     if layer.fates:

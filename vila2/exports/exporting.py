@@ -61,6 +61,7 @@ def export_dataset(
     *,
     to: str,
     convention: Convention,
+    sources: Sequence[Layer] = (),
     question: str = "",
     license: str = "",
     replace_old: bool = False,
@@ -75,6 +76,7 @@ def export_dataset(
         out: folder to write.
         to: name of the format (:data:`vila2.exports.formats.FORMATS`).
         convention: how boxes and points are written.
+        sources: layers that merged ones among ``layers`` were made of, for the card.
         question: text of the user where an answer has no question.
         license: license of the data, for the card.
         replace_old: whether an earlier export in the folder may be replaced.
@@ -110,6 +112,7 @@ def export_dataset(
             dataset.name,
             dataset.digest,
             facts,
+            [layer_facts(layer) for layer in sources],
             form.use.format(out=out),
         )
         write_json_atomic(folder / FACTS, exported.to_json())

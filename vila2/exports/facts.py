@@ -25,6 +25,7 @@ class LayerFacts:
         fates: for a merged layer, the number of sentences by fate: "kept", or why one was dropped.
         license: license that the layer states.
         digest: digest of the layer's content.
+        made_of: for a merged layer, the digests of the layers that were merged, by name.
     """
 
     name: str
@@ -37,6 +38,7 @@ class LayerFacts:
     fates: dict[str, int] = field(default_factory=dict)
     license: str = ""
     digest: str = ""
+    made_of: dict[str, str] = field(default_factory=dict)
 
 
 def layer_facts(layer: Layer) -> LayerFacts:
@@ -55,7 +57,14 @@ def layer_facts(layer: Layer) -> LayerFacts:
         count_fates(layer.folder),
         str(info.get("license") or ""),
         layer.digest,
+        made_of(layer),
     )
+
+
+def made_of(layer: Layer) -> dict[str, str]:
+    """The digests of the layers that a merged layer was made of, by name."""
+    merged = layer.info.get("layers") if "merge" in layer.info else None
+    return dict(merged) if isinstance(merged, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,7 @@ class Exported:
         dataset: name of the dataset.
         digest: digest of the dataset.
         layers: what is known of the layers.
+        sources: what is known of the layers that merged ones were made of, as far as they are still there.
         use: how to open the export.
     """
 
@@ -90,6 +100,7 @@ class Exported:
     dataset: str
     digest: str
     layers: list[LayerFacts]
+    sources: list[LayerFacts]
     use: str
 
     def to_json(self) -> dict[str, Any]:

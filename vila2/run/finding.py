@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vila2.data.layers import Layer, ReadLayer, check_layer_name, original_layer
+from vila2.data.replacement import UNFINISHED
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError
 from vila2.nearest import did_you_mean, nearest_path
@@ -51,8 +52,13 @@ def open_described(
 
 
 def is_described(source: Path) -> bool:
-    """Tells whether a folder is a dataset's or a run's."""
-    return (source / "dataset.json").exists() or is_run(source)
+    """Tells whether a folder is a dataset's or a run's; opening one that is not finished says so."""
+    return any((source / name).exists() for name in ("dataset.json", UNFINISHED)) or is_run(source)
+
+
+def has_tars(source: Path) -> bool:
+    """Tells whether a folder holds tars of WebDataset, which layers can be written for as well."""
+    return source.is_dir() and any(source.glob("*.tar"))
 
 
 def find_described(source: Path, dataset: str | None = None) -> tuple[ShardDataset, dict[str, Path]]:

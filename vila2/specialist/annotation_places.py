@@ -21,8 +21,7 @@ def images_for_tool(source: Path, dataset: str | None, out: Path | None, progres
     Args:
         source: folder of a run, of a dataset, or of photos.
         dataset: name of the run's dataset; by default the one that is recaptioned.
-        out: folder of the dataset that photos become; by default beside the current folder's files, with
-            the photos' name.
+        out: folder of the dataset that photos become; see :func:`dataset_of_photos`.
         progress: what the copying of photos reports to.
 
     Raises:
@@ -35,7 +34,7 @@ def images_for_tool(source: Path, dataset: str | None, out: Path | None, progres
         return find_described(source, dataset)[0]
     if dataset is not None:
         raise RunError(f"{source} is not a run, so it has no dataset {dataset!r}", hint="leave --dataset out")
-    return dataset_of_photos(source, out or Path(f"{source.resolve().name}-dataset"), progress)
+    return dataset_of_photos(source, out, progress)
 
 
 def images_for_specialist(

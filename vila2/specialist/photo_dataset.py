@@ -19,14 +19,14 @@ from vila2.sources import open_source
 _MADE_OF = "photos.json"
 
 
-def dataset_of_photos(folder: Path, out: Path, progress: Progress) -> ShardDataset:
+def dataset_of_photos(folder: Path, out: Path | None, progress: Progress) -> ShardDataset:
     """Copies the photos below a folder into a dataset, once; texts beside them become the original text.
 
     Photos that cannot be read are listed in ``OUT/rejected.jsonl``.
 
     Args:
         folder: folder of the photos.
-        out: folder of the dataset.
+        out: folder of the dataset; by default in the current folder, ``PHOTOS-dataset``.
         progress: what the copying reports to.
 
     Raises:
@@ -34,6 +34,7 @@ def dataset_of_photos(folder: Path, out: Path, progress: Progress) -> ShardDatas
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder", hint="give a folder of photos, a dataset, or a run")
+    out = out or Path(f"{folder.resolve().name}-dataset")
     if out.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"{out} lies among the photos", hint="give an --out outside of their folder")
     made_of = {"photos": _listing_digest(folder)}
