@@ -99,7 +99,7 @@ def test_only_captions_are_thrown_away(place, tiny_folder) -> None:
         (["my photos", "--redo", "truncated"], "no captions to ask again for"),
         (["my photos", "--redo", "truncated", "-o", "-"], "--redo needs the file"),
         (["my photos", "--redo", "truncated", "--restart"], "give one of the two"),
-        (["my photos", "--layer", "self-1"], "is no dataset"),
+        (["my photos", "--layer", "a/b"], "a layer cannot be named"),
         (["my photos", "-p", "long-v9"], "did you mean"),
         (["my photos", "--top-p", "0"], "top_p"),
         ([], "nothing to describe"),

@@ -261,6 +261,7 @@ def open_job(
         RecipeError: options contradict each other or do not fit the place.
     """
     from vila2.caption.photo_files import find_photos
+    from vila2.data.layers import check_layer_name
     from vila2.run.finding import find_described, has_tars, is_described
     from vila2.specialist.photo_dataset import dataset_of_photos
 
@@ -292,6 +293,7 @@ def open_job(
                 f"--layer {layer} is about one folder of photos, which becomes a dataset",
                 hint="give one folder, and neither --list, --dataset nor --restart",
             )
+        check_layer_name(layer)
         opened = dataset_of_photos(photos[0], out, progress)
         return LayerJob(opened.folder, *find_described(opened.folder), layer, asking)
     listed = find_photos(photos, lists=lists, stdin=sys.stdin.buffer)

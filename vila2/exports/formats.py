@@ -31,7 +31,9 @@ class Format:
 FORMATS: dict[str, Format] = {
     "llava": Format(LlavaWriter, "LLaVA: --data_path {out}/data.json --image_folder {out}"),
     "sharegpt": Format(ShareGptWriter, "rows in {out}/data.json; images are relative to {out}"),
-    "trl": Format(TrlWriter, 'TRL: SFTTrainer(train_dataset=load_dataset("{out}", split="train"), ...)'),
+    "trl": Format(
+        TrlWriter, "TRL: trl sft --dataset_name {out} --model_name_or_path MODEL --output_dir tuned"
+    ),
     "llama-factory": Format(
         LlamaFactoryWriter, "LLaMA-Factory: dataset_dir: {out}, dataset: vila2, media_dir: {out}"
     ),

@@ -1,0 +1,1 @@
+"""The newcomer's path: docs/quickstart.md, walked command by command."""
