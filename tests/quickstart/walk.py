@@ -75,17 +75,26 @@ def make_model(folder: Path) -> None:
 def first_page(command: Sequence[str | Path], cwd: Path, environment: Mapping[str, str]) -> str:
     """Starts ``vila2 browse``, reads its first page, and ends it with Ctrl-C."""
     with subprocess.Popen(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Shells start background jobs with Ctrl-C ignored, and tests may be one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as browsing:
         assert browsing.stdout is not None
         try:
             address = re.search(r"http://\S+", browsing.stdout.readline())
-            assert address, browsing.stderr and browsing.stderr.read()
+            assert address, "no address was printed"
             with urllib.request.urlopen(address[0]) as answer:
                 return answer.read().decode()
         finally:
             browsing.send_signal(signal.SIGINT)
-            assert browsing.wait(30) == 0
+            try:
+                assert browsing.wait(60) == 0
+            finally:
+                browsing.kill()
 
 
 def conversations(out: Path) -> list[list[str]]:
