@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 import vila2
@@ -26,22 +27,20 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("my photos")
 
 
-def recaption(model: Path, *words: str, code: int = 0) -> str:
+def recaption(model: Path, *words: str, code: int = 0) -> Result:
     command = ["recaption", *words, "-m", str(model), "-p", "simple", "--max-new-tokens", "4"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == code, result.output
-    return result.output
+    return result
 
 
 def test_photos_become_a_dataset_with_the_layer_and_the_same_command_goes_on(photos, tiny_folder) -> None:
-    assert "'my photos-dataset/layers/captions'" in recaption(tiny_folder, str(photos), "--layer", "captions")
+    said = recaption(tiny_folder, str(photos), "--layer", "captions").output
+    assert "'my photos-dataset/layers/captions'" in said
     dataset = ShardDataset.open("my photos-dataset")
-    assert (
-        dataset.keys() == ["0", "1", "2"] and Layer.open("my photos-dataset/layers/captions").count == COUNT
-    )
-    again = json.loads(
-        recaption(tiny_folder, str(photos), "--layer", "captions", "-q", "--json").splitlines()[-1]
-    )
+    assert dataset.keys() == ["0", "1", "2"]
+    assert Layer.open("my photos-dataset/layers/captions").count == COUNT
+    again = json.loads(recaption(tiny_folder, str(photos), "--layer", "captions", "-q", "--json").stdout)
     assert again["new"] == 0 and again["captions"] == COUNT
     recaption(tiny_folder, str(photos), "--layer", "second", "--seed", "1")
     assert Layer.open("my photos-dataset/layers/second").info["dataset"] == dataset.digest
@@ -51,12 +50,12 @@ def test_out_names_the_dataset_and_photos_that_changed_are_refused(photos, tiny_
     recaption(tiny_folder, str(photos), "--layer", "captions", "--out", "data/mine")
     assert Layer.open("data/mine/layers/captions").count == COUNT
     Path("my photos/new.png").write_bytes(picture(9))
-    said = recaption(tiny_folder, str(photos), "--layer", "captions", "--out", "data/mine", code=2)
+    said = recaption(tiny_folder, str(photos), "--layer", "captions", "--out", "data/mine", code=2).output
     assert "not of these photos as they are now" in said
 
 
 def test_a_layer_is_about_one_folder(photos, tiny_folder) -> None:
-    said = recaption(tiny_folder, str(photos), "my photos/0.png", "--layer", "captions", code=2)
+    said = recaption(tiny_folder, str(photos), "my photos/0.png", "--layer", "captions", code=2).output
     assert "one folder of photos" in said
     assert not list(Path().glob("*-dataset"))
 

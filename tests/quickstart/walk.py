@@ -79,13 +79,15 @@ def first_page(command: Sequence[str | Path], cwd: Path, environment: Mapping[st
         cwd=cwd,
         env=environment,
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         # Shells start background jobs with Ctrl-C ignored, and tests may be one.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as browsing:
         assert browsing.stdout is not None
         try:
-            address = re.search(r"http://\S+", browsing.stdout.readline())
+            lines = iter(browsing.stdout.readline, "")
+            address = next((found for line in lines if (found := re.search(r"http://\S+", line))), None)
             assert address, "no address was printed"
             with urllib.request.urlopen(address[0]) as answer:
                 return answer.read().decode()
