@@ -190,7 +190,7 @@ def _rejects(data: bytes) -> None:
 
 def _source(name: str, file: str) -> Callable[[bytes], None]:
     def read(data: bytes) -> None:
-        from vila2.data.importing import checked_samples
+        from vila2.data.sample_checks import checked_samples
         from vila2.sources import open_source
 
         list(checked_samples(open_source(name, path=str(put(data, f"{name}/{file}")))))

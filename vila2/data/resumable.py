@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
 from vila2.data.atomic import sync_folder, write_json_atomic
-from vila2.data.importing import DatasetInfo, checked_samples, finish_dataset, reject_line
+from vila2.data.importing import DatasetInfo, finish_dataset, reject_line
 from vila2.data.offset_index import OffsetIndex
 from vila2.data.rejects import Reject
 from vila2.data.sample import Sample
+from vila2.data.sample_checks import checked_samples
 from vila2.data.shard_writer import ShardInfo, ShardWriter
 from vila2.errors import DataError
 from vila2.progress import Task
