@@ -105,6 +105,9 @@ class StageTrainer(Trainer):
         if self.state.global_step >= self.state.max_steps:
             self.control.should_training_stop = True
             return
+        # Transformers 5.16 does not tell a loader that skips what was read before a resume: it would read the
+        # rest of the first epoch's order.
+        kwargs["train_dataloader"].set_epoch(kwargs["epoch"])
         cast(Any, super())._run_epoch(*args, **kwargs)
 
     def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
