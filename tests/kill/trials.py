@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import importlib
 import json
 import os
 import pickle
 import random
 import shutil
 import signal
+import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatch
+from itertools import islice
 from pathlib import Path
 
 from tests.kill.faults import KINDS, Injector, Kind, attempts
@@ -59,11 +64,15 @@ class Ending:
         state: "done", "ended" by a signal, "refused" by an error that names its cause, or "raised" another.
         said: the error.
         operations: number of file operations.
+        modules: what it imported.
+        killed: whether it was SIGKILL that ended it.
     """
 
     state: str
     said: str = ""
     operations: int = 0
+    modules: frozenset[str] = frozenset()
+    killed: bool = False
 
 
 @dataclass
@@ -74,6 +83,7 @@ class Found:
         operations: file operations of the undisturbed job.
         trials: number of trials; a chain of faults counts once.
         faults: number of faults.
+        kills: how many of these ended the job by SIGKILL, before an operation or in its middle.
         lost: trials after which something that was there before, or more answers than a batch, was gone.
         different: trials whose second call gave other files than the undisturbed job.
         refused: trials whose second call did not end well.
@@ -85,6 +95,7 @@ class Found:
     operations: int = 0
     trials: int = 0
     faults: int = 0
+    kills: int = 0
     lost: int = 0
     different: int = 0
     refused: int = 0
@@ -123,7 +134,7 @@ def in_child(job: Job, folder: Path, at: int = 0, kind: Kind = "kill") -> Ending
         told = pipe.read()
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
-        return Ending("ended")
+        return Ending("ended", killed=os.WTERMSIG(status) == signal.SIGKILL)
     ending: Ending = pickle.loads(told)  # of our own child
     return ending
 
@@ -131,7 +142,7 @@ def in_child(job: Job, folder: Path, at: int = 0, kind: Kind = "kill") -> Ending
 def _do(job: Job, folder: Path, injector: Injector) -> Ending:
     from vila2.errors import Vila2Error
 
-    state, said = "done", ""
+    state, said, before = "done", "", frozenset(sys.modules)
     try:
         injector.install()
         job.do(folder)
@@ -144,7 +155,20 @@ def _do(job: Job, folder: Path, injector: Injector) -> Ending:
         state, said = "refused" if error.filename else "raised", "".join(traceback.format_exception(error))
     except BaseException as error:
         state, said = "raised", "".join(traceback.format_exception(error))
-    return Ending(state, said, len(injector.done))
+    return Ending(state, said, len(injector.done), frozenset(sys.modules) - before)
+
+
+def warm(modules: Iterable[str]) -> None:
+    """Imports what the job's children import, so that each begins with it, as its own process would end up.
+
+    Nothing else of the job is done here: threads, which pyarrow and torch start with their work, would not
+    live on in a child.
+    """
+    for name in sorted(modules):
+        with suppress(ImportError, AttributeError):  # what only a running job can import, it imports again
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 def snapshot(folder: Path, varies: Sequence[str] = ()) -> dict[str, str]:
@@ -160,7 +184,14 @@ def _matches(path: Path, patterns: Sequence[str]) -> bool:
     return any(fnmatch(path.as_posix(), pattern) for pattern in patterns)
 
 
-def run_trials(job: Job, work: Path, count: int | None = None, seed: int = 0) -> Found:
+def run_trials(
+    job: Job,
+    work: Path,
+    count: int | None = None,
+    seed: int = 0,
+    kept: Found | None = None,
+    keep: Callable[[Found], None] = lambda found: None,
+) -> Found:
     """Breaks a job at its operations and compares what a second call makes of it with an undisturbed job.
 
     Args:
@@ -169,6 +200,8 @@ def run_trials(job: Job, work: Path, count: int | None = None, seed: int = 0) ->
         count: number of trials, drawn by chance; by default every operation with every kind of fault, and a
             quarter as many chains of two or three faults.
         seed: seed of the choice.
+        kept: what the first of these trials found in an earlier call; they are not done again.
+        keep: called after each trial.
     """
     inputs, place = work / "inputs", work / "trial"
     inputs.mkdir(parents=True)
@@ -176,16 +209,19 @@ def run_trials(job: Job, work: Path, count: int | None = None, seed: int = 0) ->
     place.mkdir()
     made = in_child(replace(job, do=job.prepare), place)
     assert made.state == "done", f"{job.name}, preparation: {made.state} {made.said}"
+    warm(made.modules)
     place.rename(inputs / "0")
     shutil.copytree(inputs / "0", place, symlinks=True)
     plain = in_child(job, place)
     assert plain.state == "done", f"{job.name}, undisturbed: {plain.state} {plain.said}"
     wanted, asked = snapshot(place / job.out, job.varies), _asked(place)
-    found = Found(operations=plain.operations)
-    for chain in _chains(job, plain.operations, count, seed):
+    warm(plain.modules)
+    found = kept if kept and kept.operations == plain.operations else Found(operations=plain.operations)
+    for chain in islice(_chains(job, plain.operations, count, seed), found.trials, None):
         shutil.rmtree(place)
         shutil.copytree(inputs / "0", place, symlinks=True)
         _try(job, place, chain, wanted, asked, found)
+        keep(found)
     return found
 
 
@@ -213,6 +249,7 @@ def _try(
     for at, kind in chain:
         found.faults += 1
         ending = in_child(job, place, at, kind)
+        found.kills += ending.killed
         if ending.state == "raised":
             found.count("unnamed", chain, ending.said)
         if gone := job.lost(place):

@@ -10,6 +10,7 @@ from typing import Any
 
 from vila2.data.chance import drawn
 from vila2.data.images import decode_image, image_extension, is_plain_image
+from vila2.data.parsing import MISSHAPEN
 from vila2.engine.protocol import Answer, GenerationSettings, Request, Unanswered
 
 
@@ -69,7 +70,7 @@ def read_completion(content: bytes) -> Answer | Unanswered:
         choice = reply["choices"][0]
         text, finish = choice["message"].get("content"), choice.get("finish_reason")
         tokens = (reply.get("usage") or {}).get("completion_tokens", 0)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except MISSHAPEN as error:
         raise WrongReply(f"no chat completion: {_short(content)}") from error
     if finish == "content_filter":
         return Unanswered("the server withheld the answer (content_filter)")
@@ -85,7 +86,7 @@ def told(content: bytes) -> str:
         error = reply.get("error", reply.get("detail", reply)) if isinstance(reply, dict) else reply
         message = error.get("message", error) if isinstance(error, dict) else error
         return " ".join(str(message).split())[:300]
-    except ValueError:
+    except (ValueError, RecursionError):
         return _short(content)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vila2.data.parsing import described
 from vila2.errors import ModelError
 
 WEIGHTS = "model.safetensors"
@@ -139,9 +140,9 @@ def read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}", hint="check the file") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(
-            f"{path} is not valid JSON: {error}", hint="fix that place, or download the file again"
+            f"{path} is not valid JSON: {described(error)}", hint="fix that place, or download the file again"
         ) from error
     if not isinstance(found, dict):
         raise ModelError(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from vila2.data.parsing import described
 from vila2.errors import DataError
 from vila2.report.merge_result import MergeResult
 from vila2.report.value import Number, Value
@@ -263,8 +264,8 @@ def read_results(path: Path) -> Results:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}", hint=again) from error
-    except ValueError as error:  # broken JSON, or bytes that are not UTF-8
-        raise DataError(f"{path}: not JSON: {error}", hint=again) from error
+    except (ValueError, RecursionError) as error:  # broken JSON, or bytes that are not UTF-8
+        raise DataError(f"{path}: not JSON: {described(error)}", hint=again) from error
     try:
         return parse_results(data)
     except DataError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
+from vila2.data.parsing import described
 from vila2.errors import RunError
 from vila2.run.digests import canonical_json
 
@@ -74,9 +75,9 @@ def read_done(folder: Path, digest: str | None = None) -> DoneRecord | None:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(
-            f"{path} is damaged ({error})", hint=f"delete {folder} to do the step again"
+            f"{path} is damaged ({described(error)})", hint=f"delete {folder} to do the step again"
         ) from error
     if not isinstance(data, dict) or "results" not in data or digest not in (None, data.get("digest")):
         raise RunError(f"{path} does not belong to this step", hint=f"delete {folder} to do the step again")

@@ -70,8 +70,9 @@ def _later_holders(raw: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _resolved(text: str, beside: Path) -> str:
     if text.startswith("$"):
         text = _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], text)
-    path = Path(text).expanduser() if text.startswith("~") else Path(text)
-    if path.is_absolute():
-        return str(path)
-    found = beside / path
-    return str(found.resolve()) if found.exists() else text
+    path = os.path.expanduser(text)
+    if os.path.isabs(path):
+        return str(Path(path))
+    # Of os.path, since a text that cannot be a file's name is no error here.
+    found = os.path.join(beside, path)
+    return os.path.realpath(found) if os.path.exists(found) else text
