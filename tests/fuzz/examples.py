@@ -96,10 +96,36 @@ PHOTO = ROW | {"file": "a.jpg", "sha256": "0", "prompt_name": "p", "model": "m"}
 RECIPE = (
     b"name: a\nmodel:\n  vision: x\nstages:\n  - name: align\n    data: {a: 1}\n    learning_rate: 1e-3\n"
 )
+SOUND_RECIPE = b"""\
+name: a
+model: {vision: builtin:world/vision, language: builtin:world/language}
+data: {pairs: {source: world, options: {split: sft}}}
+stages:
+  align:
+    mixture: [{dataset: pairs, view: only(original)}]
+    learning_rate: 1e-3
+  pretrain: {mixture: [{dataset: pairs}]}
+"""
 PROGRESS = {
     "steps": [{"name": "a", "state": "done"}],
     "tasks": [{"name": "t", "done": 1, "total": 2}],
     "pid": 1,
+}
+REPLIES = (
+    {
+        "choices": [{"message": {"content": "A cat."}, "finish_reason": "stop"}],
+        "usage": {"completion_tokens": 3},
+    },
+    {"error": {"message": "too many requests", "code": 429}},
+)
+RESULTS = {
+    "title": "t",
+    "recipe": {"name": "a", "seed": 0, "text": "name: a"},
+    "vila2_version": "1",
+    "models": [{"name": "m", "round": 0, "stages": [{"name": "align", "loss": [[1, 2.5], [2, None]]}]}],
+    "layers": [{"name": "self-1", "captions": 1, "words_mean": 2.0, "words_sd": None, "status": {"ok": 1}}],
+    "best": "m",
+    "examples": [{"key": "k", "captions": [{"layer": "self-1", "text": "A cat."}]}],
 }
 TEXTS = (
     b'There are two red cubes. Mr. Fox says "go". The cube is left of the ball [0.1, 0.2, 0.3, 0.4].',

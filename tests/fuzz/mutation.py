@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+import re
 
 _WORDS = (
-    *(b"null", b"NaN", b"-1", b"1e999", b"9" * 400, b'"' * 3, b"{" * 40, b"[" * 2000, b"[]", b"{}", b"true"),
+    *(b"null", b"NaN", b"-1", b"1e999", b"9" * 400, b'"' * 3, b"{" * 40, b"[]", b"{}", b"true"),
     *(b"0.5", b"''", b"\\ud800", b"\xff\xfe", b"\x00", b"\n", b"\xef\xbb\xbf", b'"' + b"a" * 300 + b'"'),
     *(b"../../x", b"file:///dev/zero", b"data:image/png;base64,\xc3\xa9", b"<image>", b"<|im_end|>", b'""'),
     *(b"99999999999999999999", b"&a *a", b"\x1b[31m"),
 )
+
+#: Brackets nested more deeply than any parser follows; seldom, since they take long to read.
+_DEEP = b"[" * 2000
+_CUT = re.compile(rb'[{}\[\],:\n "]')
 
 
 def mutated(chance: random.Random, examples: tuple[bytes, ...]) -> bytes:
@@ -24,9 +29,9 @@ def mutated(chance: random.Random, examples: tuple[bytes, ...]) -> bytes:
             case 1:
                 del data[place:end]
             case 2:
-                data[place:place] = chance.choice(_WORDS)
+                data[place:place] = _word(chance)
             case 3:
-                data[place:end] = chance.choice(_WORDS)
+                data[place:end] = _word(chance)
             case 4:
                 other = chance.choice(examples)
                 start = chance.randrange(len(other) + 1)
@@ -38,7 +43,11 @@ def mutated(chance: random.Random, examples: tuple[bytes, ...]) -> bytes:
 
 def _replace_token(chance: random.Random, data: bytearray) -> None:
     """Replaces a value of JSON, YAML or CSV: what stands between two separators."""
-    cuts = [place for place, byte in enumerate(data) if byte in b'{}[],:\n "']
-    if len(cuts) > 1:
-        number = chance.randrange(len(cuts) - 1)
-        data[cuts[number] + 1 : cuts[number + 1]] = chance.choice(_WORDS)
+    begun = _CUT.search(data, chance.randrange(len(data) + 1))
+    ended = begun and _CUT.search(data, begun.end())
+    if begun and ended:
+        data[begun.end() : ended.start()] = _word(chance)
+
+
+def _word(chance: random.Random) -> bytes:
+    return _DEEP if chance.random() < 0.005 else chance.choice(_WORDS)

@@ -24,7 +24,10 @@ from tests.fuzz.examples import (
     PHOTO,
     PROGRESS,
     RECIPE,
+    REPLIES,
+    RESULTS,
     ROW,
+    SOUND_RECIPE,
     TEXTS,
     TURNS,
     checksummed,
@@ -122,6 +125,8 @@ def _fixed_index(data: bytes) -> None:
 def _dataset(data: bytes) -> None:
     from vila2.data.shards import ShardDataset
 
+    if not (place() / "dataset/shards/a.tar").exists():
+        put(bytes(10), "dataset/shards/a.tar")
     dataset = ShardDataset.open(put(data, "dataset/dataset.json").parent)
     len(dataset), dataset.digest, dataset.rejected
 
@@ -142,17 +147,11 @@ def _parquet_layer(data: bytes) -> None:
 
 def _row(data: bytes) -> None:
     """A row of a layer whose columns hold anything: turns and claims are JSON there."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from vila2.data.annotations import read_rows, summarize
+    from vila2.data.annotations import from_columns, summarize
 
     text = data.decode("utf-8", "replace")
-    columns = {name: [value] for name, value in ROW.items()}
-    columns |= {"turns": [text if "parts" in text else None], "claims": [None if "parts" in text else text]}
-    path = place() / "row.parquet"
-    pq.write_table(pa.table(columns), path)
-    summarize(read_rows(path))
+    nested = {"turns": text if "parts" in text else None, "claims": None if "parts" in text else text}
+    summarize([from_columns(ROW | nested, where="row.parquet")])
 
 
 def _journal(data: bytes) -> None:
@@ -273,6 +272,47 @@ def _marks(data: bytes) -> None:
     mark(Answer(text, "stop", len(text.split())))
 
 
+def _weights(data: bytes) -> None:
+    from vila2.model.digest import digest_folder
+
+    digest_folder(put(data, "weights/model.safetensors").parent)
+
+
+def _checkpoint_json(data: bytes) -> None:
+    from vila2.model.checkpoint_files import read_json
+
+    read_json(put(data, "checkpoint/config.json"))
+
+
+def _reply(data: bytes) -> None:
+    from vila2.engine.chat_messages import WrongReply, read_completion, told
+
+    told(data)
+    with suppress(WrongReply):  # the engine asks again
+        read_completion(data)
+
+
+def _retry_after(data: bytes) -> None:
+    from vila2.engine.openai_engine import retry_after
+
+    retry_after(data.decode("latin-1"), most=60)
+
+
+def _results(data: bytes) -> None:
+    from vila2.report.results_page import read_results
+
+    read_results(put(data, "results.json"))
+
+
+def _weights_example() -> bytes:
+    entries = {
+        "a": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]},
+        "__metadata__": {"format": "pt"},
+    }
+    header = json.dumps(entries).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(8)
+
+
 def _index_example() -> bytes:
     from vila2.data.offset_index import index_tar
 
@@ -351,7 +391,7 @@ def parsers() -> dict[str, Parser]:
             tuple(picture(kind) for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "ICO")),
         ),
         "yaml": Parser(_yaml, (RECIPE, b"a: &a [1, 2]\nb: {<<: {c: 1}, d: *a, e: .nan}\n")),
-        "recipe": Parser(_recipe, (RECIPE,)),
+        "recipe": Parser(_recipe, (RECIPE, SOUND_RECIPE)),
         "setting": Parser(_setting, (b"[1, 2]", b"{a: b}", b"1e-3")),
         "coordinates": Parser(_coordinates, TEXTS),
         "claims": Parser(_claims, TEXTS),
@@ -359,4 +399,9 @@ def parsers() -> dict[str, Parser]:
         "done.json": Parser(_done, (json.dumps({"results": {}, "digest": "0"}).encode(),)),
         "progress.json": Parser(_status, (json.dumps(PROGRESS).encode(),)),
         "answer-marks": Parser(_marks, TEXTS),
+        "safetensors": Parser(_weights, (_weights_example(),)),
+        "checkpoint.json": Parser(_checkpoint_json, (json.dumps({"model_type": "llava"}).encode(),)),
+        "server-reply": Parser(_reply, tuple(json.dumps(reply).encode() for reply in REPLIES)),
+        "retry-after": Parser(_retry_after, (b"120", b"Fri, 31 Dec 1999 23:59:59 GMT")),
+        "results.json": Parser(_results, (json.dumps(RESULTS).encode(),)),
     }

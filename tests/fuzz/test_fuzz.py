@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tests.fuzz.__main__ import by_chance
+from tests.fuzz.__main__ import by_chance, in_pieces
 from tests.fuzz.parsers import Parser, check, parsers
 
 
 @pytest.mark.parametrize("name", parsers())
 @pytest.mark.filterwarnings("ignore")
 def test_changed_input_gives_errors_that_say_what_is_wrong(name: str):
-    executions, faults, _ = by_chance(name, 40, seed=1)
-    assert executions == 40 and not faults
+    found = by_chance(name, 40, seed="1")
+    assert found.executions == 40 and not found.faults
+
+
+def test_counts_are_kept_and_gone_on_from(tmp_path: Path):
+    in_pieces("view", 30, 0, tmp_path / "view.json")
+    assert in_pieces("view", 50, 0, tmp_path / "view.json").executions == 50
+    assert json.loads((tmp_path / "view.json").read_text())["executions"] == 50
 
 
 @pytest.mark.parametrize(

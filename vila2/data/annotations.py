@@ -158,10 +158,22 @@ def read_rows(path: Path) -> Iterator[Annotation]:
         DataError: the file is damaged, or an annotation is not sound.
     """
     for row in read_columns(path).to_pylist():
-        with parsing(f"{path}: {row['key']}", hint="write the layer again"):
-            plain = {name: value for name, value in row.items() if name in _PLAIN}
-            annotation = Annotation.from_json(plain | _further(row))
-        yield annotation
+        yield from_columns(row, where=path)
+
+
+def from_columns(row: Mapping[str, Any], *, where: object) -> Annotation:
+    """Reads an annotation from a row of :func:`to_table`.
+
+    Args:
+        row: the row's values, by column.
+        where: the file, for errors.
+
+    Raises:
+        DataError: the annotation is not sound.
+    """
+    with parsing(f"{where}: {row['key']}", hint="write the layer again"):
+        plain = {name: value for name, value in row.items() if name in _PLAIN}
+        return Annotation.from_json(plain | _further(row))
 
 
 def read_columns(path: Path) -> pa.Table:

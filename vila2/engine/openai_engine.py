@@ -247,6 +247,6 @@ def retry_after(value: str | None, *, most: float) -> float | None:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     return min(max(0.0, seconds), most)

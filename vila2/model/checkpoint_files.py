@@ -6,11 +6,11 @@ Only headers are read, so a check takes milliseconds whatever the size of the we
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vila2.data.parsing import described
+from vila2.data.parsing import MISSHAPEN, described
 from vila2.errors import ModelError
 
 WEIGHTS = "model.safetensors"
@@ -166,11 +166,14 @@ def check_weights(folder: Path) -> list[Path]:
     return files
 
 
-def check_safetensors(path: Path) -> None:
+def check_safetensors(path: Path) -> Header:
     """Checks that a safetensors file is as long as its header says.
 
     Args:
         path: file of weights.
+
+    Returns:
+        Its header.
 
     Raises:
         ModelError: an empty, truncated or other file.
@@ -183,6 +186,7 @@ def check_safetensors(path: Path) -> None:
         raise ModelError(f"{path} is truncated: it has {size:,} of {needed:,} bytes", hint=_AGAIN)
     if size > needed:
         raise ModelError(f"{path} has {size:,} bytes, but its header says {needed:,}", hint=_AGAIN)
+    return header
 
 
 class Header:
@@ -197,8 +201,16 @@ class Header:
     def __init__(self, length: int, entries: Mapping[str, Any]) -> None:
         tensors = {name: entry for name, entry in entries.items() if name != "__metadata__"}
         self.bytes = length
-        self.shapes = {name: tuple(entry["shape"]) for name, entry in tensors.items()}
-        self.places = {name: tuple(entry["data_offsets"]) for name, entry in tensors.items()}
+        self.shapes = {name: _whole_numbers(entry["shape"]) for name, entry in tensors.items()}
+        self.places = {name: _whole_numbers(entry["data_offsets"]) for name, entry in tensors.items()}
+        if any(len(place) != 2 or place[0] > place[1] for place in self.places.values()):
+            raise ValueError("a tensor without a start and an end")
+
+
+def _whole_numbers(values: Sequence[Any]) -> tuple[int, ...]:
+    if not all(type(value) is int and value >= 0 for value in values):
+        raise ValueError("a size or a place that is no whole number")
+    return tuple(values)
 
 
 def read_header(path: Path) -> Header:
@@ -223,7 +235,7 @@ def read_header(path: Path) -> Header:
         text = file.read(length)
     try:
         return Header(length, json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except MISSHAPEN as error:
         raise ModelError(
             f"{path} is not a safetensors file: its header cannot be read", hint=_AGAIN
         ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 from vila2.model.checkpoint_files import check_safetensors
@@ -41,15 +40,12 @@ def digest_folder(folder: Path) -> str:
 
 def _add_weights(digest: hashlib._Hash, path: Path) -> None:
     """Adds a safetensors file, which is 8 bytes with the length of a JSON header, the header, the tensors."""
-    check_safetensors(path)
+    header = check_safetensors(path)
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = file.read(length)
-        digest.update(header)
-        for name, entry in sorted(json.loads(header).items()):
-            if name == "__metadata__":
-                continue
-            start, end = (8 + length + offset for offset in entry["data_offsets"])
-            for place in (start, (start + end) // 2, max(start, end - _SAMPLE)):
-                file.seek(place)
-                digest.update(file.read(min(_SAMPLE, end - place)))
+        file.seek(8)
+        digest.update(file.read(header.bytes))
+        for _, place in sorted(header.places.items()):
+            start, end = (8 + header.bytes + offset for offset in place)
+            for sampled in (start, (start + end) // 2, max(start, end - _SAMPLE)):
+                file.seek(sampled)
+                digest.update(file.read(min(_SAMPLE, end - sampled)))
