@@ -10,7 +10,6 @@ import argparse
 import gc
 import json
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.mutation import mutated
-from tests.fuzz.parsers import check, parsers, place
+from tests.fuzz.parsers import check, parsers
 
 try:
     import atheris
@@ -157,7 +156,6 @@ def main() -> int:
             print(f"{counts}{found.slowest_seconds:>9.3f} s at most", flush=True)
             for fault, count in found.faults.most_common():
                 print(f"  {count} x {fault}", flush=True)
-    shutil.rmtree(place(), ignore_errors=True)
     if asked.json:
         told = {name: found.to_json() for name, found in results.items()}
         print(json.dumps({"guided": atheris is not None, "parsers": told}, indent=2))

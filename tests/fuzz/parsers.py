@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -55,7 +57,9 @@ class Parser:
 @cache
 def place() -> Path:
     """A folder for input that is read from files."""
-    return Path(tempfile.mkdtemp(prefix="vila2-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+    folder = tempfile.mkdtemp(prefix="vila2-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def put(data: bytes, name: str) -> Path:
