@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.fuzz.examples import DATASET, ROW, SHARD, parquet
 from tests.fuzz.parsers import check, parsers
 
 DEEP = b'{"results": {}, "a": ' + b"[" * 2000
@@ -17,7 +18,20 @@ def safetensors(entry: object) -> bytes:
     return len(header).to_bytes(8, "little") + header + bytes(8)
 
 
+def dataset(**changed: object) -> bytes:
+    """A dataset.json whose shard is there, except for what is changed."""
+    return json.dumps(DATASET | {"shards": [SHARD | changed]}).encode()
+
+
 FOUND = {
+    "a digest of half a character": ("dataset.json", dataset(sha256="\ud800")),
+    "a count of more samples than bytes": ("dataset.json", dataset(count=10**30)),
+    "a count that is a text": ("dataset.json", dataset(count="1")),
+    "a shard's name too long for a file": ("dataset.json", dataset(name="a" * 300 + ".tar")),
+    "a layer's text that is not UTF-8": (
+        "layer-parquet",
+        parquet([ROW]).replace(b"A cat.", b"A \xff\xfet."),
+    ),
     "done.json of deep brackets": ("done.json", DEEP),
     "results.json of deep brackets": ("results.json", DEEP),
     "checkpoint of deep brackets": ("checkpoint.json", DEEP),

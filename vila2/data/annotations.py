@@ -188,7 +188,9 @@ def read_columns(path: Path) -> pa.Table:
     try:
         names = pq.read_schema(path).names
         further = [name for name in (*_NESTED, *_LATER) if name in names]
-        return pq.read_table(path).select([*_PLAIN, *further])
+        table = pq.read_table(path).select([*_PLAIN, *further])
+        table.validate(full=True)  # texts may hold bytes that are not UTF-8
+        return table
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error})", hint="write the layer again") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from vila2.data.offset_index import IndexBuilder
 from vila2.data.sample import Sample
 from vila2.data.tar_members import forget_members
 from vila2.data.tar_sample import has_text
+
+_HEXADECIMAL = re.compile("[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,13 @@ class ShardInfo:
             ValueError: it has another shape, or names a file elsewhere.
         """
         info = cls(**entry)
-        if "/" in info.name or not info.name.endswith(".tar") or not isinstance(info.sha256, str):
+        if "/" in info.name or not info.name.endswith(".tar"):
             raise ValueError(f"{info.name!r} is no shard of this folder")
-        if int(info.count) < 0 or int(info.bytes) < 0:
-            raise ValueError(f"{info.name} has a negative size")
+        if not isinstance(info.sha256, str) or not _HEXADECIMAL.fullmatch(info.sha256):
+            raise ValueError(f"{info.name} has no digest")
+        # A sample takes more than a byte, so no count is beyond what the file's size allows.
+        if type(info.count) is not int or type(info.bytes) is not int or not 0 <= info.count <= info.bytes:
+            raise ValueError(f"{info.name} cannot hold {info.count!r} samples in {info.bytes!r} bytes")
         return info
 
 

@@ -113,7 +113,7 @@ class ShardDataset:
         info = read_info(folder)
         paths = tuple(folder / "shards" / shard.name for shard in info.shards)
         for path, shard in zip(paths, info.shards, strict=True):
-            size = path.stat().st_size if path.exists() else None
+            size = os.path.getsize(path) if os.path.exists(path) else None
             if size != shard.bytes:
                 state = "is missing" if size is None else f"has {size} bytes instead of {shard.bytes}"
                 raise DataError(f"{path}: {state}", hint=_HINT)
