@@ -28,6 +28,10 @@ FOUND = {
     "a count of more samples than bytes": ("dataset.json", dataset(count=10**30)),
     "a count that is a text": ("dataset.json", dataset(count="1")),
     "a shard's name too long for a file": ("dataset.json", dataset(name="a" * 300 + ".tar")),
+    "a column's name that is not UTF-8": (
+        "rows-parquet",
+        parquet([{"caption": "A cat."}]).replace(b"caption", b"capt\xff\xfen"),
+    ),
     "a layer's text that is not UTF-8": (
         "layer-parquet",
         parquet([ROW]).replace(b"A cat.", b"A \xff\xfet."),

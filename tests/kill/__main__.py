@@ -20,16 +20,17 @@ from tests.kill.trials import Found, Job, as_json, run_trials
 COLUMNS = ("operations", "trials", "faults", "kills", "lost", "different", "refused", "left_over", "unnamed")
 
 #: Jobs that load torch; not among "all".
-TRAINING = "training"
+TRAINING = ("training", "run", "run-two-parent", "run-two-first", "run-two-second")
 _MEMORY = Path("/dev/shm")
 
 
 def jobs(asked: str) -> dict[str, Job]:
     """The jobs that were asked for, by name."""
-    if asked == TRAINING:
-        from tests.kill.training import TRAINING_JOB  # loads torch
+    if asked in TRAINING:
+        from tests.kill.runs import RUN_JOBS
+        from tests.kill.training import TRAINING_JOB
 
-        return {TRAINING: TRAINING_JOB}
+        return {job.name: job for job in (TRAINING_JOB, *RUN_JOBS) if job.name == asked}
     return {job.name: job for job in FILE_JOBS if asked in ("all", job.name)}
 
 
@@ -48,9 +49,9 @@ def keep(file: Path | None, found: Found) -> None:
 
 def main() -> int:
     """Returns the exit code: 1 where a trial went wrong."""
-    names = [*(job.name for job in FILE_JOBS), TRAINING, "all"]
+    names = [*(job.name for job in FILE_JOBS), *TRAINING, "all"]
     parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
-    parser.add_argument("job", choices=names, help="job to break; all: all but training")
+    parser.add_argument("job", choices=names, help="job to break; all: all jobs on files")
     parser.add_argument("--trials", type=int, help="trials of each job; by default every operation and fault")
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice of trials")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="faults to try")

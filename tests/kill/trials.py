@@ -14,7 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatch
 from itertools import islice
@@ -24,6 +24,8 @@ from tests.kill.faults import KINDS, Injector, Kind, attempts
 
 #: Where an engine of the tests notes what it was asked, beside the folder that counts.
 ASKED = "asked.txt"
+#: Where a broken process of a stage tells how many operations it did.
+TOLD = "told.txt"
 
 
 def nothing_to_lose(folder: Path) -> str:
@@ -44,6 +46,7 @@ class Job:
         batch: number of answers that one fault may cost.
         kinds: the faults that make sense.
         varies: patterns of files that are never the same, for example since they hold times.
+        rank: the process of a stage whose operations count; by default those of the job's own process.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Job:
     batch: int = 2
     kinds: tuple[Kind, ...] = KINDS
     varies: tuple[str, ...] = ()
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -125,8 +129,7 @@ def in_child(job: Job, folder: Path, at: int = 0, kind: Kind = "kill") -> Ending
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
-        injector = Injector(folder / job.out, at, kind)
-        ending = _do(job, folder, injector)
+        ending = _do(job, folder, Injector(folder / job.out, at, kind))
         os.write(writing, pickle.dumps(ending))
         os._exit(0)
     os.close(writing)
@@ -144,7 +147,10 @@ def _do(job: Job, folder: Path, injector: Injector) -> Ending:
 
     state, said, before = "done", "", frozenset(sys.modules)
     try:
-        injector.install()
+        if job.rank is None:
+            injector.install()
+        else:
+            _break_a_worker(job.rank, injector, folder)
         job.do(folder)
     except KeyboardInterrupt:
         state = "ended"
@@ -155,7 +161,27 @@ def _do(job: Job, folder: Path, injector: Injector) -> Ending:
         state, said = "refused" if error.filename else "raised", "".join(traceback.format_exception(error))
     except BaseException as error:
         state, said = "raised", "".join(traceback.format_exception(error))
-    return Ending(state, said, len(injector.done), frozenset(sys.modules) - before)
+    operations = len(injector.done) if job.rank is None else _told(folder)
+    return Ending(state, said, operations, frozenset(sys.modules) - before, killed="by SIGKILL" in said)
+
+
+def _break_a_worker(rank: int, injector: Injector, folder: Path) -> None:
+    """Has ``tests/kill/site`` break a process that this one will start."""
+    here = Path(__file__).parent
+    path = [str(here / "site"), str(here.parents[1]), os.environ.get("PYTHONPATH", "")]
+    os.environ |= {
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "VILA2_FAULT_RANK": str(rank),
+        "VILA2_FAULT_ROOT": str(injector.root),
+        "VILA2_FAULT_AT": str(injector.at),
+        "VILA2_FAULT_KIND": injector.kind,
+        "VILA2_FAULT_TOLD": str(folder / TOLD),
+    }
+
+
+def _told(folder: Path) -> int:
+    file = folder / TOLD
+    return int(file.read_text()) if file.exists() else 0
 
 
 def warm(modules: Iterable[str]) -> None:
@@ -164,9 +190,12 @@ def warm(modules: Iterable[str]) -> None:
     Nothing else of the job is done here: threads, which pyarrow and torch start with their work, would not
     live on in a child.
     """
-    for name in sorted(modules):
-        with suppress(ImportError, AttributeError):  # what only a running job can import, it imports again
-            importlib.import_module(name)
+    with redirect_stdout(sys.stderr):  # of what is printed there, only our own counts are asked for
+        for name in sorted(modules):
+            with suppress(
+                ImportError, AttributeError
+            ):  # what only a running job can import, it imports again
+                importlib.import_module(name)
     gc.collect()
     gc.freeze()
 
@@ -216,8 +245,8 @@ def run_trials(
     assert plain.state == "done", f"{job.name}, undisturbed: {plain.state} {plain.said}"
     wanted, asked = snapshot(place / job.out, job.varies), _asked(place)
     warm(plain.modules)
-    found = kept if kept and kept.operations == plain.operations else Found(operations=plain.operations)
-    for chain in islice(_chains(job, plain.operations, count, seed), found.trials, None):
+    found = kept or Found(operations=plain.operations)
+    for chain in islice(_chains(job, found.operations, count, seed), found.trials, None):
         shutil.rmtree(place)
         shutil.copytree(inputs / "0", place, symlinks=True)
         _try(job, place, chain, wanted, asked, found)

@@ -261,7 +261,7 @@ def _parquet_rows(path: Path) -> Iterator[Numbered | Reject]:
         for batch in file.iter_batches(batch_size=64 if heavy else 1024):
             yield from _batch_rows(batch, path, number)
             number += len(batch)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise DataError(
             f"{path}: cannot be read after row {number} ({error})", hint="fetch it again"
         ) from error
