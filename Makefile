@@ -8,7 +8,7 @@ PLUGINS := plugins/vila2-spatial plugins/vila2-grounding plugins/vila2-ocr plugi
 
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-all test-wheels test-trainers test-oldest photos fuzz lint clean
+.PHONY: demo test test-all test-wheels test-trainers test-oldest photos fuzz sbom lint clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vila2 needs Python 3.11 or newer; say PYTHON=/path/to/python3.11"; exit 1; }
@@ -62,10 +62,17 @@ $(VENV)-fuzz/ready: pyproject.toml constraints.txt
 	$(VENV)-fuzz/bin/pip install --quiet --disable-pip-version-check atheris
 	@touch $@
 
+sbom: $(VENV)/ready ## every installed package with version, license and address, as CycloneDX JSON
+	$(PYTHON) -m venv $(VENV)-sbom
+	$(VENV)-sbom/bin/pip install --quiet --disable-pip-version-check 'cyclonedx-bom==7.5.0'
+	@mkdir -p build
+	$(VENV)-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+	  --output-file build/sbom.json $(BIN)/python
+
 lint: $(VENV)/ready-for-tests ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(VENV)-fuzz build *.egg-info
+	rm -rf $(VENV) $(VENV)-fuzz $(VENV)-sbom build *.egg-info
