@@ -17,7 +17,7 @@ from vila2.errors import Vila2Error
 
 #: Modules of this package: each has a function of its name, or a group of commands as `app`.
 _COMMANDS = (
-    *("data", "model", "config", "plugins", "run", "status", "recaption", "specialize", "annotate"),
+    *("data", "model", "config", "plugins", "run", "status", "plan", "recaption", "specialize", "annotate"),
     *("judge", "merge", "export", "browse", "report", "reproduce", "env"),
 )
 

@@ -33,6 +33,10 @@ class ExpectedLengths:
             size = image_size(image, where="image")
         except DataError:
             return 0  # refused, with its reason, when it is asked about
+        return self.of_size(size)
+
+    def of_size(self, size: tuple[int, int]) -> int:
+        """The expected number of tokens of an image of this width and height."""
         if size not in self._by_size:
             self._by_size[size] = self._counted(size)
         return self._by_size[size]

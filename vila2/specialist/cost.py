@@ -21,6 +21,7 @@ from vila2.recipe.specialist_recipe import RUN
 from vila2.run.step_files import StepResult
 from vila2.specialist.data_trial import Tried
 from vila2.specialist.specialist_job import Job
+from vila2.train.estimate import training_operations
 from vila2.train.freezing import freeze_all_but
 from vila2.train.lora import add_lora
 
@@ -146,9 +147,7 @@ def training_time(
         epochs = stage.epochs
     if samples is None:
         return Duration(None, why)
-    # Forward and backward: 2 operations for each parameter and token; 2 more for each that learns.
-    passes = 3 if stage.gradient_checkpointing else 2
-    operations = tokens * samples * epochs * 2 * (passes * parameters + learning)
+    operations = training_operations(tokens * samples * epochs, parameters, learning, stage)
     said = (
         f"{samples:,} samples x {epochs:g} epochs x {tokens:,} tokens = {operations:.2g} operations, at "
         f"{_USED:.0%} of the {rate.per_second:.2g} a second of a matrix product measured on this machine "

@@ -1,4 +1,4 @@
-"""An estimate of the memory that a stage will take.
+"""An estimate of the memory and the operations that a stage will take.
 
 Weights, gradients and Adam's two moments are exact. Activations follow the usual count for a transformer
 layer (Korthikanti et al. 2022, "Reducing activation recomputation", section 4.1). Logits are counted
@@ -85,6 +85,20 @@ def text_shape(config: PreTrainedConfig) -> tuple[int | None, int | None, int | 
 
 
 _SHAPE = ("hidden_size", "num_hidden_layers", "vocab_size")
+
+
+def training_operations(tokens: float, parameters: int, learning: int, stage: StageSpec) -> float:
+    """Number of operations of training on so many tokens, those of attention's scores left out.
+
+    Args:
+        tokens: number of tokens, over all epochs.
+        parameters: number of parameters that read every token.
+        learning: number of those that learn.
+        stage: stage to train.
+    """
+    # Forward and backward: 2 operations for each parameter and token; 2 more for each that learns.
+    passes = 3 if stage.gradient_checkpointing else 2
+    return tokens * 2 * (passes * parameters + learning)
 
 
 def stage_memory(
