@@ -18,7 +18,7 @@ from vila2.run.board import Board
 SETTINGS = [
     "cycle.rounds=0",
     "stages.sft.epochs=4",
-    "cycle.preference={samples: 3, margin: 0.0, floor: false, epochs: 2}",
+    "cycle.preference={samples: 3, margin: 0.0, length: free, epochs: 2}",
 ]
 
 

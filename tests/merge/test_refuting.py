@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.caption.tiny_llava import picture
-from vila2.caption.preference_pairs import PairRule, pair_of
+from vila2.caption.preference_pairs import NoPair, PairLength, PairRule, pair_of
 from vila2.caption.several_samples import ranked, ranked_again
 from vila2.data.annotations import Annotation
 from vila2.data.claims import Claim
@@ -42,7 +42,7 @@ def test_specialists_choose_where_agreement_would_choose_otherwise(refuter) -> N
     assert rows[0].text == WRONG, "most agree on what is wrong"
     again = ranked_again(rows, "verified", lambda texts: refuter.count("a", texts))
     assert again[0][0].text == TRUE and again[0][1].refuted == 0
-    found = pair_of(rows, PairRule("verified", floor=False), lambda texts: refuter.count("a", texts))
+    found = pair_of(rows, PairRule("verified", length="free"), lambda texts: refuter.count("a", texts))
     better, worse = found
     assert (better.text, worse.text, worse.status) == (TRUE, WRONG, "rejected")
 
@@ -51,8 +51,10 @@ def test_specialists_choose_where_agreement_would_choose_otherwise(refuter) -> N
     ("texts", "found"),
     [
         ([TRUE, TRUE, "There is a bird and a bird."], (TRUE, "There is a bird and a bird.")),
-        # Without the floor the shorter one would win, and a model would learn to say less.
-        (["There is a cat."] * 3 + ["There is a cat, a dog and a cat."], "shorter"),
+        # The shorter one would win, and a model would learn to say less.
+        (["There is a cat."] * 3 + ["There is a cat, a dog and a cat."], "length"),
+        # The longer one would win, and a model would learn to say more.
+        (["There is a cat and a dog. It is big."] * 2 + ["There is a cat and a cat."], "length"),
         ([TRUE, TRUE], "no worse one"),
         (["There is a cat and a cat."] * 2, "no better one"),
         ([], "unusable"),
@@ -62,3 +64,16 @@ def test_a_pair_has_a_reason(texts, found) -> None:
     rows = [row for row, _ in ranked([sample(text) for text in texts])]
     pair = pair_of(rows, PairRule())
     assert (pair if isinstance(pair, str) else tuple(one.text for one in pair)) == found
+
+
+def test_a_pair_may_differ_in_length_where_one_asks_for_it() -> None:
+    def pair(length: PairLength, *texts: str) -> tuple[str, ...] | NoPair:
+        rows = [row for row, _ in ranked([sample(text) for text in texts])]
+        found = pair_of(rows, PairRule(length=length))
+        return found if isinstance(found, str) else tuple(one.text for one in found)
+
+    short, long = "There is a cat.", "There is a cat and a dog. It is big."
+    loop = "There is a cat, a dog and a cat."
+    assert pair("floor", long, long, "There is a cat and a cat.") == (long, "There is a cat and a cat.")
+    assert pair("floor", short, short, short, loop) == "length"
+    assert pair("free", short, short, short, loop) == (short, loop)

@@ -1,9 +1,9 @@
 """Pairs of captions of one image, the better one and a worse one, chosen among samples of one model.
 
 The better one is the sample that ranks first. The worse one is the last in rank that is worse for a reason:
-it contradicts itself, more of its sentences are refuted, or the others agree with it less. With ``floor`` the
-better one has at least as many words and names at least as many different things, so that a model that
-learns to prefer it does not learn to say less.
+it contradicts itself, more of its sentences are refuted, or the others agree with it less. What differs
+otherwise between the two is learned as well. So the better one is at least as long by default and names at least
+as many different things, or a model would learn to say less.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from vila2.claims.agreement import stated
 from vila2.data.annotations import Annotation
 
 #: Why an image has no pair.
-NoPair = Literal["unusable", "no better one", "no worse one", "shorter"]
+NoPair = Literal["unusable", "no better one", "no worse one", "length"]
+#: How long the better one is beside the worse one; see :class:`PairRule`.
+PairLength = Literal["matched", "floor", "free"]
+
+_MATCH = 0.2  # at most so much of the longer one's words
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +31,14 @@ class PairRule:
     Attributes:
         by: what samples are ranked by.
         margin: how much less the others agree with the worse one, if that is all that is wrong with it.
-        floor: whether the better one must be as long and name as many different things.
+        length: "matched": the two differ by a fifth of their words at most, and the better one names at least
+            as many different things. "floor": the better one has at least as many words, and names as many.
+            "free": any two.
     """
 
     by: RankedBy = "agreement"
     margin: float = 0.1
-    floor: bool = True
+    length: PairLength = "floor"
 
 
 def pair_of(
@@ -56,9 +62,9 @@ def pair_of(
     worse = [row for row, one in others if _is_worse(one, best, rule)]
     if not worse:
         return "no worse one"
-    allowed = [row for row in worse if not rule.floor or _says_as_much(better.text, row.text)]
+    allowed = [row for row in worse if _fits(better.text, row.text, rule.length)]
     if not allowed:
-        return "shorter"
+        return "length"
     return better, replace(allowed[-1], status="rejected")
 
 
@@ -68,8 +74,12 @@ def _is_worse(one: SampleRank, best: SampleRank, rule: PairRule) -> bool:
     return {"agreement": disagrees, "verified": wrong, "both": wrong or disagrees}[rule.by]
 
 
-def _says_as_much(better: str, worse: str) -> bool:
-    return len(better.split()) >= len(worse.split()) and len(_things(better)) >= len(_things(worse))
+def _fits(better: str, worse: str, rule: PairLength) -> bool:
+    if rule == "free":
+        return True
+    long, other = len(better.split()), len(worse.split())
+    long_enough = long >= other if rule == "floor" else abs(long - other) <= _MATCH * max(long, other)
+    return long_enough and len(_things(better)) >= len(_things(worse))
 
 
 def _things(text: str) -> set[str]:

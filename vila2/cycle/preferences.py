@@ -49,7 +49,7 @@ def prefer(cycle: Cycle, generalist: TrainedGeneralist, spec: PreferenceSpec) ->
             layers=layers,
             by=spec.by,
             margin=spec.margin,
-            floor=spec.floor,
+            length=spec.length,
             absence=recipe.merge.absence if layers else (),
         ),
         inputs={"data": cycle.images, "samples": samples, **named},

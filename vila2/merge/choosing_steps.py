@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vila2.caption.preference_pairs import PairRule, pair_of
+from vila2.caption.preference_pairs import PairLength, PairRule, pair_of
 from vila2.caption.several_samples import RankedBy, count_choices, ranked_again
 from vila2.data.annotations import Annotation
 from vila2.data.layers import Layer, write_layer
@@ -25,7 +25,7 @@ class PairSettings(Part):
     Attributes:
         layer: name of the layer to write.
         layers: names of the specialists' layers, in order.
-        by, margin, floor: see :class:`vila2.caption.preference_pairs.PairRule`.
+        by, margin, length: see :class:`vila2.caption.preference_pairs.PairRule`.
         absence: kinds of claims that a specialist's silence refutes.
     """
 
@@ -33,7 +33,7 @@ class PairSettings(Part):
     layers: tuple[str, ...]
     by: RankedBy
     margin: float
-    floor: bool
+    length: PairLength
     absence: tuple[str, ...]
 
 
@@ -56,7 +56,7 @@ def pairs(folder: Path, settings: PairSettings, inputs: Inputs, progress: Progre
     """
     dataset, samples = ShardDataset.open(inputs["data"]), Layer.open(inputs["samples"])
     layers = {name: Layer.open(inputs[f"layer.{name}"]) for name in settings.layers}
-    count, rule = _counter(dataset, settings, layers), PairRule(settings.by, settings.margin, settings.floor)
+    count, rule = _counter(dataset, settings, layers), PairRule(settings.by, settings.margin, settings.length)
     lacking: Counter[str] = Counter()
 
     def pair(key: str) -> Sequence[Annotation]:
@@ -76,7 +76,7 @@ def pairs(folder: Path, settings: PairSettings, inputs: Inputs, progress: Progre
         why = ", ".join(f"{number} {reason}" for reason, number in lacking.most_common())
         raise RunError(
             f"layer {settings.layer}: no image has a better and a worse caption ({why or 'no samples'})",
-            hint="raise cycle.preference.samples or share, lower its margin, or set its floor: false",
+            hint="raise cycle.preference.samples or share, lower its margin, or set its length: free",
         )
     return {"captions": layer.count, "pairs": layer.count // 2, "without_pair": dict(lacking)}
 

@@ -92,10 +92,12 @@ class PreferenceSpec(Part):
     margin: Annotated[Number, Field(ge=0, le=1)] = Field(
         default=0.1, description="Difference in agreement that makes a pair"
     )
-    floor: bool = Field(
-        default=True,
-        description="Take pairs only where the better caption is at least as long as the worse one and names "
-        "at least as many different things; without it, captions become shorter",
+    length: Literal["matched", "floor", "free"] = Field(
+        default="floor",
+        description="Pairs to take. `floor`: the better caption is at least as long as the worse one and "
+        "names at least as many different things; captions become longer. `matched`: the two differ by a "
+        "fifth of their words at most, and the better one names at least as many. `free`: any. With these "
+        "two, captions become shorter in the miniature",
     )
     loss: PairLossSpec = Field(default_factory=PairLossSpec, description="Loss of a pair")
     replay: Annotated[Number, Field(ge=0)] = Field(
