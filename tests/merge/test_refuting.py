@@ -53,8 +53,6 @@ def test_specialists_choose_where_agreement_would_choose_otherwise(refuter) -> N
         ([TRUE, TRUE, "There is a bird and a bird."], (TRUE, "There is a bird and a bird.")),
         # The shorter one would win, and a model would learn to say less.
         (["There is a cat."] * 3 + ["There is a cat, a dog and a cat."], "length"),
-        # The longer one would win, and a model would learn to say more.
-        (["There is a cat and a dog. It is big."] * 2 + ["There is a cat and a cat."], "length"),
         ([TRUE, TRUE], "no worse one"),
         (["There is a cat and a cat."] * 2, "no better one"),
         ([], "unusable"),
@@ -75,5 +73,6 @@ def test_a_pair_may_differ_in_length_where_one_asks_for_it() -> None:
     short, long = "There is a cat.", "There is a cat and a dog. It is big."
     loop = "There is a cat, a dog and a cat."
     assert pair("floor", long, long, "There is a cat and a cat.") == (long, "There is a cat and a cat.")
-    assert pair("floor", short, short, short, loop) == "length"
+    assert pair("matched", long, long, "There is a cat and a cat.") == "length"
+    assert pair("matched", short, short, "A cat and a cat.") == (short, "A cat and a cat.")
     assert pair("free", short, short, short, loop) == (short, loop)

@@ -2,8 +2,8 @@
 
 The better one is the sample that ranks first. The worse one is the last in rank that is worse for a reason:
 it contradicts itself, more of its sentences are refuted, or the others agree with it less. What differs
-otherwise between the two is learned as well. So the better one is at least as long by default and names at least
-as many different things, or a model would learn to say less.
+otherwise between the two is learned as well. So the better one is at least as long by default, and names at
+least as many different things, or a model would learn to say less.
 """
 
 from __future__ import annotations
