@@ -77,9 +77,9 @@ def _is_worse(one: SampleRank, best: SampleRank, rule: PairRule) -> bool:
 def _fits(better: str, worse: str, rule: PairLength) -> bool:
     if rule == "free":
         return True
-    long, other = len(better.split()), len(worse.split())
-    long_enough = long >= other if rule == "floor" else abs(long - other) <= _MATCH * max(long, other)
-    return long_enough and len(_things(better)) >= len(_things(worse))
+    words, others = len(better.split()), len(worse.split())
+    fits = words >= others if rule == "floor" else abs(words - others) <= _MATCH * max(words, others)
+    return fits and len(_things(better)) >= len(_things(worse))
 
 
 def _things(text: str) -> set[str]:
