@@ -18,7 +18,7 @@ from vila2.errors import Vila2Error
 #: Modules of this package: each has a function of its name, or a group of commands as `app`.
 _COMMANDS = (
     *("data", "model", "config", "plugins", "run", "status", "plan", "recaption", "specialize", "annotate"),
-    *("judge", "merge", "export", "browse", "report", "reproduce", "env"),
+    *("judge", "merge", "export", "browse", "report", "reproduce", "env", "doctor"),
 )
 
 
@@ -62,9 +62,9 @@ app = typer.Typer(
     help="A visual language model that improves itself: train it, let it rewrite the captions of its own "
     "pretraining images, retrain it on the new captions, and see what changed.",
     cls=_Commands,
-    epilog="Exit codes: 0 success; 1 a check found problems (data verify, plugins check), or vila2 itself "
-    "failed; 2 wrong input: standard error says what is wrong and how to fix it; 130 stopped by Ctrl-C. "
-    "With --json, standard output holds only JSON.",
+    epilog="Exit codes: 0 success; 1 a check found problems (data verify, plugins check, doctor), or vila2 "
+    "itself failed; 2 wrong input: standard error says what is wrong and how to fix it; 130 stopped by "
+    "Ctrl-C. With --json, standard output holds only JSON.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
