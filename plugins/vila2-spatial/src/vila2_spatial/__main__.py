@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -20,8 +21,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     """Builds everything, derives every answer again and prints counts. Returns 1 if an answer differs."""
-    rejects = RejectTally()
+    rejects, began = RejectTally(), time.perf_counter()
     counts, wrong = count(SpatialBuilder(config_from(SpatialConfig, arguments)), rejects)
+    seconds = time.perf_counter() - began
     for title, counter in counts.items():
         total = sum(counter.values())
         print(f"{title}: {total}")
@@ -29,6 +31,7 @@ def _run(arguments: Sequence[str]) -> int:
             print(f"  {name:24} {number:6}  {100 * number / total:5.1f} %")
         for line in rejects.lines() if title == "rejected scenes" else ():
             print(f"  {line}")
+    print(f"time: {seconds:.0f} s, {sum(counts['relations'].values()) / seconds:,.0f} questions a second")
     print(f"answers derived again from the boxes: {sum(counts['relations'].values())}, different: {wrong}")
     return 1 if wrong else 0
 
@@ -37,6 +40,7 @@ def count(builder: SpatialBuilder, rejects: RejectTally) -> tuple[dict[str, Coun
     """Counts of what a builder makes, and the number of stored answers that the boxes do not confirm."""
     titles = (
         "samples",
+        "questions of an image",
         "rejected scenes",
         "refused objects",
         "relations",
@@ -56,6 +60,9 @@ def count(builder: SpatialBuilder, rejects: RejectTally) -> tuple[dict[str, Coun
             counts["samples"]["mirrored" if sample.meta.get("mirrored") else "as taken"] += 1
             if not sample.meta.get("mirrored"):
                 counts["refused objects"].update(sample.meta["refused"].values())
+            asked = Counter(turn.parts for turn in sample.turns[1::2])
+            counts["questions of an image"]["asked once"] += len(asked)
+            counts["questions of an image"]["asked again"] += asked.total() - len(asked)
             evidence = Evidence.of(sample)
             assert evidence is not None  # the builder asks of nothing else
             scene = clean(evidence, sample.meta["domain"])
