@@ -80,6 +80,15 @@ def test_photos_are_annotated_and_merged_without_any_model(site, photos, tmp_pat
     assert {"Where is it dark?", "Which part is dark?"} <= questions
 
 
+def test_a_layer_tells_its_tools_terms_and_an_export_keeps_to_them(site, photos, tmp_path):
+    install_dark(site, instead=('summary="', 'licence="CC BY-ND 4.0", summary="'))
+    command("annotate", photos, "--plugin", "dark", "-q")
+    assert Layer.open(tmp_path / "photos-dataset/layers/dark").info["license"] == "CC BY-ND 4.0"
+    ask = ("export", "photos-dataset", "out", "--to", "llava", "--layer", "dark", "-q")
+    assert "forbids changed copies" in command(*ask, code=2)
+    assert "11 rows" in command(*ask, "--despite-licenses")
+
+
 def test_the_same_command_again_does_nothing_and_other_settings_are_refused(site, photos):
     install_dark(site)
     first = command("annotate", photos, "--plugin", "dark", "--json")

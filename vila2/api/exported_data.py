@@ -28,6 +28,7 @@ def export(
     model: str | None = None,
     question: str = "",
     license: str = "",
+    despite_licenses: bool = False,
     replace: bool = False,
     quiet: bool = True,
 ) -> Exported:
@@ -44,7 +45,8 @@ def export(
         coordinates: how boxes and points are written (:data:`vila2.exports.conventions.CONVENTIONS`).
         model: model whose coordinates are used in place of ``coordinates``.
         question: question before texts that have none.
-        license: license of the data, for the card.
+        license: license of the data, for the card; what a layer's terms ask for must be in it.
+        despite_licenses: whether to export although the terms of a layer forbid it.
         replace: whether an earlier export in ``out`` may be replaced.
         quiet: whether to show no progress.
 
@@ -75,6 +77,7 @@ def export(
             sources=_merged_ones(known, find_described(Path(place), dataset)[1]),
             question=question,
             license=license,
+            despite_licenses=despite_licenses,
             replace_old=replace,
             progress=task,
         )

@@ -56,6 +56,10 @@ def export(
     ] = None,
     question: Annotated[str, typer.Option("--question", help="Question before texts that have none.")] = "",
     license: Annotated[str, typer.Option("--license", help="License of the data, for the card.")] = "",
+    despite_licenses: Annotated[
+        bool,
+        typer.Option("--despite-licenses", help="Export although the terms of a layer forbid it."),
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier export.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -78,6 +82,7 @@ def export(
             model=model,
             question=question,
             license=license,
+            despite_licenses=despite_licenses,
             replace=replace,
             quiet=quiet,
         )

@@ -31,6 +31,7 @@ from vila2.exports.conventions import Convention
 from vila2.exports.export_rows import rows_of
 from vila2.exports.facts import Exported, layer_facts
 from vila2.exports.formats import find_format
+from vila2.exports.licenses import check_licenses
 from vila2.exports.writer import CannotHold, RowWriter, unwritable_is_unfit
 from vila2.exports.written_images import readable_image
 from vila2.progress import Task
@@ -64,6 +65,7 @@ def export_dataset(
     sources: Sequence[Layer] = (),
     question: str = "",
     license: str = "",
+    despite_licenses: bool = False,
     replace_old: bool = False,
     progress: Task | None = None,
 ) -> Exported:
@@ -79,6 +81,7 @@ def export_dataset(
         sources: layers that merged ones among ``layers`` were made of, for the card.
         question: text of the user where an answer has no question.
         license: license of the data, for the card.
+        despite_licenses: whether to export although the terms of a layer forbid it.
         replace_old: whether an earlier export in the folder may be replaced.
         progress: task that advances by one for every sample.
 
@@ -86,11 +89,15 @@ def export_dataset(
         The facts of the export.
 
     Raises:
-        DataError: the format is unknown, the view does not fit, the folder is taken, or no row was written.
+        DataError: the format is unknown, the view does not fit, the folder is taken, no row was written, or
+            the terms of a layer forbid the export.
     """
     form = find_format(to)
     viewed = ViewedDataset(dataset, view, layers)
     facts = [layer_facts(layer) for layer in viewed.layers.values()]
+    beneath = [layer_facts(layer) for layer in sources]
+    if not despite_licenses:
+        check_licenses(license, [*facts, *beneath])
     with _new_folder(out, replace_old) as folder:
         counts = _write(viewed, form.open(folder), folder, convention, question, progress)
         if not counts.rows:
@@ -112,7 +119,7 @@ def export_dataset(
             dataset.name,
             dataset.digest,
             facts,
-            [layer_facts(layer) for layer in sources],
+            beneath,
             form.use.format(out=out),
         )
         write_json_atomic(folder / FACTS, exported.to_json())

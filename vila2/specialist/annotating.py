@@ -104,7 +104,7 @@ def annotate_dataset(
         part=part,
         read=reader,
         about={"plugin": plugin_facts(plugin)},
-        noted={"coordinates": scheme.to_json()},
+        noted={"coordinates": scheme.to_json(), "license": described.licence},
         progress=progress,
         hint=_HINT,
     )

@@ -160,6 +160,7 @@ def annotate_with_tool(
         batch_size=max(_BATCH, used.tool.at_once),
         select=select,
         part=part,
+        noted={"license": used.tool.licence},
         progress=progress,
         label="annotate",
         hint=_HINT,
