@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vila2.cli.data_summary import import_json, import_text, stats_json, stats_text
 from vila2.cli.groups import Commands
 from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
 
 if TYPE_CHECKING:
-    from vila2.data.layers import Layer, LayerStatistics
-    from vila2.data.shards import DatasetInfo, ShardDataset
+    from vila2.data.layers import Layer
+    from vila2.data.shards import ShardDataset
 
 app = typer.Typer(
     cls=Commands, no_args_is_help=True, help="Select, import, describe, preview and verify data."
@@ -100,7 +101,7 @@ def import_(
         )
     if was_there:
         typer.echo("note: this command was done before; --replace imports the source again", err=True)
-    typer.echo(_import_json(info) if as_json else _import_text(info))
+    typer.echo(import_json(info) if as_json else import_text(info))
 
 
 @app.command()
@@ -154,13 +155,13 @@ def stats(place: Dataset, layer: Layers = None, dataset: OfRun = None, as_json: 
         rows += [(found.name, found.statistics()) for found in layers.values()]
         told.append((name, opened, rows))
     if not as_json:
-        typer.echo("\n\n".join(_stats_text(opened, rows, name) for name, opened, rows in told))
+        typer.echo("\n\n".join(stats_text(opened, rows, name) for name, opened, rows in told))
     elif _is_whole_run(place, dataset):
-        found = {name: _stats_json(opened, rows) for name, opened, rows in told}
+        found = {name: stats_json(opened, rows) for name, opened, rows in told}
         typer.echo(json.dumps({"run": str(place), "datasets": found}, indent=2, ensure_ascii=False))
     else:
         [(_, opened, rows)] = told
-        typer.echo(json.dumps(_stats_json(opened, rows), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(stats_json(opened, rows), indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -335,65 +336,3 @@ def _layers(beside: dict[str, Path], elsewhere: list[Path]) -> dict[str, Layer]:
 
     folders = [folder for folder in beside.values() if _finished(folder)]
     return {layer.name: layer for layer in map(Layer.open, (*folders, *elsewhere))}
-
-
-def _import_json(info: DatasetInfo) -> str:
-    facts = {"folder": str(info.folder), "name": info.name, "samples": info.count, "digest": info.digest}
-    facts |= {"shards": len(info.shards), "rejected": info.rejected}
-    return json.dumps(facts | ({"nulled": info.nulled} if info.nulled else {}), ensure_ascii=False)
-
-
-def _import_text(info: DatasetInfo) -> str:
-    lines = [f"{quoted(info.folder)}: {info.count} samples in {len(info.shards)} shards"]
-    if info.nulled:
-        fields = ", ".join(f"{name} {count}" for name, count in info.nulled.items())
-        lines.append(f"meta: values that JSON cannot hold became null, in samples by field: {fields}")
-    if info.rejected:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in info.rejected.items())
-        named = quoted(info.folder / "rejected.jsonl")
-        lines.append(f"rejected {sum(info.rejected.values())}: {reasons} (see {named})")
-    return "\n".join([*lines, f"next: vila2 data preview {quoted(info.folder)}"])
-
-
-def _stats_json(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) -> dict[str, Any]:
-    layers = [
-        {
-            "name": name,
-            "captions": found.count,
-            "words_mean": found.words_mean,
-            "words_sd": found.words_sd,
-            "statuses": found.statuses,
-        }
-        for name, found in rows
-    ]
-    facts = {
-        "name": dataset.name,
-        "folder": str(dataset.folder),
-        "samples": len(dataset),
-        "without_image": len(dataset.without_image()),
-        "digest": dataset.digest,
-        "rejected": dataset.rejected,
-        "left_alone": {kind: left.count for kind, left in dataset.left_alone().items()},
-    }
-    return facts | {"layers": layers}
-
-
-def _stats_text(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]], name: str = "") -> str:
-    width = max(len(name) for name, _ in rows)
-    bare = len(dataset.without_image())
-    images = f", {bare} of them without an image" if bare else ""
-    lines = [f"{name or dataset.name}: {len(dataset)} samples in {len(dataset.shards)} shards{images}"]
-    if name:
-        lines[0] += f", {quoted(dataset.folder)}"
-    if dataset.rejected:
-        lines.append(
-            "rejected: " + ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items())
-        )
-    for kind, left in dataset.left_alone().items():
-        lines.append(f"left alone: {left.count} members of this kind: {kind} (for example {left.example})")
-    lines.append(f"{'layer':{width}}  {'captions':>9}  {'words, mean ± sd':>16}  status")
-    for name, found in rows:
-        words = f"{found.words_mean:.1f} ± {found.words_sd:.1f}"
-        shares = ", ".join(f"{status} {count / found.count:.1%}" for status, count in found.statuses.items())
-        lines.append(f"{name:{width}}  {found.count:>9}  {words:>16}  {shares}")
-    return "\n".join(lines)

@@ -1,11 +1,11 @@
 """The whole cycle, as in the paper's Figure 1, and the run of a recipe around it.
 
-improve      history = self_augment(cycle)                        # rounds.py: VILA_0, VILA_1, ... and the
-best
-             final   = specialist_augment(cycle, history.best)    # specialist_augmentation.py: VILA²
-             preferred = prefer(cycle, final)                     # preferences.py: its own better captions
-do_controls  improve(changed recipe), ...                         # controls/: what else could explain the
-gain run_recipe   check, improve, do_controls, report
+    history   = self_augment(cycle)                      # rounds.py: VILA_0, VILA_1, ... and the best
+    final     = specialist_augment(cycle, history.best)  # specialist_augmentation.py: VILA²
+    preferred = prefer(cycle, final)                     # preferences.py: its own better captions
+
+``improve`` does this for one recipe, ``do_controls`` for each recipe that could explain the gain in another
+way (``controls/``), and ``run_recipe`` checks, does both and reports.
 """
 
 from __future__ import annotations
