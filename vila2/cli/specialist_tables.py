@@ -11,7 +11,7 @@ from vila2.cli.amounts import byte_size, one_line
 
 
 def print_specialist(name: str, found: Mapping[str, Any]) -> None:
-    """Prints the findings of :func:`vila2.specialist.specialist_preflight.looked_at`."""
+    """Prints what :func:`vila2.specialist.specialist_forecast.forecast` found."""
     data = found["data"]
     typer.echo(f"\nspecialist {name}: built from {data['from']}")
     much = "all of it" if data["all"] else "its beginning"

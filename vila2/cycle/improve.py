@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vila2.recipe.recipe import Recipe
     from vila2.run.board import Board
     from vila2.run.step_files import PlannedStep
-    from vila2.specialist.specialist_preflight import Forecast
+    from vila2.specialist.specialist_forecast import Forecast
     from vila2.train.sample_tokens import SampleTokens
 
 

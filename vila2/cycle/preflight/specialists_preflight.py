@@ -8,13 +8,8 @@ from vila2.cycle.run_specialists import prepare_specialists, together
 from vila2.errors import Vila2Error
 from vila2.specialist.cost import check_disk, free_on_disk
 from vila2.specialist.data_trial import try_data
-from vila2.specialist.specialist_preflight import (
-    Forecast,
-    bytes_on_disk,
-    check_stages,
-    forecast,
-    warn_of_unused_settings,
-)
+from vila2.specialist.specialist_forecast import Forecast, forecast
+from vila2.specialist.specialist_preflight import bytes_on_disk, check_stages, warn_of_unused_settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
