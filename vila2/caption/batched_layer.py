@@ -7,8 +7,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from vila2.caption.layer_parts import LayerPart, WorkerRecord, completing, remove_records, working_on
 from vila2.data.annotations import Annotation
@@ -108,7 +111,9 @@ def write_batched_layer(
             return finished
         check_known(folder, hint=hint)
         keep_job(folder / "job.json", whole, where=folder, hint=hint)
-        facts.update(_without_image(dataset, layer, whole["selection"]["count"], work.images()))
+        facts.update(
+            _without_image(dataset, layer, whole["selection"]["count"], count_images(dataset, select))
+        )
         return None
 
     def finish() -> Layer:
@@ -157,10 +162,25 @@ def describe_selection(dataset: ShardDataset, select: Callable[[str], bool] | No
     """The number of samples selected, and a digest of their keys."""
     digest, count = hashlib.sha256(), 0
     for shard_no in range(len(dataset.shards)):
-        for key, _ in _selected(dataset, shard_no, select):
-            digest.update(key.encode() + b"\0")
-            count += 1
+        keys = dataset.shard_keys(shard_no)
+        chosen = keys if select is None else list(filter(select, keys))
+        digest.update("".join(key + "\0" for key in chosen).encode())
+        count += len(chosen)
     return {"count": count, "digest": digest.hexdigest()}
+
+
+def count_images(
+    dataset: ShardDataset, select: Callable[[str], bool] | None, shards: Iterable[int] | None = None
+) -> int:
+    """The number of samples with an image, of those selected; of some shards, or of all."""
+    count = 0
+    for shard_no in range(len(dataset.shards)) if shards is None else shards:
+        images = dataset.shard_images(shard_no)
+        if select is None:
+            count += int(np.count_nonzero(images))
+        else:
+            count += sum(map(bool, compress(images.tolist(), map(select, dataset.shard_keys(shard_no)))))
+    return count
 
 
 def _without_image(dataset: ShardDataset, layer: str, selected: int, images: int) -> dict[str, int]:
@@ -220,7 +240,7 @@ class _BatchedWork:
     def write_all(self, label: str, progress: Progress, record: WorkerRecord | None = None) -> None:
         """Writes all shards that are not done."""
         self.record = record
-        with progress.task(label, sum(len(self._numbers(shard_no)) for shard_no in self.shards)) as task:
+        with progress.task(label, count_images(self.dataset, self.select, self.shards)) as task:
             task.advance(self.finished())  # in one step, which the display leaves out of the rate
             asked: deque[_UnfinishedShard] = deque()
             try:
@@ -230,10 +250,6 @@ class _BatchedWork:
             finally:
                 while self.holds:
                     self.holds.pop().release()
-
-    def images(self) -> int:
-        """Number of samples to describe, those of other parts included."""
-        return sum(len(self._numbers(shard_no)) for shard_no in range(len(self.dataset.shards)))
 
     def _numbers(self, shard_no: int) -> dict[str, int]:
         """Key and number of each sample of a shard to describe: those that are selected and have an image."""
@@ -250,7 +266,7 @@ class _BatchedWork:
         count = 0
         for shard_no in self.shards:
             if self.writer.has(shard_no):
-                count += len(self._numbers(shard_no))
+                count += count_images(self.dataset, self.select, [shard_no])
             else:
                 path = self._journal_path(shard_no)
                 entries = Journal.read(path) if path.exists() else []
