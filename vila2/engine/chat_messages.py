@@ -11,7 +11,10 @@ from typing import Any
 from vila2.data.chance import drawn
 from vila2.data.images import decode_image, image_extension, is_plain_image
 from vila2.data.parsing import MISSHAPEN
+from vila2.data.sample import ImagePart, Part, TextPart
+from vila2.engine.choice_likelihoods import ChoiceQuestion, ScoredTokens
 from vila2.engine.protocol import Answer, GenerationSettings, Request, Unanswered
+from vila2.errors import DataError
 
 
 class WrongReply(Exception):
@@ -45,6 +48,69 @@ def chat_body(
             settings.repetition_penalty
         )  # not in OpenAI's API, but in vLLM and SGLang
     return body | dict(extra)
+
+
+def scored_body(
+    question: ChoiceQuestion, choice: str, *, finished: bool, model: str, extra: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The body of a request for the log-probabilities of a conversation with one answer, as vLLM has it.
+
+    Args:
+        question: question with its conversation.
+        choice: answer that ends the conversation.
+        finished: whether the template ends the answer.
+        model: name of the model.
+        extra: further fields.
+
+    Raises:
+        DataError: an image cannot be decoded, or a turn holds a place, whose form only the model knows.
+    """
+    messages: list[dict[str, Any]] = [
+        {"role": turn.role, "content": [_content(part, question) for part in turn.parts]}
+        for turn in question.turns
+    ]
+    messages.append({"role": "assistant", "content": [{"type": "text", "text": choice}]})
+    return {
+        "model": model,
+        "messages": messages,
+        "max_tokens": 1,
+        "temperature": 0.0,
+        "stream": False,
+        "add_generation_prompt": False,
+        "continue_final_message": not finished,
+        "prompt_logprobs": 0,
+        **extra,
+    }
+
+
+def _content(part: Part, question: ChoiceQuestion) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        url = _data_url(question.images[part.index], where=question.key)
+        return {"type": "image_url", "image_url": {"url": url}}
+    raise DataError(
+        f"{question.key}: a turn holds a place, and servers do not say how their model writes places",
+        hint="use the engine `transformers`",
+    )
+
+
+def read_scored_tokens(content: bytes) -> ScoredTokens | Unanswered:
+    """The tokens of a prompt with their log-probabilities; Unanswered where the server tells none.
+
+    Raises:
+        WrongReply: it is no chat completion.
+    """
+    try:
+        reply = json.loads(content)
+        reply["choices"][0]
+        told = reply.get("prompt_logprobs")
+        if told is None:
+            return Unanswered("the server tells no log-probabilities of prompts (prompt_logprobs)")
+        tokens = [next(iter(one.items())) if one else ("", {"logprob": 0.0}) for one in told]
+        return tuple((str(token), float(found["logprob"])) for token, found in tokens)
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
+        raise WrongReply(f"no log-probabilities of a prompt: {_short(content)}") from error
 
 
 def _data_url(image: bytes, *, where: str) -> str:

@@ -40,8 +40,8 @@ class GuardedEngine:
         PluginError: the engine has no name, no digest or no ``generate``.
     """
 
-    #: What a plugin's engine may have under this name is not asked, since only `generate` is guarded.
-    prepare_batch = None
+    #: What a plugin's engine may have under these names is not asked, since it is not guarded.
+    prepare_batch = choice_likelihoods = None
 
     def __init__(self, engine: Any, of: str) -> None:
         self._engine, self._of = engine, of

@@ -6,20 +6,31 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import httpx2
 
-from vila2.engine.chat_messages import WrongReply, chat_body, read_completion, told
+from vila2.engine.chat_messages import (
+    WrongReply,
+    chat_body,
+    read_completion,
+    read_scored_tokens,
+    scored_body,
+    told,
+)
+from vila2.engine.choice_likelihoods import ChoiceQuestion, ScoredTokens, beyond_the_shared
 from vila2.engine.openai_settings import OpenAISettings
 from vila2.engine.protocol import Answer, GenerationSettings, Request, RequestsRefused, Unanswered
 from vila2.engine.servers import Server, Servers
 from vila2.engine.workers import Workers
 from vila2.errors import DataError, EngineError, one_line
 from vila2.run.digests import digest_value
+
+R = TypeVar("R")
+A = TypeVar("A")
 
 _CONNECT_SECONDS = 10.0
 _LARGEST_REPLY = 2**24
@@ -70,11 +81,54 @@ class OpenAIEngine:
             EngineError: no server works for ``wait`` seconds, the key or the model is refused, or too many
                 requests stay without an answer.
         """
+        extra = self.settings.extra
+        yield from self._asked(
+            requests, lambda request: chat_body(request, settings, self.name, extra), read_completion
+        )
+
+    def choice_likelihoods(self, questions: Sequence[ChoiceQuestion]) -> list[list[float] | Unanswered]:
+        """Likelihoods of given answers; see :class:`vila2.engine.choice_likelihoods.LikelihoodEngine`.
+
+        Raises:
+            EngineError: the servers tell no log-probabilities of prompts.
+        """
+        if not questions:
+            return []
+        first = questions[0].choices[0]
+        whole, open_ = self._scored([(questions[0], first, True), (questions[0], first, False)])
+        if isinstance(whole, Unanswered) or isinstance(open_, Unanswered):
+            reason = next(one.reason for one in (whole, open_) if isinstance(one, Unanswered))
+            raise EngineError(
+                f"the servers of {self.name} do not tell how likely given answers are: {reason}",
+                hint="vLLM does; elsewhere use the engine `transformers`",
+            )
+        asked = [(question, choice, True) for question in questions for choice in question.choices]
+        scored = iter(self._scored(asked))
+        found: list[list[float] | Unanswered] = []
+        for question in questions:
+            own = [next(scored) for _ in question.choices]
+            known = [one for one in own if not isinstance(one, Unanswered)]
+            wrong = [one for one in own if isinstance(one, Unanswered)]
+            found.append(wrong[0] if wrong else beyond_the_shared(known, len(whole) - len(open_)))
+        return found
+
+    def _scored(self, asked: Sequence[tuple[ChoiceQuestion, str, bool]]) -> list[ScoredTokens | Unanswered]:
+        def body(one: tuple[ChoiceQuestion, str, bool]) -> dict[str, Any]:
+            question, choice, finished = one
+            extra = self.settings.extra
+            return scored_body(question, choice, finished=finished, model=self.name, extra=extra)
+
+        return [found for _, found in sorted(self._asked(iter(asked), body, read_scored_tokens))]
+
+    def _asked(
+        self, requests: Iterator[R], body: Callable[[R], dict[str, Any]], read: Callable[[bytes], A]
+    ) -> Iterator[tuple[int, A | Unanswered]]:
+        """Asks, and reads what the servers reply; numbers and answers as they come."""
         own = self.settings
         servers = Servers(own.url, concurrency=own.concurrency, wait=own.wait)
         threads = min(own.concurrency * len(own.url), _MOST_THREADS)
         client = _client(own, threads)
-        asker = _Asker(self.name, own, servers, client, settings)
+        asker = _Asker(self.name, own, servers, client, body, read)
         workers = Workers(asker.ask, threads)
         try:
             yield from self._answers(requests, asker, workers, threads)
@@ -85,11 +139,11 @@ class OpenAIEngine:
 
     def _answers(
         self,
-        requests: Iterator[Request],
-        asker: _Asker,
-        workers: Workers[Request, Answer | Unanswered],
+        requests: Iterator[R],
+        asker: _Asker[R, A],
+        workers: Workers[R, A | Unanswered],
         threads: int,
-    ) -> Iterator[tuple[int, Answer | Unanswered]]:
+    ) -> Iterator[tuple[int, A | Unanswered]]:
         taken, left = 0, True
         while left or workers.under_way:
             # A few more than the servers have room for, so that images are read and encoded meanwhile.
@@ -115,7 +169,7 @@ class OpenAIEngine:
             )
 
 
-class _Asker:
+class _Asker(Generic[R, A]):
     """Asks one request after the other, from any thread."""
 
     def __init__(
@@ -124,17 +178,18 @@ class _Asker:
         options: OpenAISettings,
         servers: Servers,
         client: httpx2.Client,
-        settings: GenerationSettings,
+        body: Callable[[R], dict[str, Any]],
+        read: Callable[[bytes], A],
     ) -> None:
         self.model, self.options, self.servers = model, options, servers
-        self.client, self.settings = client, settings
+        self.client, self.body, self.read = client, body, read
         self.was_answered = False
         self.lost: list[str] = []  # why requests stay without an answer, images that are broken apart
 
-    def ask(self, request: Request) -> Answer | Unanswered:
+    def ask(self, request: R) -> A | Unanswered:
         """The answer to a request, tried as often as the options say, or why there is none."""
         try:
-            body = json.dumps(chat_body(request, self.settings, self.model, self.options.extra)).encode()
+            body = json.dumps(self.body(request)).encode()
         except DataError as error:
             return Unanswered(one_line(error))
         tried, fault = 0.0, ""
@@ -151,7 +206,7 @@ class _Asker:
         self.lost.append(fault)
         return Unanswered(f"no answer in {self.options.tries} tries: {fault}")
 
-    def _once(self, server: Server, body: bytes) -> Answer | Unanswered | _Fault:
+    def _once(self, server: Server, body: bytes) -> A | Unanswered | _Fault:
         asked_at = time.monotonic()
         try:
             status, headers, content = self._posted(server.url, body, asked_at)
@@ -196,9 +251,9 @@ class _Asker:
                     break
             return reply.status_code, reply.headers, bytes(content)
 
-    def _read(self, server: Server, content: bytes, asked_at: float) -> Answer | Unanswered | _Fault:
+    def _read(self, server: Server, content: bytes, asked_at: float) -> A | Unanswered | _Fault:
         try:
-            answer = read_completion(content)
+            answer = self.read(content)
         except WrongReply as error:
             return self._failed(server, str(error), asked_at, weight=1)
         self.was_answered = True

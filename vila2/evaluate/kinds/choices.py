@@ -5,6 +5,7 @@ The choices of a sample are branches of one trunk, so that images and examples a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,8 +14,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from vila2.data.sample import Sample, assistant
-from vila2.engine.protocol import Engine, with_model
-from vila2.errors import DataError
+from vila2.engine.choice_likelihoods import ChoiceQuestion, LikelihoodEngine, with_likelihoods
+from vila2.engine.protocol import Engine, Unanswered, with_model
+from vila2.errors import DataError, EngineError
 from vila2.evaluate.asking import BenchmarkOutcome, TaskOf, task_of
 from vila2.evaluate.kinds.kind import BenchmarkKind
 from vila2.evaluate.measures.items import Items
@@ -27,6 +29,8 @@ from vila2.packing.isolation import Isolation
 from vila2.progress import Progress
 from vila2.recipe.parts.evaluate import BenchmarkSpec
 
+log = logging.getLogger("vila2.evaluate")
+
 
 def choices(
     engine: Engine, samples: Sequence[Sample], benchmark: BenchmarkSpec, progress: Progress
@@ -37,9 +41,13 @@ def choices(
     """
     for sample in samples:
         _check_choices(sample)
-    inner = with_model(engine, f"benchmark {benchmark.name!r}")
-    samples = readable(samples, ConversationEncoder(inner.processor), _shown)
-    chosen = choose(inner.model, inner.processor, samples, task_of(benchmark, progress))
+    task = task_of(benchmark, progress)
+    if (tells := with_likelihoods(engine)) is not None:
+        samples, chosen = choose_by_engine(tells, samples, benchmark.name, task)
+    else:
+        inner = with_model(engine, f"benchmark {benchmark.name!r}")
+        samples = readable(samples, ConversationEncoder(inner.processor), _shown)
+        chosen = choose(inner.model, inner.processor, samples, task)
     scored: dict[str, list[tuple[Sample, bool]]] = {}
     outcome = BenchmarkOutcome()
     for sample, choice in zip(samples, chosen, strict=True):
@@ -59,6 +67,50 @@ def choices(
         blind = sum(1 / len(sample.meta["choices"]) for sample, _ in own) / len(own)
         outcome.items[kind] = Items.of_means([s.key for s, _ in own], [ok for _, ok in own], baseline=blind)
     return outcome
+
+
+def choose_by_engine(
+    engine: LikelihoodEngine, samples: Sequence[Sample], benchmark: str, task: TaskOf
+) -> tuple[list[Sample], list[int]]:
+    """Finds the likeliest choice of each sample with an engine that tells likelihoods.
+
+    Args:
+        engine: engine that is asked.
+        samples: samples as in :func:`choose`, in the style "chat".
+        benchmark: name of the benchmark, for messages.
+        task: function that starts the task of the progress.
+
+    Returns:
+        The samples that have an answer, and the number of the likeliest choice of each. The log names the
+        others.
+
+    Raises:
+        EngineError: the engine tells no likelihoods, or a sample is no chat.
+    """
+    for sample in samples:
+        if sample.meta.get("style", "chat") != "chat":
+            raise EngineError(
+                f"benchmark {benchmark!r}: {sample.key!r} is plain text, and servers read conversations",
+                hint="use the engine `transformers` for it",
+            )
+    questions = [
+        ChoiceQuestion(one.key, one.images, tuple(one.turns[:-1]), tuple(_check_choices(one)))
+        for one in samples
+    ]
+    kept, chosen = [], []
+    with task(len(samples)) as progress:
+        for sample, found in zip(samples, engine.choice_likelihoods(questions), strict=True):
+            if isinstance(found, Unanswered):
+                log.warning("left out of the benchmark: %s: %s", sample.key, found.reason)
+            else:
+                kept.append(sample)
+                chosen.append(_likeliest(found))
+            progress.advance()
+    return kept, chosen
+
+
+def _likeliest(likelihoods: Sequence[float]) -> int:
+    return max(range(len(likelihoods)), key=likelihoods.__getitem__)
 
 
 def choose(model: Any, processor: Any, samples: Sequence[Sample], task: TaskOf) -> list[int]:
@@ -85,8 +137,7 @@ def choose(model: Any, processor: Any, samples: Sequence[Sample], task: TaskOf) 
     chosen = []
     with task(len(samples)) as progress:
         for sample in samples:
-            likelihoods = log_likelihoods(model, encoder, sample)
-            chosen.append(max(range(len(likelihoods)), key=likelihoods.__getitem__))
+            chosen.append(_likeliest(log_likelihoods(model, encoder, sample)))
             progress.advance()
     return chosen
 
