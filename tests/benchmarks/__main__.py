@@ -3,7 +3,7 @@
 ``all`` runs each in a process of its own, ends one that takes longer than its share of 25 minutes, and writes
 the table of docs/performance.md.
 
-``packed_training``, ``caption_scorer`` and ``judge_intervals`` are modules to run by themselves.
+``growth``, ``packed_training``, ``caption_scorer`` and ``judge_intervals`` are modules to run by themselves.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("name", choices=[*BENCHMARKS, "all"])
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     asked = parser.parse_args()
-    for one in run_all() if asked.name == "all" else BENCHMARKS[asked.name].compare():
+    for one in run_all() if asked.name == "all" else BENCHMARKS[asked.name].function()():
         print(one.to_json() if asked.json else one, flush=True)
 
 

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +31,12 @@ class Benchmark:
     where: str
     seconds: int
 
-    def compare(self) -> Iterator[Comparison]:
-        """Measures, and yields what it finds."""
-        module, _, function = self.where.partition(":")
-        found: Iterator[Comparison] = getattr(
-            importlib.import_module(f"tests.benchmarks.{module}"), function
-        )()
+    def function(self) -> Callable[[], Iterator[Comparison]]:
+        """Gives the function, which measures and yields what it finds."""
+        module, _, name = self.where.partition(":")
+        found: Callable[[], Iterator[Comparison]] = getattr(
+            importlib.import_module(f"tests.benchmarks.{module}"), name
+        )
         return found
 
 
@@ -46,11 +46,17 @@ BENCHMARKS: dict[str, Benchmark] = {
     "shards": Benchmark("reading:in_order", 60),
     "shuffle": Benchmark("reading:shuffled", 60),
     "recaption-plumbing": Benchmark("recaption_plumbing:compare", 80),
-    "packing": Benchmark("packing:compare", 120),
-    "layers": Benchmark("layers:compare", 240),
+    "packing": Benchmark("packing:compare", 100),
+    "layers": Benchmark("layers:compare", 250),
     "captioning": Benchmark("captioning:compare", 120),
     "startup": Benchmark("startup:compare", 60),
     "threads": Benchmark("threads:compare", 60),
+    "spatial": Benchmark("growing:spatial", 70),
+    "grit": Benchmark("growing:grit", 60),
+    "ocr": Benchmark("growing:ocr", 60),
+    "evidence": Benchmark("growing:evidence", 60),
+    "merge": Benchmark("growing:merge", 70),
+    "packed-training": Benchmark("packed_training:compare", 200),
 }
 
 

@@ -114,10 +114,10 @@ def _phrase_loop(words: list[str]) -> str:
 
 def _frequent_runs(words: list[str]) -> list[list[str]]:
     """Lists the runs of neighboring words that each occur ``PHRASE_REPEATS`` times or more in the text."""
-    counts = Counter(words)
+    frequent = {word for word, count in Counter(words).items() if count >= PHRASE_REPEATS}
     runs: list[list[str]] = [[]]
-    for word in words:
-        if counts[word] >= PHRASE_REPEATS:
+    for word in words if frequent else ():
+        if word in frequent:
             runs[-1].append(word)
         elif runs[-1]:
             runs.append([])
@@ -125,7 +125,10 @@ def _frequent_runs(words: list[str]) -> list[list[str]]:
 
 
 def _character_loop(text: str) -> str:
-    for word in text.split():  # a loop holds no space
+    words = text.split()  # a loop holds no space
+    if max(map(len, words), default=0) < CHARACTER_REPEATS:
+        return ""
+    for word in words:
         loop = _CHARACTER_LOOP.search(word) if len(word) >= CHARACTER_REPEATS else None
         if loop:
             return f"{loop.group(1)!r} {len(loop.group()) // len(loop.group(1))} times in succession"

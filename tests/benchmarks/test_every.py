@@ -1,0 +1,42 @@
+"""The table of all benchmarks: what it says of a missed limit and of a benchmark that did not end."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.benchmarks import every
+from tests.benchmarks.every import BENCHMARKS, Benchmark, run_all, write_block
+from tests.benchmarks.harness import Comparison, figure
+
+
+def test_a_row_survives_its_line_of_json():
+    row = Comparison("decode", 341.2, 121.0, "images/s", 4.5, "Pillow", "Pillow decodes")
+    assert Comparison.from_json(row.to_json()) == row
+    assert '"of_limit": 0.626' in row.to_json() and '"limit": 4.5' in row.to_json()
+
+
+@pytest.mark.parametrize("value, shown", [(0, "0"), (0.0123, "0.0123"), (1.234, "1.23"), (12345, "12,300")])
+def test_figures_have_three_digits(value, shown):
+    assert figure(value) == shown
+
+
+def test_each_benchmark_has_a_function_and_all_end_within_25_minutes():
+    assert sum(one.seconds for one in BENCHMARKS.values()) <= 25 * 60
+    assert all(callable(one.function()) for one in BENCHMARKS.values())
+
+
+def test_all_writes_the_table_and_names_what_did_not_end(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "Above.\n<!-- python -m tests.benchmarks all -->\nold\n<!-- end of all -->\nBelow.\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(every, "BENCHMARKS", {"captioning": Benchmark("captioning:compare", 1)})
+    assert list(run_all(page)) == []
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("Above.\n<!-- python") and text.endswith("<!-- end of all -->\nBelow.\n")
+    assert "old" not in text and "| captioning | | | | | did not end within 1 s |" in text
+    write_block(page, "all", "new")
+    assert "did not end" not in page.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="growth"):
+        write_block(page, "growth", "")
