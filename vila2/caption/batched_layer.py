@@ -33,6 +33,8 @@ log = logging.getLogger("vila2.caption")
 Described = tuple[Sequence[Sample], Sequence[Sequence[Annotation]]]
 #: Describes batches of samples in their order; it may take some of them before it gives the first.
 DescribeBatches = Callable[[Iterable[Sequence[Sample]]], Iterable[Described]]
+#: Number of batches within which alike samples are brought together: their images are read before the first.
+_WINDOW = 16
 #: Sorts samples so that alike ones are neighbors.
 Likeness = Callable[[Sample], tuple[str, int]]
 OTHER_SETTINGS = (
@@ -72,7 +74,7 @@ def write_batched_layer(
         layer: name of the layer, such as "self-1".
         job: what determines the layer (JSON-able), besides its name, the dataset and the selection.
         batch_size: number of images described together, and kept together.
-        likeness: what orders the samples of a shard before they are cut into batches, so that alike ones are
+        likeness: what orders the samples of some batches before they are cut, so that alike ones are
             described together; the layer is in the dataset's order all the same.
         select: predicate for the keys to describe; all of them by default.
         part: part of the shards that this process writes, while others write theirs; all by default. Which
@@ -206,7 +208,7 @@ class _UnfinishedShard:
         journal: its finished batches.
         rows: annotations by key, as far as they are there.
         hold: lock of the shard, where other parts are written too.
-        left: number of batches that are not described yet.
+        left: number of samples that are not described yet.
     """
 
     number: int
@@ -287,25 +289,22 @@ class _BatchedWork:
             shard = _UnfinishedShard(shard_no, self._numbers(shard_no), journal, {}, held)
             for row in (Annotation.from_json(row) for batch in journal.entries for row in batch):
                 shard.rows.setdefault(row.key, []).append(row)
-            # An earlier process with another batch size may have finished a part of a batch.
-            batches = [
-                [key for key in batch if key not in shard.rows]
-                for batch in _batches(self._ordered(shard), self.batch_size)
-            ]
-            due = [batch for batch in batches if batch]
-            shard.left = len(due)
-            if not due:
+            shard.left = len(shard.numbers.keys() - shard.rows.keys())
+            if not shard.left:
                 self._close(shard)
-            for batch in due:
-                asked.append(shard)
-                yield [self.dataset[shard.numbers[key]] for key in batch]
+            for window in _batches(shard.numbers, _WINDOW * self.batch_size):
+                # An earlier process with another batch size may have finished a part of a batch.
+                for batch in _batches(self._ordered(shard, window), self.batch_size):
+                    if due := [key for key in batch if key not in shard.rows]:
+                        asked.append(shard)
+                        yield [self.dataset[shard.numbers[key]] for key in due]
 
-    def _ordered(self, shard: _UnfinishedShard) -> Iterable[str]:
-        """The keys of a shard, alike samples beside each other; the same at every start."""
-        numbers, likeness = shard.numbers, self.likeness
-        if likeness is None or len(shard.rows) == len(numbers):
-            return numbers
-        return sorted(numbers, key=lambda key: likeness(self.dataset[numbers[key]]))
+    def _ordered(self, shard: _UnfinishedShard, window: Sequence[str]) -> Sequence[str]:
+        """Some keys of a shard, alike samples beside each other; the same at every start."""
+        likeness = self.likeness
+        if likeness is None or all(key in shard.rows for key in window):
+            return window
+        return sorted(window, key=lambda key: likeness(self.dataset[shard.numbers[key]]))
 
     def _keep(
         self, shard: _UnfinishedShard, samples: Sequence[Sample], described: Sequence[Sequence[Annotation]]
@@ -314,7 +313,7 @@ class _BatchedWork:
         new = {sample.key: list(own) for sample, own in zip(samples, described, strict=True)}
         shard.journal.append([row.to_json() for own in new.values() for row in own])
         shard.rows |= new
-        shard.left -= 1
+        shard.left -= len(samples)
         if not shard.left:
             self._close(shard)
 
