@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from vila2.api.recipes import read_recipe
 from vila2.cli.main import app
 from vila2.data.layers import Layer
 from vila2.data.shards import ShardDataset, write_dataset
 from vila2.engine.registry import open_engine
-from vila2.errors import ModelError, RunError
+from vila2.errors import ModelError, RecipeError, RunError
 from vila2.model.loading import builtin_models, locate
 from vila2.recipe.file.recipe_file import load_recipe
 from vila2.sources import open_source
-from vila2.specialist.origin import find_origin
+from vila2.specialist.origin import find_origin, starts_from_the_miniature
 
 NAME = "builtin:miniature"
 
@@ -81,6 +82,20 @@ def test_it_captions_photos_and_datasets(scenes, tmp_path):
     assert re.search(r"\b(cube|ball|sphere|cone|cylinder|pyramid|sign|image|scene)", out.read_text())
     layer = command("recaption", scenes.folder, "--model", NAME, "--layer", "told", "--max-new-tokens", 8)
     assert len(list(Layer.open(scenes.folder / "layers" / "told").rows())) == len(scenes) and layer
+
+
+def test_a_recipe_may_start_from_it(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "name: own\ndata: {d: {source: world, options: {split: sft, count: 4, content: instructions}}}\n"
+        f"model: {{pretrained: {NAME}}}\ncycle: {{rounds: 0}}\n"
+        "stages: {sft: {train: [projector], mixture: [{dataset: d}], learning_rate: 1e-3, batch_size: 2}}\n"
+    )
+    recipe = read_recipe(path)
+    assert recipe.model.pretrained == NAME and starts_from_the_miniature(recipe.model)
+    path.write_text(path.read_text().replace(NAME, "builtin:minature"))
+    with pytest.raises(RecipeError, match=r"no shipped model.*did you mean 'builtin:miniature'"):
+        read_recipe(path)
 
 
 def test_it_is_loaded_in_full_precision():
