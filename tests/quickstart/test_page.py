@@ -34,6 +34,9 @@ def test_the_pages_commands_lead_from_photos_to_an_export(tmp_path, monkeypatch)
         assert done.exit_code == 0, f"{name}: {done.output}"
         said[name] = done.stdout
     assert conversations(Path("out")) == EXPECTED
+    agreed = ["data", "filter", "photos-dataset", "--layer", "merged", "-o", "agreed"]
+    done = CliRunner().invoke(app, [*agreed, "--without-fate", "contradicted", "--json"])
+    assert json.loads(done.stdout)["kept"] == len(EXPECTED[0])  # the first photo, of which all is true
     # Each command names the page's next one.
     assert f"next        {' '.join(found['vila2 merge'])}" in said["vila2 annotate"]
     for name in ("vila2 browse", "vila2 export"):

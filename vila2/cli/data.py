@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vila2.cli.data_filter import filter_
 from vila2.cli.data_summary import import_json, import_text, stats_json, stats_text
 from vila2.cli.groups import Commands
 from vila2.cli.options import AsJson, Quiet, Verbose, quoted, results_alone
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from vila2.data.shards import ShardDataset
 
 app = typer.Typer(
-    cls=Commands, no_args_is_help=True, help="Select, import, describe, preview and verify data."
+    cls=Commands, no_args_is_help=True, help="Select, import, filter, describe, preview and verify data."
 )
 
 Dataset = Annotated[
@@ -139,6 +140,9 @@ def select(
     else:
         unread = f"; {ranking.unread} lines are no rows" if ranking.unread else ""
         typer.echo(f"{quoted(out)}: {ranking.count} rows with {rank_by} from {ranking.lowest:g} up{unread}")
+
+
+app.command("filter")(filter_)
 
 
 @app.command()

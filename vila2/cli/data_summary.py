@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from vila2.cli.amounts import one_line
 from vila2.cli.options import quoted
 
 if TYPE_CHECKING:
     from vila2.data.layers import LayerStatistics
     from vila2.data.shards import DatasetInfo, ShardDataset
+
+_LONGEST = 100  # characters of a text that is shown
 
 
 def import_json(info: DatasetInfo) -> str:
@@ -41,6 +44,8 @@ def stats_json(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) -
             "words_mean": found.words_mean,
             "words_sd": found.words_sd,
             "statuses": found.statuses,
+            "commonest": found.commonest,
+            "commonest_count": found.commonest_count,
         }
         for name, found in rows
     ]
@@ -81,4 +86,13 @@ def stats_text(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]], n
         words = f"{found.words_mean:.1f} ± {found.words_sd:.1f}"
         shares = ", ".join(f"{status} {count / found.count:.1%}" for status, count in found.statuses.items())
         lines.append(f"{name:{width}}  {found.count:>9}  {words:>16}  {shares}")
+    lines += [f"commonest in {name}: {told}" for name, found in rows if (told := commonest_told(found))]
     return "\n".join(lines)
+
+
+def commonest_told(found: LayerStatistics) -> str:
+    """The text that stands on the most images, and on how many; "" where no text stands on two."""
+    if not found.commonest_count:
+        return ""
+    usable = found.statuses.get("ok", 0)
+    return f"{found.commonest_count} of {usable} say {one_line(found.commonest, _LONGEST)!r}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 import typer
 
 from vila2.cli.asking import Asking
+from vila2.cli.data_summary import commonest_told
 from vila2.cli.options import quoted
 from vila2.cli.recaption_summary import Summary, chosen_summary, photo_summary
 from vila2.errors import DataError, RecipeError
@@ -219,6 +220,7 @@ class LayerJob:
             "statuses": found.statuses,
             "words_mean": round(found.words_mean, 2),
             "words_sd": round(found.words_sd, 2),
+            "commonest": commonest_told(found),
             **chosen_summary(count_choices(layer.rows())),
         }
 

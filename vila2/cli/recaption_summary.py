@@ -26,6 +26,7 @@ class Summary(TypedDict, total=False):
         without_image: number of samples without an image.
         statuses: number of captions by their mark.
         words_mean, words_sd: words of a usable caption, mean and standard deviation.
+        commonest: of a layer, the text that stands on the most images, and on how many; "" if all differ.
         rejected: number of images that could not be read.
         rejected_file: file that names them; None: they were named on the terminal.
         other_files: number of files that are no images.
@@ -47,6 +48,7 @@ class Summary(TypedDict, total=False):
     statuses: Mapping[str, int]
     words_mean: float
     words_sd: float
+    commonest: str
     rejected: int
     rejected_file: str | None
     other_files: int
@@ -98,6 +100,8 @@ def summary_text(summary: Summary, asking: Asking, *, is_stream: bool) -> str:
         f"words      {summary['words_mean']:.1f} ± {summary['words_sd']:.1f} per usable caption",
         f"rate       {rate:.2f} images/s ({new} in {summary['seconds']:.1f} s)",
     ]
+    if commonest := summary.get("commonest"):
+        lines.append(f"commonest  {commonest}")
     if choices := summary.get("choices"):
         by_words = f"; {choices['by_words']} compared word by word" if choices["by_words"] else ""
         lines.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 from collections import Counter
@@ -98,26 +99,44 @@ class LayerStatistics:
         words_mean: mean number of words per usable annotation, counted by ``str.split``.
         words_sd: standard deviation of the same number, of the population.
         statuses: number of annotations by status.
+        commonest: the usable text that stands on the most images, word for word; "" if all differ.
+        commonest_count: number of times that it stands there.
     """
 
     count: int
     words_mean: float
     words_sd: float
     statuses: dict[str, int] = field(default_factory=dict)
+    commonest: str = ""
+    commonest_count: int = 0
+
+
+def text_digest(text: str) -> bytes:
+    """A short digest of a text; letter case and spaces do not count."""
+    plain = " ".join(text.casefold().split())
+    return hashlib.blake2b(plain.encode("utf-8", "replace"), digest_size=8).digest()
 
 
 def summarize(rows: Iterable[Annotation]) -> LayerStatistics:
-    """Counts annotations by status, and the words of the usable ones."""
+    """Counts annotations by status, the words of the usable ones, and their commonest text."""
     statuses: Counter[str] = Counter()
     words: list[int] = []
+    times: Counter[bytes] = Counter()
+    repeated: dict[bytes, str] = {}
     for row in rows:
         statuses[row.status] += 1
         if row.status == "ok":
             words.append(len(row.text.split()))
+            digest = text_digest(row.text)
+            times[digest] += 1
+            if times[digest] > 1:  # most texts stand there once, and need not be remembered
+                repeated.setdefault(digest, row.text)
+    commonest = max(repeated, key=times.__getitem__, default=b"")
     mean = statistics.fmean(words) if words else 0.0
     deviation = statistics.pstdev(words, mean) if words else 0.0
     counts: dict[str, int] = {status: statuses[status] for status in STATUSES if statuses[status]}
-    return LayerStatistics(sum(statuses.values()), mean, deviation, counts)
+    text = repeated.get(commonest, "")
+    return LayerStatistics(sum(statuses.values()), mean, deviation, counts, text, times[commonest])
 
 
 def by_key(rows: Iterable[Annotation]) -> dict[str, tuple[Annotation, ...]]:
