@@ -1,7 +1,7 @@
 """Runs the benchmarks that compare this package with its peers: ``python -m tests.benchmarks NAME|all``.
 
-``all`` runs each in a process of its own, ends one that takes longer than its share of 25 minutes, and writes
-the table of docs/performance.md.
+``all`` runs each in a process of its own, ends one that takes more CPU than its share of 25 minutes, and
+writes the table of docs/performance.md.
 
 ``growth``, ``packed_training``, ``caption_scorer`` and ``judge_intervals`` are modules to run by themselves.
 """
@@ -20,8 +20,9 @@ def main() -> None:
     )
     parser.add_argument("name", choices=[*BENCHMARKS, "all"])
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--at-once", type=int, default=1, help="benchmarks of `all` that run at a time")
     asked = parser.parse_args()
-    for one in run_all() if asked.name == "all" else BENCHMARKS[asked.name].function()():
+    for one in run_all(at_once=asked.at_once) if asked.name == "all" else BENCHMARKS[asked.name].function()():
         print(one.to_json() if asked.json else one, flush=True)
 
 

@@ -35,7 +35,7 @@ def test_all_writes_the_table_and_names_what_did_not_end(tmp_path, monkeypatch):
     assert list(run_all(page)) == []
     text = page.read_text(encoding="utf-8")
     assert text.startswith("Above.\n<!-- python") and text.endswith("<!-- end of all -->\nBelow.\n")
-    assert "old" not in text and "| captioning | | | | | did not end within 1 s |" in text
+    assert "old" not in text and "| captioning | | | | | did not end within 1 CPU seconds |" in text
     write_block(page, "all", "new")
     assert "did not end" not in page.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="growth"):
