@@ -40,6 +40,16 @@ def test_training_survives_faults(tmp_path: Path):
     assert told.returncode == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("job", ["run", "run-two-parent", "run-two-first"])
+def test_whole_runs_survive_kills(tmp_path: Path, job: str):
+    command = [sys.executable, "-m", "tests.kill", job, "--kinds", "kill", "--trials", "1", "--json"]
+    told = subprocess.run([*command, "--folder", str(tmp_path)], capture_output=True, text=True)
+    (found,) = json.loads(told.stdout).values()
+    assert found["operations"] > 200 and found["kills"] == 1 and not found["examples"], told.stderr
+    assert told.returncode == 0
+
+
 def careless(folder: Path) -> None:
     """Writes over its file in two steps, and goes on where it believes itself."""
     file = folder / "out" / "file.txt"
