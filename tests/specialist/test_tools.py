@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from tests.plugin.tiny_tool import install_dark
 from vila2.cli.main import app
 from vila2.data.layers import Layer
-from vila2.data.sample import BoxPart
-from vila2.data.shards import ShardDataset
+from vila2.data.sample import BoxPart, ImagePart, Sample, assistant, user
+from vila2.data.shards import ShardDataset, write_dataset
 from vila2.errors import PluginError
 from vila2.specialist.tool_annotating import ToolInUse, annotate_with_tool
 
@@ -126,6 +126,28 @@ def test_what_the_contract_does_not_allow_is_an_error_of_that_image(site, photos
     found = json.loads(command("annotate", photos, "-p", "dark", "--json"))
     details = [row.detail for row in Layer.open(found["layer"]).rows() if row.status == "error"]
     assert details and all(told in detail and "vila2-dark 1.0" in detail for detail in details)
+
+
+def test_a_dataset_is_annotated_in_parts_as_in_one_piece(site, photos, tmp_path):
+    install_dark(site)
+    for name in ("one", "shared"):
+        samples = [
+            Sample(path.stem, (path.read_bytes(),), (user(ImagePart(0)), assistant("a photo")))
+            for path in sorted(photos.iterdir())
+        ]
+        write_dataset(tmp_path / name, samples, name="photos", shard_size=4)
+    command("annotate", "one", "--plugin", "dark", "-q")
+    asked = ["annotate", "shared", "--plugin", "dark", "-q", "--part"]
+    told = json.loads(command(*asked, "2/2", "--json"))
+    assert told == {"layer": "shared/layers/dark", "part": "2/2", "left": 2, "shards": 3}
+    assert "12 images" in command(*asked, "1/2")
+    whole, shared = (
+        {path.name: path.read_bytes() for path in (tmp_path / name / "layers" / "dark").iterdir()}
+        for name in ("one", "shared")
+    )
+    assert shared == whole
+    assert "whole layer" in command(*asked, "1/2", "--replace", code=2)
+    assert "data import" in command("annotate", photos, "--plugin", "dark", "--part", "1/2", code=2)
 
 
 def test_a_tool_that_fails_again_and_again_stops_the_job_and_is_named(site, photos):
