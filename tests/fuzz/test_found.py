@@ -36,6 +36,7 @@ FOUND = {
         "layer-parquet",
         parquet([ROW]).replace(b"A cat.", b"A \xff\xfet."),
     ),
+    "a layer's text of bytes": ("layer-parquet", parquet([ROW | {"text": b"A cat."}])),
     "done.json of deep brackets": ("done.json", DEEP),
     "results.json of deep brackets": ("results.json", DEEP),
     "checkpoint of deep brackets": ("checkpoint.json", DEEP),

@@ -209,9 +209,26 @@ def read_columns(path: Path) -> pa.Table:
         further = [name for name in (*_NESTED, *_LATER) if name in names]
         table = pq.read_table(path).select([*_PLAIN, *further])
         table.validate(full=True)  # texts may hold bytes that are not UTF-8
+        for column in table.schema:
+            _check_kind(column)
         return table
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error})", hint="write the layer again") from error
+
+
+def _check_kind(column: pa.Field) -> None:
+    """Refuses a column of another type than :func:`to_table` gives it: bytes would pass for a text."""
+    import pyarrow as pa
+
+    fits = pa.types.is_integer if column.name == "tokens" else _is_text
+    if not fits(column.type):
+        raise ValueError(f"the column {column.name!r} holds {column.type}")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def further_json(row: Mapping[str, Any]) -> str:
