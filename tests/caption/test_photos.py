@@ -217,7 +217,7 @@ def test_the_command_writes_a_layer_of_a_dataset(tiny_folder, tmp_path) -> None:
 def test_wrong_options_fail_before_the_model_is_loaded(photos, tmp_path) -> None:
     cases = {
         ("--prompt", "long-v9"): "did you mean",
-        ("--layer", "self-1"): "no dataset",
+        ("--layer", "a layer/of two"): "a layer cannot be named",
         ("--temperature", "0.5", "--top-p", "0"): "top_p",
     }
     for options, message in cases.items():

@@ -138,7 +138,7 @@ def _prepared(
         while waiting:
             yield next_one()
     finally:
-        workers.stop()
+        workers.stop(wait=True)
 
 
 def _answered(

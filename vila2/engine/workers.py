@@ -23,7 +23,8 @@ class Workers(Generic[T, R]):
     """
 
     def __init__(self, work: Callable[[T], R], most: int) -> None:
-        self._work, self._most, self._threads = work, most, 0
+        self._work, self._most = work, most
+        self._threads: list[Thread] = []
         self._items: SimpleQueue[tuple[int, T] | None] = SimpleQueue()
         self._results: SimpleQueue[tuple[int, R | BaseException]] = SimpleQueue()
         self.under_way: set[int] = set()
@@ -31,9 +32,9 @@ class Workers(Generic[T, R]):
     def give(self, number: int, item: T) -> None:
         """Hands an item over."""
         self.under_way.add(number)
-        if self._threads < min(len(self.under_way), self._most):
-            self._threads += 1
-            Thread(target=self._run, daemon=True).start()
+        if len(self._threads) < min(len(self.under_way), self._most):
+            self._threads.append(Thread(target=self._run, daemon=True))
+            self._threads[-1].start()
         self._items.put((number, item))
 
     def next(self) -> tuple[int, R]:
@@ -44,13 +45,20 @@ class Workers(Generic[T, R]):
             raise result
         return number, result
 
-    def stop(self) -> None:
-        """Lets the threads end; items that none has begun are dropped."""
+    def stop(self, *, wait: bool = False) -> None:
+        """Lets the threads end; items that none has begun are dropped.
+
+        Args:
+            wait: whether to wait for them. A process that ends while a thread computes in native code is
+                aborted. So wait for work that computes, and not for one that waits for a server.
+        """
         with suppress(Empty):
             while True:
                 self._items.get_nowait()  # a thread may take the last one meanwhile
-        for _ in range(self._threads):
+        for _ in self._threads:
             self._items.put(None)
+        for thread in self._threads if wait else ():
+            thread.join()
 
     def _run(self) -> None:
         while (given := self._items.get()) is not None:
