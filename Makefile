@@ -8,7 +8,7 @@ PLUGINS := plugins/vila2-spatial plugins/vila2-grounding plugins/vila2-ocr plugi
 
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-all test-wheels test-trainers test-oldest photos fuzz sbom lint clean
+.PHONY: demo test test-all test-wheels test-trainers test-oldest check-beside-vllm photos fuzz sbom lint clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vila2 needs Python 3.11 or newer; say PYTHON=/path/to/python3.11"; exit 1; }
@@ -39,6 +39,9 @@ $(OLDEST)/ready: pyproject.toml constraints-oldest.txt
 
 test-oldest: $(OLDEST)/ready ## the tests of models, engines and training with the lowest versions of all packages
 	$(OLDEST)/bin/python -m pytest -m "not slow" -n $(WORKERS) tests/model tests/engine tests/packing tests/caption tests/train tests/families
+
+check-beside-vllm: ## resolves vila2 and its plugins together with vLLM, and with SGLang, from metadata alone; needs PyPI
+	$(PYTHON) -m tests.scale.beside
 
 test-wheels: $(VENV)/ready-for-tests ## builds all wheels, and spends the first day in an empty folder with them alone
 	$(BIN)/python -m pytest tests/test_wheels.py
