@@ -8,7 +8,7 @@ PLUGINS := plugins/vila2-spatial plugins/vila2-grounding plugins/vila2-ocr plugi
 
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-all test-wheels test-trainers test-oldest check-beside-vllm photos fuzz sbom lint clean
+.PHONY: demo test test-all test-wheels test-trainers test-oldest check-beside-vllm photos fuzz sbom hashes audit lint clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vila2 needs Python 3.11 or newer; say PYTHON=/path/to/python3.11"; exit 1; }
@@ -72,10 +72,22 @@ sbom: $(VENV)/ready ## every installed package with version, license and address
 	$(VENV)-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
 	  --output-file build/sbom.json $(BIN)/python
 
+hashes: ## requirements-hashed.txt: what vila2 needs, with the hash of every file; torch is left out, its build differs
+	$(PYTHON) -m venv $(VENV)-uv
+	$(VENV)-uv/bin/pip install --quiet --disable-pip-version-check 'uv==0.13.9'
+	$(VENV)-uv/bin/uv pip compile --quiet pyproject.toml --constraints constraints.txt --generate-hashes --universal \
+	  --python-version 3.11 --no-emit-package torch --no-annotate --custom-compile-command 'make hashes' \
+	  --output-file requirements-hashed.txt
+
+audit: ## known faults of the pinned versions, from PyPI's list of advisories; needs the internet
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit==2.10.1'
+	$(VENV)-audit/bin/pip-audit --requirement requirements-hashed.txt --require-hashes --disable-pip --strict
+
 lint: $(VENV)/ready-for-tests ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(VENV)-fuzz $(VENV)-sbom build *.egg-info
+	rm -rf $(VENV) $(VENV)-fuzz $(VENV)-sbom $(VENV)-uv $(VENV)-audit build *.egg-info
