@@ -10,6 +10,7 @@ import vila2.model  # noqa: F401 - makes transformers know the family, importing
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from vila2.api.asked_images import ask as ask
     from vila2.api.exported_data import export as export
     from vila2.api.recaptioning import recaption as recaption
     from vila2.api.runs import improve as improve, specialize as specialize
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 # One public face over private rooms; resolved on first use, so that `import vila2` stays light.
 _HOMES = {
+    "ask": "vila2.api.asked_images",
     "export": "vila2.api.exported_data",
     "improve": "vila2.api.runs",
     "recaption": "vila2.api.recaptioning",

@@ -62,7 +62,7 @@ def _undecodable(requests: Sequence[Request]) -> dict[int, str]:
     """The requests whose images fail, found by decoding, with reasons; for engines that do not say which."""
     reasons = {}
     for number, request in enumerate(requests):
-        for image in request.images:
+        for image in request.shown_images:
             try:
                 decode_image(image, where=request.key)
             except DataError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vila2.data.chance import drawn
@@ -29,14 +29,13 @@ def chat_body(
     Raises:
         DataError: an image cannot be decoded.
     """
-    content: list[dict[str, Any]] = [
-        {"type": "image_url", "image_url": {"url": _data_url(image, where=request.key)}}
-        for image in request.images
-    ]
-    content.append({"type": "text", "text": request.prompt})
+    messages: list[dict[str, Any]] = []
+    for example in request.examples:
+        messages.append({"role": "user", "content": _asked(request, [example.image])})
+        messages.append({"role": "assistant", "content": [{"type": "text", "text": example.text}]})
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": "user", "content": content}],
+        "messages": [*messages, {"role": "user", "content": _asked(request, request.images)}],
         "max_tokens": settings.max_new_tokens,
         "temperature": settings.temperature,
         "stream": False,
@@ -48,6 +47,14 @@ def chat_body(
             settings.repetition_penalty
         )  # not in OpenAI's API, but in vLLM and SGLang
     return body | dict(extra)
+
+
+def _asked(request: Request, images: Sequence[bytes]) -> list[dict[str, Any]]:
+    """The prompt of a request behind images."""
+    content: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": _data_url(image, where=request.key)}} for image in images
+    ]
+    return [*content, {"type": "text", "text": request.prompt}]
 
 
 def scored_body(

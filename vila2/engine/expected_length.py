@@ -26,7 +26,10 @@ class ExpectedLengths:
 
     def of(self, request: Request) -> int:
         """The expected number of tokens of a request with its images."""
-        return len(request.prompt) // _CHARACTERS + sum(map(self._image, request.images))
+        characters = len(request.prompt) + sum(
+            len(one.text) + len(request.prompt) for one in request.examples
+        )
+        return characters // _CHARACTERS + sum(map(self._image, request.shown_images))
 
     def _image(self, image: bytes) -> int:
         try:

@@ -41,7 +41,7 @@ class GuardedEngine:
     """
 
     #: What a plugin's engine may have under these names is not asked, since it is not guarded.
-    prepare_batch = choice_likelihoods = None
+    prepare_batch = choice_likelihoods = speak = None
 
     def __init__(self, engine: Any, of: str) -> None:
         self._engine, self._of = engine, of

@@ -123,7 +123,10 @@ class JournalledEngine:
 
 def _digest(requests: Sequence[Request], settings: GenerationSettings) -> str:
     rows = [
-        [one.key, one.prompt, *(hashlib.sha256(image).hexdigest() for image in one.images)]
+        [
+            *(one.key, one.prompt, *(hashlib.sha256(image).hexdigest() for image in one.shown_images)),
+            *(example.text for example in one.examples),
+        ]
         for one in requests
     ]
     return digest_value({"requests": rows, "settings": asdict(settings)})

@@ -25,6 +25,7 @@ from vila2.engine.choice_likelihoods import ChoiceQuestion, ScoredTokens, beyond
 from vila2.engine.openai_settings import OpenAISettings
 from vila2.engine.protocol import Answer, GenerationSettings, Request, RequestsRefused, Unanswered
 from vila2.engine.servers import Server, Servers
+from vila2.engine.spoken_answer import spoken_answer
 from vila2.engine.workers import Workers
 from vila2.errors import DataError, EngineError, one_line
 from vila2.run.digests import digest_value
@@ -60,6 +61,8 @@ class OpenAIEngine:
         settings: where the servers are, and how patiently they are asked.
     """
 
+    takes_examples = True
+
     def __init__(self, model: str, settings: OpenAISettings) -> None:
         self.name, self.settings = model, settings
         self.digest = digest_value({"engine": "openai", "model": model, "extra": settings.extra})
@@ -85,6 +88,19 @@ class OpenAIEngine:
         yield from self._asked(
             requests, lambda request: chat_body(request, settings, self.name, extra), read_completion
         )
+
+    def speak(self, request: Request, settings: GenerationSettings, heard: Callable[[str], None]) -> Answer:
+        """Answers while it tells the text; see :class:`vila2.engine.protocol.SpeakingEngine`.
+
+        A server that does not stream, or fails before it says anything, is asked as for any other answer.
+        """
+        body = chat_body(request, settings, self.name, self.settings.extra)
+        with _client(self.settings, 1) as client:
+            answer = spoken_answer(client, self.settings.url[0], body, heard)
+        if answer is None:
+            (answer,) = self.generate([request], settings)
+            heard(answer.text)
+        return answer
 
     def choice_likelihoods(self, questions: Sequence[ChoiceQuestion]) -> list[list[float] | Unanswered]:
         """Likelihoods of given answers; see :class:`vila2.engine.choice_likelihoods.LikelihoodEngine`.

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 from vila2.errors import DataError, EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class InContextExample:
+    """An image with a right answer, which a model is shown before it is asked.
+
+    Attributes:
+        image: encoded image file.
+        text: answer about it.
+    """
+
+    image: bytes
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +31,19 @@ class Request:
         key: name of the request; it seeds the sampling, so it should differ between requests.
         images: encoded image files, shown before the prompt in this order.
         prompt: question or instruction.
+        examples: answers to the same prompt, each about an image of its own; turns of the conversation before
+            this one. Only engines whose ``takes_examples`` is true are given any.
     """
 
     key: str
     images: tuple[bytes, ...]
     prompt: str
+    examples: tuple[InContextExample, ...] = ()
+
+    @property
+    def shown_images(self) -> tuple[bytes, ...]:
+        """All images in the order in which the model sees them: those of the examples first."""
+        return (*(example.image for example in self.examples), *self.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +200,30 @@ class PreparingEngine(Engine, Protocol):
 def preparing(engine: Engine) -> PreparingEngine | None:
     """The engine, where it prepares batches apart."""
     return cast(PreparingEngine, engine) if callable(getattr(engine, "prepare_batch", None)) else None
+
+
+class SpeakingEngine(Engine, Protocol):
+    """An engine whose answer can be read while it is written."""
+
+    def speak(self, request: Request, settings: GenerationSettings, heard: Callable[[str], None]) -> Answer:
+        """Answers one request; the same as ``generate``.
+
+        Args:
+            request: request to answer.
+            settings: settings of generation.
+            heard: function that is given the pieces of the text as they come; joined they are the text.
+        """
+        ...
+
+
+def speaking(engine: Engine) -> SpeakingEngine | None:
+    """The engine, where its answers can be read while they are written."""
+    return cast(SpeakingEngine, engine) if callable(getattr(engine, "speak", None)) else None
+
+
+def takes_examples(engine: Engine) -> bool:
+    """Whether an engine shows a model the examples of a request."""
+    return bool(getattr(engine, "takes_examples", False))
 
 
 class ModelEngine(Engine, Protocol):

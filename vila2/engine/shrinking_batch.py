@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import torch
 from transformers import DynamicCache, GenerationConfig, LogitsProcessorList
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.generation.streamers import BaseStreamer
 
 #: Share of a batch's rows that have ended at which they are dropped. Each time, the cache is copied.
 DROPPED_FROM = 0.125
@@ -33,6 +34,7 @@ def decode_shrinking(
     input_ids: torch.Tensor,
     logits_processor: LogitsProcessorList,
     generation_config: GenerationConfig,
+    streamer: BaseStreamer | None = None,
     **model_kwargs: Any,
 ) -> torch.Tensor:
     """Takes the likeliest token each time, as ``transformers``' own loop does; for its ``custom_generate``.
@@ -44,12 +46,13 @@ def decode_shrinking(
         input_ids: prompts [B, prompt].
         logits_processor: what changes the scores.
         generation_config: config that names the end tokens and the longest answer.
+        streamer: what is given the tokens as they come, for a batch of one.
         model_kwargs: further inputs, as ``generate`` has prepared them.
 
     Returns:
         Tokens [B, prompt + longest answer], padded after the end.
     """
-    for name in ("stopping_criteria", "synced_gpus", "streamer"):
+    for name in ("stopping_criteria", "synced_gpus"):
         model_kwargs.pop(name, None)
     rows, length = input_ids.shape
     ends = torch.tensor(generation_config.eos_token_id, device=input_ids.device)
@@ -69,6 +72,8 @@ def decode_shrinking(
         tokens = scores.argmax(dim=-1).masked_fill(ended, generation_config.pad_token_id)
         input_ids = torch.cat([input_ids, tokens[:, None]], dim=1)
         answers[places, input_ids.shape[1] - 1] = tokens
+        if streamer is not None:
+            streamer.put(tokens.cpu())
         ended = ended | torch.isin(tokens, ends)
         if input_ids.shape[1] == longest or bool(ended.all()):
             return answers[:, : input_ids.shape[1]]

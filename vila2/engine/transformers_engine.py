@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,6 +25,8 @@ from vila2.data.images import decode_image, image_size
 from vila2.engine.expected_length import ExpectedLengths
 from vila2.engine.protocol import Answer, GenerationSettings, Request, RequestsRefused
 from vila2.engine.shrinking_batch import decode_shrinking
+from vila2.engine.spoken_tokens import SpokenTokens
+from vila2.engine.template_messages import template_messages
 from vila2.errors import DataError, EngineError, Vila2Error, one_line
 from vila2.model.coordinate_scheme import scheme_of
 from vila2.model.processing import end_tokens
@@ -82,6 +85,8 @@ class TransformersEngine:
         EngineError: the processor cannot build a prompt with an image.
     """
 
+    takes_examples = True
+
     def __init__(self, generalist: Generalist) -> None:
         self.model: Any = generalist.model
         remember_pictures(self.model)
@@ -113,14 +118,7 @@ class TransformersEngine:
                 are longer than the model reads; nothing was generated.
             EngineError: the batch does not fit into memory, or the model fails whatever it is shown.
         """
-        if not requests:
-            return []
-        try:
-            return self._generated(self.prepare_batch(requests, settings), settings)
-        except (Vila2Error, MemoryError):
-            raise
-        except Exception as error:  # processors and models raise nearly anything at an image that is too long
-            raise self._refused(requests, settings, error) from error
+        return self._asked_now(requests, settings) if requests else []
 
     def prepare_batch(self, requests: Sequence[Request], settings: GenerationSettings) -> Prepared:
         """Decodes and tokenizes; see :class:`vila2.engine.protocol.PreparingEngine`.
@@ -141,11 +139,30 @@ class TransformersEngine:
         except Exception as error:  # as above
             raise self._refused(prepared.requests, settings, error) from error
 
+    def speak(self, request: Request, settings: GenerationSettings, heard: Callable[[str], None]) -> Answer:
+        """Answers while it tells the text; see :class:`vila2.engine.protocol.SpeakingEngine`."""
+        speaker = SpokenTokens(lambda tokens: self._answer(tokens).text, heard)
+        (answer,) = self._asked_now([request], settings, speaker)
+        speaker.finish(answer.text)
+        return answer
+
     def expected_tokens(self, request: Request) -> int:
         """About how many tokens a request has; see :class:`vila2.engine.protocol.PreparingEngine`."""
         return self._lengths.of(request)
 
-    def _generated(self, prepared: Prepared, settings: GenerationSettings) -> list[Answer]:
+    def _asked_now(
+        self, requests: Sequence[Request], settings: GenerationSettings, speaker: SpokenTokens | None = None
+    ) -> list[Answer]:
+        try:
+            return self._generated(self.prepare_batch(requests, settings), settings, speaker)
+        except (Vila2Error, MemoryError):
+            raise
+        except Exception as error:  # processors and models raise nearly anything at an image that is too long
+            raise self._refused(requests, settings, error) from error
+
+    def _generated(
+        self, prepared: Prepared, settings: GenerationSettings, speaker: SpokenTokens | None = None
+    ) -> list[Answer]:
         requests, inputs = prepared.requests, self._on_device(prepared.inputs)
         length = inputs["input_ids"].shape[1]
         config = GenerationConfig(
@@ -156,13 +173,16 @@ class TransformersEngine:
             bos_token_id=self.tokenizer.bos_token_id,
             use_cache=True,
         )
+        # `generate` tells a streamer the prompt, and passes it on to no loop but its own.
+        decode = partial(decode_shrinking, streamer=speaker)
         with self._prepared(config), torch.inference_mode():
             try:
                 output = self.model.generate(
                     **inputs,
                     generation_config=config,
                     logits_processor=self._steering(requests, settings, length),
-                    custom_generate=None if self.model.config.is_encoder_decoder else decode_shrinking,
+                    custom_generate=None if self.model.config.is_encoder_decoder else decode,
+                    streamer=speaker,
                 )
             except torch.OutOfMemoryError as error:
                 raise EngineError(
@@ -187,7 +207,8 @@ class TransformersEngine:
                 hint="use a batch size of 1",
             )
         asked = requests[next(iter(reasons))]
-        plain = replace(asked, images=tuple(_plain_image() for _ in asked.images))
+        examples = tuple(replace(one, image=_plain_image()) for one in asked.examples)
+        plain = replace(asked, images=tuple(_plain_image() for _ in asked.images), examples=examples)
         if failure := self._failure(plain, once):
             return EngineError(
                 f"{self.name} cannot be asked at all: {one_line(failure)}",
@@ -219,12 +240,12 @@ class TransformersEngine:
         pictures: list[list[Image]] = []
         reasons: dict[int, str] = {}
         for number, request in enumerate(requests):
-            several = len(request.images) > 1
+            several = len(request.shown_images) > 1
             try:
                 pictures.append(
                     [
                         decode_image(data, where=f"{request.key} (image {n})" if several else request.key)
-                        for n, data in enumerate(request.images)
+                        for n, data in enumerate(request.shown_images)
                     ]
                 )
             except DataError as error:
@@ -236,8 +257,8 @@ class TransformersEngine:
     def _inputs(self, requests: Sequence[Request]) -> dict[str, Any]:
         """Token ids (batch, length), attention mask and image tensors."""
         pictures = self._decoded(requests)
-        prompts = [self._prompt_text.plain(request.prompt) for request in requests]
-        messages = [_message(prompt, own) for prompt, own in zip(prompts, pictures, strict=True)]
+        plain = self._prompt_text.plain
+        messages = [template_messages(one, own, plain) for one, own in zip(requests, pictures, strict=True)]
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token  # masked, so any token will do
         batch: Any = self.processor.apply_chat_template(
@@ -358,12 +379,6 @@ def _plain_image() -> bytes:
 
 
 def _sizes(request: Request) -> str:
-    sizes = [image_size(data, where=request.key) for data in request.images]
+    sizes = [image_size(data, where=request.key) for data in request.shown_images]
     told = " and ".join(f"{width}x{height}" for width, height in sizes)
     return f"an image of {told} pixels" if len(sizes) == 1 else f"images of {told} pixels"
-
-
-def _message(prompt: str, pictures: Sequence[Image]) -> list[dict[str, Any]]:
-    """A conversation of one user turn: the images, then the prompt (VILA² section 2.1.1)."""
-    content: list[dict[str, Any]] = [{"type": "image", "image": picture} for picture in pictures]
-    return [{"role": "user", "content": [*content, {"type": "text", "text": prompt}]}]
