@@ -27,8 +27,8 @@ from vila2.engine.transformers_engine import Prepared, TransformersEngine, open_
 
 _BATCH = 64
 _IMAGES = 2 * _BATCH
-_LONGEST = 120
-_PHOTOS = 256
+LONGEST = 120
+_PHOTOS = 128
 _FILLED = 0.85  # smallest share of slots with a token that is needed
 
 
@@ -56,7 +56,7 @@ def _compare(engine: TransformersEngine) -> Iterator[Comparison]:
     answers = _ours(engine, requests)
     said["ours"], tokens = [answer.text for answer in answers], _tokens(answers)
     side = "usual"
-    said["usual"] = _usual(engine, requests)
+    said["usual"] = usual_captions(engine, requests)
     counting.remove()
     assert said["ours"] == said["usual"]
     filled = {name: tokens / computed for name, computed in slots.items()}
@@ -66,7 +66,7 @@ def _compare(engine: TransformersEngine) -> Iterator[Comparison]:
         return _tokens(_ours(engine, requests))
 
     def usual() -> int:
-        _usual(engine, requests)
+        usual_captions(engine, requests)
         return tokens
 
     rate, peer = rates(ours, usual)
@@ -82,7 +82,7 @@ def _layer(engine: TransformersEngine, folder: Path) -> Iterator[Comparison]:
     )
     write_dataset(folder / "photos", photos, name="photos", shard_size=_PHOTOS // 2)
     dataset = ShardDataset.open(folder / "photos")
-    settings = GenerationSettings(max_new_tokens=_LONGEST)
+    settings = GenerationSettings(max_new_tokens=LONGEST)
     prompts = ["what is it", "what is it, and where"]
     prepared: list[Prepared] = []
     prepare = engine.prepare_batch
@@ -122,11 +122,11 @@ def _seconds(work: Callable[[], None]) -> tuple[float, float]:
 
 
 def _ours(engine: TransformersEngine, requests: list[Request]) -> list[Answer]:
-    settings = GenerationSettings(max_new_tokens=_LONGEST)
+    settings = GenerationSettings(max_new_tokens=LONGEST)
     return [answer for batch in _batches(requests) for answer in engine.generate(batch, settings)]
 
 
-def _usual(engine: TransformersEngine, requests: list[Request]) -> list[str]:
+def usual_captions(engine: TransformersEngine, requests: list[Request]) -> list[str]:
     """Opens, prepares and generates a batch with what `transformers` shows in its manual."""
     said: list[str] = []
     for batch in _batches(requests):
@@ -146,7 +146,7 @@ def _usual(engine: TransformersEngine, requests: list[Request]) -> list[str]:
         with torch.inference_mode():
             output = engine.model.generate(
                 **inputs,
-                max_new_tokens=_LONGEST,
+                max_new_tokens=LONGEST,
                 do_sample=False,
                 repetition_penalty=1.0,
                 eos_token_id=engine.end_tokens,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.benchmarks import every
-from tests.benchmarks.every import BENCHMARKS, Benchmark, run_all, write_block
+from tests.benchmarks.every import BENCHMARKS, LONG, Benchmark, run_all, write_block
 from tests.benchmarks.harness import Comparison, figure
 
 
@@ -22,7 +24,27 @@ def test_figures_have_three_digits(value, shown):
 
 def test_each_benchmark_has_a_function_and_all_end_within_25_minutes():
     assert sum(one.seconds for one in BENCHMARKS.values()) <= 25 * 60
-    assert all(callable(one.function()) for one in BENCHMARKS.values())
+    assert all(callable(one.function()) for one in (BENCHMARKS | LONG).values())
+
+
+def found_two_and_goes_on() -> Iterator[Comparison]:
+    """A benchmark that is ended before its end."""
+    yield Comparison("first", 3.0, 2.0, "images/s", 1.0, "a loop")
+    yield Comparison("second", 1.0, 2.0, "images/s", 1.0, "a loop", "it is slow")
+    while True:
+        pass
+
+
+def test_of_a_benchmark_that_was_ended_the_table_has_what_it_found(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- python -m tests.benchmarks all -->\n<!-- end of all -->\n", encoding="utf-8")
+    endless = {"decode": Benchmark("test_every:found_two_and_goes_on", 4)}
+    monkeypatch.setattr(every, "BENCHMARKS", endless)
+    assert [one.name for one in run_all(page)] == ["first", "second"]
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert "| first | 3.00 images/s | 2.00, a loop | 1.50 | 1.00 | yes |" in lines
+    assert "| second | 1.00 images/s | 2.00, a loop | 0.500 | 1.00 | 50%: it is slow |" in lines
+    assert "| decode: the rest | | | | | did not end within 4 CPU seconds |" in lines
 
 
 def test_all_writes_the_table_and_names_what_did_not_end(tmp_path, monkeypatch):
