@@ -2,31 +2,36 @@
 
     python -m tests.benchmarks.growth [LAYER ROWS ...]
 
-By default layers have up to a million rows, whose writing takes some minutes. Plans of packs go to ten
-million samples.
+By default both go to ten million samples. The shards of a layer's dataset are links to one, so that they fit
+on a small disk.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks.every import PAGE, write_block
 from tests.benchmarks.harness import figure
 from tests.benchmarks.layers import made_dataset, made_layer
 from tests.benchmarks.packing import mixture
-from vila2.data.layers import Layer
+from vila2.data.importing import finish_dataset, read_info
+from vila2.data.layers import Layer, LayerWriter
 from vila2.data.mixtures import ViewedDataset
 from vila2.data.shards import ShardDataset
 from vila2.data.views import View
 from vila2.packing.plan import plan_packs
 
-_ROWS = (10_000, 100_000, 1_000_000)
+_ROWS = (10_000, 100_000, 1_000_000, 10_000_000)
+_SHARD = 10_000
 _SAMPLES = (10_000, 100_000, 1_000_000, 10_000_000)
 _PICKS = 5000
 
@@ -40,13 +45,29 @@ def main() -> None:
 
 
 def _layers(counts: Sequence[int]) -> Iterator[str]:
-    yield "| rows of a layer | opening it through a view, CPU s | memory for it, MB | random samples/s |"
-    yield "|---|---|---|---|"
+    yield (
+        "| rows of a layer | first opening through a view, CPU s | later ones, CPU s | memory, MB "
+        "| random samples/s | without a layer |"
+    )
+    yield "|---|---|---|---|---|---|"
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
-            made_layer(made_dataset(Path(folder, "data"), count), "one")
-            opened = [_in_a_new_process(folder) for _ in range(2)][-1]  # the first aligns the layer
-        yield f"| {count:,} | {opened} |"
+            _linked(Path(folder, "data"), count // _SHARD)
+            first, later = (_in_a_new_process(folder) for _ in range(2))  # the first aligns the layer
+        yield f"| {count:,} | {first.partition(' | ')[0]} | {later} |"
+
+
+def _linked(folder: Path, shards: int) -> None:
+    """Makes a dataset and a layer; all shards are links to the first, and so are their files of the layer."""
+    made_layer(made_dataset(folder, _SHARD, _SHARD), "one")
+    for place, suffixes in (("shards", (".tar", ".index")), ("layers/one", (".parquet",))):
+        for suffix, number in itertools.product(suffixes, range(1, shards)):
+            os.link(folder / place / f"000000{suffix}", folder / place / f"{number:06d}{suffix}")
+    (info,) = read_info(folder).shards
+    finish_dataset(folder, "data", [replace(info, name=f"{number:06d}.tar") for number in range(shards)], {})
+    LayerWriter(folder / "layers/one", "one").finish(
+        {"layer": "one", "dataset": ShardDataset.open(folder).digest}
+    )
 
 
 def _in_a_new_process(folder: str) -> str:
@@ -70,7 +91,12 @@ def opened(folder: str) -> None:
     for number in chosen:
         assert viewed[number].turns[1].text.startswith(viewed.key(number))
     rate = _PICKS / (time.process_time() - started)
-    print(f"{figure(took)} | {figure(grown / 2**20)} | {figure(rate)}")
+    plain = ViewedDataset(dataset, View.parse("only(original)"))
+    started = time.process_time()
+    for number in chosen:
+        assert len(plain[number].turns) == 2
+    without = _PICKS / (time.process_time() - started)
+    print(f"{figure(took)} | {figure(grown / 2**20)} | {figure(rate)} | {figure(without)}")
 
 
 def _memory() -> int:

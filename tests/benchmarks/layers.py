@@ -73,13 +73,13 @@ def _compare(folder: Path, count: int) -> Iterator[Comparison]:
     )
 
 
-def made_dataset(folder: Path, count: int) -> ShardDataset:
+def made_dataset(folder: Path, count: int, shard_size: int = _SHARD) -> ShardDataset:
     """Writes a dataset of tiny samples; their images are a few bytes, since none is decoded."""
     (folder / "shards").mkdir(parents=True)
     shards = []
-    for number in range(0, count, _SHARD):
-        writer = ShardWriter(folder / "shards", number // _SHARD)
-        for place in range(number, min(number + _SHARD, count)):
+    for number in range(0, count, shard_size):
+        writer = ShardWriter(folder / "shards", number // shard_size)
+        for place in range(number, min(number + shard_size, count)):
             image = b"\xff\xd8\xff" + place.to_bytes(8, "big")
             sample = Sample(f"{place:09d}", (image,), (user(ImagePart()), assistant("a dog")))
             writer.add(sample, pack_sample(sample))
