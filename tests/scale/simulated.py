@@ -40,7 +40,7 @@ def make(folder: Path, shards: int) -> None:
     for number in range(PER_SHARD):
         at = number * _SAMPLE_BYTES
         members = [("jpg", at + 512, 60_000), ("json", at + 61_000, 300)]
-        builder.add(f"{number:09d}", members, text=True)
+        builder.add(f"{number:09d}", members, [0, 0], text=True)
     index = builder.build(size=PER_SHARD * _SAMPLE_BYTES, sha256="0" * 64, mtime_ns=0)
     first = folder / "shards" / "000000"
     first.with_suffix(".index").write_bytes(index.to_bytes())

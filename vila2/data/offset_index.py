@@ -21,7 +21,16 @@ import numpy.typing as npt
 
 from vila2.data.parsing import MISSHAPEN, described
 from vila2.data.sample import Sample
-from vila2.data.tar_members import Group, LeftAlone, Member, Refused, open_group, packed_format, scan_tar
+from vila2.data.tar_members import (
+    Group,
+    LeftAlone,
+    Member,
+    Refused,
+    open_group,
+    packed_format,
+    read_members,
+    scan_tar,
+)
 from vila2.data.tar_sample import has_text
 from vila2.errors import DataError
 
@@ -49,6 +58,7 @@ class OffsetIndex:
         texts: whether each sample has text to train on, bool [samples].
         ends: place in ``blob`` where each key ends, int64 [samples + 1].
         blob: all keys in UTF-8, one behind the other.
+        crcs: CRC-32 of each member's content, uint32 [members]; None in an index of an earlier version.
     """
 
     sha256: str
@@ -64,6 +74,7 @@ class OffsetIndex:
     texts: npt.NDArray[np.bool_]
     ends: npt.NDArray[np.int64]
     blob: bytes
+    crcs: npt.NDArray[np.uint32] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -86,13 +97,25 @@ class OffsetIndex:
             for member in range(self.first.item(place), self.first.item(place + 1))
         ]
 
+    def changed(self, place: int, contents: Sequence[tuple[str, bytes]]) -> str | None:
+        """Compares the content of sample number ``place``, or of some of its members, with the checksums.
+
+        Returns:
+            The extension of a member that changed since the tar was indexed; None without one.
+        """
+        if self.crcs is None:
+            return None
+        start, end = self.first.item(place), self.first.item(place + 1)
+        sums = zip(self.codes[start:end].tolist(), self.crcs[start:end].tolist(), strict=True)
+        known = {self.extensions[code]: crc for code, crc in sums}
+        return next((extension for extension, data in contents if zlib.crc32(data) != known[extension]), None)
+
     def to_bytes(self) -> bytes:
         """Gives the content of the index file."""
-        body = b"".join(
-            array.tobytes()
-            for array in (self.first, self.ends, self.offsets, self.sizes, self.codes, self.texts)
-        )
-        body += self.blob
+        arrays = (self.first, self.ends, self.offsets, self.sizes, self.codes, self.texts)
+        body = b"".join(array.tobytes() for array in arrays) + self.blob
+        if self.crcs is not None:
+            body += self.crcs.tobytes()
         header = {
             "sha256": self.sha256,
             "bytes": self.size,
@@ -103,6 +126,7 @@ class OffsetIndex:
             "extensions": self.extensions,
             "samples": len(self),
             "members": len(self.codes),
+            "checksums": self.crcs is not None,
             "crc32": zlib.crc32(body),
         }
         header["head"] = _crc(header)
@@ -143,7 +167,12 @@ class OffsetIndex:
             refused = tuple(Refused(*one) for one in header.get("refused", ()))
             known = (header["sha256"], header["bytes"], header["mtime_ns"], left_alone, refused)
             extensions = tuple(header["extensions"])
-            index = cls(*known, extensions, first, offsets, sizes, codes, texts, ends, bytes(body[start:]))
+            crcs = None
+            if header.get("checksums", False):
+                body, sums = body[: len(body) - 4 * members], body[len(body) - 4 * members :]
+                crcs = np.frombuffer(sums, dtype="<u4", count=members)
+            blob = bytes(body[start:])
+            index = cls(*known, extensions, first, offsets, sizes, codes, texts, ends, blob, crcs)
             index._check()
         except MISSHAPEN as error:
             raise DataError(
@@ -183,22 +212,25 @@ class IndexBuilder:
     """Builds an index from samples, which are added in the order of the tar."""
 
     _members: list[list[Member]] = field(default_factory=list)
+    _crcs: list[int] = field(default_factory=list)
     _keys: list[bytes] = field(default_factory=list)
     _texts: list[bool] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def add(self, key: str, members: Sequence[Member], *, text: bool) -> None:
+    def add(self, key: str, members: Sequence[Member], crcs: Sequence[int], *, text: bool) -> None:
         """Adds one sample.
 
         Args:
             key: key of the sample.
             members: its members.
+            crcs: CRC-32 of the content of each.
             text: whether it has text to train on.
         """
         self._keys.append(key.encode())
         self._members.append(list(members))
+        self._crcs += crcs
         self._texts.append(text)
 
     def build(
@@ -236,6 +268,7 @@ class IndexBuilder:
             texts=np.array(self._texts, dtype="?"),
             ends=np.cumsum([0, *map(len, self._keys)], dtype="<i8"),
             blob=b"".join(self._keys),
+            crcs=np.array(self._crcs, dtype="<u4"),
         )
 
 
@@ -288,7 +321,9 @@ def _add_groups(
             refused.append(sample)
             continue
         seen.add(sample.key)
-        builder.add(sample.key, group.members, text=has_text(sample))
+        contents = read_members(descriptor, group.members) or []
+        crcs = [zlib.crc32(data) for _, data in contents]
+        builder.add(sample.key, group.members, crcs, text=has_text(sample))
     return refused
 
 

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import tarfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,8 @@ class ShardWriter:
             named = split_member(name)
             assert named is not None, name
             places.append((named[1], self._tar.offset - padded, len(data)))
-        self._index.add(sample.key, places, text=has_text(sample))
+        crcs = [zlib.crc32(data) for _, data in members]
+        self._index.add(sample.key, places, crcs, text=has_text(sample))
 
     def close(self) -> ShardInfo:
         """Completes the tar and its index."""

@@ -53,6 +53,11 @@ class _OpenShard:
         contents = read_members(self._descriptor, members)
         if contents is None:
             raise DataError(f"{self.path}: the tar ends inside sample {self.index.key(place)!r}", hint=_HINT)
+        if (extension := self.index.changed(place, contents)) is not None:
+            key = self.index.key(place)
+            raise DataError(
+                f"{self.path}: the .{extension} of sample {key!r} is not what was written", hint=_HINT
+            )
         return unpack_sample(self.index.key(place), contents, where=self._where)
 
 

@@ -111,7 +111,9 @@ def _shard_problems(dataset: ShardDataset, shard_no: int, seen: dict[str, str]) 
 def _same(index: OffsetIndex, other: OffsetIndex) -> bool:
     if (index.blob, index.extensions) != (other.blob, other.extensions):
         return False
-    names = ("first", "offsets", "sizes", "codes", "texts", "ends")
+    names: tuple[str, ...] = ("first", "offsets", "sizes", "codes", "texts", "ends")
+    if index.crcs is not None and other.crcs is not None:
+        names += ("crcs",)
     return all(np.array_equal(getattr(index, name), getattr(other, name)) for name in names)
 
 
