@@ -87,18 +87,18 @@ class AlignedRows:
             key: key of the sample.
         """
         start, end = self._first[number], self._first[number + 1]
-        return tuple(self._row(row, key) for row in range(start, end))
+        return tuple([self._row(row, key) for row in range(start, end)])
 
     def _row(self, row: int, key: str) -> Annotation:
-        at = self._ends[4 * row : 4 * row + 5].tolist()
-        whole = bytes(self._texts[at[0] : at[4]])
-        one, two, three = at[1] - at[0], at[2] - at[0], at[3] - at[0]
-        prompt, text, detail = whole[:one].decode(), whole[one:two].decode(), whole[two:three].decode()
+        start, one, two, three, end = self._ends[4 * row : 4 * row + 5].tolist()
+        whole = bytes(self._texts[start:end])
+        prompt, text = whole[: one - start].decode(), whole[one - start : two - start].decode()
+        detail = whole[two - start : three - start].decode() if three > two else ""
         status, tokens = STATUSES[self._status[row]], self._tokens[row]
-        if three == len(whole):
+        if three == end:
             return Annotation(key, prompt, text, status, detail, tokens)
         said = {"key": key, "prompt": prompt, "text": text, "status": status, "detail": detail}
-        return Annotation.from_json({**said, "tokens": tokens, **json.loads(whole[three:])})
+        return Annotation.from_json({**said, "tokens": tokens, **json.loads(whole[three - start :])})
 
     def usable(self) -> npt.NDArray[np.bool_]:
         """Tells of each sample whether one of its annotations is "ok", bool [samples]."""

@@ -80,13 +80,13 @@ class Annotation:
         return cls(*said, parsed, claims, data.get("mark"))
 
     def __post_init__(self) -> None:
-        for status in (self.status, self.mark or "ok"):
-            if status not in STATUSES:
-                raise DataError(
-                    f"{self.key}: unknown status {status!r} of an annotation",
-                    hint=f"use one of {', '.join(STATUSES)}",
-                )
-        if self.status == "ok" and not (self.text.strip() or self.turns):
+        if self.status not in STATUSES or not (self.mark is None or self.mark in STATUSES):
+            unknown = self.mark if self.status in STATUSES else self.status
+            raise DataError(
+                f"{self.key}: unknown status {unknown!r} of an annotation",
+                hint=f"use one of {', '.join(STATUSES)}",
+            )
+        if self.status == "ok" and (not self.text or self.text.isspace()) and not self.turns:
             raise DataError(f"{self.key}: an annotation without text cannot be ok", hint="mark it as empty")
 
 

@@ -201,9 +201,10 @@ class Mixture:
 
     def _place(self, number: int) -> tuple[ViewedDataset, int]:
         """Finds the part that a sample belongs to, and its number there."""
-        if not -len(self) <= number < len(self):
-            raise IndexError(f"sample {number} of a mixture of {len(self)}")
-        number %= len(self)
+        count = self._starts[-1]
+        if not -count <= number < count:
+            raise IndexError(f"sample {number} of a mixture of {count}")
+        number %= count
         part_no = bisect_right(self._starts, number) - 1
         return self.parts[part_no][0], self._chosen[part_no].item(number - self._starts[part_no])
 

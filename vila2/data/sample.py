@@ -139,7 +139,7 @@ class Turn:
         if role not in ROLES:
             raise DataError(f"unknown role {role!r} in a turn", hint=f"use one of {', '.join(ROLES)}")
         if data == _SHOWN_JSON:  # of every image-text pair
-            return _SHOWN
+            return SHOWN
         parts = tuple([_part_from_json(part) for part in data.get("parts", ())])
         return cls(role, parts, data.get("train"), data.get("source", "original"), data.get("branch", 0))
 
@@ -208,7 +208,7 @@ def assistant(*parts: str | Part, source: str = "original", branch: int = 0) -> 
 
 
 def _as_parts(parts: tuple[str | Part, ...]) -> tuple[Part, ...]:
-    return tuple(TextPart(part) if isinstance(part, str) else part for part in parts)
+    return tuple([TextPart(part) if isinstance(part, str) else part for part in parts])
 
 
 def _part_to_json(part: Part) -> dict[str, Any]:
@@ -242,5 +242,5 @@ def _part_from_json(data: Mapping[str, Any]) -> Part:
 
 
 #: The user shows one image.
-_SHOWN = user(ImagePart())
-_SHOWN_JSON = _SHOWN.to_json()
+SHOWN = user(ImagePart())
+_SHOWN_JSON = SHOWN.to_json()

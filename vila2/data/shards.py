@@ -192,9 +192,10 @@ class ShardDataset:
         Raises:
             IndexError: no sample has this number.
         """
-        if not -len(self) <= number < len(self):
-            raise IndexError(f"{self.folder}: sample {number} of {len(self)}")
-        number %= len(self)
+        count = self._starts[-1]
+        if not -count <= number < count:
+            raise IndexError(f"{self.folder}: sample {number} of {count}")
+        number %= count
         shard_no = bisect_right(self._starts, number) - 1
         return shard_no, number - self._starts[shard_no]
 

@@ -238,6 +238,8 @@ def read_members(descriptor: int, members: Sequence[Member]) -> list[tuple[str, 
     else:
         span = os.pread(descriptor, end - start, start)
         contents = [(ext, span[offset - start : offset - start + size]) for ext, offset, size in members]
+        if len(span) == end - start:
+            return contents
     for (_, data), (_, _, size) in zip(contents, members, strict=True):
         if len(data) != size:
             return None

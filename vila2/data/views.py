@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import dropwhile, takewhile
 from typing import Literal, cast, get_args
 
@@ -176,8 +177,14 @@ def _exchange(row: Annotation, layer: str) -> list[Turn]:
     """Gives the question and the answer of an annotation."""
     if row.turns is not None:
         return [replace(turn, source=layer, branch=0) for turn in row.turns]
-    asked = [user(row.prompt, source=layer)] if row.prompt else []
-    return [*asked, assistant(row.text, source=layer)]
+    answer = Turn("assistant", (TextPart(row.text),), source=layer)
+    return [_asked(row.prompt, layer), answer] if row.prompt else [answer]
+
+
+@lru_cache(maxsize=1024)
+def _asked(prompt: str, layer: str) -> Turn:
+    """The turn of a question; many images have the same one."""
+    return user(prompt, source=layer)
 
 
 def _append(
