@@ -2,6 +2,7 @@
 
 from vila2.studies.corpora import CORPORA_STUDIES
 from vila2.studies.decoders import DECODERS
+from vila2.studies.equal_compute_study import EQUAL_COMPUTE
 from vila2.studies.language import LANGUAGE_STUDIES
 from vila2.studies.preference_study import LENGTHS, PREFERENCES
 from vila2.studies.study import Arm, Cell, Expectation, Study
@@ -15,7 +16,8 @@ _VILA = (*LANGUAGE_STUDIES, *CORPORA_STUDIES, *VISION_STUDIES)
 #: Studies by name: first the tables of VILA² and the evidence beside them, then VILA's studies in the paper's
 #: order.
 STUDIES: dict[str, Study] = {
-    study.name: study for study in (SMOKE, *TABLES, *EVIDENCE, DECODERS, PREFERENCES, LENGTHS, *_VILA)
+    study.name: study
+    for study in (SMOKE, *TABLES, *EVIDENCE, EQUAL_COMPUTE, DECODERS, PREFERENCES, LENGTHS, *_VILA)
 }
 #: Groups of studies by name.
 GROUPS: dict[str, tuple[str, ...]] = {
