@@ -20,7 +20,7 @@ ROW_HEIGHT = 26.0
 #: Largest number of panels side by side; more go below, in bands of like length.
 ABREAST = 5
 _GAP, _TOP, _BOTTOM = 40.0, 52.0, 36.0
-_LETTER = 6.6  # pixels that a letter takes, or less
+_LETTER = 6.9  # pixels that a letter takes, or less
 _LONGEST = 48  # letters of a label
 
 
