@@ -74,7 +74,7 @@ def test_every_arm_is_a_recipe_and_what_arms_share_is_one_step(tmp_path, size):
 @pytest.mark.parametrize("size", [QUICK, FULL], ids=["quick", "full"])
 def test_every_row_of_the_tables_is_a_cycle_and_what_rows_share_is_one_step(tmp_path, size):
     plan = Run.open(tmp_path, dry=True)
-    studies = [STUDIES[name] for name in ("smoke", "preference", *GROUPS["vila2"])]
+    studies = [STUDIES[name] for name in ("smoke", "preference", "equal-compute", *GROUPS["vila2"])]
     if missing := set().union(*(study.plugins for study in studies)) - installed():
         pytest.skip(f"not installed: {', '.join(sorted(missing))}")
     for study in studies:
@@ -83,7 +83,9 @@ def test_every_row_of_the_tables_is_a_cycle_and_what_rows_share_is_one_step(tmp_
         assert len(set(models.values())) == len(models), f"two rows of {study.name} are the same"
     names = [step.name for step in plan.plan]
     assert names.count("self-1") < sum(len(study.arms) for study in studies) / 3
-    assert names.count("data-test") == 2, "only the study of preferences has other scenes"
+    assert names.count("data-test") == 3, (
+        "only the studies of preferences and of equal compute have other scenes"
+    )
 
 
 def test_three_specialists_at_equal_data_have_a_third_of_the_images_each():

@@ -76,11 +76,10 @@ def specialists(size: CycleSize, seed: int, *names: str) -> dict[str, Any]:
         seed: seed of the scenes.
         names: names of the plugins.
     """
-    use: dict[str, Any] = {"set": {"data.options.seed": seed}}
+    changes = {"data.options.seed": seed}
     if size.specialists:
-        options = {"split": "specialist", "count": size.specialists, "seed": seed}
-        use = {"data": {"source": "world", "options": options}}
-    return dict.fromkeys(names, use)
+        changes["data.options.count"] = size.specialists
+    return {name: {"set": changes} for name in names}
 
 
 def _data(size: CycleSize, seed: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ _SIZE: dict[str, Any] = {
 }
 _ROUND = {**_SIZE, "cycle.rounds": 1}
 #: As many scenes as the specialists' own recipes say: with half of them they hardly know more than VILA_0.
-_ANNOTATED = {**_ROUND, **{f"specialists.{name}.data.options.count": 1000 for name in _TWO}}
+_ANNOTATED = {**_ROUND, **{f"specialists.{name}.set[data.options.count]": 1000 for name in _TWO}}
 
 _BEFORE = (
     Arm("vila0", "VILA_0", _SIZE),
