@@ -35,6 +35,7 @@ ORDER = (
     "train",
     "sources",
     "caption",
+    "compute",
     "evaluate",
     "judge",
     "merge",

@@ -235,9 +235,14 @@ class _BatchedWork:
 
     @property
     def shards(self) -> range:
-        """Numbers of the shards that this process writes."""
+        """Numbers of the shards that the progress of this process counts."""
         count = len(self.dataset.shards)
         return range(count) if self.part is None else self.part.shards(count)
+
+    @property
+    def due_shards(self) -> Iterable[int]:
+        """Numbers of the shards that this process writes; each may be known only when it is asked for."""
+        return self.shards if self.part is None else self.part.due(len(self.dataset.shards))
 
     def write_all(self, label: str, progress: Progress, record: WorkerRecord | None = None) -> None:
         """Writes all shards that are not done."""
@@ -277,7 +282,7 @@ class _BatchedWork:
 
     def _due(self, asked: deque[_UnfinishedShard]) -> Iterator[list[Sample]]:
         """The batches that are not described yet; the shard of each is added to ``asked``."""
-        for shard_no in self.shards:
+        for shard_no in self.due_shards:
             held = self._held(shard_no)
             if self.part is not None and held is None:
                 continue  # another process writes it
@@ -326,7 +331,9 @@ class _BatchedWork:
 
     def _held(self, shard_no: int) -> Hold | None:
         """Locks a shard where other parts are written too, by its journal; None where another holds it."""
-        held = None if self.part is None else hold(self._journal_path(shard_no), signed=False)
+        if self.part is None:
+            return None
+        held = hold(self._journal_path(shard_no), signed=False, patience=self.part.patience)
         if held is not None:
             self.holds.add(held)
         return held

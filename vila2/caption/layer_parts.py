@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +76,17 @@ class LayerPart:
         return cls(int(found[1]), int(found[2]))
 
     def shards(self, count: int) -> range:
-        """Gives the numbers of the part's shards, of so many."""
+        """Gives the numbers of the part's shards, of so many, as its progress counts them."""
         return range(self.number - 1, count, self.count)
+
+    def due(self, count: int) -> Iterable[int]:
+        """Gives the numbers of the part's shards, of so many, as they are to be written."""
+        return self.shards(count)
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for a shard that another process holds, before it is left to that process."""
+        return 0.0
 
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"

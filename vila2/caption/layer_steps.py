@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from vila2.caption.attempts import Attempts
 from vila2.caption.borrowed import shuffle_layer, text_layer as write_text_layer
 from vila2.caption.chooser import Chooser
+from vila2.caption.layer_parts import LayerPart
 from vila2.caption.recaption import recaption as write_captions
 from vila2.caption.several_samples import Samples, count_choices
 from vila2.claims.self_consistency import contradiction
@@ -57,9 +58,13 @@ class RecaptionSettings(Part):
         return cls(layer=layer, seed=seed, dtype=dtype, **shared)
 
 
-@step_kind("recaption", RecaptionSettings, digested_as="vila2.cycle.work.recaption")
+@step_kind("recaption", RecaptionSettings, digested_as="vila2.cycle.work.recaption", place="workers")
 def recaption(
-    folder: Path, settings: RecaptionSettings, inputs: Inputs, progress: Progress
+    folder: Path,
+    settings: RecaptionSettings,
+    inputs: Inputs,
+    progress: Progress,
+    part: LayerPart | None = None,
 ) -> dict[str, Any]:
     """Lets a model write a layer about a dataset's images; the step's folder is the layer.
 
@@ -68,10 +73,11 @@ def recaption(
         settings: settings of the captions.
         inputs: ``model``, a checkpoint's folder or a hub id, and ``data``, a dataset.
         progress: display of the images.
+        part: part of the layer to write; all by default.
     """
     from vila2.engine.registry import open_engine
 
-    part, dataset = part_of(settings.share), ShardDataset.open(inputs["data"])
+    share, dataset = part_of(settings.share), ShardDataset.open(inputs["data"])
     layer = write_captions(
         dataset,
         open_engine(settings.engine, inputs["model"], dtype=settings.dtype),
@@ -86,7 +92,8 @@ def recaption(
         ),
         seed=settings.seed,
         batch_size=settings.batch_size,
-        select=lambda key: select_range(key, *part, settings.seed),
+        select=lambda key: select_range(key, *share, settings.seed),
+        part=part,
         chooser=_chooser(settings),
         progress=progress,
     )

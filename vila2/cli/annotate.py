@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace as with_changed
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,19 +18,24 @@ from vila2.cli.options import (
     EngineOptions,
     PartOption,
     Quiet,
+    Ray,
+    RayWorkers,
     RunDataset,
     Verbose,
+    chosen_cluster,
     chosen_engine,
     quoted,
     results_alone,
     show_part,
 )
 from vila2.errors import RecipeError
+from vila2.progress import Silent
 
 if TYPE_CHECKING:
     from vila2.caption.layer_parts import LayerPart
     from vila2.data.shards import ShardDataset
     from vila2.progress import Progress
+    from vila2.recipe.parts.compute import ComputeSpec
     from vila2.recipe.parts.engine import EngineSpec
     from vila2.specialist.annotating import LayerSummary
 
@@ -81,6 +86,8 @@ def annotate(
         typer.Option("--layer", help="Name of the layer; by default the plugin's.", show_default=False),
     ] = None,
     part: PartOption = None,
+    ray: Ray = None,
+    workers: RayWorkers = None,
     replace: Annotated[
         bool,
         typer.Option(
@@ -120,6 +127,7 @@ def annotate(
     progress = live_progress(quiet=quiet)
     whole = {"--replace": replace, "--restart": restart, "--reparse": reparse}
     shared = _shared_part(source, part, whole)
+    cluster = chosen_cluster(ray, workers, {"--part": part, **whole})
     target = _Target(source, plugin, dataset, out, layer_name, limit, shared, replace, restart, progress)
     try:
         with results_alone():
@@ -132,12 +140,19 @@ def annotate(
                     "--reparse": reparse or None,
                 }
                 _refuse(plugin, for_specialists)
-                folder = _with_tool(target, overrides or [])
+                folder = _done(cluster, target, partial(_with_tool, overrides=overrides or []))
             elif reparse:
                 folder = _read_anew(target, specialist)
             else:
                 engine = partial(chosen_engine, engine_name, engine_options)
-                folder = _with_specialist(target, specialist, engine, overrides or [], seed or 0)
+                write = partial(
+                    _with_specialist,
+                    specialist=specialist,
+                    engine=engine,
+                    overrides=overrides or [],
+                    seed=seed or 0,
+                )
+                folder = _done(cluster, target, write)
     except OtherPartsLeft as others:
         show_part(others, as_json=as_json)
         return
@@ -195,6 +210,34 @@ class _Target:
         from vila2.data.layer_replacement import layer_to_write
 
         return layer_to_write(folder, replace=self.replace, afresh=self.restart)
+
+
+def _done(cluster: ComputeSpec | None, target: _Target, write: Callable[[_Target], Path]) -> Path:
+    """Writes the layer in this process or on a cluster; returns its folder."""
+    if cluster is None:
+        return write(target)
+    from vila2.compute.cluster_jobs import write_layer
+    from vila2.compute.ray_cluster import joined
+    from vila2.run.finding import find_described, is_described
+
+    if not is_described(target.source):
+        raise RecipeError(
+            f"--ray: {target.source} is no dataset",
+            hint="make one of the photos with `vila2 data import` first",
+        )
+    opened, _ = find_described(target.source, target.dataset)
+    folder = target.folder(opened)
+    call = partial(_write_part, with_changed(target, progress=Silent()), write)
+    with joined(cluster) as workers:
+        write_layer(workers, opened, folder, call, target.progress)
+    return folder
+
+
+def _write_part(
+    target: _Target, write: Callable[[_Target], Path], part: LayerPart | None, progress: Progress
+) -> dict[str, str]:
+    """Writes a part of the layer, in a worker."""
+    return {"layer": str(write(with_changed(target, part=part, progress=progress)))}
 
 
 def _with_tool(target: _Target, overrides: list[str]) -> Path:

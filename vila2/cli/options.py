@@ -7,7 +7,7 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from vila2.caption.layer_parts import OtherPartsLeft
+    from vila2.recipe.parts.compute import ComputeSpec
     from vila2.recipe.parts.engine import EngineSpec
 
 
@@ -73,6 +74,25 @@ PartOption = Annotated[
         show_default=False,
     ),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Let a Ray cluster do the work: auto, the one that this machine belongs to; local, one on this "
+        "machine; or HOST:PORT.",
+        show_default=False,
+    ),
+]
+RayWorkers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="With --ray, number of workers; by default one for each GPU, or each machine without GPUs.",
+        show_default=False,
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Check everything and show the steps, but do nothing.")
 ]
@@ -106,6 +126,29 @@ def chosen_engine(
             raise EngineError(f"--engine-option {key}: there is no value", hint="write it as KEY=VALUE")
         given[key] = read_setting(text, where=f"--engine-option {key}").value
     return EngineSpec(name=start.name, options={**start.options, **given})
+
+
+def chosen_cluster(
+    ray: str | None, workers: int | None, whole: Mapping[str, object] | None = None
+) -> ComputeSpec | None:
+    """The cluster that the options name; None where they name none.
+
+    Args:
+        ray: address of the cluster.
+        workers: number of workers.
+        whole: options that workers cannot share, and what was given for them.
+    """
+    from vila2.errors import RecipeError
+    from vila2.recipe.parts.compute import ComputeSpec
+
+    if ray is None:
+        if workers is not None:
+            raise RecipeError("--workers is about a cluster", hint="name one with --ray")
+        return None
+    for name, value in (whole or {}).items():
+        if value:
+            raise RecipeError(f"{name} and --ray exclude each other", hint="leave one of them out")
+    return ComputeSpec(ray=ray, workers=workers)
 
 
 def show_part(done: OtherPartsLeft, *, as_json: bool) -> None:

@@ -17,14 +17,18 @@ from vila2.cli.options import (
     ModelEngine,
     PartOption,
     Quiet,
+    Ray,
+    RayWorkers,
     RunDataset,
     Stopped,
     Verbose,
+    chosen_cluster,
     chosen_engine,
     given,
     results_alone,
     show_part,
 )
+from vila2.errors import RecipeError
 
 
 def recaption(
@@ -137,6 +141,8 @@ def recaption(
         ),
     ] = None,
     part: PartOption = None,
+    ray: Ray = None,
+    workers: RayWorkers = None,
     restart: Annotated[bool, typer.Option("--restart", help="Delete the earlier captions in --out.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON (on standard error with --out -).")
@@ -156,11 +162,12 @@ def recaption(
     """
     from vila2.caption.layer_parts import LayerPart, OtherPartsLeft
     from vila2.cli.asking import Asking
-    from vila2.cli.recaption_jobs import open_job
+    from vila2.cli.recaption_jobs import LayerJob, open_job
     from vila2.cli.recaption_summary import summary_text
     from vila2.engine.registry import open_engine
     from vila2.run.displays import live_progress
 
+    cluster = chosen_cluster(ray, workers, {"--part": part, "--redo": redo, "--restart": restart})
     asking = Asking.of(_asked(context), batch_size, limit, redo)
     progress = live_progress(quiet=quiet)
     with results_alone():
@@ -175,21 +182,29 @@ def recaption(
             restart=restart,
             progress=progress,
         )
+    if cluster is not None and not isinstance(job, LayerJob):
+        raise RecipeError(
+            "--ray: only the shards of a dataset are shared out", hint="give --layer NAME; photos become one"
+        )
     job.check()
     stdout, started = sys.stdout, time.perf_counter()
     try:
         with results_alone():
             options = given(device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-            engine = open_engine(chosen_engine(engine_name, engine_options), model, **options)
-            started = time.perf_counter()
-            summary = job.do(engine, progress, stdout)
+            chosen = chosen_engine(engine_name, engine_options)
+            if cluster is not None and isinstance(job, LayerJob):
+                summary = job.do_on(cluster, chosen, model, options, progress)
+            else:
+                engine = open_engine(chosen, model, **options)
+                started = time.perf_counter()
+                summary = job.do(engine, progress, stdout)
+                summary["model"] = engine.name
     except KeyboardInterrupt:
         raise Stopped(job.when_stopped()) from None
     except OtherPartsLeft as others:
         show_part(others, as_json=as_json)
         return
     summary["seconds"] = round(time.perf_counter() - started, 2)
-    summary["model"] = engine.name
     summary["next"] = job.next_command(summary)
     text = (
         json.dumps(summary, ensure_ascii=False)

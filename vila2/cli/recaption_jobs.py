@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from vila2.data.shards import ShardDataset
     from vila2.engine.protocol import Engine
     from vila2.progress import Progress
+    from vila2.recipe.parts.compute import ComputeSpec
+    from vila2.recipe.parts.engine import EngineSpec
 
 _DEFAULT_OUT = Path("captions.jsonl")
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -151,9 +154,21 @@ class PhotoStreamJob:
 
 @dataclass(slots=True)
 class LayerJob:
-    """A layer of a dataset."""
+    """A layer of a dataset.
+
+    Attributes:
+        place: folder of the dataset, or of a run.
+        name: name of the run's dataset; None for the recaptioned one.
+        dataset: dataset.
+        folders: folders of its layers by name.
+        layer: name of the layer.
+        asking: how it is asked.
+        part: part of the layer that this process writes; None for all.
+        is_stream: false; the layer is files.
+    """
 
     place: Path
+    name: str | None
     dataset: ShardDataset
     folders: Mapping[str, Path]
     layer: str
@@ -224,6 +239,23 @@ class LayerJob:
             **chosen_summary(count_choices(layer.rows())),
         }
 
+    def do_on(
+        self,
+        cluster: ComputeSpec,
+        engine: EngineSpec,
+        model: str,
+        options: Mapping[str, Any],
+        progress: Progress,
+    ) -> Summary:
+        """Lets a cluster write the layer; returns the summary."""
+        from vila2.compute.cluster_jobs import write_layer
+        from vila2.compute.ray_cluster import joined
+
+        write = partial(_write_part, self.place, self.name, self.layer, self.asking, engine, model, options)
+        with joined(cluster) as workers:
+            summary: Summary = write_layer(workers, self.dataset, self.folder, write, progress)["summary"]
+        return summary
+
     def when_stopped(self) -> str:
         return f"what was written stays in {quoted(self.folder)}; the same command goes on"
 
@@ -242,6 +274,28 @@ class LayerJob:
             raise DataError(
                 f"{self.place} has no layer {self.layer!r}", hint=did_you_mean(self.layer, self.folders)
             )
+
+
+def _write_part(
+    place: Path,
+    dataset: str | None,
+    layer: str,
+    asking: Asking,
+    engine: EngineSpec,
+    model: str,
+    options: Mapping[str, Any],
+    part: LayerPart | None,
+    progress: Progress,
+) -> dict[str, Summary]:
+    """Writes a part of a layer, in a worker."""
+    from vila2.engine.registry import open_engine
+    from vila2.run.finding import find_described
+
+    job = LayerJob(place, dataset, *find_described(place, dataset), layer, asking, part)
+    opened = open_engine(engine, model, **options)
+    summary = job.do(opened, progress, sys.stdout)
+    summary["model"] = opened.name
+    return {"summary": summary}
 
 
 def open_job(
@@ -283,7 +337,7 @@ def open_job(
                 f"{place} is a dataset: captions become a layer of it",
                 hint="give --layer NAME (such as self-1), and neither --out nor --restart",
             )
-        return LayerJob(place, *find_described(place, dataset), layer, asking, part)
+        return LayerJob(place, dataset, *find_described(place, dataset), layer, asking, part)
     if part is not None:
         raise RecipeError(
             f"--part {part}: only the shards of a dataset are shared out",
@@ -297,7 +351,7 @@ def open_job(
             )
         check_layer_name(layer)
         opened = dataset_of_photos(photos[0], out, progress)
-        return LayerJob(opened.folder, *find_described(opened.folder), layer, asking)
+        return LayerJob(opened.folder, None, *find_described(opened.folder), layer, asking)
     listed = find_photos(photos, lists=lists, stdin=sys.stdin.buffer)
     if dataset is not None:
         raise RecipeError(

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vila2.cli.options import AsJson, DryRun, Quiet, Verbose, quoted, results_alone
+from vila2.cli.options import (
+    AsJson,
+    DryRun,
+    Quiet,
+    Ray,
+    RayWorkers,
+    Verbose,
+    chosen_cluster,
+    quoted,
+    results_alone,
+)
 from vila2.cli.tables import print_plan, show_table
 from vila2.errors import RecipeError
 
@@ -44,6 +54,8 @@ def run(
             "--list-controls", help="List the controls of this recipe and what each shows, but do nothing."
         ),
     ] = False,
+    ray: Ray = None,
+    workers: RayWorkers = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -62,6 +74,9 @@ def run(
         _print_controls(loaded, as_json)
         return
     loaded = loaded.model_copy(update={"controls": (*loaded.controls, *(controls or ()))})
+    if (cluster := chosen_cluster(ray, workers)) is not None:
+        compute = loaded.compute.model_copy(update=cluster.model_dump(exclude_none=True, exclude={"cpus"}))
+        loaded = loaded.model_copy(update={"compute": compute})
     folder = out or Path(loaded.folder)
     with results_alone():
         outcome = run_recipe(loaded, folder, dry_run=dry_run, progress=live_progress(quiet=quiet))

@@ -10,7 +10,8 @@ way (``controls/``), and ``run_recipe`` checks, does both and reports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
@@ -22,6 +23,7 @@ from vila2.cycle.rounds import History, self_augment
 from vila2.cycle.specialist_augmentation import specialist_augment
 from vila2.cycle.training import Cycle, TrainedGeneralist
 from vila2.run.run_model import link_model
+from vila2.run.step_kinds import Executor, do_here
 from vila2.run.steps import Run, checkpoint
 
 if TYPE_CHECKING:
@@ -142,8 +144,27 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Board) 
     if dry_run:
         return _plan(recipe, folder)
     planned = _check(recipe, folder)
-    with Run.open(folder, progress=progress, planned=planned) as run:
-        return _do(recipe, run)
+    with (
+        _place_of_work(recipe) as (do, processes),
+        Run.open(folder, progress=progress, planned=planned, do=do) as run,
+    ):
+        return _do(recipe, run, processes)
+
+
+@contextmanager
+def _place_of_work(recipe: Recipe) -> Iterator[tuple[Executor, int]]:
+    """Gives what does the work of steps, and the number of processes that train together there."""
+    if recipe.compute.ray is None:
+        from vila2.train.processes import processes_here
+
+        yield do_here, processes_here(recipe.processes)
+        return
+    from vila2.compute.cluster_steps import StepsOnCluster
+    from vila2.compute.ray_cluster import joined
+
+    with joined(recipe.compute, recipe.threads) as cluster:
+        processes = cluster.processes(recipe.processes)
+        yield StepsOnCluster(cluster, processes), processes
 
 
 def _check(recipe: Recipe, folder: Path) -> Sequence[PlannedStep]:
@@ -189,15 +210,13 @@ def _dry_walk(recipe: Recipe, folder: Path) -> tuple[Run, Cycle, History]:
     return walk, cycle, history
 
 
-def _do(recipe: Recipe, run: Run) -> RunOutcome:
+def _do(recipe: Recipe, run: Run, processes: int) -> RunOutcome:
     """Does a recipe that has been checked."""
     from vila2.cycle.results import summary_notes, write_results
     from vila2.report.summary import summary_table
-    from vila2.train.processes import processes_here
 
     run.keep_recipe(recipe)
     use_threads(recipe.threads)
-    processes = processes_here(recipe.processes)
     cycle, history = improve(
         recipe, run, processes=processes, after_rounds=lambda: _keep_models(recipe, run.folder)
     )

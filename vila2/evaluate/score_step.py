@@ -51,7 +51,7 @@ class ScoreSettings(Part):
     engine: Annotated[EngineSpec, Later] = EngineSpec()
 
 
-@step_kind("evaluate", ScoreSettings, digested_as="vila2.cycle.work.evaluate")
+@step_kind("evaluate", ScoreSettings, digested_as="vila2.cycle.work.evaluate", place="worker")
 def evaluate(folder: Path, settings: ScoreSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """Scores a model on the benchmarks of a recipe; see :mod:`vila2.evaluate.benchmarks`."""
     from vila2.engine.registry import open_engine

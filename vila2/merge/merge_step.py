@@ -36,7 +36,7 @@ class MergeSettings(MergeSpec):
         return MergeSpec(**{name: getattr(self, name) for name in MergeSpec.model_fields})
 
 
-@step_kind("merge", MergeSettings, digested_as="vila2.cycle.work.merge")
+@step_kind("merge", MergeSettings, digested_as="vila2.cycle.work.merge", place="worker")
 def merge(folder: Path, settings: MergeSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """Merges layers of a dataset into one; the step's folder is the layer.
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from vila2.recipe.parts.compute import ComputeSpec
 from vila2.recipe.parts.cycle import CycleSpec
 from vila2.recipe.parts.data import DatasetSpec
 from vila2.recipe.parts.engine import EngineChoice, EngineSpec
@@ -37,6 +38,11 @@ class Recipe(Part):
     processes: Literal["auto"] | Count = Field(
         default="auto",
         description="Number of processes that train together on this machine; `auto`: one for each GPU",
+    )
+    compute: ComputeSpec = Field(
+        default_factory=ComputeSpec,
+        description="Cluster that does the work. It is no part of what a step depends on",
+        examples=[{"ray": "auto"}],
     )
     data: Annotated[dict[Name, DatasetSpec], Field(min_length=1)] = Field(
         description="Datasets, each by a name"

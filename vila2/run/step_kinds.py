@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from vila2.progress import Progress
 from vila2.recipe.parts.values import Part
@@ -17,6 +17,10 @@ Inputs = Mapping[str, Path]
 #: A function of the step's folder, settings, inputs and progress. It may be killed at any moment, and is then
 #: called again with the same folder. It returns the results for ``done.json``.
 Work = Callable[[Path, S, Inputs, Progress], Mapping[str, Any] | None]
+#: Where the work of a step is done in a run on a cluster. "here": in the process of the run. "worker": in one
+#: worker. "workers": in several, each of which writes a part of a layer about the input "data"; the work
+#: takes the part as ``part=``. "trainer": in one that holds the GPUs of all training processes.
+StepPlace = Literal["here", "worker", "workers", "trainer"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class StepKind(Generic[S]):
         version: version of the work. After a higher one, finished steps of this kind are done again.
         digested_as: name of the kind in digests; another than ``name`` for kinds that are older than this
             class.
+        place: where the work is done in a run on a cluster.
 
     Example:
         >>> class Shout(Part):
@@ -49,6 +54,7 @@ class StepKind(Generic[S]):
     work: Work[S]
     version: int = 1
     digested_as: str = ""
+    place: StepPlace = "here"
 
     def __call__(self, folder: Path, settings: S, inputs: Inputs, progress: Progress) -> dict[str, Any]:
         """Does the work.
@@ -66,7 +72,12 @@ class StepKind(Generic[S]):
 
 
 def step_kind(
-    name: str, settings: type[S], *, version: int = 1, digested_as: str = ""
+    name: str,
+    settings: type[S],
+    *,
+    version: int = 1,
+    digested_as: str = "",
+    place: StepPlace = "here",
 ) -> Callable[[Work[S]], StepKind[S]]:
     """Declares a function as a kind of step.
 
@@ -75,9 +86,26 @@ def step_kind(
         settings: type of the settings.
         version: version of the work.
         digested_as: name of the kind in digests, where runs on users' disks have another than ``name``.
+        place: where the work is done in a run on a cluster.
     """
 
     def declare(work: Work[S]) -> StepKind[S]:
-        return StepKind(name, settings, work, version, digested_as or name)
+        return StepKind(name, settings, work, version, digested_as or name, place)
 
     return declare
+
+
+class Executor(Protocol):
+    """Does the work of steps, in this process or elsewhere."""
+
+    def __call__(
+        self, kind: StepKind[S], folder: Path, settings: S, inputs: Inputs, progress: Progress
+    ) -> Mapping[str, Any]:
+        """Does the work of a step; see :meth:`StepKind.__call__`."""
+
+
+def do_here(
+    kind: StepKind[S], folder: Path, settings: S, inputs: Inputs, progress: Progress
+) -> Mapping[str, Any]:
+    """Does the work of a step in this process."""
+    return kind(folder, settings, inputs, progress)

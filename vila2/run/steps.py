@@ -36,7 +36,7 @@ from vila2.run.step_files import (
     read_done,
     step_folder,
 )
-from vila2.run.step_kinds import S, StepKind
+from vila2.run.step_kinds import Executor, S, StepKind, do_here
 
 if TYPE_CHECKING:
     from vila2.recipe.recipe import Recipe
@@ -57,11 +57,12 @@ class Run:
         plan: steps met so far, in order.
     """
 
-    def __init__(self, folder: Path, *, dry: bool, board: Board) -> None:
+    def __init__(self, folder: Path, *, dry: bool, board: Board, do: Executor = do_here) -> None:
         self.folder = folder
         self.dry = dry
         self.board = board
         self.plan: list[PlannedStep] = []
+        self._do_work = do
         self._met: dict[Path, StepResult] = {}
         self._pruned: dict[str, Callable[[], None]] = {}
         self._outside: dict[str, str] = {}
@@ -77,6 +78,7 @@ class Run:
         dry: bool = False,
         progress: Board | None = None,
         planned: Sequence[PlannedStep] = (),
+        do: Executor = do_here,
     ) -> Run:
         """Opens a run's folder, new or begun before.
 
@@ -87,12 +89,13 @@ class Run:
             progress: board that shows the run; by default nothing shows it.
             planned: ``plan`` of a dry walk over the same steps. From it the board knows how many steps there
                 are.
+            do: what does the steps' work.
 
         Raises:
             RunError: another process runs it, or the folder cannot be written.
         """
         folder = Path(folder)
-        run = cls(folder, dry=dry, board=progress or Board())
+        run = cls(folder, dry=dry, board=progress or Board(), do=do)
         if dry:
             return run
         try:
@@ -274,7 +277,7 @@ class Run:
         try:
             # The settings go through JSON, so that the work sees the same however they were made.
             plain_settings = kind.settings.model_validate(settings.model_dump(mode="json"))
-            returned = kind(folder, plain_settings, inputs, self.board)
+            returned = self._do_work(kind, folder, plain_settings, inputs, self.board)
             results = plain(returned, f"the results of step {record['name']!r}")
             sync_tree(folder)
             seconds = time.time() - started

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+from vila2.caption.layer_parts import LayerPart
 from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
 from vila2.progress import Progress
@@ -39,8 +40,14 @@ class AnnotateSettings(Part):
     engine: Annotated[EngineSpec, Later] = EngineSpec()
 
 
-@step_kind("annotate", AnnotateSettings, digested_as="vila2.cycle.work.annotate")
-def annotate(folder: Path, settings: AnnotateSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
+@step_kind("annotate", AnnotateSettings, digested_as="vila2.cycle.work.annotate", place="workers")
+def annotate(
+    folder: Path,
+    settings: AnnotateSettings,
+    inputs: Inputs,
+    progress: Progress,
+    part: LayerPart | None = None,
+) -> dict[str, Any]:
     """Lets a specialist write its layer; see :mod:`vila2.specialist.annotating`.
 
     Args:
@@ -48,6 +55,7 @@ def annotate(folder: Path, settings: AnnotateSettings, inputs: Inputs, progress:
         settings: how the specialist is asked, and about which images.
         inputs: ``model``, checkpoint of the specialist; ``data``, dataset.
         progress: what the job reports to.
+        part: part of the layer to write; all by default.
 
     Returns:
         The counts of :class:`~vila2.specialist.annotating.LayerSummary`, without ``layer``.
@@ -62,6 +70,7 @@ def annotate(folder: Path, settings: AnnotateSettings, inputs: Inputs, progress:
         settings=settings.annotate,
         seed=settings.seed,
         select=lambda key: select_range(key, *settings.select, settings.seed),
+        part=part,
         progress=progress,
     )
     return {name: value for name, value in summarize_layer(layer).items() if name != "layer"}

@@ -261,7 +261,9 @@ def give_tokens(
         set_coordinates(model, processor, coordinates)  # type: ignore[arg-type]
 
 
-@step_kind("ask-held-out", AskSettings, digested_as="vila2.cycle.specialist_work.ask_held_out")
+@step_kind(
+    "ask-held-out", AskSettings, digested_as="vila2.cycle.specialist_work.ask_held_out", place="worker"
+)
 def ask_held_out(folder: Path, settings: AskSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """Asks a model the held-out questions, and scores its answers by the plugin's own metrics.
 

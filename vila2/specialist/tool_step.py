@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vila2.caption.layer_parts import LayerPart
 from vila2.data.mixtures import select_range
 from vila2.data.shards import ShardDataset
 from vila2.plugin.code_version import code_version
@@ -47,9 +48,13 @@ class ToolAnnotateSettings(Part):
         )
 
 
-@step_kind("annotate-with-tool", ToolAnnotateSettings)
+@step_kind("annotate-with-tool", ToolAnnotateSettings, place="workers")
 def annotate_tool(
-    folder: Path, settings: ToolAnnotateSettings, inputs: Inputs, progress: Progress
+    folder: Path,
+    settings: ToolAnnotateSettings,
+    inputs: Inputs,
+    progress: Progress,
+    part: LayerPart | None = None,
 ) -> dict[str, Any]:
     """Lets a tool write its layer; the step's folder is the layer.
 
@@ -58,6 +63,7 @@ def annotate_tool(
         settings: tool, its settings, and the images that it annotates.
         inputs: ``data``, dataset.
         progress: what the job reports to.
+        part: part of the layer to write; all by default.
 
     Returns:
         The counts of :class:`~vila2.specialist.annotating.LayerSummary`, without ``layer``.
@@ -67,6 +73,7 @@ def annotate_tool(
         ToolInUse.find(settings.plugin, settings.settings, told_as=f"specialists.{settings.plugin}.set:"),
         folder=folder,
         select=lambda key: select_range(key, *settings.select, settings.seed),
+        part=part,
         progress=progress,
     )
     return {name: value for name, value in summarize_layer(layer).items() if name != "layer"}

@@ -29,6 +29,7 @@ import vila2
 from vila2 import errors
 from vila2.errors import TrainingError, Vila2Error
 from vila2.progress import Progress
+from vila2.run.reports import Replay
 from vila2.run.step_kinds import Inputs
 from vila2.train.checkpoints import latest_checkpoint_number
 from vila2.train.meeting import meeting_place, own_interface
@@ -80,11 +81,13 @@ def train_in_processes(
     }
     (folder / "processes").mkdir(exist_ok=True)
     with ExitStack() as stack:
-        workers = [_Worker(rank, folder / "processes" / f"{rank}.log") for rank in range(count)]
+        replay = Replay(progress)
+        stack.callback(replay.end)
+        workers = [_Worker(rank, folder / "processes" / f"{rank}.log", replay) for rank in range(count)]
         stack.callback(_end, workers)
         for worker in workers:
             worker.start(orders, _environment(worker.rank, count, store.port))
-        if trouble := _listen(workers, life, progress, stack):
+        if trouble := _listen(workers, life):
             raise _named(trouble, workers, settings, folder)
         failed = [worker for worker in workers if worker.process.returncode or worker.error]
         if failed:
@@ -98,11 +101,11 @@ class _Worker:
 
     rank: int
     log: Path
+    replay: Replay
     process: Any = None
     rest: bytes = b""
     error: Vila2Error | None = None
     results: dict[str, Any] = field(default_factory=dict)
-    tasks: list[Any] = field(default_factory=list)
     place: Standing = field(default_factory=lambda: Standing("its beginning", 0))
 
     def start(self, orders: Mapping[str, Any], environment: Mapping[str, str]) -> None:
@@ -118,31 +121,19 @@ class _Worker:
         self.process.stdin.write(json.dumps(orders).encode() + b"\n")
         self.process.stdin.flush()
 
-    def take(self, data: bytes, progress: Progress, stack: ExitStack) -> None:
-        """Reads reports: a task begins, advances or ends; a line for the log; an error; the results."""
+    def take(self, data: bytes) -> None:
+        """Reads reports: progress and lines for the log; signs of life; an error; the results."""
         *lines, self.rest = (self.rest + data).split(b"\n")
         for report in map(json.loads, lines):
             match report:
-                case {"task": label, "total": total}:
-                    context = progress.task(label, total)
-                    self.tasks.append((context, context.__enter__()))
-                    stack.callback(self._end_tasks)
-                case {"advance": count, "note": note}:
-                    self.tasks[-1][1].advance(count, note)
-                case {"task_ends": _}:
-                    self.tasks.pop()[0].__exit__(None, None, None)
-                case {"log": message, "level": level, "name": name}:
-                    logging.getLogger(name).log(level, message)
                 case {"error": kind, "what": what, "hint": hint}:
                     self.error = getattr(errors, kind, TrainingError)(what, hint=hint)
                 case {"alive": line, "calls": calls}:
                     self.place = Standing(line, calls)
                 case {"results": results}:
                     self.results = results
-
-    def _end_tasks(self) -> None:
-        while self.tasks:
-            self.tasks.pop()[0].__exit__(None, None, None)
+                case _:
+                    self.replay.take(report)
 
     def last_words(self) -> str:
         """The last line it printed."""
@@ -171,9 +162,7 @@ def _environment(rank: int, count: int, port: int) -> dict[str, str]:
     )
 
 
-def _listen(
-    workers: list[_Worker], life: SignsOfLife, progress: Progress, stack: ExitStack
-) -> Trouble | None:
+def _listen(workers: list[_Worker], life: SignsOfLife) -> Trouble | None:
     """Takes reports until all processes have ended, or one has failed and its grace is over.
 
     Returns:
@@ -187,7 +176,7 @@ def _listen(
             for key, _ in selector.select(timeout=0.2):
                 data = os.read(key.fd, 1 << 16)
                 if data:
-                    key.data.take(data, progress, stack)
+                    key.data.take(data)
                     life.hear(key.data.rank, key.data.place)
                 else:
                     selector.unregister(key.fileobj)

@@ -10,7 +10,7 @@ from vila2.run.step_kinds import Inputs, step_kind
 from vila2.train.train_settings import TrainSettings
 
 
-@step_kind("train", TrainSettings, digested_as="vila2.cycle.work.train")
+@step_kind("train", TrainSettings, digested_as="vila2.cycle.work.train", place="trainer")
 def train(folder: Path, settings: TrainSettings, inputs: Inputs, progress: Progress) -> dict[str, Any]:
     """Trains one stage, on several processes if the settings say so.
 

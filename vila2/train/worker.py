@@ -8,24 +8,27 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from vila2.errors import Vila2Error
 from vila2.progress import Progress
+from vila2.run.reports import Reports
 from vila2.train.sign_of_life import Standing
 
 
-class Reports:
-    """Lines of JSON for the process that started this one. It is also the progress of rank 0."""
+class _Lines:
+    """Lines of JSON for the process that started this one.
+
+    Args:
+        file: the way to that process.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self._one_at_a_time = threading.Lock()
 
-    def send(self, **report: Any) -> None:
+    def __call__(self, **report: Any) -> None:
         """Sends one report."""
         line = json.dumps(report).encode() + b"\n"
         with self._one_at_a_time:
@@ -36,52 +39,29 @@ class Reports:
         """Sends a sign of life every ``pause`` seconds, without end."""
         while True:
             place = Standing.of_main_thread()
-            self.send(alive=place.line, calls=place.calls)
+            self(alive=place.line, calls=place.calls)
             time.sleep(pause)
-
-    @contextmanager
-    def task(self, label: str, total: int | None = None) -> Iterator[Reports]:
-        """Reports a task; see :class:`vila2.progress.Progress`."""
-        self.send(task=label, total=total)
-        yield self
-        self.send(task_ends=label)
-
-    def advance(self, n: int = 1, note: str = "") -> None:
-        """Counts ``n`` more of the task as done."""
-        self.send(advance=n, note=note)
-
-
-class SentLog(logging.Handler):
-    """Log lines of rank 0, for the run's log."""
-
-    def __init__(self, reports: Reports) -> None:
-        super().__init__()
-        self.reports = reports
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.reports.send(log=record.getMessage(), level=record.levelno, name=record.name)
 
 
 def main() -> None:
     """Trains as the orders on standard input say."""
     # Standard output is for reports alone: what libraries print goes where errors go.
-    reports = Reports(os.fdopen(os.dup(1), "wb"))
+    lines = _Lines(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     orders = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_starter, daemon=True).start()
-    threading.Thread(target=reports.beat, args=(orders["pause_between_beats"],), daemon=True).start()
+    threading.Thread(target=lines.beat, args=(orders["pause_between_beats"],), daemon=True).start()
     first = os.environ["RANK"] == "0"
+    reports = Reports(lines)
     if first:
-        log = logging.getLogger("vila2")
-        log.setLevel(logging.INFO)
-        log.addHandler(SentLog(reports))
+        reports.log_to("vila2")
     try:
         results = _train(orders, reports if first else None)
     except Vila2Error as error:
-        reports.send(error=type(error).__name__, what=error.what, hint=error.hint)
+        lines(error=type(error).__name__, what=error.what, hint=error.hint)
         raise
     if first:
-        reports.send(results=results)
+        lines(results=results)
     logging.shutdown()
     # Threads of gloo and DeepSpeed do not always let the interpreter come to its end.
     os._exit(0)
