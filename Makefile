@@ -17,7 +17,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/ready-for-tests: $(VENV)/ready
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(addprefix -e ,$(PLUGINS))
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]' $(addprefix -e ,$(PLUGINS))
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,deepspeed,serve-tests]' && touch $@ \
 	  || echo "deepspeed can not be installed here; the tests that need it are skipped"
 

@@ -22,6 +22,8 @@ from vila2.data.shards import ShardDataset
 from vila2.recipe.parts.compute import ComputeSpec
 from vila2.run.board import Board
 
+pytestmark = pytest.mark.slow  # a cluster of three nodes begins in 20 seconds
+
 
 @pytest.fixture
 def server() -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vila2.compute.cluster_worker import Call, Order, Outcome, Place, work
+from vila2.compute.cluster_worker import Call, Order, Outcome, WorkerPlace, work
 from vila2.compute.desk import News
 from vila2.compute.ray_cluster import RayCluster
 from vila2.compute.shard_queue import TRIES
@@ -43,9 +43,9 @@ def do_alone(
     """
     order = Order(call, os.getcwd(), cluster.threads, shared=False)
     with ExitStack() as stack:
-        desk = stack.enter_context(cluster.desk((), Path()))
+        desk = stack.enter_context(cluster.desk(()))
         for number in range(1, TRIES + 1):
-            reference = cluster.start(work, order, Place(number), desk, gpus=gpus)
+            reference = cluster.start(work, order, WorkerPlace(number), desk, gpus=gpus)
             stack.callback(cluster.end, [reference])
             replay = Replay(progress)
             stack.callback(replay.end)
@@ -131,7 +131,7 @@ class _LayerJob:
     layer: Path
     shown: _Shown
     slots: int
-    running: dict[Any, Place] = field(default_factory=dict)
+    running: dict[Any, WorkerPlace] = field(default_factory=dict)
     begun: int = 0
     in_vain: int = 0
     trouble: Vila2Error | None = None
@@ -157,10 +157,10 @@ class _LayerJob:
         for slot in free[: max(0, wanted)]:
             self.begun += 1
             counts = not self.shown.begun and not any(place.counts for place in self.running.values())
-            place = Place(self.begun, slot, self.slots, counts, completes=not news.due)
+            place = WorkerPlace(self.begun, slot, self.slots, counts, completes=not news.due)
             self.running[self.cluster.start(work, self.order, place, self.desk)] = place
 
-    def _end(self, place: Place, reference: Any) -> Mapping[str, Any] | None:
+    def _end(self, place: WorkerPlace, reference: Any) -> Mapping[str, Any] | None:
         """Takes back what a worker left; returns the results where it completed the layer."""
         given, unwritten = self.cluster.ray.get(self.desk.end.remote(place.worker))
         try:

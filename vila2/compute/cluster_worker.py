@@ -19,7 +19,7 @@ Call = Callable[[LayerPart | None, Progress], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkerPlace:
     """A worker's place in a job.
 
     Attributes:
@@ -67,7 +67,7 @@ class Outcome:
     error: Vila2Error | None = None
 
 
-def work(order: Order, place: Place, desk: Any) -> Outcome:
+def work(order: Order, place: WorkerPlace, desk: Any) -> Outcome:
     """Does the work of one worker."""
     ray = import_module("ray")
     if order.shared and not place.completes and not ray.get(desk.due.remote()):

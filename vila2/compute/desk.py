@@ -31,12 +31,12 @@ class Desk:
 
     Args:
         shards: numbers of the shards to write.
-        layer: folder of the layer.
+        layer: folder of the layer; None where no layer is shared.
     """
 
-    def __init__(self, shards: Sequence[int], layer: Path) -> None:
+    def __init__(self, shards: Sequence[int], layer: Path | None) -> None:
         self._queue = ShardQueue(shards)
-        self._writer = LayerWriter(layer, layer.name)
+        self._writer = None if layer is None else LayerWriter(layer, layer.name)
         self._reports: list[tuple[int, Report]] = []
 
     def take(self, worker: int) -> int | None:
@@ -49,7 +49,8 @@ class Desk:
 
     def end(self, worker: int) -> tuple[list[int], list[int]]:
         """Takes back what a worker that has ended did not write; returns what it was given, and that."""
-        return self._queue.end(worker, self._writer.has)
+        writer = self._writer
+        return self._queue.end(worker, lambda shard: writer is not None and writer.has(shard))
 
     def report(self, worker: int, report: Report) -> None:
         """Keeps a report."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ log = logging.getLogger("vila2.compute")
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 #: Bytes for objects on a cluster of our own. Hardly any travel: the data lies in files.
 _STORE = 100 * 2**20
+#: Seconds within which a cluster answers.
+_REACHED = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class RayCluster:
         return self.ray.remote(**options)(function).remote(*given)
 
     @contextmanager
-    def desk(self, shards: Iterable[int], layer: Path) -> Iterator[Any]:
+    def desk(self, shards: Iterable[int], layer: Path | None = None) -> Iterator[Any]:
         """Opens a desk beside this process: it gives out shards, and takes reports."""
         node = self.ray.get_runtime_context().get_node_id()
         affinity = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
@@ -134,7 +137,23 @@ def _import_ray(address: str) -> Any:
     return ray
 
 
+def _check_reachable(address: str) -> None:
+    """Raises RunError where nothing listens at HOST:PORT: Ray would try for ten minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon:
+        if address in ("auto", "local"):
+            return
+        raise RecipeError(f"--ray {address}: no address", hint="give auto, local or HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=_REACHED).close()
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"--ray {address}: {error}", hint="`ray status` on a machine of the cluster shows its address"
+        ) from error
+
+
 def _join(ray: Any, address: str) -> None:
+    _check_reachable(address)
     quiet = {"log_to_driver": False, "configure_logging": False}
     own = {"include_dashboard": False, "object_store_memory": _STORE} if address == "local" else {}
     try:
