@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vila2.api.asked_images import ask as ask
     from vila2.api.exported_data import export as export
+    from vila2.api.published_benchmarks import benchmark as benchmark
     from vila2.api.recaptioning import recaption as recaption
     from vila2.api.runs import improve as improve, specialize as specialize
     from vila2.data.claims import Claim as Claim
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 # One public face over private rooms; resolved on first use, so that `import vila2` stays light.
 _HOMES = {
     "ask": "vila2.api.asked_images",
+    "benchmark": "vila2.api.published_benchmarks",
     "export": "vila2.api.exported_data",
     "improve": "vila2.api.runs",
     "recaption": "vila2.api.recaptioning",

@@ -18,7 +18,7 @@ from vila2.errors import Vila2Error
 #: Modules of this package: each has a function of its name, or a group of commands as `app`.
 _COMMANDS = (
     *("data", "model", "config", "plugins", "run", "status", "plan", "recaption", "ask", "specialize"),
-    *("annotate", "judge", "merge", "export", "browse", "report", "reproduce", "env", "doctor"),
+    *("annotate", "judge", "merge", "eval", "export", "browse", "report", "reproduce", "env", "doctor"),
 )
 
 

@@ -19,12 +19,13 @@ def report(
 ) -> None:
     """Write the report of a run again, from its results."""
     from vila2.report.page import write_report
+    from vila2.report.published_scores import with_published
     from vila2.report.results_page import read_results
     from vila2.report.run_facts import read_facts
 
     source = _results_file(run)
     page = out if out is not None else source.parent / "report.html"
-    results = read_results(source)
+    results = with_published(read_results(source), source.parent)
     write_report(results, page, read_facts(source.parent))
     typer.echo(str(page))
     if open_page:

@@ -25,6 +25,8 @@ from vila2.recipe.parts.cycle import MERGED
 from vila2.report.merge_result import MergeResult
 from vila2.report.merge_tables import merge_line
 from vila2.report.page import write_report
+from vila2.report.published_scores import with_published
+from vila2.report.results_page import parse_results
 from vila2.report.run_facts import record_facts
 from vila2.specialist.result_rows import (
     ChangeRow,
@@ -147,7 +149,8 @@ def write_results(
         ],
     }
     write_json_atomic(folder / "results.json", results)
-    write_report(results, folder / "report.html", record_facts(folder))
+    shown = with_published(parse_results(results), folder)
+    write_report(shown, folder / "report.html", record_facts(folder))
     return results
 
 

@@ -197,6 +197,7 @@ class Results(Value):
         best: model that goes on after the rounds.
         layers: the original text, then each round's captions.
         merge: merge of these layers, where specialists take part.
+        published: models on published benchmarks, which were run apart.
         examples: images with the captions of each round.
         examples_title: heading of the examples.
         notes: sentences on the limits of the run, e.g. what the shipped parts were taught.
@@ -211,6 +212,7 @@ class Results(Value):
     best: str | None = None
     layers: tuple[LayerResult, ...] = ()
     merge: MergeResult | None = None
+    published: tuple[ModelResult, ...] = ()
     examples: tuple[Example, ...] = ()
     examples_title: str = "The captions of each round"
     notes: tuple[str, ...] = ()

@@ -244,11 +244,11 @@ def score_presence(questions: Sequence[Presence], texts: Sequence[str]) -> dict[
     measures = {"readable answers": Items.of_ratios([(q.image, said is not None, 1) for q, said in rows])}
     for name in dict.fromkeys(setting for q in questions for setting in q.settings):
         own = [(q.image, q.present, said) for q, said in rows if name in q.settings]
-        measures |= {f"{name}: {measure}": items for measure, items in _confusion(own).items()}
+        measures |= {f"{name}: {measure}": items for measure, items in confusion(own).items()}
     return measures
 
 
-def _confusion(rows: Sequence[tuple[str, bool, str | None]]) -> dict[str, Items]:
+def confusion(rows: Sequence[tuple[str, bool, str | None]]) -> dict[str, Items]:
     """The measures of (image, whether the thing is there, what was read) rows."""
     right = [(key, said == ("yes" if there else "no"), 1) for key, there, said in rows]
     yes = [(key, there, said == "yes") for key, there, said in rows]

@@ -1,0 +1,1 @@
+"""The thirteen benchmarks of the papers, read from the files that their authors publish."""
