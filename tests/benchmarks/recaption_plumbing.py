@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +22,8 @@ from vila2.caption.recaption import recaption
 from vila2.engine.protocol import Answer, GenerationSettings, Request
 
 _COUNT, _BATCH = 10_000, 64
-_WORDS = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split()
+_TEXT = (Path(__file__).parents[2] / "docs/architecture.md").read_text(encoding="utf-8")
+_WORDS = re.findall(r"[a-z]+[,.]?(?= )", _TEXT)
 _CAUSE = "each caption is marked, and each batch is on disk before the next"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vila2.data.chance import drawn
 from vila2.errors import RecipeError
@@ -33,6 +34,7 @@ class Prompt:
     text: str
 
 
+@lru_cache(maxsize=1024)
 def find_prompt(name_or_text: str) -> Prompt:
     """The paper's prompt of this name, or a prompt of the user.
 

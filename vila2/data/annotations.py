@@ -57,7 +57,14 @@ class Annotation:
 
     def to_json(self) -> dict[str, Any]:
         """Gives the annotation as JSON values; turns and claims stand only where there are any."""
-        data: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
+        data: dict[str, Any] = {
+            "key": self.key,
+            "prompt": self.prompt,
+            "text": self.text,
+            "status": self.status,
+            "detail": self.detail,
+            "tokens": self.tokens,
+        }
         if self.turns is not None:
             data["turns"] = [turn.to_json() for turn in self.turns]
         if self.claims:
@@ -158,13 +165,15 @@ def to_table(rows: Sequence[Annotation]) -> pa.Table:
 
     kinds = {name: pa.int32() if name == "tokens" else pa.string() for name in _PLAIN}
     columns = {name: pa.array([getattr(row, name) for row in rows], kind) for name, kind in kinds.items()}
-    values = [row.to_json() for row in rows]
-    for name in _NESTED:
-        texts = [json.dumps(value[name]) if name in value else None for value in values]
+    turns = [None if row.turns is None else [turn.to_json() for turn in row.turns] for row in rows]
+    claims = [[_claim_to_json(claim) for claim in row.claims] or None for row in rows]
+    for name, values in zip(_NESTED, (turns, claims), strict=True):
+        texts = [None if value is None else json.dumps(value) for value in values]
         columns[name] = pa.array(texts, pa.string())
     for name in _LATER:
-        if any(name in value for value in values):
-            columns[name] = pa.array([value.get(name) for value in values], pa.string())
+        later = [getattr(row, name) for row in rows]
+        if any(value is not None for value in later):
+            columns[name] = pa.array(later, pa.string())
     return pa.table(columns)
 
 

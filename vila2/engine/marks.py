@@ -57,6 +57,7 @@ LOWEST_DISTINCT_4 = 0.5
 _REFUSAL = re.compile("(?:" + "|".join(REFUSALS) + ")", re.IGNORECASE)
 # Chinese and Japanese are written without spaces: there a character counts as a word.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:'[^\W_]+)*")
+_APART = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()})
 _CHARACTER_LOOP = re.compile(rf"(\S{{1,12}}?)\1{{{CHARACTER_REPEATS - 1},}}")
 
 
@@ -70,16 +71,23 @@ class Mark(NamedTuple):
 def mark(answer: Answer) -> Mark:
     """Decides whether an answer is usable; the rules are at the top of this file."""
     text = answer.text.strip().replace("’", "'")
-    words = _WORD.findall(text.casefold())
+    words = _words(text)
     if not words:
         return Mark("empty", "no letter and no digit" if text else "")
     if refusal := _refusal(text):
         return Mark("refusal", f"opens with {refusal.group().strip()!r}")
-    if loop := _phrase_loop(words) or _character_loop(text) or _few_distinct(words):
+    counts = Counter(words)
+    if loop := _phrase_loop(words, counts) or _character_loop(text) or _few_distinct(words, counts):
         return Mark("repetition", loop)
     if answer.finish == "length":
         return Mark("truncated", f"cut after {answer.tokens} tokens")
     return Mark("ok")
+
+
+def _words(text: str) -> list[str]:
+    if text.isascii() and "'" not in text:  # the same words, found in a quarter of the time
+        return text.lower().translate(_APART).split()
+    return _WORD.findall(text.casefold())
 
 
 def is_refusal(text: str) -> bool:
@@ -91,14 +99,14 @@ def _refusal(text: str) -> re.Match[str] | None:
     return _REFUSAL.match(text.lstrip("\"'*# "))
 
 
-def _phrase_loop(words: list[str]) -> str:
+def _phrase_loop(words: list[str], counts: Counter[str]) -> str:
     """Describes the first phrase that occurs ``PHRASE_REPEATS`` times in succession; "" where there is none.
 
     A phrase of p words occurs r times in succession exactly where p * (r - 1) neighboring words each equal
     the word p places on. So counting equal words finds it wherever it starts. Most captions need no search:
     all words of such a phrase are frequent, and frequent words hardly stand together.
     """
-    runs = [run for run in _frequent_runs(words) if len(run) >= PHRASE_REPEATS]
+    runs = [run for run in _frequent_runs(words, counts) if len(run) >= PHRASE_REPEATS]
     for period in range(1, LONGEST_PHRASE + 1) if runs else ():
         needed = period * (PHRASE_REPEATS - 1)
         for run in runs:
@@ -112,11 +120,16 @@ def _phrase_loop(words: list[str]) -> str:
     return ""
 
 
-def _frequent_runs(words: list[str]) -> list[list[str]]:
-    """Lists the runs of neighboring words that each occur ``PHRASE_REPEATS`` times or more in the text."""
-    frequent = {word for word, count in Counter(words).items() if count >= PHRASE_REPEATS}
+def _frequent_runs(words: list[str], counts: Counter[str]) -> list[list[str]]:
+    """Lists the runs of neighboring words that each occur ``PHRASE_REPEATS`` times or more in the text.
+
+    Where no run is as long as a loop, there may be none in the list.
+    """
+    frequent = {word for word, count in counts.items() if count >= PHRASE_REPEATS}
+    if bytes(PHRASE_REPEATS * [True]) not in bytes(map(frequent.__contains__, words)):
+        return []
     runs: list[list[str]] = [[]]
-    for word in words if frequent else ():
+    for word in words:
         if word in frequent:
             runs[-1].append(word)
         elif runs[-1]:
@@ -129,14 +142,19 @@ def _character_loop(text: str) -> str:
     if max(map(len, words), default=0) < CHARACTER_REPEATS:
         return ""
     for word in words:
-        loop = _CHARACTER_LOOP.search(word) if len(word) >= CHARACTER_REPEATS else None
-        if loop:
+        # A loop holds each of its characters as often as it repeats; the search takes long.
+        if len(word) < CHARACTER_REPEATS or max(map(word.count, set(word))) < CHARACTER_REPEATS:
+            continue
+        if loop := _CHARACTER_LOOP.search(word):
             return f"{loop.group(1)!r} {len(loop.group()) // len(loop.group(1))} times in succession"
     return ""
 
 
-def _few_distinct(words: list[str]) -> str:
+def _few_distinct(words: list[str], counts: Counter[str]) -> str:
     if len(words) < RATIO_FROM_WORDS:
+        return ""
+    # All but three words begin a sequence, and other words begin other sequences: mostly this is enough.
+    if len(counts) - 3 >= LOWEST_DISTINCT_4 * (len(words) - 3):
         return ""
     fours = list(zip(words, words[1:], words[2:], words[3:], strict=False))
     ratio = len(set(fours)) / len(fours)
