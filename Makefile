@@ -18,7 +18,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 
 $(VENV)/ready-for-tests: $(VENV)/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]' $(addprefix -e ,$(PLUGINS))
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,deepspeed,serve-tests]' && touch $@ \
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,deepspeed,serve-tests,store-tests]' && touch $@ \
 	  || echo "deepspeed can not be installed here; the tests that need it are skipped"
 
 demo: $(VENV)/ready ## the whole job on the miniature world, in minutes on two cores

@@ -25,7 +25,7 @@ Dataset = Annotated[
     Path,
     typer.Argument(
         metavar="DATASET_OR_RUN",
-        help="Folder of a dataset, of WebDataset tars, or of a run.",
+        help="Folder of a dataset, of WebDataset tars, or of a run; or URL of a dataset.",
         show_default=False,
     ),
 ]
@@ -143,6 +143,29 @@ def select(
 
 
 app.command("filter")(filter_)
+
+
+@app.command()
+def link(
+    url: Annotated[
+        str, typer.Argument(help="URL of a dataset: s3://, gs://, hf:// or http(s)://.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to make.", show_default=False)],
+) -> None:
+    """Make a folder that stands for a dataset at a URL.
+
+    The images stay there and are read as they are needed; new layers are written to the folder.
+    """
+    from vila2.data.links import link_dataset
+    from vila2.data.remote import remote_url
+    from vila2.data.shards import ShardDataset
+    from vila2.errors import DataError
+
+    there = remote_url(url)
+    if there is None:
+        raise DataError(f"{url} is no URL", hint="a URL begins with s3://, gs://, hf://, http:// or https://")
+    link_dataset(there, out)
+    typer.echo(f"{quoted(out)}: {len(ShardDataset.open(out))} samples of {there}")
 
 
 @app.command()
@@ -270,8 +293,11 @@ def _datasets(
     return {name: (opened, _layers(beside, elsewhere)) for name, (opened, beside) in found.items()}
 
 
-def _to_verify(place: Path, dataset: str | None, elsewhere: list[Path]) -> list[tuple[str, Path, list[Path]]]:
+def _to_verify(
+    place: Path, dataset: str | None, elsewhere: list[Path]
+) -> list[tuple[str, Path | str, list[Path]]]:
     """Name, folder, and outside layers of every dataset to verify."""
+    from vila2.data.remote import remote_url
     from vila2.errors import DataError
     from vila2.nearest import nearest_path
     from vila2.run.finding import find_described, run_datasets
@@ -280,7 +306,7 @@ def _to_verify(place: Path, dataset: str | None, elsewhere: list[Path]) -> list[
     if near := nearest_path(place):
         raise DataError(f"{place}: no such folder", hint=f"did you mean {near}?")
     if not is_run(place):  # a damaged dataset could not be opened, only verified
-        return [(place.name, place, elsewhere)]
+        return [(place.name, remote_url(place) or place, elsewhere)]
     found = run_datasets(place) if dataset is None else {dataset: find_described(place, dataset)}
     return [
         (

@@ -51,7 +51,7 @@ def stats_json(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]]) -
     ]
     facts = {
         "name": dataset.name,
-        "folder": str(dataset.folder),
+        "folder": dataset.place,
         "samples": len(dataset),
         "without_image": len(dataset.without_image()),
         "digest": dataset.digest,
@@ -74,7 +74,7 @@ def stats_text(dataset: ShardDataset, rows: list[tuple[str, LayerStatistics]], n
     images = f", {bare} of them without an image" if bare else ""
     lines = [f"{name or dataset.name}: {len(dataset)} samples in {len(dataset.shards)} shards{images}"]
     if name:
-        lines[0] += f", {quoted(dataset.folder)}"
+        lines[0] += f", {quoted(dataset.place)}"
     if dataset.rejected:
         lines.append(
             "rejected: " + ", ".join(f"{reason} {count}" for reason, count in dataset.rejected.items())

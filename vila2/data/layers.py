@@ -32,6 +32,7 @@ from vila2.data.annotations import (
     to_table,
 )
 from vila2.data.atomic import write_bytes_atomic, write_json_atomic
+from vila2.data.links import fetch_layer
 from vila2.data.original_layer import OriginalLayer, original_layer
 from vila2.data.parsing import parsing, read_json
 from vila2.data.shards import file_sha256
@@ -260,6 +261,7 @@ class Layer:
             if content["version"] != VERSION:
                 raise ValueError(f"version {content['version']} instead of {VERSION}")
             layer = cls(folder, content)
+        fetch_layer(folder, dict(layer._shards.values()))
         for path, _ in layer._shards.values():
             if not os.path.isfile(path):  # False for any odd name
                 raise DataError(f"{path}: is missing", hint="run the job that writes the layer again")

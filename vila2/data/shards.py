@@ -8,9 +8,10 @@ import weakref
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from vila2.data.atomic import write_bytes_atomic
 from vila2.data.files import readable_name
 from vila2.data.images import IMAGE_EXTENSIONS
 from vila2.data.importing import DatasetInfo, dataset_digest, read_info, write_dataset
+from vila2.data.links import fetch_index, local_folder, url_of
 from vila2.data.offset_index import OffsetIndex, index_tar
 from vila2.data.packed_tars import is_tar_name
 from vila2.data.rejects import Reject
+from vila2.data.remote import RemoteFile, fetch
 from vila2.data.replacement import UNFINISHED
 from vila2.data.sample import Sample
 from vila2.data.shard_writer import ShardInfo
@@ -38,25 +41,29 @@ _OPEN_SHARDS = 128  # in each process; half of the smallest usual limit on open 
 class _OpenShard:
     """An open tar with its index; it is closed when nothing refers to it any more."""
 
-    def __init__(self, path: Path, index: OffsetIndex) -> None:
-        self.path = path
+    def __init__(self, path: Path, index: OffsetIndex, url: str | None) -> None:
         self.index = index
-        self._where = str(path)
-        self._descriptor = os.open(path, os.O_RDONLY)
+        self._where = url or str(path)
+        self._tar: int | RemoteFile
+        if url is not None:
+            self._tar = RemoteFile(url, index.size, index.sha256)
+            return
+        self._tar = os.open(path, os.O_RDONLY)
         # Not __del__, which may run when the interpreter is half shut down.
-        weakref.finalize(self, os.close, self._descriptor)
+        weakref.finalize(self, os.close, self._tar)
 
     def sample(self, place: int, *, images: bool = True) -> Sample:
         members = self.index.members(place)
         if not images:
             members = [one for one in members if one[0].rpartition(".")[2] not in IMAGE_EXTENSIONS]
-        contents = read_members(self._descriptor, members)
+        contents = read_members(self._tar, members)
         if contents is None:
-            raise DataError(f"{self.path}: the tar ends inside sample {self.index.key(place)!r}", hint=_HINT)
+            key = self.index.key(place)
+            raise DataError(f"{self._where}: the tar ends inside sample {key!r}", hint=_HINT)
         if (extension := self.index.changed(place, contents)) is not None:
             key = self.index.key(place)
             raise DataError(
-                f"{self.path}: the .{extension} of sample {key!r} is not what was written", hint=_HINT
+                f"{self._where}: the .{extension} of sample {key!r} is not what was written", hint=_HINT
             )
         return unpack_sample(self.index.key(place), contents, where=self._where)
 
@@ -85,6 +92,7 @@ class ShardDataset:
         self.rejected: dict[str, int] = {}
         self._paths = paths
         self._own = own
+        self._url = url_of(folder)
         self._starts = list(accumulate((shard.count for shard in shards), initial=0))
         self._open: dict[int, _OpenShard] = {}
         self._numbers: dict[str, int] | None = None
@@ -94,13 +102,13 @@ class ShardDataset:
         """Opens a dataset.
 
         Args:
-            folder: path of a folder with dataset.json; or of a foreign tar, a folder of them or a glob of
-                them, which are indexed when they are first opened.
+            folder: path or URL of a folder with dataset.json; or path of a foreign tar, a folder of them or a
+                glob of them, which are indexed when they are first opened.
 
         Raises:
             DataError: there is no dataset, its import did not finish, or a shard is missing or changed.
         """
-        folder = Path(folder)
+        folder = local_folder(folder)
         if (folder / "dataset.json").is_file():
             return cls._open_own(folder)
         if (folder / UNFINISHED).exists():
@@ -117,12 +125,14 @@ class ShardDataset:
     def _open_own(cls, folder: Path) -> ShardDataset:
         info = read_info(folder)
         paths = tuple(folder / "shards" / shard.name for shard in info.shards)
+        dataset = cls(info.name, folder, paths, info.shards, own=True)
         for path, shard in zip(paths, info.shards, strict=True):
+            if dataset._url is not None:
+                break  # there, shards are checked when they are read
             size = os.path.getsize(path) if os.path.exists(path) else None
             if size != shard.bytes:
                 state = "is missing" if size is None else f"has {size} bytes instead of {shard.bytes}"
                 raise DataError(f"{path}: {state}", hint=_HINT)
-        dataset = cls(info.name, folder, paths, info.shards, own=True)
         dataset.rejected = info.rejected
         return dataset
 
@@ -158,14 +168,35 @@ class ShardDataset:
         return dataset_digest(self.shards)
 
     @property
+    def place(self) -> str:
+        """Where the dataset lies: its folder, or its URL."""
+        return self._url or str(self.folder)
+
+    @property
     def own(self) -> bool:
         """Whether :func:`write_dataset` wrote the dataset; otherwise it consists of foreign tars."""
         return self._own
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Paths of the tars, in order."""
+        """Paths of the tars, in order; of a linked dataset, where they would be."""
         return self._paths
+
+    def shard_place(self, shard_no: int) -> str:
+        """Tells where a shard lies: its path or its URL."""
+        return self._shard_url(shard_no) or str(self._paths[shard_no])
+
+    @contextmanager
+    def whole_shard(self, shard_no: int) -> Iterator[Path]:
+        """Gives the path of a shard within the block; one at a URL is fetched for it."""
+        url = self._shard_url(shard_no)
+        if url is None:
+            yield self._paths[shard_no]
+            return
+        with TemporaryDirectory(prefix="vila2-shard-") as folder:
+            copy = Path(folder, self._paths[shard_no].name)
+            fetch(url, copy)
+            yield copy
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -266,13 +297,20 @@ class ShardDataset:
     def _shard(self, shard_no: int) -> _OpenShard:
         shard = self._open.get(shard_no)
         if shard is None:
-            path, info = self._paths[shard_no], self.shards[shard_no]
-            shard = _OpenShard(path, _load_index(path, info if self._own else None))
+            path, info, url = self._paths[shard_no], self.shards[shard_no], self._shard_url(shard_no)
+            if url is None:
+                index = _load_index(path, info if self._own else None)
+            else:
+                index = _index_of(url, path, info)
+            shard = _OpenShard(path, index, url)
             # The oldest shard goes; a thread that still reads it keeps it open.
             while len(self._open) >= _OPEN_SHARDS:
                 self._open.pop(next(iter(self._open)), None)
             self._open[shard_no] = shard
         return shard
+
+    def _shard_url(self, shard_no: int) -> str | None:
+        return f"{self._url}/shards/{self._paths[shard_no].name}" if self._url is not None else None
 
 
 def file_sha256(path: Path) -> str:
@@ -307,6 +345,22 @@ def _load_index(path: Path, info: ShardInfo | None) -> OffsetIndex:
     with suppress(OSError):  # in a read-only folder, the index stays in this process alone
         write_bytes_atomic(file, index.to_bytes())
     return index
+
+
+def _index_of(url: str, path: Path, info: ShardInfo) -> OffsetIndex:
+    """Reads the index of a shard at a URL; it is kept where it would be beside a shard of this machine."""
+    file = path.with_suffix(".index")
+    for attempt in range(2):
+        if attempt or not file.is_file():
+            fetch_index(f"{url.removesuffix('.tar')}.index", file)
+        with suppress(DataError):  # damaged here: fetched once more
+            index = OffsetIndex.from_bytes(file.read_bytes(), where=str(file))
+            if _is_current(index, path, info):
+                return index
+    raise DataError(
+        f"{url}: its index is damaged, or of another tar",
+        hint="`vila2 data verify` makes it anew where the dataset lies",
+    )
 
 
 def _is_current(index: OffsetIndex, path: Path, info: ShardInfo | None) -> bool:

@@ -7,10 +7,12 @@ import sys
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from vila2.data.files import MAX_BYTES, readable_name, too_large
 from vila2.data.member_names import Named, member_kind, split_member, split_members
+from vila2.data.remote import RemoteFile
 from vila2.data.sample import Sample
 from vila2.data.tar_sample import is_own_json, json_status, unpack_sample
 from vila2.errors import DataError
@@ -213,11 +215,11 @@ def scan_files(file: BinaryIO) -> tuple[dict[str, tuple[int, int]], str]:
     return found, ""
 
 
-def read_members(descriptor: int, members: Sequence[Member]) -> list[tuple[str, bytes]] | None:
+def read_members(tar: int | RemoteFile, members: Sequence[Member]) -> list[tuple[str, bytes]] | None:
     """Reads the members of a sample; those that stand close together are read at once.
 
     Args:
-        descriptor: descriptor of the open tar.
+        tar: descriptor of the open tar, or a tar at a URL.
         members: members of one sample.
 
     Returns:
@@ -225,6 +227,7 @@ def read_members(descriptor: int, members: Sequence[Member]) -> list[tuple[str, 
     """
     if not members:
         return []
+    pread = partial(os.pread, tar) if isinstance(tar, int) else tar.pread
     _, start, wanted = members[0]
     end = start + wanted
     for _, offset, size in members[1:]:
@@ -234,9 +237,9 @@ def read_members(descriptor: int, members: Sequence[Member]) -> list[tuple[str, 
         if offset + size > end:
             end = offset + size
     if end - start > wanted + _FAR:
-        contents = [(extension, os.pread(descriptor, size, offset)) for extension, offset, size in members]
+        contents = [(extension, pread(size, offset)) for extension, offset, size in members]
     else:
-        span = os.pread(descriptor, end - start, start)
+        span = pread(end - start, start)
         contents = [(ext, span[offset - start : offset - start + size]) for ext, offset, size in members]
         if len(span) == end - start:
             return contents

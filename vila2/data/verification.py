@@ -73,11 +73,11 @@ def verify_dataset(
             problems += _shard_problems(dataset, shard_no, seen)
             for sample in _samples(dataset, shard_no, problems):
                 images += len(sample.images)
-                problems += _image_problems(dataset.paths[shard_no], sample)
+                problems += _image_problems(dataset.shard_place(shard_no), sample)
                 if progress is not None:
                     progress.advance(1)
         except DataError as error:
-            problems.append(Damage(str(dataset.paths[shard_no]), error.what))
+            problems.append(Damage(dataset.shard_place(shard_no), error.what))
     listed = {path.name for path in dataset.paths}
     if dataset.own:
         extra = sorted(path for path in (dataset.folder / "shards").glob("*.tar") if path.name not in listed)
@@ -91,20 +91,21 @@ def verify_dataset(
 
 
 def _shard_problems(dataset: ShardDataset, shard_no: int, seen: dict[str, str]) -> Iterator[Damage]:
-    path, info = dataset.paths[shard_no], dataset.shards[shard_no]
-    sha256 = file_sha256(path)
-    if sha256 != info.sha256:
-        yield Damage(str(path), f"the content changed: sha256 is {sha256}, was {info.sha256}")
-    index, fresh = dataset.index(shard_no), index_tar(path, foreign=not dataset.own)
+    path, info, place = dataset.paths[shard_no], dataset.shards[shard_no], dataset.shard_place(shard_no)
+    with dataset.whole_shard(shard_no) as tar:
+        sha256 = file_sha256(tar)
+        if sha256 != info.sha256:
+            yield Damage(place, f"the content changed: sha256 is {sha256}, was {info.sha256}")
+        index, fresh = dataset.index(shard_no), index_tar(tar, foreign=not dataset.own)
     for refused in fresh.refused:
         yield Damage(refused.where, f"{refused.reason}: {refused.key!r}, {refused.detail}")
     if not _same(index, fresh):
-        yield Damage(str(path.with_suffix(".index")), "differs from the tar; delete it, it is made anew")
+        yield Damage(f"{place.rpartition('.')[0]}.index", "differs from the tar; delete it, it is made anew")
     if len(index) != info.count:
-        yield Damage(str(path), f"holds {len(index)} samples, dataset.json says {info.count}")
+        yield Damage(place, f"holds {len(index)} samples, dataset.json says {info.count}")
     for key in index.keys():  # noqa: SIM118 - no dict
         if key in seen:
-            yield Damage(str(path), f"key {key!r} is also in {seen[key]}")
+            yield Damage(place, f"key {key!r} is also in {seen[key]}")
         seen[key] = path.name
 
 
@@ -122,15 +123,15 @@ def _samples(dataset: ShardDataset, shard_no: int, problems: list[Damage]) -> It
         try:
             yield dataset[number]
         except DataError as error:
-            problems.append(Damage(str(dataset.paths[shard_no]), error.what))
+            problems.append(Damage(dataset.shard_place(shard_no), error.what))
 
 
-def _image_problems(path: Path, sample: Sample) -> Iterator[Damage]:
+def _image_problems(place: str, sample: Sample) -> Iterator[Damage]:
     for number, data in enumerate(sample.images):
         try:
             decode_image(data, where=f"sample {sample.key!r}, image {number}")
         except DataError as error:
-            yield Damage(str(path), error.what)
+            yield Damage(place, error.what)
 
 
 def layer_problems(folder: Path, dataset: ShardDataset) -> list[Damage]:

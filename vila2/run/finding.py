@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vila2.data.layers import Layer, ReadLayer, check_layer_name, original_layer
+from vila2.data.links import local_folder, must_be_here
 from vila2.data.replacement import UNFINISHED
 from vila2.data.shards import ShardDataset
 from vila2.errors import DataError, RunError
@@ -52,7 +53,14 @@ def open_described(
 
 
 def is_described(source: Path) -> bool:
-    """Tells whether a folder is a dataset's or a run's; opening one that is not finished says so."""
+    """Tells whether a folder, beside which layers are to be written, is a dataset's or a run's.
+
+    Opening one that is not finished says so.
+
+    Raises:
+        DataError: it is a URL.
+    """
+    must_be_here(source)
     return any((source / name).exists() for name in ("dataset.json", UNFINISHED)) or is_run(source)
 
 
@@ -126,7 +134,7 @@ def _of_run(run: Path, dataset: str | None) -> tuple[ShardDataset, dict[str, Pat
     found = [(step.name, step_folder(run, step.name, step.digest)) for step in reversed(recipe_steps(run))]
     steps = {step: path for step, path in found if path.is_dir()}
     spec = recipe.data[name]
-    folder = Path(str(spec.path)) if spec.source == "shards" else steps.get(f"data-{name}")
+    folder = local_folder(str(spec.path)) if spec.source == "shards" else steps.get(f"data-{name}")
     if folder is None or not folder.is_dir():
         raise RunError(f"{run} has not imported dataset {name!r} yet", hint="`vila2 run` goes on with it")
     opened = ShardDataset.open(folder)

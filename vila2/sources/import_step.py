@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+from vila2.data.links import local_folder
 from vila2.data.shards import write_dataset
 from vila2.progress import Progress
 from vila2.recipe.parts.data import DatasetSpec
@@ -31,7 +32,7 @@ def open_dataset(run: Run, name: str, spec: DatasetSpec) -> StepResult:
         spec: source of the dataset.
     """
     if spec.source == "shards":
-        return run.existing(f"data-{name}", Path(str(spec.path)))
+        return run.existing(f"data-{name}", local_folder(str(spec.path)))
     return run.step(
         f"data-{name}",
         import_dataset,
