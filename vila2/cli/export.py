@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vila2.cli.options import AsJson, Quiet, RunDataset, quoted, results_alone
+from vila2.cli.options import AsJson, Private, Quiet, RunDataset, pushed_line, quoted, results_alone
 
 if TYPE_CHECKING:
     from vila2.exports.facts import Exported
@@ -61,6 +61,13 @@ def export(
         typer.Option("--despite-licenses", help="Export although the terms of a layer forbid it."),
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier export.")] = False,
+    push: Annotated[
+        str,
+        typer.Option(
+            "--push", metavar="USER/NAME", help="Dataset on the Hugging Face hub to put the files into."
+        ),
+    ] = "",
+    private: Private = True,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -84,6 +91,8 @@ def export(
             license=license,
             despite_licenses=despite_licenses,
             replace=replace,
+            push=push,
+            private=private,
             quiet=quiet,
         )
     typer.echo(json.dumps(exported.to_json(), ensure_ascii=False) if as_json else _text(exported))
@@ -99,4 +108,5 @@ def _text(exported: Exported) -> str:
         if counts:
             told = ", ".join(f"{reason} {count}" for reason, count in counts.items())
             lines.append(f"{title}: {told}")
-    return "\n".join([*lines, f"open it: {exported.use}"])
+    lines.append(f"open it: {exported.use}")
+    return "\n".join([*lines, pushed_line(exported.pushed)] if exported.pushed else lines)

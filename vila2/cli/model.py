@@ -1,4 +1,4 @@
-"""``vila2 model``: converts checkpoints of other projects."""
+"""``vila2 model``: converts checkpoints of other projects, and puts models on the hub."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Annotated
 import typer
 
 from vila2.cli.groups import Commands
-from vila2.cli.options import AsJson, quoted, results_alone
+from vila2.cli.options import AsJson, Private, pushed_line, quoted, results_alone
 
-app = typer.Typer(cls=Commands, help="Convert checkpoints of other projects.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps the name of the sub-command, which typer would drop because it is the only one."""
+app = typer.Typer(
+    cls=Commands,
+    help="Convert checkpoints of other projects, and put models on the hub.",
+    no_args_is_help=True,
+)
 
 
 @app.command()
@@ -60,3 +59,29 @@ def convert(
     else:
         tokens = processor.tiling.tokens_per_tile
         typer.echo(f"{quoted(out)}: {count:,} parameters, {tokens} tokens per tile")
+
+
+@app.command()
+def push(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="RUN_OR_MODEL", help="Folder of a run or of a model.", show_default=False),
+    ],
+    name: Annotated[
+        str, typer.Argument(metavar="USER/NAME", help="Model on the Hugging Face hub.", show_default=False)
+    ],
+    private: Private = True,
+    license: Annotated[str, typer.Option("--license", help="License of the model, for the card.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Put a model on the Hugging Face hub, with a card of its recipe and scores where the folder has none.
+
+    The token is that of `hf auth login`, or HF_TOKEN.
+    """
+    from dataclasses import asdict
+
+    from vila2.api.pushed_model import push_model
+
+    with results_alone():
+        pushed = push_model(model, name, private=private, license=license)
+    typer.echo(json.dumps(asdict(pushed)) if as_json else pushed_line(pushed))

@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from vila2.caption.layer_parts import OtherPartsLeft
+    from vila2.exports.pushed import Pushed
     from vila2.recipe.parts.compute import ComputeSpec
     from vila2.recipe.parts.engine import EngineSpec
 
@@ -63,6 +64,10 @@ Dtype = Annotated[
 RunDataset = Annotated[
     str | None,
     typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one."),
+]
+Private = Annotated[
+    bool,
+    typer.Option("--private/--public", help="Whether nobody else or everyone may see what is pushed."),
 ]
 PartOption = Annotated[
     str | None,
@@ -149,6 +154,12 @@ def chosen_cluster(
         if value:
             raise RecipeError(f"{name} and --ray exclude each other", hint="leave one of them out")
     return ComputeSpec(ray=ray, workers=workers)
+
+
+def pushed_line(pushed: Pushed) -> str:
+    """Tells where something was pushed to, and who sees it."""
+    seen = "which only you can see" if pushed.private else "which everyone can see"
+    return f"pushed to {pushed.url}, {seen}"
 
 
 def show_part(done: OtherPartsLeft, *, as_json: bool) -> None:

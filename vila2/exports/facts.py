@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vila2.data.layers import Layer
+from vila2.exports.pushed import Pushed
 from vila2.merge.fates import count_fates
 
 
@@ -86,6 +87,7 @@ class Exported:
         layers: what is known of the layers.
         sources: what is known of the layers that merged ones were made of, as far as they are still there.
         use: how to open the export.
+        pushed: what was put on the hub; None where nothing was.
     """
 
     folder: Path
@@ -102,10 +104,14 @@ class Exported:
     layers: list[LayerFacts]
     sources: list[LayerFacts]
     use: str
+    pushed: Pushed | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Gives the facts as JSON values."""
-        return asdict(self) | {"folder": str(self.folder)}
+        told = asdict(self) | {"folder": str(self.folder)}
+        if self.pushed is None:
+            del told["pushed"]
+        return told
 
 
 def _listed(value: Any) -> list[Any]:
