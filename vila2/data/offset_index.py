@@ -80,6 +80,13 @@ class OffsetIndex:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the arrays and the keys take."""
+        arrays = (self.first, self.offsets, self.sizes, self.codes, self.texts, self.ends)
+        sums = 0 if self.crcs is None else self.crcs.nbytes
+        return sum(array.nbytes for array in arrays) + sums + len(self.blob)
+
     def key(self, place: int) -> str:
         """Gives the key of sample number ``place``."""
         ends = self._numbers[3]

@@ -36,6 +36,7 @@ from vila2.errors import DataError
 __all__ = ["DatasetInfo", "Reject", "ShardDataset", "ShardInfo", "write_dataset"]
 
 _OPEN_SHARDS = 128  # in each process; half of the smallest usual limit on open files
+_INDEX_BYTES = 128 << 20  # of indexes that a process keeps of shards whose file is closed again
 
 
 class _OpenShard:
@@ -95,6 +96,8 @@ class ShardDataset:
         self._url = url_of(folder)
         self._starts = list(accumulate((shard.count for shard in shards), initial=0))
         self._open: dict[int, _OpenShard] = {}
+        self._indexes: dict[int, OffsetIndex] = {}
+        self._index_bytes = 0
         self._numbers: dict[str, int] | None = None
 
     @classmethod
@@ -215,7 +218,7 @@ class ShardDataset:
             yield from self.iterate(shard_no)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": {}, "_numbers": None}
+        return {**self.__dict__, "_open": {}, "_indexes": {}, "_index_bytes": 0, "_numbers": None}
 
     def locate(self, number: int) -> tuple[int, int]:
         """Finds the shard of a sample, by number, and the sample's place there.
@@ -297,12 +300,8 @@ class ShardDataset:
     def _shard(self, shard_no: int) -> _OpenShard:
         shard = self._open.get(shard_no)
         if shard is None:
-            path, info, url = self._paths[shard_no], self.shards[shard_no], self._shard_url(shard_no)
-            if url is None:
-                index = _load_index(path, info if self._own else None)
-            else:
-                index = _index_of(url, path, info)
-            shard = _OpenShard(path, index, url)
+            url = self._shard_url(shard_no)
+            shard = _OpenShard(self._paths[shard_no], self._index_at(shard_no, url), url)
             # The oldest shard goes; a thread that still reads it keeps it open.
             while len(self._open) >= _OPEN_SHARDS:
                 self._open.pop(next(iter(self._open)), None)
@@ -311,6 +310,21 @@ class ShardDataset:
 
     def _shard_url(self, shard_no: int) -> str | None:
         return f"{self._url}/shards/{self._paths[shard_no].name}" if self._url is not None else None
+
+    def _index_at(self, shard_no: int, url: str | None) -> OffsetIndex:
+        """Loads the index of a shard, and keeps it, since loading takes as long as reading many samples."""
+        index = self._indexes.get(shard_no)
+        if index is None:
+            path, info = self._paths[shard_no], self.shards[shard_no]
+            if url is None:
+                index = _load_index(path, info if self._own else None)
+            else:
+                index = _index_of(url, path, info)
+            # Without checksums, a tar that changes while it is closed would not be noticed.
+            if index.crcs is not None and self._index_bytes + index.memory <= _INDEX_BYTES:
+                self._index_bytes += index.memory
+                self._indexes[shard_no] = index
+        return index
 
 
 def file_sha256(path: Path) -> str:
