@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vila2.cli.nodes import NodeRank, Nodes, NodeTimeout, Rendezvous, join, leading, node_place
 from vila2.cli.options import (
     AsJson,
     DryRun,
@@ -56,6 +57,10 @@ def run(
     ] = False,
     ray: Ray = None,
     workers: RayWorkers = None,
+    nodes: Nodes = None,
+    node_rank: NodeRank = None,
+    rendezvous: Rendezvous = None,
+    node_timeout: NodeTimeout = 300,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -78,8 +83,14 @@ def run(
         compute = loaded.compute.model_copy(update=cluster.model_dump(exclude_none=True, exclude={"cpus"}))
         loaded = loaded.model_copy(update={"compute": compute})
     folder = out or Path(loaded.folder)
-    with results_alone():
-        outcome = run_recipe(loaded, folder, dry_run=dry_run, progress=live_progress(quiet=quiet))
+    progress = live_progress(quiet=quiet)
+    on_cluster = loaded.compute.ray is not None
+    place = node_place(nodes, node_rank, rendezvous, node_timeout, dry_run=dry_run, on_cluster=on_cluster)
+    if place is not None and place.rank:
+        join(place, loaded, progress, as_json=as_json)
+        return
+    with results_alone(), leading(place):
+        outcome = run_recipe(loaded, folder, dry_run=dry_run, progress=progress)
     if dry_run:
         print_plan(outcome, folder, as_json)
     else:

@@ -155,9 +155,9 @@ def run_recipe(recipe: Recipe, folder: Path, *, dry_run: bool, progress: Board) 
 def _place_of_work(recipe: Recipe) -> Iterator[tuple[Executor, int]]:
     """Gives what does the work of steps, and the number of processes that train together there."""
     if recipe.compute.ray is None:
-        from vila2.train.processes import processes_here
+        from vila2.train.processes import processes_together
 
-        yield do_here, processes_here(recipe.processes)
+        yield do_here, processes_together(recipe.processes)
         return
     from vila2.compute.cluster_steps import StepsOnCluster
     from vila2.compute.ray_cluster import joined

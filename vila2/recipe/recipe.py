@@ -37,7 +37,7 @@ class Recipe(Part):
     threads: Count | None = Field(default=None, description="Number of CPU threads; by default torch decides")
     processes: Literal["auto"] | Count = Field(
         default="auto",
-        description="Number of processes that train together on this machine; `auto`: one for each GPU",
+        description="Number of processes that train on each machine; `auto`: one for each GPU",
     )
     compute: ComputeSpec = Field(
         default_factory=ComputeSpec,

@@ -60,7 +60,8 @@ def latest_checkpoint(folder: Path, *, processes: int = 1, zero: int | None = No
     if (before[1] or zero) and before != (processes, zero):
         raise TrainingError(
             f"{path} was written {_said(*before)} and cannot be resumed {_said(processes, zero)}",
-            hint=f"resume with `--set processes={before[0]}`, or delete {folder} to train the stage anew",
+            hint=f"resume with as many (`--set processes={before[0]}` on one machine), or delete {folder} to "
+            "train the stage anew",
         )
     return path
 

@@ -68,7 +68,7 @@ def _check_parts(recipe: Recipe) -> tuple[PreTrainedModel, ProcessorMixin]:
         The model in outline, and its processor.
     """
     from vila2.train.model_fit import check_fit
-    from vila2.train.processes import processes_here
+    from vila2.train.processes import processes_together
     from vila2.train.stage_checks import check_stage
 
     check_names(recipe)
@@ -76,7 +76,7 @@ def _check_parts(recipe: Recipe) -> tuple[PreTrainedModel, ProcessorMixin]:
     for benchmark in recipe.evaluate:
         check_benchmark(benchmark, first[benchmark.dataset])
     for stage in recipe.stages.values():
-        check_stage(stage, processes_here(recipe.processes))
+        check_stage(stage, processes_together(recipe.processes))
     model, processor = model_in_outline(recipe)
     check_fit(recipe.stages, model, processor)
     _check_answers(recipe, processor)
@@ -240,7 +240,7 @@ def memory(
 ) -> dict[str, dict[str, int | None]]:
     """Estimates the bytes on one device, by stage and purpose, for samples as long as the first one."""
     from vila2.train.estimate import Sizes, stage_memory
-    from vila2.train.processes import processes_here
+    from vila2.train.processes import processes_together
 
     value_bytes = 4 if recipe.model.dtype == "float32" else 2
     sizes = Sizes.of(model)
@@ -251,7 +251,7 @@ def memory(
             tokens=samples[name]["tokens"],
             counted=samples[name]["tokens" if recipe.model.pretrained else "trained_tokens"],
             value_bytes=value_bytes,
-            processes=processes_here(recipe.processes),
+            processes=processes_together(recipe.processes),
         )
         for name, stage in recipe.stages.items()
     }

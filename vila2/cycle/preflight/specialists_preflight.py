@@ -65,11 +65,11 @@ def _forecasts(cycle: Cycle, history: History, done: set[str] | None = None) -> 
         done: plugins whose data is built, which are skipped; then the others are only looked at for what
             would stop them. None: everything is looked at in full.
     """
-    from vila2.train.processes import processes_here
+    from vila2.train.processes import processes_together
 
     quick = done is not None
     warn_of_unused_settings(cycle.recipe)
-    processes = processes_here(cycle.recipe.processes)
+    processes = processes_together(cycle.recipe.processes)
     found: dict[str, Forecast] = {}
     wrong: list[tuple[str, Vila2Error]] = []
     for name, job in prepare_specialists(cycle, history.best).items():
