@@ -8,7 +8,7 @@ PLUGINS := plugins/vila2-spatial plugins/vila2-grounding plugins/vila2-ocr plugi
 
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-all test-wheels test-trainers test-oldest check-beside-vllm photos fuzz sbom hashes audit lint clean
+.PHONY: demo test test-all test-wheels test-trainers test-oldest check-beside-vllm photos fuzz sbom hashes audit lint site clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vila2 needs Python 3.11 or newer; say PYTHON=/path/to/python3.11"; exit 1; }
@@ -88,6 +88,10 @@ lint: $(VENV)/ready-for-tests ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+site: $(VENV)/ready ## the documentation as pages, in build/site; a broken link ends it
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) $(VENV)-fuzz $(VENV)-sbom $(VENV)-uv $(VENV)-audit build *.egg-info
