@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.model.tiny_families import FAMILIES
+from vila2.data import atomic
 from vila2.data.images import image_size
 from vila2.data.sample import ImagePart, Sample, assistant, user
 from vila2.errors import DataError
@@ -39,8 +40,13 @@ def test_lengths_are_those_of_encoding(tmp_path, family):
     lengths = measure_lengths(samples, encoder, "plain", file, Board())
     assert lengths.tokens.tolist() == [len(encoder.encode(sample, "plain").input_ids) for sample in samples]
     assert lengths.images.tolist() == [1, 1, 1, 1, 0]
+    # In a process of its own, as after a kill: a process looks once for what dead writers left.
+    left = tmp_path / ".lengths.abcdefgh.tmp.npz"
+    left.write_bytes(b"half of it")
+    atomic._leftovers.clear()
     kept = measure_lengths([], encoder, "plain", file, Board())
     assert kept.tokens.tolist() == lengths.tokens.tolist()
+    assert not left.exists(), "what a killed process left is gone"
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vila2.data.atomic import write_bytes_atomic
+from vila2.data.atomic import remove_leftovers, write_bytes_atomic
 from vila2.data.images import decode_image
 from vila2.data.mixtures import Mixture
 from vila2.data.sample import Sample
@@ -82,6 +82,7 @@ def measure_lengths(
         exact: see :meth:`vila2.model.conversation.ConversationEncoder.measure`.
     """
     if file and (kept := _kept(file)):
+        remove_leftovers(file)  # each process of a stage writes it; one may have been killed after another
         return kept
     tokens, images = np.zeros(len(samples), np.int32), np.zeros(len(samples), np.int32)
     unfit: list[Unfit] = []
