@@ -197,6 +197,25 @@ def test_verify_finds_what_changed_at_a_url(root: Path, tmp_path: Path, monkeypa
     assert all(f"{server.url}/pictures/shards/000001." in problem.where for problem in found.problems)
 
 
+def test_rows_and_their_images_are_imported_from_a_url(server: CuttingServer, root: Path, tmp_path: Path):
+    (root / "rows" / "images").mkdir(parents=True, exist_ok=True)
+    (root / "rows" / "images" / "a.png").write_bytes(noise(1))
+    names = ["images/a.png", "images/none.png", "../pictures/dataset.json", f"{server.url}/rows/images/a.png"]
+    rows = [
+        {"id": str(number), "image": name, "conversations": [{"from": "human", "value": "<image>\n?"}, said]}
+        for said in [{"from": "gpt", "value": "a picture"}]
+        for number, name in enumerate(names)
+    ]
+    (root / "rows" / "rows.json").write_text(json.dumps(rows))
+    url = f"{server.url}/rows/rows.json"
+    done = CliRunner().invoke(app, ["data", "import", "llava", url, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    [sample] = ShardDataset.open(tmp_path / "out")
+    assert sample.images == (noise(1),)
+    rejected = map(json.loads, (tmp_path / "out" / "rejected.jsonl").read_text().splitlines())
+    assert [one["reason"] for one in rejected] == ["unreadable-file", "outside-image-root", "remote-image"]
+
+
 def test_layers_are_not_written_beside_a_url(server: CuttingServer):
     url = f"{server.url}/pictures"
     done = CliRunner().invoke(app, ["recaption", url, "--model", "builtin:miniature", "--layer", "mine"])

@@ -9,6 +9,7 @@ gigabytes of ranges, 20 by default; 0 keeps none.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vila2.data.atomic import atomic_path
-from vila2.data.block_cache import BlockCache
+from vila2.data.block_cache import BlockCache, cache_folder
 from vila2.errors import DataError
 
 T = TypeVar("T")
@@ -29,6 +30,8 @@ _AHEAD = 16  # blocks that are fetched at once where a file is read in its order
 _WHOLE = 1 << 24  # bytes of one range of a file that is fetched whole
 _PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds between attempts
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "http": "aiohttp"}
+#: What file systems call that which changes with a file's content.
+_VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "blob_id")
 _REFUSED = (400, 401, 403, 404, 405, 410, 416)
 _NETWORK = (
     ("aiohttp", "ClientError"),
@@ -157,6 +160,28 @@ def fetch(url: str, file: Path, *, size: int | None = None) -> None:
     with atomic_path(file, durable=False) as temporary, temporary.open("wb") as copy:
         for start in range(0, size, _WHOLE):
             copy.write(read_range(url, start, min(start + _WHOLE, size)))
+
+
+def fetched_copy(url: str) -> Path:
+    """The path of a copy of a file at a URL; it is fetched where the file is another than the copy.
+
+    Raises:
+        DataError: it is missing, or cannot be read.
+    """
+
+    def attempt() -> dict[str, Any]:
+        system, path = _file_system(url)
+        return dict(system.info(path))
+
+    info = _tried(url, "the file", attempt)
+    if info.get("type") == "directory":
+        raise DataError(f"{url} is a folder", hint="name a file in it, or fetch the folder")
+    version = repr([str(info.get(name)) for name in ("size", *_VERSIONS)])
+    name = hashlib.sha256(f"{url} {version}".encode()).hexdigest()[:16]
+    copy = cache_folder() / "files" / name / url.rpartition("/")[2]
+    if not copy.is_file():
+        fetch(url, copy)
+    return copy
 
 
 def names_in(url: str) -> list[str]:

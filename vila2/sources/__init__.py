@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
 from vila2.errors import DataError
@@ -57,8 +57,20 @@ def open_source(name: str, *, allow_outside: bool = False, **options: object) ->
         if needed and options.get(option) is None:
             hint = "give the file or folder to read" if option == "path" else _summary(read)
             raise DataError(f"source {name!r} needs the option {option!r}", hint=hint)
-    items = read(**options)
+    items = read(**_here(options, parameters))
     return allowing(iter(items)) if allow_outside else items
+
+
+def _here(options: dict[str, object], parameters: Mapping[str, inspect.Parameter]) -> dict[str, object]:
+    """Options with a copy of the file in place of its URL; its images are those beside the URL."""
+    from vila2.data.remote import fetched_copy, remote_url
+
+    url = remote_url(str(options.get("path") or ""))
+    if url is None:
+        return options
+    beside = {"image_root": url.rpartition("/")[0]} if "image_root" in parameters else {}
+    given = {name: value for name, value in options.items() if value is not None}
+    return {**beside, **given, "path": fetched_copy(url)}
 
 
 def source_names() -> list[str]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from vila2.data.files import MAX_BYTES, readable_name, too_large
 from vila2.data.rejects import Reject
+from vila2.data.remote import remote_url
 from vila2.data.tar_members import packed_format, read_members, scan_files
 from vila2.errors import DataError
 from vila2.sources.rows import read_image
@@ -60,6 +61,8 @@ class ImageFiles:
         self.root = root
         self._folder = root if root.is_dir() else None
         self._tars = sorted(filter(Path.is_file, root.glob("*.tar"))) if root.is_dir() else [root]
+        if remote_url(root) is not None:
+            self._tars = []  # image files are read by name from there
         self._broken: list[str] = []
         self._places: dict[str, list[_ImagePlace]] = {}
         for number, tar in enumerate(self._tars):

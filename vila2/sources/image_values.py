@@ -18,6 +18,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from vila2.data.files import read_file
 from vila2.data.images import image_extension
 from vila2.data.rejects import Reject
+from vila2.data.remote import read_whole, remote_url
 from vila2.data.shortening import shortened, shown
 from vila2.errors import DataError, one_line
 from vila2.sources.outside import REASON as OUTSIDE, outside_detail, place_of
@@ -142,7 +143,19 @@ def _from_text(root: Path, text: str, reject: Callable[[str, str], Reject], know
     return unreadable
 
 
+def _from_url(url: str, name: str, reject: Callable[[str, str], Reject]) -> bytes | Reject:
+    """Reads an image below a URL that the user named; what the data says leads nowhere else."""
+    if name.startswith("/") or ".." in name.split("/"):
+        return reject(OUTSIDE, shortened(f"{name} lies outside {url}", 240))
+    try:
+        return read_whole(f"{url}/{name}")
+    except DataError as error:
+        return reject("unreadable-file", shortened(error.what, 240))
+
+
 def _from_file(root: Path, name: str, reject: Callable[[str, str], Reject], known: str) -> bytes | Reject:
+    if (url := remote_url(root)) is not None:
+        return _from_url(url, name, reject)
     try:
         path, may_be_read = place_of(root, name)
         if not may_be_read and not known:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from vila2.data.rejects import Reject
+from vila2.data.remote import remote_url
 from vila2.data.shortening import shown
 from vila2.errors import DataError
 from vila2.sources.chat_turns import is_turn
@@ -131,7 +132,7 @@ def check_inputs(
     missing: dict[str, str] = {}
     if path is not None and not path.exists():
         missing[f"{path}: no such file or folder"] = "check the path"
-    if image_root:
+    if image_root and remote_url(image_root) is None:
         root = Path(image_root)
         if root_may_be_tar and not (root.is_dir() or root.is_file()):
             missing[f"image_root: {root}: no such file or folder"] = "give a folder or a tar of the images"
