@@ -32,16 +32,27 @@ def cluster(ray) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    made = Cluster(True, head_node_args=NODE | {"include_dashboard": False})
+    made = Cluster()
     try:
-        for _ in range(2):
-            made.add_node(**NODE)
+        for _ in range(3):
+            _add_node(made)
         made.wait_for_nodes()
         ray.init(address=made.address, log_to_driver=False, configure_logging=False)
         yield made
     finally:
         ray.shutdown()
         made.shutdown()
+
+
+def _add_node(made: Any) -> None:
+    """Starts a node. Ray gives it 30 seconds, which a busy machine may exceed."""
+    for left in (2, 1, 0):
+        try:
+            made.add_node(**NODE, include_dashboard=False)
+            return
+        except Exception:  # Ray raises nothing narrower
+            if not left:
+                raise
 
 
 @pytest.fixture
