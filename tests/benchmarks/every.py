@@ -132,7 +132,9 @@ def _run(named: tuple[str, Benchmark], end: float) -> Ended:
         fault = f"did not end within {benchmark.seconds} CPU seconds"
     elif process.returncode and not fault:
         fault = f"failed with exit code {process.returncode}"
-    return Ended([Comparison.from_json(line) for line in said.splitlines() if line.startswith("{")], fault)
+    # A peer may print as well: transformers' Trainer prints {'loss': ...}.
+    lines = [line for line in said.splitlines() if line.startswith('{"')]
+    return Ended([Comparison.from_json(line) for line in lines], fault)
 
 
 def say(where: str) -> None:
