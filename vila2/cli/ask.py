@@ -15,6 +15,10 @@ from vila2.cli.options import (
     Dtype,
     EngineOptions,
     ModelEngine,
+    RepetitionPenalty,
+    Temperature,
+    TopP,
+    TrustRemoteCode,
     Verbose,
     chosen_engine,
     given,
@@ -66,25 +70,15 @@ def ask(
     max_new_tokens: Annotated[
         int, typer.Option("--max-new-tokens", min=1, help="Number of tokens of the answer at most.")
     ] = 512,
-    temperature: Annotated[
-        float,
-        typer.Option(
-            "--temperature", min=0, help="Sampling temperature; 0 always takes the likeliest token."
-        ),
-    ] = 0.0,
-    top_p: Annotated[float, typer.Option("--top-p", help="Share of the probability to sample from.")] = 1.0,
-    repetition_penalty: Annotated[
-        float,
-        typer.Option("--repetition-penalty", help="Penalty on tokens that were used before; 1 is none."),
-    ] = 1.0,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    repetition_penalty: RepetitionPenalty = 1.0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of sampling.")] = 0,
     device: Device = None,
     dtype: Dtype = None,
     engine_name: ModelEngine = None,
     engine_options: EngineOptions = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Allow the model to run its own code.")
-    ] = False,
+    trust_remote_code: TrustRemoteCode = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:

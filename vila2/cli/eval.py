@@ -15,6 +15,7 @@ from vila2.cli.options import (
     EngineOptions,
     ModelEngine,
     Quiet,
+    TrustRemoteCode,
     Verbose,
     chosen_engine,
     given,
@@ -68,9 +69,7 @@ def eval(
     dtype: Dtype = None,
     engine_name: ModelEngine = None,
     engine_options: EngineOptions = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Allow the model to run its own code.")
-    ] = False,
+    trust_remote_code: TrustRemoteCode = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -61,6 +61,17 @@ Device = Annotated[str | None, typer.Option("--device", help="Device: cpu, cuda,
 Dtype = Annotated[
     str | None, typer.Option("--dtype", help="Type of the weights: float32, bfloat16 or float16.")
 ]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Allow the model to run its own code.")
+]
+Temperature = Annotated[
+    float,
+    typer.Option("--temperature", min=0, help="Sampling temperature; 0 always takes the likeliest token."),
+]
+TopP = Annotated[float, typer.Option("--top-p", help="Share of the probability to sample from.")]
+RepetitionPenalty = Annotated[
+    float, typer.Option("--repetition-penalty", help="Penalty on tokens that were used before; 1 is none.")
+]
 RunDataset = Annotated[
     str | None,
     typer.Option("--dataset", help="Dataset of the run; by default the recaptioned one."),

@@ -19,8 +19,12 @@ from vila2.cli.options import (
     Quiet,
     Ray,
     RayWorkers,
+    RepetitionPenalty,
     RunDataset,
     Stopped,
+    Temperature,
+    TopP,
+    TrustRemoteCode,
     Verbose,
     chosen_cluster,
     chosen_engine,
@@ -90,17 +94,9 @@ def recaption(
     max_new_tokens: Annotated[
         int, typer.Option("--max-new-tokens", min=1, help="Number of tokens of a caption at most.")
     ] = 512,
-    temperature: Annotated[
-        float,
-        typer.Option(
-            "--temperature", min=0, help="Sampling temperature; 0 always takes the likeliest token."
-        ),
-    ] = 0.0,
-    top_p: Annotated[float, typer.Option("--top-p", help="Share of the probability to sample from.")] = 1.0,
-    repetition_penalty: Annotated[
-        float,
-        typer.Option("--repetition-penalty", help="Penalty on tokens that were used before; 1 is none."),
-    ] = 1.0,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    repetition_penalty: RepetitionPenalty = 1.0,
     choose: Annotated[
         str,
         typer.Option(
@@ -147,9 +143,7 @@ def recaption(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON (on standard error with --out -).")
     ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Allow the model to run its own code.")
-    ] = False,
+    trust_remote_code: TrustRemoteCode = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
