@@ -17,6 +17,7 @@ from vila2.data.images import decode_image
 from vila2.data.sample import BoxPart, Part, PlacePart, PointPart, TextPart, assistant
 from vila2.engine.marks import mark
 from vila2.engine.protocol import (
+    Answer,
     Engine,
     GenerationSettings,
     InContextExample,
@@ -162,28 +163,37 @@ def ask(
     opened = open_engine(engine, model, **loading) if isinstance(model, Path | str) else model
     if examples and not takes_examples(opened):
         raise EngineError(f"the engine of {opened.name} takes no examples", hint="ask without them")
-    chosen = settings or GenerationSettings()
-    speaker = speaking(opened) if heard else None
-    if speaker and heard:
-        answer = speaker.speak(request, chosen, heard)
-    else:
-        (answer,) = opened.generate([request], chosen)
-        if heard:
-            heard(answer.text)
-    status, detail = mark(answer)
+    answer = _said(opened, request, settings or GenerationSettings(), heard)
     last = decode_image(request.images[-1], where=str(files[-1])) if files else None
-    convention = _convention(coordinates, model, opened)
-    parts = convention.read(answer.text, last.size) if last else (TextPart(answer.text),)
+    return _read(answer, opened.name, last, _convention(coordinates, model, opened))
+
+
+def _said(
+    engine: Engine, request: Request, settings: GenerationSettings, heard: Callable[[str], None] | None
+) -> Answer:
+    """What the engine answers; ``heard`` is given it in pieces, or at once by an engine that tells none."""
+    if heard and (speaker := speaking(engine)):
+        return speaker.speak(request, settings, heard)
+    (answer,) = engine.generate([request], settings)
+    if heard:
+        heard(answer.text)
+    return answer
+
+
+def _read(answer: Answer, model: str, image: Image.Image | None, convention: Convention) -> ImageAnswer:
+    """Marks an answer and finds the places in it, which are of ``image``."""
+    status, detail = mark(answer)
+    parts = convention.read(answer.text, image.size) if image else (TextPart(answer.text),)
     return ImageAnswer(
         answer.text,
         status,
         detail,
         answer.tokens,
-        opened.name,
+        model,
         _places(parts),
         _unread(parts),
         convention.name,
-        last,
+        image,
     )
 
 
