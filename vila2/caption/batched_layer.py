@@ -95,49 +95,63 @@ def write_batched_layer(
         RunError: another process writes this layer.
     """
     folder = Path(folder)
-    writer = LayerWriter(folder, layer)
-    whole: dict[str, Any] = {
-        **job,
-        "layer": layer,
-        "dataset": dataset.digest,
-        "selection": describe_selection(dataset, select),
-    }
+    selection = describe_selection(dataset, select)
+    whole = {**job, "layer": layer, "dataset": dataset.digest, "selection": selection}
     folder.mkdir(parents=True, exist_ok=True)
+    writer = LayerWriter(folder, layer)
+    begun = _BegunLayer(writer, dataset, select, whole, dict(noted or {}), hint)
     work = _BatchedWork(dataset, describe, writer, batch_size, likeness, select, part)
-    facts = dict(noted or {})
-
-    def begun() -> Layer | None:
-        """Checks or writes the description of the job; gives the layer where it is finished."""
-        if (finished := _finished(folder, whole, hint)) is not None:
-            _remove_traces(folder)  # left where a kill came before
-            return finished
-        check_known(folder, hint=hint)
-        keep_job(folder / "job.json", whole, where=folder, hint=hint)
-        facts.update(
-            _without_image(dataset, layer, whole["selection"]["count"], count_images(dataset, select))
-        )
-        return None
-
-    def finish() -> Layer:
-        finished = writer.finish(whole | facts)
-        _remove_traces(folder)
-        return finished
-
     if part is None:
         with only_writer(folder):
-            if (earlier := begun()) is None:
+            if (finished := begun.look()) is None:
                 work.write_all(f"{label} {layer}", progress or Board())
-                return finish()
-            return earlier
-    if (earlier := _finished(folder, whole, hint)) is not None:
-        return earlier
+                finished = begun.finish()
+            return finished
+    if (finished := _finished(folder, whole, hint)) is not None:
+        return finished
     with working_on(folder, part) as record:
-        if (earlier := begun()) is None:
+        if (finished := begun.look()) is None:
             work.write_all(f"{label} {layer}, part {part}", progress or Board(), record)
-    if earlier is not None:
-        return earlier
+    if finished is not None:
+        return finished
     with completing(writer, part, len(dataset.shards)):
-        return begun() or finish()
+        return begun.look() or begun.finish()
+
+
+@dataclass(slots=True)
+class _BegunLayer:
+    """A layer that is being written.
+
+    Attributes:
+        whole: all that determines the layer.
+        facts: further facts for its info.
+    """
+
+    writer: LayerWriter
+    dataset: ShardDataset
+    select: Callable[[str], bool] | None
+    whole: Mapping[str, Any]
+    facts: dict[str, Any]
+    hint: str
+
+    def look(self) -> Layer | None:
+        """Checks or writes the description of the job; gives the layer where it is finished."""
+        folder = self.writer.folder
+        if (finished := _finished(folder, self.whole, self.hint)) is not None:
+            _remove_traces(folder)  # left where a kill came before
+            return finished
+        check_known(folder, hint=self.hint)
+        keep_job(folder / "job.json", self.whole, where=folder, hint=self.hint)
+        images = count_images(self.dataset, self.select)
+        selected = self.whole["selection"]["count"]
+        self.facts |= _without_image(self.dataset, self.whole["layer"], selected, images)
+        return None
+
+    def finish(self) -> Layer:
+        """Completes the layer, all of whose shards are written."""
+        finished = self.writer.finish({**self.whole, **self.facts})
+        _remove_traces(self.writer.folder)
+        return finished
 
 
 def _finished(folder: Path, whole: Mapping[str, Any], hint: str) -> Layer | None:
