@@ -10,6 +10,7 @@ import httpx2
 
 from vila2.data.parsing import MISSHAPEN
 from vila2.engine.protocol import Answer
+from vila2.engine.told_text import ToldText
 from vila2.errors import EngineError, one_line
 
 _LARGEST = 2**22  # characters
@@ -33,7 +34,7 @@ def spoken_answer(
     Raises:
         EngineError: the server stopped in the middle of its answer.
     """
-    told = _ToldSoFar(heard)
+    told = _ToldAnswer(heard)
     asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
     try:
         with client.stream("POST", f"{url}/chat/completions", json=asked) as reply:
@@ -60,27 +61,20 @@ def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
             yield json.loads(data)
 
 
-class _ToldSoFar:
-    """The text so far, without white space around it."""
+class _ToldAnswer(ToldText):
+    """The answer so far."""
 
     def __init__(self, heard: Callable[[str], None]) -> None:
-        self._heard, self._held = heard, ""
-        self.text, self.finish, self.tokens = "", "", 0
+        super().__init__(heard)
+        self.finish, self.tokens = "", 0
 
     def take(self, event: dict[str, Any]) -> None:
         usage = event.get("usage") or {}
         self.tokens = int(usage.get("completion_tokens", self.tokens))
         for choice in event["choices"][:1]:
             self.finish = choice.get("finish_reason") or self.finish
-            self._add((choice.get("delta") or {}).get("content") or "")
-
-    def _add(self, piece: str) -> None:
-        piece = self._held + piece if self.text else (self._held + piece).lstrip()
-        kept = piece.rstrip()
-        self._held = piece[len(kept) :]
-        if kept and len(self.text) < _LARGEST:
-            self.text += kept
-            self._heard(kept)
+            if len(self.text) < _LARGEST:
+                self.add((choice.get("delta") or {}).get("content") or "")
 
     def answer(self) -> Answer:
         return Answer(self.text, "length" if self.finish == "length" else "stop", self.tokens)

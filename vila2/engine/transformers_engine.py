@@ -141,7 +141,7 @@ class TransformersEngine:
 
     def speak(self, request: Request, settings: GenerationSettings, heard: Callable[[str], None]) -> Answer:
         """Answers while it tells the text; see :class:`vila2.engine.protocol.SpeakingEngine`."""
-        speaker = SpokenTokens(lambda tokens: self._answer(tokens).text, heard)
+        speaker = SpokenTokens(lambda tokens: self._text(self._before_end(tokens)), heard)
         (answer,) = self._asked_now([request], settings, speaker)
         speaker.finish(answer.text)
         return answer
@@ -323,10 +323,17 @@ class TransformersEngine:
             self.model.train(training)
 
     def _answer(self, tokens: list[int]) -> Answer:
-        ends = [place for place, token in enumerate(tokens) if token in self.end_tokens]
-        kept = tokens[: ends[0]] if ends else tokens
-        text = self.tokenizer.decode(kept, skip_special_tokens=True).strip()
-        return Answer(text, "stop" if ends else "length", len(kept))
+        kept = self._before_end(tokens)
+        return Answer(self._text(kept).strip(), "stop" if len(kept) < len(tokens) else "length", len(kept))
+
+    def _before_end(self, tokens: list[int]) -> list[int]:
+        """The tokens in front of the first one that ends an answer."""
+        end = next((place for place, token in enumerate(tokens) if token in self.end_tokens), len(tokens))
+        return tokens[:end]
+
+    def _text(self, tokens: list[int]) -> str:
+        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        return text
 
     def _find_end_tokens(self) -> list[int]:
         """The tokens that end an answer: the model's own, the tokenizer's, and the chat template's.
