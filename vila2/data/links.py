@@ -30,17 +30,7 @@ def link_dataset(url: str, folder: Path) -> None:
     Raises:
         DataError: there is no dataset at the URL, or the folder holds something else.
     """
-    content = _description(url)
-    file = folder / "dataset.json"
-    if file.exists() and (url_of(folder) != url or file.read_bytes() != content):
-        raise DataError(
-            f"{folder} holds another dataset than {url}",
-            hint="name another folder; layers of another dataset do not fit this one",
-        )
-    for name in names_in(f"{url}/layers"):
-        _link_layer(f"{url}/layers/{name}", folder / "layers" / name)
-    write_json_atomic(folder / REMOTE, {"url": url})
-    write_bytes_atomic(file, content)
+    _link(url, folder, _description(url))
 
 
 def local_folder(place: Path | str) -> Path:
@@ -52,9 +42,10 @@ def local_folder(place: Path | str) -> Path:
     url = remote_url(place)
     if url is None:
         return Path(place)
-    version = hashlib.sha256(url.encode() + _description(url)).hexdigest()[:16]
+    content = _description(url)
+    version = hashlib.sha256(url.encode() + content).hexdigest()[:16]
     folder = cache_folder() / "datasets" / f"{url.rpartition('/')[2]}-{version}"
-    link_dataset(url, folder)
+    _link(url, folder, content)
     return folder
 
 
@@ -132,6 +123,20 @@ def _description(url: str) -> bytes:
             f"{url}: no dataset.json there",
             hint="name the folder of a dataset that `vila2 data import` wrote",
         ) from error
+
+
+def _link(url: str, folder: Path, content: bytes) -> None:
+    """Links a dataset whose dataset.json has been read."""
+    file = folder / "dataset.json"
+    if file.exists() and (url_of(folder) != url or file.read_bytes() != content):
+        raise DataError(
+            f"{folder} holds another dataset than {url}",
+            hint="name another folder; layers of another dataset do not fit this one",
+        )
+    for name in names_in(f"{url}/layers"):
+        _link_layer(f"{url}/layers/{name}", folder / "layers" / name)
+    write_json_atomic(folder / REMOTE, {"url": url})
+    write_bytes_atomic(file, content)
 
 
 def _link_layer(url: str, folder: Path) -> None:
