@@ -82,9 +82,9 @@ def fetch_layer(folder: Path, files: Mapping[Path, str]) -> None:
         DataError: a file cannot be read, or came otherwise than layer.json says.
     """
     url = url_of(folder)
-    missing = [path for path in files if not path.is_file()]
-    if url is None or not missing:
+    if url is None:
         return
+    missing = [path for path in files if not path.is_file()]
 
     def take(path: Path) -> None:
         content = read_whole(f"{url}/{path.name}")
