@@ -14,7 +14,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -133,54 +133,29 @@ def read_whole(url: str) -> bytes:
     return _tried(url, "the file", attempt)
 
 
-def remote_size(url: str) -> int:
-    """The size of a file at a URL.
-
-    Raises:
-        DataError: it is missing, or its size is not told.
-    """
-
-    def attempt() -> Any:
-        system, path = _file_system(url)
-        return system.info(path).get("size")
-
-    size = _tried(url, "its size", attempt)
-    if not isinstance(size, int):
-        raise DataError(f"{url}: the server does not tell its size", hint="fetch the file, and name the copy")
-    return size
-
-
-def fetch(url: str, file: Path, *, size: int | None = None) -> None:
+def fetch(url: str, file: Path) -> None:
     """Copies a file at a URL to a path on this machine; it is whole under its name, or missing.
 
     Raises:
-        DataError: it is missing, or cannot be read.
+        DataError: it is missing, cannot be read, or its size is not told.
     """
-    size = remote_size(url) if size is None else size
-    with atomic_path(file, durable=False) as temporary, temporary.open("wb") as copy:
-        for start in range(0, size, _WHOLE):
-            copy.write(read_range(url, start, min(start + _WHOLE, size)))
+    _copy(url, file, _facts(url))
 
 
 def fetched_copy(url: str) -> Path:
     """The path of a copy of a file at a URL; it is fetched where the file is another than the copy.
 
     Raises:
-        DataError: it is missing, or cannot be read.
+        DataError: it is missing, cannot be read, or its size is not told.
     """
-
-    def attempt() -> dict[str, Any]:
-        system, path = _file_system(url)
-        return dict(system.info(path))
-
-    info = _tried(url, "the file", attempt)
-    if info.get("type") == "directory":
+    facts = _facts(url)
+    if facts.get("type") == "directory":
         raise DataError(f"{url} is a folder", hint="name a file in it, or fetch the folder")
-    version = repr([str(info.get(name)) for name in ("size", *_VERSIONS)])
+    version = repr([str(facts.get(name)) for name in ("size", *_VERSIONS)])
     name = hashlib.sha256(f"{url} {version}".encode()).hexdigest()[:16]
     copy = cache_folder() / "files" / name / url.rpartition("/")[2]
     if not copy.is_file():
-        fetch(url, copy)
+        _copy(url, copy, facts)
     return copy
 
 
@@ -196,6 +171,25 @@ def names_in(url: str) -> list[str]:
         return sorted({str(row["name"]).rstrip("/").rpartition("/")[2] for row in rows} - {""})
 
     return _tried(url, "the folder", attempt)
+
+
+def _facts(url: str) -> Mapping[str, Any]:
+    """What the file system of a URL tells of the file there."""
+
+    def attempt() -> Mapping[str, Any]:
+        system, path = _file_system(url)
+        return dict(system.info(path))
+
+    return _tried(url, "the file", attempt)
+
+
+def _copy(url: str, file: Path, facts: Mapping[str, Any]) -> None:
+    size = facts.get("size")
+    if not isinstance(size, int):
+        raise DataError(f"{url}: the server does not tell its size", hint="fetch the file, and name the copy")
+    with atomic_path(file, durable=False) as temporary, temporary.open("wb") as copy:
+        for start in range(0, size, _WHOLE):
+            copy.write(read_range(url, start, min(start + _WHOLE, size)))
 
 
 def _file_system(url: str) -> tuple[Any, str]:
