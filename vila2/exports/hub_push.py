@@ -8,7 +8,7 @@ from typing import Literal
 
 from huggingface_hub import CommitOperationAdd, HfApi, constants, errors, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from huggingface_hub.utils._validators import validate_repo_id
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # __all__ is made at run time
 
 from vila2.errors import DataError, one_line
 from vila2.exports.pushed import Pushed
