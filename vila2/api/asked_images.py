@@ -211,7 +211,7 @@ def _convention(name: str | None, model: Path | str | Engine, engine: Engine) ->
     place = locate(called).path if scheme is not None and isinstance(model, Path | str) else called
     found = convention_of(place)
     if found is None and scheme is not None:
-        return Convention("those of the model", scheme.render, scheme.to_parts)
+        return Convention("the model's own", scheme.render, scheme.to_parts)
     return found or CONVENTIONS["unit"]
 
 

@@ -99,7 +99,9 @@ def benchmark(
     if not is_any_here(Path(data), chosen):
         return SuiteOutcome("", tuple(missing(one, Path(data)) for one in chosen), None, None)
     run = place if is_run(place) else None
-    folder = Path(out) if out else run / SUITES / SUITE if run else Path(f"suite-{place.name}")
+    folder = (
+        Path(out) if out else run / SUITES / SUITE if run else Path("suite-" + place.name.replace(":", "-"))
+    )
     opened = open_engine(engine, str(model), **loading)
     states = run_suite(
         opened,

@@ -29,7 +29,7 @@ _BLOCK = 1 << 19  # bytes that are fetched at once for a sample anywhere
 _AHEAD = 16  # blocks that are fetched at once where a file is read in its order
 _WHOLE = 1 << 24  # bytes of one range of a file that is fetched whole
 _PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds between attempts
-_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "http": "aiohttp"}
+_EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "hf": "hub", "http": "http", "https": "http"}
 #: What file systems call that which changes with a file's content.
 _VERSIONS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "blob_id")
 _REFUSED = (400, 401, 403, 404, 405, 410, 416)
@@ -194,16 +194,14 @@ def _copy(url: str, file: Path, facts: Mapping[str, Any]) -> None:
 
 def _file_system(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the file's path there."""
-    scheme = url.partition(":")[0].removesuffix("s")
     try:
         from fsspec.core import url_to_fs
 
         system, path = url_to_fs(url)
     except ImportError as error:
-        package = _PACKAGES.get(scheme, "fsspec")
+        extra = _EXTRAS.get(url.partition(":")[0], "http")
         raise DataError(
-            f"{url}: reading from there needs the package {package}",
-            hint=f"pip install fsspec {package}",
+            f"{url}: a package that reads from there is missing", hint=f"pip install 'vila2[{extra}]'"
         ) from error
     return system, str(path)
 

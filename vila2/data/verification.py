@@ -30,6 +30,11 @@ class Damage:
     where: str
     what: str
 
+    @classmethod
+    def told_by(cls, error: DataError, where: str) -> Damage:
+        """Makes one of an error, which may name the place itself."""
+        return cls(where, error.what.removeprefix(f"{where}: "))
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -64,7 +69,7 @@ def verify_dataset(
     try:
         dataset = ShardDataset.open(folder)
     except DataError as error:
-        return Verification(0, 0, (), (Damage(str(folder), error.what),))
+        return Verification(0, 0, (), (Damage.told_by(error, str(folder)),))
     problems: list[Damage] = []
     seen: dict[str, str] = {}
     images = 0
@@ -77,7 +82,7 @@ def verify_dataset(
                 if progress is not None:
                     progress.advance(1)
         except DataError as error:
-            problems.append(Damage(dataset.shard_place(shard_no), error.what))
+            problems.append(Damage.told_by(error, dataset.shard_place(shard_no)))
     listed = {path.name for path in dataset.paths}
     if dataset.own:
         extra = sorted(path for path in (dataset.folder / "shards").glob("*.tar") if path.name not in listed)
@@ -123,7 +128,7 @@ def _samples(dataset: ShardDataset, shard_no: int, problems: list[Damage]) -> It
         try:
             yield dataset[number]
         except DataError as error:
-            problems.append(Damage(dataset.shard_place(shard_no), error.what))
+            problems.append(Damage.told_by(error, dataset.shard_place(shard_no)))
 
 
 def _image_problems(place: str, sample: Sample) -> Iterator[Damage]:
@@ -131,7 +136,7 @@ def _image_problems(place: str, sample: Sample) -> Iterator[Damage]:
         try:
             decode_image(data, where=f"sample {sample.key!r}, image {number}")
         except DataError as error:
-            yield Damage(place, error.what)
+            yield Damage.told_by(error, place)
 
 
 def layer_problems(folder: Path, dataset: ShardDataset) -> list[Damage]:
@@ -139,7 +144,7 @@ def layer_problems(folder: Path, dataset: ShardDataset) -> list[Damage]:
     try:
         layer = Layer.open(folder)
     except DataError as error:
-        return [Damage(str(folder), error.what)]
+        return [Damage.told_by(error, str(folder))]
     problems: list[Damage] = []
     statuses: Counter[str] = Counter()
     for shard_no, (path, sha256) in layer.shard_files().items():
@@ -151,7 +156,7 @@ def layer_problems(folder: Path, dataset: ShardDataset) -> list[Damage]:
         try:
             rows = layer.shard(shard_no)
         except DataError as error:
-            problems.append(Damage(str(path), error.what))
+            problems.append(Damage.told_by(error, str(path)))
             continue
         statuses.update(row.status for group in rows.values() for row in group)
         unknown = _unknown_keys(rows, dataset, shard_no)
