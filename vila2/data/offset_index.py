@@ -27,9 +27,8 @@ from vila2.data.tar_members import (
     LeftAlone,
     Member,
     Refused,
-    open_group,
+    open_members,
     packed_format,
-    read_members,
     scan_tar,
 )
 from vila2.data.tar_sample import has_text
@@ -334,7 +333,7 @@ def _add_groups(
     refused: list[Refused] = []
     seen: set[str] = set()
     for group in groups:
-        sample = open_group(descriptor, group, where=str(path), images=False)
+        sample, contents = open_members(descriptor, group, where=str(path))
         if isinstance(sample, Sample) and sample.key in seen:
             sample = Refused(sample.where, sample.key, "duplicate-key", "an earlier sample has this key")
         if isinstance(sample, Refused):
@@ -343,7 +342,6 @@ def _add_groups(
             refused.append(sample)
             continue
         seen.add(sample.key)
-        contents = read_members(descriptor, group.members) or []
         crcs = [zlib.crc32(data) for _, data in contents]
         builder.add(sample.key, group.members, crcs, text=has_text(sample))
     return refused

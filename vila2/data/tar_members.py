@@ -264,11 +264,23 @@ def open_group(
     Returns:
         The sample, or the reason why there is none.
     """
+    sample, _ = open_members(descriptor, group, where=where, images=images, text_only=text_only)
+    return sample
+
+
+def open_members(
+    descriptor: int, group: Group, *, where: str, images: bool = True, text_only: bool = False
+) -> tuple[Sample | Refused, list[tuple[str, bytes]]]:
+    """Reads the sample of a group as :func:`open_group` does.
+
+    Returns:
+        The sample with extension and content of each member, or the reason why there is none.
+    """
     key = readable_name(group.base)
     place = f"{where}: {readable_name(group.name)}"
 
-    def refused(reason: str, detail: str) -> Refused:
-        return Refused(place, key, reason, detail)
+    def refused(reason: str, detail: str) -> tuple[Refused, list[tuple[str, bytes]]]:
+        return Refused(place, key, reason, detail), []
 
     large = next((size for _, _, size in group.members if size > MAX_BYTES), 0)
     if large:
@@ -292,7 +304,7 @@ def open_group(
         held = ", ".join(f".{extension}" for extension, _ in contents)
         status = next((found for ext, data in contents if ext == "json" and (found := json_status(data))), "")
         return refused("no-image", f"only {held}" + (f" ({status})" if status else ""))
-    return Sample(sample.key, sample.images, sample.turns, sample.meta, where=place)
+    return Sample(sample.key, sample.images, sample.turns, sample.meta, where=place), contents
 
 
 class _Listing(Protocol):
